@@ -1,0 +1,47 @@
+"""The prompt: one caption of one real image."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from workspace import records
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+from workspace.records import column
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One caption of one real image, and where that image is."""
+
+    prompt_id: str = column(pa.string(), "<real_source>/<real_id>: unique in the workspace")
+    prompt: str = column(pa.string(), "the caption, cleaned (captioning/cleaning.py)")
+    real_source: str = column(pa.string(), "name of the real data set")
+    real_id: str = column(pa.string(), "the image's id in its data set: its path below the source's root, or a locator")
+    real_path: str = column(pa.string(), "where its bytes are on the machine that captioned it")
+    real_sha256: str = column(pa.string(), "of the file as it is")
+    real_format: str = column(pa.string(), "as decoded: JPEG, PNG, ...")
+    real_width: int = column(pa.int32(), "pixels, as stored")
+    real_height: int = column(pa.int32(), "pixels, as stored")
+    caption_origin: Literal["dataset", "blip"] = column(pa.string(), "dataset: the data set's own | blip: generated")
+    captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
+    license: str | None = column(pa.string(), "of the real image; null: unknown", default=None)
+    redistributable: bool | None = column(
+        pa.bool_(), "whether the real image may be passed on; null: unknown", default=None
+    )
+
+
+def prompt_parts(workspace: Workspace) -> Iterator[Path]:
+    """All prompt parts, by source and number. Raises `UsageError` when there are none yet."""
+    parts = sorted(workspace.prompts.glob("*/part-*.parquet"))
+    if not parts:
+        raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
+    return iter(parts)
+
+
+def read_prompts(workspace: Workspace) -> list[Prompt]:
+    """All prompts, by source, then in the order of their parts; errors as `prompt_parts`."""
+    return [prompt for part in prompt_parts(workspace) for prompt in records.read(part, Prompt)]

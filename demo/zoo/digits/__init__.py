@@ -1,0 +1,2 @@
+from pathlib import Path
+REPOSITORIES = Path(__file__).parent / "repositories"

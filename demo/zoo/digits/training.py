@@ -1,0 +1,55 @@
+"""Train one of the three generators of digits anew, on a CPU: `python -m demo.zoo.digits.training NAME`.
+
+The weights are written where they are committed, `repositories/NAME/`, beside the card, which is kept. Set
+OMP_NUM_THREADS=1: models this small are slower on several cores. Another machine or another version of PyTorch gives other
+weights of the same kind; `tests/demo/test_digits.py` says whether they are as good.
+"""
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from demo.zoo.digits import REPOSITORIES, class_conditional, text_conditional, unconditional
+
+TRAINERS: dict[str, Any] = {
+    "if-digits": text_conditional.train,
+    "ddpm-digits": unconditional.train,
+    "dit-digits": class_conditional.train,
+}
+"""What trains each of `REPOSITORIES`: a function that returns the finished pipeline."""
+
+
+def main() -> None:
+    """Train the generator named on the command line and put its weights in place."""
+    parser = argparse.ArgumentParser(prog="python -m demo.zoo.digits.training", description="Train a generator of digits.")
+    parser.add_argument("name", choices=sorted(TRAINERS), help="which one")
+    parser.add_argument("--steps", type=int, help="optimiser steps, where the default is too long to wait for")
+    parser.add_argument("--into", type=Path, help="folder to write to (default: where its committed weights are)")
+    asked = parser.parse_args()
+
+    torch.manual_seed(0)
+    started = time.process_time()
+    pipeline = TRAINERS[asked.name](**({"steps": asked.steps} if asked.steps else {}))
+    into = asked.into or REPOSITORIES / asked.name
+    save(pipeline, into)
+    print(f"{asked.name}: trained in {time.process_time() - started:.0f} CPU s, written to {into}")
+
+
+def save(pipeline: Any, into: Path) -> None:
+    """Write `pipeline` to the folder `into` as a repository, replacing what is there except the card."""
+    with tempfile.TemporaryDirectory() as fresh:
+        pipeline.save_pretrained(fresh, safe_serialization=True)
+        card = into / "README.md"
+        if card.exists():
+            shutil.copy(card, fresh)
+        shutil.rmtree(into, ignore_errors=True)
+        shutil.copytree(fresh, into)
+
+
+if __name__ == "__main__":
+    main()

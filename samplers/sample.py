@@ -1,0 +1,73 @@
+"""The sample: one image that was tried, kept or not.
+
+A row never changes once written, and depends on nothing but its generator, the recipe and its index (and the
+kind of device and library versions it names): no clock, host, shard or neighbour is in it.
+"""
+
+import builtins
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from workspace import records
+from workspace.layout import Workspace
+from workspace.records import column
+
+SampleStatus = Literal["ok", "nsfw", "blank", "nan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFile:
+    """The `datasets` library's layout of an image: its bytes inside, or a path beside."""
+
+    bytes: builtins.bytes | None = column(pa.binary(), "the file itself; null: it lies at path", default=None)
+    path: str | None = column(pa.string(), "relative to the workspace; null: there are no pixels", default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One try."""
+
+    model_name: str = column(pa.string(), "the generator's repository id")
+    revision: str = column(pa.string(), "its commit sha")
+    index: int = column(pa.int64(), "number of the try within its generator, from 0")
+    round: int = column(pa.int32(), "round of the recipe that asked for it, from 1")
+    status: SampleStatus = column(pa.string(), "ok: kept | nsfw, blank, nan: rejected, without pixels")
+    image: ImageFile = column(doc="the PNG; both null unless status is ok", of=ImageFile)
+    seed: int = column(pa.int64(), "of this image's own CPU torch.Generator")
+    batch_size: int = column(pa.int32(), "images sampled in the same call")
+    device: str = column(pa.string(), "kind of device: cpu, or the GPU's name")
+    dtype: str = column(pa.string(), "float32 | float16 | bfloat16")
+    scheduler: str = column(pa.string(), "scheduler class that was used; empty where a pipeline has none")
+    libraries: str = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...")
+    image_name: str | None = column(pa.string(), "file name, such as 00000162.png; null unless ok", default=None)
+    sha256: str | None = column(pa.string(), "of the PNG file; null unless ok", default=None)
+    format: str | None = column(pa.string(), "PNG; null unless ok", default=None)
+    mode: str | None = column(pa.string(), "RGB or L; null unless ok", default=None)
+    width: int | None = column(pa.int32(), "pixels; null where there were none", default=None)
+    height: int | None = column(pa.int32(), "pixels; null where there were none", default=None)
+    nsfw_flag: bool | None = column(pa.bool_(), "the safety checker's word; null: never came to it", default=None)
+    nsfw_score: float | None = column(
+        pa.float32(), "largest (cosine - threshold) over its concepts; above 0 is flagged", default=None
+    )
+    prompt_id: str | None = column(pa.string(), "the prompt's id; null for generators without prompts", default=None)
+    prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
+    negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
+    class_label: int | None = column(pa.int32(), "class id, for class-conditional generators", default=None)
+    real_source: str | None = column(pa.string(), "data set the prompt was taken from", default=None)
+    num_inference_steps: int | None = column(pa.int32(), "null: the pipeline takes no such argument", default=None)
+    guidance_scale: float | None = column(pa.float64(), "null: the pipeline takes no such argument", default=None)
+
+
+def read_samples(workspace: Workspace, model_name: str) -> list[Sample]:
+    """All rows of one generator, in the order of their parts; empty before it was sampled."""
+    parts = sorted(workspace.samples_of(model_name).glob("part-*.parquet"))
+    return [sample for part in parts for sample in records.read(part, Sample)]
+
+
+def sample_parts(workspace: Workspace) -> Iterator[Path]:
+    """All sample parts of all generators, by generator and number."""
+    return iter(sorted(workspace.samples.glob("*/part-*.parquet")))

@@ -1,0 +1,76 @@
+"""A file that exists is whole.
+
+A file is written under a temporary name in its own folder, flushed to the disk, and renamed. A reader therefore
+sees the old file, the new file or none, whatever is killed in between. Temporary names start with a dot and end
+in `.partial`, so that what a kill leaves behind is known for what it is; `remove_partial` clears a folder of
+it.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PARTIAL_SUFFIX = ".partial"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to; when the block ends well it becomes `path`, otherwise it is removed.
+
+    Raises `OSError` as the file system does (no space, no permission); then `path` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=PARTIAL_SUFFIX)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON that people read and tools compare: indented, keys sorted, a line feed at the end."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes(path, f"{text}\n".encode())
+
+
+def remove_partial(folder: Path) -> int:
+    """Remove what killed writers left in `folder` (not below it); returns how many files that were.
+
+    Only for a folder whose one writer is the caller: another writer's file of this moment looks the same.
+    """
+    left = list(folder.glob(f".*{PARTIAL_SUFFIX}")) if folder.is_dir() else []
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def _umask() -> int:
+    # mkstemp makes files private; a dataset is made to be shared, as far as the user's umask says.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,128 @@
+"""Where everything lies in a workspace.
+
+    workspace/
+      recipe.toml                             every choice that changes a pixel or a row
+      catalog.parquet                         the generators, pinned
+      prompts/<real_source>/part-00000.parquet
+      images/<org>--<name>/00000000.png
+      samples/<org>--<name>/part-00000.parquet
+      outcomes/<org>--<name>.json             how sampling that generator ended
+      manifest/  report/  logs/
+
+No other module puts a path together. Names that come from outside (repository ids, names of real sources) are
+checked here before they become part of a path.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from workspace.errors import UsageError
+
+# What the Hub allows (huggingface_hub's validate_repo_id): so `--` is free to stand for the slash.
+_HUB_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?", re.ASCII)
+_MAX_HUB_ID = 96
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One workspace folder; the stages find each other's files through it."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> "Workspace":
+        """The workspace at `root`, made when it does not exist; raises `UsageError` when that cannot be."""
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--workspace {root}: cannot be a folder ({error.strerror}); name another") from error
+        return cls(root.resolve())
+
+    @property
+    def recipe(self) -> Path:
+        """recipe.toml."""
+        return self.root / "recipe.toml"
+
+    @property
+    def catalog(self) -> Path:
+        """catalog.parquet: the generators."""
+        return self.root / "catalog.parquet"
+
+    @property
+    def prompts(self) -> Path:
+        """The folder of all prompts, a folder a real source in it."""
+        return self.root / "prompts"
+
+    @property
+    def samples(self) -> Path:
+        """The folder of all sample rows, a folder a generator in it."""
+        return self.root / "samples"
+
+    @property
+    def images(self) -> Path:
+        """The folder of all sampled images, a folder a generator in it."""
+        return self.root / "images"
+
+    @property
+    def outcomes(self) -> Path:
+        """The folder of how sampling ended, a file a generator in it."""
+        return self.root / "outcomes"
+
+    @property
+    def manifest(self) -> Path:
+        """The folder of the manifest."""
+        return self.root / "manifest"
+
+    @property
+    def report(self) -> Path:
+        """The folder of the report, with its index.html."""
+        return self.root / "report"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the structured logs."""
+        return self.root / "logs"
+
+    def prompts_of(self, real_source: str) -> Path:
+        """The folder of one real source's prompt parts."""
+        return self.prompts / checked_source(real_source)
+
+    def samples_of(self, model_name: str) -> Path:
+        """The folder of one generator's sample parts."""
+        return self.samples / generator_folder(model_name)
+
+    def images_of(self, model_name: str) -> Path:
+        """The folder of one generator's images."""
+        return self.images / generator_folder(model_name)
+
+    def outcome_of(self, model_name: str) -> Path:
+        """The file that says how sampling one generator ended."""
+        return self.outcomes / f"{generator_folder(model_name)}.json"
+
+
+def part_name(number: int) -> str:
+    """The file name of a part, counted from 0: part-00000.parquet."""
+    return f"part-{number:05d}.parquet"
+
+
+def generator_folder(model_name: str) -> str:
+    """A repository id as one path component: `org/name` -> `org--name`; different ids give different names.
+
+    Raises `UsageError` for what the Hub would not accept as an id.
+    """
+    parts = model_name.split("/")
+    valid = len(parts) <= 2 and len(model_name) <= _MAX_HUB_ID and "--" not in model_name and ".." not in model_name
+    if not valid or not all(_HUB_NAME.fullmatch(part) for part in parts):
+        raise UsageError(f"{model_name!r} is not a repository id of the Hub (ORG/NAME)")
+    return "--".join(parts)
+
+
+def checked_source(real_source: str) -> str:
+    """A real source's name as it may stand in a path; raises `UsageError` for other names."""
+    if not _SOURCE_NAME.fullmatch(real_source) or ".." in real_source:
+        raise UsageError(
+            f"{real_source!r} cannot name a real source: letters, digits, '.', '_' and '-' only, 64 at most"
+        )
+    return real_source

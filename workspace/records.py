@@ -1,0 +1,131 @@
+"""Records: frozen dataclasses that know their Parquet schema.
+
+A record is a dataclass whose fields are made by `column`: the Arrow type, the documentation with unit and
+source, and, for a field that is itself a record (or a tuple of them), that record's class. `schema` turns the
+class into a `pyarrow.Schema` in field order; the documentation travels in the Parquet file as each field's
+`doc` metadata. `write` and `read` move rows between records and Parquet files, atomically; a file with another
+schema is refused, never guessed at.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workspace.atomic import atomic_path
+from workspace.errors import UsageError
+
+R = TypeVar("R")
+
+
+def column(
+    arrow_type: pa.DataType | None = None,
+    doc: str = "",
+    *,
+    of: type | None = None,
+    many: bool = False,
+    **field_options: Any,
+) -> Any:
+    """A field of a record.
+
+    `arrow_type` is its Arrow type; or `of` names the record class nested here (`many`: a list of them, a tuple
+    in Python). A field without a default is never null; a field whose default is None may be. `field_options`
+    go to `dataclasses.field`.
+    """
+    if of is not None:
+        arrow_type = pa.struct(list(schema(of)))
+        if many:
+            arrow_type = pa.list_(pa.field("element", arrow_type, nullable=False))
+    metadata = {"arrow_type": arrow_type, "doc": doc, "of": of, "many": many}
+    return dataclasses.field(metadata=metadata, **field_options)
+
+
+def schema(record: type) -> pa.Schema:
+    """The Arrow schema of a record class, fields in order, documentation in each field's metadata."""
+    return pa.schema(
+        pa.field(
+            field.name,
+            field.metadata["arrow_type"],
+            nullable=field.default is None,
+            metadata={"doc": field.metadata["doc"]},
+        )
+        for field in dataclasses.fields(record)
+    )
+
+
+def to_table(record: type[R], rows: Iterable[R]) -> pa.Table:
+    """Records as an Arrow table. Raises `pa.ArrowInvalid` or `pa.ArrowTypeError` for a value that does not fit
+    its column."""
+    # `asdict` makes tuples of nested records into tuples of dictionaries, which Arrow takes for lists of structs.
+    plain = [dataclasses.asdict(row) for row in rows]  # type: ignore[call-overload]
+    table = pa.Table.from_pylist(plain, schema=schema(record))
+    table.validate(full=True)
+    return table
+
+
+def from_table(record: type[R], table: pa.Table) -> list[R]:
+    """The rows of a table as records."""
+    return [_build(record, row) for row in table.to_pylist()]
+
+
+def write(path: Path, record: type[R], rows: Iterable[R]) -> None:
+    """Write records as one Parquet file, whole or not at all; the same rows give the same bytes."""
+    write_table(path, to_table(record, rows))
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as one Parquet file, whole or not at all; the same table gives the same bytes."""
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path, record: type, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file of this record; `columns` limits what is read.
+
+    Raises `UsageError` when the file is missing, is not Parquet, or holds other columns than the record's.
+    """
+    expected = schema(record)
+    try:
+        # One plain file: a folder name such as `a=b` above it is no partition, so no dataset discovery.
+        with pq.ParquetFile(path) as file:
+            if not file.schema_arrow.equals(expected):
+                raise UsageError(f"{path} was not written by this version: {_difference(file.schema_arrow, expected)}")
+            return file.read(columns=list(columns) if columns is not None else None)
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} does not exist") from error
+    except pa.ArrowInvalid as error:
+        raise UsageError(f"{path} is not a Parquet file: {error}") from error
+
+
+def read(path: Path, record: type[R]) -> list[R]:
+    """Read a Parquet file of this record as records; errors as `read_table`."""
+    return from_table(record, read_table(path, record))
+
+
+def _difference(found: pa.Schema, expected: pa.Schema) -> str:
+    missing = [field.name for field in expected if field.name not in found.names]
+    extra = [name for name in found.names if name not in expected.names]
+    retyped = [
+        f"{field.name} is {found.field(field.name).type}, not {field.type}"
+        for field in expected
+        if field.name in found.names and found.field(field.name) != field
+    ]
+    said = [f"it lacks {', '.join(missing)}"] if missing else []
+    said += [f"it also has {', '.join(extra)}"] if extra else []
+    said += retyped
+    return "; ".join(said) or "its columns stand in another order"
+
+
+def _build(record: type[R], row: dict[str, Any]) -> R:
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(record):  # type: ignore[arg-type]
+        value, nested = row[field.name], field.metadata["of"]
+        if nested is not None and value is not None:
+            value = tuple(_build(nested, item) for item in value) if field.metadata["many"] else _build(nested, value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        values[field.name] = value
+    return record(**values)
