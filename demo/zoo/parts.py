@@ -1,0 +1,94 @@
+"""Components that many families share: text encoders and autoencoders of a few hundred kilobytes."""
+
+import math
+from typing import Any
+
+from demo.zoo.tokenizers import clip_tokenizer, t5_tokenizer
+
+CONTRAST = 0.45
+"""Standard deviation of a decoded image, in the [-1, 1] of pixel values: about that of photographs."""
+
+
+def clip_text(hidden_size: int = 32, *, projection: bool = False) -> tuple[Any, Any]:
+    """A CLIP text encoder and its tokenizer; with `projection`, the kind that SDXL and SD3 pool from."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    tokenizer = clip_tokenizer()
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden_size,
+        intermediate_size=2 * hidden_size,
+        projection_dim=hidden_size,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = CLIPTextModelWithProjection(config) if projection else CLIPTextModel(config)
+    return spread(model), tokenizer
+
+
+def t5_text(hidden_size: int = 32) -> tuple[Any, Any]:
+    """A T5 encoder and its tokenizer."""
+    from transformers import T5Config, T5EncoderModel
+
+    tokenizer = t5_tokenizer()
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=hidden_size, d_kv=8, d_ff=2 * hidden_size, num_layers=2, num_heads=4
+    )
+    return T5EncoderModel(config), tokenizer
+
+
+def spread(text_encoder: Any) -> Any:
+    """The encoder with its token embeddings widened, so that two prompts differ in what they ask for.
+
+    Random encoders of this size otherwise say nearly the same of every sentence.
+    """
+    import torch
+
+    with torch.no_grad():
+        text_encoder.get_input_embeddings().weight.normal_(std=1.0)
+    return text_encoder
+
+
+def autoencoder(
+    *,
+    channels: tuple[int, ...] = (16, 16, 16, 16),
+    latent_channels: int = 4,
+    tint: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    **config: Any,
+) -> Any:
+    """A VAE that shrinks by 2 a level; its decoder's images have the contrast of photographs around `tint`."""
+    from diffusers import AutoencoderKL
+
+    model = AutoencoderKL(
+        block_out_channels=channels,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        layers_per_block=1,
+        latent_channels=latent_channels,
+        norm_num_groups=4,
+        **config,
+    )
+    expose(model.decoder.conv_out, tint)
+    return model
+
+
+def expose(convolution: Any, tint: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
+    """Make a decoder's last convolution give images of `CONTRAST` around `tint` (RGB in [-1, 1]).
+
+    Before it stand a normalisation and a SiLU, and E[SiLU(x)^2] = 0.356 for a standard normal x; every kernel is one
+    weight throughout, so that neighbours agree and the picture has patches instead of noise.
+    """
+    import torch
+
+    with torch.no_grad():
+        weight = convolution.weight
+        taps = weight.shape[2] * weight.shape[3]
+        deviation = CONTRAST / (taps * math.sqrt(weight.shape[1] * 0.356))
+        drawn = torch.randn(weight.shape[:2])
+        drawn -= drawn.mean(dim=1, keepdim=True)  # SiLU's mean is not zero: without this, every picture has one hue
+        weight.copy_(drawn[:, :, None, None].expand_as(weight) * deviation)
+        if convolution.bias is not None:
+            convolution.bias.copy_(torch.tensor(tint))
