@@ -1,6 +1,7 @@
 """Content hashes and seeds: the numbers that say what a thing is, wherever and whenever it is looked at."""
 
 import hashlib
+import json
 from pathlib import Path
 
 
@@ -11,10 +12,10 @@ def sha256_of_file(path: Path) -> str:
 
 
 def seed_of(*parts: str | int) -> int:
-    """A number in [0, 2**63) that depends on nothing but `parts`: the first eight bytes of their sha256, one
-    bit dropped.
+    """A number in [0, 2**63) that depends on nothing but `parts`.
 
-    Parts are separated by a byte that occurs in none of them, so ("a", "bc") and ("ab", "c") differ.
+    It is made of the first eight bytes of the sha256 of their JSON list, which keeps ("a", "bc") and ("ab", "c"),
+    1 and "1" apart.
     """
-    text = "\x00".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

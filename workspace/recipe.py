@@ -35,14 +35,12 @@ def pin(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None]
             write_bytes(workspace.recipe, text.encode())
             return
     made_with = recipe[stage]
-    if made_with != wanted:
-        changes = "; ".join(
-            f"{name} was {_show(made_with.get(name))}, now {_show(wanted.get(name))}"
-            for name in sorted(made_with.keys() | wanted.keys())
-            if made_with.get(name) != wanted.get(name)
-        )
+    # Compared as they are shown: in Python True equals 1 and 1 equals 1.0, in the recipe they are different choices.
+    shown = {name: (_show(made_with.get(name)), _show(wanted.get(name))) for name in made_with.keys() | wanted.keys()}
+    changes = [f"{name} was {was}, now {now}" for name, (was, now) in sorted(shown.items()) if was != now]
+    if changes:
         raise UsageError(
-            f"{workspace.recipe} says this workspace was made another way: [{stage}] {changes}. "
+            f"{workspace.recipe} says this workspace was made another way: [{stage}] {'; '.join(changes)}. "
             "Run with the former settings, or name a new --workspace"
         )
 

@@ -1,0 +1,53 @@
+"""A command line ends with one clear line and the right exit code."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import time, typer
+from workspace.errors import CommunityForensicsError, UsageError, run
+app = typer.Typer()
+@app.command()
+def main(what: str) -> None:
+    if what == "usage": raise UsageError("no such thing: give another")
+    if what == "failure": raise CommunityForensicsError("the disk is full")
+    if what == "defect": raise ZeroDivisionError
+    if what == "wait":
+        print("ready", flush=True)
+        time.sleep(30)
+run(app)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "stderr"),
+    [
+        ("usage", 2, "error: no such thing: give another\n"),
+        ("failure", 1, "error: the disk is full\n"),
+        ("fine", 0, ""),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(what: str, code: int, stderr: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", PROGRAM, what], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (code, stderr)
+
+
+def test_a_defect_keeps_its_traceback() -> None:
+    ended = subprocess.run([sys.executable, "-c", PROGRAM, "defect"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "ZeroDivisionError" in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_says_that_the_same_command_continues(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", PROGRAM, "wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert stderr == "interrupted: what is finished is kept; the same command continues from there\n"

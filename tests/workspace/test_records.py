@@ -1,0 +1,107 @@
+"""Records go to Parquet and come back as they were; other files are refused."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from captioning.prompt import Prompt
+from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, ModelFile
+from samplers.sample import ImageFile, Sample
+from workspace import records
+from workspace.errors import UsageError
+
+TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=20)
+INT32 = st.integers(-(2**31), 2**31 - 1)
+
+SAMPLES = st.builds(
+    Sample,
+    index=st.integers(0, 2**62),
+    round=st.integers(1, 9),
+    seed=st.integers(0, 2**63 - 1),
+    batch_size=st.integers(1, 64),
+    class_label=st.none() | INT32,
+    width=st.none() | INT32,
+    height=st.none() | INT32,
+    num_inference_steps=st.none() | INT32,
+    nsfw_score=st.none() | st.floats(width=32, allow_nan=False),
+    image=st.builds(ImageFile, bytes=st.none() | st.binary(max_size=9), path=st.none() | TEXT),
+    model_name=TEXT,
+    prompt=st.none() | TEXT,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(st.lists(SAMPLES, max_size=4))
+def test_samples_come_back_as_they_were(tmp_path: Path, samples: list[Sample]) -> None:
+    records.write(tmp_path / "part.parquet", Sample, samples)
+    assert records.read(tmp_path / "part.parquet", Sample) == samples
+
+
+def entry(**changes: object) -> CatalogEntry:
+    values: dict[str, object] = {
+        "model_name": "org/name",
+        "revision": "0" * 40,
+        "subset": "Systematic",
+        "rank": 1,
+        "downloads": 7,
+        "likes": 0,
+        "license": "mit",
+        "license_source": "card",
+        "license_family": "open",
+        "tags": ("diffusers", "region:us"),
+        "architecture": "LatDiff",
+        "architecture_evidence": "a VAE",
+        "kind": "checkpoint",
+        "lineage": ("org/base",),
+        "hyperparameters": Hyperparameters(num_inference_steps=25, guidance_scale=7.5),
+        "hyperparameter_sources": HyperparameterSources(num_inference_steps="card"),
+        "files": (ModelFile(path="unet/model.safetensors", size=5, sha256="a" * 64),),
+        "download_bytes": 5,
+        "crawled_at": "2026-01-01T00:00:00Z",
+        "status": "compatible",
+    }
+    return CatalogEntry(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_nested_records_come_back_as_records(tmp_path: Path) -> None:
+    rows = [entry(), entry(model_name="org/other", files=(), tags=(), lineage=(), license=None)]
+    records.write(tmp_path / "catalog.parquet", CatalogEntry, rows)
+    assert records.read(tmp_path / "catalog.parquet", CatalogEntry) == rows
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one.parquet", "two.parquet"):
+        records.write(tmp_path / name, CatalogEntry, [entry()])
+    assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("record", [CatalogEntry, Prompt, Sample])
+def test_every_column_is_documented_and_the_file_says_so(record: type, tmp_path: Path) -> None:
+    records.write(tmp_path / "empty.parquet", record, [])
+    for field in pq.read_schema(tmp_path / "empty.parquet"):
+        assert field.metadata[b"doc"], field.name
+
+
+def test_null_where_a_value_must_be_is_refused_at_writing(tmp_path: Path) -> None:
+    with pytest.raises(pa.ArrowInvalid):
+        records.write(tmp_path / "x.parquet", CatalogEntry, [entry(revision=None)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_another_version_is_refused_with_the_difference(tmp_path: Path) -> None:
+    path = tmp_path / "old.parquet"
+    table = records.to_table(CatalogEntry, [entry()])
+    pq.write_table(table.drop(["gated"]).append_column("stars", pa.array([1])), path)
+    with pytest.raises(UsageError, match="lacks gated; it also has stars"):
+        records.read(path, CatalogEntry)
+
+
+def test_what_is_not_parquet_or_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "junk.parquet").write_bytes(b"PAR1 no")
+    for name in ("junk.parquet", "absent.parquet"):
+        with pytest.raises(UsageError, match=name):
+            records.read(tmp_path / name, Prompt)
