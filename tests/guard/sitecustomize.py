@@ -1,0 +1,43 @@
+"""Refuses every connection that leaves this machine, in each Python process the tests start.
+
+The tests put this folder on PYTHONPATH, so Python imports this module first thing in every process, and again
+in its children. An attempt is refused there and then, and noted in the file that CF_TESTS_NETWORK_LOG names, so
+that one that somebody swallowed still fails the run (tests/conftest.py).
+"""
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def _is_loopback(host: Any) -> bool:
+    text = host.decode() if isinstance(host, bytes) else host
+    if text in (None, "", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_the_outside(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        address = arguments[1]
+        # A Unix socket's address is text, and stays on this machine.
+        allowed = not isinstance(address, tuple) or _is_loopback(address[0])
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        address = arguments[0]
+        allowed = _is_loopback(address)
+    else:
+        return
+    if not allowed:
+        log = os.environ.get("CF_TESTS_NETWORK_LOG")
+        if log:
+            with Path(log).open("a") as file:
+                file.write(f"{event} {address} by {sys.argv[:2]}\n")
+        raise PermissionError(f"the tests reach nothing but loopback, and this is {event} {address}")
+
+
+sys.addaudithook(_refuse_the_outside)
