@@ -1,0 +1,164 @@
+"""`make demo`: the real job done, and the same job however often it is interrupted."""
+
+import hashlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SOAK = bool(os.environ.get("CF_SOAK"))
+#: Images asked of each generator: the demo's own number, and one that leaves time for interrupts.
+IMAGES = 16
+
+
+def demo_command(directory: Path) -> list[str]:
+    return [sys.executable, "-m", "demo", "--directory", str(directory), "--images", str(IMAGES)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A demo that ran to its end, and what it printed."""
+
+    root: Path
+    output: str
+
+    @property
+    def workspace(self) -> Path:
+        return self.root / "workspace"
+
+
+def finish(directory: Path) -> Run:
+    ended = subprocess.run(demo_command(directory), capture_output=True, text=True, check=False, timeout=900)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (root,) = (path for path in directory.iterdir() if path.is_dir())
+    return Run(root, ended.stdout)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder every demo of these tests runs in, one after the other: paths are part of some rows."""
+    return tmp_path_factory.mktemp("demo") / "run"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(place: Path) -> Run:
+    run = finish(place)
+    kept = place.with_name("undisturbed")
+    place.rename(kept)
+    return Run(kept / run.root.name, run.output)
+
+
+def number(output: str, label: str) -> int:
+    match = re.search(rf"{re.escape(label)}\s*│?\s*(\d+)", output)
+    assert match, f"{label!r} is not in the table:\n{output}"
+    return int(match[1])
+
+
+@pytest.mark.timeout(900)
+def test_it_leaves_300_images_of_20_generators_and_says_what_it_rejected(undisturbed: Run) -> None:
+    output = undisturbed.output
+    images = list((undisturbed.workspace / "images").glob("*/*.png"))
+    assert len(images) >= 300
+    assert len({path.parent for path in images}) >= 20
+    assert number(output, "sampled") == len({path.parent for path in images})
+    assert number(output, "images kept") == len(images)
+    assert number(output, "generators found") > number(output, "compatible") >= number(output, "sampled")
+    # The zoo holds one generator the checker objects to and one that yields nothing but NaN.
+    assert number(output, "rejected: nsfw") > 0
+    assert number(output, "rejected: nan") > 0
+    assert number(output, "rows published in Systematic") <= len(images)
+
+
+def test_no_rejected_image_is_on_the_disk(undisturbed: Run) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    for part in (undisturbed.workspace / "samples").glob("*/*.parquet"):
+        rows = pq.ParquetFile(part).read(columns=["index", "status"]).to_pylist()
+        folder = undisturbed.workspace / "images" / part.parent.name
+        for row in rows:
+            assert (folder / f"{row['index']:08d}.png").exists() == (row["status"] == "ok")
+
+
+@pytest.mark.timeout(300)
+def test_a_second_run_finds_what_is_finished(undisturbed: Run, place: Path) -> None:
+    # Paths are part of some rows, so it has to stand where it stood at first.
+    undisturbed.root.parent.rename(place)
+    try:
+        first = made(place)
+        again = finish(place)
+        assert first
+        assert made(place) == first
+    finally:
+        place.rename(undisturbed.root.parent)
+    assert number(again.output, "images kept") == number(undisturbed.output, "images kept")
+
+
+def made(directory: Path) -> dict[Path, int]:
+    """When each file of the prompts, samples and images was written."""
+    folders = ("prompts", "samples", "images")
+    files = [path for folder in folders for path in directory.glob(f"*/workspace/{folder}/*/*.p*")]
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
+def results(workspace: Path) -> dict[str, str]:
+    """Every file that is part of the result, by its hash. The catalogue says when it was made, so it is left out."""
+    folders = ("images", "samples", "prompts", "manifest")
+    files = [path for folder in folders for path in (workspace / folder).rglob("*") if path.is_file()]
+    return {str(path.relative_to(workspace)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def interrupt(directory: Path, moment: str, delay: float) -> bool:
+    """Start the demo, press Ctrl-C `delay` seconds after it prints `moment`; False when it ended before."""
+    process = subprocess.Popen(
+        demo_command(directory), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    printed: list[str] = []
+    for line in process.stdout:
+        printed.append(line)
+        if moment in line:
+            break
+    # Somebody has to go on reading, or a full pipe stops the demo instead of the interrupt.
+    reader = threading.Thread(target=lambda: printed.extend(process.stdout or ()))
+    reader.start()
+    time.sleep(delay)
+    alive = process.poll() is None
+    if alive:
+        os.killpg(process.pid, signal.SIGINT)
+    process.wait(60)
+    reader.join()
+    output = "".join(printed)
+    assert process.returncode in ((130,) if alive else (0, 130)), output
+    assert "Traceback" not in output, output
+    return alive
+
+
+@pytest.mark.timeout(7200 if SOAK else 900)
+def test_interrupted_anywhere_it_ends_with_the_same_files(undisturbed: Run, place: Path) -> None:
+    moments = [
+        ("The embedded Hub", 8.0),
+        ("$ cf-crawl", 1.5),
+        ("$ cf-caption", 3.0),
+        ("$ cf-sample", 14.0),
+        ("$ cf-build-manifest", 1.0),
+        ("$ cf-publish", 2.0),
+    ]
+    if SOAK:
+        chance = random.Random(2026)
+        moments = [(chance.choice(moments)[0], chance.uniform(0.0, 40.0)) for _ in range(40)]
+    interrupted = [interrupt(place, moment, delay) for moment, delay in moments]
+    assert sum(interrupted) >= len(moments) // 2
+    final = finish(place)
+    try:
+        assert results(final.workspace) == results(undisturbed.workspace)
+        assert not list(final.root.rglob("*.partial"))
+    finally:
+        shutil.rmtree(place)
