@@ -1,0 +1,336 @@
+"""Which endpoints there are, and what each does in a few lines.
+
+`kinds` in a path is "models" or "datasets". What is said is in `views`, who may ask in `access`, how files come in
+in `uploads`.
+"""
+
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from localhub import card, uploads, views, web
+from localhub.access import Doorkeeper, Visitor
+from localhub.blobs import CHUNK_BYTES
+from localhub.listing import MAX_PAGE, Entry, Listing, Query
+from localhub.names import check_kind, check_repo_id
+from localhub.records import Commit, Repo
+from localhub.refusals import BadRequest, Conflict, EntryNotFound, Refusal, RepoNotFound, RevisionNotFound, Unauthorized
+from localhub.store import Store, now
+
+#: Rows of a page of a tree, as on the Hub: fewer when each row's last commit is asked for.
+_TREE_PAGE, _EXPANDED_TREE_PAGE = 1000, 50
+
+
+class _File(FileResponse):
+    chunk_size = CHUNK_BYTES
+
+
+class Hub:
+    """The endpoints over one store. Each method answers one route."""
+
+    def __init__(self, store: Store, doorkeeper: Doorkeeper):
+        self.store = store
+        self.doorkeeper = doorkeeper
+        self.listing = Listing(store)
+
+    # Finding out
+
+    def root(self, request: Request) -> Response:
+        counts = {f"{kind}s": self.listing.count(kind) for kind in ("model", "dataset")}
+        return web.Json({"name": "embedded Hugging Face Hub of community-forensics", **counts})
+
+    def whoami(self, request: Request) -> Response:
+        if (user := self._visitor(request).user) is None:
+            raise Unauthorized("Invalid username or password.")
+        role = "write" if self._visitor(request).write else "read"
+        token = {"type": "access_token", "accessToken": {"displayName": user, "role": role}}
+        return web.Json({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": token})
+
+    def repositories(self, request: Request) -> Response:
+        kind, visitor = self._kind(request), self._visitor(request)
+        given = request.query_params
+        for name in ("apps", "inference", "inference_provider", "num_parameters"):
+            if name in given:
+                raise BadRequest(f"this Hub cannot filter by {name!r}")
+        fields = views.fields_of_list(
+            kind,
+            web.values(request, "expand"),
+            full=web.flag(request, "full"),
+            card=web.flag(request, "cardData"),
+            config=web.flag(request, "config"),
+        )
+        query = Query(
+            filters=web.values(request, "filter"),
+            author=given.get("author"),
+            search=tuple(given.getlist("search")),
+            gated=web.flag(request, "gated") if "gated" in given else None,
+            pipeline_tag=given.get("pipeline_tag"),
+            library=given.get("library"),
+            sort=given.get("sort", "trendingScore"),
+            limit=web.number(request, "limit", MAX_PAGE, least=1),
+            cursor=given.get("cursor"),
+        )
+        page, cursor = self.listing.page(kind, query, lambda repo: self.doorkeeper.may_know(repo, visitor))
+        return web.Json([views.repository(e, fields) for e in page], headers=web.next_page(request, cursor))
+
+    def info(self, request: Request) -> Response:
+        repo, commit = self._commit(request)
+        blobs = web.flag(request, "blobs")
+        fields = views.fields_of_info(repo.kind, web.values(request, "expand"), blobs=blobs)
+        return web.Json(views.repository(Entry.of(repo, commit), fields, commit.files if blobs else None))
+
+    def tree(self, request: Request) -> Response:
+        repo, commit = self._commit(request)
+        expand = web.flag(request, "expand")
+        rows = views.tree(commit, web.part(request, "path").strip("/"), recursive=web.flag(request, "recursive"))
+        most = min(web.number(request, "limit", _TREE_PAGE, least=1), _EXPANDED_TREE_PAGE if expand else _TREE_PAGE)
+        start = web.number(request, "cursor", 0)
+        page, cursor = rows[start : start + most], str(start + most) if start + most < len(rows) else None
+        if expand:
+            page = views.with_last_commit(page, self.store.history(repo, commit))
+        return web.Json(page, headers=web.next_page(request, cursor))
+
+    async def paths_info(self, request: Request) -> Response:
+        sent = await web.body(request)
+        if "json" in request.headers.get("content-type", ""):
+            asked = web.as_object(sent)
+            paths, expand = web.field(asked, "paths", list), bool(asked.get("expand"))
+        else:
+            form = parse_qs(sent.decode("utf-8", "replace"))
+            paths, expand = form.get("paths", []), form.get("expand", [""])[-1].lower() in ("true", "1")
+        return await run_in_threadpool(self._paths_info, request, [str(path) for path in paths], expand)
+
+    def _paths_info(self, request: Request, paths: list[str], expand: bool) -> Response:
+        repo, commit = self._commit(request)
+        rows = views.paths_info(commit, paths)
+        return web.Json(views.with_last_commit(rows, self.store.history(repo, commit)) if expand else rows)
+
+    def refs(self, request: Request) -> Response:
+        return web.Json(views.refs(self._repo(request)))
+
+    def commits(self, request: Request) -> Response:
+        repo, commit = self._commit(request)
+        return web.Json(views.commits(self.store.history(repo, commit)))
+
+    def auth_check(self, request: Request) -> Response:
+        self.doorkeeper.check_files(self._repo(request), self._visitor(request))
+        return web.Json({})
+
+    def auth_check_write(self, request: Request) -> Response:
+        self._writable(request)
+        return web.Json({})
+
+    def resolve(self, request: Request) -> Response:
+        """A file of a revision, whole or a range of it."""
+        repo, commit = self._commit(request)
+        self.doorkeeper.check_files(repo, self._visitor(request))
+        path = web.part(request, "path")
+        file = commit.files.get(path)
+        headers = {"X-Repo-Commit": commit.id}
+        if file is None:
+            raise EntryNotFound(f"no file {path!r} in {repo.id} at {commit.id}", headers=headers)
+        headers |= {"ETag": f'"{file.etag}"', "Cache-Control": "no-cache"}
+        if file.lfs:
+            headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
+        blob = self.store.blobs.path(file.sha256)
+        # Never rendered: a stranger's page must not run in this origin.
+        headers |= {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
+        return _File(blob, headers=headers, stat_result=blob.stat(), media_type="application/octet-stream")
+
+    # Making and changing
+
+    async def create(self, request: Request) -> Response:
+        asked = await web.json_body(request)
+        visitor = self._writer(request)
+        kind, repo_id = self._named(asked, visitor)
+        private = asked.get("private") is True or asked.get("visibility") == "private"
+        address = f"{web.base_url(request)}/{'' if kind == 'model' else 'datasets/'}{repo_id}"
+        try:
+            await run_in_threadpool(self.store.create, kind, repo_id, private=private, created_at=now())
+        except Conflict as conflict:
+            raise Conflict(str(conflict), body={"url": address, "id": repo_id}) from None
+        return web.Json({"url": address, "name": repo_id, "id": repo_id})
+
+    async def remove(self, request: Request) -> Response:
+        asked = await web.json_body(request)
+        kind, repo_id = self._named(asked, self._writer(request))
+        await run_in_threadpool(self.store.delete, kind, repo_id)
+        return web.Json({})
+
+    async def settings(self, request: Request) -> Response:
+        repo, asked = self._writable(request), await web.json_body(request)
+        changes: dict[str, object] = {}
+        if "gated" in asked:
+            if asked["gated"] not in (False, "auto", "manual"):
+                raise BadRequest('\'gated\' must be false, "auto" or "manual"')
+            changes["gated"] = asked["gated"]
+        if "visibility" in asked or "private" in asked:
+            changes["private"] = asked.get("private") is True or asked.get("visibility") == "private"
+        await run_in_threadpool(self.store.update, repo.kind, repo.id, **changes)
+        return web.Json(changes)
+
+    async def validate_yaml(self, request: Request) -> Response:
+        asked = await web.json_body(request)
+        try:
+            metadata = card.parse(web.field(asked, "content", str))
+        except card.BrokenCard as error:
+            return web.Json(
+                {"errors": [{"message": str(error)}], "warnings": []}, 400, {"X-Error-Message": "invalid card"}
+            )
+        warnings = [] if metadata else [{"message": "empty or missing yaml metadata in repo card"}]
+        return web.Json({"errors": [], "warnings": warnings})
+
+    async def preupload(self, request: Request) -> Response:
+        self._writable(request)
+        _, commit = await run_in_threadpool(self._commit, request)
+        return web.Json(uploads.modes(await web.json_body(request), commit))
+
+    async def lfs_batch(self, request: Request) -> Response:
+        self._writable(request)
+        base = web.base_url(request)
+        verify = f"{base}{request.scope['path'].removesuffix('batch')}verify"
+        asked = await web.json_body(request)
+        return web.Json(await run_in_threadpool(uploads.batch, asked, self.store, self.doorkeeper, base, verify))
+
+    async def lfs_verify(self, request: Request) -> Response:
+        self._writable(request)
+        return web.Json(uploads.verify(await web.json_body(request), self.store))
+
+    async def lfs_put(self, request: Request) -> Response:
+        return await uploads.receive(request, self.store, self.doorkeeper)
+
+    async def commit(self, request: Request) -> Response:
+        repo, revision = self._writable(request), web.part(request, "revision")
+        if web.flag(request, "create_pr"):
+            raise BadRequest("this Hub has no pull requests; commit to a branch")
+        if repo.named(revision) is None:
+            raise RevisionNotFound(f"{repo.kind} {repo.id} has no branch {revision!r}")
+        read = await uploads.changes(request, self.store)
+        made = await run_in_threadpool(
+            self.store.commit_files,
+            repo.kind,
+            repo.id,
+            read.add,
+            delete=read.delete,
+            message=read.summary,
+            revision=revision,
+            date=now(),
+            parent=read.parent,
+            author=self._visitor(request).user or "user",
+        )
+        prefix = "" if repo.kind == "model" else "datasets/"
+        address = f"{web.base_url(request)}/{prefix}{repo.id}/commit/{made}"
+        return web.Json({"success": True, "commitOid": made, "commitUrl": address, "hookOutput": ""})
+
+    async def tag(self, request: Request) -> Response:
+        self._writable(request)
+        repo, commit = await run_in_threadpool(self._commit, request)
+        name = web.field(await web.json_body(request), "tag", str)
+        await run_in_threadpool(self.store.set_ref, repo.kind, repo.id, "tags", name, commit.id)
+        return web.Json({})
+
+    async def branch(self, request: Request) -> Response:
+        repo = self._writable(request)
+        start = web.field(await web.json_body(request), "startingPoint", str, "main")
+        commit = await run_in_threadpool(self.store.commit_of, repo, start)
+        name = web.part(request, "revision")
+        await run_in_threadpool(self.store.set_ref, repo.kind, repo.id, "branches", name, commit.id)
+        return web.Json({})
+
+    def remove_tag(self, request: Request) -> Response:
+        return self._remove_ref(request, "tags")
+
+    def remove_branch(self, request: Request) -> Response:
+        return self._remove_ref(request, "branches")
+
+    def _remove_ref(self, request: Request, group: str) -> Response:
+        repo = self._writable(request)
+        self.store.set_ref(repo.kind, repo.id, group, web.part(request, "revision"), None)
+        return web.Json({})
+
+    # What a request is about
+
+    def _visitor(self, request: Request) -> Visitor:
+        return self.doorkeeper.visitor(request.headers)
+
+    def _writer(self, request: Request) -> Visitor:
+        visitor = self._visitor(request)
+        self.doorkeeper.check_write(visitor)
+        return visitor
+
+    def _kind(self, request: Request) -> str:
+        return check_kind(request.path_params.get("kinds", "models").removesuffix("s"))
+
+    def _named(self, asked: dict[str, object], visitor: Visitor) -> tuple[str, str]:
+        organization = web.field(asked, "organization", str, None) or visitor.user or "user"
+        name = web.field(asked, "name", str)
+        repo_id = name if "/" in name else f"{organization}/{name}"
+        return check_kind(web.field(asked, "type", str, "model")), check_repo_id(repo_id)
+
+    def _repo(self, request: Request) -> Repo:
+        kind, repo_id = self._kind(request), f"{web.part(request, 'org')}/{web.part(request, 'name')}"
+        try:
+            check_repo_id(repo_id)
+        except BadRequest as error:
+            raise RepoNotFound(str(error)) from None
+        repo = self.store.repo(kind, repo_id)
+        self.doorkeeper.check_known(repo, self._visitor(request))
+        return repo
+
+    def _writable(self, request: Request) -> Repo:
+        self._writer(request)
+        return self._repo(request)
+
+    def _commit(self, request: Request) -> tuple[Repo, Commit]:
+        repo = self._repo(request)
+        return repo, self.store.commit_of(repo, web.part(request, "revision") or "main")
+
+
+def application(hub: Hub) -> ASGIApp:
+    """The ASGI application. Unknown addresses get a 404 in JSON, as the Hub's do."""
+    repo, files = "/api/{kinds}/{org}/{name}", "/{org}/{name}"
+    routes = [
+        Route("/", hub.root),
+        Route("/api/whoami-v2", hub.whoami),
+        Route("/api/validate-yaml", hub.validate_yaml, methods=["POST"]),
+        Route("/api/repos/create", hub.create, methods=["POST"]),
+        Route("/api/repos/delete", hub.remove, methods=["DELETE"]),
+        Route("/api/{kinds}", hub.repositories),
+        Route(repo, hub.info),
+        Route(f"{repo}/revision/{{revision}}", hub.info),
+        Route(f"{repo}/tree/{{revision}}", hub.tree),
+        Route(f"{repo}/tree/{{revision}}/{{path:path}}", hub.tree),
+        Route(f"{repo}/paths-info/{{revision}}", hub.paths_info, methods=["POST"]),
+        Route(f"{repo}/refs", hub.refs),
+        Route(f"{repo}/commits/{{revision}}", hub.commits),
+        Route(f"{repo}/auth-check", hub.auth_check),
+        Route(f"{repo}/auth-check/write", hub.auth_check_write),
+        Route(f"{repo}/settings", hub.settings, methods=["PUT"]),
+        Route(f"{repo}/preupload/{{revision}}", hub.preupload, methods=["POST"]),
+        Route(f"{repo}/commit/{{revision}}", hub.commit, methods=["POST"]),
+        Route(f"{repo}/tag/{{revision}}", hub.tag, methods=["POST"]),
+        Route(f"{repo}/tag/{{revision}}", hub.remove_tag, methods=["DELETE"]),
+        Route(f"{repo}/branch/{{revision}}", hub.branch, methods=["POST"]),
+        Route(f"{repo}/branch/{{revision}}", hub.remove_branch, methods=["DELETE"]),
+        Route("/lfs-storage/{oid}", hub.lfs_put, methods=["PUT"]),
+    ]
+    for kinds in ("", "/{kinds}"):
+        routes += [
+            Route(f"{kinds}{files}.git/info/lfs/objects/batch", hub.lfs_batch, methods=["POST"]),
+            Route(f"{kinds}{files}.git/info/lfs/objects/verify", hub.lfs_verify, methods=["POST"]),
+            Route(f"{kinds}{files}/resolve/{{revision}}/{{path:path}}", hub.resolve),
+        ]
+    return web.raw_paths(Starlette(routes=routes, exception_handlers={Refusal: web.refused, HTTPException: _no_route}))
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return web.Json(
+        {"error": f"{error.detail}: {request.method} {request.scope['path']}"}, error.status_code, error.headers
+    )

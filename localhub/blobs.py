@@ -1,0 +1,103 @@
+"""File contents, each under its own hash: `blobs/ab/ab12...`.
+
+Equal contents are kept once, whatever repository or path names them, and a name can be checked at any time. A
+content arrives under a temporary name, is hashed while it is written, and is renamed when its hash and size are
+what was promised: a blob that exists is whole and right.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localhub.names import is_sha256
+from localhub.refusals import BadRequest
+from workspace.atomic import atomic_path
+
+#: Bytes read, hashed and written at a time.
+CHUNK_BYTES = 1 << 20
+
+
+class Incoming:
+    """A content on its way in. `write` it piece by piece; it is checked when its `receive` block ends."""
+
+    def __init__(self, temporary: Path, sha256: str, size: int):
+        self._file = temporary.open("wb")
+        self._hash = hashlib.sha256()
+        self._written = 0
+        self._sha256 = sha256
+        self._size = size
+
+    def write(self, piece: bytes) -> None:
+        """Append a piece; raises `BadRequest` as soon as more arrives than was announced."""
+        self._written += len(piece)
+        if self._written > self._size:
+            raise BadRequest(f"more than the {self._size} bytes that were announced for {self._sha256}")
+        self._hash.update(piece)
+        self._file.write(piece)
+
+    def close(self) -> None:
+        """Close the file; what was written stays until the `receive` block decides."""
+        self._file.close()
+
+    def check(self) -> None:
+        """Raise `BadRequest` unless all bytes are there and hash to what was announced."""
+        if self._written != self._size:
+            raise BadRequest(
+                f"{self._written} bytes arrived of the {self._size} that were announced for {self._sha256}"
+            )
+        if self._hash.hexdigest() != self._sha256:
+            raise BadRequest(f"what arrived has sha256 {self._hash.hexdigest()}, not {self._sha256} as announced")
+
+
+class Blobs:
+    """The contents under one folder, found by their SHA-256."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def path(self, sha256: str) -> Path:
+        """Where the content with this hash lies or would lie; raises `BadRequest` for anything but a SHA-256."""
+        if not is_sha256(sha256):
+            raise BadRequest(f"{sha256!r} is not a SHA-256: 64 lower-case hexadecimal digits")
+        return self.folder / sha256[:2] / sha256
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes of the content with this hash; None if it is not here."""
+        try:
+            return self.path(sha256).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def read(self, sha256: str, limit: int = -1) -> bytes:
+        """The content, or its first `limit` bytes; raises `FileNotFoundError` if it is not here."""
+        with self.path(sha256).open("rb") as file:
+            return file.read(limit)
+
+    @contextmanager
+    def receive(self, sha256: str, size: int) -> Iterator[Incoming]:
+        """Take in a content whose hash and size (bytes) are known; raises `BadRequest` if it turns out otherwise."""
+        with atomic_path(self.path(sha256)) as temporary:
+            incoming = Incoming(temporary, sha256, size)
+            try:
+                yield incoming
+            finally:
+                incoming.close()
+            incoming.check()
+
+    def put(self, content: bytes | Path) -> tuple[str, int]:
+        """Keep bytes or a copy of a file; returns SHA-256 and size in bytes."""
+        if isinstance(content, bytes):
+            sha256, size = hashlib.sha256(content).hexdigest(), len(content)
+            if self.size(sha256) is None:
+                with self.receive(sha256, size) as incoming:
+                    incoming.write(content)
+            return sha256, size
+        with content.open("rb") as file:
+            sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+            if self.size(sha256) is None:
+                file.seek(0)
+                with self.receive(sha256, size) as incoming:
+                    while piece := file.read(CHUNK_BYTES):
+                        incoming.write(piece)
+        return sha256, size

@@ -1,0 +1,73 @@
+"""How many requests a visitor may make: the Hub's windows of five minutes, and its `RateLimit` headers.
+
+Requests are counted for each token or, without one, each address, apart for the API and for files (the Hub names
+them "api" and "resolvers"). The headers are those of draft-ietf-httpapi-ratelimit-headers, on every answer.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from localhub import web
+
+#: The Hub's window, in seconds.
+WINDOW_SECONDS = 300
+
+
+@dataclass
+class Limits:
+    """At most `api` and `resolvers` requests of each kind in `window` seconds."""
+
+    api: int
+    resolvers: int
+    window: float = WINDOW_SECONDS
+    _started: float = field(default=0.0, init=False)
+    _counts: dict[tuple[str, str], int] = field(default_factory=dict, init=False)
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """`app`, answering 429 to who asked too often."""
+
+        async def limited(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http" or scope["path"].startswith("/__"):
+                await app(scope, receive, send)
+                return
+            group = "api" if scope["path"].startswith("/api/") else "resolvers"
+            remaining, reset = self._count(group, _who(scope))
+            quota = self.api if group == "api" else self.resolvers
+            headers = {
+                "RateLimit": f'"{group}";r={max(remaining, 0)};t={reset}',
+                "RateLimit-Policy": f'"fixed window";"{group}";q={quota};w={self.window:g}',
+            }
+            if remaining < 0:
+                said = {"error": "You have reached your rate limit."}
+                await web.Json(said, 429, headers)(scope, receive, send)
+                return
+
+            async def marked(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    MutableHeaders(scope=message).update(headers)
+                await send(message)
+
+            await app(scope, receive, marked)
+
+        return limited
+
+    def _count(self, group: str, who: str) -> tuple[int, int]:
+        """Requests left after this one (negative: one too many), and whole seconds until the window ends."""
+        passed = time.monotonic() - self._started
+        if passed >= self.window:
+            self._started, passed = time.monotonic(), 0.0
+            self._counts.clear()
+        self._counts[group, who] = self._counts.get((group, who), 0) + 1
+        quota = self.api if group == "api" else self.resolvers
+        return quota - self._counts[group, who], int(self.window - passed) + 1
+
+
+def _who(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return str(value.decode("latin-1"))
+    client = scope.get("client")
+    return client[0] if client else ""

@@ -1,0 +1,139 @@
+"""A Hub in a process of its own, for as long as a `with` block lasts.
+
+    with HubProcess(directory) as hub:
+        subprocess.run(["cf-crawl"], env={**os.environ, **hub.environment()})
+
+Clients read `HF_ENDPOINT` when they are imported, so they belong in child processes that are started with
+`environment()`, or must be given `endpoint` explicitly.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.request import ProxyHandler, Request, build_opener
+
+from workspace.errors import CommunityForensicsError
+
+#: How long the server may take to accept connections, in seconds: imports on a cold disk.
+START_SECONDS = 60.0
+#: How long it may take to stop before it is killed, in seconds.
+STOP_SECONDS = 10.0
+
+
+class HubProcess:
+    """Serves `directory` on a free port of the loopback interface. It ends with this process, however that ends.
+
+    `tokens` are what `cf-hub serve --token` takes, `arguments` further options of `cf-hub serve`.
+    """
+
+    def __init__(
+        self,
+        directory: Path | str,
+        *,
+        tokens: Iterable[str] = (),
+        request_log: Path | None = None,
+        arguments: Sequence[str] = (),
+    ):
+        self.directory = Path(directory)
+        self.endpoint = ""
+        self._tokens = tuple(tokens)
+        self._log = ["--request-log", str(request_log)] if request_log else []
+        self._arguments = list(arguments)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server and wait until it accepts connections; raises `CommunityForensicsError` if it does not."""
+        with tempfile.TemporaryDirectory(prefix="cf-hub-") as folder:
+            ready = Path(folder, "ready")
+            command = [sys.executable, "-m", "localhub.cli", "serve", str(self.directory), "--port", "0"]
+            options = ["--ready-file", str(ready), "--while-stdin-open", *self._log, *self._arguments]
+            # Tokens go through the environment: everybody on the machine can read a command line.
+            secret = {"CF_HUB_TOKENS": " ".join(self._tokens)} if self._tokens else {}
+            # In a session of its own, so that Ctrl-C reaches who started it, and that one decides.
+            self._process = subprocess.Popen(
+                command + options, stdin=subprocess.PIPE, env={**os.environ, **secret}, start_new_session=True
+            )
+            deadline = time.monotonic() + START_SECONDS
+            while not ready.exists():
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.stop()
+                    raise CommunityForensicsError(f"cf-hub serve {self.directory} did not start; see its output above")
+                time.sleep(0.01)
+            self.endpoint = ready.read_text(encoding="ascii")
+
+    def stop(self) -> None:
+        """Stop the server and wait for its end."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        if self._process is None:
+            raise CommunityForensicsError("this Hub is not running")
+        return self._process.pid
+
+    def environment(self, token: str | None = None) -> dict[str, str]:
+        """What a client's environment needs: where the Hub is, no proxy on the way, no Xet (it is not offered)."""
+        said = {
+            "HF_ENDPOINT": self.endpoint,
+            "HF_HUB_DISABLE_XET": "1",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+        return said | ({"HF_TOKEN": token} if token else {})
+
+    def fail(self, kind: str, **rule: Any) -> None:
+        """Add a fault (`localhub.faults` says what a rule may hold)."""
+        self._ask("POST", "/__faults__", {"rules": [{"kind": kind, **rule}]})
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults in force, each with how often it matched and struck."""
+        rules: list[dict[str, Any]] = self._ask("GET", "/__faults__")["rules"]
+        return rules
+
+    def clear_faults(self) -> None:
+        """Remove all faults."""
+        self._ask("DELETE", "/__faults__")
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The requests so far, oldest first (`localhub.journal` says what a row holds)."""
+        rows: list[dict[str, Any]] = self._ask("GET", "/__requests__")
+        return rows
+
+    def clear_requests(self) -> None:
+        """Forget the requests so far."""
+        self._ask("DELETE", "/__requests__")
+
+    def _ask(self, method: str, path: str, said: Any = None) -> Any:
+        content = None if said is None else json.dumps(said).encode()
+        # No proxy of the environment: the Hub is on this machine.
+        with build_opener(ProxyHandler({})).open(Request(self.endpoint + path, content, method=method)) as answer:
+            return json.load(answer)

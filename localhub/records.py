@@ -1,0 +1,139 @@
+"""A repository as it lies on disk: its settings and refs, its commits, the files of a commit.
+
+Ids are those of git where clients compare them (a file's id is the SHA-1 of a git blob, for a large file that of
+its LFS pointer) and hashes of the content everywhere: the same content with the same date has the same commit id
+on any machine.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+from localhub.facts import Facts
+from localhub.names import is_commit_id
+from localhub.refusals import RevisionNotFound
+
+Gate = Literal[False, "auto", "manual"]
+
+#: What a new repository's first commit says, and which names are large files, as on the real Hub.
+LARGE_FILE_SUFFIXES = tuple(
+    [".7z", ".arrow", ".bin", ".bz2", ".ckpt", ".ftz", ".gguf", ".gz", ".h5", ".joblib", ".model", ".msgpack", ".npy", ".npz", ".onnx", ".ot", ".parquet", ".pb", ".pickle", ".pkl", ".png", ".pt", ".pth", ".rar", ".safetensors", ".tar", ".tflite", ".tgz", ".wasm", ".xz", ".zip", ".zst", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".wav", ".mp3", ".flac", ".webm", ".avi", ".tif", ".tiff", ".bmp"]
+)
+GIT_ATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LARGE_FILE_SUFFIXES).encode()
+#: Files from this size on are large whatever their name: 10 MiB, the Hub's limit for files kept in git itself.
+LARGE_FILE_BYTES = 10 << 20
+
+
+def is_large(path: str, size: int) -> bool:
+    """Whether the Hub keeps a file outside git (LFS), by its name or its size in bytes. An empty file never is."""
+    return size > 0 and (size >= LARGE_FILE_BYTES or path.lower().endswith(LARGE_FILE_SUFFIXES))
+
+
+def git_blob_id(content: bytes) -> str:
+    """The id git gives this content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def lfs_pointer(sha256: str, size: int) -> bytes:
+    """What git holds in place of a large file."""
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a commit: size in bytes, SHA-256 of its content, git id, and whether it is a large (LFS) file."""
+
+    size: int
+    sha256: str
+    oid: str
+    lfs: bool
+
+    @classmethod
+    def large(cls, sha256: str, size: int) -> Self:
+        """A file kept outside git."""
+        return cls(size, sha256, git_blob_id(lfs_pointer(sha256, size)), lfs=True)
+
+    @property
+    def etag(self) -> str:
+        """What identifies the content to clients: the SHA-256 of a large file, the git id of any other."""
+        return self.sha256 if self.lfs else self.oid
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A state of a repository: all its files by path, and what they say. `date` is ISO 8601 in UTC."""
+
+    id: str
+    parent: str | None
+    message: str
+    date: str
+    author: str
+    files: Mapping[str, File]
+    facts: Facts
+
+    def to_json(self) -> bytes:
+        """The commit as its file on disk holds it."""
+        files = {path: [file.size, file.sha256, file.oid, file.lfs] for path, file in sorted(self.files.items())}
+        head = {name: getattr(self, name) for name in ("id", "parent", "message", "date", "author")}
+        return json.dumps({**head, "facts": asdict(self.facts), "files": files}, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Read what `to_json` wrote."""
+        value = json.loads(text)
+        files = {path: File(*fields) for path, fields in value.pop("files").items()}
+        return cls(files=files, facts=Facts(**value.pop("facts")), **value)
+
+
+def commit_id(files: Mapping[str, File], parent: str | None, message: str, date: str) -> str:
+    """The id of a commit: a SHA-1 of its files, parent, message and date, and of nothing else."""
+    tree = [[path, file.oid] for path, file in sorted(files.items())]
+    text = json.dumps([tree, parent, message, date], separators=(",", ":"))
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class Repo:
+    """A repository's settings, counts and refs. Dates are ISO 8601 in UTC; refs map a name to a commit id."""
+
+    kind: str
+    id: str
+    created_at: str
+    downloads: int = 0
+    downloads_all_time: int = 0
+    likes: int = 0
+    gated: Gate = False
+    disabled: bool = False
+    private: bool = False
+    branches: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    #: Other refs under their full name: pull requests (refs/pr/1) and conversions (refs/convert/parquet).
+    refs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def head(self) -> str:
+        """The commit that `main` points to."""
+        return self.branches["main"]
+
+    def to_json(self) -> dict[str, Any]:
+        """The repository as its file on disk holds it."""
+        return asdict(self)
+
+    def named(self, revision: str) -> str | None:
+        """The commit that a branch, tag or full ref points to; None if there is no such name."""
+        if revision.startswith("refs/heads/"):
+            return self.branches.get(revision.removeprefix("refs/heads/"))
+        if revision.startswith("refs/tags/"):
+            return self.tags.get(revision.removeprefix("refs/tags/"))
+        return self.branches.get(revision) or self.tags.get(revision) or self.refs.get(revision)
+
+    def with_ref(self, revision: str, commit: str) -> dict[str, Mapping[str, str]]:
+        """The changed field after a branch (or full ref) points to `commit`; raises `RevisionNotFound` for a tag or id."""
+        if revision in self.tags or revision.startswith("refs/tags/") or is_commit_id(revision):
+            raise RevisionNotFound(f"{revision!r} of {self.id} is not a branch: nothing can be committed to it")
+        revision = revision.removeprefix("refs/heads/")
+        if revision.startswith("refs/"):
+            return {"refs": {**self.refs, revision: commit}}
+        return {"branches": {**self.branches, revision: commit}}

@@ -1,0 +1,121 @@
+"""The server's process: a socket, a log of requests, and the application on uvicorn."""
+
+import asyncio
+import secrets
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from localhub.access import Doorkeeper, Token
+from localhub.app import Hub, application
+from localhub.faults import Faults
+from localhub.journal import Journal
+from localhub.limits import Limits
+from localhub.store import Store
+from workspace.atomic import write_bytes
+from workspace.errors import UsageError
+
+#: An idle connection stays open this long, in seconds. Clients keep theirs in a pool, and one without retries
+#: fails when it picks a connection that the server has just closed.
+KEEP_ALIVE_SECONDS = 300
+#: How long a server that is told to stop waits for requests under way, in seconds.
+SHUTDOWN_SECONDS = 2
+
+
+class _Connection(H11Protocol):
+    """HTTP over one connection that the application can reach, so that a fault can cut or reset it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app = partial(_with_transport, self.app, transport)  # type: ignore[assignment]
+
+
+async def _with_transport(
+    app: ASGIApp, transport: asyncio.Transport, scope: Scope, receive: Receive, send: Send
+) -> None:
+    scope["transport"] = transport
+    await app(scope, receive, send)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket (port 0: any free one); raises `UsageError` if the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With the protocol named, asyncio switches Nagle's algorithm off, which costs 40 ms a request.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(2048)
+    except (OSError, OverflowError) as error:
+        sock.close()
+        raise UsageError(f"cannot listen on {host} port {port}: {error}; choose another --host or --port") from None
+    return sock
+
+
+def address(sock: socket.socket) -> str:
+    """The URL under which a listening socket is reached: what HF_ENDPOINT must be."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(
+    sock: socket.socket,
+    store: Store,
+    *,
+    tokens: Sequence[Token] = (),
+    limits: Limits | None = None,
+    request_log: Path | None = None,
+    ready_file: Path | None = None,
+    while_stdin_open: bool = False,
+) -> None:
+    """Serve `store` on a listening socket until the process is told to stop (SIGTERM, Ctrl-C).
+
+    `ready_file` gets the address as soon as connections are accepted. With `while_stdin_open` the server also stops
+    when its standard input ends, which happens when the process that started it is gone, however it went.
+    """
+    loopback = ip_address(sock.getsockname()[0]).is_loopback
+    doorkeeper = Doorkeeper(tokens, secret=secrets.token_bytes(32), open_writes=loopback)
+    app = application(Hub(store, doorkeeper))
+    if limits is not None:
+        app = limits.around(app)
+    with closing(Journal(request_log)) as journal:
+        app = journal.around(Faults().around(app))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=_Connection,
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                interface="asgi3",
+                access_log=False,
+                log_level="warning",
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            )
+        )
+        if ready_file is not None:
+            write_bytes(ready_file, address(sock).encode())
+        asyncio.run(_until_stopped(server, sock, while_stdin_open=while_stdin_open))
+
+
+async def _until_stopped(server: uvicorn.Server, sock: socket.socket, *, while_stdin_open: bool) -> None:
+    if while_stdin_open:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _stop_at_end_of_input, server)
+    await server.serve(sockets=[sock])
+
+
+def _stop_at_end_of_input(server: uvicorn.Server) -> None:
+    if not sys.stdin.buffer.raw.read(1024):  # type: ignore[attr-defined]
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        server.should_exit = True

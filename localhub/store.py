@@ -1,0 +1,301 @@
+"""The repositories on disk.
+
+    DIR/blobs/ab/<sha256>                     contents, each once
+    DIR/models/<ORG>/<NAME>/repo.json         settings, counts, and where branches and tags point
+    DIR/models/<ORG>/<NAME>/commits/<id>.json one state of the repository: all its files by hash
+    DIR/datasets/...                          likewise
+    DIR/lock                                  held while something changes; its length counts the changes
+
+A commit writes its contents first, then the commit's file, then `repo.json`, each by rename: whoever reads sees
+the state before or after, and a writer that is killed leaves the state before. Several processes may write (a
+server and `cf-hub add`): one lock orders them. It protects minutes of nobody's time, because contents, the long
+part, are written before it is taken.
+"""
+
+import dataclasses
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from localhub import facts
+from localhub.blobs import Blobs
+from localhub.names import check_kind, check_path, check_repo_id, check_revision, is_commit_id
+from localhub.records import GIT_ATTRIBUTES, Commit, File, Gate, Repo, git_blob_id, is_large
+from localhub.records import commit_id as id_of
+from localhub.refusals import BadRequest, Conflict, Refusal, RepoNotFound, RevisionNotFound
+from workspace.atomic import write_bytes, write_json
+
+_FIRST_MESSAGE = "initial commit"
+#: A short commit id needs this many digits, as in git.
+_SHORT_ID_DIGITS = 7
+
+
+def now() -> str:
+    """This moment as the Hub writes it: ISO 8601 in UTC, with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Store:
+    """The repositories under one directory. Every method may be called from any thread and any process.
+
+    Methods raise `BadRequest` for names that break the rules, `RepoNotFound` and `RevisionNotFound` for what is not
+    here, and `Conflict` for what is here already.
+    """
+
+    def __init__(self, root: Path | str):
+        self.root = Path(root)
+        self.blobs = Blobs(self.root / "blobs")
+        self._load = lru_cache(maxsize=256)(_load_commit)
+
+    # Reading
+
+    def repo(self, kind: str, repo_id: str) -> Repo:
+        """A repository's settings and refs as they are now."""
+        try:
+            return self.read_repo(self._folder(kind, repo_id) / "repo.json")
+        except (FileNotFoundError, NotADirectoryError):
+            raise RepoNotFound(f"no {kind} {repo_id!r} on this Hub") from None
+
+    def read_repo(self, path: Path) -> Repo:
+        """A repository from its `repo.json`; raises `FileNotFoundError`."""
+        return Repo(**json.loads(path.read_bytes()))
+
+    def exists(self, kind: str, repo_id: str) -> bool:
+        """Whether there is such a repository."""
+        return (self._folder(kind, repo_id) / "repo.json").is_file()
+
+    def repo_files(self, kind: str) -> Iterator[os.DirEntry[str]]:
+        """Every repository's folder of a kind, in no order. One that is being made may lack its `repo.json`."""
+        for organization in _folders(self.root / f"{check_kind(kind)}s"):
+            yield from _folders(organization.path)
+
+    def commit_of(self, repo: Repo, revision: str = "main") -> Commit:
+        """The commit that a branch, tag, ref, full or short commit id means."""
+        folder = self._folder(repo.kind, repo.id) / "commits"
+        found = repo.named(revision)
+        if found is None and _SHORT_ID_DIGITS <= len(revision) <= 40 and not set(revision) - set("0123456789abcdef"):
+            matches = [path.stem for path in folder.glob(f"{revision}*.json")]
+            found = matches[0] if len(matches) == 1 else None
+        if found is None:
+            raise RevisionNotFound(f"{repo.kind} {repo.id} has no revision {revision!r}")
+        path = folder / f"{found}.json"
+        return self._load(path, path.stat().st_mtime_ns)
+
+    def history(self, repo: Repo, commit: Commit) -> Iterator[Commit]:
+        """A commit and its ancestors, newest first."""
+        while True:
+            yield commit
+            if commit.parent is None:
+                return
+            commit = self.commit_of(repo, commit.parent)
+
+    @property
+    def changes(self) -> int:
+        """How many changes were made here, ever: a number that grows with each, whoever makes it."""
+        try:
+            return (self.root / "lock").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    # Writing
+
+    def create(
+        self,
+        kind: str,
+        repo_id: str,
+        *,
+        downloads: int = 0,
+        downloads_all_time: int | None = None,
+        likes: int = 0,
+        gated: Gate = False,
+        disabled: bool = False,
+        private: bool = False,
+        created_at: str = "2024-01-01T00:00:00.000Z",
+        exist_ok: bool = False,
+    ) -> Repo:
+        """Make a repository whose `main` holds a .gitattributes, as the Hub does; with `exist_ok` one may be there."""
+        folder = self._folder(kind, repo_id)
+        blob = self.add_file(".gitattributes", GIT_ATTRIBUTES)
+        files = {".gitattributes": blob}
+        first = id_of(files, None, _FIRST_MESSAGE, created_at)
+        repo = Repo(
+            kind=kind,
+            id=repo_id,
+            created_at=created_at,
+            downloads=downloads,
+            downloads_all_time=downloads if downloads_all_time is None else downloads_all_time,
+            likes=likes,
+            gated=gated,
+            disabled=disabled,
+            private=private,
+            branches={"main": first},
+        )
+        with self._changing():
+            if self.exists(kind, repo_id):
+                if exist_ok:
+                    return self.repo(kind, repo_id)
+                raise Conflict(f"there is a {kind} {repo_id!r} already")
+            self._write_commit(repo, first, None, _FIRST_MESSAGE, created_at, "system", files)
+            write_json(folder / "repo.json", repo.to_json())
+        return repo
+
+    def add_file(self, path: str, content: bytes | Path) -> File:
+        """Take in a content for a commit to come; `path` decides whether it is a large file."""
+        check_path(path)
+        sha256, size = self.blobs.put(content)
+        return File.large(sha256, size) if is_large(path, size) else self.small_file(sha256, size)
+
+    def small_file(self, sha256: str, size: int) -> File:
+        """A content that is here already, as a file that git itself holds."""
+        return File(size, sha256, git_blob_id(self.blobs.read(sha256)), lfs=False)
+
+    def commit(
+        self,
+        kind: str,
+        repo_id: str,
+        *,
+        add: Mapping[str, Path | bytes],
+        delete: Iterable[str] = (),
+        message: str,
+        revision: str = "main",
+        date: str,
+        commit_id: str | None = None,
+    ) -> str:
+        """Add, replace and delete files on a branch; returns the commit's id.
+
+        `add` maps a path in the repository to bytes or to a file on this disk; `delete` names files, or folders with
+        a slash at the end. A branch that does not exist starts from `main`. A commit that changes nothing is not
+        made, and the branch's present commit is returned. `commit_id` (40 hexadecimal digits) makes this state
+        known under an id of the caller's choice, such as the one it has on the real Hub.
+        """
+        files = {path: self.add_file(path, content) for path, content in add.items()}
+        return self.commit_files(
+            kind, repo_id, files, delete=delete, message=message, revision=revision, date=date, commit_id=commit_id
+        )
+
+    def commit_files(
+        self,
+        kind: str,
+        repo_id: str,
+        files: Mapping[str, File],
+        *,
+        delete: Iterable[str] = (),
+        message: str,
+        revision: str = "main",
+        date: str,
+        commit_id: str | None = None,
+        parent: str | None = None,
+        author: str = "system",
+    ) -> str:
+        """`commit` for contents that are here already. With `parent`, the branch must still be at that commit."""
+        if commit_id is not None and not is_commit_id(commit_id):
+            raise BadRequest(f"commit id {commit_id!r} is not 40 lower-case hexadecimal digits")
+        check_revision(revision)
+        with self._changing():
+            repo = self.repo(kind, repo_id)
+            before = self.commit_of(repo, repo.named(revision) or "main")
+            if parent is not None and parent != before.id:
+                raise Refusal(f"{revision!r} of {repo_id} is at {before.id} by now, not at {parent}", status=412)
+            after = _changed(before.files, files, delete)
+            made = commit_id or id_of(after, before.id, message, date)
+            if after == before.files and (commit_id is None or commit_id == before.id):
+                made = before.id
+            else:
+                self._write_commit(repo, made, before.id, message, date, author, after)
+            self._write(repo, **repo.with_ref(revision, made))
+        return made
+
+    def update(self, kind: str, repo_id: str, **settings: Any) -> Repo:
+        """Change settings or counts of a repository (fields of `Repo`)."""
+        with self._changing():
+            return self._write(self.repo(kind, repo_id), **settings)
+
+    def set_ref(self, kind: str, repo_id: str, group: str, name: str, commit: str | None) -> None:
+        """Make a new branch or tag (`group` is "branches" or "tags") point to a commit; None removes it."""
+        check_revision(name)
+        with self._changing():
+            repo = self.repo(kind, repo_id)
+            refs: dict[str, str] = dict(getattr(repo, group))
+            if commit is None:
+                if name == "main" and group == "branches":
+                    raise BadRequest("the branch 'main' cannot be removed")
+                if refs.pop(name, None) is None:
+                    raise RevisionNotFound(f"{repo_id} has no {name!r} among its {group}")
+            elif name in refs:
+                raise Conflict(f"{repo_id} has {name!r} among its {group} already")
+            else:
+                refs[name] = commit
+            self._write(repo, **{group: refs})
+
+    def delete(self, kind: str, repo_id: str) -> None:
+        """Remove a repository. Its contents stay: others may share them, and readers may be in the middle of one."""
+        folder = self._folder(kind, repo_id)
+        with self._changing():
+            self.repo(kind, repo_id)
+            grave = Path(tempfile.mkdtemp(dir=self.root, prefix=".removed."))
+            folder.rename(grave / "repo")
+        shutil.rmtree(grave, ignore_errors=True)
+
+    def _folder(self, kind: str, repo_id: str) -> Path:
+        return self.root / f"{check_kind(kind)}s" / check_repo_id(repo_id)
+
+    def _write(self, repo: Repo, **changes: Any) -> Repo:
+        changed = dataclasses.replace(repo, **changes)
+        if changed != repo:
+            write_json(self._folder(repo.kind, repo.id) / "repo.json", changed.to_json())
+        return changed
+
+    def _write_commit(
+        self, repo: Repo, id_: str, parent: str | None, message: str, date: str, author: str, files: Mapping[str, File]
+    ) -> None:
+        sizes = {path: file.size for path, file in files.items()}
+        read = facts.derive(repo.kind, sizes, lambda path, limit: self.blobs.read(files[path].sha256, limit))
+        commit = Commit(id_, parent, message, date, author, files, read)
+        path = self._folder(repo.kind, repo.id) / "commits" / f"{id_}.json"
+        if path.exists() and Commit.from_json(path.read_bytes()).files != files:
+            raise Conflict(f"{repo.id} has another commit {id_} already")
+        write_bytes(path, commit.to_json())
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "lock").open("ab", buffering=0) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                lock.write(b".")
+
+
+def _changed(before: Mapping[str, File], add: Mapping[str, File], delete: Iterable[str]) -> dict[str, File]:
+    files = dict(before)
+    for gone in delete:
+        if gone.endswith("/"):
+            files = {path: file for path, file in files.items() if not path.startswith(gone)}
+        else:
+            files.pop(gone, None)
+    files.update(add)
+    folders = {"/".join(parts[:end]) for path in files if (parts := path.split("/")) for end in range(1, len(parts))}
+    if both := folders & files.keys():
+        raise BadRequest(f"{min(both)!r} cannot be a file and a folder at once")
+    return files
+
+
+def _folders(path: str | Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            yield from (entry for entry in entries if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return
+
+
+def _load_commit(path: Path, _mtime_ns: int) -> Commit:
+    return Commit.from_json(path.read_bytes())
