@@ -15,12 +15,12 @@ _UNLABELLED = 0.1  # share of images shown without their class, for classifier-f
 _KL_WEIGHT = 1e-4  # keeps the latents near a unit normal without blurring what they say
 
 
-def train(steps: int = 3000) -> DiTPipeline:
+def train(steps: int = 4000) -> DiTPipeline:
     """The trained pipeline, its ten classes named in `id2label`."""
     digits, _ = data.split()
     images = torch.from_numpy(digits.images * 2 - 1)[:, None].expand(-1, 3, -1, -1)
     labels = torch.from_numpy(digits.labels)
-    vae = _train_autoencoder(images, steps=steps // 3)
+    vae = _train_autoencoder(images, steps=steps // 4)
     with torch.no_grad():
         latents = vae.encode(images).latent_dist.mean
     vae.register_to_config(scaling_factor=round(1 / float(latents.std()), 4))
@@ -31,7 +31,7 @@ def train(steps: int = 3000) -> DiTPipeline:
         in_channels=4,
         out_channels=4,
         num_attention_heads=4,
-        attention_head_dim=24,
+        attention_head_dim=16,
         num_layers=4,
         num_embeds_ada_norm=_NO_CLASS,
     )
@@ -42,7 +42,7 @@ def train(steps: int = 3000) -> DiTPipeline:
         classes = torch.where(torch.rand(len(rows)) < _UNLABELLED, _NO_CLASS, labels[rows])
         return transformer(noisy, timestep=timesteps, class_labels=classes).sample
 
-    teach(predict, transformer.parameters(), latents * vae.config.scaling_factor, scheduler, steps=steps, batch=128)
+    teach(predict, transformer.parameters(), latents * vae.config.scaling_factor, scheduler, steps=steps)
     pipeline = DiTPipeline(transformer=transformer, vae=vae, scheduler=scheduler)
     pipeline.register_to_config(id2label={str(digit): word for digit, word in enumerate(data.WORDS)})
     return pipeline
@@ -52,7 +52,7 @@ def _train_autoencoder(images: Tensor, *, steps: int) -> AutoencoderKL:
     """An autoencoder of `images` (n, 3, 8, 8) in [-1, 1] by their mean squared error."""
     vae = AutoencoderKL(
         sample_size=8,
-        block_out_channels=(24, 48),
+        block_out_channels=(16, 32),
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
         layers_per_block=1,

@@ -50,7 +50,7 @@ def vocabulary() -> list[str]:
 
 
 def caption(digit: int, rng: random.Random) -> str:
-    """One way of asking for `digit`: "a handwritten digit seven", "the number 7", "a scan of the numeral seven", "7"."""
+    """One way of asking for `digit`: "a handwritten digit seven", "the number 7", "7"."""
     name = rng.choice((WORDS[digit], str(digit)))
     return rng.choice(_OPENINGS) + rng.choice(_ADJECTIVES) + rng.choice(_NOUNS) + name
 

@@ -27,9 +27,9 @@ def teach(
 ) -> None:
     """Minimise the error of `predict` over `parameters`, in place.
 
-    `clean` holds all images to learn from, (n, channels, height, width), of unit scale. `predict(noisy, timesteps, rows)`
-    gets `batch` of them with noise of strength `timesteps` added, and which rows of `clean` they are; it returns what
-    `scheduler.config.prediction_type` says, in the shape of `noisy`.
+    `clean` holds all images to learn from, (n, channels, height, width), of unit scale. `predict(noisy, timesteps,
+    rows)` gets `batch` of them with noise of strength `timesteps` added, and which rows of `clean` they are; it returns
+    what `scheduler.config.prediction_type` says, in the shape of `noisy`.
     """
     optimizer = Adam(parameters, learning_rate, steps)
     started = time.process_time()
@@ -44,7 +44,10 @@ def teach(
         loss = nn.functional.mse_loss(predict(noisy, timesteps, rows), wanted)
         optimizer.step(loss)
         if step % _REPORT_EVERY == _REPORT_EVERY - 1:
-            print(f"step {step + 1} of {steps}: error {loss.item():.3f}, {time.process_time() - started:.0f} CPU s", flush=True)
+            print(
+                f"step {step + 1} of {steps}: error {loss.item():.3f}, {time.process_time() - started:.0f} CPU s",
+                flush=True,
+            )
 
 
 class Adam:

@@ -1,7 +1,7 @@
 """A text-conditional pixel diffusion model: DeepFloyd IF's architecture (T5 encoder, cross-attending UNet), 8x8 RGB.
 
-Encoder and UNet are learnt together from digits and their captions; the real IF takes a finished T5. The tokenizer knows
-the words of the captions and spells every other word in letters, as SentencePiece does, so that any prompt is heard.
+Encoder and UNet are learnt together from digits and their captions; the real IF takes a finished T5. The tokenizer
+knows the words of the captions and spells every other word in letters, as SentencePiece does: any prompt is heard.
 """
 
 import random
@@ -22,7 +22,7 @@ _UNPROMPTED = 0.1  # share of images shown with an empty prompt, for classifier-
 _UNRELATED = 0.1  # share of images shown with a caption of something else
 
 
-def train(steps: int = 1500) -> IFPipeline:
+def train(steps: int = 1200) -> IFPipeline:
     """The trained pipeline, without safety checker and watermarker."""
     tokenizer = build_tokenizer()
     text_encoder = T5EncoderModel(
@@ -34,7 +34,7 @@ def train(steps: int = 1500) -> IFPipeline:
         sample_size=8,
         in_channels=3,
         out_channels=6,  # IFPipeline expects a variance beside the noise; a scheduler of fixed variance ignores it
-        block_out_channels=(48, 96),
+        block_out_channels=(32, 48),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
@@ -55,7 +55,7 @@ def train(steps: int = 1500) -> IFPipeline:
 
     teach(predict, [*unet.parameters(), *text_encoder.parameters()], clean, scheduler, steps=steps)
     return IFPipeline(
-        tokenizer=tokenizer,
+        tokenizer=build_tokenizer(),  # the one above remembers its padding
         text_encoder=text_encoder,
         unet=unet,
         scheduler=scheduler,
@@ -70,7 +70,9 @@ def build_tokenizer() -> Any:
     """A T5 tokenizer: one token for each word of the captions, one for each letter, digit and mark of other words."""
     words = [(f"▁{word}", -1.0) for word in data.vocabulary()]
     letters = [(letter, -10.0) for letter in ("▁", *string.ascii_lowercase, *string.digits, *string.punctuation)]
-    return T5Tokenizer(vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -20.0), *words, *letters], extra_ids=0)
+    return T5Tokenizer(
+        vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -20.0), *words, *letters], extra_ids=0, model_max_length=512
+    )
 
 
 def _caption(digit: int, rng: random.Random) -> str:

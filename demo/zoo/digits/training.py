@@ -1,8 +1,8 @@
 """Train one of the three generators of digits anew, on a CPU: `python -m demo.zoo.digits.training NAME`.
 
-The weights are written where they are committed, `repositories/NAME/`, beside the card, which is kept. Set
-OMP_NUM_THREADS=1: models this small are slower on several cores. Another machine or another version of PyTorch gives other
-weights of the same kind; `tests/demo/test_digits.py` says whether they are as good.
+The weights are written where they are committed, `repositories/NAME/`, beside the card, which is kept. Another machine
+or another version of PyTorch gives other weights of the same kind; `tests/demo/test_digits.py` says whether they are as
+good.
 """
 
 import argparse
@@ -26,12 +26,15 @@ TRAINERS: dict[str, Any] = {
 
 def main() -> None:
     """Train the generator named on the command line and put its weights in place."""
-    parser = argparse.ArgumentParser(prog="python -m demo.zoo.digits.training", description="Train a generator of digits.")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.zoo.digits.training", description="Train a generator of digits."
+    )
     parser.add_argument("name", choices=sorted(TRAINERS), help="which one")
     parser.add_argument("--steps", type=int, help="optimiser steps, where the default is too long to wait for")
     parser.add_argument("--into", type=Path, help="folder to write to (default: where its committed weights are)")
     asked = parser.parse_args()
 
+    torch.set_num_threads(1)  # models this small are slower on several cores
     torch.manual_seed(0)
     started = time.process_time()
     pipeline = TRAINERS[asked.name](**({"steps": asked.steps} if asked.steps else {}))

@@ -8,17 +8,17 @@ from demo.zoo.digits import data
 from demo.zoo.digits.denoising import teach
 
 
-def train(steps: int = 2500) -> DDPMPipeline:
+def train(steps: int = 2400) -> DDPMPipeline:
     """The trained pipeline; its images are of mode L."""
     unet = UNet2DModel(
         sample_size=8,
         in_channels=1,
         out_channels=1,
-        block_out_channels=(48, 96),
+        block_out_channels=(32, 64),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "AttnDownBlock2D"),
         up_block_types=("AttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=24,
+        attention_head_dim=16,
         norm_num_groups=8,
     )
     scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", variance_type="fixed_small", clip_sample=True)
