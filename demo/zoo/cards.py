@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from textwrap import dedent
+from typing import Any
+
+SQUARE: dict[str, Any] = {"height": 64, "width": 64}
+"""What snippets ask for where a pipeline's own default would be a thousand pixels."""
 
 
 def card(front_matter: Mapping[str, object] | None, *paragraphs: str) -> str:

@@ -52,6 +52,20 @@ def spread(text_encoder: Any) -> Any:
     return text_encoder
 
 
+def attentive(transformer: Any) -> Any:
+    """The transformer with its weight matrices widened from torch's default to keep the variance of what they read.
+
+    The default shrinks it by 3 a layer, and an untrained transformer would then hardly hear the prompt.
+    """
+    import torch
+
+    with torch.no_grad():
+        for parameter in transformer.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(math.sqrt(3))
+    return transformer
+
+
 def autoencoder(
     *,
     channels: tuple[int, ...] = (16, 16, 16, 16),
@@ -76,7 +90,7 @@ def autoencoder(
 
 
 def expose(convolution: Any, tint: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
-    """Make a decoder's last convolution give images of `CONTRAST` around `tint` (RGB in [-1, 1]).
+    """Make a decoder's last convolution (2D, or 3D for video) give images of `CONTRAST` around `tint` (RGB in [-1, 1]).
 
     Before it stand a normalisation and a SiLU, and E[SiLU(x)^2] = 0.356 for a standard normal x; every kernel is one
     weight throughout, so that neighbours agree and the picture has patches instead of noise.
@@ -85,10 +99,10 @@ def expose(convolution: Any, tint: tuple[float, float, float] = (0.0, 0.0, 0.0))
 
     with torch.no_grad():
         weight = convolution.weight
-        taps = weight.shape[2] * weight.shape[3]
+        taps = weight.shape[-2] * weight.shape[-1]  # a video decoder sees nothing but padding before the first frame
         deviation = CONTRAST / (taps * math.sqrt(weight.shape[1] * 0.356))
         drawn = torch.randn(weight.shape[:2])
         drawn -= drawn.mean(dim=1, keepdim=True)  # SiLU's mean is not zero: without this, every picture has one hue
-        weight.copy_(drawn[:, :, None, None].expand_as(weight) * deviation)
+        weight.copy_(drawn.reshape(*drawn.shape, *[1] * (weight.dim() - 2)).expand_as(weight) * deviation)
         if convolution.bias is not None:
             convolution.bias.copy_(torch.tensor(tint))

@@ -52,11 +52,31 @@ def gemma_tokenizer() -> Any:
     return GemmaTokenizer(vocab={token: number for number, token in enumerate(tokens)}, merges=[])
 
 
-def qwen_tokenizer() -> Any:
-    """Qwen's byte-level BPE, with the marks of its chat template."""
+def qwen_tokenizer(**settings: Any) -> Any:
+    """Qwen's byte-level BPE, with the marks of its chat template and the template."""
     from transformers import Qwen2Tokenizer
 
     vocabulary = {token: number for number, token in enumerate([*_alphabet(), "<|endoftext|>"])}
-    tokenizer = Qwen2Tokenizer(vocab=vocabulary, merges=[])
+    tokenizer = Qwen2Tokenizer(vocab=vocabulary, merges=[], **settings)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    tokenizer.chat_template = _CHAT
     return tokenizer
+
+
+def glm_tokenizer() -> Any:
+    """GLM's: byte-level too, padded on the left, every text opened by two marks of its own."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = qwen_tokenizer(padding_side="left")
+    marks = ["[gMASK]", "<sop>"]
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=[*marks, "$A"], special_tokens=[(mark, tokenizer.convert_tokens_to_ids(mark)) for mark in marks]
+    )
+    return tokenizer
+
+
+_CHAT = (
+    "{%- for message in messages -%}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{%- endfor -%}"
+    "{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}"
+)
