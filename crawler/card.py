@@ -1,0 +1,94 @@
+"""The model card: README.md's front matter and its prose, written by strangers.
+
+Front matter is read as YAML in which everything is text, a list or a mapping: no tags, no type guessing (`license:
+no` is "no", not False), no aliases, which a few lines can make into billions of nodes. What cannot be read is
+said, never guessed at, and never raises.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+#: Bytes of README.md read at most; the cards of popular models have ten to fifty thousand.
+MAX_CARD = 2**20
+#: Characters of front matter at most: the largest real ones list thousands of samples in about 50,000.
+MAX_FRONT_MATTER = 200_000
+
+_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)(?:^---[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_HUB_ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"
+_HUB_URL = re.compile(rf"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/({_HUB_ID})/?(?:tree/\w+/?)?", re.ASCII)
+# The sentence in which the Hub's LoRA cards give their trigger words, and DreamBooth's training script its prompt.
+_TRIGGERS = re.compile(r"You should use `?(.+?)`? to trigger the image generation", re.IGNORECASE)
+_TRAINED_ON = re.compile(r"weights were trained on (?:`(.+?)`|(.{1,200}?) using \[DreamBooth\])", re.IGNORECASE)
+# The sentence of the textual inversion concepts library: "This is the `<cat-toy>` concept taught to ...".
+_CONCEPT = re.compile(r"This is the `(<[^`\n]{1,100}>)` concept", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model card, as far as it could be read."""
+
+    #: Front matter; every scalar is text.
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    #: The Markdown below it.
+    body: str = ""
+    #: What is wrong with it, in words; None: nothing.
+    malformed: str | None = None
+
+    @property
+    def base_models(self) -> tuple[str, ...]:
+        """Repository ids (or whatever the author wrote) this model was made from, each once."""
+        stated = self.metadata.get("base_model")
+        names = [text.strip() for text in (stated if isinstance(stated, list) else [stated]) if isinstance(text, str)]
+        return tuple(dict.fromkeys(_HUB_URL.sub(r"\1", name) for name in names if name))
+
+    @property
+    def trigger_words(self) -> str | None:
+        """What must stand in the prompt, by front matter or by the sentences that training scripts write."""
+        stated = self.metadata.get("instance_prompt")
+        if isinstance(stated, str) and stated.strip().lower() not in ("", "null", "none"):
+            return stated.strip()
+        for sentence in (_TRIGGERS, _CONCEPT, _TRAINED_ON):
+            found = [next(filter(None, groups)) for groups in _groups(sentence, self.body)]
+            if found:
+                return ", ".join(dict.fromkeys(text.strip() for text in found))
+        return None
+
+
+def read_card(content: bytes | None) -> Card:
+    """Read README.md (None: there is none). Never raises."""
+    if content is None:
+        return Card()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return Card(malformed=f"README.md is not UTF-8 (byte {error.start})")
+    match = _FRONT_MATTER.match(text)
+    if match is None:
+        return Card(body=text)
+    body = text[match.end() :]
+    try:
+        return Card(metadata=_front_matter(match[1]), body=body)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        return Card(body=body, malformed=f"front matter of README.md: {said[:300]}")
+
+
+def _front_matter(text: str) -> dict[str, Any]:
+    if len(text) > MAX_FRONT_MATTER:
+        raise ValueError(f"has {len(text)} characters, more than {MAX_FRONT_MATTER}")
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.BaseLoader)):
+        raise ValueError("uses a YAML alias")
+    value = yaml.load(text, Loader=yaml.BaseLoader)  # text, lists and mappings only: it can construct nothing else
+    if value in (None, ""):
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError("is no mapping")
+    return {key: item for key, item in value.items() if isinstance(key, str)}
+
+
+def _groups(pattern: re.Pattern[str], text: str) -> list[tuple[str | None, ...]]:
+    return [match.groups() for match in pattern.finditer(text)]

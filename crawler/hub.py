@@ -1,0 +1,221 @@
+"""The polite client: every question to the Hub goes through here.
+
+huggingface_hub gives the session, the headers (token, user agent) and the errors. What it lacks is added:
+
+- a timeout on every request, since a silent server would hang its own calls for ever;
+- retries of what is transient (429, 5xx, timeouts, connections that break), with the wait the Hub asks for
+  (`Retry-After` in both its forms, `RateLimit`), capped; not found, gated and disabled are final;
+- a budget: when a response says that the window's requests are nearly used up, everybody waits for the next window;
+- a cap on the size of what is read, and a check of a small file against the git hash the Hub states for it.
+
+Answers are returned as plain JSON values or bytes: what a stranger's repository says is judged elsewhere.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import tenacity
+from huggingface_hub import constants, get_session, hf_raise_for_status
+from huggingface_hub.errors import (
+    DisabledRepoError,
+    GatedRepoError,
+    HfHubHTTPError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
+
+from workspace.errors import HubError
+
+#: Most rows the Hub gives in one page of a listing.
+PAGE_SIZE = 1000
+#: Bytes of JSON read at most from the API: a repository of 100,000 files states them in about 30 MB.
+MAX_JSON = 64 * 2**20
+#: Seconds waited at most because the Hub says so: its windows are five minutes long.
+MAX_WAIT = 310.0
+#: Tries of one request.
+ATTEMPTS = 8
+#: Tries while no request has been answered yet: then the endpoint is wrong or there is no network.
+FIRST_ATTEMPTS = 3
+# Timeout, too early, conflict of a moving proxy, too many requests, and the server's own troubles.
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+#: A repository, revision or file that is not there, or not for us: asking again changes nothing.
+FINAL = (
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    RemoteEntryNotFoundError,
+    GatedRepoError,
+    DisabledRepoError,
+)
+
+
+class OversizedError(Exception):
+    """What was asked for is larger than the cap."""
+
+
+class DamagedError(httpx2.TransportError):
+    """The bytes that arrived are not those the Hub states: worth asking again."""
+
+
+class Hub:
+    """A Hugging Face Hub, asked politely. May be used from any number of threads."""
+
+    def __init__(self, endpoint: str | None = None) -> None:
+        """Use `endpoint` (None: HF_ENDPOINT, or the public Hub)."""
+        self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        self._headers = build_hf_headers(library_name="community-forensics")
+        self._answered = False
+        # Seconds of time.monotonic() before which nobody asks, by kind of request.
+        self._resume: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def models(self, params: Mapping[str, Any]) -> Iterator[list[Any]]:
+        """Pages of the model listing, as the Hub orders it; raises `HubError`."""
+        url: str | None = f"{self.endpoint}/api/models"
+        query: Mapping[str, Any] | None = params
+        while url is not None:
+            response, content = self._get("api", url, query, MAX_JSON)
+            page = self._json(content, url)
+            if not isinstance(page, list):
+                raise HubError(f"{self.endpoint} answered {url} with something that is no list of models")
+            yield page
+            url, query = response.links.get("next", {}).get("url"), None
+
+    def model_info(self, model_name: str, revision: str | None) -> dict[str, Any]:
+        """What the Hub says of a model with all its files; raises what is in `FINAL`, or `HubError`."""
+        url = f"{self.endpoint}/api/models/{model_name}"
+        if revision is not None:
+            url += f"/revision/{quote(revision, safe='')}"
+        _, content = self._get("api", url, {"blobs": True}, MAX_JSON)
+        info = self._json(content, url)
+        if not isinstance(info, dict):
+            raise HubError(f"{self.endpoint} answered {url} with something that is no model")
+        return info
+
+    def small_file(
+        self, model_name: str, revision: str, path: str, max_bytes: int, git_oid: str | None = None
+    ) -> bytes:
+        """The bytes of a file of a model, checked against its git blob hash when that is given.
+
+        Raises `OversizedError` above `max_bytes`, what is in `FINAL`, or `HubError`.
+        """
+        url = f"{self.endpoint}/{model_name}/resolve/{quote(revision, safe='')}/{quote(path)}"
+        return self._get("resolve", url, None, max_bytes, git_oid)[1]
+
+    def _json(self, content: bytes, url: str) -> Any:
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise HubError(
+                f"{url} did not answer with JSON: {self.endpoint} is not a Hugging Face Hub, or something in between "
+                "answers for it; check HF_ENDPOINT and the proxy"
+            ) from error
+
+    def _get(
+        self, kind: str, url: str, params: Mapping[str, Any] | None, max_bytes: int, git_oid: str | None = None
+    ) -> tuple[httpx2.Response, bytes]:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_transient),
+            stop=lambda state: state.attempt_number >= (ATTEMPTS if self._answered else FIRST_ATTEMPTS),
+            wait=_wait,
+            reraise=True,
+        )
+        try:
+            return retrying(self._get_once, kind, url, params, max_bytes, git_oid)
+        except (httpx2.HTTPError, httpx2.InvalidURL, OfflineModeIsEnabled) as error:
+            if isinstance(error, FINAL):
+                raise
+            raise HubError(_in_words(error, self.endpoint, url)) from error
+
+    def _get_once(
+        self, kind: str, url: str, params: Mapping[str, Any] | None, max_bytes: int, git_oid: str | None
+    ) -> tuple[httpx2.Response, bytes]:
+        time.sleep(max(0.0, self._resume.get(kind, 0.0) - time.monotonic()))
+        timeout = float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
+        with get_session().stream("GET", url, params=params, headers=self._headers, timeout=timeout) as response:
+            self._answered = True
+            self._keep_to_budget(kind, response)
+            if response.is_error:
+                _read(response, MAX_JSON)
+                hf_raise_for_status(response)
+            content = _read(response, max_bytes)
+        if git_oid is not None and hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() != git_oid:
+            raise DamagedError(f"what arrived of {url} is not the file the Hub states")
+        return response, content
+
+    def _keep_to_budget(self, kind: str, response: httpx2.Response) -> None:
+        budget = parse_ratelimit_headers(response.headers)
+        if budget is not None and budget.remaining == 0:
+            with self._lock:
+                self._resume[kind] = time.monotonic() + min(budget.reset_in_seconds, MAX_WAIT)
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Whether asking again may help: looks through what an error was raised from."""
+    while error is not None:
+        if isinstance(error, FINAL):
+            return False
+        if isinstance(error, HfHubHTTPError) and error.response is not None:
+            return error.response.status_code in _TRANSIENT
+        if isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.UnsupportedProtocol):
+            return True
+        error = error.__cause__
+    return False
+
+
+def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds the Hub asks to wait, by `Retry-After` (a number or a date) or `RateLimit`, at most `MAX_WAIT`."""
+    seconds: float | None = None
+    after = headers.get("Retry-After", "").strip()
+    if after.isdecimal() and len(after) <= 9:
+        seconds = float(after)
+    elif after:
+        try:
+            date = parsedate_to_datetime(after)
+            seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+        except (ValueError, OverflowError):
+            seconds = None
+    budget = parse_ratelimit_headers(headers)
+    if seconds is None and budget is not None and budget.remaining == 0:
+        seconds = budget.reset_in_seconds
+    return None if seconds is None else min(max(seconds, 0.0), MAX_WAIT)
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    if isinstance(error, HfHubHTTPError) and error.response is not None:
+        asked = asked_wait(error.response.headers, datetime.now(UTC))
+        if asked is not None:
+            return asked
+    return float(tenacity.wait_random_exponential(multiplier=0.5, max=30)(state))
+
+
+def _read(response: httpx2.Response, max_bytes: int) -> bytes:
+    parts, size = [], 0
+    for part in response.iter_bytes():
+        size += len(part)
+        if size > max_bytes:
+            raise OversizedError(f"{response.url} is larger than {max_bytes} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _in_words(error: Exception, endpoint: str, url: str) -> str:
+    if isinstance(error, OfflineModeIsEnabled):
+        return f"cannot ask {endpoint}: HF_HUB_OFFLINE is set"
+    if isinstance(error, HfHubHTTPError) and error.response is not None:
+        if error.response.status_code in (401, 403):
+            return f"{endpoint} refused the token ({error.response.status_code}): check HF_TOKEN or `hf auth login`"
+        return f"{endpoint} answered {url} with status {error.response.status_code}"
+    said = str(error) or type(error).__name__
+    return f"{endpoint} cannot be reached ({said}): check the network and HF_ENDPOINT, then run the same command again"

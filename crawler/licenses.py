@@ -1,0 +1,170 @@
+"""The licence: from the card, else from the Hub's tag, else none; as SPDX writes it; with its family.
+
+The families say what a reader wants to know first. The table holds every identifier that the Hub offers authors
+(https://huggingface.co/docs/hub/repositories-licenses) and every one in the histogram of the Community Forensics
+paper; what is not in it is kept verbatim, in family `unknown`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from crawler.catalog import LicenseFamily
+
+#: The Hub's identifiers by family, as written in cards. A dictionary gives the SPDX id where that is another text
+#: than the identifier's own; None: SPDX has no such licence.
+_OPEN: dict[str, str | None] = {
+    "apache-2.0": "Apache-2.0",
+    "mit": "MIT",
+    "afl-3.0": "AFL-3.0",
+    "agpl-3.0": "AGPL-3.0-only",
+    "artistic-2.0": "Artistic-2.0",
+    "bsd": None,
+    "bsd-2-clause": "BSD-2-Clause",
+    "bsd-3-clause": "BSD-3-Clause",
+    "bsd-3-clause-clear": "BSD-3-Clause-Clear",
+    "bsl-1.0": "BSL-1.0",
+    "c-uda": "C-UDA-1.0",
+    "cc": None,
+    "cc0-1.0": "CC0-1.0",
+    "cc-by-2.0": "CC-BY-2.0",
+    "cc-by-2.5": "CC-BY-2.5",
+    "cc-by-3.0": "CC-BY-3.0",
+    "cc-by-4.0": "CC-BY-4.0",
+    "cc-by-nd-4.0": "CC-BY-ND-4.0",
+    "cc-by-sa-3.0": "CC-BY-SA-3.0",
+    "cc-by-sa-4.0": "CC-BY-SA-4.0",
+    "cdla-permissive-1.0": "CDLA-Permissive-1.0",
+    "cdla-permissive-2.0": "CDLA-Permissive-2.0",
+    "cdla-sharing-1.0": "CDLA-Sharing-1.0",
+    "ecl-2.0": "ECL-2.0",
+    "epl-1.0": "EPL-1.0",
+    "epl-2.0": "EPL-2.0",
+    "etalab-2.0": "etalab-2.0",
+    "eupl-1.1": "EUPL-1.1",
+    "eupl-1.2": "EUPL-1.2",
+    "gfdl": None,
+    "gpl": None,
+    "gpl-2.0": "GPL-2.0-only",
+    "gpl-3.0": "GPL-3.0-only",
+    "isc": "ISC",
+    "lgpl": None,
+    "lgpl-2.1": "LGPL-2.1-only",
+    "lgpl-3.0": "LGPL-3.0-only",
+    "lgpl-lr": "LGPLLR",
+    "lppl-1.3c": "LPPL-1.3c",
+    "mpl-2.0": "MPL-2.0",
+    "ms-pl": "MS-PL",
+    "ncsa": "NCSA",
+    "odbl": "ODbL-1.0",
+    "odc-by": "ODC-By-1.0",
+    "ofl-1.1": "OFL-1.1",
+    "openmdw-1.0": "OpenMDW-1.0",
+    "osl-3.0": "OSL-3.0",
+    "pddl": "PDDL-1.0",
+    "postgresql": "PostgreSQL",
+    "unlicense": "Unlicense",
+    "wtfpl": "WTFPL",
+    "zlib": "Zlib",
+}
+# Use restrictions that travel with the model (responsible AI licences), commercial use allowed.
+_OPENRAIL = (
+    "openrail",
+    "openrail++",
+    "creativeml-openrail-m",
+    "creativeml-openrail++-m",
+    "bigscience-openrail-m",
+    "bigscience-bloom-rail-1.0",
+    "bigcode-openrail-m",
+)
+_NON_COMMERCIAL: dict[str, str | None] = {
+    "cc-by-nc-2.0": "CC-BY-NC-2.0",
+    "cc-by-nc-3.0": "CC-BY-NC-3.0",
+    "cc-by-nc-4.0": "CC-BY-NC-4.0",
+    "cc-by-nc-nd-3.0": "CC-BY-NC-ND-3.0",
+    "cc-by-nc-nd-4.0": "CC-BY-NC-ND-4.0",
+    "cc-by-nc-sa-2.0": "CC-BY-NC-SA-2.0",
+    "cc-by-nc-sa-3.0": "CC-BY-NC-SA-3.0",
+    "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
+    "fair-noncommercial-research-license": None,
+    "flux-1-dev-non-commercial-license": None,
+}
+_RESEARCH_ONLY = (
+    "apple-amlr",
+    "deepfloyd-if-license",
+    "h-research",
+    "intel-research",
+    "sai-nc-community",
+)
+# A company's or an author's own terms.
+_PROPRIETARY = (
+    "apple-ascl",
+    "faipl-1.0-sd",
+    "fluently",
+    "gemma",
+    "grok2-community",
+    "llama2",
+    "llama3",
+    "llama3.1",
+    "llama3.2",
+    "llama3.3",
+    "llama4",
+    "stabilityai-ai-community",
+    "tii-falcon-llm",
+)
+
+#: Every known identifier with its family.
+FAMILIES: dict[str, LicenseFamily] = {
+    **dict.fromkeys(_OPEN, "open"),
+    **dict.fromkeys(_OPENRAIL, "openrail"),
+    **dict.fromkeys(_NON_COMMERCIAL, "non-commercial"),
+    **dict.fromkeys(_RESEARCH_ONLY, "research-only"),
+    **dict.fromkeys(_PROPRIETARY, "proprietary"),
+    "unknown": "unknown",
+    "other": "unknown",
+}
+_SPDX = {identifier: spdx for identifier, spdx in (_OPEN | _NON_COMMERCIAL).items() if spdx is not None}
+# Texts by which authors mean that they gave no licence.
+_NONE = frozenset({"", "none", "null", "~"})
+
+
+@dataclass(frozen=True)
+class License:
+    """A licence as the catalogue states it; fields as in `crawler.catalog.CatalogEntry`."""
+
+    license: str | None
+    license_source: Literal["card", "tag", "none"]
+    license_family: LicenseFamily
+    license_name: str | None = None
+    license_link: str | None = None
+
+
+def license_of(metadata: Mapping[str, Any], tags: Sequence[str]) -> License:
+    """The licence that a card's front matter states, else the one of the tag `license:...`, else none."""
+    stated = metadata.get("license")
+    identifiers = [text for text in (stated if isinstance(stated, list) else [stated]) if isinstance(text, str)]
+    given = [text.strip() for text in identifiers if text.strip().lower() not in _NONE]
+    if given:
+        return _license(given, "card", _text(metadata.get("license_name")), _text(metadata.get("license_link")))
+    tagged = [tag.removeprefix("license:") for tag in tags if tag.startswith("license:")]
+    if tagged:
+        return _license(tagged, "tag", None, None)
+    return License(None, "none", "unknown")
+
+
+def _license(given: list[str], source: Literal["card", "tag"], name: str | None, link: str | None) -> License:
+    identifiers = [text.lower() for text in given]
+    families = {FAMILIES.get(identifier, "unknown") for identifier in identifiers}
+    family: LicenseFamily = families.pop() if len(families) == 1 else "unknown"
+    if identifiers == ["other"] and name is not None:
+        # An author may name a licence that the table knows, such as flux-1-dev-non-commercial-license.
+        family = FAMILIES.get(name.lower(), "unknown")
+    written = [
+        _SPDX.get(identifier, identifier if identifier in FAMILIES else text)
+        for identifier, text in zip(identifiers, given, strict=True)
+    ]
+    return License(" AND ".join(written), source, family, name, link)
+
+
+def _text(value: Any) -> str | None:
+    return value.strip() or None if isinstance(value, str) else None

@@ -1,0 +1,203 @@
+"""The Python snippets of a model card: how its author samples it. Parsed, never run.
+
+A small interpreter of what is plainly written: it follows assignments of literals, dictionaries and pipelines in
+order, and knows a pipeline call when it sees one. The first call that gives a setting counts. Where a pipeline is
+loaded from the card's own repository, only its calls do: a card that goes on with another model, such as a
+refiner, does not speak of its own there.
+"""
+
+import ast
+import math
+import re
+import textwrap
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+#: What a literal argument may be; it can be written as JSON.
+Plain: TypeAlias = bool | int | float | str | list[bool | int | float | str] | None
+
+_FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_PYTHON = frozenset({"", "py", "python", "python3"})
+# Classes whose calls start from a picture or make a film: their settings are of another task than ours.
+_OTHER_TASK = re.compile(r"Img2Img|Image2Image|Inpaint|Upscale|ControlNet|Refiner|Video|Adapter|Pix2Pix")
+#: Characters of one snippet, and snippets of one card, that are read at most: far above any real card.
+MAX_SNIPPET = 50_000
+MAX_SNIPPETS = 100
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How a card samples its model."""
+
+    #: Literal keyword arguments of the pipeline call.
+    arguments: Mapping[str, Plain] = field(default_factory=dict)
+    #: Scheduler class that was set before it.
+    scheduler: str | None = None
+    #: File given to load_lora_weights or load_textual_inversion as weight_name.
+    weight_name: str | None = None
+    #: Token given to load_textual_inversion.
+    token: str | None = None
+
+
+def read_usage(body: str, model_name: str, parameters: Collection[str]) -> Usage:
+    """How the Markdown `body` of `model_name`'s card samples it; `parameters` are those its pipeline's call knows.
+
+    Never raises: a snippet that is not Python says nothing.
+    """
+    reader = _Reader(model_name, frozenset(parameters))
+    for source in _snippets(body):
+        try:
+            reader.visit(ast.parse(source))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+    calls = [call for call in reader.calls if call.own] or reader.calls
+    best = next((call for call in calls if call.arguments), calls[0] if calls else _Call(False, {}, None))
+    return Usage(best.arguments, best.scheduler, reader.weight_name, reader.token)
+
+
+def _snippets(body: str) -> Iterator[str]:
+    count = 0
+    for match in _FENCE.finditer(body):
+        language, source = match[2].lower(), match[3]
+        if language not in _PYTHON or len(source) > MAX_SNIPPET or count == MAX_SNIPPETS:
+            continue
+        count += 1
+        lines = textwrap.dedent(source).splitlines()
+        if any(line.startswith(">>> ") for line in lines):
+            lines = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
+        # Notebook commands are no Python; an empty line keeps the rest as it is.
+        yield "\n".join("" if line.lstrip().startswith(("!", "%", "pip install ")) else line for line in lines)
+
+
+@dataclass
+class _Pipeline:
+    class_name: str
+    own: bool
+    scheduler: str | None
+
+
+@dataclass(frozen=True)
+class _Scheduler:
+    class_name: str
+
+
+@dataclass(frozen=True)
+class _Call:
+    own: bool
+    arguments: dict[str, Plain]
+    scheduler: str | None
+
+
+class _Unknown:
+    """A value that is not plainly written."""
+
+
+class _Reader(ast.NodeVisitor):
+    """Follows the statements of a card's snippets in order; later snippets see the names of earlier ones."""
+
+    def __init__(self, model_name: str, parameters: frozenset[str]) -> None:
+        self.calls: list[_Call] = []
+        self.weight_name: str | None = None
+        self.token: str | None = None
+        self._model_name = model_name
+        self._parameters = parameters
+        self._names: dict[str, Any] = {}
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        value = self._value(node.value)
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self._names[target.id] = value
+            elif isinstance(target, ast.Attribute) and target.attr == "scheduler" and isinstance(value, _Scheduler):
+                pipeline = self._value(target.value)
+                if isinstance(pipeline, _Pipeline):
+                    pipeline.scheduler = value.class_name
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        function = node.func
+        if isinstance(function, ast.Attribute) and function.attr in ("load_lora_weights", "load_textual_inversion"):
+            self._load_adapter(node, self._value(function.value))
+            return
+        pipeline = self._value(function)
+        if isinstance(pipeline, _Unknown) and isinstance(function, ast.Name) and function.id.startswith("pipe"):
+            pipeline = _Pipeline("", own=False, scheduler=None)
+        if isinstance(pipeline, _Pipeline) and not _OTHER_TASK.search(pipeline.class_name):
+            arguments = {name: value for name, value in self._keywords(node).items() if name in self._parameters}
+            self.calls.append(_Call(pipeline.own, arguments, pipeline.scheduler))
+
+    def _load_adapter(self, node: ast.Call, pipeline: Any) -> None:
+        source = self._value(node.args[0]) if node.args else None
+        if source != self._model_name:
+            return
+        if isinstance(pipeline, _Pipeline):
+            pipeline.own = True
+        given = self._keywords(node)
+        weight_name, token = given.get("weight_name"), given.get("token")
+        if self.weight_name is None and isinstance(weight_name, str):
+            self.weight_name = weight_name
+        if self.token is None and isinstance(token, str):
+            self.token = token
+
+    def _keywords(self, node: ast.Call) -> dict[str, Plain]:
+        """The keyword arguments that are plainly written, `**settings` unpacked."""
+        found: dict[str, Any] = {}
+        for keyword in node.keywords:
+            value = self._value(keyword.value)
+            if keyword.arg is None:
+                found |= value if isinstance(value, dict) else {}
+            else:
+                found[keyword.arg] = value
+        return {name: value for name, value in found.items() if _is_plain(value)}
+
+    def _value(self, node: ast.expr) -> Any:
+        """What an expression is worth, as far as that is plainly written."""
+        match node:
+            case ast.Constant(value=bool() | int() | float() | str() | None as value):
+                return value
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+                return -value
+            case ast.Name(id=name):
+                return self._names.get(name, _Unknown())
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                # Scalars only: lists of lists of lists could grow without end in a few lines.
+                values = [self._value(item) for item in items]
+                return values if all(_is_scalar(value) for value in values) else _Unknown()
+            case ast.Dict(keys=keys, values=values):
+                return {
+                    key.value: self._value(value)
+                    for key, value in zip(keys, values, strict=True)
+                    if isinstance(key, ast.Constant) and isinstance(key.value, str)
+                }
+            case ast.Call(func=ast.Name(id="dict"), args=[]):
+                return self._keywords(node)
+            case ast.Call(func=ast.Name(id=name)) if name.endswith("Scheduler"):
+                return _Scheduler(name)
+            case ast.Call(func=ast.Attribute(value=owner, attr=method)):
+                return self._method(node, owner, method)
+        return _Unknown()
+
+    def _method(self, node: ast.Call, owner: ast.expr, method: str) -> Any:
+        class_name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
+        if method in ("from_pretrained", "from_config", "from_single_file"):
+            if class_name.endswith("Scheduler"):
+                return _Scheduler(class_name)
+            if "Pipeline" not in class_name:
+                return _Unknown()
+            source = self._value(node.args[0]) if node.args else None
+            given = {keyword.arg: self._value(keyword.value) for keyword in node.keywords}
+            scheduler = given.get("scheduler")
+            chosen = scheduler.class_name if isinstance(scheduler, _Scheduler) else None
+            return _Pipeline(class_name, own=source == self._model_name, scheduler=chosen)
+        value = self._value(owner)
+        return value if isinstance(value, _Pipeline) and method in ("to", "cuda", "half") else _Unknown()
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, list) or _is_scalar(value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
