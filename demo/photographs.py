@@ -26,7 +26,7 @@ CC_BY_2 = "cc-by-2.0"
 _DIGITS_LICENSE = {
     "license": "cc-by-4.0",
     "license_link": "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
-    "attribution": "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits (UCI Machine Learning Repository)",
+    "attribution": "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits (UCI)",
     "redistributable": True,
 }
 
@@ -58,7 +58,11 @@ class Photograph:
 
 
 def _of_scikit_image(
-    name: str, license: str | None, attribution: str | None, link: str | None = None, redistributable: bool | None = True
+    name: str,
+    license: str | None,
+    attribution: str | None,
+    link: str | None = None,
+    redistributable: bool | None = True,
 ) -> Photograph:
     documentation = f"https://scikit-image.org/docs/stable/api/skimage.data.html#skimage.data.{Path(name).stem}"
     return Photograph(

@@ -1,0 +1,71 @@
+"""The command line `cf-caption`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from captioning.captioner import DEFAULT_CAPTIONER, CaptionerReference
+from captioning.selection import select_all
+from captioning.stage import Settings, SourceSummary, caption
+from workspace import errors
+from workspace.layout import Workspace
+from workspace.shard import Shard
+
+
+def main() -> None:
+    """Entry point of cf-caption."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(_caption)
+    errors.run(app)
+
+
+def _caption(
+    source: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=PATH", help="Real images: coco=/data/coco, or any name for a folder of images. Repeatable."
+        ),
+    ],
+    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")] = Path(
+        "workspace"
+    ),
+    limit: Annotated[int | None, typer.Option(min=1, help="Images of each source at most; default: all.")] = None,
+    captioner: Annotated[
+        str,
+        typer.Option(metavar="REPO[@REVISION]|FOLDER", help="A BLIP, for images without a caption of their own."),
+    ] = DEFAULT_CAPTIONER,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images captioned at once.")] = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    shard: Annotated[str, typer.Option(metavar="INDEX/COUNT", help="This process's share, counted from 1.")] = "1/1",
+    part_size: Annotated[
+        int, typer.Option(min=1, help="Images of one part file; a killed run loses one at most.")
+    ] = 1000,
+) -> None:
+    """Turn real images into prompts: each one's own caption where it has one, the captioner's otherwise."""
+    share = Shard.parse(shard)
+    reference = CaptionerReference.parse(captioner)
+    selections = select_all(source, limit)
+    settings = Settings(reference, batch_size, part_size, limit, device)
+    for line in _lines(caption(Workspace.open(workspace), selections, settings, share)):
+        typer.echo(line)
+
+
+def _lines(summaries: Sequence[SourceSummary]) -> list[str]:
+    lines = []
+    for summary in summaries:
+        prompts = summary.own + summary.generated
+        line = f"{summary.name}: {prompts} prompts from {summary.images} images"
+        line += f" ({summary.own} with captions of their own, {summary.generated} captioned)"
+        if summary.parts_done < summary.parts:
+            line += f"; {summary.parts_done} of {summary.parts} parts are done, the rest is other shards'"
+        lines.append(line)
+        if summary.skipped:
+            lines.append(f"  skipped: {_counts(summary.skipped)}; see prompts/{summary.name}/skipped-*.parquet")
+    return lines
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counter.items()))

@@ -1,0 +1,143 @@
+"""Real images: opened with suspicion, measured as they are, shown to the captioner as people see them.
+
+A file is read once: its sha256 is that of the bytes as they lie there, and the pixels come from the same open file.
+It is decoded to its end, also when it needs no caption from us: what is truncated or damaged is found out here and
+not by a reader of the dataset. Formats are a fixed list, so no file name or header starts another program (Pillow
+would run Ghostscript for EPS), and pixels are counted before they are allocated.
+
+The *view* for the captioner is RGB, upright (EXIF orientation applied), the first frame of an animation, on white where
+it is transparent, 16-bit and float values scaled to 8 bits. Nothing of that touches the file or what is recorded of it.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+import warnings
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from captioning.skipped import SkipReason
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+"""Pillow's names of what is decoded; multi-picture JPEGs of cameras (MPO) come with JPEG."""
+
+MAX_PIXELS = 178_956_970
+"""More is refused, as by Pillow itself (twice its warning level): 512 MiB of RGB, more than any camera takes."""
+
+
+class UnusableImageError(Exception):
+    """An image that gives no prompt; `reason` is of the closed set, `detail` for people."""
+
+    def __init__(self, reason: SkipReason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason: SkipReason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is recorded of a real image: sha256 of its file, Pillow's name of its format, pixels as stored."""
+
+    sha256: str
+    format: str
+    width: int
+    height: int
+
+
+def read_image(path: Path) -> tuple[ImageFacts, "Image.Image"]:
+    """The facts of an image file and its RGB view. Raises `UnusableImageError`, and nothing else, for any file."""
+    with _open_file(path) as file:
+        try:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            return _decode(file, sha256)
+        except OSError as error:
+            raise UnusableImageError("unreadable", _said(error)) from error
+
+
+def _open_file(path: Path) -> BufferedReader:
+    """The file, open; a pipe is refused before opening it would wait for a writer."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableImageError("not-a-file", "not a regular file")
+        if status.st_size == 0:
+            raise UnusableImageError("empty", "zero bytes")
+        return path.open("rb")
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            detail = "a link that leads nowhere" if path.is_symlink() else "no such file"
+            raise UnusableImageError("missing", detail) from error
+        raise UnusableImageError("unreadable", _said(error)) from error
+
+
+def _decode(file: BufferedReader, sha256: str) -> tuple[ImageFacts, "Image.Image"]:
+    from PIL import Image, UnidentifiedImageError
+
+    with warnings.catch_warnings():
+        # Pillow warns of half of what it refuses, and of odd metadata: neither is news to the reader.
+        warnings.simplefilter("ignore")
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except Image.DecompressionBombError as error:
+            raise UnusableImageError("too-large", f"more than {MAX_PIXELS:,} pixels") from error
+        except UnidentifiedImageError as error:
+            raise UnusableImageError("not-an-image", f"not one of {', '.join(FORMATS)}") from error
+        # Decoders of strangers' files fail in as many ways as there are files.
+        except Exception as error:
+            raise UnusableImageError("broken", _said(error)) from error
+        with image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise UnusableImageError("too-large", f"{width}x{height} pixels")
+            try:
+                image.load()
+                facts = ImageFacts(sha256, str(image.format), width, height)
+                return facts, _view(image)
+            except Image.DecompressionBombError as error:
+                raise UnusableImageError("too-large", f"more than {MAX_PIXELS:,} pixels") from error
+            except Exception as error:
+                raise UnusableImageError("broken", _said(error)) from error
+
+
+def _view(image: "Image.Image") -> "Image.Image":
+    from PIL import Image, ImageOps
+
+    try:
+        image = ImageOps.exif_transpose(image)
+    except Exception:  # EXIF data that cannot be read says nothing about orientation
+        image = image.copy()
+    if image.mode.startswith(("I", "F")):
+        image = _eight_bits(image)
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+
+
+def _eight_bits(image: "Image.Image") -> "Image.Image":
+    """16-bit integers divided down; 32-bit integers and floats, which have no fixed range, from least to greatest."""
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(image).astype(np.float64)
+    if image.mode.startswith("I;16"):
+        low, high = 0.0, 65535.0
+    else:
+        values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
+        low, high = float(values.min()), float(values.max())
+    scaled = (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)
+    return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+def _said(error: Exception) -> str:
+    """An error in one line that is the same wherever it is met: no path, no address in memory."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]

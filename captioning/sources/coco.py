@@ -1,0 +1,102 @@
+"""COCO as it is downloaded: folders of images, and the captions in annotation files.
+
+    root/
+      annotations/captions_val2017.json   images (with a licence each), annotations (captions), licenses
+      val2017/000000000139.jpg            or images/val2017/...
+
+A split is read when both its annotation file and its folder are there, so that a copy of one split is enough. Of a
+split that is read, every image of the annotation file counts; one that is not on the disk is reported as missing.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from captioning.sources.source import RealImage
+from workspace.errors import UsageError
+
+LAYOUT = "annotations/captions_<split>.json beside the folder <split>/ or images/<split>/"
+
+_CREATIVE_COMMONS = re.compile(r"https?://creativecommons\.org/licenses/(by[a-z-]*)/([0-9.]+)/?")
+
+
+@dataclass(frozen=True)
+class Coco:
+    """A copy of COCO as a collection."""
+
+    ids: Sequence[str]
+    images: Mapping[str, RealImage]
+
+    def image(self, real_id: str) -> RealImage:
+        """The image with all its captions and its own licence."""
+        return self.images[real_id]
+
+
+def read_coco(root: Path) -> Coco:
+    """Open `root` as a copy of COCO. Raises `UsageError` when it is laid out another way."""
+    annotations = sorted(root.glob("annotations/captions_*.json"))
+    if not annotations:
+        seen = sorted(entry.name for entry in root.iterdir())[:5]
+        raise UsageError(
+            f"{root} does not look like COCO, which needs {LAYOUT}; it holds {', '.join(seen) or 'nothing'}"
+        )
+    images = {}
+    for path in annotations:
+        split = path.stem.removeprefix("captions_")
+        folder = next((name for name in (split, f"images/{split}") if (root / name).is_dir()), None)
+        if folder is not None:
+            images.update(_read_split(root, folder, path))
+    if not images:
+        splits = ", ".join(path.stem.removeprefix("captions_") for path in annotations)
+        raise UsageError(f"{root} has captions for {splits} but no images of them: COCO needs {LAYOUT}")
+    return Coco(sorted(images), images)
+
+
+def _read_split(root: Path, folder: str, path: Path) -> dict[str, RealImage]:
+    """The images of one annotation file, by id."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        licenses = {entry["id"]: _license(entry) for entry in content.get("licenses", [])}
+        captions: dict[Any, list[str]] = defaultdict(list)
+        for annotation in content["annotations"]:
+            captions[annotation["image_id"]].append(str(annotation["caption"]))
+        images = {}
+        for entry in content["images"]:
+            name = _checked_name(entry["file_name"], path)
+            license, redistributable = licenses.get(entry.get("license"), (None, None))
+            real_id = f"{folder}/{name}"
+            images[real_id] = RealImage(
+                real_id, root / real_id, tuple(captions.get(entry["id"], ())), license, redistributable
+            )
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{path} is not a COCO captions file, with images (id, file_name) and annotations (image_id, caption): "
+            f"{type(error).__name__} {error}"
+        ) from error
+    return images
+
+
+def _checked_name(name: str, path: Path) -> str:
+    """A file name from an annotation file; raises `UsageError` when it leads out of its folder."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\x00" in name:
+        raise UsageError(f"{path} names the image {name!r}, which is not a path below the folder of its split")
+    return name
+
+
+def _license(entry: Mapping[str, Any]) -> tuple[str | None, bool | None]:
+    """A licence of the annotation file as (identifier, may be passed on).
+
+    Every Creative Commons licence lets verbatim copies be passed on, some of them for no commercial purpose only. Of
+    COCO's two others ("No known copyright restrictions", "United States Government Work") that is not known for sure.
+    """
+    match = _CREATIVE_COMMONS.fullmatch(str(entry.get("url")))
+    if match is not None:
+        return f"cc-{match[1]}-{match[2]}", True
+    return str(entry["name"]) if entry.get("name") else None, None
