@@ -82,7 +82,7 @@ def test_a_prompted_digit_is_the_one_that_was_asked_for(folders, read):
     prompts = [t.format(word=data.WORDS[digit], numeral=digit) for t in templates for digit in range(10)] * 2
 
     drawn = load(folders["if-digits"])(
-        prompts, num_inference_steps=25, guidance_scale=2.0, generator=generators(60)
+        prompts, num_inference_steps=20, guidance_scale=2.0, generator=generators(60)
     ).images
     shown = read(pixels(drawn))
 
@@ -97,7 +97,7 @@ def test_the_prompt_alone_decides_which_digit_is_drawn(folders, read):
     prompts = [f"a photo of the handwritten number {digit}" for digit in range(10)]
     noise = [torch.Generator().manual_seed(7) for _ in prompts]
 
-    drawn = load(folders["if-digits"])(prompts, num_inference_steps=25, guidance_scale=2.0, generator=noise).images
+    drawn = load(folders["if-digits"])(prompts, num_inference_steps=20, guidance_scale=2.0, generator=noise).images
 
     assert len(set(read(pixels(drawn)).tolist())) >= 8
 
@@ -106,7 +106,7 @@ def test_a_prompt_about_something_else_still_draws_a_digit(folders):
     prompts = ["A cup of coffee, on a wooden table.", "", "l'été à Zürich: 東京 #42", "word " * 200] * 5
 
     drawn = load(folders["if-digits"])(
-        prompts, num_inference_steps=25, guidance_scale=2.0, generator=generators(20)
+        prompts, num_inference_steps=20, guidance_scale=2.0, generator=generators(20)
     ).images
 
     assert np.median(distance_to_real(pixels(drawn))) < 1.5 * np.median(distance_to_real(data.split()[1].images))
@@ -117,7 +117,7 @@ def test_a_class_is_drawn_as_its_name_says(folders, read):
     asked = np.array(list(range(10)) * 6)
     class_ids = pipeline.get_label_ids([data.WORDS[digit] for digit in asked])
 
-    drawn = pipeline(class_ids, num_inference_steps=25, guidance_scale=2.0, generator=generators(60)).images
+    drawn = pipeline(class_ids, num_inference_steps=20, guidance_scale=2.0, generator=generators(60)).images
     shown = read(pixels(drawn))
 
     assert np.mean(shown == asked) >= 0.9
@@ -126,7 +126,7 @@ def test_a_class_is_drawn_as_its_name_says(folders, read):
 
 
 def test_unprompted_digits_are_of_all_kinds_and_look_real(folders, read):
-    drawn = load(folders["ddpm-digits"])(batch_size=100, num_inference_steps=50, generator=generators(100)).images
+    drawn = load(folders["ddpm-digits"])(batch_size=100, num_inference_steps=30, generator=generators(100)).images
     images = pixels(drawn)
     _, unseen = data.split()
     real = np.median(distance_to_real(unseen.images))

@@ -15,7 +15,7 @@ _UNLABELLED = 0.1  # share of images shown without their class, for classifier-f
 _KL_WEIGHT = 1e-4  # keeps the latents near a unit normal without blurring what they say
 
 
-def train(steps: int = 4000) -> DiTPipeline:
+def train(steps: int = 3000) -> DiTPipeline:
     """The trained pipeline, its ten classes named in `id2label`."""
     digits, _ = data.split()
     images = torch.from_numpy(digits.images * 2 - 1)[:, None].expand(-1, 3, -1, -1)
