@@ -1,0 +1,60 @@
+"""Building the manifest: join, check, and only then put in place.
+
+The joined table is written to a temporary file; the checks read it and the files it names; then the tables of
+generators and last the manifest are renamed into place. Where a check fails, what was there before stays.
+"""
+
+from dataclasses import dataclass
+
+from crawler.catalog import read_catalog
+from manifests.checks import Verify, check_files, check_rows, refuse
+from manifests.generators import GeneratorRow, generator_rows, write_generators
+from manifests.joining import counted_tries, opened, parquet_view, write_join
+from manifests.manifest import manifest_path
+from workspace.atomic import atomic_path, remove_partial
+from workspace.layout import Workspace
+from workspace.progress import Log, task
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a manifest came to hold."""
+
+    rows: int
+    generators: list[GeneratorRow]
+
+    @property
+    def kept(self) -> int:
+        """Generated images."""
+        return sum(row.kept for row in self.generators)
+
+    @property
+    def real(self) -> int:
+        """Real images."""
+        return self.rows - self.kept
+
+
+def build(workspace: Workspace, verify: Verify = "quick", memory: str = "1GB") -> Built:
+    """Join the records, check everything, and write manifest/.
+
+    Raises `UsageError` when a stage before this one has not run, `CommunityForensicsError` when a check fails;
+    then manifest/ is as it was.
+    """
+    log = Log(workspace, "manifest")
+    catalog = read_catalog(workspace)
+    remove_partial(workspace.manifest)
+    with atomic_path(manifest_path(workspace)) as joined:
+        with opened(workspace, memory) as connection:
+            with task("joining samples, catalogue and prompts"):
+                rows = write_join(connection, joined)
+            parquet_view(connection, "manifest", [joined])
+            failures = check_rows(connection)
+            with task("checking files", total=rows) as checking:
+                failures += check_files(workspace, connection, verify, checking.advance)
+            log.event("checked", rows=rows, verify=verify, failures=[str(failure) for failure in failures])
+            refuse(failures)
+            generators = generator_rows(workspace, catalog, counted_tries(connection))
+        write_generators(workspace, generators)
+    built = Built(rows, generators)
+    log.event("built", rows=rows, generated=built.kept, real=built.real)
+    return built

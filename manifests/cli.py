@@ -1,0 +1,68 @@
+"""The command lines `cf-build-manifest` and `cf-publish`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workspace import errors
+from workspace.layout import Workspace
+
+WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")]
+
+
+class Verification(StrEnum):
+    """How much of the files is compared with their sha256."""
+
+    quick = "quick"
+    full = "full"
+
+
+def build_manifest() -> None:
+    """Entry point of cf-build-manifest."""
+    errors.run(lambda: typer.run(_build_manifest))
+
+
+def publish() -> None:
+    """Entry point of cf-publish."""
+    errors.run(lambda: typer.run(_publish))
+
+
+def _build_manifest(
+    workspace: WorkspaceOption = Path("workspace"),
+    verify: Annotated[
+        Verification, typer.Option(help="quick: compare one file in fifty with its sha256; full: every file.")
+    ] = Verification.quick,
+    memory: Annotated[str, typer.Option(help="What the join may hold in memory; beyond that it spills.")] = "1GB",
+) -> None:
+    """Tie every image to its generator, licence and real source; refuse what does not add up."""
+    from manifests.building import build
+    from manifests.report import write_report
+
+    opened = Workspace.open(workspace)
+    built = build(opened, verify.value, memory)
+    page = write_report(opened)
+    sampled = sum(1 for row in built.generators if row.kept)
+    typer.echo(f"{built.kept} generated images of {sampled} generators, {built.real} real images")
+    typer.echo(f"manifest: {opened.manifest}")
+    typer.echo(f"report: {page}")
+
+
+def _publish(
+    repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset on the Hub.")],
+    workspace: WorkspaceOption = Path("workspace"),
+    public: Annotated[
+        bool, typer.Option("--public", help="Make a new dataset public; otherwise it is private.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+    max_shard_size: Annotated[str, typer.Option(help="Largest size of one Parquet file.")] = "500MB",
+) -> None:
+    """Put the dataset on the Hub: what is already there is not sent again."""
+    from manifests.packing import bytes_of
+    from manifests.publish import publish_dataset
+
+    opened = Workspace.open(workspace)
+    published = publish_dataset(opened, repository, public, dry_run, bytes_of(max_shard_size, "--max-shard-size"))
+    for line in published.lines():
+        typer.echo(line)

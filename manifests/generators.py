@@ -1,0 +1,174 @@
+"""The tables beside the manifest: a row a generator with what came of it, and a row a kind of rejected try.
+
+`generators.parquet` and `generators.csv` hold every generator of the catalogue, sampled or not, as the study's
+metadata tables do; `rejected.parquet` counts the tries that left no pixels.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from crawler.catalog import CatalogEntry
+from workspace import records
+from workspace.atomic import atomic_path
+from workspace.layout import Workspace
+from workspace.records import column
+
+#: Ways a try can leave the manifest without an image.
+REJECTIONS = ("nsfw", "blank", "nan", "duplicate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorRow:
+    """One generator of the catalogue, and what came of it."""
+
+    model_name: str = column(pa.string(), "repository id")
+    revision: str = column(pa.string(), "commit sha")
+    subset: str = column(pa.string(), "Systematic | Manual | Commercial")
+    rank: int = column(pa.int32(), "place by downloads, from 1")
+    downloads: int = column(pa.int64(), "of the last 30 days")
+    likes: int = column(pa.int64(), "as the Hub counts them")
+    license: str | None = column(pa.string(), "null: none given", default=None)
+    license_source: str = column(pa.string(), "card | tag | none")
+    license_family: str = column(
+        pa.string(), "open | openrail | non-commercial | research-only | proprietary | unknown"
+    )
+    hf_pipeline_tag: str | None = column(pa.string(), "the Hub's task tag", default=None)
+    hf_diffusers_tag: str | None = column(pa.string(), "pipeline class", default=None)
+    architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other")
+    task: str | None = column(pa.string(), "text-to-image | class-conditional | unconditional", default=None)
+    kind: str = column(pa.string(), "checkpoint | lora | textual-inversion")
+    base_model: str | None = column(pa.string(), "repository id it was made from", default=None)
+    lineage: str | None = column(pa.string(), "all known ancestors, nearest first, separated by spaces", default=None)
+    num_inference_steps: int | None = column(pa.int32(), "as it wants to be sampled", default=None)
+    guidance_scale: float | None = column(pa.float64(), "as it wants to be sampled", default=None)
+    width: int | None = column(pa.int32(), "pixels, as it wants to be sampled", default=None)
+    height: int | None = column(pa.int32(), "pixels, as it wants to be sampled", default=None)
+    scheduler: str | None = column(pa.string(), "as it wants to be sampled", default=None)
+    prediction_type: str | None = column(pa.string(), "epsilon, v_prediction, sample or flow", default=None)
+    negative_prompt: str | None = column(pa.string(), "as its card gives it", default=None)
+    trigger_words: str | None = column(pa.string(), "what must stand in its prompts", default=None)
+    hyperparameter_sources: str = column(pa.string(), "JSON object: name -> card | config | default")
+    status: str = column(pa.string(), "compatible | incompatible")
+    reason: str | None = column(pa.string(), "why it is incompatible", default=None)
+    reason_detail: str | None = column(pa.string(), "the same in words", default=None)
+    outcome: str | None = column(pa.string(), "how sampling it ended; null: it was not sampled", default=None)
+    outcome_detail: str | None = column(pa.string(), "the same in words", default=None)
+    tried: int = column(pa.int64(), "images sampled")
+    kept: int = column(pa.int64(), "images in the manifest")
+    nsfw: int = column(pa.int64(), "images the safety checker flagged")
+    blank: int = column(pa.int64(), "images of one colour")
+    nan: int = column(pa.int64(), "images that were not numbers")
+    duplicate: int = column(pa.int64(), "images equal to one of a lower index")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectedRow:
+    """How many tries of one generator were rejected for one reason."""
+
+    model_name: str = column(pa.string(), "repository id")
+    revision: str = column(pa.string(), "commit sha")
+    status: str = column(pa.string(), "nsfw | blank | nan | duplicate")
+    tries: int = column(pa.int64(), "how many")
+
+
+def generators_path(workspace: Workspace) -> Path:
+    """Where the table of generators lies; its CSV lies beside."""
+    return workspace.manifest / "generators.parquet"
+
+
+def rejected_path(workspace: Workspace) -> Path:
+    """Where the table of rejected tries lies."""
+    return workspace.manifest / "rejected.parquet"
+
+
+def generator_rows(
+    workspace: Workspace, catalog: Iterable[CatalogEntry], counts: Mapping[str, Mapping[str, int]]
+) -> list[GeneratorRow]:
+    """A row a generator of the catalogue; `counts` says, by generator, how many tries ended how (see `joining`)."""
+    return [_row(entry, counts.get(entry.model_name, {}), _outcome(workspace, entry)) for entry in catalog]
+
+
+def rejected_rows(generators: Iterable[GeneratorRow]) -> list[RejectedRow]:
+    """The rejected tries of all generators, by generator and reason; what did not happen has no row."""
+    return [
+        RejectedRow(model_name=row.model_name, revision=row.revision, status=status, tries=getattr(row, status))
+        for row in sorted(generators, key=lambda row: row.model_name)
+        for status in REJECTIONS
+        if getattr(row, status)
+    ]
+
+
+def write_generators(workspace: Workspace, rows: list[GeneratorRow]) -> None:
+    """Write generators.parquet, generators.csv and rejected.parquet."""
+    table = records.to_table(GeneratorRow, rows)
+    records.write_table(generators_path(workspace), table)
+    with atomic_path(generators_path(workspace).with_suffix(".csv")) as temporary:
+        pyarrow.csv.write_csv(table, temporary)
+    records.write(rejected_path(workspace), RejectedRow, rejected_rows(rows))
+
+
+def read_generators(workspace: Workspace) -> list[GeneratorRow]:
+    """All generators by rank; raises `UsageError` when the table is not there."""
+    return records.read(generators_path(workspace), GeneratorRow)
+
+
+def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any]) -> GeneratorRow:
+    wanted = entry.hyperparameters
+    sources = {name: source for name, source in asdict(entry.hyperparameter_sources).items() if source is not None}
+    return GeneratorRow(
+        model_name=entry.model_name,
+        revision=entry.revision,
+        subset=entry.subset,
+        rank=entry.rank,
+        downloads=entry.downloads,
+        likes=entry.likes,
+        license=entry.license,
+        license_source=entry.license_source,
+        license_family=entry.license_family,
+        hf_pipeline_tag=entry.hf_pipeline_tag,
+        hf_diffusers_tag=entry.hf_diffusers_tag,
+        architecture=entry.architecture,
+        task=entry.task,
+        kind=entry.kind,
+        base_model=entry.base_model,
+        lineage=" ".join(entry.lineage) or None,
+        num_inference_steps=wanted.num_inference_steps,
+        guidance_scale=wanted.guidance_scale,
+        width=wanted.width,
+        height=wanted.height,
+        scheduler=wanted.scheduler,
+        prediction_type=wanted.prediction_type,
+        negative_prompt=wanted.negative_prompt,
+        trigger_words=wanted.trigger_words,
+        hyperparameter_sources=json.dumps(sources, sort_keys=True),
+        status=entry.status,
+        reason=entry.reason,
+        reason_detail=entry.reason_detail,
+        outcome=_text(outcome.get("outcome")),
+        outcome_detail=_text(outcome.get("detail")) or _text(outcome.get("reason")),
+        tried=sum(counts.values()),
+        kept=counts.get("kept", 0),
+        nsfw=counts.get("nsfw", 0),
+        blank=counts.get("blank", 0),
+        nan=counts.get("nan", 0),
+        duplicate=counts.get("duplicate", 0),
+    )
+
+
+def _outcome(workspace: Workspace, entry: CatalogEntry) -> dict[str, Any]:
+    """What sampling said of this generator; empty when it said nothing, or nothing one can read."""
+    try:
+        said = json.loads(workspace.outcome_of(entry.model_name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value not in (None, "") else None

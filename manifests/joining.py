@@ -1,0 +1,176 @@
+"""The join of samples, catalogue and prompts, in bounded memory.
+
+DuckDB reads the parts where they lie, joins and sorts them within the memory it is given, spills to the workspace's
+disk beyond that, and hands the rows over a batch at a time. What comes out is in one fixed order, so the same
+workspace gives the same bytes.
+
+Whether an image is a duplicate is decided here, where all rows of its generator are known: of equal sha256 the
+lowest index is kept.
+"""
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from captioning.prompt import Prompt, prompt_parts
+from crawler.catalog import CatalogEntry
+from manifests.manifest import REAL_SUBSET, ManifestRow
+from samplers.sample import Sample, sample_parts
+from workspace import records
+from workspace.errors import CommunityForensicsError, UsageError
+from workspace.layout import Workspace
+
+#: Rows handed over at a time, and rows of a row group of the manifest.
+BATCH_ROWS = 50_000
+
+# `fate` is what became of a try; `tries` has every row of every part.
+_TRIES = """
+CREATE VIEW tries AS
+SELECT *, CASE
+    WHEN status <> 'ok' THEN status
+    WHEN row_number() OVER (PARTITION BY model_name, revision, status, sha256 ORDER BY "index") > 1 THEN 'duplicate'
+    ELSE 'kept' END AS fate
+FROM samples
+"""
+
+# Left joins: a row that resolves to nothing must be seen by the checks, not vanish.
+_FAKE = """
+SELECT
+    1::BIGINT AS label, t.image_name, coalesce(c.subset, '') AS subset, t.model_name, t.revision, t."index",
+    coalesce(c.architecture, '') AS architecture, c.license, c.license_source,
+    coalesce(c.license_family, 'unknown') AS license_family, c.hf_pipeline_tag, c.hf_diffusers_tag, c.task, c.kind,
+    c.base_model, c.lineage, t.prompt, t.negative_prompt, p.caption_origin, p.captioner,
+    coalesce(t.real_source, p.real_source) AS real_source, p.real_id, p.real_sha256, t.class_label, t.seed,
+    t.num_inference_steps, t.guidance_scale, nullif(t.scheduler, '') AS scheduler, t.dtype, t.device, t.batch_size,
+    t.libraries, t.format, t.mode, t.width, t.height, t.sha256, t.nsfw_flag, t.nsfw_score,
+    NULL::BOOLEAN AS redistributable, t.image.path AS path
+FROM tries t
+LEFT JOIN catalog c ON c.model_name = t.model_name AND c.revision = t.revision
+LEFT JOIN prompts p ON p.prompt_id = t.prompt_id
+WHERE t.fate = 'kept'
+"""
+
+# The real images whose captions were used. One image may have several captions: the first by id stands for it.
+_REAL = f"""
+SELECT
+    0::BIGINT AS label, parse_filename(real_id) AS image_name, '{REAL_SUBSET}' AS subset, 'real' AS architecture,
+    license, 'unknown' AS license_family, prompt, caption_origin, captioner, real_source, real_id, real_sha256,
+    real_format AS format, real_width AS width, real_height AS height, real_sha256 AS sha256, redistributable,
+    real_path AS path
+FROM prompts
+WHERE prompt_id IN (SELECT prompt_id FROM tries WHERE fate = 'kept')
+QUALIFY row_number() OVER (PARTITION BY real_source, real_id ORDER BY prompt_id) = 1
+"""
+
+
+@contextmanager
+def opened(workspace: Workspace, memory: str = "1GB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection that sees the workspace as `samples`, `tries`, `prompts` and `catalog`.
+
+    `memory` is what DuckDB may hold, such as 1GB; what does not fit is spilled into the workspace's manifest folder
+    and removed at the end. Raises `UsageError` when a stage before this one has not run, or for a part of another
+    version.
+    """
+    samples = list(sample_parts(workspace))
+    if not samples:
+        raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
+    prompts = list(prompt_parts(workspace)) if workspace.prompts.exists() else []
+    spill = workspace.manifest / ".spill"
+    with _emptied(spill), duckdb.connect() as connection:
+        try:
+            connection.execute("SET memory_limit = ?", [memory])
+        except duckdb.Error as error:
+            raise UsageError(f"--memory {memory!r} is not an amount of memory, such as 1GB") from error
+        connection.execute("SET temp_directory = ?", [str(spill)])
+        connection.execute("SET enable_progress_bar = false")
+        _view(connection, "samples", samples, Sample)
+        _view(connection, "prompts", prompts, Prompt)
+        _view(connection, "catalog", [workspace.catalog], CatalogEntry)
+        connection.execute(_TRIES)
+        yield connection
+
+
+def write_join(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Write the manifest's rows to the file `path`; returns how many. They are not checked yet.
+
+    Raises `CommunityForensicsError` when a row lacks what every row has, or memory does not suffice.
+    """
+    schema = records.schema(ManifestRow)
+    rows = 0
+    query = f"""
+        SELECT * FROM ({_FAKE}) UNION ALL BY NAME SELECT * FROM ({_REAL})
+        ORDER BY label, model_name, "index", real_source, real_id, sha256
+    """
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        try:
+            for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
+                writer.write_table(_fitted(batch, schema), row_group_size=BATCH_ROWS)
+                rows += batch.num_rows
+        except duckdb.OutOfMemoryException as error:
+            raise CommunityForensicsError(
+                "the join does not fit into its memory; give it more with --memory, such as --memory 4GB"
+            ) from error
+    return rows
+
+
+def counted_tries(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    """How many tries of each generator ended how: kept, nsfw, blank, nan or duplicate."""
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for model_name, fate, tries in connection.execute(
+        "SELECT model_name, fate, count(*) FROM tries GROUP BY ALL ORDER BY ALL"
+    ).fetchall():
+        counts[model_name][fate] = tries
+    return dict(counts)
+
+
+def parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[Path]) -> None:
+    """Make Parquet files of one schema a view of the connection."""
+    connection.read_parquet([_literal(path) for path in paths]).create_view(name)
+
+
+def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type) -> None:
+    if not paths:
+        connection.register(name, records.to_table(record, []))
+        return
+    for path in paths:
+        records.read_table(path, record, columns=[])
+    parquet_view(connection, name, paths)
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[None]:
+    """A folder for this block only, whatever a killed run left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _literal(path: Path) -> str:
+    # DuckDB takes every file name for a pattern; a bracket expression is its way to write a special character.
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+    """A batch in the record's columns, types and nullability."""
+    columns: list[Any] = []
+    for field in schema:
+        if field.name == "split":
+            columns.append(pa.repeat(pa.scalar("train"), batch.num_rows))
+            continue
+        column = batch.column(field.name)
+        if not field.nullable and column.null_count:
+            raise CommunityForensicsError(
+                f"{column.null_count} rows have no {field.name}: a part in samples/ or prompts/ is damaged"
+            )
+        columns.append(column.cast(field.type))
+    return pa.Table.from_arrays(columns, schema=schema)

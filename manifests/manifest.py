@@ -1,0 +1,118 @@
+"""The manifest: one row an image, generated and real, with all that is known about where it comes from.
+
+It is the join of the three records: what was sampled, from which generator, with whose caption. `docs/manifest.md`
+explains the columns; where the published Community Forensics dataset has a name for a thing, that is the name here.
+Rows stand in one order: real images by source and id, then generated ones by generator and index. Nothing in it
+depends on when or where it was built.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workspace import records
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+from workspace.records import column
+
+#: What `label` says: the values the study's dataset uses.
+REAL, FAKE = 0, 1
+
+#: `subset` of real images; generated ones have their generator's.
+REAL_SUBSET = "Real"
+
+_TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestRow:
+    """One image of the dataset."""
+
+    image_name: str = column(pa.string(), "file name, such as 00000162.png")
+    label: int = column(pa.int64(), "1: generated, 0: real")
+    subset: str = column(pa.string(), "Systematic | Manual | Commercial; Real for real images")
+    split: Literal["train"] = column(pa.string(), "train")
+    model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
+    revision: str | None = column(pa.string(), "the generator's commit sha; null for real images", default=None)
+    index: int | None = column(
+        pa.int64(), "number of the try within its generator, from 0; null for real images", default=None
+    )
+    architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other; real for real images")
+    license: str | None = column(pa.string(), "of the generator, or of the real image; null: none given", default=None)
+    license_source: str | None = column(
+        pa.string(), "where the generator's licence is from: card | tag | none; null for real images", default=None
+    )
+    license_family: str = column(
+        pa.string(), "open | openrail | non-commercial | research-only | proprietary | unknown"
+    )
+    hf_pipeline_tag: str | None = column(pa.string(), "the Hub's task tag of the generator", default=None)
+    hf_diffusers_tag: str | None = column(pa.string(), "the generator's pipeline class", default=None)
+    task: str | None = column(
+        pa.string(), "text-to-image | class-conditional | unconditional; null for real images", default=None
+    )
+    kind: str | None = column(pa.string(), "checkpoint | lora | textual-inversion; null for real images", default=None)
+    base_model: str | None = column(pa.string(), "repository id the generator was made from", default=None)
+    lineage: tuple[str, ...] | None = column(
+        _TEXTS, "all known ancestors of the generator, nearest first; null for real images", default=None
+    )
+    prompt: str | None = column(
+        pa.string(), "exactly what the pipeline was given; a real image's caption", default=None
+    )
+    negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
+    caption_origin: str | None = column(
+        pa.string(), "dataset: the real data set's own caption | blip: generated; null: no prompt", default=None
+    )
+    captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
+    real_source: str | None = column(
+        pa.string(), "data set of the real image whose caption was the prompt, or of this real image", default=None
+    )
+    real_id: str | None = column(pa.string(), "that image's id in its data set", default=None)
+    real_sha256: str | None = column(pa.string(), "of that image's file", default=None)
+    class_label: int | None = column(pa.int32(), "class id, for class-conditional generators", default=None)
+    seed: int | None = column(pa.int64(), "of this image's own CPU torch.Generator", default=None)
+    num_inference_steps: int | None = column(pa.int32(), "denoising steps; null: none taken", default=None)
+    guidance_scale: float | None = column(
+        pa.float64(), "classifier-free guidance scale; null: none taken", default=None
+    )
+    scheduler: str | None = column(pa.string(), "scheduler class that was used", default=None)
+    dtype: str | None = column(pa.string(), "float32 | float16 | bfloat16", default=None)
+    device: str | None = column(pa.string(), "kind of device: cpu, or the GPU's name", default=None)
+    batch_size: int | None = column(pa.int32(), "images sampled in the same call", default=None)
+    libraries: str | None = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...", default=None)
+    format: str = column(pa.string(), "PNG for generated images; a real image's as decoded")
+    mode: str | None = column(pa.string(), "RGB or L; null for real images, which are not decoded here", default=None)
+    width: int = column(pa.int32(), "pixels")
+    height: int = column(pa.int32(), "pixels")
+    sha256: str = column(pa.string(), "of the image file")
+    nsfw_flag: bool | None = column(
+        pa.bool_(), "the safety checker's word; null for real images, which were not asked about", default=None
+    )
+    nsfw_score: float | None = column(
+        pa.float32(), "largest (cosine - threshold) over its concepts; above 0 is flagged", default=None
+    )
+    redistributable: bool | None = column(
+        pa.bool_(), "whether a real image may be passed on, null: unknown; null for generated images", default=None
+    )
+    path: str = column(pa.string(), "of the file: relative to the workspace, a real image's as it was captioned")
+
+
+def manifest_path(workspace: Workspace) -> Path:
+    """Where the manifest lies."""
+    return workspace.manifest / "manifest.parquet"
+
+
+def iterate_manifest(workspace: Workspace, batch_rows: int = 10_000) -> Iterator[pa.RecordBatch]:
+    """The manifest's rows in order, `batch_rows` at a time, so that its size does not matter.
+
+    Raises `UsageError` when there is none, or one of another version.
+    """
+    path = manifest_path(workspace)
+    if not path.exists():
+        raise UsageError(f"{path} does not exist: run `cf-build-manifest` first")
+    records.read_table(path, ManifestRow, columns=[])
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches(batch_size=batch_rows)

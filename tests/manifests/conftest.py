@@ -1,0 +1,23 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.manifests.making import Builder, fill
+from workspace.layout import Workspace
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> Builder:
+    return Builder(Workspace.open(tmp_path / "workspace"))
+
+
+@pytest.fixture
+def filled(builder: Builder) -> Builder:
+    return fill(builder)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Callable[[str], Builder]:
+    """More workspaces, each with another root."""
+    return lambda name: fill(Builder(Workspace.open(tmp_path / name / "workspace")))

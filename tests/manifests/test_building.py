@@ -1,0 +1,231 @@
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from manifests.building import build
+from manifests.generators import RejectedRow, read_generators, rejected_path
+from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
+from samplers.sample import Sample
+from tests.manifests.making import Builder
+from workspace import records
+from workspace.errors import CommunityForensicsError, UsageError
+from workspace.layout import Workspace, part_name
+
+
+def rows_of(workspace: Workspace) -> list[ManifestRow]:
+    return records.read(manifest_path(workspace), ManifestRow)
+
+
+def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace)
+    row = next(row for row in rows_of(workspace) if row.model_name == "org/painter" and row.index == 2)
+    sample, prompt = filled.samples["org/painter"][2], filled.prompts["photos"][2]
+    entry = filled.catalog[0]
+    assert row == ManifestRow(
+        image_name="00000002.png",
+        label=1,
+        subset="Systematic",
+        split="train",
+        model_name="org/painter",
+        revision=entry.revision,
+        index=2,
+        architecture="LatDiff",
+        license="creativeml-openrail-m",
+        license_source="card",
+        license_family="openrail",
+        hf_pipeline_tag="text-to-image",
+        hf_diffusers_tag="StableDiffusionPipeline",
+        task="text-to-image",
+        kind="checkpoint",
+        base_model="org/base",
+        lineage=("org/base", "org/older"),
+        prompt=prompt.prompt,
+        caption_origin="dataset",
+        real_source="photos",
+        real_id=prompt.real_id,
+        real_sha256=prompt.real_sha256,
+        seed=14,
+        num_inference_steps=20,
+        guidance_scale=7.5,
+        scheduler="DDIMScheduler",
+        dtype="float32",
+        device="cpu",
+        batch_size=4,
+        libraries=sample.libraries,
+        format="PNG",
+        mode="RGB",
+        width=16,
+        height=16,
+        sha256=sample.sha256 or "",
+        nsfw_flag=False,
+        nsfw_score=row.nsfw_score,
+        path="images/org--painter/00000002.png",
+    )
+
+
+def test_the_manifest_holds_what_was_kept_and_the_real_images_whose_captions_were_used(filled: Builder) -> None:
+    workspace = filled.write()
+    built = build(workspace)
+    rows = rows_of(workspace)
+    assert Counter(row.model_name for row in rows if row.label == 1) == {
+        "org/painter": 9,
+        "org/sketcher": 9,
+        "solo-dreamer": 4,  # the fifth equals the second
+    }
+    real = [row for row in rows if row.label == 0]
+    assert [row.real_id for row in real if row.real_source == "photos"] == [f"folder/{n}.png" for n in range(6)]
+    assert {row.architecture for row in real} == {"real"}
+    assert all(row.sha256 == row.real_sha256 and row.model_name is None for row in real)
+    assert (built.rows, built.kept, built.real) == (len(rows), 22, 9)
+
+
+def test_rows_stand_in_order_whatever_the_parts(filled: Builder) -> None:
+    filled.samples["org/painter"].reverse()
+    build(filled.write(rows_a_part=2))
+    rows = rows_of(filled.workspace)
+    keys = [
+        (row.label, row.model_name or "", row.index or 0, row.real_source if row.label == 0 else "") for row in rows
+    ]
+    assert keys == sorted(keys)
+
+
+def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder]) -> None:
+    written = []
+    for name, rows_a_part in (("one", 3), ("two", 50)):
+        builder = fresh(name)
+        for source, prompts in builder.prompts.items():
+            # The same machine has the real images at one place; here each workspace has its own.
+            builder.prompts[source] = [replace(prompt, redistributable=False, real_path="/p") for prompt in prompts]
+        workspace = builder.write(rows_a_part)
+        build(workspace)
+        build(workspace)
+        written.append({path.name: path.read_bytes() for path in workspace.manifest.iterdir()})
+    assert written[0] == written[1]
+    assert sorted(written[0]) == ["generators.csv", "generators.parquet", "manifest.parquet", "rejected.parquet"]
+
+
+def test_an_image_with_several_captions_is_one_real_row(filled: Builder) -> None:
+    first = filled.prompts["photos"][0]
+    second = replace(first, prompt_id=f"{first.prompt_id}#1", prompt="another caption")
+    filled.prompts["photos"].append(second)
+    filled.sample(filled.catalog[0], second)
+    build(filled.write())
+    assert sum(row.label == 0 and row.real_id == first.real_id for row in rows_of(filled.workspace)) == 1
+
+
+def test_a_workspace_without_prompts_is_one_of_unconditional_generators(builder: Builder) -> None:
+    generator = builder.generator("org/dreamer", task="unconditional")
+    builder.sample(generator, None)
+    assert build(builder.write()).rows == 1
+
+
+def test_every_generator_of_the_catalogue_has_a_row_with_what_came_of_it(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace)
+    rows = {row.model_name: row for row in read_generators(workspace)}
+    assert len(rows) == 5
+    painter = rows["org/painter"]
+    assert (painter.tried, painter.kept, painter.nsfw, painter.nan, painter.blank) == (11, 9, 1, 1, 0)
+    assert painter.outcome == "finished"
+    assert (rows["solo-dreamer"].kept, rows["solo-dreamer"].duplicate) == (4, 1)
+    assert (rows["org/broken"].status, rows["org/broken"].reason, rows["org/broken"].outcome) == (
+        "incompatible",
+        "pickle-only",
+        None,
+    )
+    assert (rows["org/crashing"].outcome, rows["org/crashing"].kept) == ("crashed", 0)
+    csv = workspace.manifest / "generators.csv"
+    with duckdb.connect() as connection:
+        total = connection.execute("SELECT count(*), sum(kept) FROM read_csv(?)", [str(csv)]).fetchone()
+    assert total == (5, 22)
+    rejected = records.read(rejected_path(workspace), RejectedRow)
+    assert [(row.model_name, row.status, row.tries) for row in rejected] == [
+        ("org/painter", "nsfw", 1),
+        ("org/painter", "nan", 1),
+        ("solo-dreamer", "duplicate", 1),
+    ]
+
+
+def test_an_unreadable_outcome_is_no_outcome(filled: Builder) -> None:
+    workspace = filled.write()
+    workspace.outcome_of("org/painter").write_text("[half")
+    build(workspace)
+    assert read_generators(workspace)[0].outcome is None
+
+
+def test_where_nothing_was_sampled_the_reader_is_told_what_to_run(builder: Builder) -> None:
+    with pytest.raises(UsageError, match="cf-crawl"):
+        build(builder.workspace)
+    builder.generator("org/painter")
+    with pytest.raises(UsageError, match="cf-sample"):
+        build(builder.write())
+
+
+def test_a_part_of_another_version_is_refused(filled: Builder) -> None:
+    workspace = filled.write()
+    part = workspace.samples_of("org/painter") / part_name(0)
+    records.write_table(part, records.read_table(part, Sample).drop_columns(["seed"]))
+    with pytest.raises(UsageError, match="lacks seed"):
+        build(workspace)
+
+
+def test_names_with_pattern_characters_are_only_names(fresh: Callable[[str], Builder]) -> None:
+    assert build(fresh("a [b]*? c").write()).kept == 22
+
+
+def test_memory_that_is_none_is_refused(filled: Builder) -> None:
+    with pytest.raises(UsageError, match="--memory 'plenty'"):
+        build(filled.write(), memory="plenty")
+
+
+def test_the_manifest_is_read_in_pieces_and_missed_by_name(filled: Builder) -> None:
+    workspace = filled.write()
+    with pytest.raises(UsageError, match="cf-build-manifest"):
+        next(iterate_manifest(workspace))
+    build(workspace)
+    batches = list(iterate_manifest(workspace, batch_rows=10))
+    assert max(batch.num_rows for batch in batches) <= 10
+    assert sum(batch.num_rows for batch in batches) == 31
+
+
+def test_a_failed_build_leaves_the_manifest_as_it_was(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace)
+    before = {path.name: path.read_bytes() for path in workspace.manifest.iterdir()}
+    (workspace.images_of("org/painter") / "00000000.png").unlink()
+    with pytest.raises(CommunityForensicsError):
+        build(workspace)
+    assert {path.name: path.read_bytes() for path in workspace.manifest.iterdir()} == before
+
+
+def test_columns_carry_their_documentation_into_the_file(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace)
+    schema = pq.read_schema(manifest_path(workspace))
+    assert all(field.metadata[b"doc"] for field in schema)
+
+
+def test_the_command_line_builds_and_says_what_came_of_it(filled: Builder) -> None:
+    workspace = filled.write()
+    command = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
+    done = subprocess.run(
+        [*command, "--workspace", str(workspace.root), "--verify", "full"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "22 generated images of 3 generators, 9 real images" in done.stdout
+    assert (workspace.report / "index.html").exists()
+
+
+def test_the_command_line_names_what_is_missing_in_one_line(builder: Builder) -> None:
+    command = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
+    done = subprocess.run([*command, "--workspace", str(builder.workspace.root)], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cf-crawl" in done.stderr

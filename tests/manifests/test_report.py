@@ -1,0 +1,157 @@
+import html
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from manifests.building import build
+from manifests.report import write_report
+from manifests.report.contact import PICTURES, SHEETS
+from manifests.report.figures import BARS, TABLE_ROWS, bars
+from tests.manifests.making import Builder, png
+from workspace.errors import UsageError
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+# Where the page is looked at: what its images came to, and what it asked the network for.
+PROBE = """
+<script>
+addEventListener("load", async () => {
+  await Promise.all([...document.images].map(image => image.decode().catch(() => null)));
+  const report = {
+    images: document.images.length,
+    decoded: [...document.images].filter(image => image.naturalWidth > 0).length,
+    enlarged: [...document.images].filter(image => getComputedStyle(image).imageRendering === "pixelated").length,
+    requests: performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length,
+    overflow: document.documentElement.scrollWidth > innerWidth,
+    height: document.body.scrollHeight,
+  };
+  document.title = JSON.stringify(report);
+});
+</script>
+"""
+
+
+def in_chromium(page: Path, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on PATH: install chromium to look at the report")
+    quiet = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --enable-logging=stderr --window-size=1300,2000"
+    )
+    return subprocess.run(
+        [CHROMIUM, *quiet.split(), f"--user-data-dir={tmp_path / 'profile'}", *options, page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def test_a_browser_shows_every_image_and_asks_the_network_for_nothing(filled: Builder, tmp_path: Path) -> None:
+    workspace = filled.write()
+    build(workspace)
+    page = write_report(workspace).read_text()
+    # Only the copy may run a script: the page itself forbids all.
+    probed = tmp_path / "probed.html"
+    probed.write_text(page.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'") + PROBE)
+    seen = in_chromium(probed, tmp_path, "--dump-dom")
+    title = re.search(r"<title>(\{.*?\})</title>", seen.stdout)
+    assert title, seen.stderr
+    report = json.loads(html.unescape(title[1]))
+    # Six of each of two generators, the four of the third, and the six real images that may be passed on.
+    assert report["images"] == report["decoded"] == report["enlarged"] == 2 * PICTURES + 4 + 6
+    assert report["requests"] == 0
+    assert not report["overflow"]
+    assert report["height"] > 1000
+    assert "CONSOLE" not in seen.stderr
+
+
+def test_the_page_names_nothing_outside_itself(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace)
+    page = write_report(workspace).read_text()
+    assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!data:)[^"'\s>]""", page)
+    assert "http" not in re.sub(r"base64,[^\"]*|http-equiv", "", page)
+
+
+def test_the_page_counts_what_was_made(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace)
+    page = write_report(workspace).read_text()
+    numbers = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page))
+    assert numbers == {
+        "generators found": "5",
+        "compatible": "4",
+        "sampled": "3",
+        "images kept": "22",
+        "real images": "9",
+        "images tried": "25",
+        "rejected: nsfw": "1",
+        "rejected: blank": "0",
+        "rejected: nan": "1",
+        "rejected: duplicate": "1",
+    }
+    assert "<code>pickle-only</code>" in page
+    assert "<code>crashed</code>" in page
+
+
+def test_what_strangers_wrote_is_text(builder: Builder) -> None:
+    prompt = builder.real("photos", 1, prompt="</figcaption><script>alert(1)</script>")
+    generator = builder.generator("org/painter", license='"><img src=x>')
+    builder.sample(generator, prompt)
+    workspace = builder.write()
+    build(workspace)
+    page = write_report(workspace).read_text()
+    assert "<script" not in page
+    assert "<img src=x" not in page
+
+
+def test_thousands_of_generators_make_a_page_one_can_open(builder: Builder) -> None:
+    shared = png(1)
+    for number in range(TABLE_ROWS + 100):
+        generator = builder.generator(f"org/generator-{number:05d}")
+        builder.sample(generator, None, content=shared)
+    workspace = builder.write()
+    build(workspace)
+    page = write_report(workspace).read_text()
+    assert page.count("<article") == SHEETS
+    assert page.count('<td class="number">1</td>') >= TABLE_ROWS
+    assert "generators.csv" in page
+    assert len(page) < 2_000_000
+
+
+def test_large_images_are_shrunk(builder: Builder) -> None:
+    generator = builder.generator("org/painter")
+    builder.sample(generator, None, content=png(1, size=700), width=700, height=700)
+    workspace = builder.write()
+    build(workspace)
+    page = write_report(workspace).read_text()
+    assert len(page) < 100_000
+    assert "data:image/webp" in page
+
+
+def test_an_image_no_one_can_decode_is_left_out(builder: Builder) -> None:
+    generator = builder.generator("org/painter")
+    builder.sample(generator, None)
+    builder.sample(generator, None)
+    workspace = builder.write()
+    build(workspace)
+    (workspace.images_of("org/painter") / "00000000.png").write_bytes(b"\x89PNG damaged")
+    assert write_report(workspace).read_text().count("<figure") == 1
+
+
+def test_without_a_manifest_there_is_no_report(builder: Builder) -> None:
+    with pytest.raises(UsageError):
+        write_report(builder.workspace)
+
+
+def test_too_many_bars_become_one_for_the_rest() -> None:
+    chart = bars(Counter({f"licence {number:02d}": 100 - number for number in range(30)}))
+    assert len(chart) == BARS
+    assert chart[-1].name == "19 others"
+    assert sum(bar.value for bar in chart) == sum(range(71, 101))
+    assert chart[0].share <= 1 < chart[-1].share + 1
