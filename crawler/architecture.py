@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 
 from crawler.catalog import Architecture
 
-# Classes of diffusers that turn latents into pixels: AutoencoderKL, AsymmetricAutoencoderKL, VQModel, PaellaVQModel, ...
+# Classes of diffusers that turn latents into pixels: AutoencoderKL, AutoencoderDC, VQModel, PaellaVQModel, ...
 _DECODER = re.compile(r"Autoencoder|VQModel|VQGAN|VQVAE|ConsistencyDecoderVAE|VideoDecoder|Vae|VAE")
-# Classes of diffusers that take noise away: UNet2DModel, Transformer2DModel, SD3Transformer2DModel, PriorTransformer, ...
+# Classes of diffusers that take noise away: UNet2DModel, StableCascadeUNet, SD3Transformer2DModel, ...
 _DENOISER = re.compile(r"UNet|Unet|Transformer|DiT|UVit")
 # A transformer that reads text is no denoiser.
 _TEXT = re.compile(r"Tokenizer|Scheduler|Encoder|CLIP|T5|ForConditionalGeneration|ForCausalLM")
@@ -32,6 +32,8 @@ def architecture_of(
         (f"{name} {cls}" for name, (_, cls) in components.items() if _DENOISER.search(cls) and not _TEXT.search(cls)),
         None,
     )
+    # Some denoisers have names of their own (WuerstchenDiffNeXt); the scheduler says that there is one.
+    denoiser = denoiser or _first(components, re.compile("Scheduler"))
     if denoiser is not None and decoder is not None:
         return "LatDiff", f"{denoiser} works in the latent space of {decoder}"
     if denoiser is not None:

@@ -59,6 +59,10 @@ FINAL = (
 )
 
 
+class UnavailableError(HubError):
+    """The Hub as a whole cannot be asked, by anybody for anything: no connection, or a refused token."""
+
+
 class OversizedError(Exception):
     """What was asked for is larger than the cap."""
 
@@ -135,7 +139,7 @@ class Hub:
         except (httpx2.HTTPError, httpx2.InvalidURL, OfflineModeIsEnabled) as error:
             if isinstance(error, FINAL):
                 raise
-            raise HubError(_in_words(error, self.endpoint, url)) from error
+            raise _in_words(error, self.endpoint, url) from error
 
     def _get_once(
         self, kind: str, url: str, params: Mapping[str, Any] | None, max_bytes: int, git_oid: str | None
@@ -210,12 +214,16 @@ def _read(response: httpx2.Response, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _in_words(error: Exception, endpoint: str, url: str) -> str:
+def _in_words(error: Exception, endpoint: str, url: str) -> HubError:
     if isinstance(error, OfflineModeIsEnabled):
-        return f"cannot ask {endpoint}: HF_HUB_OFFLINE is set"
+        return UnavailableError(f"cannot ask {endpoint}: HF_HUB_OFFLINE is set")
     if isinstance(error, HfHubHTTPError) and error.response is not None:
-        if error.response.status_code in (401, 403):
-            return f"{endpoint} refused the token ({error.response.status_code}): check HF_TOKEN or `hf auth login`"
-        return f"{endpoint} answered {url} with status {error.response.status_code}"
+        status = error.response.status_code
+        if status in (401, 403):
+            return UnavailableError(f"{endpoint} refused the token ({status}): check HF_TOKEN or `hf auth login`")
+        return HubError(f"{endpoint} answered {url} with status {status}")
     said = str(error) or type(error).__name__
-    return f"{endpoint} cannot be reached ({said}): check the network and HF_ENDPOINT, then run the same command again"
+    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError | httpx2.InvalidURL):
+        advice = "check the network and HF_ENDPOINT, then run the same command again"
+        return UnavailableError(f"{endpoint} cannot be reached ({said}): {advice}")
+    return HubError(f"{endpoint} did not answer {url} ({said})")

@@ -106,8 +106,9 @@ def config_implies(
     if denoiser is not None and scale is not None:
         size = denoiser.get("sample_size")
         sizes = size if isinstance(size, list) and len(size) == 2 else [size, size]
-        if all(isinstance(side, int) and not isinstance(side, bool) for side in sizes):
-            implied["height"], implied["width"] = (side * scale for side in sizes)
+        pixels = [side * scale for side in sizes if isinstance(side, int) and not isinstance(side, bool)]
+        if len(pixels) == 2:
+            implied["height"], implied["width"] = pixels
     return implied
 
 

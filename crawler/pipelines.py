@@ -10,11 +10,13 @@ diffusers and torch are imported inside the functions: importing this module cos
 """
 
 import ast
+import contextlib
 import dataclasses
 import functools
 import inspect
 import re
 import textwrap
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -48,6 +50,8 @@ _FIELDS: dict[str, Output] = {
 }
 # Parameters only a film has; some film pipelines return their frames in a field called `images`.
 _FILM_PARAMETERS = frozenset({"num_frames", "video_length", "num_videos_per_prompt", "frame_size"})
+# diffusers imports its modules when they are asked for; two threads that ask at once may meet half a module.
+_IMPORTING = threading.Lock()
 #: What this project can supply to a call without a picture.
 _SUPPLIED = frozenset({"prompt", "class_labels"})
 
@@ -81,9 +85,12 @@ def describe(class_name: str) -> PipelineTraits | None:
     None too for classes that need a package which is not installed (ONNX, librosa, ...). Takes up to ten seconds at
     the first call, for importing diffusers.
     """
-    cls = pipeline_class(class_name)
-    if cls is None:
-        return None
+    with _IMPORTING:
+        cls = pipeline_class(class_name)
+        return None if cls is None else _describe(class_name, cls)
+
+
+def _describe(class_name: str, cls: Any) -> PipelineTraits:
     call = inspect.unwrap(cls.__call__)
     arguments = {
         name: parameter
@@ -125,6 +132,27 @@ def pipeline_class(class_name: str) -> Any:
         return None
     # Bases such as DiffusionPipeline have no call of their own: what `type` lends them is no function.
     return cls if inspect.isfunction(inspect.unwrap(cls.__call__)) else None
+
+
+@functools.cache
+def component_exists(library: str, class_name: str) -> bool:
+    """Whether the installed libraries have a pipeline component of that class.
+
+    `library` is what model_index.json names: diffusers, transformers, or one of diffusers' own pipeline modules,
+    such as stable_diffusion.
+    """
+    # Lazy modules import on access, and say with one of these errors that a package they need is not there.
+    with _IMPORTING, contextlib.suppress(ImportError, RuntimeError):
+        import diffusers
+        import transformers
+        from diffusers import pipelines
+
+        if library in ("diffusers", "transformers"):
+            modules = [diffusers if library == "diffusers" else transformers]
+        else:
+            modules = [getattr(folder, library, None) for folder in (pipelines, pipelines.deprecated)]
+        return any(isinstance(getattr(module, class_name, None), type) for module in modules)
+    return False
 
 
 def _task(arguments: Mapping[str, inspect.Parameter]) -> Task | None:

@@ -1,0 +1,69 @@
+"""cf-crawl: the Hub -> workspace/catalog.parquet."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn, get_args
+
+import typer
+
+from crawler.catalog import Kind
+from workspace import errors
+
+_KINDS = get_args(Kind)
+
+
+def crawl(
+    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="Folder that the stages share.")] = Path(
+        "workspace"
+    ),
+    limit: Annotated[int, typer.Option(min=1, help="Models at most, by downloads.")] = 5000,
+    min_downloads: Annotated[int, typer.Option(min=0, help="Downloads of the last 30 days at least.")] = 0,
+    author: Annotated[str | None, typer.Option(help="Only models of this user or organization.")] = None,
+    kinds: Annotated[str, typer.Option(help="Kinds of models, separated by commas.")] = ",".join(_KINDS),
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Only names like this (shell pattern; may be repeated).")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="No names like this (shell pattern; may be repeated).")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Models looked into at the same time.")] = 8,
+) -> None:
+    """Rank the Hub's diffusers repositories, look into each, and write catalog.parquet.
+
+    Run again, it asks about nothing that has not changed; interrupted, it continues.
+    """
+    from crawler.crawl import crawl as run
+    from crawler.hub import Hub
+    from crawler.listing import Selection
+    from crawler.summary import print_summary
+    from workspace.layout import Workspace
+
+    selection = Selection(
+        limit=limit,
+        kinds=_parse_kinds(kinds),
+        min_downloads=min_downloads,
+        author=author,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+    )
+    opened = Workspace.open(workspace)
+    print_summary(run(opened, selection, Hub(), workers), opened.catalog)
+
+
+def _parse_kinds(text: str) -> tuple[Kind, ...]:
+    """Kinds in their own order, whatever order they were given in; raises `UsageError` for others."""
+    given = {kind.strip() for kind in text.split(",")}
+    unknown = sorted(given - set(_KINDS))
+    if unknown:
+        raise errors.UsageError(f"--kinds {text!r}: {unknown[0]!r} is none of {', '.join(_KINDS)}")
+    return tuple(kind for kind in _KINDS if kind in given)
+
+
+def main() -> NoReturn:
+    """Run the command line."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(crawl)
+    errors.run(app)
+
+
+if __name__ == "__main__":
+    main()

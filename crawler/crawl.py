@@ -1,0 +1,147 @@
+"""A crawl: list, look into what is new, write the catalogue.
+
+What a former crawl saw at the same commit is taken over as it stands, without asking the Hub anything about it;
+what this crawl has already seen before it was interrupted, too. A model that was in the catalogue and is not
+listed any more keeps its row: as it was, if it only fell below the limit, and as `gone` if the Hub has it no longer.
+"""
+
+import concurrent.futures
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from crawler.catalog import CatalogEntry, read_catalog
+from crawler.entry import Bases, Examiner
+from crawler.hub import Hub
+from crawler.inspection import Inspector
+from crawler.journal import Journal
+from crawler.lineage import with_lineage
+from crawler.listing import Listed, Selection, list_models
+from crawler.verdict import PASSING, Incompatible, Reason
+from workspace import progress, recipe, records
+from workspace.errors import HubError
+from workspace.layout import Workspace
+
+
+@dataclass(frozen=True)
+class Crawled:
+    """What a crawl found: the catalogue by rank, and how it differs from the one before (names, sorted)."""
+
+    entries: tuple[CatalogEntry, ...]
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    gone: tuple[str, ...]
+
+
+def crawl(workspace: Workspace, selection: Selection, hub: Hub, workers: int) -> Crawled:
+    """Make or renew the workspace's catalogue; `workers` models are looked into at the same time.
+
+    Raises `UsageError` when the workspace was crawled with another selection, `HubError` when the Hub cannot be
+    asked; what was finished until then is kept for the next call.
+    """
+    recipe.pin(
+        workspace,
+        "crawl",
+        {
+            "limit": selection.limit,
+            "kinds": list(selection.kinds),
+            "min_downloads": selection.min_downloads,
+            "author": selection.author,
+            "include": list(selection.include),
+            "exclude": list(selection.exclude),
+        },
+    )
+    log = progress.Log(workspace, "crawl")
+    before = {entry.model_name: entry for entry in read_catalog(workspace)} if workspace.catalog.exists() else {}
+    journal = Journal(workspace)
+    known = before | {entry.model_name: entry for entry in journal.read()}
+    listed = list_models(hub, selection)
+    log.event("listed", models=len(listed), endpoint=hub.endpoint)
+    inspector = Inspector(hub)
+    bases = Bases(inspector, {model.model_name: model.revision for model in listed})
+    examiner = Examiner(inspector, bases, selection.kinds, _now)
+    rows = {model.model_name: _renewed(known.get(model.model_name), model, rank) for rank, model in _ranked(listed)}
+    todo = [(rank, model) for rank, model in _ranked(listed) if rows[model.model_name] is None]
+    unlisted = sorted((entry for name, entry in known.items() if name not in rows), key=lambda entry: entry.rank)
+
+    with journal, progress.task("crawl", total=len(listed) + len(unlisted)) as task:
+        task.advance(len(listed) - len(todo))
+        for entry in _in_threads(examiner, todo, workers):
+            journal.add(entry)
+            log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
+            rows[entry.model_name] = entry
+            task.advance(note=entry.model_name)
+        for number, entry in enumerate(unlisted, start=len(listed) + 1):
+            rows[entry.model_name] = replace(_still_there(inspector, entry), rank=number)
+            task.advance(note=entry.model_name)
+    entries = with_lineage([entry for entry in rows.values() if entry is not None])
+    records.write(workspace.catalog, CatalogEntry, entries)
+    journal.remove()
+    crawled = _compared(entries, before)
+    log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
+    return crawled
+
+
+def _ranked(listed: Sequence[Listed]) -> Iterator[tuple[int, Listed]]:
+    return enumerate(listed, start=1)
+
+
+def _renewed(entry: CatalogEntry | None, listed: Listed, rank: int) -> CatalogEntry | None:
+    """A row taken over, with the Hub's counts of today; None when the model must be looked into."""
+    if (
+        entry is None
+        or entry.revision != listed.revision
+        or entry.gated != listed.gated
+        or (entry.reason == Reason.DISABLED) != listed.disabled
+        or entry.reason in PASSING
+    ):
+        return None
+    return replace(
+        entry,
+        rank=rank,
+        downloads=listed.downloads,
+        downloads_all_time=listed.downloads_all_time,
+        likes=listed.likes,
+        last_modified=listed.last_modified,
+    )
+
+
+def _in_threads(examiner: Examiner, todo: Sequence[tuple[int, Listed]], workers: int) -> Iterator[CatalogEntry]:
+    """The rows of the models to look into, as they are finished."""
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=workers, thread_name_prefix="crawl")
+    try:
+        futures = [pool.submit(examiner.examine, model, rank) for rank, model in todo]
+        for future in concurrent.futures.as_completed(futures):
+            yield future.result()
+    finally:
+        # After an error or Ctrl-C: what runs ends with its request, what waits never starts.
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _still_there(inspector: Inspector, entry: CatalogEntry) -> CatalogEntry:
+    """The row of a model that is not listed any more."""
+    try:
+        inspector.open(entry.model_name, entry.revision)
+    except Incompatible as verdict:
+        reason = verdict.reason
+        return replace(entry, status="incompatible", reason=reason.value, reason_detail=verdict.detail)
+    except HubError:
+        return entry
+    return entry
+
+
+def _compared(entries: Sequence[CatalogEntry], before: dict[str, CatalogEntry]) -> Crawled:
+    def names(chosen: Iterator[CatalogEntry]) -> tuple[str, ...]:
+        return tuple(sorted(entry.model_name for entry in chosen))
+
+    known = [(entry, before[entry.model_name]) for entry in entries if entry.model_name in before]
+    return Crawled(
+        entries=tuple(entries),
+        new=names(entry for entry in entries if entry.model_name not in before),
+        changed=names(entry for entry, former in known if entry.revision != former.revision),
+        gone=names(entry for entry, former in known if entry.reason == Reason.GONE and former.reason != Reason.GONE),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
