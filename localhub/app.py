@@ -41,11 +41,13 @@ class Hub:
 
     # Finding out
 
-    def root(self, request: Request) -> Response:
+    def root(self, _request: Request) -> Response:
+        """Say what this is, and how many repositories it has: a first look, by people."""
         counts = {f"{kind}s": self.listing.count(kind) for kind in ("model", "dataset")}
         return web.Json({"name": "embedded Hugging Face Hub of community-forensics", **counts})
 
     def whoami(self, request: Request) -> Response:
+        """Say whose token this is."""
         if (user := self._visitor(request).user) is None:
             raise Unauthorized("Invalid username or password.")
         role = "write" if self._visitor(request).write else "read"
@@ -53,6 +55,7 @@ class Hub:
         return web.Json({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": token})
 
     def repositories(self, request: Request) -> Response:
+        """A page of models or data sets."""
         kind, visitor = self._kind(request), self._visitor(request)
         given = request.query_params
         for name in ("apps", "inference", "inference_provider", "num_parameters"):
@@ -80,12 +83,14 @@ class Hub:
         return web.Json([views.repository(e, fields) for e in page], headers=web.next_page(request, cursor))
 
     def info(self, request: Request) -> Response:
+        """One repository at a revision."""
         repo, commit = self._commit(request)
         blobs = web.flag(request, "blobs")
         fields = views.fields_of_info(repo.kind, web.values(request, "expand"), blobs=blobs)
         return web.Json(views.repository(Entry.of(repo, commit), fields, commit.files if blobs else None))
 
     def tree(self, request: Request) -> Response:
+        """A page of the files and folders below a folder."""
         repo, commit = self._commit(request)
         expand = web.flag(request, "expand")
         rows = views.tree(commit, web.part(request, "path").strip("/"), recursive=web.flag(request, "recursive"))
@@ -97,6 +102,7 @@ class Hub:
         return web.Json(page, headers=web.next_page(request, cursor))
 
     async def paths_info(self, request: Request) -> Response:
+        """Some files and folders; asked by form, by older clients in JSON."""
         sent = await web.body(request)
         if "json" in request.headers.get("content-type", ""):
             asked = web.as_object(sent)
@@ -112,17 +118,21 @@ class Hub:
         return web.Json(views.with_last_commit(rows, self.store.history(repo, commit)) if expand else rows)
 
     def refs(self, request: Request) -> Response:
+        """All branches, tags and other refs."""
         return web.Json(views.refs(self._repo(request)))
 
     def commits(self, request: Request) -> Response:
+        """The history of a revision."""
         repo, commit = self._commit(request)
         return web.Json(views.commits(self.store.history(repo, commit)))
 
     def auth_check(self, request: Request) -> Response:
+        """Nothing, if the visitor may have the repository's files."""
         self.doorkeeper.check_files(self._repo(request), self._visitor(request))
         return web.Json({})
 
     def auth_check_write(self, request: Request) -> Response:
+        """Nothing, if the visitor may write to the repository."""
         self._writable(request)
         return web.Json({})
 
@@ -146,6 +156,7 @@ class Hub:
     # Making and changing
 
     async def create(self, request: Request) -> Response:
+        """Make a repository; a 409 names the one that is there, which clients rely on."""
         asked = await web.json_body(request)
         visitor = self._writer(request)
         kind, repo_id = self._named(asked, visitor)
@@ -158,12 +169,14 @@ class Hub:
         return web.Json({"url": address, "name": repo_id, "id": repo_id})
 
     async def remove(self, request: Request) -> Response:
+        """Remove a repository."""
         asked = await web.json_body(request)
         kind, repo_id = self._named(asked, self._writer(request))
         await run_in_threadpool(self.store.delete, kind, repo_id)
         return web.Json({})
 
     async def settings(self, request: Request) -> Response:
+        """Change who may see a repository or have its files."""
         repo, asked = self._writable(request), await web.json_body(request)
         changes: dict[str, object] = {}
         if "gated" in asked:
@@ -176,10 +189,11 @@ class Hub:
         return web.Json(changes)
 
     async def validate_yaml(self, request: Request) -> Response:
+        """Check a card's metadata, as clients do before they upload a README.md."""
         asked = await web.json_body(request)
         try:
             metadata = card.parse(web.field(asked, "content", str))
-        except card.BrokenCard as error:
+        except card.BrokenCardError as error:
             return web.Json(
                 {"errors": [{"message": str(error)}], "warnings": []}, 400, {"X-Error-Message": "invalid card"}
             )
@@ -187,11 +201,13 @@ class Hub:
         return web.Json({"errors": [], "warnings": warnings})
 
     async def preupload(self, request: Request) -> Response:
+        """Say for each file how it is to be uploaded."""
         self._writable(request)
         _, commit = await run_in_threadpool(self._commit, request)
         return web.Json(uploads.modes(await web.json_body(request), commit))
 
     async def lfs_batch(self, request: Request) -> Response:
+        """Say where each large file is to be put."""
         self._writable(request)
         base = web.base_url(request)
         verify = f"{base}{request.scope['path'].removesuffix('batch')}verify"
@@ -199,13 +215,16 @@ class Hub:
         return web.Json(await run_in_threadpool(uploads.batch, asked, self.store, self.doorkeeper, base, verify))
 
     async def lfs_verify(self, request: Request) -> Response:
+        """Confirm that a large file arrived."""
         self._writable(request)
         return web.Json(uploads.verify(await web.json_body(request), self.store))
 
     async def lfs_put(self, request: Request) -> Response:
+        """Take in a large file."""
         return await uploads.receive(request, self.store, self.doorkeeper)
 
     async def commit(self, request: Request) -> Response:
+        """Add, replace and delete files on a branch."""
         repo, revision = self._writable(request), web.part(request, "revision")
         if web.flag(request, "create_pr"):
             raise BadRequest("this Hub has no pull requests; commit to a branch")
@@ -229,6 +248,7 @@ class Hub:
         return web.Json({"success": True, "commitOid": made, "commitUrl": address, "hookOutput": ""})
 
     async def tag(self, request: Request) -> Response:
+        """Make a tag at a revision."""
         self._writable(request)
         repo, commit = await run_in_threadpool(self._commit, request)
         name = web.field(await web.json_body(request), "tag", str)
@@ -236,6 +256,7 @@ class Hub:
         return web.Json({})
 
     async def branch(self, request: Request) -> Response:
+        """Make a branch."""
         repo = self._writable(request)
         start = web.field(await web.json_body(request), "startingPoint", str, "main")
         commit = await run_in_threadpool(self.store.commit_of, repo, start)
@@ -244,9 +265,11 @@ class Hub:
         return web.Json({})
 
     def remove_tag(self, request: Request) -> Response:
+        """Remove a tag."""
         return self._remove_ref(request, "tags")
 
     def remove_branch(self, request: Request) -> Response:
+        """Remove a branch."""
         return self._remove_ref(request, "branches")
 
     def _remove_ref(self, request: Request, group: str) -> Response:

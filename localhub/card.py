@@ -22,7 +22,7 @@ MAX_DEPTH = 64
 MAX_ALIASES = 16
 
 
-class BrokenCard(ValueError):
+class BrokenCardError(ValueError):
     """The metadata block cannot be used; the message says why, in the words of the YAML parser where it has some."""
 
 
@@ -33,25 +33,25 @@ def front_matter(readme: str) -> str | None:
 
 
 def parse(readme: str) -> dict[str, Any] | None:
-    """The card's metadata as plain JSON values; None if there is no block; raises `BrokenCard` if it is unusable."""
+    """The card's metadata as plain JSON values, None if there is no block; raises `BrokenCardError` if unusable."""
     block = front_matter(readme)
     if block is None:
         return None
     if len(block) > MAX_YAML_BYTES:
-        raise BrokenCard(f"the metadata is larger than {MAX_YAML_BYTES} bytes")
+        raise BrokenCardError(f"the metadata is larger than {MAX_YAML_BYTES} bytes")
     try:
         _check_shape(block)
         value = yaml.load(block, Loader=yaml.CSafeLoader)
         # Dates become text and NaN becomes null, as the Hub's JSON has them.
         plain = json.loads(json.dumps(value, default=str), parse_constant=lambda _constant: None)
-    except BrokenCard:
+    except BrokenCardError:
         raise
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise BrokenCard(" ".join(str(error).split())) from error
+        raise BrokenCardError(" ".join(str(error).split())) from error
     if plain is None:
         return None
     if not isinstance(plain, dict):
-        raise BrokenCard("the metadata must be a mapping of names to values")
+        raise BrokenCardError("the metadata must be a mapping of names to values")
     return plain
 
 
@@ -75,4 +75,4 @@ def _check_shape(block: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             aliases += 1
         if depth > MAX_DEPTH or aliases > MAX_ALIASES:
-            raise BrokenCard("the metadata is nested too deeply or repeats itself too often")
+            raise BrokenCardError("the metadata is nested too deeply or repeats itself too often")

@@ -18,7 +18,29 @@ from localhub import card as cards
 Reader = Callable[[str, int], bytes]
 
 _TASKS = frozenset(
-    ["text-to-image", "image-to-image", "text-to-video", "image-to-video", "unconditional-image-generation", "text-generation", "image-to-text", "image-classification", "text-classification", "feature-extraction", "text-to-audio", "text-to-3d", "image-to-3d", "zero-shot-image-classification", "object-detection", "image-segmentation", "depth-estimation", "text-to-speech", "fill-mask", "automatic-speech-recognition", "audio-to-audio", "image-text-to-text", "video-classification", "mask-generation"]
+    {
+        "automatic-speech-recognition",
+        "depth-estimation",
+        "feature-extraction",
+        "fill-mask",
+        "image-classification",
+        "image-segmentation",
+        "image-text-to-text",
+        "image-to-3d",
+        "image-to-image",
+        "image-to-text",
+        "image-to-video",
+        "object-detection",
+        "text-classification",
+        "text-generation",
+        "text-to-3d",
+        "text-to-audio",
+        "text-to-image",
+        "text-to-speech",
+        "text-to-video",
+        "unconditional-image-generation",
+        "zero-shot-image-classification",
+    }
 )
 #: File names that a format's tag follows from.
 _FORMATS = {
@@ -67,7 +89,7 @@ def derive(kind: str, paths: Mapping[str, int], read: Reader) -> Facts:
     readme = read("README.md", _MAX_TEXT_BYTES).decode("utf-8", "replace") if "README.md" in paths else ""
     try:
         card = cards.parse(readme)
-    except cards.BrokenCard:
+    except cards.BrokenCardError:
         card = None
     if kind == "dataset":
         return Facts(card=card, tags=_unique(_dataset_tags(card or {})))
@@ -77,7 +99,7 @@ def derive(kind: str, paths: Mapping[str, int], read: Reader) -> Facts:
     task = _task(card or {}, pipeline_class)
     relation, ancestors = _ancestors(card or {}, paths)
     tags = _model_tags(card or {}, readme, paths, library, pipeline_class, relation, ancestors)
-    shown = {name: config[name] for name in ("architectures", "model_type") if name in config}
+    shown: dict[str, Any] = {name: config[name] for name in ("architectures", "model_type") if name in config}
     if pipeline_class:
         shown["diffusers"] = {"_class_name": pipeline_class}
     return Facts(

@@ -8,11 +8,11 @@ that stood still, whatever came or went between two pages.
 
 import base64
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from localhub.facts import Facts
@@ -70,7 +70,7 @@ class Query:
         )
 
 
-#: The orders a listing can have, each largest or newest first; equal ones by id. There is no trend here: likes stand in.
+#: The orders a listing can have, largest or newest first, equal ones by id. There is no trend here: likes stand in.
 SORTS: dict[str, Callable[[Entry], Any]] = {
     "downloads": lambda entry: entry.repo.downloads,
     "likes": lambda entry: entry.repo.likes,
@@ -94,7 +94,7 @@ class Listing:
         self._orders: dict[tuple[str, str], list[Entry]] = {}
 
     def page(self, kind: str, query: Query, visible: Callable[[Repo], bool]) -> tuple[list[Entry], str | None]:
-        """One page of what `query` asks for and `visible` allows, and the cursor of the next one (None: it was the last)."""
+        """One page of what `query` asks for and `visible` allows, and the next one's cursor (None: it was the last)."""
         rows = self._rows(check_kind(kind), query, visible)
         page = list(islice(rows, min(query.limit, MAX_PAGE)))
         more = next(rows, None) is not None
@@ -132,7 +132,7 @@ class Listing:
             for folder in self._store.repo_files(kind):
                 path = f"{folder.path}/repo.json"
                 try:
-                    stat = os.stat(path)
+                    stat = Path(path).stat()
                     stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
                     known = self._entries.get(path)
                     entries[path] = known if known and known[0] == stamp else (stamp, self._read(path))
@@ -154,7 +154,7 @@ def _place(cursor: str | None) -> tuple[Any, str] | None:
         return None
     try:
         key, repo_id = json.loads(base64.urlsafe_b64decode(cursor))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise BadRequest("the cursor is not one that this Hub gave") from None
     return key, str(repo_id)
 

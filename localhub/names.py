@@ -43,8 +43,8 @@ def check_repo_id(repo_id: str) -> str:
     )
     if not allowed:
         raise BadRequest(
-            f"repository id {repo_id!r} must be ORG/NAME of letters, digits, '-', '_' and '.', each part at most 96 long,"
-            " not starting or ending with '-' or '.', without '--' or '..', not ending in '.git'"
+            f"repository id {repo_id!r} must be ORG/NAME of letters, digits, '-', '_' and '.', each part at most"
+            " 96 long, not starting or ending with '-' or '.', without '--' or '..', not ending in '.git'"
         )
     return repo_id
 

@@ -8,6 +8,7 @@ Clients read `HF_ENDPOINT` when they are imported, so they belong in child proce
 """
 
 import contextlib
+import http.client
 import json
 import os
 import subprocess
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.parse import urlsplit
 
 from workspace.errors import CommunityForensicsError
 
@@ -26,6 +27,8 @@ from workspace.errors import CommunityForensicsError
 START_SECONDS = 60.0
 #: How long it may take to stop before it is killed, in seconds.
 STOP_SECONDS = 10.0
+#: How long it may take to answer about itself, in seconds.
+ANSWER_SECONDS = 30.0
 
 
 class HubProcess:
@@ -133,7 +136,11 @@ class HubProcess:
         self._ask("DELETE", "/__requests__")
 
     def _ask(self, method: str, path: str, said: Any = None) -> Any:
-        content = None if said is None else json.dumps(said).encode()
-        # No proxy of the environment: the Hub is on this machine.
-        with build_opener(ProxyHandler({})).open(Request(self.endpoint + path, content, method=method)) as answer:
-            return json.load(answer)
+        connection = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=ANSWER_SECONDS)
+        with contextlib.closing(connection):
+            connection.request(method, path, None if said is None else json.dumps(said))
+            answer = connection.getresponse()
+            value = json.load(answer)
+        if answer.status != http.HTTPStatus.OK:
+            raise CommunityForensicsError(f"{method} {path}: {value['error']}")
+        return value

@@ -17,10 +17,16 @@ from localhub.refusals import RevisionNotFound
 
 Gate = Literal[False, "auto", "manual"]
 
-#: What a new repository's first commit says, and which names are large files, as on the real Hub.
-LARGE_FILE_SUFFIXES = tuple(
-    [".7z", ".arrow", ".bin", ".bz2", ".ckpt", ".ftz", ".gguf", ".gz", ".h5", ".joblib", ".model", ".msgpack", ".npy", ".npz", ".onnx", ".ot", ".parquet", ".pb", ".pickle", ".pkl", ".png", ".pt", ".pth", ".rar", ".safetensors", ".tar", ".tflite", ".tgz", ".wasm", ".xz", ".zip", ".zst", ".jpg", ".jpeg", ".webp", ".gif", ".mp4", ".wav", ".mp3", ".flac", ".webm", ".avi", ".tif", ".tiff", ".bmp"]
+#: Names of files that the Hub keeps outside git: its .gitattributes for new models and data sets, together.
+# fmt: off
+LARGE_FILE_SUFFIXES = (
+    ".bin", ".ckpt", ".ftz", ".gguf", ".h5", ".joblib", ".model", ".msgpack", ".onnx", ".ot", ".pb", ".pickle", ".pkl",
+    ".pt", ".pth", ".safetensors", ".tflite", ".wasm",
+    ".arrow", ".npy", ".npz", ".parquet",
+    ".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip", ".zst",
+    ".avi", ".bmp", ".flac", ".gif", ".jpeg", ".jpg", ".mp3", ".mp4", ".png", ".tif", ".tiff", ".wav", ".webm", ".webp",
 )
+# fmt: on
 GIT_ATTRIBUTES = "".join(f"*{suffix} filter=lfs diff=lfs merge=lfs -text\n" for suffix in LARGE_FILE_SUFFIXES).encode()
 #: Files from this size on are large whatever their name: 10 MiB, the Hub's limit for files kept in git itself.
 LARGE_FILE_BYTES = 10 << 20
@@ -130,7 +136,7 @@ class Repo:
         return self.branches.get(revision) or self.tags.get(revision) or self.refs.get(revision)
 
     def with_ref(self, revision: str, commit: str) -> dict[str, Mapping[str, str]]:
-        """The changed field after a branch (or full ref) points to `commit`; raises `RevisionNotFound` for a tag or id."""
+        """The changed field once a branch or full ref points to `commit`; raises `RevisionNotFound` for a tag or id."""
         if revision in self.tags or revision.startswith("refs/tags/") or is_commit_id(revision):
             raise RevisionNotFound(f"{revision!r} of {self.id} is not a branch: nothing can be committed to it")
         revision = revision.removeprefix("refs/heads/")

@@ -11,7 +11,7 @@ from typing import Any
 from workspace.errors import CommunityForensicsError
 
 
-class Refusal(CommunityForensicsError):
+class Refusal(CommunityForensicsError):  # noqa: N818 - what it is called here; its children are what the Hub calls them
     """A request that is not granted. `status` is the HTTP status, `code` the Hub's `X-Error-Code` if it has one."""
 
     status = 400

@@ -1,11 +1,12 @@
 """The server's process: a socket, a log of requests, and the application on uvicorn."""
 
 import asyncio
+import os
 import secrets
 import socket
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -35,7 +36,7 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.app = partial(_with_transport, self.app, transport)  # type: ignore[assignment]
+        self.app = partial(_with_transport, self.app, transport)
 
 
 async def _with_transport(
@@ -106,7 +107,9 @@ def run(
         )
         if ready_file is not None:
             write_bytes(ready_file, address(sock).encode())
-        asyncio.run(_until_stopped(server, sock, while_stdin_open=while_stdin_open))
+        # uvicorn stops in order at a signal and then raises it again; being told to stop is how a server ends.
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_until_stopped(server, sock, while_stdin_open=while_stdin_open))
 
 
 async def _until_stopped(server: uvicorn.Server, sock: socket.socket, *, while_stdin_open: bool) -> None:
@@ -116,6 +119,6 @@ async def _until_stopped(server: uvicorn.Server, sock: socket.socket, *, while_s
 
 
 def _stop_at_end_of_input(server: uvicorn.Server) -> None:
-    if not sys.stdin.buffer.raw.read(1024):  # type: ignore[attr-defined]
+    if not os.read(sys.stdin.fileno(), 1024):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         server.should_exit = True

@@ -16,6 +16,10 @@ from localhub.refusals import BadRequest, EntryNotFound
 Row = dict[str, Any]
 
 
+def _unknown(_entry: Entry) -> None:
+    """What the real Hub knows and this one never does: nobody runs inference here, no widget is shown."""
+
+
 def _base_models(entry: Entry) -> Any:
     found = entry.facts.base_models
     if found is None:
@@ -34,7 +38,7 @@ _COMMON: dict[str, Callable[[Entry], Any]] = {
     "lastModified": lambda entry: entry.last_modified,
     "likes": lambda entry: entry.repo.likes,
     "private": lambda entry: entry.repo.private,
-    "resourceGroup": lambda entry: None,
+    "resourceGroup": _unknown,
     "sha": lambda entry: entry.sha,
     "siblings": lambda entry: [{"rfilename": path} for path in entry.paths],
     "tags": lambda entry: entry.facts.tags,
@@ -50,17 +54,23 @@ _FIELDS: dict[str, dict[str, Callable[[Entry], Any]]] = {
         "model-index": lambda entry: (entry.facts.card or {}).get("model-index"),
         "pipeline_tag": lambda entry: entry.facts.pipeline_tag,
         "safetensors": lambda entry: entry.facts.safetensors,
-        "spaces": lambda entry: [],
-        # Known to the Hub, never known here: nobody runs inference, and no widget is shown.
-        **dict.fromkeys(
-            ("childrenModelCount", "evalResults", "gguf", "inference", "inferenceProviderMapping", "mask_token"),
-            lambda entry: None,
-        ),
-        **dict.fromkeys(("transformersInfo", "widgetData"), lambda entry: None),
+        "spaces": lambda _entry: [],
+        "childrenModelCount": _unknown,
+        "evalResults": _unknown,
+        "gguf": _unknown,
+        "inference": _unknown,
+        "inferenceProviderMapping": _unknown,
+        "mask_token": _unknown,
+        "transformersInfo": _unknown,
+        "widgetData": _unknown,
     },
     "dataset": _COMMON
-    | dict.fromkeys(("citation", "description", "mainSize", "paperswithcode_id"), lambda entry: None)
-    | {"description": lambda entry: (entry.facts.card or {}).get("pretty_name")},
+    | {
+        "citation": _unknown,
+        "description": lambda entry: (entry.facts.card or {}).get("pretty_name"),
+        "mainSize": _unknown,
+        "paperswithcode_id": _unknown,
+    },
 }
 _IN_LIST = ("likes", "private", "downloads", "tags", "pipeline_tag", "library_name", "createdAt", "trendingScore")
 _IN_FULL_LIST = (*_IN_LIST, "author", "gated", "disabled", "lastModified", "sha", "siblings")

@@ -26,6 +26,7 @@ class Json(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
+        """The content as bytes."""
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 

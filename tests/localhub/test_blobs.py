@@ -1,0 +1,48 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from localhub.blobs import Blobs
+from localhub.refusals import BadRequest
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_equal_contents_are_kept_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    blobs = Blobs(tmp_path / "blobs")
+    sha256, size = blobs.put(b"content")
+    assert (sha256, size) == (hashlib.sha256(b"content").hexdigest(), 7)
+    assert blobs.put(tmp_path / "file") == (sha256, size)
+    assert files_below(tmp_path / "blobs") == [blobs.path(sha256)]
+    assert (blobs.size(sha256), blobs.read(sha256), blobs.read(sha256, 3)) == (7, b"content", b"con")
+
+
+def test_a_file_is_copied_not_shared(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"before")
+    blobs = Blobs(tmp_path / "blobs")
+    sha256, _ = blobs.put(tmp_path / "file")
+    (tmp_path / "file").write_bytes(b"after!")
+    assert blobs.read(sha256) == b"before"
+
+
+@pytest.mark.parametrize(
+    ("content", "size", "why"),
+    [(b"conten", 7, "6 bytes arrived"), (b"contents", 7, "more than the 7 bytes"), (b"cOntent", 7, "has sha256")],
+)
+def test_what_is_not_as_announced_leaves_nothing_behind(tmp_path: Path, content: bytes, size: int, why: str) -> None:
+    blobs = Blobs(tmp_path / "blobs")
+    sha256 = hashlib.sha256(b"content").hexdigest()
+    with pytest.raises(BadRequest, match=why), blobs.receive(sha256, size) as incoming:
+        incoming.write(content)
+    assert blobs.size(sha256) is None
+    assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 64 + "\n"])
+def test_only_a_hash_names_a_content(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadRequest, match="SHA-256"):
+        Blobs(tmp_path).path(name)

@@ -1,0 +1,61 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localhub import card
+from localhub.card import BrokenCardError
+
+
+def test_metadata_is_plain_json() -> None:
+    said = card.parse("---\r\nlicense: mit\r\ndate: 2024-01-02\r\nscore: .nan\r\ntags:\r\n- a\r\n- 1\r\n---\r\ntext")
+    assert said == {"license": "mit", "date": "2024-01-02", "score": None, "tags": ["a", 1]}
+    assert card.texts(said["tags"]) == ["a", "1"]
+
+
+@pytest.mark.parametrize(
+    "readme", ["", "# Title\n---\nlicense: mit\n---\n", "---\nnever closed", "---\n---\n", "---\n\n---\n"]
+)
+def test_a_card_without_metadata_says_nothing(readme: str) -> None:
+    assert card.parse(readme) is None
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(40))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "license: [mit",
+        "- a\n- b",
+        "just text",
+        "a: &a [*a]",
+        LAUGHS,
+        "x: " + "[" * 100_000,
+        "{" * 100_000,
+        "? " * 50_000,
+        "a: !!python/object/apply:os.system ['true']",
+        "n: " + "9" * 5000,
+        "a: \x00",
+    ],
+    ids=lambda block: block[:12].encode("unicode_escape").decode(),
+)
+def test_broken_and_hostile_metadata_is_refused_in_words(block: str) -> None:
+    with pytest.raises(BrokenCardError, match="."):
+        card.parse(f"---\n{block}\n---\n")
+
+
+@given(st.text())
+def test_any_text_yields_metadata_that_json_can_carry_or_a_refusal(block: str) -> None:
+    try:
+        said = card.parse(f"---\n{block}\n---\n")
+    except BrokenCardError:
+        return
+    json.dumps(said, allow_nan=False)
+
+
+def test_texts_takes_one_or_many() -> None:
+    assert card.texts("mit") == ["mit"]
+    assert card.texts(["a", None, {"b": 1}, True, ""]) == ["a"]
+    assert card.texts(None) == []
