@@ -111,17 +111,31 @@ def _fetched(repository: str, revision: str) -> Path:
     """The folder of the Hub's cache with the needed files; what the cache has already is not asked for again."""
     from httpx2 import HTTPError, InvalidURL
     from huggingface_hub import get_cached_repo_tree, snapshot_download
-    from huggingface_hub.errors import CachedRepoTreeNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        CachedRepoTreeNotFoundError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    def names() -> list[str]:
+        return [file.path for file in get_cached_repo_tree(repository, revision=revision)]
 
     try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=list(CONFIGURATION)))
         try:
-            names = [file.path for file in get_cached_repo_tree(repository, revision=revision)]
-        except CachedRepoTreeNotFoundError:  # offline, with a cache that an older client filled
-            names = [path.name for path in folder.iterdir()]
-        needed = _needed(names)
+            there = names()
+        except CachedRepoTreeNotFoundError:
+            folder = Path(snapshot_download(repository, revision=revision, allow_patterns=list(CONFIGURATION)))
+            try:
+                there = names()
+            except CachedRepoTreeNotFoundError:  # offline, with a cache that an older client filled
+                there = [path.name for path in folder.iterdir()]
+        needed = _needed(there)
         _require_captioner(needed, f"{repository}@{revision}")
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=needed))
+        try:
+            return Path(snapshot_download(repository, revision=revision, allow_patterns=needed, local_files_only=True))
+        except LocalEntryNotFoundError:
+            return Path(snapshot_download(repository, revision=revision, allow_patterns=needed))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise UsageError(
             f"--captioner: the Hub has no {repository} at {revision}, or does not show it to you"
