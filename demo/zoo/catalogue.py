@@ -2,6 +2,7 @@
 
 from demo.zoo import (
     diffusion_transformers,
+    digits,
     flow_transformers,
     language_models,
     latent_unets,
@@ -18,6 +19,7 @@ _FAMILIES = (
     flow_transformers,
     language_models,
     unconditional,
+    digits,
     safety,
 )
 

@@ -52,18 +52,18 @@ def spread(text_encoder: Any) -> Any:
     return text_encoder
 
 
-def attentive(transformer: Any) -> Any:
-    """The transformer with its weight matrices widened from torch's default to keep the variance of what they read.
+def attentive(denoiser: Any) -> Any:
+    """The denoiser with its weight matrices widened from torch's default to keep the variance of what they read.
 
-    The default shrinks it by 3 a layer, and an untrained transformer would then hardly hear the prompt.
+    The default shrinks it by 3 a layer, and an untrained denoiser would then hardly hear the prompt.
     """
     import torch
 
     with torch.no_grad():
-        for parameter in transformer.parameters():
+        for parameter in denoiser.parameters():
             if parameter.dim() == 2:
                 parameter.mul_(math.sqrt(3))
-    return transformer
+    return denoiser
 
 
 def autoencoder(

@@ -36,23 +36,29 @@ def seeded(name: str) -> Iterator[None]:
         yield
 
 
+def save(pipeline: Any, folder: Path) -> None:
+    """The usual files: safetensors in float32."""
+    pipeline.save_pretrained(folder)
+
+
 def generator(
     repo_id: str,
     make: Callable[[], Any],
-    card: str,
+    card: str | None,
     *,
-    downloads: int,
-    likes: int = 0,
-    gated: Literal[False, "auto", "manual"] = False,
-    created_at: str = Repository.created_at,
-    variant: str | None = None,
+    save: Callable[[Any, Path], None] = save,
+    **listed: Any,
 ) -> Repository:
-    """A repository that holds the pipeline `make` returns, its weights drawn from a seed of its own, and its card."""
+    """A repository of the pipeline that `make` returns, its weights from a seed of its own, and its card.
+
+    `listed` are the further fields of `Repository`.
+    """
 
     def build(folder: Path) -> None:
         with seeded(repo_id):
             pipeline = make()
-        pipeline.save_pretrained(folder, variant=variant)
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        save(pipeline, folder)
+        if card is not None:
+            (folder / "README.md").write_text(card, encoding="utf-8")
 
-    return Repository(repo_id, build, downloads, likes=likes, gated=gated, created_at=created_at)
+    return Repository(repo_id, build, **listed)

@@ -1,0 +1,80 @@
+"""Putting the zoo on an embedded Hub, one repository after the other.
+
+A repository is built into a temporary folder and then committed as one; so whoever interrupts this and starts it again
+finds each repository whole or absent, and only the absent ones are built.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo.zoo.catalogue import repositories
+from demo.zoo.repository import Repository
+from localhub.store import Store
+from workspace.progress import task
+
+KIND = "model"
+
+
+def fill(hub_directory: Path) -> None:
+    """Put every repository of the zoo on the Hub kept in `hub_directory` that is not there yet."""
+    store = Store(hub_directory)
+    missing = [repository for repository in repositories() if not is_built(store, repository)]
+    if not missing:
+        return
+    with quiet_libraries(), task("Building the zoo", len(missing)) as building:
+        for repository in missing:
+            put(store, repository)
+            building.advance(note=repository.repo_id)
+
+
+def put(store: Store, repository: Repository) -> str:
+    """Build a repository and commit it; returns the commit's id."""
+    with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
+        repository.build(Path(folder))
+        store.create(
+            KIND,
+            repository.repo_id,
+            downloads=repository.downloads,
+            likes=repository.likes,
+            gated=repository.gated,
+            disabled=repository.disabled,
+            created_at=repository.created_at,
+            exist_ok=True,
+        )
+        files = {path.relative_to(folder).as_posix(): path for path in Path(folder).rglob("*") if path.is_file()}
+        return store.commit(
+            KIND,
+            repository.repo_id,
+            add=dict(sorted(files.items())),
+            message="Upload folder using huggingface_hub",
+            date=repository.created_at,
+            commit_id=repository.commit_id,
+        )
+
+
+def is_built(store: Store, repository: Repository) -> bool:
+    """Whether the Hub has the repository's own commit, beyond the first that every repository is made with."""
+    if not store.exists(KIND, repository.repo_id):
+        return False
+    return store.commit_of(store.repo(KIND, repository.repo_id)).parent is not None
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Without the progress bars and notices that diffusers and transformers print for every component they write."""
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    libraries = (diffusers.utils.logging, transformers.utils.logging)
+    levels = [library.get_verbosity() for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.set_verbosity(level)
+            library.enable_progress_bar()
