@@ -66,7 +66,7 @@ def crawl(workspace: Workspace, selection: Selection, hub: Hub, workers: int) ->
 
     with journal, progress.task("crawl", total=len(listed) + len(unlisted)) as task:
         task.advance(len(listed) - len(todo))
-        for entry in _in_threads(examiner, todo, workers):
+        for entry in _in_threads(examiner, todo, workers, hub):
             journal.add(entry)
             log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
             rows[entry.model_name] = entry
@@ -106,13 +106,18 @@ def _renewed(entry: CatalogEntry | None, listed: Listed, rank: int) -> CatalogEn
     )
 
 
-def _in_threads(examiner: Examiner, todo: Sequence[tuple[int, Listed]], workers: int) -> Iterator[CatalogEntry]:
+def _in_threads(
+    examiner: Examiner, todo: Sequence[tuple[int, Listed]], workers: int, hub: Hub
+) -> Iterator[CatalogEntry]:
     """The rows of the models to look into, as they are finished."""
     pool = concurrent.futures.ThreadPoolExecutor(max_workers=workers, thread_name_prefix="crawl")
     try:
         futures = [pool.submit(examiner.examine, model, rank) for rank, model in todo]
         for future in concurrent.futures.as_completed(futures):
             yield future.result()
+    except BaseException:
+        hub.stop()
+        raise
     finally:
         # After an error or Ctrl-C: what runs ends with its request, what waits never starts.
         pool.shutdown(wait=True, cancel_futures=True)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from importlib import metadata
 from typing import Any
 from urllib.parse import quote
 
@@ -77,8 +78,11 @@ class Hub:
     def __init__(self, endpoint: str | None = None) -> None:
         """Use `endpoint` (None: HF_ENDPOINT, or the public Hub)."""
         self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
-        self._headers = build_hf_headers(library_name="community-forensics")
+        self._headers = build_hf_headers(
+            library_name="community-forensics", library_version=metadata.version("community-forensics")
+        )
         self._answered = False
+        self._stopped = threading.Event()
         # Seconds of time.monotonic() before which nobody asks, by kind of request.
         self._resume: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -116,6 +120,10 @@ class Hub:
         url = f"{self.endpoint}/{model_name}/resolve/{quote(revision, safe='')}/{quote(path)}"
         return self._get("resolve", url, None, max_bytes, git_oid)[1]
 
+    def stop(self) -> None:
+        """Whoever waits for a retry gives up at once: the caller is leaving."""
+        self._stopped.set()
+
     def _json(self, content: bytes, url: str) -> Any:
         try:
             return json.loads(content)
@@ -130,8 +138,9 @@ class Hub:
     ) -> tuple[httpx2.Response, bytes]:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_transient),
-            stop=lambda state: state.attempt_number >= (ATTEMPTS if self._answered else FIRST_ATTEMPTS),
+            stop=self._stop,
             wait=_wait,
+            sleep=tenacity.sleep_using_event(self._stopped),
             reraise=True,
         )
         try:
@@ -141,10 +150,14 @@ class Hub:
                 raise
             raise _in_words(error, self.endpoint, url) from error
 
+    def _stop(self, state: tenacity.RetryCallState) -> bool:
+        attempts = ATTEMPTS if self._answered else FIRST_ATTEMPTS
+        return state.attempt_number >= attempts or self._stopped.is_set()
+
     def _get_once(
         self, kind: str, url: str, params: Mapping[str, Any] | None, max_bytes: int, git_oid: str | None
     ) -> tuple[httpx2.Response, bytes]:
-        time.sleep(max(0.0, self._resume.get(kind, 0.0) - time.monotonic()))
+        self._stopped.wait(max(0.0, self._resume.get(kind, 0.0) - time.monotonic()))
         timeout = float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
         with get_session().stream("GET", url, params=params, headers=self._headers, timeout=timeout) as response:
             self._answered = True

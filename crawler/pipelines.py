@@ -85,7 +85,7 @@ def describe(class_name: str) -> PipelineTraits | None:
     None too for classes that need a package which is not installed (ONNX, librosa, ...). Takes up to ten seconds at
     the first call, for importing diffusers.
     """
-    with _IMPORTING:
+    with _importing():
         cls = pipeline_class(class_name)
         return None if cls is None else _describe(class_name, cls)
 
@@ -142,7 +142,7 @@ def component_exists(library: str, class_name: str) -> bool:
     such as stable_diffusion.
     """
     # Lazy modules import on access, and say with one of these errors that a package they need is not there.
-    with _IMPORTING, contextlib.suppress(ImportError, RuntimeError):
+    with _importing(), contextlib.suppress(ImportError, RuntimeError):
         import diffusers
         import transformers
         from diffusers import pipelines
@@ -153,6 +153,20 @@ def component_exists(library: str, class_name: str) -> bool:
             modules = [getattr(folder, library, None) for folder in (pipelines, pipelines.deprecated)]
         return any(isinstance(getattr(module, class_name, None), type) for module in modules)
     return False
+
+
+@contextlib.contextmanager
+def _importing() -> Iterator[None]:
+    """One thread at a time, and without the notices that transformers prints about packages it can do without."""
+    with _IMPORTING:
+        from transformers.utils import logging
+
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
 
 
 def _task(arguments: Mapping[str, inspect.Parameter]) -> Task | None:
