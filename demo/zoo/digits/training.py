@@ -1,5 +1,13 @@
 """Train one of the three generators of digits anew, on a CPU: `python -m demo.zoo.digits.training NAME`.
 
+What is committed was trained with the defaults on one busy core. 300 images each, made with the settings of the cards,
+were read by a support vector machine that reads 98.9 % of the held-out scans:
+
+    NAME         steps  CPU time  weights  reached
+    if-digits    1,200  424 s     2.9 MB   300 of 300 prompted digits are the one asked for
+    ddpm-digits  2,400  345 s     2.8 MB   all ten digits; as near to the scans as held-out ones are
+    dit-digits   3,000  266 s     3.3 MB   300 of 300 are of the class asked for
+
 The weights are written where they are committed, `repositories/NAME/`, beside the card, which is kept. Another machine
 or another version of PyTorch gives other weights of the same kind; `tests/demo/test_digits.py` says whether they are as
 good.
