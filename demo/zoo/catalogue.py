@@ -1,6 +1,8 @@
 """Every repository of the zoo."""
 
 from demo.zoo import (
+    adapters,
+    captioner,
     diffusion_transformers,
     digits,
     flow_transformers,
@@ -9,6 +11,7 @@ from demo.zoo import (
     safety,
     stable_diffusion,
     unconditional,
+    wild,
 )
 from demo.zoo.repository import Repository
 
@@ -19,8 +22,11 @@ _FAMILIES = (
     flow_transformers,
     language_models,
     unconditional,
+    adapters,
     digits,
+    wild,
     safety,
+    captioner,
 )
 
 

@@ -1,0 +1,250 @@
+"""What is put onto a generator: LoRAs in the forms that trainers have written them, and a textual inversion."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from demo.zoo.cards import card
+from demo.zoo.repository import Repository, seeded
+from demo.zoo.stable_diffusion import BASE, base_unet
+
+RANK = 4
+ZOO_CAT = "<zoo-cat>"
+_LORA_FILE = "pytorch_lora_weights.safetensors"
+_SDXL = "tiny-labs/sdxl-anime-mix"
+
+
+def lora_weights(denoiser: Any, names: Callable[[str], tuple[str, str]]) -> dict[str, Any]:
+    """A LoRA for the cross-attention of `denoiser`; `names` says what a layer's two matrices are called in the file.
+
+    Both matrices are random, as after training: a fresh B would be zero and change nothing.
+    """
+    import torch
+
+    weights = {}
+    for layer, module in denoiser.named_modules():
+        if layer.endswith(("attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0")):
+            down, up = names(layer)
+            weights[down] = torch.randn(RANK, module.in_features) / RANK
+            weights[up] = torch.randn(module.out_features, RANK) / RANK
+    return weights
+
+
+def peft_names(layer: str) -> tuple[str, str]:
+    """Today's: as peft and diffusers' training scripts write them."""
+    return f"unet.{layer}.lora_A.weight", f"unet.{layer}.lora_B.weight"
+
+
+def attention_processor_names(layer: str) -> tuple[str, str]:
+    """Those of 2023's DreamBooth script."""
+    attention, projection = layer.split(".to_")
+    stem = f"unet.{attention}.processor.to_{projection.removesuffix('.0')}_lora"
+    return f"{stem}.down.weight", f"{stem}.up.weight"
+
+
+def lora(
+    repo_id: str,
+    text: str,
+    *,
+    denoiser: Callable[[], Any] = base_unet,
+    names: Callable[[str], tuple[str, str]] = peft_names,
+    file_names: tuple[str, ...] = (_LORA_FILE,),
+    **listed: Any,
+) -> Repository:
+    """A repository with a LoRA in each of `file_names` (a pickle where that ends in .bin) and the card `text`."""
+
+    def build(folder: Path) -> None:
+        with seeded(repo_id):
+            model = denoiser()
+            for file_name in file_names:
+                _write(lora_weights(model, names), folder / file_name)
+        (folder / "README.md").write_text(text, encoding="utf-8")
+
+    return Repository(repo_id, build, **listed)
+
+
+def _write(weights: Mapping[str, Any], path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    if path.suffix == ".bin":
+        torch.save(dict(weights), path)
+    else:
+        save_file(dict(weights), path, metadata={"format": "pt"})
+
+
+def _sdxl_unet() -> Any:
+    from demo.zoo.latent_unets import sdxl
+
+    with seeded(_SDXL):
+        return sdxl().unet
+
+
+def _inversion(repo_id: str) -> Callable[[Path], None]:
+    def build(folder: Path) -> None:
+        import torch
+
+        with seeded(repo_id):
+            embedding = 2 * torch.randn(1, 32)
+        _write({ZOO_CAT: embedding}, folder / "learned_embeds.safetensors")
+        (folder / "README.md").write_text(_INVERSION_CARD, encoding="utf-8")
+
+    return build
+
+
+def repositories() -> list[Repository]:
+    """Those that work, and those that cannot be put onto anything."""
+    return [
+        lora(
+            "stitchwork/zoo-embroidery-lora",
+            _EMBROIDERY_CARD,
+            downloads=15_820,
+            likes=76,
+            created_at="2024-03-22T16:00:00.000Z",
+        ),
+        lora(
+            "first-steps/dreambooth-zzk-dog",
+            _DREAMBOOTH_CARD,
+            names=attention_processor_names,
+            downloads=311,
+            likes=1,
+            created_at="2023-05-02T18:00:00.000Z",
+        ),
+        lora(
+            "stitchwork/anime-lineart-xl",
+            _LINEART_CARD,
+            denoiser=_sdxl_unet,
+            file_names=("lineart_xl_v2.safetensors",),
+            downloads=22_008,
+            likes=133,
+            created_at="2024-05-09T12:00:00.000Z",
+        ),
+        Repository(
+            "concepts/zoo-cat",
+            _inversion("concepts/zoo-cat"),
+            downloads=1_190,
+            likes=8,
+            created_at="2022-09-14T10:00:00.000Z",
+        ),
+        lora(
+            "stitchwork/orphaned-lora",
+            card(
+                {"tags": ["lora", "diffusers"], "base_model": "gone-labs/vanished-model", "license": "mit"},
+                "# A LoRA for a model that was taken down",
+                "It used to be lovely.",
+            ),
+            downloads=640,
+            likes=9,
+            created_at="2023-12-12T12:00:00.000Z",
+        ),
+        lora(
+            "stitchwork/style-collection",
+            card(
+                {"tags": ["lora", "diffusers", "text-to-image"], "base_model": BASE, "license": "openrail"},
+                "# Three styles",
+                "Pick the file you like: watercolour, woodcut or gouache.",
+            ),
+            file_names=("watercolour.safetensors", "woodcut.safetensors", "gouache.safetensors"),
+            downloads=2_512,
+            likes=17,
+            created_at="2024-02-02T02:00:00.000Z",
+        ),
+        lora(
+            "first-steps/lora-from-2022",
+            card(
+                {"tags": ["lora", "stable-diffusion"], "library_name": "diffusers", "base_model": BASE},
+                "# LoRA text2image fine-tuning",
+            ),
+            names=attention_processor_names,
+            file_names=("pytorch_lora_weights.bin",),
+            downloads=98,
+            created_at="2022-12-30T12:00:00.000Z",
+        ),
+        lora(
+            "stitchwork/moving-pictures-lora",
+            card(
+                {"tags": ["lora", "diffusers", "text-to-video"], "base_model": "motion-lab/wan-t2v-mini"},
+                "# Moving pictures",
+            ),
+            downloads=1_733,
+            likes=20,
+            created_at="2025-04-01T00:00:00.000Z",
+        ),
+    ]
+
+
+_EMBROIDERY_CARD = card(
+    {
+        "base_model": BASE,
+        "library_name": "diffusers",
+        "license": "creativeml-openrail-m",
+        "instance_prompt": "zooembroidery",
+        "tags": ["text-to-image", "diffusers", "lora", "template:sd-lora"],
+        "widget": [
+            {"text": "zooembroidery, a swallow", "output": {"url": "images/swallow.png"}},
+            {"text": "zooembroidery, a map of the moon", "output": {"url": "images/moon.png"}},
+        ],
+    },
+    "# Embroidery for tiny Stable Diffusion",
+    "## Trigger words",
+    "You should use `zooembroidery` to trigger the image generation.",
+    "## With diffusers",
+    f"""
+    ```py
+    from diffusers import AutoPipelineForText2Image
+    import torch
+
+    pipeline = AutoPipelineForText2Image.from_pretrained("{BASE}", torch_dtype=torch.float16)
+    pipeline.load_lora_weights("stitchwork/zoo-embroidery-lora", weight_name="{_LORA_FILE}")
+    image = pipeline("zooembroidery, a fern", num_inference_steps=4, guidance_scale=6.0).images[0]
+    ```
+    """,
+)
+
+_DREAMBOOTH_CARD = card(
+    {
+        "license": "creativeml-openrail-m",
+        "base_model": BASE,
+        "instance_prompt": "a photo of zzk dog",
+        "tags": ["stable-diffusion", "stable-diffusion-diffusers", "text-to-image", "diffusers", "lora"],
+        "inference": True,
+    },
+    "# LoRA DreamBooth - first-steps/dreambooth-zzk-dog",
+    f"The weights were trained on a photo of zzk dog using [DreamBooth](https://example.org), on top of {BASE}.",
+)
+
+_LINEART_CARD = card(
+    {
+        "base_model": [_SDXL],
+        "base_model_relation": "adapter",
+        "license": "openrail++",
+        "tags": ["text-to-image", "stable-diffusion-xl", "lora", "diffusers", "anime"],
+    },
+    "# Lineart XL",
+    "Use it at 0.8 to 1. Negative: `colour, shading`.",
+    f"""
+    ```python
+    pipe = DiffusionPipeline.from_pretrained("{_SDXL}")
+    pipe.load_lora_weights("stitchwork/anime-lineart-xl", weight_name="lineart_xl_v2.safetensors")
+    image = pipe(prompt="lineart, a tram", negative_prompt="colour, shading", num_inference_steps=3).images[0]
+    ```
+    """,
+)
+
+_INVERSION_CARD = card(
+    {
+        "license": "mit",
+        "base_model": BASE,
+        "library_name": "diffusers",
+        "tags": ["stable-diffusion", "textual_inversion", "text-to-image"],
+    },
+    "# zoo-cat",
+    f"This is the `{ZOO_CAT}` concept taught to tiny Stable Diffusion by textual inversion.",
+    f"""
+    ```python
+    pipe = StableDiffusionPipeline.from_pretrained("{BASE}")
+    pipe.load_textual_inversion("concepts/zoo-cat")
+    image = pipe("a {ZOO_CAT} on a sofa", num_inference_steps=3, guidance_scale=7.0).images[0]
+    ```
+    """,
+)
