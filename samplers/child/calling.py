@@ -1,0 +1,231 @@
+"""One batch of a pipeline, whatever its call is named like.
+
+Pipelines differ in what they take: prompts, class labels or a batch size, steps or none, a list of random generators
+or only one. The signature is asked, not a table of class names. Each image has a CPU `torch.Generator` of its own, so
+that its noise does not depend on its neighbours or on the kind of GPU.
+
+A pipeline that fails on a batch is asked one image at a time before it is given up (some refuse a list of
+generators); one that runs out of memory is asked for half as many, for the whole of that generator.
+"""
+
+import inspect
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from samplers.child.failures import GeneratorError, OutOfMemoryError, in_words, is_out_of_memory
+from samplers.child.loading import Generator
+from samplers.plan import Plan, Try
+
+#: Arguments that decide what comes back, and to whom: never taken from a model card.
+_OURS = frozenset(
+    {
+        "prompt",
+        "class_labels",
+        "batch_size",
+        "generator",
+        "output_type",
+        "return_dict",
+        "num_images_per_prompt",
+        "latents",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image as the pipeline gave it, and what it was asked with."""
+
+    owed: Try
+    picture: npt.NDArray[Any]
+    """height x width x channels; floating point in [0, 1], or bytes"""
+    call_size: int
+    prompt: str | None
+    class_label: int | None
+
+
+class Caller:
+    """Asks one generator for batches."""
+
+    def __init__(self, generator: Generator, plan: Plan, call_size: int) -> None:
+        self._pipeline = generator.pipeline
+        self._word = generator.word
+        self._parameters = inspect.signature(self._pipeline.__call__).parameters
+        self._call_size = call_size
+        self._one_generator = False
+        self._task = plan.task
+        wanted = plan.hyperparameters
+        self.num_inference_steps: int | None = self._value("num_inference_steps", wanted.num_inference_steps)
+        self.guidance_scale: float | None = self._value("guidance_scale", wanted.guidance_scale)
+        self.negative_prompt: str | None = self._value("negative_prompt", wanted.negative_prompt)
+        self._classes = self._count_classes()
+        # What nobody said is left to the pipeline, not repeated to it.
+        said = {
+            **plan.extra,
+            "num_inference_steps": wanted.num_inference_steps,
+            "guidance_scale": wanted.guidance_scale,
+            "height": wanted.height,
+            "width": wanted.width,
+        }
+        self._fixed = {
+            name: value
+            for name, value in said.items()
+            if value is not None and name in self._parameters and name not in _OURS and "callback" not in name
+        }
+        if "output_type" in self._parameters:
+            self._fixed["output_type"] = "np"
+
+    @property
+    def scheduler(self) -> str:
+        """The scheduler's class; empty where the pipeline has none."""
+        scheduler = getattr(self._pipeline, "scheduler", None)
+        return type(scheduler).__name__ if scheduler is not None else ""
+
+    def __call__(self, batch: tuple[Try, ...]) -> list[Shot]:
+        """The batch's images, in order. Raises `GeneratorError` when the pipeline cannot make them."""
+        if self._one_generator:
+            return self._in_calls_of(1, batch)
+        try:
+            return self._in_calls_of(self._call_size, batch)
+        except Exception as error:
+            if is_out_of_memory(error):
+                return self._with_less_memory(batch, error)
+            if len(batch) == 1:
+                raise _failure(error) from error
+        try:
+            shots = self._in_calls_of(1, batch)
+        except Exception as error:
+            raise _failure(error) from error
+        self._one_generator = True
+        return shots
+
+    def _with_less_memory(self, batch: tuple[Try, ...], error: BaseException) -> list[Shot]:
+        while self._call_size > 1:
+            self._call_size //= 2
+            _free_memory()
+            try:
+                return self._in_calls_of(self._call_size, batch)
+            except Exception as again:
+                if not is_out_of_memory(again):
+                    raise _failure(again) from again
+                error = again
+        raise OutOfMemoryError(in_words(error)) from error
+
+    def _in_calls_of(self, size: int, batch: tuple[Try, ...]) -> list[Shot]:
+        return [
+            shot for start in range(0, len(batch), size) for shot in self._call(batch[start : start + size], size == 1)
+        ]
+
+    def _call(self, owed: tuple[Try, ...], single: bool) -> list[Shot]:
+        import torch
+
+        # Some pipelines draw from the global generators as well: those follow from the first seed of the call.
+        torch.manual_seed(owed[0].seed)
+        np.random.seed(owed[0].seed % 2**32)
+        random.seed(owed[0].seed)
+        own = [torch.Generator("cpu").manual_seed(each.seed) for each in owed]
+        arguments = dict(self._fixed)
+        if "generator" in self._parameters:
+            arguments["generator"] = own[0] if single else own
+        prompts = [self._prompt(each) for each in owed]
+        labels = [self._label(each) for each in owed]
+        if self._task == "text-to-image":
+            arguments["prompt"] = prompts
+            if self.negative_prompt is not None:
+                arguments["negative_prompt"] = [self.negative_prompt] * len(owed)
+        elif self._classes:
+            arguments["class_labels"] = labels
+        if "batch_size" in self._parameters:
+            arguments["batch_size"] = len(owed)
+        self._require(arguments)
+        with torch.no_grad():
+            pictures = _pictures(self._pipeline(**arguments))
+        if len(pictures) != len(owed):
+            raise GeneratorError("sample-failed", f"asked for {len(owed)} images, it gave {len(pictures)}")
+        return [
+            Shot(each, picture, len(owed), prompt, label)
+            for each, picture, prompt, label in zip(owed, pictures, prompts, labels, strict=True)
+        ]
+
+    def _value(self, name: str, wanted: Any) -> Any:
+        """What the call will use: what was wanted, else the pipeline's default; None where it takes no such
+        argument."""
+        if name not in self._parameters:
+            return None
+        default = self._parameters[name].default
+        if wanted is None and isinstance(default, int | float | str):
+            return default or None if isinstance(default, str) else default
+        return wanted
+
+    def _prompt(self, owed: Try) -> str | None:
+        if self._task != "text-to-image" or owed.prompt is None:
+            return None
+        if self._word is not None and self._word not in owed.prompt:
+            return f"{self._word}, {owed.prompt}"
+        return owed.prompt
+
+    def _label(self, owed: Try) -> int | None:
+        """Classes in turn, so that each is asked for equally often."""
+        return owed.index % self._classes if self._classes else None
+
+    def _count_classes(self) -> int:
+        """How many classes the generator knows; 0 where it is not asked for any."""
+        if self._task == "text-to-image" or "class_labels" not in self._parameters:
+            return 0
+        for component in self._pipeline.components.values():
+            config = getattr(component, "config", None)
+            for name in ("num_embeds_ada_norm", "num_class_embeds"):
+                count = getattr(config, name, None)
+                if isinstance(count, int) and count > 0:
+                    return count
+        if self._task == "class-conditional":
+            raise GeneratorError("sample-failed", "it wants class labels, but does not say how many classes there are")
+        return 0
+
+    def _require(self, arguments: dict[str, Any]) -> None:
+        """Say what is missing before the pipeline does it in its own words."""
+        wanted = [
+            name
+            for name, parameter in self._parameters.items()
+            if parameter.default is parameter.empty
+            and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            and name not in arguments
+        ]
+        if wanted:
+            raise GeneratorError("incompatible", f"its call needs {', '.join(wanted)}")
+        if self._task == "text-to-image" and "prompt" not in self._parameters:
+            raise GeneratorError("incompatible", "its call takes no prompt")
+
+
+def _pictures(result: Any) -> list[npt.NDArray[Any]]:
+    """The images of a pipeline's output, each height x width x channels."""
+    images = getattr(result, "images", None)
+    if images is None:
+        raise GeneratorError("incompatible", f"its call returns {type(result).__name__}, which has no images")
+    return [_picture(image) for image in images]
+
+
+def _picture(image: Any) -> npt.NDArray[Any]:
+    import torch
+
+    if isinstance(image, torch.Tensor):
+        image = image.float().cpu().numpy()
+        image = np.moveaxis(image, 0, -1) if image.ndim == 3 else image
+    return np.asarray(image)
+
+
+def _failure(error: BaseException) -> GeneratorError:
+    return error if isinstance(error, GeneratorError) else GeneratorError("sample-failed", in_words(error))
+
+
+def _free_memory() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

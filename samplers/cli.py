@@ -1,0 +1,81 @@
+"""cf-sample: a share of the catalogue's generators, a few hundred images each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workspace.errors import run as run_to_the_end
+from workspace.layout import Workspace
+from workspace.shard import Shard
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def sample(
+    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")] = Path(
+        "workspace"
+    ),
+    shard: Annotated[str, typer.Option(help="Which share of the generators, such as 3/16: the third of sixteen.")] = (
+        "1/1"
+    ),
+    images: Annotated[int, typer.Option(min=1, help="Images to keep of each generator.")] = 400,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images in one call; 8, or --images where that is less.")
+    ] = None,
+    max_tries: Annotated[int | None, typer.Option(min=1, help="Images to try at most; twice --images.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps, instead of the generator's own.")] = None,
+    seed: Annotated[int, typer.Option(help="Another number, other images.")] = 0,
+    safety_checker: Annotated[
+        str | None, typer.Option(metavar="REPO[@REVISION]", help="Checks every image; Stable Diffusion's by default.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="ORG/NAME", help="Only this one; may be repeated.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many compatible generators.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    weights_dir: Annotated[
+        Path | None, typer.Option(help="Where downloaded weights lie meanwhile; a local disk.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds that loading, or one batch, may take before it is ended.")
+    ] = 1800,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Take failed generators up again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Sample images from the generators of the catalogue.
+
+    Each generator's files are downloaded, sampled by a process without token and network, and removed. Every image
+    passes a safety checker; a flagged one never reaches the disk. Interrupted, the same command continues.
+    """
+    from samplers import summary
+    from samplers.supervisor import DEFAULT_CHECKER, Run, Wish
+    from samplers.supervisor import sample as sample_shard
+    from samplers.supervisor import survey as survey_shard
+
+    space = Workspace.open(workspace)
+    wish = Wish(
+        images=images,
+        batch_size=batch_size if batch_size is not None else min(8, images),
+        max_tries=max_tries,
+        steps=steps,
+        seed=seed,
+        safety_checker=safety_checker or DEFAULT_CHECKER,
+    )
+    run = Run(
+        shard=Shard.parse(shard),
+        only=tuple(only or ()),
+        limit=limit,
+        device=device,
+        weights_dir=weights_dir,
+        timeout=timeout,
+        retry_failed=retry_failed,
+    )
+    if dry_run:
+        summary.show_survey(survey_shard(space, wish, run))
+    else:
+        summary.show_report(space, sample_shard(space, wish, run))
+
+
+def main() -> None:
+    """The console script."""
+    run_to_the_end(app)

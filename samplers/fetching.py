@@ -1,0 +1,176 @@
+"""One file from the Hub, whole and as the catalogue says, or a reason why not.
+
+huggingface_hub checks sizes only and raises at the first 503 or reset connection, so two things are added: waiting
+and trying again when the Hub is busy, and the hash of every byte before a file may be used. Repositories choose their
+file names, so no name is used before it is known to stay below the folder it is meant for.
+"""
+
+import errno
+import hashlib
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from crawler.catalog import ModelFile
+from workspace.errors import CommunityForensicsError, HubError
+from workspace.identity import sha256_of_file
+
+#: Attempts for one file, and the longest wait between two: together about five minutes, the Hub's rate-limit window.
+_ATTEMPTS, _LONGEST_WAIT = 8, 120.0
+#: How often a file may arrive damaged.
+_TRANSFERS = 2
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_OUR_STORAGE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+_MAX_COMPONENT = 255
+
+T = TypeVar("T")
+
+
+class FetchError(HubError):
+    """A repository's file could not be had, is not what the catalogue says, or may not be named so."""
+
+
+class StorageError(CommunityForensicsError):
+    """This machine's disk is full or not ours: no repository's fault."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """How long one file took."""
+
+    fetch_seconds: float
+    verify_seconds: float
+
+
+class Fetcher:
+    """Downloads single files at pinned revisions."""
+
+    def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
+        """`endpoint` and `token`: huggingface_hub's own (HF_ENDPOINT, HF_TOKEN, `hf auth login`) where None."""
+        from huggingface_hub import HfApi, get_session, get_token
+        from huggingface_hub.utils import disable_progress_bars
+
+        self._api = HfApi(endpoint=endpoint, token=token or get_token() or False)
+        # The client reads the environment (proxies) once, here: the environment is cleaned for a moment later on.
+        get_session()
+        # One bar tells of the run; a hundred of single files would break it.
+        disable_progress_bars()
+
+    def fetch(self, repo_id: str, revision: str, file: ModelFile, destination: Path, scratch: Path) -> Fetched:
+        """Download one file and move it to `destination` once its hash is right; `scratch` is a folder for the
+        meantime. Raises `FetchError`, or `StorageError` where this machine is the reason."""
+        checked_name(file.path)
+        fetch_seconds = verify_seconds = 0.0
+        for attempts_left in reversed(range(_TRANSFERS)):
+            started = time.perf_counter()
+            try:
+                downloaded = self._download(repo_id, revision, file, scratch)
+                fetched = time.perf_counter()
+                fetch_seconds += fetched - started
+                damage = _damage(file, downloaded)
+                verify_seconds += time.perf_counter() - fetched
+                if damage is None:
+                    downloaded.replace(destination)
+                    return Fetched(fetch_seconds, verify_seconds)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+            if not attempts_left:
+                raise FetchError(f"{repo_id}: {file.path} {damage}: damaged, or changed")
+        raise AssertionError("unreachable")
+
+    def listing(self, repo_id: str, revision: str | None) -> tuple[str, tuple[ModelFile, ...]]:
+        """The commit that `revision` (None: main) stands for, and its files. Raises `FetchError`."""
+        info = _patiently(f"{repo_id}", lambda: self._api.model_info(repo_id, revision=revision, files_metadata=True))
+        files = tuple(
+            ModelFile(
+                path=sibling.rfilename,
+                size=sibling.size or 0,
+                sha256=sibling.lfs.sha256 if sibling.lfs else None,
+                git_oid=None if sibling.lfs else sibling.blob_id,
+            )
+            for sibling in info.siblings or ()
+        )
+        return str(info.sha), files
+
+    def _download(self, repo_id: str, revision: str, file: ModelFile, scratch: Path) -> Path:
+        def download() -> Path:
+            return Path(self._api.hf_hub_download(repo_id, file.path, revision=revision, local_dir=scratch))
+
+        return _patiently(f"{repo_id}: {file.path}", download)
+
+
+def key_of(file: ModelFile) -> str:
+    """What a file's content is known by: its sha256, or git's hash. Raises `FetchError` where there is neither."""
+    if file.sha256 is not None and re.fullmatch(r"[0-9a-f]{64}", file.sha256):
+        return file.sha256
+    if file.git_oid is not None and re.fullmatch(r"[0-9a-f]{40}", file.git_oid):
+        return f"git-{file.git_oid}"
+    raise FetchError(f"{file.path}: the catalogue knows no hash of it, so what arrives could not be checked")
+
+
+def checked_name(path: str) -> PurePosixPath:
+    """A repository's file name as a path that stays below the folder it is joined to; raises `FetchError`."""
+    parts = path.split("/")
+    unfit = any(part in ("", ".", "..") or len(part.encode()) > _MAX_COMPONENT for part in parts)
+    if unfit or "\\" in path or not path.isprintable():
+        raise FetchError(f"{path!r} is no file name to put on a disk")
+    return PurePosixPath(path)
+
+
+def _damage(file: ModelFile, downloaded: Path) -> str | None:
+    """In which way a file is not the catalogue's; None where it is."""
+    size = downloaded.stat().st_size
+    if size != file.size:
+        return f"has {size} bytes, not the {file.size} of the catalogue"
+    key = key_of(file)
+    found = sha256_of_file(downloaded) if file.sha256 == key else f"git-{_git_hash(downloaded, size)}"
+    return None if found == key else f"has hash {found}, not {key}"
+
+
+def _git_hash(path: Path, size: int) -> str:
+    digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _patiently(what: str, ask: Callable[[], T]) -> T:
+    """The Hub's answer; asked again while it is busy or the line breaks."""
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+    asking = Retrying(
+        retry=retry_if_exception(_may_pass),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=1, max=_LONGEST_WAIT),
+        reraise=True,
+    )
+    try:
+        return asking(ask)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OUR_STORAGE:
+            raise StorageError(f"--weights-dir: {what}: {error.strerror}") from error
+        text = " ".join(str(error).split())
+        raise FetchError(f"{what}: {type(error).__name__}: {text[:300]}") from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed later. The client hides some causes under another error."""
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+    if isinstance(error, OSError) and error.errno in _OUR_STORAGE:
+        return False
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, HfHubHTTPError):
+            response = getattr(cause, "response", None)
+            return response is not None and response.status_code in _BUSY
+        cause = cause.__cause__
+    if isinstance(error, EntryNotFoundError):
+        return isinstance(error, LocalEntryNotFoundError)
+    # What is left: broken lines, time-outs, names that did not resolve, a size that does not fit.
+    return isinstance(error, OSError) or "httpx" in type(error).__module__

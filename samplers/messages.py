@@ -1,0 +1,93 @@
+"""What supervisor and child say to each other.
+
+The supervisor's words are pickled dataclasses: it is trusted. The child's are JSON, because it works on strangers'
+files: what it sends can be wrong, but reading it cannot run anything in the process that holds the token.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from samplers.outcomes import Status
+from samplers.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What a child needs before the first generator."""
+
+    checker: Path
+    """Folder of the safety checker's files."""
+    device: str
+    """auto | cpu | cuda:N"""
+    home: Path
+    """An empty folder that stands for the user's Hugging Face home."""
+    stderr: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """One generator to sample, from where it stands."""
+
+    plan: Plan
+    workspace: Path
+    folder: Path
+    base_folder: Path | None
+    """Where the base of an adapter lies; None for a checkpoint."""
+    next_index: int
+    next_part: int
+    call_size: int
+    kept: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """The checker works; `device` is what was found."""
+
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """A phase is over: the generator is loaded, or one more batch is through."""
+
+    kept: int
+    tries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The generator is through, well or not."""
+
+    status: Status
+    detail: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """Not the generator's fault, so no generator can be sampled: no checker, no device, no space left."""
+
+    detail: str
+
+
+FromChild: TypeAlias = Ready | Moved | Ended | Broken
+
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Ready, Moved, Ended, Broken)}
+
+
+def encode(message: FromChild) -> bytes:
+    """A child's message as bytes."""
+    return json.dumps([type(message).__name__, dataclasses.asdict(message)]).encode()
+
+
+def decode(text: bytes) -> FromChild:
+    """The message in `text`; raises `ValueError` when there is none."""
+    try:
+        name, values = json.loads(text)
+        message: FromChild = _KINDS[name](**values)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a message: {text[:100]!r}") from error
+    return message
