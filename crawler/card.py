@@ -42,15 +42,15 @@ class Card:
     def base_models(self) -> tuple[str, ...]:
         """Repository ids (or whatever the author wrote) this model was made from, each once."""
         stated = self.metadata.get("base_model")
-        names = [text.strip() for text in (stated if isinstance(stated, list) else [stated]) if isinstance(text, str)]
-        return tuple(dict.fromkeys(_HUB_URL.sub(r"\1", name) for name in names if name))
+        names = [_said(text) for text in (stated if isinstance(stated, list) else [stated])]
+        return tuple(dict.fromkeys(_HUB_URL.sub(r"\1", name) for name in names if name is not None))
 
     @property
     def trigger_words(self) -> str | None:
         """What must stand in the prompt, by front matter or by the sentences that training scripts write."""
-        stated = self.metadata.get("instance_prompt")
-        if isinstance(stated, str) and stated.strip().lower() not in ("", "null", "none"):
-            return stated.strip()
+        stated = _said(self.metadata.get("instance_prompt"))
+        if stated is not None:
+            return stated
         for sentence in (_TRIGGERS, _CONCEPT, _TRAINED_ON):
             found = [next(filter(None, groups)) for groups in _groups(sentence, self.body)]
             if found:
@@ -88,6 +88,12 @@ def _front_matter(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("is no mapping")
     return {key: item for key, item in value.items() if isinstance(key, str)}
+
+
+def _said(value: Any) -> str | None:
+    """A scalar of front matter; None where its author says nothing, in YAML's words or in Python's."""
+    text = value.strip() if isinstance(value, str) else ""
+    return text if text.lower() not in ("", "~", "null", "none") else None
 
 
 def _groups(pattern: re.Pattern[str], text: str) -> list[tuple[str | None, ...]]:

@@ -50,6 +50,12 @@ ATTEMPTS = 8
 FIRST_ATTEMPTS = 3
 # Timeout, too early, conflict of a moving proxy, too many requests, and the server's own troubles.
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+
+
+class AbsentError(Exception):
+    """The Hub has nothing under this name, and does not say what is missing."""
+
+
 #: A repository, revision or file that is not there, or not for us: asking again changes nothing.
 FINAL = (
     RepositoryNotFoundError,
@@ -57,6 +63,7 @@ FINAL = (
     RemoteEntryNotFoundError,
     GatedRepoError,
     DisabledRepoError,
+    AbsentError,
 )
 
 
@@ -148,6 +155,12 @@ class Hub:
         except (httpx2.HTTPError, httpx2.InvalidURL, OfflineModeIsEnabled) as error:
             if isinstance(error, FINAL):
                 raise
+            if (
+                isinstance(error, HfHubHTTPError)
+                and error.response is not None
+                and error.response.status_code in (404, 410)
+            ):
+                raise AbsentError(f"{self.endpoint} has no {url}") from error
             raise _in_words(error, self.endpoint, url) from error
 
     def _stop(self, state: tenacity.RetryCallState) -> bool:
