@@ -9,6 +9,7 @@ nobody for another copy.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,10 @@ class Blip:
             model, found = BlipForConditionalGeneration.from_pretrained(
                 folder, dtype=self._dtype, local_files_only=True, weights_only=True, output_loading_info=True
             )
+        except UnpicklingError as error:
+            raise UsageError(
+                f"{folder} cannot be loaded as BLIP: its weights are damaged or more than weights"
+            ) from error
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise UsageError(f"{folder} cannot be loaded as BLIP: {' '.join(str(error).split())[:300]}") from error
         # transformers draws missing weights at random, and says so in a warning only.

@@ -85,7 +85,8 @@ def _read_split(root: Path, folder: str, path: Path) -> dict[str, RealImage]:
 def _checked_name(name: str, path: Path) -> str:
     """A file name from an annotation file; raises `UsageError` when it leads out of its folder."""
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\x00" in name:
+    whole = "\x00" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
+    if not parts or name.startswith("/") or ".." in parts or not whole:
         raise UsageError(f"{path} names the image {name!r}, which is not a path below the folder of its split")
     return name
 

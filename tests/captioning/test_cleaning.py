@@ -1,0 +1,66 @@
+"""captioning/cleaning.py: what becomes a prompt and what does not."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captioning.cleaning import MAX_CHARACTERS, DroppedCaptionError, clean
+
+
+@pytest.mark.parametrize(
+    ("caption", "prompt"),
+    [
+        ("a cat", "a cat"),
+        ("  a\tcat \r\n on a\u00a0mat\n", "a cat on a mat"),
+        ("a\x00cat\x1b[0m", "a cat [0m"),
+        ("hand\u00adwritten\u200b", "handwritten"),
+        ("\ufeffa cat", "a cat"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("a clock clock clock on a wall", "a clock on a wall"),
+        ("The the THE cat cat cat cat", "The cat"),
+        ("a very very large cat", "a very very large cat"),
+        ("one one1 one1 one1", "one one1"),
+        ("7", "7"),
+        ("\u4e00\u53ea\u732b", "\u4e00\u53ea\u732b"),
+    ],
+)
+def test_a_caption_is_cleaned(caption: str, prompt: str) -> None:
+    assert clean(caption) == prompt
+
+
+@pytest.mark.parametrize(
+    ("caption", "reason"),
+    [
+        ("", "empty"),
+        (" \n\t\x00\u200b", "empty"),
+        ("... !", "no-words"),
+        ("\U0001f980", "no-words"),
+        ("a caf\ufffd", "garbled"),
+        ("word and " * 50, "too-long"),
+    ],
+)
+def test_a_caption_is_dropped_for_a_reason(caption: str, reason: str) -> None:
+    with pytest.raises(DroppedCaptionError) as dropped:
+        clean(caption)
+    assert dropped.value.reason == reason
+
+
+def test_the_limit_counts_what_is_left() -> None:
+    assert len(clean("x" * MAX_CHARACTERS + " " * 100)) == MAX_CHARACTERS
+    with pytest.raises(DroppedCaptionError, match="too-long"):
+        clean("x" * (MAX_CHARACTERS + 1))
+
+
+@given(st.text() | st.lists(st.sampled_from(["a", "A", "cat", "e\u0301", "\u200b", "-", "\n", "\ud800"])).map(" ".join))
+def test_a_prompt_is_one_clean_line_and_cleaning_it_again_changes_nothing(caption: str) -> None:
+    try:
+        prompt = clean(caption)
+    except DroppedCaptionError:
+        return
+    assert clean(prompt) == prompt
+    assert prompt == " ".join(prompt.split())
+    assert not any(unicodedata.category(character).startswith("C") for character in prompt)
+    assert 0 < len(prompt) <= MAX_CHARACTERS
+    prompt.encode()

@@ -1,0 +1,145 @@
+"""captioning/images.py: every file is measured as it is, or refused for a reason of the closed set."""
+
+import hashlib
+import io
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from captioning.images import UnusableImageError, read_image
+from tests.captioning.oddities import all_oddities, encoded, flipped, picture, rotated_by_exif
+
+ODDITIES = all_oddities()
+CONTENTS = {
+    name: encoded(picture(), name) for name in ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"]
+}
+
+
+def refusal(path: Path) -> UnusableImageError:
+    with pytest.raises(UnusableImageError) as raised:
+        read_image(path)
+    return raised.value
+
+
+@pytest.mark.parametrize("name", ODDITIES)
+def test_an_odd_file_is_measured_as_it_is_or_refused_with_the_right_reason(tmp_path: Path, name: str) -> None:
+    oddity, path = ODDITIES[name], tmp_path / name
+    path.write_bytes(oddity.content)
+    if oddity.reason is not None:
+        error = refusal(path)
+        assert error.reason == oddity.reason
+        assert "\n" not in error.detail
+        assert str(tmp_path) not in error.detail
+    else:
+        facts, view = read_image(path)
+        assert (facts.format, facts.width, facts.height) == oddity.facts
+        assert facts.sha256 == hashlib.sha256(oddity.content).hexdigest()
+        assert view.mode == "RGB"
+    assert path.read_bytes() == oddity.content
+
+
+def view_of(tmp_path: Path, content: bytes) -> np.ndarray:
+    path = tmp_path / "image"
+    path.write_bytes(content)
+    return np.asarray(read_image(path)[1])
+
+
+def test_the_captioner_sees_a_rotated_photograph_upright(tmp_path: Path) -> None:
+    image = Image.new("RGB", (40, 24), "black")
+    image.paste("white", (0, 0, 20, 24))
+    view = view_of(tmp_path, rotated_by_exif(image, 6))
+    assert view.shape == (40, 24, 3)
+    assert view[:16].mean() > 250
+    assert view[24:].mean() < 5
+
+
+def test_transparent_pixels_are_white_whatever_colour_lies_under_them(tmp_path: Path) -> None:
+    assert (view_of(tmp_path, encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 0)), "PNG")) == 255).all()
+    assert (view_of(tmp_path, encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 255)), "PNG")) == [255, 0, 0]).all()
+
+
+def test_sixteen_bits_become_eight_without_clipping(tmp_path: Path) -> None:
+    levels = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    view = view_of(tmp_path, encoded(Image.fromarray(levels), "PNG"))
+    assert (view[..., 0] == np.arange(256).reshape(16, 16)).all()
+
+
+def test_an_animation_is_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")]
+    for format in ("GIF", "WEBP", "PNG", "TIFF"):
+        content = encoded(frames[0], format, save_all=True, append_images=frames[1:])
+        assert (view_of(tmp_path, content).mean(axis=(0, 1)).argmax()) == 0
+
+
+def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    assert refusal(tmp_path / "pipe.png").reason == "not-a-file"
+    (tmp_path / "folder.png").mkdir()
+    assert refusal(tmp_path / "folder.png").reason == "not-a-file"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s.png"))
+        assert refusal(tmp_path / "s.png").reason == "not-a-file"
+
+
+def test_links_are_followed_and_dangling_ones_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "real.png").write_bytes(encoded(picture(), "PNG"))
+    (tmp_path / "link.png").symlink_to("real.png")
+    assert read_image(tmp_path / "link.png")[0] == read_image(tmp_path / "real.png")[0]
+    (tmp_path / "dangling.png").symlink_to("gone.png")
+    assert (refusal(tmp_path / "dangling.png").reason, refusal(tmp_path / "dangling.png").detail) == (
+        "missing",
+        "a link that leads nowhere",
+    )
+    (tmp_path / "self.png").symlink_to("self.png")
+    assert refusal(tmp_path / "self.png").reason == "missing"
+    assert refusal(tmp_path / "absent.png").reason == "missing"
+
+
+def test_a_file_that_may_not_be_read_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "secret.png"
+    path.write_bytes(encoded(picture(), "PNG"))
+    path.chmod(0)
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    user = os.geteuid()
+    if user == 0:  # root may read anything
+        os.seteuid(65534)
+    try:
+        error = refusal(path)
+    finally:
+        os.seteuid(user)
+    assert (error.reason, error.detail) == ("unreadable", "Permission denied")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"]),
+    st.lists(st.floats(0, 1), max_size=6),
+    st.floats(0, 1),
+)
+def test_no_damaged_file_raises_anything_else(tmp_path: Path, format: str, flips: list[float], length: float) -> None:
+    content = CONTENTS[format]
+    for position in flips:
+        content = flipped(content, int(position * (len(content) - 1)))
+    path = tmp_path / "damaged"
+    path.write_bytes(content[: int(length * len(content))] or b"\x00")
+    try:
+        facts, view = read_image(path)
+    except UnusableImageError:
+        return
+    assert facts.width > 0
+    assert view.mode == "RGB"
+
+
+def test_pixels_and_hash_come_from_one_reading(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(picture(), "PNG"))
+    facts, view = read_image(path)
+    assert (np.asarray(view) == np.asarray(Image.open(io.BytesIO(path.read_bytes())))).all()
+    assert facts.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
