@@ -8,7 +8,6 @@ Whether an image is a duplicate is decided here, where all rows of its generator
 lowest index is kept.
 """
 
-import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.manifest import REAL_SUBSET, ManifestRow
+from manifests.scratch import scratch_folder
 from samplers.sample import Sample, sample_parts
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
@@ -82,8 +82,7 @@ def opened(workspace: Workspace, memory: str = "1GB") -> Iterator[duckdb.DuckDBP
     if not samples:
         raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
     prompts = list(prompt_parts(workspace)) if workspace.prompts.exists() else []
-    spill = workspace.manifest / ".spill"
-    with _emptied(spill), duckdb.connect() as connection:
+    with scratch_folder(workspace.manifest / ".spill") as spill, duckdb.connect() as connection:
         try:
             connection.execute("SET memory_limit = ?", [memory])
         except duckdb.Error as error:
@@ -142,17 +141,6 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], r
     for path in paths:
         records.read_table(path, record, columns=[])
     parquet_view(connection, name, paths)
-
-
-@contextmanager
-def _emptied(folder: Path) -> Iterator[None]:
-    """A folder for this block only, whatever a killed run left in it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _literal(path: Path) -> str:
