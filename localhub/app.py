@@ -54,6 +54,10 @@ class Hub:
         token = {"type": "access_token", "accessToken": {"displayName": user, "role": role}}
         return web.Json({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": token})
 
+    def harnesses(self, _request: Request) -> Response:
+        """No coding agents are known here: clients ask about them before their first request of a day."""
+        return web.Json({"standardEnvVars": [], "harnesses": {}})
+
     def repositories(self, request: Request) -> Response:
         """A page of models or data sets."""
         kind, visitor = self._kind(request), self._visitor(request)
@@ -321,6 +325,7 @@ def application(hub: Hub) -> ASGIApp:
     routes = [
         Route("/", hub.root),
         Route("/api/whoami-v2", hub.whoami),
+        Route("/api/agent-harnesses", hub.harnesses),
         Route("/api/validate-yaml", hub.validate_yaml, methods=["POST"]),
         Route("/api/repos/create", hub.create, methods=["POST"]),
         Route("/api/repos/delete", hub.remove, methods=["DELETE"]),

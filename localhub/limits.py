@@ -4,6 +4,7 @@ Requests are counted for each token or, without one, each address, apart for the
 them "api" and "resolvers"). The headers are those of draft-ietf-httpapi-ratelimit-headers, on every answer.
 """
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -62,7 +63,7 @@ class Limits:
             self._counts.clear()
         self._counts[group, who] = self._counts.get((group, who), 0) + 1
         quota = self.api if group == "api" else self.resolvers
-        return quota - self._counts[group, who], int(self.window - passed) + 1
+        return quota - self._counts[group, who], math.ceil(self.window - passed)
 
 
 def _who(scope: Scope) -> str:

@@ -104,10 +104,16 @@ class HubProcess:
         return self._process.pid
 
     def environment(self, token: str | None = None) -> dict[str, str]:
-        """What a client's environment needs: where the Hub is, no proxy on the way, no Xet (it is not offered)."""
+        """What a client's environment needs: where the Hub is, and nothing that would lead elsewhere.
+
+        Xet is not offered here. Without the rest, clients look for proxies, updates and download counters outside.
+        """
         said = {
             "HF_ENDPOINT": self.endpoint,
             "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+            "HF_UPDATE_DOWNLOAD_COUNTS": "0",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
         }

@@ -32,7 +32,9 @@ class Refusal(CommunityForensicsError):  # noqa: N818 - what it is called here; 
 
 
 class BadRequest(Refusal):
-    """The request cannot be understood or breaks a rule of names, sizes or hashes."""
+    """The request cannot be understood or breaks a rule of names, sizes or hashes; on a command line, misuse."""
+
+    exit_code = 2
 
 
 class RepoNotFound(Refusal):

@@ -42,8 +42,9 @@ LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" fo
     ids=lambda block: block[:12].encode("unicode_escape").decode(),
 )
 def test_broken_and_hostile_metadata_is_refused_in_words(block: str) -> None:
-    with pytest.raises(BrokenCardError, match="."):
+    with pytest.raises(BrokenCardError) as refusal:
         card.parse(f"---\n{block}\n---\n")
+    assert str(refusal.value)
 
 
 @given(st.text())
