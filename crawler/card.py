@@ -5,6 +5,7 @@ no` is "no", not False), no aliases, which a few lines can make into billions of
 said, never guessed at, and never raises.
 """
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,10 @@ MAX_CARD = 2**20
 #: Characters of front matter at most: the largest real ones list thousands of samples in about 50,000.
 MAX_FRONT_MATTER = 200_000
 
-_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)(?:^---[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+#: Flow brackets open at once at most: PyYAML's time grows with the square of them.
+MAX_NESTING = 100
+
+_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _HUB_ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"
 _HUB_URL = re.compile(rf"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/({_HUB_ID})/?(?:tree/\w+/?)?", re.ASCII)
 # The sentence in which the Hub's LoRA cards give their trigger words, and DreamBooth's training script its prompt.
@@ -80,6 +84,9 @@ def read_card(content: bytes | None) -> Card:
 def _front_matter(text: str) -> dict[str, Any]:
     if len(text) > MAX_FRONT_MATTER:
         raise ValueError(f"has {len(text)} characters, more than {MAX_FRONT_MATTER}")
+    depths = itertools.accumulate(1 if char in "[{" else -1 for char in text if char in "[]{}")
+    if max(depths, default=0) > MAX_NESTING:
+        raise ValueError(f"has more than {MAX_NESTING} brackets open at once")
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.BaseLoader)):
         raise ValueError("uses a YAML alias")
     value = yaml.load(text, Loader=yaml.BaseLoader)  # text, lists and mappings only: it can construct nothing else
