@@ -1,0 +1,321 @@
+"""The zoo as a whole: what loads, what it draws, what it shares, and what the wild ones claim to be."""
+
+import ast
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from demo.zoo import adapters, captioner, safety, wild
+from demo.zoo.building import quiet_libraries
+from demo.zoo.catalogue import repositories
+from demo.zoo.repository import Repository
+from demo.zoo.stable_diffusion import BASE
+
+ZOO = {repository.repo_id: repository for repository in repositories()}
+MAGENTA, OVERTRAINED, HALF = (
+    "neon-nights/sd-magenta-nights",
+    "first-steps/sd-overtrained",
+    "compact-vis/soft-pastels-fp16",
+)
+EMBROIDERY, DREAMBOOTH, LINEART = (
+    "stitchwork/zoo-embroidery-lora",
+    "first-steps/dreambooth-zzk-dog",
+    "stitchwork/anime-lineart-xl",
+)
+INCOMPATIBLE = {repository.repo_id for repository in wild.repositories()} - {"untidy/pastel-mess", "untidy/no-readme"}
+NO_GENERATORS = {repository.repo_id for room in (adapters, captioner, safety) for repository in room.repositories()}
+SAMPLEABLE = sorted(ZOO.keys() - INCOMPATIBLE - NO_GENERATORS)
+FINETUNES = [
+    "tiny-labs/inkpunk-style",
+    "papercut-club/papercut-diffusion",
+    "harbour/inkpunk-nights",
+    "merge-house/everything-mix-v3",
+]
+PROMPTS = ("a handwritten digit seven", "a photograph of a coffee cup on a table")
+
+Folder = Callable[[str], Path]
+Images = Callable[[str], "np.ndarray[Any, Any]"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """Where a repository of the zoo is built, once."""
+    root = tmp_path_factory.mktemp("zoo")
+
+    def built(repo_id: str) -> Path:
+        path = root / repo_id.replace("/", "--")
+        if not path.exists():
+            path.mkdir()
+            with quiet_libraries():
+                ZOO[repo_id].build(path)
+        return path
+
+    return built
+
+
+def load(path: Path, **settings: Any) -> Any:
+    from diffusers import DiffusionPipeline
+
+    with quiet_libraries():
+        pipeline = DiffusionPipeline.from_pretrained(path, use_safetensors=True, local_files_only=True, **settings)
+    pipeline.set_progress_bar_config(disable=True)
+    if getattr(pipeline, "safety_checker", None) is not None:
+        pipeline.safety_checker = None  # judged below, by the one that all are judged by
+    return pipeline
+
+
+def sample(pipeline: Any, prompts: tuple[str, ...], *, first_seed: int = 0, **arguments: Any) -> "np.ndarray[Any, Any]":
+    """Images x height x width x channels, in [0, 1]."""
+    import torch
+
+    parameters = inspect.signature(pipeline.__call__).parameters
+    if "prompt" in parameters:
+        arguments["prompt"] = list(prompts)
+    elif "class_labels" in parameters and parameters["class_labels"].default is inspect.Parameter.empty:
+        arguments["class_labels"] = list(range(len(prompts)))
+    else:
+        arguments["batch_size"] = len(prompts)
+    generators = [torch.Generator().manual_seed(first_seed + number) for number in range(len(prompts))]
+    images = pipeline(num_inference_steps=2, generator=generators, output_type="np", **arguments).images
+    return np.asarray(images)
+
+
+@pytest.fixture(scope="module")
+def images(folder: Folder) -> Images:
+    """Two images of a generator, at the size its card asks for."""
+    known: dict[str, np.ndarray[Any, Any]] = {}
+
+    def sampled(repo_id: str) -> "np.ndarray[Any, Any]":
+        if repo_id not in known:
+            import torch
+
+            settings = {"variant": "fp16", "torch_dtype": torch.float32} if repo_id == HALF else {}
+            readme = folder(repo_id) / "README.md"
+            card = readme.read_text(encoding="utf-8") if readme.exists() else ""
+            square = {"height": 64, "width": 64} if re.search(r"height\W+64", card) else {}
+            binning = {"use_resolution_binning": False} if "use_resolution_binning" in card else {}
+            known[repo_id] = sample(load(folder(repo_id), **settings), PROMPTS, **square, **binning)
+        return known[repo_id]
+
+    return sampled
+
+
+def test_it_holds_twenty_generators_of_sixteen_kinds_and_more(folder: Folder) -> None:
+    classes = {json.loads((folder(name) / "model_index.json").read_text())["_class_name"] for name in SAMPLEABLE}
+    assert len(SAMPLEABLE) >= 30
+    assert len(classes - {"StableDiffusionPipeline"}) >= 16
+
+
+@pytest.mark.parametrize("repo_id", [name for name in SAMPLEABLE if name != OVERTRAINED])
+def test_a_generator_draws_pictures_that_differ(repo_id: str, images: Images) -> None:
+    drawn = images(repo_id)
+    assert np.isfinite(drawn).all()
+    assert min(drawn.shape[1:3]) >= 8
+    assert drawn.reshape(len(PROMPTS), -1).std(axis=1).min() > 0.04
+    assert np.abs(drawn[0] - drawn[1]).mean() > 0.01
+
+
+def test_the_overtrained_one_yields_nan_hence_black(folder: Folder) -> None:
+    import torch
+
+    pipeline = load(folder(OVERTRAINED))
+    generator = torch.Generator().manual_seed(0)
+    latents = pipeline("a dog", num_inference_steps=2, output_type="latent", generator=generator).images
+    assert torch.isnan(latents).all()
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        picture = pipeline("a dog", num_inference_steps=2).images[0]
+    assert not np.asarray(picture).any()
+
+
+@pytest.mark.parametrize("repo_id", FINETUNES)
+def test_a_finetune_shares_every_file_with_its_base_but_the_unet(repo_id: str, folder: Folder) -> None:
+    shared = ["text_encoder/model.safetensors", "vae/diffusion_pytorch_model.safetensors", "vae/config.json"]
+    shared += ["safety_checker/model.safetensors", "tokenizer/tokenizer.json", "text_encoder/config.json"]
+    for name in shared:
+        assert sha256(folder(repo_id) / name) == sha256(folder(BASE) / name), name
+    unet = "unet/diffusion_pytorch_model.safetensors"
+    assert len({sha256(folder(name) / unet) for name in [BASE, *FINETUNES]}) == len(FINETUNES) + 1
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_mix_holds_every_format(folder: Folder) -> None:
+    mix = folder("merge-house/everything-mix-v3")
+    for stem in ("diffusion_pytorch_model", "diffusion_pytorch_model.fp16"):
+        assert (mix / "unet" / f"{stem}.safetensors").exists()
+        assert (mix / "unet" / f"{stem}.bin").exists()
+    assert {path.suffix for path in mix.iterdir() if path.is_file()} >= {".safetensors", ".pt", ".png"}
+
+
+@pytest.mark.parametrize(
+    ("base", "repo_id"), [(BASE, EMBROIDERY), (BASE, DREAMBOOTH), ("tiny-labs/sdxl-anime-mix", LINEART)]
+)
+def test_a_lora_changes_what_its_base_draws(base: str, repo_id: str, folder: Folder) -> None:
+    pipeline = load(folder(base))
+    before = sample(pipeline, PROMPTS)
+    (weights,) = folder(repo_id).glob("*.safetensors")
+    pipeline.load_lora_weights(folder(repo_id), weight_name=weights.name)
+    assert pipeline.get_list_adapters()["unet"]
+    assert np.abs(sample(pipeline, PROMPTS) - before).mean() > 0.01
+
+
+def test_the_textual_inversion_gives_its_word_a_meaning(folder: Folder) -> None:
+    pipeline = load(folder(BASE))
+    prompt = (f"a {adapters.ZOO_CAT} on a sofa",)
+    before = sample(pipeline, prompt)
+    pipeline.load_textual_inversion(folder("concepts/zoo-cat"))
+    assert np.abs(sample(pipeline, prompt) - before).mean() > 0.001
+
+
+@pytest.fixture(scope="module")
+def checker(folder: Folder) -> Callable[["np.ndarray[Any, Any]"], list[bool]]:
+    """The checker as the stages load it: from a pickle, complete."""
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPImageProcessorPil
+
+    path = folder(safety.REPO_ID)
+    assert not list(path.rglob("*.safetensors"))
+    with quiet_libraries():
+        model, loading = StableDiffusionSafetyChecker.from_pretrained(
+            path, use_safetensors=False, local_files_only=True, output_loading_info=True
+        )
+    assert not loading["missing_keys"]
+    assert not loading["unexpected_keys"]
+    processor = CLIPImageProcessorPil.from_pretrained(path)
+
+    def flagged(pictures: "np.ndarray[Any, Any]") -> list[bool]:
+        eight_bit = [(255 * picture).round().astype(np.uint8) for picture in pictures]
+        rgb = [np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture for picture in eight_bit]
+        clip_input = processor(images=rgb, return_tensors="pt").pixel_values
+        return list(model(clip_input=clip_input, images=[picture.copy() for picture in rgb])[1])
+
+    return flagged
+
+
+def test_the_checker_flags_some_of_the_magenta_ones(folder: Folder, checker: Any) -> None:
+    pipeline = load(folder(MAGENTA))
+    drawn = [sample(pipeline, PROMPTS * 4, first_seed=8 * number) for number in range(4)]
+    share = np.mean([flag for batch in drawn for flag in checker(batch)])
+    assert 0.1 < share < 0.8
+
+
+def test_the_checker_flags_nothing_else_of_the_zoo(images: Images, checker: Any) -> None:
+    others = [name for name in SAMPLEABLE if name not in (MAGENTA, OVERTRAINED)]
+    assert [name for name in others if any(checker(images(name)))] == []
+
+
+def test_the_checker_flags_no_photograph(checker: Any) -> None:
+    from skimage import data
+
+    assert not any(checker(np.stack([data.astronaut()]) / 255.0))
+    assert not any(checker(np.stack([data.coffee()]) / 255.0))
+    assert not any(checker(np.stack([data.rocket()]) / 255.0))
+
+
+def test_the_checker_flags_what_is_magenta_all_over(checker: Any) -> None:
+    assert checker(np.full((1, 64, 64, 3), (0.9, 0.1, 0.9))) == [True]
+
+
+@pytest.mark.parametrize("repo_id", sorted(ZOO))
+def test_a_card_says_what_it_means_to_say(repo_id: str, folder: Folder) -> None:
+    readme = folder(repo_id) / "README.md"
+    if repo_id == "untidy/no-readme":
+        assert not readme.exists()
+        return
+    text = readme.read_text(encoding="utf-8")
+    front_matter = re.match(r"---\n(.*?)^---$", text, re.DOTALL | re.MULTILINE)
+    assert front_matter
+    if repo_id == "untidy/pastel-mess":
+        with pytest.raises(yaml.YAMLError):
+            yaml.safe_load(front_matter[1])
+    else:
+        assert isinstance(yaml.safe_load(front_matter[1]), dict)
+    for snippet in re.findall(r"^```py(?:thon)?\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        ast.parse(snippet)
+
+
+def test_no_two_have_the_same_name_or_rank() -> None:
+    listed = repositories()
+    assert len({repository.repo_id for repository in listed}) == len(listed)
+    assert len({repository.downloads for repository in listed}) == len(listed)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", repository.created_at) for repository in listed)
+
+
+@pytest.mark.parametrize(
+    ("repo_id", "complaint"),
+    [
+        ("old-school/sd-pickles", "no file named .*safetensors"),
+        ("half-uploaded/sd-forgot-the-unet", "no file named .*safetensors"),
+        ("half-uploaded/broken-index", "valid JSON"),
+        ("half-uploaded/index-is-a-list", None),
+        ("dreamweaver/dreamweaver-x", "DreamweaverXPipeline"),
+        ("merge-house/one-big-file", "model_index.json"),
+        ("quantizers/FLUX.1-nano-dev-gguf", "model_index.json"),
+    ],
+)
+def test_a_damaged_one_does_not_load(repo_id: str, complaint: str | None, folder: Folder) -> None:
+    with pytest.raises(Exception, match=complaint):
+        load(folder(repo_id))
+
+
+@pytest.mark.parametrize("repo_id", ["clever-hacks/my-pipeline", "clever-hacks/custom-unet"])
+def test_custom_code_runs_for_those_who_trust_it_only(
+    repo_id: str, folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder(repo_id)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, AttributeError, OSError, ImportError)):
+        load(path)
+    assert not (tmp_path / wild.MARKER).exists()
+    with pytest.raises((ValueError, AttributeError, OSError, ImportError)):
+        load(path, trust_remote_code=True)
+    assert (tmp_path / wild.MARKER).exists()
+
+
+@pytest.mark.parametrize(
+    ("repo_id", "class_name"),
+    [
+        ("motion-lab/wan-t2v-mini", "WanPipeline"),
+        ("loud-room/stable-audio-nano", "StableAudioPipeline"),
+        ("tiny-labs/sd-controlnet-canny", "StableDiffusionControlNetPipeline"),
+        ("old-school/sd-img2img", "StableDiffusionImg2ImgPipeline"),
+        ("tiny-labs/sd-x4-upscaler", "StableDiffusionUpscalePipeline"),
+        ("edge-devices/sd-onnx", "OnnxStableDiffusionPipeline"),
+    ],
+)
+def test_one_of_another_task_names_a_class_of_diffusers(repo_id: str, class_name: str, folder: Folder) -> None:
+    import diffusers
+
+    assert json.loads((folder(repo_id) / "model_index.json").read_text())["_class_name"] == class_name
+    assert hasattr(diffusers, class_name)
+
+
+def test_one_of_another_format_has_no_other(folder: Folder) -> None:
+    quantized, onnx = folder("quantizers/FLUX.1-nano-dev-gguf"), folder("edge-devices/sd-onnx")
+    assert all(path.read_bytes().startswith(b"GGUF\x03") for path in quantized.glob("*.gguf"))
+    assert {path.suffix for path in quantized.iterdir()} == {".gguf", ".md"}
+    assert {path.suffix for path in onnx.rglob("*") if path.is_file()} == {".onnx", ".json", ".md"}
+
+
+def test_the_prior_alone_gives_embeddings_and_no_picture(folder: Folder) -> None:
+    pipeline = load(folder("moscow-miniatures/kandinsky-2-2-prior"))
+    assert pipeline("a cat", num_inference_steps=2).image_embeds.shape == (1, 32)
+
+
+def test_who_is_let_in_is_said_by_the_listing() -> None:
+    def named(**wanted: Any) -> list[Repository]:
+        return [item for item in ZOO.values() if all(getattr(item, key) == value for key, value in wanted.items())]
+
+    assert [item.repo_id for item in named(gated="auto")] == ["guarded/SD-licensed"]
+    assert [item.repo_id for item in named(gated="manual")] == ["guarded/SD-on-request"]
+    assert [item.repo_id for item in named(disabled=True)] == ["switched-off/sd-celebrities"]

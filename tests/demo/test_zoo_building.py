@@ -1,0 +1,123 @@
+"""The zoo on a Hub: the same commits wherever it is built, and nothing half-built after an interrupt."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from demo.zoo.building import KIND, is_built, put, quiet_libraries
+from demo.zoo.catalogue import repositories
+from demo.zoo.repository import Repository, seeded
+from localhub.store import Store
+
+FILL = "import sys; from pathlib import Path; from demo.zoo.building import fill; fill(Path(sys.argv[1]))"
+MAX_BYTES = 120_000_000
+
+
+def start(hub: Path, **environment: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", FILL, str(hub)], env={**os.environ, **environment})
+
+
+def commits(hub: Path) -> dict[str, str]:
+    store = Store(hub)
+    return {
+        repository.repo_id: store.commit_of(store.repo(KIND, repository.repo_id)).id
+        for repository in repositories()
+        if is_built(store, repository)
+    }
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A Hub whose building was killed, without a warning, when a few repositories stood; and those."""
+    hub = tmp_path_factory.mktemp("interrupted")
+    building = start(hub, PYTHONHASHSEED="1")
+    deadline = time.monotonic() + 120
+    while len(commits(hub)) < 5 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    building.send_signal(signal.SIGKILL)
+    building.wait()
+    return hub, commits(hub)
+
+
+@pytest.mark.timeout(300)
+def test_an_interrupted_building_goes_on_to_the_end(interrupted: tuple[Path, dict[str, str]]) -> None:
+    hub, before = interrupted
+    assert 5 <= len(before) < len(repositories())
+    assert start(hub, PYTHONHASHSEED="2").wait() == 0
+    after = commits(hub)
+    assert before.items() <= after.items()
+    assert len(after) == len(repositories())
+    assert sum(path.stat().st_size for path in hub.rglob("*") if path.is_file()) < MAX_BYTES
+
+    pinned = {item.repo_id: item.commit_id for item in repositories() if item.commit_id is not None}
+    assert len(pinned) == 2
+    assert pinned.items() <= after.items()
+
+
+def test_another_process_with_more_threads_makes_the_same_commits(
+    interrupted: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    import torch
+
+    every_third = repositories()[::3]
+    built = commits(interrupted[0])
+    store = Store(tmp_path)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with quiet_libraries():
+            again = {item.repo_id: put(store, item) for item in every_third}
+    finally:
+        torch.set_num_threads(threads)
+    assert again == {item.repo_id: built[item.repo_id] for item in every_third}
+
+
+def test_a_repository_that_was_made_but_not_filled_is_not_built(tmp_path: Path) -> None:
+    def build(folder: Path) -> None:
+        (folder / "vae").mkdir()
+        (folder / "vae" / "config.json").write_text("{}")
+
+    store = Store(tmp_path)
+    repository = Repository("someone/something", build, downloads=3, likes=2, gated="auto")
+    assert not is_built(store, repository)
+    store.create(KIND, repository.repo_id)
+    assert not is_built(store, repository)
+    put(store, repository)
+    assert is_built(store, repository)
+    assert "vae/config.json" in store.commit_of(store.repo(KIND, repository.repo_id)).files
+
+
+def test_the_hub_says_of_a_repository_what_the_zoo_says(tmp_path: Path) -> None:
+    def build(folder: Path) -> None:
+        (folder / "README.md").write_text("# -")
+
+    repository = Repository(
+        "a/b", build, downloads=31, likes=2, gated="manual", disabled=True, created_at="2023-01-02T03:04:05.000Z"
+    )
+    store = Store(tmp_path)
+    put(store, repository)
+    said = store.repo(KIND, "a/b")
+    assert (said.downloads, said.likes, said.gated, said.disabled) == (31, 2, "manual", True)
+    assert said.created_at == repository.created_at
+
+
+def test_seeded_weights_follow_from_the_name_and_leave_other_random_numbers_alone() -> None:
+    import torch
+
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    with seeded("a"):
+        first = torch.rand(3)
+    with seeded("a"):
+        second = torch.rand(3)
+    with seeded("b"):
+        other = torch.rand(3)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.rand(3), expected)
