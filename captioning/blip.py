@@ -64,8 +64,10 @@ class Blip:
             raise UsageError(
                 f"{folder} cannot be loaded as BLIP: its weights are damaged or more than weights"
             ) from error
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise UsageError(f"{folder} cannot be loaded as BLIP: {' '.join(str(error).split())[:300]}") from error
+        # Damaged files fail in as many ways as there are files.
+        except Exception as error:
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+            raise UsageError(f"{folder} cannot be loaded as BLIP ({said})") from error
         # transformers draws missing weights at random, and says so in a warning only.
         if found["missing_keys"]:
             raise UsageError(f"{folder} is not a whole BLIP: weights are missing, such as {min(found['missing_keys'])}")

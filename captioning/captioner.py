@@ -23,7 +23,7 @@ DEFAULT_CAPTIONER = "Salesforce/blip-image-captioning-base@82a37760796d32b1411fe
 """BLIP base, fine-tuned for captions on COCO; the head of its `main` in 2025."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
 
 class Captioner(Protocol):
@@ -52,7 +52,7 @@ class CaptionerReference:
     @classmethod
     def parse(cls, text: str) -> "CaptionerReference":
         """Read the option; a folder that exists comes first. Raises `UsageError` for what can be neither."""
-        if Path(text).is_dir():
+        if text and Path(text).is_dir():
             return cls(None, None, Path(text).resolve())
         repository, at, revision = text.partition("@")
         if not _REPOSITORY.fullmatch(repository) or (at and not revision):

@@ -69,13 +69,15 @@ class Malicious:
         return (warnings.warn, ("the pickle ran",))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "text", "pickle", "configuration", "tokenizer"])
+@pytest.mark.parametrize("damage", ["truncated", "text", "short", "pickle", "configuration", "tokenizer"])
 def test_a_damaged_captioner_is_refused_with_one_line(copy: Path, damage: str) -> None:
     weights = copy / "pytorch_model.bin"
     if damage == "truncated":
         weights.write_bytes(weights.read_bytes()[:100_000])
     elif damage == "text":
         weights.write_text("version https://git-lfs.github.com/spec/v1\n")
+    elif damage == "short":
+        weights.write_bytes(b"junk")
     elif damage == "pickle":
         torch.save({"weight": Malicious()}, weights)
     elif damage == "configuration":

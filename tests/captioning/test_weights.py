@@ -1,0 +1,139 @@
+"""captioning/weights.py: exactly the needed files, from an embedded Hub, whole, and once."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from captioning.captioner import DEFAULT_CAPTIONER, CaptionerReference
+from captioning.weights import pin
+from demo.zoo.captioner import COMMIT_ID, REPO_ID, REPOSITORY
+from localhub.process import HubProcess
+from localhub.store import Store
+from workspace.errors import UsageError
+
+FETCH = """
+import sys
+from captioning.captioner import CaptionerReference
+from captioning.weights import pin
+from workspace import errors
+
+def fetch():
+    captioner = pin(CaptionerReference.parse(sys.argv[1]))
+    print(captioner.name)
+    print(captioner.folder())
+
+errors.run(fetch)
+"""
+
+BOTH = "somebody/blip-of-both-kinds"
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Hub's directory: the stand-in, one with every kind of weights, and one without any."""
+    root = tmp_path_factory.mktemp("hub")
+    store = Store(root)
+    files = {path.name: path for path in REPOSITORY.iterdir()}
+    several = {"model.safetensors": b"safe", "tf_model.h5": b"tensorflow", "onnx/model.onnx": b"onnx"}
+    for repo_id, content, commit in (
+        (REPO_ID, files, COMMIT_ID),
+        (BOTH, files | several, None),
+        ("somebody/words", {"config.json": b"{}"}, None),
+    ):
+        store.create("model", repo_id)
+        store.commit(
+            "model", repo_id, add=dict(content), message="files", date="2024-01-01T00:00:00.000Z", commit_id=commit
+        )
+    return root
+
+
+@pytest.fixture(scope="module")
+def hub(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(directory, request_log=tmp_path_factory.mktemp("log") / "requests") as running:
+        yield running
+
+
+def fetch(endpoint: dict[str, str], captioner: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, **endpoint, "HF_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-c", FETCH, captioner], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_only_what_is_needed_is_fetched_and_only_once(hub: HubProcess, tmp_path: Path) -> None:
+    first = fetch(hub.environment(), BOTH, tmp_path)
+    assert first.returncode == 0, first.stderr
+    name, folder = first.stdout.split()
+    repository, _, commit = name.partition("@")
+    assert repository == BOTH
+    assert len(commit) == 40
+    needed = {path.name for path in REPOSITORY.iterdir()} - {"README.md", "pytorch_model.bin"} | {"model.safetensors"}
+    assert {path.name for path in Path(folder).iterdir()} == needed
+    # Pinned to its commit, it is found without a Hub.
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
+    again = fetch(nowhere, name, tmp_path)
+    assert (again.returncode, again.stdout, again.stderr) == (0, first.stdout, "")
+
+
+@pytest.fixture
+def cached(hub: HubProcess, tmp_path: Path) -> Path:
+    """The stand-in's folder in the Hub client's cache of `tmp_path`."""
+    return Path(fetch(hub.environment(), DEFAULT_CAPTIONER, tmp_path).stdout.split()[1])
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "config.json"])
+def test_a_flipped_byte_in_the_cache_is_found(hub: HubProcess, tmp_path: Path, cached: Path, name: str) -> None:
+    blob = (cached / name).resolve()
+    whole = blob.read_bytes()
+    blob.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    ended = fetch(hub.environment(), DEFAULT_CAPTIONER, tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == f"error: {blob} is not what the Hub said it sent: remove that file and start again\n"
+
+
+def test_a_download_that_was_broken_off_is_completed(hub: HubProcess, tmp_path: Path, cached: Path) -> None:
+    for name in ("pytorch_model.bin", "tokenizer.json"):
+        (cached / name).resolve().unlink()
+        (cached / name).unlink()
+    ended = fetch(hub.environment(), DEFAULT_CAPTIONER, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert {path.name for path in cached.iterdir()} == {path.name for path in REPOSITORY.iterdir()} - {"README.md"}
+
+
+@pytest.mark.parametrize(
+    ("captioner", "said"),
+    [
+        ("no/such-model", "the Hub has no no/such-model at 'main'"),
+        (f"{REPO_ID}@v9", f"the Hub has no {REPO_ID} at 'v9'"),
+        (f"{REPO_ID}@{'0' * 40}", f"the Hub has no {REPO_ID} at 0000"),
+        ("somebody/words", "is no captioner of transformers: it lacks preprocessor_config.json, model.safetensors or"),
+    ],
+)
+def test_a_captioner_that_is_not_there_is_refused_with_one_line(
+    hub: HubProcess, tmp_path: Path, captioner: str, said: str
+) -> None:
+    ended = fetch(hub.environment(), captioner, tmp_path)
+    assert ended.returncode == 2, ended.stderr
+    assert said in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_folder_is_pinned_by_its_content(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(REPOSITORY, tmp_path / "mine"))
+    before = pin(CaptionerReference.parse(str(folder)))
+    assert before.folder() == folder
+    assert before.name.startswith("mine@sha256-")
+    (folder / "README.md").write_text("another card")
+    assert pin(CaptionerReference.parse(str(folder))) == before
+    configuration = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps(configuration | {"do_normalize": False}))
+    assert pin(CaptionerReference.parse(str(folder))).name != before.name
+    (folder / "pytorch_model.bin").unlink()
+    with pytest.raises(UsageError, match=r"lacks model\.safetensors or pytorch_model\.bin"):
+        pin(CaptionerReference.parse(str(folder)))
