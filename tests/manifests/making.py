@@ -61,13 +61,18 @@ class Builder:
     """Puts a workspace together a record at a time."""
 
     workspace: Workspace
+    salt: str = ""
     catalog: list[CatalogEntry] = field(default_factory=list)
     prompts: dict[str, list[Prompt]] = field(default_factory=dict)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
 
+    def picture(self, name: str, index: int, size: int = 16) -> bytes:
+        """The picture that `name` makes as its `index`-th; another one in a workspace of another salt."""
+        return png(int(sha256(f"{self.salt}{name} {index}".encode())[:8], 16), size)
+
     def real(self, source: str, number: int, redistributable: bool | None = True, **changes: Any) -> Prompt:
         """A real image and its caption."""
-        content = png(10_000 + number, 24)
+        content = self.picture(source, number, 24)
         path = self.workspace.root.parent / "real" / source / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -127,7 +132,7 @@ class Builder:
             "nsfw_score": -0.1,
         }
         if changes.get("status", "ok") == "ok":
-            content = content or png(int(sha256(f"{generator.model_name} {index}".encode())[:8], 16))
+            content = content or self.picture(generator.model_name, index)
             image_name = f"{index:08d}.png"
             file = self.workspace.images_of(generator.model_name) / image_name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -181,5 +186,5 @@ def fill(builder: Builder) -> Builder:
     builder.sample(painter, prompts[1], status="nan", nsfw_flag=None, nsfw_score=None)
     for _ in range(4):
         builder.sample(dreamer, None)
-    builder.sample(dreamer, None, content=png(int(sha256(b"solo-dreamer 1")[:8], 16)))
+    builder.sample(dreamer, None, content=builder.picture("solo-dreamer", 1))
     return builder

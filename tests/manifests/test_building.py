@@ -3,6 +3,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
@@ -210,6 +211,11 @@ def test_columns_carry_their_documentation_into_the_file(filled: Builder) -> Non
     build(workspace)
     schema = pq.read_schema(manifest_path(workspace))
     assert all(field.metadata[b"doc"] for field in schema)
+
+
+def test_every_column_is_on_the_page_about_the_manifest() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text()
+    assert [name for name in records.schema(ManifestRow).names if f"`{name}`" not in page] == []
 
 
 def test_the_command_line_builds_and_says_what_came_of_it(filled: Builder) -> None:
