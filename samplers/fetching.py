@@ -52,7 +52,7 @@ class Fetcher:
     def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
         """`endpoint` and `token`: huggingface_hub's own (HF_ENDPOINT, HF_TOKEN, `hf auth login`) where None."""
         from huggingface_hub import HfApi, get_session, get_token
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         self._api = HfApi(endpoint=endpoint, token=token or get_token() or False)
         # The client reads the environment (proxies) once, here: the environment is cleaned for a moment later on.

@@ -38,19 +38,20 @@ def show_report(workspace: Workspace, report: Report) -> None:
         table.add_row(end, str(ends[end]))
     table.add_row("finished before", str(report.survey.finished))
     table.add_row("left alone", str(len(report.survey.left)))
-    table.add_section()
-    images: Counter[str] = Counter()
-    for outcome in report.outcomes:
-        for part in workspace.samples_of(outcome.model_name).glob("part-*.parquet"):
-            images.update(records.read_table(part, Sample, ["status"]).column("status").to_pylist())
-    for status in ("ok", "nsfw", "blank", "nan"):
-        table.add_row(f"images {status}", str(images[status]))
-    table.add_section()
-    seconds: Counter[str] = Counter()
-    for outcome in report.outcomes:
-        seconds.update(outcome.seconds)
-    for phase, value in seconds.items():
-        table.add_row(f"seconds {phase}", f"{value:.1f}")
+    if report.outcomes:
+        table.add_section()
+        images: Counter[str] = Counter()
+        for outcome in report.outcomes:
+            for part in workspace.samples_of(outcome.model_name).glob("part-*.parquet"):
+                images.update(records.read_table(part, Sample, ["status"]).column("status").to_pylist())
+        for status in ("ok", "nsfw", "blank", "nan"):
+            table.add_row(f"images {status}", str(images[status]))
+        table.add_section()
+        seconds: Counter[str] = Counter()
+        for outcome in report.outcomes:
+            seconds.update(outcome.seconds)
+        for phase, value in seconds.items():
+            table.add_row(f"seconds {phase}", f"{value:.1f}")
     console.print(table)
     for outcome in report.outcomes:
         if outcome.failed:

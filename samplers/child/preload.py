@@ -18,7 +18,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 from transformers import CLIPImageProcessorPil, CLIPTextModel, CLIPTokenizer, T5EncoderModel
 
 # Its lock is a semaphore: made here it has no name; made in a child, it would be left behind when the child is ended.

@@ -109,3 +109,9 @@ def build(store: Store, repo_id: str, folder: Path) -> None:
     store.create("model", repo_id, exist_ok=True)
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     store.commit("model", repo_id, add=files, message="Upload", date="2024-01-01T00:00:00.000Z")
+
+
+PROMPTS = {
+    "photos": [f"a photograph of {thing}" for thing in ("a cat", "a coffee cup", "a rocket", "the moon", "a horse")],
+    "digits": [f"the digit {number}" for number in range(10)],
+}

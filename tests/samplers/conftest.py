@@ -1,0 +1,74 @@
+"""A Hub with a few generators, started once, and empty workspaces to sample into."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from crawler.catalog import CatalogEntry
+from localhub.process import HubProcess
+from localhub.store import Store
+from samplers.supervisor import Run
+from tests.samplers.hub import PROMPTS, build, write_catalog, write_prompts
+from workspace.layout import Workspace
+
+BASE = "tiny-labs/stable-diffusion-v1-5"
+FINETUNE = "tiny-labs/inkpunk-style"
+PIXELS = "hobbyists/ddim-butterflies-32"
+CLASSES = "tiny-labs/DiT-tiny-256"
+NAN = "first-steps/sd-overtrained"
+ENDLESS = "tests/endless"
+CHECKER = "CompVis/stable-diffusion-safety-checker"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The Hub's contents: generators of the zoo, and one that never comes to an end."""
+    from demo.zoo.building import put
+    from demo.zoo.catalogue import repositories
+
+    store = Store(tmp_path_factory.mktemp("hub"))
+    for repository in repositories():
+        if repository.repo_id in (BASE, FINETUNE, PIXELS, CLASSES, NAN, CHECKER):
+            put(store, repository)
+    with tempfile.TemporaryDirectory() as folder:
+        _endless().save_pretrained(folder)
+        build(store, ENDLESS, Path(folder))
+    return store
+
+
+def _endless() -> object:
+    """A pipeline that may be asked for a million steps."""
+    from diffusers import DDIMPipeline, DDIMScheduler
+
+    from demo.zoo.unconditional import ddim
+
+    return DDIMPipeline(unet=ddim().unet, scheduler=DDIMScheduler(num_train_timesteps=1_000_000))
+
+
+@pytest.fixture(scope="session")
+def hub(store: Store) -> Iterator[HubProcess]:
+    """The Hub, running."""
+    with HubProcess(store.root) as running:
+        yield running
+
+
+@pytest.fixture
+def run(hub: HubProcess, tmp_path: Path) -> Run:
+    """How the tests sample: from the Hub, on the CPU, with weights below the test's own folder."""
+    return Run(endpoint=hub.endpoint, weights_dir=tmp_path / "weights", device="cpu", timeout=100)
+
+
+@pytest.fixture
+def make_workspace(tmp_path: Path) -> Callable[..., Workspace]:
+    """Makes a workspace with prompts and a catalogue of the given rows."""
+    made = iter(range(1000))
+
+    def make(*entries: CatalogEntry) -> Workspace:
+        workspace = Workspace.open(tmp_path / f"workspace-{next(made)}")
+        write_catalog(workspace, entries)
+        write_prompts(workspace, PROMPTS)
+        return workspace
+
+    return make

@@ -1,0 +1,270 @@
+import dataclasses
+import io
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crawler.catalog import Hyperparameters
+from localhub.process import HubProcess
+from localhub.store import Store
+from samplers.outcomes import Outcome, read_outcome, write_outcome
+from samplers.sample import read_samples
+from samplers.supervisor import Report, Run, Wish, sample
+from samplers.worker import SamplingError
+from tests.samplers.conftest import BASE, CHECKER, CLASSES, ENDLESS, FINETUNE, NAN, PIXELS
+from tests.samplers.hub import PROMPTS, build, entry_of, files_of
+from tests.samplers.watching import Watch
+from workspace.errors import UsageError
+from workspace.identity import seed_of, sha256_of_file
+from workspace.layout import Workspace
+
+MakeWorkspace = Callable[..., Workspace]
+ENDLESSLY = Hyperparameters(num_inference_steps=1_000_000)
+
+
+@pytest.fixture(scope="module")
+def sampled(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Report]:
+    """One run over one generator of each task, with another that yields NaN."""
+    from tests.samplers.hub import write_catalog, write_prompts
+
+    workspace = Workspace.open(tmp_path_factory.mktemp("workspace"))
+    names = (BASE, PIXELS, CLASSES, NAN)
+    write_catalog(workspace, [entry_of(store, name, rank) for rank, name in enumerate(names, start=1)])
+    write_prompts(workspace, PROMPTS)
+    weights = tmp_path_factory.mktemp("weights")
+    run = Run(endpoint=hub.endpoint, weights_dir=weights, device="cpu", timeout=100)
+    return workspace, sample(workspace, Wish(images=5, batch_size=2), run)
+
+
+def test_every_generator_gives_the_number_of_images_asked_for(sampled: tuple[Workspace, Report]) -> None:
+    workspace, report = sampled
+    ends = {outcome.model_name: (outcome.status, outcome.kept) for outcome in report.outcomes}
+    assert ends == {BASE: ("done", 5), PIXELS: ("done", 5), CLASSES: ("done", 5), NAN: ("exhausted", 0)}
+    for name in (BASE, PIXELS, CLASSES):
+        rows = read_samples(workspace, name)
+        assert [row.index for row in rows] == [0, 1, 2, 3, 4]
+        assert len(list(workspace.images_of(name).iterdir())) == 5
+
+
+def test_a_row_says_what_the_file_is_and_what_the_pipeline_was_given(sampled: tuple[Workspace, Report]) -> None:
+    workspace, _ = sampled
+    rows = read_samples(workspace, BASE)
+    known = {f"{source}/{number}": text for source, texts in PROMPTS.items() for number, text in enumerate(texts)}
+    for row in rows:
+        assert row.image.path is not None
+        path = workspace.root / row.image.path
+        assert (row.status, row.format, row.mode, row.image_name) == ("ok", "PNG", "RGB", path.name)
+        assert row.sha256 == sha256_of_file(path)
+        with Image.open(path) as image:
+            assert image.size == (row.width, row.height)
+        assert row.prompt == known[str(row.prompt_id)]
+        assert row.real_source == str(row.prompt_id).split("/")[0]
+        assert row.seed == seed_of(BASE, row.revision, 0, row.index)
+        assert (row.num_inference_steps, row.guidance_scale, row.scheduler) == (2, 7.5, "PNDMScheduler")
+        assert (row.device, row.dtype, row.batch_size) == ("cpu", "float32", 2)
+        assert row.nsfw_flag is False
+        assert row.nsfw_score is not None
+        assert row.nsfw_score <= 0
+        assert "diffusers=" in row.libraries
+    assert {row.real_source for row in rows} == {"photos", "digits"}
+
+
+def test_generators_without_prompts_are_asked_for_none(sampled: tuple[Workspace, Report]) -> None:
+    workspace, _ = sampled
+    assert {(row.prompt, row.prompt_id, row.class_label) for row in read_samples(workspace, PIXELS)} == {
+        (None, None, None)
+    }
+    assert [row.class_label for row in read_samples(workspace, CLASSES)] == [0, 1, 2, 3, 4]
+
+
+def test_an_image_that_is_not_a_number_is_a_row_without_pixels(sampled: tuple[Workspace, Report]) -> None:
+    workspace, _ = sampled
+    rows = read_samples(workspace, NAN)
+    assert [row.status for row in rows] == ["nan"] * 10
+    assert {(row.image.path, row.sha256, row.nsfw_flag) for row in rows} == {(None, None, None)}
+    assert list(workspace.images_of(NAN).glob("*")) == []
+
+
+def test_a_finished_workspace_is_left_as_it_is_without_a_child(
+    sampled: tuple[Workspace, Report], run: Run, hub: HubProcess
+) -> None:
+    workspace, _ = sampled
+    before = files_of(workspace)
+    hub.clear_requests()
+    report = sample(workspace, Wish(images=5, batch_size=2), run)
+    assert (report.survey.finished, report.outcomes) == (4, [])
+    assert files_of(workspace) == before
+    assert hub.requests() == []
+
+
+def test_another_recipe_is_refused(sampled: tuple[Workspace, Report], run: Run) -> None:
+    with pytest.raises(UsageError, match="images was 5, now 6"):
+        sample(sampled[0], Wish(images=6, batch_size=2), run)
+
+
+def test_a_flagged_image_never_reaches_the_disk(
+    sampled: tuple[Workspace, Report], store: Store, run: Run, make_workspace: MakeWorkspace, tmp_path: Path
+) -> None:
+    # A checker whose threshold lies between the scores that the usual one gave: which images it flags is known.
+    scores = {row.index: row.nsfw_score or 0.0 for row in read_samples(sampled[0], PIXELS)}
+    between = float(np.mean(sorted(scores.values())[2:4]))
+    flagged = {index for index, score in scores.items() if score > between}
+    assert 0 < len(flagged) < len(scores)
+    stricter = f"tests/stricter-checker@{_checker_with(store, tmp_path, lowered_by=between)}"
+    workspace = make_workspace(entry_of(store, PIXELS))
+    images = workspace.images_of(PIXELS)
+    images.mkdir(parents=True)
+    with Watch(images) as watch:
+        sample(workspace, Wish(images=5, batch_size=2, safety_checker=stricter), run)
+    rows = read_samples(workspace, PIXELS)
+    assert {row.index for row in rows[:5] if row.status == "nsfw"} == flagged
+    assert sum(row.status == "ok" for row in rows) == 5
+    for row in rows:
+        assert (row.status == "nsfw") == (row.nsfw_flag is True) == ((row.nsfw_score or 0) > 0)
+        seen = [name for name in watch.names if f"{row.index:08d}" in name]
+        assert bool(seen) == (row.status == "ok")
+        if row.status == "nsfw":
+            assert (row.image.path, row.sha256, row.image_name) == (None, None, None)
+
+
+def test_without_a_whole_checker_nothing_is_sampled(
+    store: Store, run: Run, make_workspace: MakeWorkspace, tmp_path: Path
+) -> None:
+    workspace = make_workspace(entry_of(store, PIXELS))
+    broken = _checker_with(store, tmp_path, without="concept_embeds_weights", name="tests/broken-checker")
+    with pytest.raises(SamplingError, match="lacks 1 tensors, among them concept_embeds_weights"):
+        sample(workspace, Wish(images=2, safety_checker=f"tests/broken-checker@{broken}"), run)
+    assert files_of(workspace) == {}
+
+
+def test_a_repository_that_is_no_checker_is_refused(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace(entry_of(store, PIXELS))
+    with pytest.raises(Exception, match="is no safety checker: it lacks"):
+        sample(workspace, Wish(images=2, safety_checker=PIXELS), run)
+    assert files_of(workspace) == {}
+
+
+def test_generators_that_hang_or_crash_cost_only_themselves(
+    store: Store, run: Run, make_workspace: MakeWorkspace
+) -> None:
+    store.create("model", "tests/crashing", exist_ok=True)
+    endless = store.commit_of(store.repo("model", ENDLESS))
+    files = {path: store.blobs.path(file.sha256) for path, file in endless.files.items()}
+    store.commit("model", "tests/crashing", add=files, message="copy", date="2024-01-01T00:00:00.000Z")
+    workspace = make_workspace(
+        entry_of(store, ENDLESS, 1, hyperparameters=ENDLESSLY),
+        entry_of(store, "tests/crashing", 2, hyperparameters=ENDLESSLY),
+        dataclasses.replace(entry_of(store, FINETUNE, 3), revision="0" * 40),
+        entry_of(store, PIXELS, 4),
+    )
+    killer = threading.Thread(target=_crash_child_after, args=(workspace.outcome_of(ENDLESS),))
+    killer.start()
+    report = sample(workspace, Wish(images=2), dataclasses.replace(run, timeout=10))
+    killer.join()
+    ends = {outcome.model_name: outcome for outcome in report.outcomes}
+    assert {name: outcome.status for name, outcome in ends.items()} == {
+        ENDLESS: "hung",
+        "tests/crashing": "crashed",
+        FINETUNE: "fetch-failed",
+        PIXELS: "done",
+    }
+    assert "signal 11" in str(ends["tests/crashing"].detail)
+    assert len(read_samples(workspace, PIXELS)) == 2
+    assert run.weights_dir is not None
+    assert list(run.weights_dir.iterdir()) == []
+
+
+def _crash_child_after(outcome: Path) -> None:
+    """Once `outcome` is recorded and the next generator's child is at work: end it as a native fault would."""
+    deadline = time.monotonic() + 100
+    while not outcome.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(3)
+    for child in multiprocessing.active_children():
+        os.kill(child.pid or 0, signal.SIGSEGV)
+
+
+def test_a_failed_generator_waits_to_be_asked_for_and_is_quarantined_at_last(
+    store: Store, run: Run, make_workspace: MakeWorkspace
+) -> None:
+    entry = dataclasses.replace(entry_of(store, PIXELS), revision="0" * 40)
+    workspace = make_workspace(entry)
+    assert sample(workspace, Wish(images=2), run).outcomes[0].status == "fetch-failed"
+    left_alone = sample(workspace, Wish(images=2), run)
+    assert left_alone.outcomes == []
+    assert "--retry-failed" in left_alone.survey.left[PIXELS]
+    again = dataclasses.replace(run, retry_failed=True)
+    # The second failure, then the third; after that it is no longer taken up.
+    assert sample(workspace, Wish(images=2), again).outcomes[0].status == "fetch-failed"
+    third = sample(workspace, Wish(images=2), again).outcomes[0]
+    assert (third.status, third.attempts, third.failures) == ("quarantined", 3, 3)
+    assert sample(workspace, Wish(images=2), again).survey.left[PIXELS].startswith("quarantined")
+
+
+def test_rows_of_another_revision_are_left_as_they_are(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace(entry_of(store, PIXELS))
+    sample(workspace, Wish(images=2), run)
+    before = files_of(workspace)
+    moved_on = make_workspace(dataclasses.replace(entry_of(store, PIXELS), revision="0" * 40))
+    moved_on.catalog.replace(workspace.catalog)
+    report = sample(workspace, Wish(images=2), run)
+    assert "which the catalogue has left" in report.survey.left[PIXELS]
+    assert files_of(workspace) == before
+
+
+def test_a_failure_of_a_former_revision_does_not_count(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace(entry_of(store, PIXELS))
+    write_outcome(workspace, Outcome(model_name=PIXELS, revision="0" * 40, status="crashed", failures=2))
+    assert sample(workspace, Wish(images=2), run).outcomes[0].status == "done"
+    recorded = read_outcome(workspace, PIXELS)
+    assert recorded is not None
+    assert (recorded.status, recorded.failures, recorded.attempts) == ("done", 0, 1)
+
+
+def test_only_names_what_can_be_sampled(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+    refused = entry_of(store, BASE, 2, status="incompatible", reason="video", reason_detail="it makes films")
+    workspace = make_workspace(entry_of(store, PIXELS), refused)
+    with pytest.raises(UsageError, match="not in the catalogue"):
+        sample(workspace, Wish(images=2), dataclasses.replace(run, only=("nobody/nothing",)))
+    with pytest.raises(UsageError, match="it makes films"):
+        sample(workspace, Wish(images=2), dataclasses.replace(run, only=(BASE,)))
+
+
+def test_text_generators_without_prompts_are_refused(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace(entry_of(store, BASE))
+    for part in workspace.prompts.rglob("*.parquet"):
+        part.unlink()
+    with pytest.raises(UsageError, match="run `cf-caption` first"):
+        sample(workspace, Wish(images=2), run)
+
+
+def _checker_with(
+    store: Store,
+    folder: Path,
+    lowered_by: float = 0.0,
+    without: str | None = None,
+    name: str = "tests/stricter-checker",
+) -> str:
+    """A checker like the Hub's with the first threshold moved, or a tensor left out; returns its commit."""
+    import torch
+
+    files = store.commit_of(store.repo("model", CHECKER)).files
+    weights = torch.load(io.BytesIO(store.blobs.read(files["pytorch_model.bin"].sha256)), weights_only=True)
+    weights["concept_embeds_weights"][0] += lowered_by
+    if without is not None:
+        del weights[without]
+    target = folder / name.rsplit("/", maxsplit=1)[-1]
+    target.mkdir()
+    torch.save(weights, target / "pytorch_model.bin")
+    for config in ("config.json", "preprocessor_config.json"):
+        (target / config).write_bytes(store.blobs.read(files[config].sha256))
+    build(store, name, target)
+    return store.commit_of(store.repo("model", name)).id
