@@ -1,8 +1,6 @@
 """One row of the catalogue: what the listing, the repository, its card and (for an adapter) its base say together."""
 
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +14,7 @@ from crawler.inspection import Inspector, Repository
 from crawler.licenses import license_of
 from crawler.lineage import tagged_bases
 from crawler.listing import Listed
+from crawler.once import Once
 from crawler.pipelines import PipelineTraits
 from crawler.snippets import Usage, read_usage
 from crawler.verdict import Incompatible, Reason
@@ -35,31 +34,23 @@ class Bases:
     def __init__(self, inspector: Inspector, revisions: Mapping[str, str]) -> None:
         """`revisions` gives the commit of bases that were listed; others are taken at their newest."""
         self._inspector, self._revisions = inspector, revisions
-        self._seen: dict[str, Future[tuple[Repository, Checkpoint]]] = {}
-        self._lock = threading.Lock()
+        self._seen: Once[str, tuple[Repository, Checkpoint] | Incompatible] = Once()
 
     def get(self, model_name: str) -> tuple[Repository, Checkpoint]:
         """A base and what is known of it; raises `Incompatible` (base-missing) or `HubError`."""
-        with self._lock:
-            future = self._seen.get(model_name)
-            first = future is None
-            if future is None:
-                future = self._seen[model_name] = Future()
-        if first:
-            try:
-                future.set_result(self._look(model_name))
-            except BaseException as error:  # whatever it is: others wait for an answer
-                future.set_exception(error)
-        return future.result()
+        found = self._seen.get(model_name, lambda: self._look(model_name))
+        if isinstance(found, Incompatible):
+            raise found
+        return found
 
-    def _look(self, model_name: str) -> tuple[Repository, Checkpoint]:
+    def _look(self, model_name: str) -> tuple[Repository, Checkpoint] | Incompatible:
         try:
             generator_folder(model_name)
             repository = self._inspector.open(model_name, self._revisions.get(model_name))
         except UsageError as error:
-            raise Incompatible(Reason.BASE_MISSING, str(error)) from error
+            return Incompatible(Reason.BASE_MISSING, str(error))
         except Incompatible as verdict:
-            raise Incompatible(Reason.BASE_MISSING, f"base {verdict.detail}") from verdict
+            return Incompatible(Reason.BASE_MISSING, f"base {verdict.detail}")
         return repository, look_at(repository)
 
 

@@ -56,6 +56,14 @@ class AbsentError(Exception):
     """The Hub has nothing under this name, and does not say what is missing."""
 
 
+# Errors that mean that there is no way to this endpoint, for any request.
+_NO_WAY = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
+)
 #: A repository, revision or file that is not there, or not for us: asking again changes nothing.
 FINAL = (
     RepositoryNotFoundError,
@@ -249,7 +257,7 @@ def _in_words(error: Exception, endpoint: str, url: str) -> HubError:
             return UnavailableError(f"{endpoint} refused the token ({status}): check HF_TOKEN or `hf auth login`")
         return HubError(f"{endpoint} answered {url} with status {status}")
     said = str(error) or type(error).__name__
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError | httpx2.InvalidURL):
+    if isinstance(error, _NO_WAY):
         advice = "check the network and HF_ENDPOINT, then run the same command again"
         return UnavailableError(f"{endpoint} cannot be reached ({said}): {advice}")
     return HubError(f"{endpoint} did not answer {url} ({said})")

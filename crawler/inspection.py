@@ -6,7 +6,6 @@ hash, so its bytes are asked for once, whatever the repository.
 """
 
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RemoteEntr
 from crawler.card import MAX_CARD
 from crawler.catalog import ModelFile
 from crawler.hub import FINAL, Hub, OversizedError
+from crawler.once import Once
 from crawler.verdict import Incompatible, Reason
 
 #: Bytes of a configuration file read at most; real ones stay below 100,000.
@@ -29,8 +29,7 @@ class Inspector:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._contents: dict[str, bytes] = {}
-        self._lock = threading.Lock()
+        self._configs: Once[str, bytes] = Once()
 
     def open(self, model_name: str, revision: str | None) -> "Repository":
         """Look up a repository at a commit (None: the newest).
@@ -53,25 +52,21 @@ class Inspector:
         file = repository.files[path]
         if file.size > max_bytes:
             raise Incompatible(Reason.MALFORMED, f"{path} has {file.size} bytes, more than {max_bytes}")
-        with self._lock:
-            known = self._contents.get(file.git_oid) if file.git_oid is not None else None
-        if known is not None:
-            return known
+        if file.git_oid is None or not path.endswith(".json"):  # cards differ from model to model: keep none
+            return self._download(repository, file, max_bytes)
+        return self._configs.get(file.git_oid, lambda: self._download(repository, file, max_bytes))
+
+    def _download(self, repository: "Repository", file: ModelFile, max_bytes: int) -> bytes:
         try:
-            content = self._hub.small_file(
-                repository.model_name, repository.revision, path, max_bytes, git_oid=file.git_oid
+            return self._hub.small_file(
+                repository.model_name, repository.revision, file.path, max_bytes, git_oid=file.git_oid
             )
         except OversizedError as error:
-            raise Incompatible(Reason.MALFORMED, f"{path} is larger than the Hub states") from error
+            raise Incompatible(Reason.MALFORMED, f"{file.path} is larger than the Hub states") from error
         except RemoteEntryNotFoundError as error:
-            raise Incompatible(Reason.MISSING_FILES, f"the Hub lists {path} but does not have it") from error
+            raise Incompatible(Reason.MISSING_FILES, f"the Hub lists {file.path} but does not have it") from error
         except FINAL as error:
             raise _refusal(error, repository.model_name) from error
-        # Cards differ from model to model: only configuration repeats.
-        if file.git_oid is not None and path.endswith(".json"):
-            with self._lock:
-                self._contents[file.git_oid] = content
-        return content
 
 
 @dataclass(frozen=True)
