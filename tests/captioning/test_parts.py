@@ -71,7 +71,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> tuple[Pat
     return root, captions
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 5, 64])
+@pytest.mark.parametrize("batch_size", [3, 64])
 def test_every_photograph_gets_its_own_caption_whatever_lies_between(
     gallery: tuple[Path, dict[str, str]], blip: Blip, batch_size: int
 ) -> None:

@@ -8,10 +8,12 @@ gives other weights of the same kind; `tests/demo/test_captioner.py` says whethe
 """
 
 import argparse
+import io
 import json
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,9 @@ _IGNORED = -100  # label of a token that the loss leaves out, as everywhere in t
 
 def main() -> None:
     """Train and write the repository."""
-    parser = argparse.ArgumentParser(prog="python -m demo.zoo.captioner.training", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.zoo.captioner.training", description="Train the stand-in captioner."
+    )
     parser.add_argument("--steps", type=int, default=STEPS, help="optimiser steps")
     parser.add_argument("--into", type=Path, default=REPOSITORY, help="folder to write to")
     asked = parser.parse_args()
@@ -98,8 +102,7 @@ def train(model: Any, tokenizer: Any, processor: Any, steps: int) -> Any:
     scans, _ = data.split()
     digits = _pixels(processor, [Image.fromarray((scan * 255).astype(np.uint8)) for scan in scans.images])
     digit_tokens = _tokens(tokenizer, [captions.of_digit(int(label)) for label in scans.labels])
-    opened = [_open(photograph) for photograph in photographs.PHOTOGRAPHS]
-    photos = _pixels(processor, [_varied(image, n, rng) for image in opened for n in range(_VARIANTS)])
+    photos = _pixels(processor, [variant for p in photographs.PHOTOGRAPHS for variant in _variants(opened(p), rng)])
     photo_tokens = _tokens(
         tokenizer, [captions.PHOTOGRAPHS[p.name] for p in photographs.PHOTOGRAPHS for _ in range(_VARIANTS)]
     )
@@ -150,19 +153,19 @@ def save(model: Any, tokenizer: Any, processor: Any, into: Path) -> None:
         shutil.copytree(fresh, into)
 
 
-def _open(photograph: photographs.Photograph) -> Image.Image:
-    import io
-
+def opened(photograph: photographs.Photograph) -> Image.Image:
+    """The photograph, as RGB."""
     return Image.open(io.BytesIO(photograph.read())).convert("RGB")
 
 
-def _varied(image: Image.Image, number: int, rng: np.random.Generator) -> Image.Image:
-    """`image` itself as number 0, then cropped by up to a tenth on each side and up to a fifth brighter or darker."""
-    if number == 0:
-        return image
-    left, top, right, bottom = rng.uniform(0, 0.1, size=4)
-    box = (left * image.width, top * image.height, (1 - right) * image.width, (1 - bottom) * image.height)
-    return ImageEnhance.Brightness(image.crop(tuple(map(round, box)))).enhance(rng.uniform(0.8, 1.2))
+def _variants(image: Image.Image, rng: np.random.Generator) -> Iterator[Image.Image]:
+    """`image` itself, then cropped by up to a tenth on each side and made up to a fifth brighter or darker."""
+    yield image
+    for _ in range(_VARIANTS - 1):
+        left, top, right, bottom = rng.uniform(0, 0.1, size=4)
+        box = (left * image.width, top * image.height, (1 - right) * image.width, (1 - bottom) * image.height)
+        cropped = image.crop((round(box[0]), round(box[1]), round(box[2]), round(box[3])))
+        yield ImageEnhance.Brightness(cropped).enhance(rng.uniform(0.8, 1.2))
 
 
 def _shifted(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
