@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from crawler.text import whole
+
 #: Bytes of README.md read at most; the cards of popular models have ten to fifty thousand.
 MAX_CARD = 2**20
 #: Characters of front matter at most: the largest real ones list thousands of samples in about 50,000.
@@ -94,7 +96,7 @@ def _front_matter(text: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise ValueError("is no mapping")
-    return {key: item for key, item in value.items() if isinstance(key, str)}
+    return {key: item for key, item in whole(list(value.items())) if isinstance(key, str)}
 
 
 def _said(value: Any) -> str | None:

@@ -12,7 +12,6 @@ Answers are returned as plain JSON values or bytes: what a stranger's repository
 """
 
 import hashlib
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -36,6 +35,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
 
+from crawler.text import load_json
 from workspace.errors import HubError
 
 #: Most rows the Hub gives in one page of a listing.
@@ -141,7 +141,7 @@ class Hub:
 
     def _json(self, content: bytes, url: str) -> Any:
         try:
-            return json.loads(content)
+            return load_json(content)
         except (ValueError, RecursionError) as error:
             raise HubError(
                 f"{url} did not answer with JSON: {self.endpoint} is not a Hugging Face Hub, or something in between "

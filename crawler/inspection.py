@@ -5,7 +5,6 @@ the repository is are read. Thousands of fine-tunes carry byte-identical configs
 hash, so its bytes are asked for once, whatever the repository.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from crawler.card import MAX_CARD
 from crawler.catalog import ModelFile
 from crawler.hub import FINAL, Hub, OversizedError
 from crawler.once import Once
+from crawler.text import load_json
 from crawler.verdict import Incompatible, Reason
 
 #: Bytes of a configuration file read at most; real ones stay below 100,000.
@@ -99,7 +99,7 @@ class Repository:
 def parse_object(content: bytes, path: str) -> dict[str, Any]:
     """Read a stranger's JSON object; raises `Incompatible` (malformed) for anything else."""
     try:
-        value = json.loads(content)
+        value = load_json(content)
     except (ValueError, RecursionError) as error:
         raise Incompatible(Reason.MALFORMED, f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):

@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from crawler.text import whole
+
 #: What a literal argument may be; it can be written as JSON.
 Plain: TypeAlias = bool | int | float | str | list[bool | int | float | str] | None
 
@@ -155,7 +157,9 @@ class _Reader(ast.NodeVisitor):
     def _value(self, node: ast.expr) -> Any:
         """What an expression is worth, as far as that is plainly written."""
         match node:
-            case ast.Constant(value=bool() | int() | float() | str() | None as value):
+            case ast.Constant(value=str(text)):
+                return whole(text)
+            case ast.Constant(value=bool() | int() | float() | None as value):
                 return value
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
                 return -value

@@ -1,6 +1,6 @@
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.card import MAX_FRONT_MATTER, read_card
@@ -104,6 +104,7 @@ def test_trigger_words_are_found_where_training_scripts_write_them(content: byte
     assert read_card(content).trigger_words == words
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_are_an_error(content: bytes) -> None:
     for found in (read_card(content), read_card(b"---\n" + content + b"\n---\n")):
@@ -118,6 +119,7 @@ json_like = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["license", "base_model", "instance_prompt", "tags", "x"]), json_like))
 def test_fields_of_any_type_are_an_answer(metadata: dict[str, object]) -> None:
     found = read_card(card(yaml.safe_dump(metadata)))

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.card import Card, read_card
@@ -86,6 +86,7 @@ objects = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(objects, objects, objects)
 def test_configurations_of_any_types_give_values_that_fit_their_columns(
     scheduler: dict[str, Any], denoiser: dict[str, Any], decoder: dict[str, Any]

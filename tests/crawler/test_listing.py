@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.catalog import Kind
@@ -106,6 +106,7 @@ json_like = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*row("a/b"), "gated", "disabled", "createdAt", "pipeline_tag"]), json_like))
 def test_rows_of_any_types_are_read_or_passed_over(changes: dict[str, Any]) -> None:
     listed = Listed.parse({**row("a/b"), **changes})

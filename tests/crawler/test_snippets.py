@@ -1,7 +1,7 @@
 import ast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.snippets import Usage, read_usage
@@ -113,6 +113,7 @@ def test_lists_of_lists_do_not_grow() -> None:
     assert usage(LOAD + bomb + '\npipe("a", height=a59)').arguments == {}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_is_an_error(text: str) -> None:
     read_usage(text, NAME, KNOWN)
@@ -122,11 +123,18 @@ def test_no_text_is_an_error(text: str) -> None:
 literals = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.binary(max_size=3)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(KNOWN)), literals), st.booleans())
-def test_every_literal_is_found_as_it_stands_or_left_out(settings: dict[str, object], unpacked: bool) -> None:
-    given_ = f"**{settings!r}" if unpacked else ", ".join(f"{name}={value!r}" for name, value in settings.items())
+def test_every_literal_is_found_as_it_stands_or_left_out(given_settings: dict[str, object], unpacked: bool) -> None:
+    given_ = (
+        f"**{given_settings!r}"
+        if unpacked
+        else ", ".join(f"{name}={value!r}" for name, value in given_settings.items())
+    )
     code = f"{LOAD}\npipe({given_})"
     ast.parse(code)
     found = usage(code).arguments
-    assert found.items() <= settings.items()
-    assert all(name in found for name, value in settings.items() if value is None or isinstance(value, bool | int))
+    assert found.items() <= given_settings.items()
+    assert all(
+        name in found for name, value in given_settings.items() if value is None or isinstance(value, bool | int)
+    )
