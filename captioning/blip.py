@@ -78,8 +78,7 @@ class Blip:
 
     def prepare(self, image: "Image.Image") -> npt.NDArray[np.float32]:
         """Resized and normalised as the model's `preprocessor_config.json` says: float32 (3, height, width)."""
-        # Said outright: of an image three pixels high, the library could not tell rows from channels.
-        pixels = self._processor(images=image, return_tensors="np", input_data_format="channels_last")["pixel_values"]
+        pixels = self._processor(images=image, return_tensors="np")["pixel_values"]
         prepared: npt.NDArray[np.float32] = np.asarray(pixels[0], dtype=np.float32)
         return prepared
 
