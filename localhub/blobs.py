@@ -6,16 +6,19 @@ what was promised: a blob that exists is whole and right.
 """
 
 import hashlib
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localhub.names import is_sha256
 from localhub.refusals import BadRequest
-from workspace.atomic import atomic_path
+from workspace.atomic import PARTIAL_SUFFIX, atomic_path
 
 #: Bytes read, hashed and written at a time.
 CHUNK_BYTES = 1 << 20
+#: A content that nobody has added to for this long, in seconds, is not on its way any more.
+ABANDONED_SECONDS = 24 * 3600
 
 
 class Incoming:
@@ -101,3 +104,11 @@ class Blobs:
                     while piece := file.read(CHUNK_BYTES):
                         incoming.write(piece)
         return sha256, size
+
+    def remove_abandoned(self) -> None:
+        """Remove what killed writers left, but nothing younger than `ABANDONED_SECONDS`: its writer may be alive."""
+        oldest = time.time() - ABANDONED_SECONDS
+        for left in self.folder.glob(f"*/.*{PARTIAL_SUFFIX}"):
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < oldest:
+                    left.unlink()

@@ -1,7 +1,7 @@
 """Which repositories there are: the index behind `/api/models` and `/api/datasets`.
 
-Twenty thousand repositories are too many to read for each page. The index keeps what a listing shows in memory,
-looks at the store's count of changes before each page, and reads again only the repositories whose file changed.
+Twenty thousand repositories are too many to read for each page. The index keeps what a listing shows in memory, asks
+the store before each page what has changed since, and reads only that again.
 A page's cursor is the place of its last row in the order, so that a page neither repeats nor skips a repository
 that stood still, whatever came or went between two pages.
 """
@@ -10,15 +10,15 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from localhub.facts import Facts
-from localhub.names import check_kind
+from localhub.names import KINDS, check_kind
 from localhub.records import Commit, Repo
-from localhub.refusals import BadRequest, RevisionNotFound
+from localhub.refusals import BadRequest, RepoNotFound, RevisionNotFound
 from localhub.store import Store
 
 #: Most repositories a page holds, as on the Hub.
@@ -79,9 +79,6 @@ SORTS: dict[str, Callable[[Entry], Any]] = {
     "lastModified": lambda entry: entry.last_modified,
 }
 
-#: Changes whenever a repository's file is replaced: inode, time of change in nanoseconds, size.
-_Stamp = tuple[int, int, int]
-
 
 class Listing:
     """The repositories of a store, in any order, a page at a time. May be called from any thread."""
@@ -89,8 +86,8 @@ class Listing:
     def __init__(self, store: Store):
         self._store = store
         self._lock = threading.Lock()
-        self._seen = -1
-        self._entries: dict[str, tuple[_Stamp, Entry]] = {}
+        self._place = -1
+        self._entries: dict[tuple[str, str], Entry] = {}
         self._orders: dict[tuple[str, str], list[Entry]] = {}
 
     def page(self, kind: str, query: Query, visible: Callable[[Repo], bool]) -> tuple[list[Entry], str | None]:
@@ -116,33 +113,25 @@ class Listing:
 
     def _order(self, kind: str, sort: str) -> list[Entry]:
         with self._lock:
-            changes = self._store.changes
-            if changes != self._seen:
-                self._refresh()
-                self._orders.clear()
-                self._seen = changes
+            self._refresh()
             if (kind, sort) not in self._orders:
-                entries = sorted((e for _, e in self._entries.values() if e.repo.kind == kind), key=lambda e: e.repo.id)
+                entries = sorted((e for e in self._entries.values() if e.repo.kind == kind), key=lambda e: e.repo.id)
                 self._orders[kind, sort] = sorted(entries, key=SORTS[sort], reverse=True)
             return self._orders[kind, sort]
 
     def _refresh(self) -> None:
-        entries: dict[str, tuple[_Stamp, Entry]] = {}
-        for kind in ("model", "dataset"):
-            for folder in self._store.repo_files(kind):
-                path = f"{folder.path}/repo.json"
-                try:
-                    stat = Path(path).stat()
-                    stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-                    known = self._entries.get(path)
-                    entries[path] = known if known and known[0] == stamp else (stamp, self._read(path))
-                except (FileNotFoundError, RevisionNotFound):
-                    continue  # being made or being removed at this moment
-        self._entries = entries
-
-    def _read(self, path: str) -> Entry:
-        repo = self._store.read_repo(self._store.root.joinpath(path))
-        return Entry.of(repo, self._store.commit_of(repo))
+        self._place, changed = self._store.changes(self._place)
+        if changed is None:
+            self._entries.clear()
+            changed = {(kind, repo_id) for kind in KINDS for repo_id in self._store.repo_ids(kind)}
+        if changed:
+            self._orders.clear()
+        for kind, repo_id in changed:
+            self._entries.pop((kind, repo_id), None)
+            # Gone, or not quite there yet: then a later change says so.
+            with suppress(RepoNotFound, RevisionNotFound):
+                repo = self._store.repo(kind, repo_id)
+                self._entries[kind, repo_id] = Entry.of(repo, self._store.commit_of(repo))
 
 
 def _cursor(key: Any, repo_id: str) -> str:

@@ -84,7 +84,11 @@ def run(
     """
     loopback = ip_address(sock.getsockname()[0]).is_loopback
     doorkeeper = Doorkeeper(tokens, secret=secrets.token_bytes(32), open_writes=loopback)
-    app = application(Hub(store, doorkeeper))
+    hub = Hub(store, doorkeeper)
+    # Twenty thousand repositories take seconds to read the first time: better now than in somebody's request.
+    hub.listing.count("model")
+    store.blobs.remove_abandoned()
+    app = application(hub)
     if limits is not None:
         app = limits.around(app)
     with closing(Journal(request_log)) as journal:

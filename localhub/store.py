@@ -4,12 +4,12 @@
     DIR/models/<ORG>/<NAME>/repo.json         settings, counts, and where branches and tags point
     DIR/models/<ORG>/<NAME>/commits/<id>.json one state of the repository: all its files by hash
     DIR/datasets/...                          likewise
-    DIR/lock                                  held while something changes; its length counts the changes
+    DIR/changes                               a line for each change, and the lock that orders them
 
 A commit writes its contents first, then the commit's file, then `repo.json`, each by rename: whoever reads sees
 the state before or after, and a writer that is killed leaves the state before. Several processes may write (a
-server and `cf-hub add`): one lock orders them. It protects minutes of nobody's time, because contents, the long
-part, are written before it is taken.
+server and `cf-hub add`): one lock orders them, held for milliseconds, because contents, the long part, are written
+before it is taken. Each says in `changes` what it is about to change, so that an index need not look at everything.
 """
 
 import dataclasses
@@ -53,6 +53,7 @@ class Store:
     def __init__(self, root: Path | str):
         self.root = Path(root)
         self.blobs = Blobs(self.root / "blobs")
+        self._changes = self.root / "changes"
         self._load = lru_cache(maxsize=256)(_load_commit)
 
     # Reading
@@ -60,22 +61,18 @@ class Store:
     def repo(self, kind: str, repo_id: str) -> Repo:
         """A repository's settings and refs as they are now."""
         try:
-            return self.read_repo(self._folder(kind, repo_id) / "repo.json")
+            return Repo(**json.loads((self._folder(kind, repo_id) / "repo.json").read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
             raise RepoNotFound(f"no {kind} {repo_id!r} on this Hub") from None
-
-    def read_repo(self, path: Path) -> Repo:
-        """A repository from its `repo.json`; raises `FileNotFoundError`."""
-        return Repo(**json.loads(path.read_bytes()))
 
     def exists(self, kind: str, repo_id: str) -> bool:
         """Whether there is such a repository."""
         return (self._folder(kind, repo_id) / "repo.json").is_file()
 
-    def repo_files(self, kind: str) -> Iterator[os.DirEntry[str]]:
-        """Every repository's folder of a kind, in no order. One that is being made may lack its `repo.json`."""
+    def repo_ids(self, kind: str) -> Iterator[str]:
+        """Every repository's id, in no order. One that is being made or removed may be among them."""
         for organization in _folders(self.root / f"{check_kind(kind)}s"):
-            yield from _folders(organization.path)
+            yield from (f"{organization}/{name}" for name in _folders(self.root / f"{kind}s" / organization))
 
     def commit_of(self, repo: Repo, revision: str = "main") -> Commit:
         """The commit that a branch, tag, ref, full or short commit id means."""
@@ -87,7 +84,11 @@ class Store:
         if found is None:
             raise RevisionNotFound(f"{repo.kind} {repo.id} has no revision {revision!r}")
         path = folder / f"{found}.json"
-        return self._load(path, path.stat().st_mtime_ns)
+        try:
+            return self._load(path, path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            # Removed since `repo` was read.
+            raise RevisionNotFound(f"{repo.kind} {repo.id} has no revision {revision!r}") from None
 
     def history(self, repo: Repo, commit: Commit) -> Iterator[Commit]:
         """A commit and its ancestors, newest first."""
@@ -97,13 +98,24 @@ class Store:
                 return
             commit = self.commit_of(repo, commit.parent)
 
-    @property
-    def changes(self) -> int:
-        """How many changes were made here, ever: a number that grows with each, whoever makes it."""
-        try:
-            return (self.root / "lock").stat().st_size
-        except FileNotFoundError:
-            return 0
+    def changes(self, since: int) -> tuple[int, set[tuple[str, str]] | None]:
+        """Which repositories (kind and id) changed after the place `since`, and the place to ask from next time.
+
+        A change under way is waited for. None instead of a set: everything may have changed (`since` is negative or
+        not a place of this directory).
+        """
+        size = self._changes.stat().st_size if self._changes.exists() else 0
+        if size == since:
+            return since, set()
+        if size == 0:
+            return 0, None
+        with self._changes.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            if not 0 <= since <= size:
+                return file.seek(0, os.SEEK_END), None
+            file.seek(since)
+            lines = file.read().decode("ascii", "replace").splitlines()
+            return file.tell(), {(kind, repo_id) for kind, _, repo_id in (line.partition(" ") for line in lines)}
 
     # Writing
 
@@ -138,7 +150,7 @@ class Store:
             private=private,
             branches={"main": first},
         )
-        with self._changing():
+        with self._changing(kind, repo_id):
             if self.exists(kind, repo_id):
                 if exist_ok:
                     return self.repo(kind, repo_id)
@@ -199,7 +211,7 @@ class Store:
         if commit_id is not None and not is_commit_id(commit_id):
             raise BadRequest(f"commit id {commit_id!r} is not 40 lower-case hexadecimal digits")
         check_revision(revision)
-        with self._changing():
+        with self._changing(kind, repo_id):
             repo = self.repo(kind, repo_id)
             before = self.commit_of(repo, repo.named(revision) or "main")
             if parent is not None and parent != before.id:
@@ -215,13 +227,13 @@ class Store:
 
     def update(self, kind: str, repo_id: str, **settings: Any) -> Repo:
         """Change settings or counts of a repository (fields of `Repo`)."""
-        with self._changing():
+        with self._changing(kind, repo_id):
             return self._write(self.repo(kind, repo_id), **settings)
 
     def set_ref(self, kind: str, repo_id: str, group: str, name: str, commit: str | None) -> None:
         """Make a new branch or tag (`group` is "branches" or "tags") point to a commit; None removes it."""
         check_revision(name)
-        with self._changing():
+        with self._changing(kind, repo_id):
             repo = self.repo(kind, repo_id)
             refs: dict[str, str] = dict(getattr(repo, group))
             if commit is None:
@@ -238,7 +250,7 @@ class Store:
     def delete(self, kind: str, repo_id: str) -> None:
         """Remove a repository. Its contents stay: others may share them, and readers may be in the middle of one."""
         folder = self._folder(kind, repo_id)
-        with self._changing():
+        with self._changing(kind, repo_id):
             self.repo(kind, repo_id)
             grave = Path(tempfile.mkdtemp(dir=self.root, prefix=".removed."))
             folder.rename(grave / "repo")
@@ -265,14 +277,13 @@ class Store:
         write_bytes(path, commit.to_json())
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _changing(self, kind: str, repo_id: str) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("ab", buffering=0) as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                lock.write(b".")
+        with self._changes.open("ab", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Said before it is done: whoever reads the line waits for the lock, and a killed writer is not missed.
+            file.write(f"{kind} {repo_id}\n".encode("ascii"))
+            yield
 
 
 def _changed(before: Mapping[str, File], add: Mapping[str, File], delete: Iterable[str]) -> dict[str, File]:
@@ -289,12 +300,12 @@ def _changed(before: Mapping[str, File], add: Mapping[str, File], delete: Iterab
     return files
 
 
-def _folders(path: str | Path) -> Iterator[os.DirEntry[str]]:
+def _folders(path: Path) -> list[str]:
     try:
         with os.scandir(path) as entries:
-            yield from (entry for entry in entries if entry.is_dir(follow_symlinks=False))
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
-        return
+        return []
 
 
 def _load_commit(path: Path, _mtime_ns: int) -> Commit:

@@ -1,10 +1,13 @@
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from localhub.blobs import Blobs
+from localhub.blobs import ABANDONED_SECONDS, Blobs
 from localhub.refusals import BadRequest
+from workspace.atomic import PARTIAL_SUFFIX
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -46,3 +49,15 @@ def test_what_is_not_as_announced_leaves_nothing_behind(tmp_path: Path, content:
 def test_only_a_hash_names_a_content(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadRequest, match="SHA-256"):
         Blobs(tmp_path).path(name)
+
+
+def test_what_a_killed_writer_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    sha256, _ = blobs.put(b"content")
+    for name, age in (("old", ABANDONED_SECONDS + 60), ("new", 60)):
+        left = blobs.path(sha256).with_name(f".{name}{PARTIAL_SUFFIX}")
+        left.write_bytes(b"cont")
+        os.utime(left, (time.time() - age,) * 2)
+    os.utime(blobs.path(sha256), (0, 0))
+    blobs.remove_abandoned()
+    assert {path.name for path in files_below(tmp_path)} == {sha256, f".new{PARTIAL_SUFFIX}"}

@@ -141,13 +141,19 @@ def test_a_removed_repository_is_gone_and_can_be_made_anew(store: Store) -> None
     store.create("model", "zoo/sd")
     commit(store, {"b": b"b"}, commit_id="1" * 40)
     assert paths(store, "1" * 40) == [".gitattributes", "b"]
-    assert sorted(path.name for path in store.root.iterdir()) == ["blobs", "lock", "models"]
+    assert sorted(path.name for path in store.root.iterdir()) == ["blobs", "changes", "models"]
 
 
-def test_every_change_is_counted_whoever_makes_it(store: Store) -> None:
-    before = store.changes
-    Store(store.root).update("model", "zoo/sd", downloads=6)
-    assert store.changes > before
+def test_every_change_is_told_whoever_makes_it(store: Store) -> None:
+    place, changed = store.changes(-1)
+    assert changed is None
+    assert store.changes(place) == (place, set())
+    other = Store(store.root)
+    other.update("model", "zoo/sd", downloads=6)
+    other.create("dataset", "zoo/table")
+    after, changed = store.changes(place)
+    assert changed == {("model", "zoo/sd"), ("dataset", "zoo/table")}
+    assert store.changes(after + 1000)[1] is None, "not a place of this directory"
     assert store.repo("model", "zoo/sd").downloads == 6
 
 
