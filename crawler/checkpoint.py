@@ -62,6 +62,7 @@ def _look(found: Checkpoint, repository: Repository, tags: tuple[str, ...]) -> N
     found.task = found.traits.task if found.traits is not None else None
     _check_code(repository, class_name, found.traits, parts)
     traits = _check_traits(class_name, found.traits)
+    _check_components(traits, parts)
     found.config = _read_configs(repository, parts)
     found.download = checkpoint_files(repository.files, index, traits)
     if found.task is None:
@@ -72,12 +73,9 @@ def _look(found: Checkpoint, repository: Repository, tags: tuple[str, ...]) -> N
 def _check_code(
     repository: Repository, class_name: str, traits: PipelineTraits | None, parts: Mapping[str, tuple[str, str]]
 ) -> None:
-    for name, (library, component) in parts.items():
+    for name, (library, _) in parts.items():
         if f"{name}/{library}.py" in repository.files:
             raise Incompatible(Reason.REMOTE_CODE, f"{name} is Python code of its own, {name}/{library}.py")
-        skipped = traits is not None and name in REPLACED and name in traits.optional_components
-        if not skipped and not component_exists(library, component):
-            raise Incompatible(Reason.UNKNOWN_CLASS, f"{name}: no {component} in the installed {library}")
     if traits is None and "pipeline.py" in repository.files:
         raise Incompatible(Reason.REMOTE_CODE, f"{class_name} is Python code of its own, pipeline.py")
 
@@ -97,6 +95,13 @@ def _check_traits(class_name: str, traits: PipelineTraits | None) -> PipelineTra
     if traits.output != "image":
         raise Incompatible(Reason.NO_IMAGE_OUTPUT, f"{class_name} returns no images")
     return traits
+
+
+def _check_components(traits: PipelineTraits, parts: Mapping[str, tuple[str, str]]) -> None:
+    for name, (library, class_name) in parts.items():
+        replaced = name in REPLACED and name in traits.optional_components
+        if not replaced and not component_exists(library, class_name):
+            raise Incompatible(Reason.UNKNOWN_CLASS, f"{name}: no {class_name} in the installed {library}")
 
 
 def _read_configs(repository: Repository, parts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:

@@ -173,7 +173,12 @@ def _more_precise(verdict: Incompatible, repository: Repository) -> Incompatible
     reason = formats_of(repository.files)
     if reason not in (Reason.QUANTIZED_ONLY, Reason.ONNX_ONLY):
         return verdict
-    return Incompatible(reason, verdict.detail)
+    return Incompatible(reason, f"{verdict.detail}, and weights of such a format only")
+
+
+def _tagged_class(listed: Listed) -> str | None:
+    """The pipeline class by the tag `diffusers:...`, which the Hub takes from model_index.json."""
+    return next((tag.removeprefix("diffusers:") for tag in listed.tags if tag.startswith("diffusers:")), None)
 
 
 def _entry(row: _Row, rank: int, crawled_at: str, verdict: Incompatible | None) -> CatalogEntry:
@@ -197,7 +202,7 @@ def _entry(row: _Row, rank: int, crawled_at: str, verdict: Incompatible | None) 
         license_name=license_.license_name,
         license_link=license_.license_link,
         hf_pipeline_tag=listed.hf_pipeline_tag,
-        hf_diffusers_tag=checkpoint.class_name,
+        hf_diffusers_tag=checkpoint.class_name or _tagged_class(listed),
         tags=listed.tags,
         architecture=checkpoint.architecture,
         architecture_evidence=checkpoint.architecture_evidence,

@@ -191,7 +191,7 @@ def _without_safetensors(folder: str, names: Iterable[str], what: str) -> Incomp
     reason = formats_of(others)
     if reason is None:
         return Incompatible(Reason.MISSING_FILES, f"{folder or 'a file'} with {what}")
-    return Incompatible(reason, f"{folder or 'the repository'} has {what} as no safetensors")
+    return Incompatible(reason, f"{folder or 'the repository'} has {what} in another format than safetensors")
 
 
 def _checked(files: list[ModelFile], variant: str | None) -> Download:

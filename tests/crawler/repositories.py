@@ -127,6 +127,11 @@ def wild() -> dict[str, tuple[dict[str, bytes], dict[str, Any]]]:
         "acme/depth": (with_class("StableDiffusionLDM3DPipeline"), {}),
         "acme/attention": (with_class("StableDiffusionAttendAndExcitePipeline"), {}),
         "acme/from-the-future": (with_class("HolodeckPipeline"), {}),
+        "acme/future-component": (
+            stable_diffusion(CARD, **{"model_index.json": as_json({**SD_INDEX, "vae": ["diffusers", "WarpDriveVAE"]})}),
+            {},
+        ),
+        "acme/flax-pipeline": (with_class("FlaxStableDiffusionPipeline"), {}),
         "acme/onnx-pipeline": (with_class("OnnxStableDiffusionPipeline"), {}),
         "acme/no-weights": (stable_diffusion(CARD, **{"vae/diffusion_pytorch_model.safetensors": None}), {}),
         "acme/no-tokenizer": (

@@ -21,6 +21,8 @@ EXPECTED = {
     "acme/depth": "no-image-output",
     "acme/attention": "needs-other-input",
     "acme/from-the-future": "unknown-class",
+    "acme/future-component": "unknown-class",
+    "acme/flax-pipeline": "other-format",
     "acme/onnx-pipeline": "onnx-only",
     "acme/no-weights": "missing-files",
     "acme/no-tokenizer": "missing-files",
@@ -62,3 +64,8 @@ def test_a_broken_card_is_said_where_the_model_is_fine(catalog: dict[str, Catalo
     detail = catalog["acme/broken-card"].reason_detail
     assert detail is not None
     assert detail.startswith("malformed: front matter of README.md")
+
+
+def test_a_row_without_a_look_inside_still_names_its_class(catalog: dict[str, CatalogEntry]) -> None:
+    assert catalog["acme/gated"].hf_diffusers_tag == "StableDiffusionPipeline"
+    assert catalog["acme/gated"].gated == "manual"
