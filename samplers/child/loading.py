@@ -18,8 +18,8 @@ from samplers.child.adapters import apply_lora, apply_textual_inversion
 from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
 from samplers.messages import Assignment
 
-#: Our checker judges every image, and watermarks change pixels: these components are left out.
-_LEFT_OUT = frozenset({"safety_checker", "watermarker"})
+#: Our checker judges every image with a feature extractor of its own, and watermarks change pixels: these are left out.
+_LEFT_OUT = frozenset({"safety_checker", "feature_extractor", "watermarker"})
 #: What a tokenizer's folder may hold without holding a vocabulary.
 _NO_VOCABULARY = re.compile(r".*_config\.json|config\.json|special_tokens_map\.json|added_tokens\.json")
 _LIBRARY = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
@@ -92,7 +92,7 @@ def _pipeline(folder: Path, variant: str | None, device: str) -> tuple[Any, Any]
     components |= {name: value for name, value in settings.items() if name in known}
     try:
         pipeline = DiffusionPipeline.from_pretrained(
-            folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True, **components
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True, **components
         )
     except Exception as error:
         if is_out_of_memory(error):
@@ -173,10 +173,6 @@ def _is_model(cls: Any) -> bool:
 def _model(cls: Any, folder: Path, variant: str | None, dtype: Any) -> Any:
     """One model with every tensor it needs."""
     present = variant is not None and any(f".{variant}." in path.name for path in folder.glob("*.safetensors"))
-    # transformers and diffusers call the same thing by two names.
-    from diffusers import ModelMixin
-
-    type_argument = {"torch_dtype": dtype} if issubclass(cls, ModelMixin) else {"dtype": dtype}
     try:
         model, loading = cls.from_pretrained(
             folder,
@@ -184,7 +180,7 @@ def _model(cls: Any, folder: Path, variant: str | None, dtype: Any) -> Any:
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
-            **type_argument,
+            dtype=dtype,
         )
     except Exception as error:
         if is_out_of_memory(error):
