@@ -8,7 +8,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from samplers.outcomes import Status
 from samplers.plan import Plan
@@ -56,6 +56,10 @@ class Moved:
     kept: int
     tries: int
 
+    def __post_init__(self) -> None:
+        if not (isinstance(self.kept, int) and isinstance(self.tries, int)):
+            raise ValueError("counts are whole numbers")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
@@ -64,6 +68,11 @@ class Ended:
     status: Status
     detail: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        timed = isinstance(self.seconds, dict) and all(isinstance(value, float) for value in self.seconds.values())
+        if self.status not in get_args(Status) or not timed:
+            raise ValueError("not how a generator can end")
 
 
 @dataclass(frozen=True, kw_only=True)

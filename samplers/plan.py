@@ -87,7 +87,9 @@ class Plan:
         return json.loads(self.hyperparameters.extra) if self.hyperparameters.extra else {}
 
     def batches(self, next_index: int) -> Iterator[tuple[Try, ...]]:
-        """The batches from the one that holds `next_index` on, each whole."""
+        """The batches from the one that holds `next_index` on, each whole; none when every try is behind it."""
+        if next_index >= len(self.tries):
+            return
         first = next_index - next_index % self.batch_size
         for start in range(first, len(self.tries), self.batch_size):
             yield self.tries[start : start + self.batch_size]

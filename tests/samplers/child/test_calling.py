@@ -1,0 +1,188 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from samplers.child.calling import Caller, Shot
+from samplers.child.failures import GeneratorError
+from samplers.child.loading import Generator
+from tests.samplers.child.making import plan
+
+
+def _pixels() -> Any:
+    from demo.zoo.unconditional import ddim
+
+    torch.manual_seed(0)
+    pipeline = ddim()
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _limited(limit: int) -> Any:
+    """The same pipeline on a device whose memory holds `limit` images."""
+    pipeline = _pixels()
+
+    class Limited(type(pipeline)):  # type: ignore[misc]
+        def __call__(
+            self, batch_size: int = 1, generator: Any = None, num_inference_steps: int = 2, output_type: str = "pil"
+        ) -> Any:
+            if batch_size > limit:
+                raise torch.OutOfMemoryError(f"{batch_size} images do not fit")
+            return super().__call__(
+                batch_size, generator, num_inference_steps=num_inference_steps, output_type=output_type
+            )
+
+    pipeline.__class__ = Limited
+    return pipeline
+
+
+def _call(pipeline: Any, wanted: Any = None, size: int = 4) -> list[Shot]:
+    wanted = wanted or plan()
+    return Caller(Generator(pipeline, "float32"), wanted, size)(wanted.tries)
+
+
+def _same(first: list[Shot], second: list[Shot]) -> bool:
+    return all((a.picture == b.picture).all() for a, b in zip(first, second, strict=True))
+
+
+def test_images_come_in_order_as_floating_point() -> None:
+    shots = _call(_pixels())
+    assert [shot.owed.index for shot in shots] == [0, 1, 2, 3]
+    assert {shot.picture.shape for shot in shots} == {(32, 32, 3)}
+    assert all(shot.picture.dtype == np.float32 for shot in shots)
+
+
+def test_a_batch_does_not_depend_on_what_was_sampled_before() -> None:
+    fresh = _call(_pixels())
+    wanted = plan()
+    caller = Caller(Generator(_pixels(), "float32"), wanted, 4)
+    torch.manual_seed(99)
+    caller(wanted.tries)
+    assert _same(caller(wanted.tries), fresh)
+
+
+def test_an_image_has_a_generator_of_its_own() -> None:
+    shots = _call(_pixels())
+    alone = _call(_pixels(), size=1)
+    # Other batches move the last bits, never the picture.
+    assert all(np.abs(a.picture - b.picture).max() < 0.01 for a, b in zip(shots, alone, strict=True))
+
+
+def test_too_little_memory_halves_the_batch_for_good() -> None:
+    wanted = plan(tries=8)
+    caller = Caller(Generator(_limited(2), "float32"), wanted, 8)
+    assert [shot.call_size for shot in caller(wanted.tries)] == [2] * 8
+    assert [shot.call_size for shot in caller(wanted.tries)] == [2] * 8
+
+
+def test_no_memory_for_one_image_is_an_end() -> None:
+    with pytest.raises(GeneratorError, match="1 images do not fit") as caught:
+        _call(_limited(0))
+    assert caught.value.status == "out-of-memory"
+
+
+def test_a_pipeline_that_refuses_a_list_of_generators_is_asked_one_by_one() -> None:
+    pipeline = _pixels()
+
+    class Single(type(pipeline)):  # type: ignore[misc]
+        def __call__(self, batch_size: int = 1, generator: Any = None, output_type: str = "pil") -> Any:
+            if not isinstance(generator, torch.Generator):
+                raise TypeError("generator must be one")
+            return super().__call__(batch_size, generator, num_inference_steps=2, output_type=output_type)
+
+    pipeline.__class__ = Single
+    shots = _call(pipeline)
+    assert [shot.call_size for shot in shots] == [1] * 4
+    assert _same(shots, _call(_pixels(), size=1))
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "words"),
+    [
+        ([], "sample-failed", "asked for 1 images, it gave 0"),
+        (None, "incompatible", "has no images"),
+    ],
+)
+def test_output_that_is_not_what_was_asked_for_is_refused(result: Any, status: str, words: str) -> None:
+    pipeline = _pixels()
+
+    class Odd(type(pipeline)):  # type: ignore[misc]
+        def __call__(self, batch_size: int = 1, generator: Any = None) -> Any:
+            class Output:
+                images = result
+
+            return Output()
+
+    pipeline.__class__ = Odd
+    with pytest.raises(GeneratorError, match=words) as caught:
+        _call(pipeline)
+    assert caught.value.status == status
+
+
+def test_a_call_that_needs_more_than_we_have_is_incompatible() -> None:
+    pipeline = _pixels()
+
+    class Editing(type(pipeline)):  # type: ignore[misc]
+        def __call__(self, image: Any, batch_size: int = 1) -> Any:
+            raise AssertionError("must not be called")
+
+    pipeline.__class__ = Editing
+    with pytest.raises(GeneratorError, match="its call needs image") as caught:
+        _call(pipeline)
+    assert caught.value.status == "incompatible"
+
+
+def test_classes_take_turns() -> None:
+    from demo.zoo.diffusion_transformers import dit
+
+    torch.manual_seed(0)
+    pipeline = dit()
+    pipeline.transformer.register_to_config(num_embeds_ada_norm=3)
+    pipeline.set_progress_bar_config(disable=True)
+    shots = _call(pipeline, plan("class-conditional"))
+    assert [shot.class_label for shot in shots] == [0, 1, 2, 0]
+
+
+def test_what_the_card_says_reaches_the_call_and_what_is_ours_does_not() -> None:
+    seen: list[dict[str, Any]] = []
+    pipeline = _pixels()
+
+    class Told(type(pipeline)):  # type: ignore[misc]
+        def __call__(
+            self,
+            prompt: Any = None,
+            negative_prompt: Any = None,
+            num_inference_steps: int = 50,
+            guidance_scale: float = 7.5,
+            height: int | None = None,
+            eta: float = 0.0,
+            num_images_per_prompt: int = 1,
+            callback_on_step_end: Any = None,
+            output_type: str = "pil",
+            generator: Any = None,
+        ) -> Any:
+            seen.append({name: value for name, value in locals().items() if name not in ("self", "__class__")})
+            return super().__call__(len(prompt), generator, num_inference_steps=2, output_type=output_type)
+
+    pipeline.__class__ = Told
+    extra = '{"eta": 0.5, "num_images_per_prompt": 4, "callback_on_step_end": 1, "output_type": "pil", "unknown": 1}'
+    wanted = plan("text-to-image", negative_prompt="blurry", height=64, guidance_scale=3.0, extra=extra)
+    caller = Caller(Generator(pipeline, "float32", word="<zoo>"), wanted, 4)
+    shots = caller(wanted.tries)
+    (arguments,) = seen
+    assert arguments["prompt"] == [f"<zoo>, {each.prompt}" for each in wanted.tries] == [shot.prompt for shot in shots]
+    assert arguments["negative_prompt"] == ["blurry"] * 4
+    assert (arguments["num_inference_steps"], arguments["guidance_scale"], arguments["height"]) == (2, 3.0, 64)
+    assert (arguments["eta"], arguments["num_images_per_prompt"], arguments["output_type"]) == (0.5, 1, "np")
+    assert arguments["callback_on_step_end"] is None
+    assert (caller.num_inference_steps, caller.guidance_scale, caller.negative_prompt) == (2, 3.0, "blurry")
+    assert caller.scheduler == "DDIMScheduler"
+
+
+def test_what_nobody_said_is_recorded_as_the_pipelines_default() -> None:
+    from demo.zoo.stable_diffusion import base_unet, pipeline
+
+    wanted = plan("text-to-image", num_inference_steps=None)
+    caller = Caller(Generator(pipeline(base_unet()), "float32"), wanted, 4)
+    assert (caller.num_inference_steps, caller.guidance_scale, caller.negative_prompt) == (50, 7.5, None)

@@ -1,0 +1,197 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from samplers.child.calling import Caller
+from samplers.child.failures import GeneratorError
+from samplers.child.loading import load
+from tests.samplers.child.making import assignment, change_tensors, plan, save_stable_diffusion
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_stable_diffusion(tmp_path_factory.mktemp("saved") / "model")
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy of a whole Stable Diffusion, to be damaged."""
+    return shutil.copytree(saved, tmp_path / "model")
+
+
+def _edit_index(folder: Path, **changes: Any) -> None:
+    path = folder / "model_index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def _drop(name: str) -> Callable[[dict[str, torch.Tensor]], object]:
+    return lambda tensors: tensors.pop(name)
+
+
+def test_a_whole_pipeline_loads_without_the_checker_it_brings(folder: Path) -> None:
+    shutil.rmtree(folder / "safety_checker")
+    generator = load(assignment(folder), "cpu")
+    assert type(generator.pipeline).__name__ == "StableDiffusionPipeline"
+    assert generator.pipeline.safety_checker is None
+    assert generator.dtype == "float32"
+    assert {parameter.dtype for parameter in generator.pipeline.unet.parameters()} == {torch.float32}
+
+
+def test_half_precision_files_become_whole_on_a_cpu(tmp_path: Path) -> None:
+    from demo.zoo.stable_diffusion import base_unet, pipeline
+
+    pipeline(base_unet()).to(torch.float16).save_pretrained(tmp_path / "model", variant="fp16")
+    generator = load(assignment(tmp_path / "model", variant="fp16"), "cpu")
+    assert {parameter.dtype for parameter in generator.pipeline.text_encoder.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("path", "tensor"),
+    [
+        ("unet/diffusion_pytorch_model.safetensors", "conv_in.weight"),
+        ("vae/diffusion_pytorch_model.safetensors", "decoder.conv_out.bias"),
+        ("text_encoder/model.safetensors", "embeddings.token_embedding.weight"),
+    ],
+)
+def test_a_missing_tensor_is_never_made_up(folder: Path, path: str, tensor: str) -> None:
+    names: list[str] = []
+    change_tensors(folder / path, lambda tensors: names.extend(name for name in tensors if name.endswith(tensor)))
+    change_tensors(folder / path, _drop(names[0]))
+    with pytest.raises(GeneratorError, match=r"1 missing tensors") as caught:
+        load(assignment(folder), "cpu")
+    assert caught.value.status == "load-failed"
+
+
+def test_a_tensor_of_another_shape_is_refused(folder: Path) -> None:
+    def cut(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["conv_in.weight"] = tensors["conv_in.weight"][:3].clone()
+
+    change_tensors(folder / "unet/diffusion_pytorch_model.safetensors", cut)
+    with pytest.raises(GeneratorError, match="unet") as caught:
+        load(assignment(folder), "cpu")
+    assert caught.value.status == "load-failed"
+
+
+@pytest.mark.parametrize("name", ["unet", "text_encoder", "tokenizer", "scheduler", "vae"])
+def test_a_missing_component_is_refused(folder: Path, name: str) -> None:
+    shutil.rmtree(folder / name)
+    with pytest.raises(GeneratorError, match=rf"^{name} \(.*\) lacks"):
+        load(assignment(folder), "cpu")
+
+
+def test_a_tokenizer_without_vocabulary_is_refused(folder: Path) -> None:
+    for path in (folder / "tokenizer").iterdir():
+        if path.name not in ("tokenizer_config.json", "special_tokens_map.json"):
+            path.unlink()
+    with pytest.raises(GeneratorError, match="lacks a vocabulary"):
+        load(assignment(folder), "cpu")
+
+
+@pytest.mark.parametrize("place", ["pipeline.py", "unet/modeling.py"])
+def test_code_in_a_repository_is_refused_and_does_not_run(folder: Path, place: str) -> None:
+    ran = folder / "ran"
+    (folder / place).write_text(f"open({str(ran)!r}, 'w')")
+    with pytest.raises(GeneratorError, match="brings code of its own"):
+        load(assignment(folder), "cpu")
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"_class_name": ["pipeline", "MyPipeline"]},
+        {"_class_name": "MyPipeline"},
+        {"_class_name": "UNet2DModel"},
+        {"_class_name": "__class__"},
+        {"_class_name": None},
+        {"unet": ["my_module", "MyUNet"]},
+        {"unet": ["os", "system"]},
+        {"unet": ["diffusers", "NoSuchModel"]},
+        {"unet": ["transformers.utils", "logging"]},
+        {"unet": ["../unet", "MyUNet"]},
+    ],
+)
+def test_only_classes_of_the_libraries_are_loaded(folder: Path, changes: dict[str, Any]) -> None:
+    _edit_index(folder, **changes)
+    with pytest.raises(GeneratorError) as caught:
+        load(assignment(folder), "cpu")
+    assert caught.value.status == "load-failed"
+
+
+def test_pickles_are_not_opened(folder: Path) -> None:
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save({}, weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(GeneratorError, match=r"unet: .*safetensors"):
+        load(assignment(folder), "cpu")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00"])
+def test_a_broken_index_is_refused(folder: Path, text: str) -> None:
+    (folder / "model_index.json").write_text(text)
+    with pytest.raises(GeneratorError, match=r"model_index\.json"):
+        load(assignment(folder), "cpu")
+
+
+def test_the_scheduler_that_the_catalogue_names_is_used_where_it_fits(folder: Path) -> None:
+    chosen = load(assignment(folder, scheduler="EulerDiscreteScheduler"), "cpu")
+    assert type(chosen.pipeline.scheduler).__name__ == "EulerDiscreteScheduler"
+    kept = load(assignment(folder, scheduler="FlowMatchEulerDiscreteScheduler"), "cpu")
+    assert type(kept.pipeline.scheduler).__name__ == "PNDMScheduler"
+
+
+def test_a_pipeline_that_diffusers_calls_deprecated_loads_and_is_asked_one_image_at_a_time(tmp_path: Path) -> None:
+    _vq_diffusion().save_pretrained(tmp_path / "model")
+    # As the repositories of its time have it.
+    name = "LearnedClassifierFreeSamplingEmbeddings"
+    _edit_index(tmp_path / "model", learned_classifier_free_sampling_embeddings=["vq_diffusion", name])
+    wanted = plan("text-to-image", tries=2)
+    generator = load(assignment(tmp_path / "model", task="text-to-image"), "cpu")
+    shots = Caller(generator, wanted, 2)(wanted.tries)
+    assert [shot.call_size for shot in shots] == [1, 1]
+    assert not (shots[0].picture == shots[1].picture).all()
+
+
+def _vq_diffusion() -> Any:
+    """A component named by one of diffusers' own pipeline modules, since moved; and a call that takes one
+    generator only."""
+    from diffusers import Transformer2DModel, VQDiffusionPipeline, VQDiffusionScheduler, VQModel
+    from diffusers.pipelines.deprecated.vq_diffusion.pipeline_vq_diffusion import (
+        LearnedClassifierFreeSamplingEmbeddings,
+    )
+
+    from demo.zoo.parts import clip_text
+
+    text_encoder, tokenizer = clip_text()
+    tokenizer.model_max_length = 16
+    return VQDiffusionPipeline(
+        vqvae=VQModel(
+            block_out_channels=(16, 16),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            latent_channels=3,
+            num_vq_embeddings=12,
+            vq_embed_dim=3,
+            norm_num_groups=8,
+        ),
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        transformer=Transformer2DModel(
+            attention_bias=True,
+            cross_attention_dim=32,
+            attention_head_dim=32,
+            num_attention_heads=1,
+            num_vector_embeds=12,
+            num_embeds_ada_norm=12,
+            norm_num_groups=8,
+            sample_size=8,
+            activation_fn="geglu-approximate",
+        ),
+        scheduler=VQDiffusionScheduler(12),
+        learned_classifier_free_sampling_embeddings=LearnedClassifierFreeSamplingEmbeddings(learnable=False),
+    )

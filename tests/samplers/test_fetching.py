@@ -1,0 +1,102 @@
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler.catalog import ModelFile
+from localhub.process import HubProcess
+from localhub.store import Store
+from samplers.fetching import Fetcher, FetchError, checked_name, key_of
+from tests.samplers.conftest import PIXELS
+from tests.samplers.hub import model_files
+from workspace.identity import sha256_of_file
+
+
+@pytest.fixture
+def fetcher(hub: HubProcess) -> Iterator[Fetcher]:
+    yield Fetcher(hub.endpoint)
+    hub.clear_faults()
+
+
+def _file(store: Store, suffix: str) -> tuple[str, ModelFile]:
+    revision, files = model_files(store, PIXELS)
+    return revision, next(file for file in files if file.path.endswith(suffix))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", "model_index.json"])
+def test_a_file_arrives_whole_and_leaves_nothing_else(
+    store: Store, fetcher: Fetcher, tmp_path: Path, suffix: str
+) -> None:
+    revision, file = _file(store, suffix)
+    fetcher.fetch(PIXELS, revision, file, tmp_path / "file", tmp_path / "scratch")
+    expected = store.commit_of(store.repo("model", PIXELS)).files[file.path].sha256
+    assert sha256_of_file(tmp_path / "file") == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("kind", ["status", "reset", "drop", "flip"])
+def test_a_transfer_that_breaks_is_made_again(
+    store: Store, hub: HubProcess, fetcher: Fetcher, tmp_path: Path, kind: str
+) -> None:
+    revision, file = _file(store, ".safetensors")
+    hub.fail(kind, times=1, path=file.path, method="GET", after=100)
+    fetcher.fetch(PIXELS, revision, file, tmp_path / "file", tmp_path / "scratch")
+    assert hub.faults()[0]["struck"] == 1
+    assert sha256_of_file(tmp_path / "file") == file.sha256
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", "model_index.json"])
+def test_content_that_is_not_the_catalogues_is_refused(
+    store: Store, fetcher: Fetcher, tmp_path: Path, suffix: str
+) -> None:
+    revision, file = _file(store, suffix)
+    other = ModelFile(
+        path=file.path,
+        size=file.size,
+        sha256="0" * 64 if file.sha256 else None,
+        git_oid="0" * 40 if file.git_oid else None,
+    )
+    with pytest.raises(FetchError, match="damaged, or changed"):
+        fetcher.fetch(PIXELS, revision, other, tmp_path / "file", tmp_path / "scratch")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_there_is_refused_at_once(store: Store, fetcher: Fetcher, tmp_path: Path) -> None:
+    revision, file = _file(store, ".safetensors")
+    absent = ModelFile(path="absent.safetensors", size=file.size, sha256=file.sha256)
+    for repo_id, wanted in ((PIXELS, absent), ("nobody/nothing", file)):
+        with pytest.raises(FetchError, match=rf"^{repo_id}"):
+            fetcher.fetch(repo_id, revision, wanted, tmp_path / "file", tmp_path / "scratch")
+
+
+@given(st.lists(st.sampled_from(["..", ".", "", "a", "b.json", "\\", "\0", "c:", "~", "\n"]), min_size=1).map("/".join))
+def test_no_name_leaves_the_folder(path: str) -> None:
+    try:
+        name = checked_name(path)
+    except FetchError:
+        return
+    assert not name.is_absolute()
+    assert ".." not in name.parts
+    root = PurePosixPath("/root/folder")
+    assert (root / name).is_relative_to(root)
+    assert str(name) == path
+
+
+@pytest.mark.parametrize("path", ["../a", "/etc/passwd", "a/../../b", "a//b", "a\\..\\b", "a\0b", "", "a/", "x" * 256])
+def test_names_that_play_tricks_are_refused(path: str) -> None:
+    with pytest.raises(FetchError, match="no file name"):
+        checked_name(path)
+
+
+@pytest.mark.parametrize("path", ["unet/model.safetensors", "model-00001-of-00002.safetensors", "Übung/a b.json"])
+def test_usual_names_are_accepted(path: str) -> None:
+    assert str(checked_name(path)) == path
+
+
+def test_a_file_without_a_hash_cannot_be_checked() -> None:
+    assert key_of(ModelFile(path="a", size=1, git_oid="a" * 40)) == "git-" + "a" * 40
+    for sha256 in (None, "../" + "a" * 61, "A" * 64):
+        with pytest.raises(FetchError, match="no hash"):
+            key_of(ModelFile(path="a", size=1, sha256=sha256))

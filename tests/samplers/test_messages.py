@@ -1,0 +1,50 @@
+import contextlib
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from samplers.messages import Broken, Ended, FromChild, Moved, Ready, decode, encode
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Ready(device="cuda:0"),
+        Moved(kept=3, tries=5),
+        Ended(status="load-failed", detail="it lacks a tensor", seconds={"load": 0.5}),
+        Broken(detail="no checker"),
+    ],
+)
+def test_what_the_child_says_arrives(message: FromChild) -> None:
+    assert decode(encode(message)) == message
+
+
+@given(st.one_of(st.binary(), st.recursive(st.none() | st.text() | st.integers(), st.lists).map(repr).map(str.encode)))
+def test_anything_else_is_refused(text: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        raise AssertionError(decode(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'["Ended", {"status": "whatever"}]',
+        b'["Ended", {"status": "done", "seconds": {"load": "long"}}]',
+        b'["Moved", {"kept": "three", "tries": 5}]',
+        b'["Start", {}]',
+    ],
+)
+def test_a_message_with_wrong_values_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(text)
+
+
+def test_a_pickle_from_the_child_is_not_opened() -> None:
+    class Payload:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (exec, ("raise SystemExit('the payload ran')",))
+
+    with pytest.raises(ValueError, match=r"."):
+        decode(pickle.dumps(Payload()))

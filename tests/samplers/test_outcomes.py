@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from samplers.outcomes import Outcome, after, read_outcome, write_outcome
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+
+CRASH = Outcome(model_name="org/name", revision="a" * 40, status="crashed", detail="signal 11", stderr=("boom",))
+DONE = Outcome(model_name="org/name", revision="a" * 40, status="done")
+
+
+def test_the_third_failure_is_a_quarantine_that_says_why() -> None:
+    first = after(None, CRASH)
+    second = after(first, CRASH)
+    third = after(second, CRASH)
+    assert [each.status for each in (first, second, third)] == ["crashed", "crashed", "quarantined"]
+    assert third.detail == "failed 3 times, the last as crashed: signal 11"
+    assert (third.failures, third.attempts) == (3, 3)
+
+
+def test_an_end_that_is_no_failure_never_quarantines() -> None:
+    failed_twice = after(after(None, CRASH), CRASH)
+    done = after(failed_twice, DONE)
+    assert (done.status, done.failures, done.attempts) == ("done", 2, 3)
+
+
+def test_another_revision_starts_anew() -> None:
+    former = Outcome(model_name="org/name", revision="b" * 40, status="crashed", failures=2, attempts=2)
+    assert after(former, CRASH).status == "crashed"
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    assert read_outcome(workspace, "org/name") is None
+    write_outcome(workspace, CRASH)
+    assert read_outcome(workspace, "org/name") == CRASH
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"stderr": []}', "null"])
+def test_a_file_that_is_no_outcome_is_refused_with_what_to_do(tmp_path: Path, text: str) -> None:
+    workspace = Workspace.open(tmp_path)
+    workspace.outcomes.mkdir()
+    workspace.outcome_of("org/name").write_text(text)
+    with pytest.raises(UsageError, match="remove it"):
+        read_outcome(workspace, "org/name")

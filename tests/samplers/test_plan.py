@@ -1,0 +1,102 @@
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from samplers.plan import Recipe, plan_of
+from samplers.prompting import PromptPool
+from tests.samplers.test_prompting import _prompts
+from workspace.errors import UsageError
+from workspace.identity import seed_of
+
+POOL = PromptPool(_prompts(a=["a cat", "a dog", "a horse"]))
+
+
+def _entry(**changes: Any) -> CatalogEntry:
+    values: dict[str, Any] = {
+        "model_name": "org/name",
+        "revision": "a" * 40,
+        "subset": "Systematic",
+        "rank": 1,
+        "downloads": 1,
+        "likes": 0,
+        "license_source": "none",
+        "license_family": "unknown",
+        "architecture": "LatDiff",
+        "architecture_evidence": "test",
+        "task": "text-to-image",
+        "kind": "checkpoint",
+        "hyperparameters": Hyperparameters(num_inference_steps=25),
+        "hyperparameter_sources": HyperparameterSources(),
+        "download_bytes": 0,
+        "crawled_at": "2026-01-01T00:00:00Z",
+        "status": "compatible",
+    }
+    return CatalogEntry(**{**values, **changes})
+
+
+def _recipe(**changes: Any) -> Recipe:
+    values = {"images": 4, "batch_size": 3, "max_tries": 8, "seed": 0, "steps": None}
+    return Recipe(**{**values, "safety_checker": "org/checker@" + "b" * 40, "prompts": POOL.digest, **changes})
+
+
+def test_a_plan_depends_on_nothing_but_its_inputs() -> None:
+    assert plan_of(_entry(), POOL, _recipe()) == plan_of(_entry(), POOL, _recipe())
+
+
+def test_every_try_has_a_seed_of_its_own() -> None:
+    plan = plan_of(_entry(), POOL, _recipe())
+    assert [each.seed for each in plan.tries] == [seed_of("org/name", "a" * 40, 0, index) for index in range(8)]
+    others = (_entry(model_name="org/other"), _entry(revision="c" * 40))
+    seeds = {each.seed for entry in (_entry(), *others) for each in plan_of(entry, POOL, _recipe()).tries}
+    seeds |= {each.seed for each in plan_of(_entry(), POOL, _recipe(seed=1)).tries}
+    assert len(seeds) == 4 * 8
+
+
+def test_more_tries_leave_the_first_ones_as_they_are() -> None:
+    few, many = (plan_of(_entry(), POOL, _recipe(max_tries=count)) for count in (5, 50))
+    assert many.tries[:5] == few.tries
+
+
+@given(st.integers(1, 10), st.integers(1, 40), st.integers(0, 39))
+def test_batches_are_fixed_wherever_one_begins(batch_size: int, tries: int, start: int) -> None:
+    plan = plan_of(_entry(task="unconditional"), POOL, _recipe(images=1, batch_size=batch_size, max_tries=tries))
+    whole = list(plan.batches(0))
+    assert [each.index for batch in whole for each in batch] == list(range(tries))
+    rest = list(plan.batches(start))
+    assert rest == (whole[start // batch_size :] if start < tries else [])
+
+
+def test_steps_of_the_recipe_override_those_of_the_card() -> None:
+    assert plan_of(_entry(), POOL, _recipe()).hyperparameters.num_inference_steps == 25
+    assert plan_of(_entry(), POOL, _recipe(steps=3)).hyperparameters.num_inference_steps == 3
+
+
+def test_trigger_words_stand_in_the_prompt_once() -> None:
+    entry = _entry(hyperparameters=Hyperparameters(trigger_words="a cat"))
+    prompts = {each.prompt for each in plan_of(entry, POOL, _recipe()).tries}
+    assert prompts == {"a cat", "a cat, a dog", "a cat, a horse"}
+
+
+@pytest.mark.parametrize("task", ["unconditional", "class-conditional"])
+def test_only_generators_that_read_are_given_prompts(task: str) -> None:
+    plan = plan_of(_entry(task=task), POOL, _recipe())
+    assert {(each.prompt, each.prompt_id, each.real_source) for each in plan.tries} == {(None, None, None)}
+
+
+def test_fewer_tries_than_images_are_refused() -> None:
+    with pytest.raises(UsageError, match="--max-tries 3 cannot give --images 4"):
+        _recipe(max_tries=3)
+
+
+def test_a_reader_without_prompts_is_refused() -> None:
+    with pytest.raises(UsageError, match="cf-caption"):
+        plan_of(_entry(), PromptPool([]), _recipe())
+
+
+def test_the_recipe_names_every_choice_that_reaches_a_pixel() -> None:
+    recipe = _recipe()
+    assert recipe.settings() == dataclasses.asdict(recipe)
