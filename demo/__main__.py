@@ -86,12 +86,17 @@ def zoo_version() -> str:
 def stage_environment(root: Path, workspace: Workspace, endpoint: str) -> dict[str, str]:
     """What the stages see: the embedded Hub, folders of the demo's own, and nothing of the user's Hub account."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING_FACE_"))}
+    # Tiny models run ten times faster on one thread than on two that wait for each other.
+    environment.setdefault("OMP_NUM_THREADS", "1")
     return environment | {
         "CF_WORKSPACE": str(workspace.root),
         "CF_WEIGHTS_DIR": str(root / "weights"),
         "HF_ENDPOINT": endpoint,
         "HF_HOME": str(root / "hf-home"),
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        # What is downloaded here is done before a bar is drawn.
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         # A proxy of the user's would otherwise be asked for 127.0.0.1.
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",

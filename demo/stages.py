@@ -24,7 +24,7 @@ class StageError(CommunityForensicsError):
 
 def run_stage(command: Sequence[str], environment: Mapping[str, str], console: Console) -> None:
     """Run one command line to its end, its output on this terminal; raises `StageError` when it fails."""
-    console.print(f"\n[bold]$ {' '.join(command)}[/bold]", highlight=False)
+    console.print(f"\n[bold]$ {' '.join(command)}[/bold]", highlight=False, soft_wrap=True)
     # The installed script beside this interpreter: the one a person would start.
     script = str(Path(sys.executable).parent / command[0])
     with subprocess.Popen([script, *command[1:]], env=dict(environment)) as process:
