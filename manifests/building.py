@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from crawler.catalog import read_catalog
 from manifests.checks import Verify, check_files, check_rows, refuse
 from manifests.generators import GeneratorRow, generator_rows, write_generators
-from manifests.joining import counted_tries, opened, parquet_view, write_join
+from manifests.joining import opened, parquet_view, write_join
 from manifests.manifest import manifest_path
 from workspace.atomic import atomic_path, remove_partial
 from workspace.layout import Workspace
@@ -43,18 +43,18 @@ def build(workspace: Workspace, verify: Verify = "quick", memory: str = "1GB") -
     log = Log(workspace, "manifest")
     catalog = read_catalog(workspace)
     remove_partial(workspace.manifest)
-    with atomic_path(manifest_path(workspace)) as joined:
+    with atomic_path(manifest_path(workspace)) as temporary:
         with opened(workspace, memory) as connection:
             with task("joining samples, catalogue and prompts"):
-                rows = write_join(connection, joined)
-            parquet_view(connection, "manifest", [joined])
+                join = write_join(workspace, connection, temporary)
+            parquet_view(connection, "manifest", [temporary])
             failures = check_rows(connection)
-            with task("checking files", total=rows) as checking:
+            with task("checking files", total=join.rows) as checking:
                 failures += check_files(workspace, connection, verify, checking.advance)
-            log.event("checked", rows=rows, verify=verify, failures=[str(failure) for failure in failures])
+            log.event("checked", rows=join.rows, verify=verify, failures=[str(failure) for failure in failures])
             refuse(failures)
-            generators = generator_rows(workspace, catalog, counted_tries(connection))
+            generators = generator_rows(workspace, catalog, join.tries)
         write_generators(workspace, generators)
-    built = Built(rows, generators)
-    log.event("built", rows=rows, generated=built.kept, real=built.real)
+    built = Built(join.rows, generators)
+    log.event("built", rows=join.rows, generated=built.kept, real=built.real)
     return built

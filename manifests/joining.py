@@ -1,8 +1,8 @@
 """The join of samples, catalogue and prompts, in bounded memory.
 
-DuckDB reads the parts where they lie, joins and sorts them within the memory it is given, spills to the workspace's
-disk beyond that, and hands the rows over a batch at a time. What comes out is in one fixed order, so the same
-workspace gives the same bytes.
+DuckDB reads the parts where they lie. The join goes by generators, a few hundred at a time in the order of their
+names, so what it holds does not grow with the dataset; what still does not fit is spilled to the workspace's disk. Rows
+come out in one fixed order, so the same workspace gives the same bytes.
 
 Whether an image is a duplicate is decided here, where all rows of its generator are known: of equal sha256 the
 lowest index is kept.
@@ -11,6 +11,8 @@ lowest index is kept.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +29,20 @@ from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 
-#: Rows handed over at a time, and rows of a row group of the manifest.
+#: Rows handed over at a time, and most rows of a row group of the manifest.
 BATCH_ROWS = 50_000
 
-# `fate` is what became of a try; `tries` has every row of every part.
+#: Generators joined together: at a few hundred images each, tens of megabytes of rows.
+GENERATORS_AT_ONCE = 200
+
+# `fate` is what became of a try.
 _TRIES = """
-CREATE VIEW tries AS
+CREATE OR REPLACE TEMP TABLE tries AS
 SELECT *, CASE
     WHEN status <> 'ok' THEN status
     WHEN row_number() OVER (PARTITION BY model_name, revision, status, sha256 ORDER BY "index") > 1 THEN 'duplicate'
     ELSE 'kept' END AS fate
-FROM samples
+FROM read_parquet(?)
 """
 
 # Left joins: a row that resolves to nothing must be seen by the checks, not vanish.
@@ -55,6 +60,7 @@ FROM tries t
 LEFT JOIN catalog c ON c.model_name = t.model_name AND c.revision = t.revision
 LEFT JOIN prompts p ON p.prompt_id = t.prompt_id
 WHERE t.fate = 'kept'
+ORDER BY model_name, "index", sha256
 """
 
 # The real images whose captions were used. One image may have several captions: the first by id stands for it.
@@ -65,14 +71,24 @@ SELECT
     real_format AS format, real_width AS width, real_height AS height, real_sha256 AS sha256, redistributable,
     real_path AS path
 FROM prompts
-WHERE prompt_id IN (SELECT prompt_id FROM tries WHERE fate = 'kept')
-QUALIFY row_number() OVER (PARTITION BY real_source, real_id ORDER BY prompt_id) = 1
+WHERE prompt_id IN (
+    SELECT min(prompt_id) FROM prompts WHERE prompt_id IN (FROM used) GROUP BY real_source, real_id)
+ORDER BY real_source, real_id
 """
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What a join came to: rows written, and how many tries of each generator ended how (kept, nsfw, blank, nan or
+    duplicate)."""
+
+    rows: int
+    tries: dict[str, dict[str, int]]
 
 
 @contextmanager
 def opened(workspace: Workspace, memory: str = "1GB") -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection that sees the workspace as `samples`, `tries`, `prompts` and `catalog`.
+    """A DuckDB connection that sees the workspace as `samples`, `prompts` and `catalog`.
 
     `memory` is what DuckDB may hold, such as 1GB; what does not fit is spilled into the workspace's manifest folder
     and removed at the end. Raises `UsageError` when a stage before this one has not run, or for a part of another
@@ -89,49 +105,61 @@ def opened(workspace: Workspace, memory: str = "1GB") -> Iterator[duckdb.DuckDBP
             raise UsageError(f"--memory {memory!r} is not an amount of memory, such as 1GB") from error
         connection.execute("SET temp_directory = ?", [str(spill)])
         connection.execute("SET enable_progress_bar = false")
+        connection.execute("SET preserve_insertion_order = false")  # every query here that needs an order names it
         _view(connection, "samples", samples, Sample)
         _view(connection, "prompts", prompts, Prompt)
         _view(connection, "catalog", [workspace.catalog], CatalogEntry)
-        connection.execute(_TRIES)
         yield connection
 
 
-def write_join(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    """Write the manifest's rows to the file `path`; returns how many. They are not checked yet.
+def write_join(workspace: Workspace, connection: duckdb.DuckDBPyConnection, path: Path) -> Joined:
+    """Write the manifest's rows, not checked yet, to the file `path`; `connection` is one of `opened`.
 
     Raises `CommunityForensicsError` when a row lacks what every row has, or memory does not suffice.
     """
     schema = records.schema(ManifestRow)
-    rows = 0
-    query = f"""
-        SELECT * FROM ({_FAKE}) UNION ALL BY NAME SELECT * FROM ({_REAL})
-        ORDER BY label, model_name, "index", real_source, real_id, sha256
-    """
+    rows, tries = 0, defaultdict[str, dict[str, int]](dict)
+
+    def write(query: str) -> int:
+        written = 0
+        for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
+            writer.write_table(_fitted(batch, schema), row_group_size=BATCH_ROWS)
+            written += batch.num_rows
+        return written
+
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         try:
-            for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
-                writer.write_table(_fitted(batch, schema), row_group_size=BATCH_ROWS)
-                rows += batch.num_rows
+            connection.execute("CREATE TEMP TABLE used (prompt_id VARCHAR)")
+            for parts in _parts_by_generators(workspace):
+                connection.execute(_TRIES, [[_literal(part) for part in parts]])
+                connection.execute("INSERT INTO used SELECT DISTINCT prompt_id FROM tries WHERE fate = 'kept'")
+                for model_name, fate, count in connection.execute(
+                    "SELECT model_name, fate, count(*) FROM tries GROUP BY ALL"
+                ).fetchall():
+                    tries[model_name][fate] = tries[model_name].get(fate, 0) + count
+                rows += write(_FAKE)
+            rows += write(_REAL)
         except duckdb.OutOfMemoryException as error:
             raise CommunityForensicsError(
                 "the join does not fit into its memory; give it more with --memory, such as --memory 4GB"
             ) from error
-    return rows
-
-
-def counted_tries(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
-    """How many tries of each generator ended how: kept, nsfw, blank, nan or duplicate."""
-    counts: dict[str, dict[str, int]] = defaultdict(dict)
-    for model_name, fate, tries in connection.execute(
-        "SELECT model_name, fate, count(*) FROM tries GROUP BY ALL ORDER BY ALL"
-    ).fetchall():
-        counts[model_name][fate] = tries
-    return dict(counts)
+    return Joined(rows, dict(tries))
 
 
 def parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[Path]) -> None:
     """Make Parquet files of one schema a view of the connection."""
     connection.read_parquet([_literal(path) for path in paths]).create_view(name)
+
+
+def _parts_by_generators(workspace: Workspace) -> Iterator[list[Path]]:
+    """All sample parts, those of some generators at a time, in the order of the generators' names."""
+    folders: dict[str, list[Path]] = {}
+    for part in sample_parts(workspace):
+        # The name of a folder with its slash again (`workspace.layout.generator_folder`): `a-b/c` is before `a/b`.
+        folders.setdefault(part.parent.name.replace("--", "/"), []).append(part)
+    names = iter(sorted(folders))
+    while some := list(islice(names, GENERATORS_AT_ONCE)):
+        yield [part for name in some for part in folders[name]]
 
 
 def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type) -> None:
@@ -155,7 +183,9 @@ def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
         if field.name == "split":
             columns.append(pa.repeat(pa.scalar("train"), batch.num_rows))
             continue
-        column = batch.column(field.name)
+        # Real images have no generator, seed or steps: what their query does not say is null.
+        known = field.name in batch.schema.names
+        column = batch.column(field.name) if known else pa.nulls(batch.num_rows, field.type)
         if not field.nullable and column.null_count:
             raise CommunityForensicsError(
                 f"{column.null_count} rows have no {field.name}: a part in samples/ or prompts/ is damaged"

@@ -2,7 +2,7 @@
 
 It is the join of the three records: what was sampled, from which generator, with whose caption. `docs/manifest.md`
 explains the columns; where the published Community Forensics dataset has a name for a thing, that is the name here.
-Rows stand in one order: real images by source and id, then generated ones by generator and index. Nothing in it
+Rows stand in one order: generated images by generator and index, then real ones by source and id. Nothing in it
 depends on when or where it was built.
 """
 

@@ -7,7 +7,7 @@ some generators it shows a sample and says where the rest is.
 from pathlib import Path
 
 from manifests.report.contact import generator_sheets, real_images
-from manifests.report.figures import figures
+from manifests.report.figures import count_figures
 from workspace.atomic import write_bytes
 from workspace.layout import Workspace
 
@@ -32,7 +32,7 @@ def write_report(workspace: Workspace) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    counted = figures(workspace)
+    counted = count_figures(workspace)
     page = templates.get_template("page.html").render(
         figures=counted, sheets=generator_sheets(workspace, counted.sampled), real_images=real_images(workspace)
     )

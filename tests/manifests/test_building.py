@@ -9,6 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from manifests import joining
 from manifests.building import build
 from manifests.generators import RejectedRow, read_generators, rejected_path
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
@@ -91,10 +92,26 @@ def test_rows_stand_in_order_whatever_the_parts(filled: Builder) -> None:
     filled.samples["org/painter"].reverse()
     build(filled.write(rows_a_part=2))
     rows = rows_of(filled.workspace)
-    keys = [
-        (row.label, row.model_name or "", row.index or 0, row.real_source if row.label == 0 else "") for row in rows
-    ]
-    assert keys == sorted(keys)
+    generated = [(row.model_name or "", row.index or 0) for row in rows if row.label == 1]
+    real = [(row.real_source or "", row.real_id or "") for row in rows if row.label == 0]
+    assert [row.label for row in rows] == [1] * len(generated) + [0] * len(real)
+    assert (generated, real) == (sorted(generated), sorted(real))
+
+
+def test_generators_joined_in_several_goes_stand_in_the_order_of_their_names(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "GENERATORS_AT_ONCE", 2)
+    # As folders, a--b would come before a-b--c; as names, a-b/c comes first.
+    prompt = builder.real("photos", 1)
+    for name in ("a/b", "a-b/c", "b", "a/z", "a.b/c"):
+        generator = builder.generator(name)
+        builder.sample(generator, prompt)
+        builder.sample(generator, prompt, status="nsfw", nsfw_flag=True)
+    built = build(builder.write(rows_a_part=1))
+    rows = rows_of(builder.workspace)
+    assert [row.model_name for row in rows] == ["a-b/c", "a.b/c", "a/b", "a/z", "b", None]
+    assert all((row.tried, row.kept, row.nsfw) == (2, 1, 1) for row in built.generators)
 
 
 def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder]) -> None:

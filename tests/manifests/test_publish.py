@@ -243,7 +243,6 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, ready
     ("fault", "token", "told"),
     [
         (None, None, "hf auth login"),
-        (None, "hf_somebody_else", "hf auth login"),
         ({"method": "POST", "path": "/commit/", "status": 413}, WRITER, "smaller --max-shard-size"),
         ({"method": "PUT", "status": 403}, WRITER, "no right to write"),
     ],
