@@ -18,7 +18,8 @@ from samplers.child.adapters import apply_lora, apply_textual_inversion
 from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
 from samplers.messages import Assignment
 
-#: Our checker judges every image with a feature extractor of its own, and watermarks change pixels: these are left out.
+#: Our checker judges every image with a feature extractor of its own, and watermarks change pixels: these are left out
+#: wherever the class calls them optional, as the crawler does when it lists what to download.
 _LEFT_OUT = frozenset({"safety_checker", "feature_extractor", "watermarker"})
 #: What a tokenizer's folder may hold without holding a vocabulary.
 _NO_VOCABULARY = re.compile(r".*_config\.json|config\.json|special_tokens_map\.json|added_tokens\.json")
@@ -77,7 +78,8 @@ def _pipeline(folder: Path, variant: str | None, device: str) -> tuple[Any, Any]
         for name, value in index.items()
         if isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value)
     }
-    wanted = {name: value for name, value in named.items() if name not in _LEFT_OUT}
+    left_out = _LEFT_OUT & set(cls._optional_components)
+    wanted = {name: value for name, value in named.items() if name not in left_out}
     dtype = _dtype(folder, device)
     components: dict[str, Any] = {}
     for name, (library, class_name) in wanted.items():
@@ -85,9 +87,8 @@ def _pipeline(folder: Path, variant: str | None, device: str) -> tuple[Any, Any]
         _require_files(folder / name, name, class_name)
         if _is_model(component_class):
             components[name] = _model(component_class, folder / name, variant, dtype)
-    # Given as null to every class that knows them.
+    components |= dict.fromkeys(left_out)
     known = inspect.signature(cls.__init__).parameters
-    components |= {name: None for name in _LEFT_OUT if name in known}
     settings = {"requires_safety_checker": False, "add_watermarker": False}
     components |= {name: value for name, value in settings.items() if name in known}
     try:
