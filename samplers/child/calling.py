@@ -10,6 +10,7 @@ generators); one that runs out of memory is asked for half as many, for the whol
 
 import inspect
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class Caller:
         self.num_inference_steps: int | None = self._value("num_inference_steps", wanted.num_inference_steps)
         self.guidance_scale: float | None = self._value("guidance_scale", wanted.guidance_scale)
         self.negative_prompt: str | None = self._value("negative_prompt", wanted.negative_prompt)
-        self._classes = self._count_classes()
+        self._classes = self._known_classes()
         # What nobody said is left to the pipeline, not repeated to it.
         said = {
             **plan.extra,
@@ -133,7 +134,8 @@ class Caller:
         prompts = [self._prompt(each) for each in owed]
         labels = [self._label(each) for each in owed]
         if self._task == "text-to-image":
-            arguments["prompt"] = prompts
+            # A copy: some pipelines write their chat template into the list they are given.
+            arguments["prompt"] = list(prompts)
             if self.negative_prompt is not None:
                 arguments["negative_prompt"] = [self.negative_prompt] * len(owed)
         elif self._classes:
@@ -169,21 +171,25 @@ class Caller:
 
     def _label(self, owed: Try) -> int | None:
         """Classes in turn, so that each is asked for equally often."""
-        return owed.index % self._classes if self._classes else None
+        return self._classes[owed.index % len(self._classes)] if self._classes else None
 
-    def _count_classes(self) -> int:
-        """How many classes the generator knows; 0 where it is not asked for any."""
+    def _known_classes(self) -> Sequence[int]:
+        """The class ids the generator knows, in order; empty where it is not asked for any."""
         if self._task == "text-to-image" or "class_labels" not in self._parameters:
-            return 0
+            return ()
+        # Named classes are what it was trained on: the embedding may have room for more than those.
+        named = getattr(self._pipeline, "labels", None)
+        if isinstance(named, dict) and named:
+            return sorted(set(named.values()))
         for component in self._pipeline.components.values():
             config = getattr(component, "config", None)
             for name in ("num_embeds_ada_norm", "num_class_embeds"):
                 count = getattr(config, name, None)
                 if isinstance(count, int) and count > 0:
-                    return count
+                    return range(count)
         if self._task == "class-conditional":
             raise GeneratorError("sample-failed", "it wants class labels, but does not say how many classes there are")
-        return 0
+        return ()
 
     def _require(self, arguments: dict[str, Any]) -> None:
         """Say what is missing before the pipeline does it in its own words."""

@@ -133,15 +133,31 @@ def test_a_call_that_needs_more_than_we_have_is_incompatible() -> None:
     assert caught.value.status == "incompatible"
 
 
-def test_classes_take_turns() -> None:
+@pytest.mark.parametrize(("named", "taken"), [(True, [0, 1, 2, 8, 0]), (False, [0, 1, 2, 0, 1])])
+def test_the_classes_it_was_trained_on_take_turns(named: bool, taken: list[int]) -> None:
     from demo.zoo.diffusion_transformers import dit
 
     torch.manual_seed(0)
     pipeline = dit()
-    pipeline.transformer.register_to_config(num_embeds_ada_norm=3)
+    if not named:
+        pipeline.labels = {}
+        pipeline.transformer.register_to_config(num_embeds_ada_norm=3)
     pipeline.set_progress_bar_config(disable=True)
-    shots = _call(pipeline, plan("class-conditional"))
-    assert [shot.class_label for shot in shots] == [0, 1, 2, 0]
+    shots = _call(pipeline, plan("class-conditional", tries=5))
+    assert [shot.class_label for shot in shots] == taken
+
+
+def test_the_prompt_that_is_recorded_is_the_one_that_was_given() -> None:
+    pipeline = _pixels()
+
+    class Chatty(type(pipeline)):  # type: ignore[misc]
+        def __call__(self, prompt: list[str], generator: Any = None, output_type: str = "pil") -> Any:
+            prompt[:] = [f"<|user|>{each}" for each in prompt]
+            return super().__call__(len(prompt), generator, num_inference_steps=2, output_type=output_type)
+
+    pipeline.__class__ = Chatty
+    wanted = plan("text-to-image")
+    assert [shot.prompt for shot in _call(pipeline, wanted)] == [each.prompt for each in wanted.tries]
 
 
 def test_what_the_card_says_reaches_the_call_and_what_is_ours_does_not() -> None:
