@@ -150,8 +150,8 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any]
         status=entry.status,
         reason=entry.reason,
         reason_detail=entry.reason_detail,
-        outcome=_text(outcome.get("outcome")),
-        outcome_detail=_text(outcome.get("detail")) or _text(outcome.get("reason")),
+        outcome=_text(outcome.get("status")),
+        outcome_detail=_text(outcome.get("detail")),
         tried=sum(counts.values()),
         kept=counts.get("kept", 0),
         nsfw=counts.get("nsfw", 0),
@@ -162,12 +162,12 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any]
 
 
 def _outcome(workspace: Workspace, entry: CatalogEntry) -> dict[str, Any]:
-    """What sampling said of this generator; empty when it said nothing, or nothing one can read."""
+    """What sampling said of this generator at this revision; empty when it said nothing, or nothing one can read."""
     try:
         said = json.loads(workspace.outcome_of(entry.model_name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return said if isinstance(said, dict) and said.get("revision") == entry.revision else {}
 
 
 def _text(value: Any) -> str | None:

@@ -10,9 +10,9 @@ from PIL import Image
 
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from samplers.outcomes import Outcome, Status, write_outcome
 from samplers.sample import ImageFile, Sample
 from workspace import records
-from workspace.atomic import write_json
 from workspace.layout import Workspace, part_name
 
 
@@ -94,14 +94,13 @@ class Builder:
         self.prompts.setdefault(source, []).append(prompt)
         return prompt
 
-    def generator(self, name: str, outcome: str | None = "finished", **changes: Any) -> CatalogEntry:
+    def generator(self, name: str, outcome: Status | None = "done", **changes: Any) -> CatalogEntry:
         """A generator of the catalogue, and how sampling it ended."""
         made = entry(name, len(self.catalog) + 1, **changes)
         self.catalog.append(made)
         if outcome is not None:
-            write_json(
-                self.workspace.outcome_of(name), {"model_name": name, "outcome": outcome, "detail": f"{outcome}: ..."}
-            )
+            said = Outcome(model_name=name, revision=made.revision, status=outcome, detail=f"how it {outcome}")
+            write_outcome(self.workspace, said)
         return made
 
     def sample(

@@ -13,6 +13,7 @@ from manifests import joining
 from manifests.building import build
 from manifests.generators import RejectedRow, read_generators, rejected_path
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
+from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import Sample
 from tests.manifests.making import Builder
 from workspace import records
@@ -151,7 +152,7 @@ def test_every_generator_of_the_catalogue_has_a_row_with_what_came_of_it(filled:
     assert len(rows) == 5
     painter = rows["org/painter"]
     assert (painter.tried, painter.kept, painter.nsfw, painter.nan, painter.blank) == (11, 9, 1, 1, 0)
-    assert painter.outcome == "finished"
+    assert (painter.outcome, painter.outcome_detail) == ("done", "how it done")
     assert (rows["solo-dreamer"].kept, rows["solo-dreamer"].duplicate) == (4, 1)
     assert (rows["org/broken"].status, rows["org/broken"].reason, rows["org/broken"].outcome) == (
         "incompatible",
@@ -171,11 +172,12 @@ def test_every_generator_of_the_catalogue_has_a_row_with_what_came_of_it(filled:
     ]
 
 
-def test_an_unreadable_outcome_is_no_outcome(filled: Builder) -> None:
+def test_an_unreadable_outcome_or_one_of_another_revision_is_none(filled: Builder) -> None:
     workspace = filled.write()
     workspace.outcome_of("org/painter").write_text("[half")
+    write_outcome(workspace, Outcome(model_name="org/sketcher", revision="another", status="done"))
     build(workspace)
-    assert read_generators(workspace)[0].outcome is None
+    assert [row.outcome for row in read_generators(workspace)[:2]] == [None, None]
 
 
 def test_where_nothing_was_sampled_the_reader_is_told_what_to_run(builder: Builder) -> None:
