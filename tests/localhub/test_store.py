@@ -162,32 +162,40 @@ import sys
 from localhub.store import Store
 store, name = Store(sys.argv[1]), sys.argv[2]
 print("ready", flush=True)
+sys.stdin.read()
 for number in range(int(sys.argv[3])):
     add = {f"{name}-{number}": f"{name} {number}".encode() * 1000, "shared.bin": f"{number}".encode()}
     store.commit("model", "zoo/sd", add=add, message=name, date="2024-01-01T00:00:00.000Z")
 """
 
 
-def writer(store: Store, name: str, commits: int) -> subprocess.Popen[bytes]:
-    """A process that commits, and has said that it is about to."""
-    process = subprocess.Popen([sys.executable, "-c", WRITER, store.root, name, str(commits)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout as output:
-        assert output.readline() == b"ready\n"
-    return process
+def writers(store: Store, *names: str, commits: int) -> list[subprocess.Popen[bytes]]:
+    """Processes that commit, all ready before the first one begins."""
+    started = []
+    for name in names:
+        command = [sys.executable, "-c", WRITER, str(store.root), name, str(commits)]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    for process in started:
+        assert process.stdout is not None
+        with process.stdout as output:
+            assert output.readline() == b"ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()
+    return started
 
 
-def test_two_processes_and_nobody_loses_a_commit(store: Store) -> None:
-    writers = [writer(store, name, 15) for name in ("left", "right")]
-    assert [process.wait() for process in writers] == [0, 0]
-    expected = [".gitattributes", "shared.bin", *(f"{name}-{n}" for name in ("left", "right") for n in range(15))]
+def test_three_processes_and_nobody_loses_a_commit(store: Store) -> None:
+    names = ("left", "middle", "right")
+    assert [process.wait() for process in writers(store, *names, commits=30)] == [0, 0, 0]
+    expected = [".gitattributes", "shared.bin", *(f"{name}-{number}" for name in names for number in range(30))]
     assert paths(store) == sorted(expected)
 
 
 def test_a_writer_killed_anywhere_leaves_a_whole_store(store: Store) -> None:
     moments = random.Random(0)
     for attempt in range(8):
-        process = writer(store, f"killed-{attempt}", 10_000)
+        (process,) = writers(store, f"killed-{attempt}", commits=10_000)
         time.sleep(moments.uniform(0.0, 0.1))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
