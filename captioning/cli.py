@@ -17,7 +17,7 @@ from workspace.shard import Shard
 
 def main() -> None:
     """Entry point of cf-caption."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
     app.command()(_caption)
     errors.run(app)
 
@@ -44,7 +44,18 @@ def _caption(
         int, typer.Option(min=1, help="Images of one part file; a killed run loses one at most.")
     ] = 1000,
 ) -> None:
-    """Turn real images into prompts: each one's own caption where it has one, the captioner's otherwise."""
+    """Turn real images into prompts: each one's own caption where it has one, the captioner's otherwise.
+
+    Each prompt points back at the very file it describes, by its sha256. Interrupted, the same command continues.
+
+    Examples:
+
+        cf-caption --source coco=/data/coco
+
+        cf-caption --source coco=/data/coco --source mine=/data/photos --limit 10000
+
+        cf-caption --source mine=/data/photos --shard 2/8 --device cuda:1
+    """
     share = Shard.parse(shard)
     reference = CaptionerReference.parse(captioner)
     selections = select_all(source, limit)

@@ -30,6 +30,14 @@ def crawl(
     """Rank the Hub's diffusers repositories, look into each, and write catalog.parquet.
 
     Run again, it asks about nothing that has not changed; interrupted, it continues.
+
+    Examples:
+
+        cf-crawl --limit 5000
+
+        cf-crawl --author stabilityai --kinds checkpoint
+
+        cf-crawl --min-downloads 1000 --exclude '*/*-gguf'
     """
     from crawler.crawl import crawl as run
     from crawler.hub import Hub
@@ -60,7 +68,7 @@ def _parse_kinds(text: str) -> tuple[Kind, ...]:
 
 def main() -> NoReturn:
     """Run the command line."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
     app.command()(crawl)
     errors.run(app)
 

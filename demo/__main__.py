@@ -1,7 +1,8 @@
 """The whole pipeline, on a Hub on this disk, by the same command lines a real run uses.
 
 The zoo is put on an embedded Hub, the photographs into a folder, and then the five stages are run one after
-another as a person would type them. Nothing but HF_ENDPOINT and smaller numbers differs from a real run. Every
+another as a person would type them. Nothing differs from a real run but smaller
+numbers and the environment that leads the clients to the embedded Hub and nowhere else. Every
 step finds what it finished before, so Ctrl-C and a second start cost nothing but the time.
 """
 
@@ -50,7 +51,7 @@ def demo(
     photographs.write_photos(root / "real" / "photos")
 
     with HubProcess(root / "hub") as hub:
-        environment = stage_environment(root, workspace, hub.endpoint)
+        environment = stage_environment(root, workspace, hub)
         for command in (
             ["cf-crawl", "--limit", "200"],
             [
@@ -83,24 +84,23 @@ def zoo_version() -> str:
     return sha256("\n".join(built_with).encode()).hexdigest()[:8]
 
 
-def stage_environment(root: Path, workspace: Workspace, endpoint: str) -> dict[str, str]:
+def stage_environment(root: Path, workspace: Workspace, hub: HubProcess) -> dict[str, str]:
     """What the stages see: the embedded Hub, folders of the demo's own, and nothing of the user's Hub account."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING_FACE_"))}
     # Tiny models run ten times faster on one thread than on two that wait for each other.
     environment.setdefault("OMP_NUM_THREADS", "1")
-    return environment | {
-        "CF_WORKSPACE": str(workspace.root),
-        "CF_WEIGHTS_DIR": str(root / "weights"),
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(root / "hf-home"),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        # What is downloaded here is done before a bar is drawn.
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-        # A proxy of the user's would otherwise be asked for 127.0.0.1.
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
-    }
+    return (
+        environment
+        | hub.environment()
+        | {
+            "CF_WORKSPACE": str(workspace.root),
+            "CF_WEIGHTS_DIR": str(root / "weights"),
+            "HF_HOME": str(root / "hf-home"),
+            # What is downloaded here is done before a bar is drawn.
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        }
+    )
 
 
 def read_back(workspace: Workspace, environment: dict[str, str], console: Console) -> dict[str, int]:

@@ -19,6 +19,8 @@ def read_back(repo_id: str, workspace: Workspace) -> dict[str, object]:
     """Load every split of the dataset; raises `CommunityForensicsError` for an image that differs from its row."""
     import datasets
 
+    # A service beside the Hub (datasets-server) that converts datasets to Parquet: ours are, and it is not here.
+    datasets.config.USE_PARQUET_EXPORT = False
     expected = pq.read_table(workspace.manifest / "manifest.parquet", columns=["sha256", "label"]).to_pylist()
     generated = {row["sha256"] for row in expected if row["label"] == 1}
     loaded = datasets.load_dataset(repo_id)

@@ -9,7 +9,7 @@ from workspace.errors import run as run_to_the_end
 from workspace.layout import Workspace
 from workspace.shard import Shard
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -34,7 +34,7 @@ def sample(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many compatible generators.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     weights_dir: Annotated[
-        Path | None, typer.Option(help="Where downloaded weights lie meanwhile; a local disk.")
+        Path | None, typer.Option(envvar="CF_WEIGHTS_DIR", help="Where downloaded weights lie meanwhile; a local disk.")
     ] = None,
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds that loading, or one batch, may take before it is ended.")
@@ -46,6 +46,14 @@ def sample(
 
     Each generator's files are downloaded, sampled by a process without token and network, and removed. Every image
     passes a safety checker; a flagged one never reaches the disk. Interrupted, the same command continues.
+
+    Examples:
+
+        cf-sample --shard 3/16                        # on each of sixteen GPUs
+
+        cf-sample --images 16 --only ORG/NAME         # a look at one generator
+
+        cf-sample --shard 3/16 --dry-run              # what would be done
     """
     from samplers import summary
     from samplers.supervisor import DEFAULT_CHECKER, Run, Wish

@@ -8,7 +8,7 @@ it.
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,12 +24,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises `OSError` as the file system does (no space, no permission); then `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=PARTIAL_SUFFIX)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    # Made here, so that two writers cannot share it; with the permissions the umask gives, because results are shared.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
@@ -59,13 +58,6 @@ def remove_partial(folder: Path) -> int:
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
-
-
-def _umask() -> int:
-    # mkstemp makes files private; a dataset is made to be shared, as far as the user's umask says.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,8 +1,6 @@
 """One Hub for the tests that only read, one for each test that writes."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -19,14 +17,6 @@ WEIGHTS = bytes(range(256)) * 12_000
 @pytest.fixture(autouse=True)
 def _no_xet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_question_about_agents() -> None:
-    # The client asks the endpoint it was imported with, the real Hub, unless it remembers an answer of today.
-    notes = Path(constants.AGENT_HARNESSES_PATH)
-    notes.parent.mkdir(parents=True, exist_ok=True)
-    notes.write_text(json.dumps({"standardEnvVars": [], "harnesses": {}}))
 
 
 @pytest.fixture(scope="session")
