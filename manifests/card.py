@@ -106,7 +106,6 @@ def _front_matter(splits: Sequence[Split], listed_real_images: int) -> str:
         "pretty_name": "Community Forensics",
         "license": "other",
         "license_name": "per-image",
-        "license_link": "#licences",
         "task_categories": ["image-classification"],
         "tags": ["image-forensics", "ai-generated-images", "synthetic-image-detection", "diffusers"],
         "size_categories": [size_category(sum(split.rows for split in splits))],
