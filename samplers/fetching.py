@@ -31,7 +31,14 @@ T = TypeVar("T")
 
 
 class FetchError(HubError):
-    """A repository's file could not be had, is not what the catalogue says, or may not be named so."""
+    """A repository's file could not be had, is not what the catalogue says, or may not be named so.
+
+    `passing`: the Hub did not answer, so another time the same file may be had.
+    """
+
+    def __init__(self, message: str, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class StorageError(CommunityForensicsError):
@@ -155,7 +162,7 @@ def _patiently(what: str, ask: Callable[[], T]) -> T:
         if isinstance(error, OSError) and error.errno in _OUR_STORAGE:
             raise StorageError(f"--weights-dir: {what}: {error.strerror}") from error
         text = " ".join(str(error).split())
-        raise FetchError(f"{what}: {type(error).__name__}: {text[:300]}") from error
+        raise FetchError(f"{what}: {type(error).__name__}: {text[:300]}", passing=_may_pass(error)) from error
 
 
 def _may_pass(error: BaseException) -> bool:

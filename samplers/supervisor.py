@@ -23,12 +23,15 @@ from samplers.standing import Standing, standing_of, tidy
 from samplers.weights import Placed, WeightStore
 from samplers.worker import ChildLostError, Worker
 from workspace import recipe as recipes
-from workspace.errors import UsageError
+from workspace.errors import HubError, UsageError
 from workspace.layout import Workspace
 from workspace.progress import Log, Task, task
 from workspace.shard import Shard
 
 _COMMIT_LENGTH = 40
+
+#: Generators in a row whose files the Hub did not give, after every attempt, until the run ends: they are not to blame.
+_UNANSWERED_AT_MOST = 3
 
 #: Stable Diffusion's safety checker, at the last commit of its main branch.
 DEFAULT_CHECKER = "CompVis/stable-diffusion-safety-checker@cb41f3a270d63d454d385fc2e4f571c487c253c5"
@@ -137,6 +140,7 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
     found = survey(workspace, wish, run)
     recipes.pin(workspace, "sample", found.recipe.settings())
     outcomes: list[Outcome] = []
+    unanswered = 0
     if not found.owed:
         return Report(found, outcomes)
     name = f"sample-{run.shard.index}-of-{run.shard.count}"
@@ -155,10 +159,14 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
             for owed, placed in _placed(found.owed, store):
                 plan = plan_of(owed.entry, found.prompts, found.recipe)
                 outcome = after(owed.former, _outcome(workspace, owed, plan, placed, worker, bar))
-                write_outcome(workspace, outcome)
+                unanswered = unanswered + 1 if _is_passing(placed) else 0
+                if not unanswered:
+                    write_outcome(workspace, outcome)
                 log.event("ended", model_name=outcome.model_name, status=outcome.status, detail=outcome.detail)
                 outcomes.append(outcome)
                 bar.advance(note=f"{outcome.model_name}: {outcome.status}")
+                if unanswered == _UNANSWERED_AT_MOST:
+                    raise HubError(f"the Hub does not answer any more; the same command continues later: {placed}")
     return Report(found, outcomes)
 
 
@@ -229,6 +237,11 @@ def _outcome(
         seconds={phase: round(value, 3) for phase, value in seconds.items()},
         stderr=worker.last_lines() if about.failed else (),
     )
+
+
+def _is_passing(placed: "Placed | FetchError") -> bool:
+    """Whether the Hub did not answer: that says nothing about the generator, so nothing is recorded about it."""
+    return isinstance(placed, FetchError) and placed.passing
 
 
 def _placed(owed: Sequence[Owed], store: WeightStore) -> Iterator[tuple[Owed, "Placed | FetchError"]]:

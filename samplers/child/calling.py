@@ -56,7 +56,6 @@ class Caller:
         self._word = generator.word
         self._parameters = inspect.signature(self._pipeline.__call__).parameters
         self._call_size = call_size
-        self._one_generator = False
         self._task = plan.task
         wanted = plan.hyperparameters
         self.num_inference_steps: int | None = self._value("num_inference_steps", wanted.num_inference_steps)
@@ -87,21 +86,18 @@ class Caller:
 
     def __call__(self, batch: tuple[Try, ...]) -> list[Shot]:
         """The batch's images, in order. Raises `GeneratorError` when the pipeline cannot make them."""
-        if self._one_generator:
-            return self._in_calls_of(1, batch)
         try:
             return self._in_calls_of(self._call_size, batch)
         except Exception as error:
             if is_out_of_memory(error):
                 return self._with_less_memory(batch, error)
-            if len(batch) == 1:
+            if self._call_size == 1:
                 raise _failure(error) from error
+        self._call_size = 1
         try:
-            shots = self._in_calls_of(1, batch)
+            return self._in_calls_of(1, batch)
         except Exception as error:
-            raise _failure(error) from error
-        self._one_generator = True
-        return shots
+            raise OutOfMemoryError(in_words(error)) if is_out_of_memory(error) else _failure(error) from error
 
     def _with_less_memory(self, batch: tuple[Try, ...], error: BaseException) -> list[Shot]:
         while self._call_size > 1:

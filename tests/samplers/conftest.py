@@ -1,5 +1,6 @@
 """A Hub with a few generators, started once, and empty workspaces to sample into."""
 
+import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ PIXELS = "hobbyists/ddim-butterflies-32"
 CLASSES = "tiny-labs/DiT-tiny-256"
 NAN = "first-steps/sd-overtrained"
 ENDLESS = "tests/endless"
+#: The fork server is one for all tests of a session, whichever comes first: it has to have the imports from the start.
+multiprocessing.get_context("forkserver").set_forkserver_preload(["samplers.child.preload"])
+
 CHECKER = "CompVis/stable-diffusion-safety-checker"
 
 

@@ -22,7 +22,7 @@ from samplers.worker import SamplingError
 from tests.samplers.conftest import BASE, CHECKER, CLASSES, ENDLESS, FINETUNE, NAN, PIXELS
 from tests.samplers.hub import PROMPTS, build, entry_of, files_of
 from tests.samplers.watching import Watch
-from workspace.errors import UsageError
+from workspace.errors import HubError, UsageError
 from workspace.identity import seed_of, sha256_of_file
 from workspace.layout import Workspace
 
@@ -227,6 +227,30 @@ def test_a_failure_of_a_former_revision_does_not_count(store: Store, run: Run, m
     recorded = read_outcome(workspace, PIXELS)
     assert recorded is not None
     assert (recorded.status, recorded.failures, recorded.attempts) == ("done", 0, 1)
+
+
+def test_a_hub_that_does_not_answer_is_no_generators_failure(
+    store: Store, hub: HubProcess, run: Run, make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samplers.fetching._ATTEMPTS", 1)
+    names = (PIXELS, CLASSES, BASE, FINETUNE)
+    workspace = make_workspace(*(entry_of(store, name, rank) for rank, name in enumerate(names, start=1)))
+    hub.fail("status", status=500, method="GET", path="^/(hobbyists|tiny-labs)/.*/resolve/")
+    try:
+        with pytest.raises(HubError, match="does not answer any more"):
+            sample(workspace, Wish(images=2), run)
+    finally:
+        hub.clear_faults()
+    assert list(workspace.outcomes.glob("*")) == []
+    assert {outcome.status for outcome in sample(workspace, Wish(images=2), run).outcomes} == {"done"}
+
+
+def test_a_workspace_that_cannot_be_written_ends_the_run(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+    workspace = make_workspace(entry_of(store, PIXELS))
+    workspace.images.write_bytes(b"a file where a folder should be")
+    with pytest.raises(SamplingError, match="the workspace cannot be written"):
+        sample(workspace, Wish(images=2), run)
+    assert read_outcome(workspace, PIXELS) is None
 
 
 def test_only_names_what_can_be_sampled(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
