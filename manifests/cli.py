@@ -1,5 +1,6 @@
 """The command lines `cf-build-manifest` and `cf-publish`."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +22,18 @@ class Verification(StrEnum):
 
 def build_manifest() -> None:
     """Entry point of cf-build-manifest."""
-    errors.run(lambda: typer.run(_build_manifest))
+    errors.run(_command(_build_manifest))
 
 
 def publish() -> None:
     """Entry point of cf-publish."""
-    errors.run(lambda: typer.run(_publish))
+    errors.run(_command(_publish))
+
+
+def _command(function: Callable[..., None]) -> typer.Typer:
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+    app.command()(function)
+    return app
 
 
 def _build_manifest(
@@ -36,7 +43,16 @@ def _build_manifest(
     ] = Verification.quick,
     memory: Annotated[str, typer.Option(help="What the join may hold in memory; beyond that it spills.")] = "1GB",
 ) -> None:
-    """Tie every image to its generator, licence and real source; refuse what does not add up."""
+    """Tie every image to its generator, licence and real source; refuse what does not add up.
+
+    Writes manifest/ and report/index.html. Where a check fails, it says which rows, and leaves manifest/ as it was.
+
+    Examples:
+
+        cf-build-manifest
+
+        cf-build-manifest --verify full --memory 8GB   # before publishing
+    """
     from manifests.building import build
     from manifests.report import write_report
 
@@ -58,7 +74,19 @@ def _publish(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
     max_shard_size: Annotated[str, typer.Option(help="Largest size of one Parquet file.")] = "500MB",
 ) -> None:
-    """Put the dataset on the Hub: what is already there is not sent again."""
+    """Put the dataset on the Hub: what is already there is not sent again.
+
+    Readers see the former version or the new one, never half of it. Interrupted, the same command continues. Needs a
+    token that may write: HF_TOKEN, or `hf auth login`.
+
+    Examples:
+
+        cf-publish ORG/NAME --dry-run
+
+        cf-publish ORG/NAME
+
+        cf-publish ORG/NAME --public
+    """
     from manifests.packing import bytes_of
     from manifests.publish import publish_dataset
 

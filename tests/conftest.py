@@ -31,6 +31,11 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The demo first: it is the longest file, and should not be what everybody waits for at the end."""
+    items.sort(key=lambda item: item.path.name != "test_demo.py")
+
+
 def remember_no_agents() -> None:
     """Answer beforehand what huggingface_hub asks the real Hub once a day, whatever endpoint it is given."""
     notes = Path(os.environ["HF_HOME"]) / ".agent_harnesses.json"

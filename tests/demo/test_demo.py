@@ -13,10 +13,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from tests.browser import look
+
 SOAK = bool(os.environ.get("CF_SOAK"))
-#: Images asked of each generator: the demo's own number, and one that leaves time for interrupts.
+#: Images asked of each generator: the demo's own number.
 IMAGES = 16
 
 
@@ -78,8 +81,16 @@ def test_it_leaves_300_images_of_20_generators_and_says_what_it_rejected(undistu
     assert number(output, "rows published in Systematic") <= len(images)
 
 
+def test_its_contact_sheet_opens_in_a_browser_and_shows_every_generator(undisturbed: Run, tmp_path: Path) -> None:
+    said = re.search(r"The contact sheet: file://(\S+/report/index\.html)", undisturbed.output)
+    assert said
+    # The run has been moved since it said so.
+    report = look(undisturbed.workspace / "report" / "index.html", tmp_path)
+    assert report["images"] == report["decoded"] >= 6 * number(undisturbed.output, "sampled")
+    assert (report["requests"], report["overflow"], report["console"]) == (0, False, [])
+
+
 def test_no_rejected_image_is_on_the_disk(undisturbed: Run) -> None:
-    pq = pytest.importorskip("pyarrow.parquet")
     for part in (undisturbed.workspace / "samples").glob("*/*.parquet"):
         rows = pq.ParquetFile(part).read(columns=["index", "status"]).to_pylist()
         folder = undisturbed.workspace / "images" / part.parent.name
