@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from crawler.catalog import Hyperparameters
 from localhub.store import Store
 from samplers.supervisor import Run, Wish, sample
-from tests.samplers.conftest import BASE, CLASSES, PIXELS
+from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
 from tests.samplers.hub import entry_of, files_of
 from workspace.layout import Workspace
 from workspace.shard import Shard
@@ -25,7 +26,7 @@ WISH = Wish(images=18, batch_size=2, steps=2)
 NAMES = (PIXELS, CLASSES, BASE)
 
 
-def _sample(root: Path, run: Run) -> None:
+def _sample(root: Path, run: Run, wish: Wish = WISH) -> None:
     """A supervisor in a process of its own, from the fork server that has the imports, so that it starts in a moment.
 
     Two things that server is made not to do, a supervisor needs: reach the Hub, and serve more than its own parent (its
@@ -35,7 +36,7 @@ def _sample(root: Path, run: Run) -> None:
 
     huggingface_hub.constants.HF_HUB_OFFLINE = False
     multiprocessing.forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
-    sample(Workspace(root), WISH, run)
+    sample(Workspace(root), wish, run)
 
 
 def _start(workspace: Workspace, run: Run) -> BaseProcess:
@@ -79,6 +80,14 @@ def _wait_for_images(workspace: Workspace, count: int, process: BaseProcess) -> 
         time.sleep(0.002)
 
 
+def _wait_for_no_children() -> None:
+    """A child has nobody left to work for: it ends by itself, and soon."""
+    deadline = time.monotonic() + 10
+    while _children(_fork_server()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _children(_fork_server()) == []
+
+
 def _finish(workspace: Workspace, run: Run) -> None:
     process = _start(workspace, run)
     process.join(100)
@@ -103,17 +112,34 @@ def test_killed_anywhere_and_continued_by_other_shards(
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
         process.join()
-        deadline = time.monotonic() + 20
-        # The child has nobody left to work for.
-        while _children(_fork_server()) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert _children(_fork_server()) == []
+        _wait_for_no_children()
     assert files_of(workspace) != expected
     for index in (3, 2, 1):
         _finish(workspace, dataclasses.replace(run, shard=Shard(index, 3)))
     assert files_of(workspace) == expected
     assert run.weights_dir is not None
     assert list(run.weights_dir.iterdir()) == []
+
+
+def test_a_child_in_the_middle_of_a_batch_does_not_outlive_its_supervisor(
+    store: Store, run: Run, make_workspace: Callable[..., Workspace]
+) -> None:
+    endless = Hyperparameters(num_inference_steps=1_000_000)
+    workspace = make_workspace(entry_of(store, ENDLESS, hyperparameters=endless))
+    process = multiprocessing.get_context("forkserver").Process(
+        target=_sample, args=(workspace.root, run, Wish(images=2, batch_size=2))
+    )
+    process.start()
+    log = workspace.logs / "sample-1-of-1.jsonl"
+    while process.is_alive() and not log.exists():
+        time.sleep(0.01)
+    # Loading takes a moment; after it, a million steps in which the child says nothing.
+    time.sleep(3)
+    assert len(_children(_fork_server())) == 2
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    _wait_for_no_children()
 
 
 def test_a_killed_child_is_replaced_and_what_it_left_is_removed(
