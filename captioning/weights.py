@@ -10,11 +10,12 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from captioning.captioner import COMMIT, CaptionerReference
 from workspace.errors import HubError, UsageError
-from workspace.identity import sha256_of_file
+from workspace.identity import git_blob_id, sha256_of_file
 
 CONFIGURATION = (
     "config.json",
@@ -91,8 +92,10 @@ def _commit_of(repository: str, revision: str) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
+    from workspace.patience import retrying
+
     try:
-        commit = HfApi().model_info(repository, revision=revision).sha
+        commit = retrying()(HfApi().model_info, repository, revision=revision).sha
     except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
         raise UsageError(
             f"--captioner: the Hub has no {repository} at {revision!r}, or does not show it to you"
@@ -118,6 +121,10 @@ def _fetched(repository: str, revision: str) -> Path:
         RevisionNotFoundError,
     )
 
+    from workspace.patience import retrying
+
+    fetch = partial(retrying(), snapshot_download, repository, revision=revision)
+
     def names() -> list[str]:
         return [file.path for file in get_cached_repo_tree(repository, revision=revision)]
 
@@ -125,7 +132,7 @@ def _fetched(repository: str, revision: str) -> Path:
         try:
             there = names()
         except CachedRepoTreeNotFoundError:
-            folder = Path(snapshot_download(repository, revision=revision, allow_patterns=list(CONFIGURATION)))
+            folder = Path(fetch(allow_patterns=list(CONFIGURATION)))
             try:
                 there = names()
             except CachedRepoTreeNotFoundError:  # offline, with a cache that an older client filled
@@ -135,7 +142,7 @@ def _fetched(repository: str, revision: str) -> Path:
         try:
             return Path(snapshot_download(repository, revision=revision, allow_patterns=needed, local_files_only=True))
         except LocalEntryNotFoundError:
-            return Path(snapshot_download(repository, revision=revision, allow_patterns=needed))
+            return Path(fetch(allow_patterns=needed))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise UsageError(
             f"--captioner: the Hub has no {repository} at {revision}, or does not show it to you"
@@ -153,8 +160,7 @@ def _verify(folder: Path, names: Iterable[str]) -> None:
         if _SHA256.fullmatch(blob.name):
             found = sha256_of_file(blob)
         elif _GIT_SHA1.fullmatch(blob.name):
-            content = blob.read_bytes()
-            found = hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
+            found = git_blob_id(blob.read_bytes())
         else:  # a cache without links (some file systems): no hash is kept
             continue
         if found != blob.name:

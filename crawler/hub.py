@@ -3,26 +3,21 @@
 huggingface_hub gives the session, the headers (token, user agent) and the errors. What it lacks is added:
 
 - a timeout on every request, since a silent server would hang its own calls for ever;
-- retries of what is transient (429, 5xx, timeouts, connections that break), with the wait the Hub asks for
-  (`Retry-After` in both its forms, `RateLimit`), capped; not found, gated and disabled are final;
+- retries of what is transient (`workspace/patience.py`); not found, gated and disabled are final;
 - a budget: when a response says that the window's requests are nearly used up, everybody waits for the next window;
 - a cap on the size of what is read, and a check of a small file against the git hash the Hub states for it.
 
 Answers are returned as plain JSON values or bytes: what a stranger's repository says is judged elsewhere.
 """
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib import metadata
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
-import tenacity
 from huggingface_hub import constants, get_session, hf_raise_for_status
 from huggingface_hub.errors import (
     DisabledRepoError,
@@ -37,19 +32,15 @@ from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # t
 
 from crawler.text import load_json
 from workspace.errors import HubError
+from workspace.identity import git_blob_id
+from workspace.patience import ATTEMPTS, MAX_WAIT, retrying
 
 #: Most rows the Hub gives in one page of a listing.
 PAGE_SIZE = 1000
 #: Bytes of JSON read at most from the API: a repository of 100,000 files states them in about 30 MB.
 MAX_JSON = 64 * 2**20
-#: Seconds waited at most because the Hub says so: its windows are five minutes long.
-MAX_WAIT = 310.0
-#: Tries of one request.
-ATTEMPTS = 8
 #: Tries while no request has been answered yet: then the endpoint is wrong or there is no network.
 FIRST_ATTEMPTS = 3
-# Timeout, too early, conflict of a moving proxy, too many requests, and the server's own troubles.
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
 
 class AbsentError(Exception):
@@ -151,15 +142,9 @@ class Hub:
     def _get(
         self, kind: str, url: str, params: Mapping[str, Any] | None, max_bytes: int, git_oid: str | None = None
     ) -> tuple[httpx2.Response, bytes]:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_transient),
-            stop=self._stop,
-            wait=_wait,
-            sleep=tenacity.sleep_using_event(self._stopped),
-            reraise=True,
-        )
+        asking = retrying(lambda: ATTEMPTS if self._answered else FIRST_ATTEMPTS, leaving=self._stopped)
         try:
-            return retrying(self._get_once, kind, url, params, max_bytes, git_oid)
+            return asking(self._get_once, kind, url, params, max_bytes, git_oid)
         except (httpx2.HTTPError, httpx2.InvalidURL, OfflineModeIsEnabled) as error:
             if isinstance(error, FINAL):
                 raise
@@ -170,10 +155,6 @@ class Hub:
             ):
                 raise AbsentError(f"{self.endpoint} has no {url}") from error
             raise _in_words(error, self.endpoint, url) from error
-
-    def _stop(self, state: tenacity.RetryCallState) -> bool:
-        attempts = ATTEMPTS if self._answered else FIRST_ATTEMPTS
-        return state.attempt_number >= attempts or self._stopped.is_set()
 
     def _get_once(
         self, kind: str, url: str, params: Mapping[str, Any] | None, max_bytes: int, git_oid: str | None
@@ -187,7 +168,7 @@ class Hub:
                 _read(response, MAX_JSON)
                 hf_raise_for_status(response)
             content = _read(response, max_bytes)
-        if git_oid is not None and hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() != git_oid:
+        if git_oid is not None and git_blob_id(content) != git_oid:
             raise DamagedError(f"what arrived of {url} is not the file the Hub states")
         return response, content
 
@@ -196,46 +177,6 @@ class Hub:
         if budget is not None and budget.remaining == 0:
             with self._lock:
                 self._resume[kind] = time.monotonic() + min(budget.reset_in_seconds, MAX_WAIT)
-
-
-def is_transient(error: BaseException | None) -> bool:
-    """Whether asking again may help: looks through what an error was raised from."""
-    while error is not None:
-        if isinstance(error, FINAL):
-            return False
-        if isinstance(error, HfHubHTTPError) and error.response is not None:
-            return error.response.status_code in _TRANSIENT
-        if isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.UnsupportedProtocol):
-            return True
-        error = error.__cause__
-    return False
-
-
-def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds the Hub asks to wait, by `Retry-After` (a number or a date) or `RateLimit`, at most `MAX_WAIT`."""
-    seconds: float | None = None
-    after = headers.get("Retry-After", "").strip()
-    if after.isdecimal() and len(after) <= 9:
-        seconds = float(after)
-    elif after:
-        try:
-            date = parsedate_to_datetime(after)
-            seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-        except (ValueError, OverflowError):
-            seconds = None
-    budget = parse_ratelimit_headers(headers)
-    if seconds is None and budget is not None and budget.remaining == 0:
-        seconds = budget.reset_in_seconds
-    return None if seconds is None else min(max(seconds, 0.0), MAX_WAIT)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome is not None else None
-    if isinstance(error, HfHubHTTPError) and error.response is not None:
-        asked = asked_wait(error.response.headers, datetime.now(UTC))
-        if asked is not None:
-            return asked
-    return float(tenacity.wait_random_exponential(multiplier=0.5, max=30)(state))
 
 
 def _read(response: httpx2.Response, max_bytes: int) -> bytes:

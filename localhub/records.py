@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from localhub.facts import Facts
 from localhub.names import is_commit_id
 from localhub.refusals import RevisionNotFound
+from workspace.identity import git_blob_id
 
 Gate = Literal[False, "auto", "manual"]
 
@@ -35,11 +36,6 @@ LARGE_FILE_BYTES = 10 << 20
 def is_large(path: str, size: int) -> bool:
     """Whether the Hub keeps a file outside git (LFS), by its name or its size in bytes. An empty file never is."""
     return size > 0 and (size >= LARGE_FILE_BYTES or path.lower().endswith(LARGE_FILE_SUFFIXES))
-
-
-def git_blob_id(content: bytes) -> str:
-    """The id git gives this content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def lfs_pointer(sha256: str, size: int) -> bytes:

@@ -28,10 +28,11 @@ from typing import Any
 from localhub import facts
 from localhub.blobs import Blobs
 from localhub.names import check_kind, check_path, check_repo_id, check_revision, is_commit_id
-from localhub.records import GIT_ATTRIBUTES, Commit, File, Gate, Repo, git_blob_id, is_large
+from localhub.records import GIT_ATTRIBUTES, Commit, File, Gate, Repo, is_large
 from localhub.records import commit_id as id_of
 from localhub.refusals import BadRequest, Conflict, Refusal, RepoNotFound, RevisionNotFound
 from workspace.atomic import write_bytes, write_json
+from workspace.identity import git_blob_id
 
 _FIRST_MESSAGE = "initial commit"
 #: A short commit id needs this many digits, as in git.

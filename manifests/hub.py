@@ -1,7 +1,7 @@
 """One dataset's repository on the Hub: the few things publishing asks of it, each tried again while the Hub is busy.
 
 `huggingface_hub` does the work. Added here: calls that it does not repeat by itself are repeated on 429, 5xx and lost
-connections, waiting as long as the Hub asks; every refusal becomes one line that says what to do; and a Hub without
+connections (`workspace/patience.py`); every refusal becomes one line that says what to do; and a Hub without
 Xet is recognised, so that nobody has to set `HF_HUB_DISABLE_XET` (the client takes Xet wherever its package is
 installed, and fails where the Hub has no such storage).
 """
@@ -12,20 +12,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-import tenacity
-
 from workspace.errors import HubError, UsageError
 from workspace.layout import generator_folder
+from workspace.patience import is_connection_trouble, is_transient, retrying, status_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-#: Attempts of one call, and the longest wait between two, in seconds: the Hub counts requests in windows of five
-#: minutes.
-ATTEMPTS = 6
-LONGEST_WAIT = 310.0
-
-_BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -42,13 +34,7 @@ def _asking(call: Callable[P, T]) -> Callable[P, T]:
     @wraps(call)
     def asked(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            retrying = tenacity.Retrying(
-                retry=tenacity.retry_if_exception(_is_passing),
-                stop=tenacity.stop_after_attempt(ATTEMPTS),
-                wait=_wait,
-                reraise=True,
-            )
-            return retrying(call, *args, **kwargs)
+            return retrying()(call, *args, **kwargs)
         except Exception as error:
             said = _said(error)
             if said is None:
@@ -182,49 +168,13 @@ class DatasetOnHub:
             constants.HF_HUB_DISABLE_XET = True
 
 
-def _is_passing(error: BaseException) -> bool:
-    status = _status(error)
-    return status in _BUSY if status is not None else _is_network(error)
-
-
-def _is_network(error: BaseException) -> bool:
-    """Whether a connection was lost or never made, in whatever wrapping."""
-    from httpx2 import TransportError
-
-    chain: BaseException | None = error
-    while chain is not None:
-        if isinstance(chain, TransportError | ConnectionError | TimeoutError):
-            return True
-        chain = chain.__cause__ or chain.__context__
-    return False
-
-
-def _status(error: BaseException | None) -> int | None:
-    """The HTTP status behind an error; the client wraps what happens in its upload threads."""
-    while error is not None:
-        response = getattr(error, "response", None)
-        if response is not None:
-            return int(response.status_code)
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    """Seconds until the next attempt: what the Hub asks for, else twice as long each time."""
-    error = state.outcome.exception() if state.outcome else None
-    response = getattr(error, "response", None)
-    asked = response.headers.get("retry-after", "") if response is not None else ""
-    seconds = float(asked) if asked.isdecimal() else 0.5 * 2**state.attempt_number
-    return min(seconds, LONGEST_WAIT)
-
-
 def _said(error: Exception) -> str | None:
     """What the Hub's refusal means, in one line; None for what is no refusal but a defect."""
-    status = _status(error)
+    status = status_of(error)
     if status is None:
         return (
             "no connection; check the network and HF_ENDPOINT, then run the same command again"
-            if _is_network(error)
+            if is_connection_trouble(error)
             else None
         )
     if status == 401:
@@ -233,7 +183,7 @@ def _said(error: Exception) -> str | None:
         return "this token has no right to write there: use one with write access, or another ORG/NAME"
     if status == 413:
         return "the Hub finds a file too large (413): run again with a smaller --max-shard-size"
-    if status in _BUSY:
+    if is_transient(error):
         return f"the Hub is busy or failing (status {status}); run the same command again later, it continues"
     first_line = next(iter(str(error).strip().splitlines()), "")
     return f"the Hub refused (status {status}): {first_line[:300]}"

@@ -1,12 +1,11 @@
 """One file from the Hub, whole and as the catalogue says, or a reason why not.
 
-huggingface_hub checks sizes only and raises at the first 503 or reset connection, so two things are added: waiting
-and trying again when the Hub is busy, and the hash of every byte before a file may be used. Repositories choose their
+huggingface_hub checks sizes only and raises at the first 503 or reset connection, so two things are added: patience
+(`workspace/patience.py`), and the hash of every byte before a file may be used. Repositories choose their
 file names, so no name is used before it is known to stay below the folder it is meant for.
 """
 
 import errno
-import hashlib
 import re
 import shutil
 import time
@@ -17,13 +16,10 @@ from typing import TypeVar
 
 from crawler.catalog import ModelFile
 from workspace.errors import CommunityForensicsError, HubError
-from workspace.identity import sha256_of_file
+from workspace.identity import git_blob_id, sha256_of_file
 
-#: Attempts for one file, and the longest wait between two: together about five minutes, the Hub's rate-limit window.
-_ATTEMPTS, _LONGEST_WAIT = 8, 120.0
 #: How often a file may arrive damaged.
 _TRANSFERS = 2
-_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _OUR_STORAGE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 _MAX_COMPONENT = 255
 
@@ -134,30 +130,16 @@ def _damage(file: ModelFile, downloaded: Path) -> str | None:
     if size != file.size:
         return f"has {size} bytes, not the {file.size} of the catalogue"
     key = key_of(file)
-    found = sha256_of_file(downloaded) if file.sha256 == key else f"git-{_git_hash(downloaded, size)}"
+    found = sha256_of_file(downloaded) if file.sha256 == key else f"git-{git_blob_id(downloaded.read_bytes())}"
     return None if found == key else f"has hash {found}, not {key}"
-
-
-def _git_hash(path: Path, size: int) -> str:
-    digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _patiently(what: str, ask: Callable[[], T]) -> T:
     """The Hub's answer; asked again while it is busy or the line breaks."""
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+    from workspace.patience import retrying
 
-    asking = Retrying(
-        retry=retry_if_exception(_may_pass),
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_random_exponential(multiplier=1, max=_LONGEST_WAIT),
-        reraise=True,
-    )
     try:
-        return asking(ask)
+        return retrying(passing=_may_pass)(ask)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OUR_STORAGE:
             raise StorageError(f"--weights-dir: {what}: {error.strerror}") from error
@@ -166,18 +148,10 @@ def _patiently(what: str, ask: Callable[[], T]) -> T:
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Whether the same request may succeed later. The client hides some causes under another error."""
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+    """Whether the same request may succeed later."""
+    from workspace.patience import is_transient
 
     if isinstance(error, OSError) and error.errno in _OUR_STORAGE:
         return False
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, HfHubHTTPError):
-            response = getattr(cause, "response", None)
-            return response is not None and response.status_code in _BUSY
-        cause = cause.__cause__
-    if isinstance(error, EntryNotFoundError):
-        return isinstance(error, LocalEntryNotFoundError)
-    # What is left: broken lines, time-outs, names that did not resolve, a size that does not fit.
-    return isinstance(error, OSError) or "httpx" in type(error).__module__
+    # The client says by a bare OSError that a file arrived shorter than it was announced.
+    return is_transient(error) or type(error) is OSError

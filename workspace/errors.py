@@ -47,12 +47,24 @@ def run(app: Callable[[], Any]) -> NoReturn:
     except KeyboardInterrupt:
         _say_interrupted()
         sys.exit(INTERRUPTED_EXIT_CODE)
+    except Exception as error:
+        # An interrupt inside a library's C code comes out as that library's error (an import that failed, say).
+        if not _comes_from_an_interrupt(error):
+            raise
+        _say_interrupted()
+        sys.exit(INTERRUPTED_EXIT_CODE)
     except SystemExit as end:
         # typer turns Ctrl-C into this exit code by itself, without a word.
         if end.code == INTERRUPTED_EXIT_CODE:
             _say_interrupted()
         raise
     sys.exit(0)
+
+
+def _comes_from_an_interrupt(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

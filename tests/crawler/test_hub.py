@@ -1,18 +1,17 @@
-import hashlib
 import json
 import socket
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-from crawler.hub import MAX_WAIT, AbsentError, Hub, OversizedError, UnavailableError, asked_wait, is_transient
+from crawler.hub import AbsentError, Hub, OversizedError, UnavailableError
 from localhub.process import HubProcess
 from tests.crawler.servers import serving
 from workspace.errors import HubError
+from workspace.identity import git_blob_id
 
 MODEL = "acme/base"
 
@@ -50,7 +49,7 @@ def test_a_flipped_byte_is_noticed_and_asked_again(hub: HubProcess) -> None:
     hub.fail("flip", path="/resolve/", after=20, times=1)
     content = client.small_file(MODEL, info["sha"], "model_index.json", 10_000, git_oid=oid)
     assert json.loads(content)["_class_name"] == "StableDiffusionPipeline"
-    assert hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == oid
+    assert git_blob_id(content) == oid
     assert hub.faults()[0]["struck"] == 1
 
 
@@ -71,33 +70,6 @@ def test_a_used_up_budget_holds_everybody_back_until_the_next_window() -> None:
         assert time.monotonic() - began < 0.9
         client.model_info(MODEL, None)
         assert time.monotonic() - began >= 1
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"Retry-After": "7"}, 7.0),
-        ({"Retry-After": "99999"}, MAX_WAIT),
-        ({"Retry-After": "Wed, 01 Jan 2025 00:00:20 GMT"}, 20.0),
-        ({"Retry-After": "Wed, 01 Jan 2020 00:00:20 GMT"}, 0.0),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "-3"}, None),
-        ({"RateLimit": '"api";r=0;t=55'}, 55.0),
-        ({"RateLimit": '"api";r=10;t=55'}, None),
-    ],
-)
-def test_waits_are_read_in_every_form_and_capped(headers: dict[str, str], seconds: float | None) -> None:
-    assert asked_wait(headers, datetime(2025, 1, 1, tzinfo=UTC)) == seconds
-
-
-def test_causes_are_looked_through() -> None:
-    import httpx2
-
-    outer = ValueError("not cached")
-    outer.__cause__ = httpx2.ReadTimeout("silent")
-    assert is_transient(outer)
-    assert not is_transient(ValueError("a mistake"))
 
 
 def test_what_is_not_there_is_asked_for_once(hub: HubProcess) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from localhub.facts import Facts
-from localhub.records import Commit, File, Repo, commit_id, git_blob_id, is_large, lfs_pointer
+from localhub.records import Commit, File, Repo, commit_id, is_large, lfs_pointer
 from localhub.refusals import RevisionNotFound
+from workspace.identity import git_blob_id
 
 SMALL = File(1, "a" * 64, "b" * 40, lfs=False)
 

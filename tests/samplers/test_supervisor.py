@@ -232,7 +232,7 @@ def test_a_failure_of_a_former_revision_does_not_count(store: Store, run: Run, m
 def test_a_hub_that_does_not_answer_is_no_generators_failure(
     store: Store, hub: HubProcess, run: Run, make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("samplers.fetching._ATTEMPTS", 1)
+    monkeypatch.setattr("workspace.patience.ATTEMPTS", 1)
     names = (PIXELS, CLASSES, BASE, FINETUNE)
     workspace = make_workspace(*(entry_of(store, name, rank) for rank, name in enumerate(names, start=1)))
     hub.fail("status", status=500, method="GET", path="^/(hobbyists|tiny-labs)/.*/resolve/")

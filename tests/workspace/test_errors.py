@@ -15,6 +15,9 @@ def main(what: str) -> None:
     if what == "usage": raise UsageError("no such thing: give another")
     if what == "failure": raise CommunityForensicsError("the disk is full")
     if what == "defect": raise ZeroDivisionError
+    if what == "wrapped":
+        try: raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt: raise ImportError("the extension did not load") from interrupt
     if what == "wait":
         print("ready", flush=True)
         time.sleep(30)
@@ -28,6 +31,7 @@ run(app)
         ("usage", 2, "error: no such thing: give another\n"),
         ("failure", 1, "error: the disk is full\n"),
         ("fine", 0, ""),
+        ("wrapped", 130, "interrupted: what is finished is kept; the same command continues from there\n"),
     ],
 )
 def test_an_error_is_one_line_and_an_exit_code(what: str, code: int, stderr: str) -> None:

@@ -1,6 +1,6 @@
 """Seeds depend on nothing but what they are made of."""
 
-from workspace.identity import seed_of
+from workspace.identity import git_blob_id, seed_of
 
 
 def test_a_seed_is_the_same_in_every_release() -> None:
@@ -14,3 +14,8 @@ def test_parts_do_not_run_together() -> None:
 
 def test_a_seed_fits_a_signed_column() -> None:
     assert all(0 <= seed_of(number) < 2**63 for number in range(1000))
+
+
+def test_the_git_name_of_a_file_is_gits() -> None:
+    # printf 'hello\\n' | git hash-object --stdin
+    assert git_blob_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"

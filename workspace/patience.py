@@ -1,0 +1,100 @@
+"""When to ask the Hub again, and after how long.
+
+huggingface_hub tries some calls again by itself and raises others at the first 503 or reset connection. So
+every call of ours goes through `retrying`: busy answers, time-outs and broken lines are asked again, after the
+wait the Hub names; what is not there, gated or forbidden is final.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import httpx2
+import tenacity
+from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
+
+#: Seconds waited at most because the Hub says so: its windows are five minutes long.
+MAX_WAIT = 310.0
+#: Tries of one request.
+ATTEMPTS = 8
+#: Seconds waited at most where the Hub names none: twice as long each time, at random up to that.
+MAX_BACKOFF = 30.0
+# Timeout, too early, too many requests, and the server's (and its CDN's) own troubles.
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+
+
+def status_of(error: BaseException | None) -> int | None:
+    """The HTTP status behind an error; None where no answer came. The client hides causes under other errors."""
+    response = _response_of(error)
+    return None if response is None else int(response.status_code)
+
+
+def is_connection_trouble(error: BaseException | None) -> bool:
+    """Whether a connection was lost, timed out or never made, in whatever wrapping."""
+    while error is not None:
+        if isinstance(error, httpx2.TransportError | ConnectionError | TimeoutError):
+            return not isinstance(error, httpx2.UnsupportedProtocol)
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether asking again may help."""
+    status = status_of(error)
+    return status in _BUSY if status is not None else is_connection_trouble(error)
+
+
+def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds the Hub asks to wait, by `Retry-After` (a number or a date) or `RateLimit`, at most `MAX_WAIT`."""
+    seconds: float | None = None
+    after = headers.get("Retry-After", "").strip()
+    if after.isdecimal() and len(after) <= 9:
+        seconds = float(after)
+    elif after:
+        try:
+            date = parsedate_to_datetime(after)
+            seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
+        except (ValueError, OverflowError):
+            seconds = None
+    budget = parse_ratelimit_headers(headers)
+    if seconds is None and budget is not None and budget.remaining == 0:
+        seconds = budget.reset_in_seconds
+    return None if seconds is None else min(max(seconds, 0.0), MAX_WAIT)
+
+
+def retrying(
+    attempts: Callable[[], int] = lambda: ATTEMPTS,
+    passing: Callable[[BaseException], bool] = is_transient,
+    leaving: threading.Event | None = None,
+) -> tenacity.Retrying:
+    """Calls a function again while its errors are `passing`, `attempts()` times at most, then raises the last.
+
+    Who waits gives up at once when `leaving` is set.
+    """
+    event = leaving or threading.Event()
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(passing),
+        stop=lambda state: state.attempt_number >= attempts() or event.is_set(),
+        wait=_wait,
+        sleep=tenacity.sleep_using_event(event),
+        reraise=True,
+    )
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    response = _response_of(state.outcome.exception() if state.outcome is not None else None)
+    if response is not None:
+        asked = asked_wait(response.headers, datetime.now(UTC))
+        if asked is not None:
+            return asked
+    return float(tenacity.wait_random_exponential(multiplier=0.5, max=MAX_BACKOFF)(state))
+
+
+def _response_of(error: BaseException | None) -> httpx2.Response | None:
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, httpx2.Response):
+            return response
+        error = error.__cause__ or error.__context__
+    return None
