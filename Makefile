@@ -22,7 +22,7 @@ demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, re
 	@$(BIN)/python -m demo
 
 test: $(INSTALLED) ## all tests, at most ten minutes on two cores
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## formatting, style, types, and which room may import which
 	$(BIN)/ruff format --check .
@@ -34,7 +34,7 @@ bench: $(INSTALLED) ## what is claimed about speed, as ratios within one run
 	$(BIN)/python -m benchmarks
 
 soak: $(INSTALLED) ## the same tests with large numbers: many kills, many faults; hours
-	CF_SOAK=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --timeout 7200
+	CF_SOAK=1 $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder --timeout 7200
 
 clean: ## remove what `make demo` made; the environment stays
 	rm -rf demo-run

@@ -20,6 +20,7 @@ from demo.zoo.captioner.captions import PHOTOGRAPHS
 from localhub.process import HubProcess
 from localhub.store import Store
 from tests.captioning.oddities import all_oddities, write
+from tests.scale import scaled
 from workspace import records
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
@@ -112,10 +113,11 @@ def test_the_parts_hold_every_image_once(undisturbed: Path, mixed: Path) -> None
     assert parts == [f"x/part-{number:05d}.parquet" for number in range((len(listed) + 4) // 5)]
 
 
+@pytest.mark.parametrize("seed", range(scaled(1, 15)))
 def test_killed_and_resumed_with_other_shards_it_writes_the_same_files(
-    tmp_path: Path, mixed: Path, undisturbed: Path
+    seed: int, tmp_path: Path, mixed: Path, undisturbed: Path
 ) -> None:
-    chance = random.Random(0)
+    chance = random.Random(seed)
     arguments = small_parts(mixed, tmp_path)
     for _ in range(2):
         count = chance.randint(1, 4)

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.browser import look
+from tests.scale import SOAK, scaled
 
-SOAK = bool(os.environ.get("CF_SOAK"))
-#: Images asked of each generator: the demo's own number.
-IMAGES = 16
+#: Images asked of each generator: three batches, where the demo itself asks for four.
+IMAGES = 12
 
 
 def demo_command(directory: Path) -> list[str]:
@@ -128,31 +128,31 @@ def results(workspace: Path) -> dict[str, str]:
 
 def interrupt(directory: Path, moment: str, delay: float) -> bool:
     """Start the demo, press Ctrl-C `delay` seconds after it prints `moment`; False when it ended before."""
-    process = subprocess.Popen(
-        demo_command(directory), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    assert process.stdout is not None
     printed: list[str] = []
-    for line in process.stdout:
-        printed.append(line)
-        if moment in line:
-            break
-    # Somebody has to go on reading, or a full pipe stops the demo instead of the interrupt.
-    reader = threading.Thread(target=lambda: printed.extend(process.stdout or ()))
-    reader.start()
-    time.sleep(delay)
-    alive = process.poll() is None
-    if alive:
-        os.killpg(process.pid, signal.SIGINT)
-    process.wait(60)
-    reader.join()
+    with subprocess.Popen(
+        demo_command(directory), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            printed.append(line)
+            if moment in line:
+                break
+        # Somebody has to go on reading, or a full pipe stops the demo instead of the interrupt.
+        reader = threading.Thread(target=printed.extend, args=(process.stdout,))
+        reader.start()
+        time.sleep(delay)
+        alive = process.poll() is None
+        if alive:
+            os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+        reader.join()
     output = "".join(printed)
     assert process.returncode in ((130,) if alive else (0, 130)), output
     assert "Traceback" not in output, output
     return alive
 
 
-@pytest.mark.timeout(7200 if SOAK else 900)
+@pytest.mark.timeout(scaled(900, 7200))
 def test_interrupted_anywhere_it_ends_with_the_same_files(undisturbed: Run, place: Path) -> None:
     moments = [
         ("The embedded Hub", 8.0),

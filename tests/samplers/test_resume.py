@@ -18,6 +18,7 @@ from localhub.store import Store
 from samplers.supervisor import Run, Wish, sample
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
 from tests.samplers.hub import entry_of, files_of
+from tests.scale import scaled
 from workspace.layout import Workspace
 from workspace.shard import Shard
 
@@ -94,7 +95,7 @@ def _finish(workspace: Workspace, run: Run) -> None:
     assert process.exitcode == 0
 
 
-@pytest.mark.parametrize("seed", range(12 if os.environ.get("CF_SOAK") else 1))
+@pytest.mark.parametrize("seed", range(scaled(1, 12)))
 def test_killed_anywhere_and_continued_by_other_shards(
     seed: int,
     store: Store,
