@@ -7,6 +7,7 @@ run (exit code 1). Everything else is a defect of ours and keeps its traceback.
 
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
@@ -38,38 +39,24 @@ def run(app: Callable[[], Any]) -> NoReturn:
 
     SIGTERM, which schedulers send before they kill, is treated like Ctrl-C: unwind, keep what is finished, exit 130.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupted = threading.Event()
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         app()
-    except CommunityForensicsError as error:
+    except BaseException as error:
+        # The event, not the exception, says that it was an interrupt: typer makes an exit of it, and inside a library's
+        # C code it comes out as that library's error (a failed import, a cancelled query).
+        if interrupted.is_set():
+            typer.echo("interrupted: what is finished is kept; the same command continues from there", err=True)
+            sys.exit(INTERRUPTED_EXIT_CODE)
+        if not isinstance(error, CommunityForensicsError):
+            raise
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _say_interrupted()
-        sys.exit(INTERRUPTED_EXIT_CODE)
-    except Exception as error:
-        # An interrupt inside a library's C code comes out as that library's error (an import that failed, say).
-        if not _comes_from_an_interrupt(error):
-            raise
-        _say_interrupted()
-        sys.exit(INTERRUPTED_EXIT_CODE)
-    except SystemExit as end:
-        # typer turns Ctrl-C into this exit code by itself, without a word.
-        if end.code == INTERRUPTED_EXIT_CODE:
-            _say_interrupted()
-        raise
     sys.exit(0)
-
-
-def _comes_from_an_interrupt(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _say_interrupted() -> None:
-    typer.echo("interrupted: what is finished is kept; the same command continues from there", err=True)
