@@ -15,7 +15,7 @@ from crawler.entry import Bases, Examiner
 from crawler.hub import Hub
 from crawler.inspection import Inspector
 from crawler.journal import Journal
-from crawler.lineage import with_lineage
+from crawler.lineage import adapted, with_lineage
 from crawler.listing import Listed, Selection, list_models
 from crawler.verdict import PASSING, Incompatible, Reason
 from workspace import progress, recipe, records
@@ -57,7 +57,7 @@ def crawl(workspace: Workspace, selection: Selection, hub: Hub, workers: int) ->
     known = before | {entry.model_name: entry for entry in journal.read()}
     listed = list_models(hub, selection)
     log.event("listed", models=len(listed), endpoint=hub.endpoint)
-    inspector = Inspector(hub)
+    inspector = Inspector(hub, frozenset(base for model in listed for base in adapted(model)))
     bases = Bases(inspector, {model.model_name: model.revision for model in listed})
     examiner = Examiner(inspector, bases, selection.kinds, _now)
     rows = {model.model_name: _renewed(known.get(model.model_name), model, rank) for rank, model in _ranked(listed)}

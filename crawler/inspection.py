@@ -27,8 +27,10 @@ MAX_FILES = 200_000
 class Inspector:
     """Opens repositories of a Hub; remembers small files by their git hash. May be used from any number of threads."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, hub: Hub, bases: frozenset[str] = frozenset()) -> None:
+        """`bases` are models that may be opened many times, for themselves and for adapters: each is asked for once."""
+        self._hub, self._bases = hub, bases
+        self._opened: Once[tuple[str, str | None], Repository] = Once()
         self._configs: Once[str, bytes] = Once()
 
     def open(self, model_name: str, revision: str | None) -> "Repository":
@@ -36,6 +38,11 @@ class Inspector:
 
         Raises `Incompatible` (gone, disabled, gated, malformed) or `HubError`.
         """
+        if model_name in self._bases:
+            return self._opened.get((model_name, revision), lambda: self._open(model_name, revision))
+        return self._open(model_name, revision)
+
+    def _open(self, model_name: str, revision: str | None) -> "Repository":
         try:
             info = self._hub.model_info(model_name, revision)
         except FINAL as error:
