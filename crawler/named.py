@@ -46,7 +46,7 @@ def read_names(path: Path) -> tuple[str, ...]:
             column = _parquet_column(path) if file.read(4) == _PARQUET else _csv_column(path)
     except OSError as error:
         raise UsageError(f"--from {path}: cannot be read ({error.strerror or error})") from error
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, UnicodeDecodeError) as error:
         said = str(error).splitlines()[0]
         raise UsageError(f"--from {path}: neither a Parquet file nor a CSV with a header ({said})") from error
     names = dict.fromkeys(name for name in column.to_pylist() if name is not None)
