@@ -15,13 +15,15 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from crawler.snippets import FENCE
 
 #: More is a number of training steps, whatever the heading says; scales beyond are no guidance.
 MAX_STEPS, MAX_SCALE = 150, 30.0
 #: Characters of a card that are read, and of a line: settings stand in short ones, negative prompts in long ones.
 MAX_PROSE, MAX_LINE = 200_000, 5000
 
-_CODE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _BREAK = re.compile(r"<(?:br|/?p|/?li|/?ul|/?div)\b[^>\n]{0,200}>", re.IGNORECASE)
 _MARKUP = re.compile(r"\*+|(?<!\w)__?(?=\S)|(?<=\S)__?(?!\w)|</?(?:b|i|em|strong|code|span|u)>", re.IGNORECASE)
@@ -84,6 +86,10 @@ _SAMPLERS = {
 _SCHEDULER_CLASS = re.compile(r"^[A-Z]\w{2,60}Scheduler$", re.ASCII)
 
 
+# What a statement gives; a size is its width and height.
+_Value: TypeAlias = int | float | str | tuple[int, int]
+
+
 @dataclass
 class _Section:
     """What stands below one heading."""
@@ -99,34 +105,32 @@ def read_prose(body: str) -> dict[str, int | float | str]:
     `cfg` stands for a scale that the author calls CFG: for most pipelines that is guidance_scale, for those with a
     true_cfg_scale beside it nobody can tell. Never raises.
     """
-    stated: dict[str, set[int | float | str | None]] = {}
+    stated: dict[str, set[_Value | None]] = {}
     for section in _sections(body[:MAX_PROSE]):
         if section.other_task or any(_TRAINING.match(key) for key, _ in section.stated):
             continue
         for key, text in section.stated:
-            for name, value in _settings(key, text):
-                stated.setdefault(name, set()).add(value)
-    return {
-        name: value for name, values in stated.items() if len(values) == 1 and (value := next(iter(values))) is not None
-    }
+            name = next((name for name, pattern in _SETTINGS.items() if pattern.match(key)), None)
+            if name is not None:
+                stated.setdefault(name, set()).add(_value(name, text))
+    agreed = {name: next(iter(values)) for name, values in stated.items() if len(values) == 1}
+    size = agreed.pop("size", None)
+    if isinstance(size, tuple) and not stated.keys() & {"height", "width"}:
+        agreed["width"], agreed["height"] = size
+    return {name: value for name, value in agreed.items() if value is not None and not isinstance(value, tuple)}
 
 
-def _settings(key: str, text: str) -> Iterator[tuple[str, int | float | str | None]]:
-    """What one statement sets; None: the setting is spoken of, but not in the form of one value."""
-    for name, pattern in _SETTINGS.items():
-        if not pattern.match(key):
-            continue
-        if name == "size":
-            size = _SIZE.match(text)
-            yield "width", int(size[1]) if size else None
-            yield "height", int(size[2]) if size else None
-        elif name == "scheduler":
-            yield name, _scheduler(text)
-        elif name == "negative_prompt":
-            quoted = _QUOTED.match(text)
-            yield name, quoted[1].strip() if quoted else None
-        else:
-            yield name, _number(name, text)
+def _value(name: str, text: str) -> _Value | None:
+    """What one statement says; None: it speaks of the setting, but does not give one value."""
+    if name == "size":
+        size = _SIZE.match(text)
+        return (int(size[1]), int(size[2])) if size else None
+    if name == "scheduler":
+        return _scheduler(text)
+    if name == "negative_prompt":
+        quoted = _QUOTED.match(text)
+        return quoted[1].strip() if quoted else None
+    return _number(name, text)
 
 
 def _number(name: str, text: str) -> int | float | None:
@@ -181,7 +185,7 @@ def _lines(body: str) -> list[str]:
     def prose(fence: re.Match[str]) -> str:
         return fence[3] if fence[2].lower() in ("", "text", "txt") and "import " not in fence[3] else "\n"
 
-    text = _BREAK.sub("\n", _COMMENT.sub("", _CODE.sub(prose, body)))
+    text = _BREAK.sub("\n", _COMMENT.sub("", FENCE.sub(prose, body)))
     return [line for line in text.splitlines() if len(line) <= MAX_LINE]
 
 

@@ -21,7 +21,10 @@ from crawler.text import whole
 #: What a literal argument may be; it can be written as JSON.
 Plain: TypeAlias = bool | int | float | str | list[bool | int | float | str] | None
 
-_FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
+#: A fenced block of Markdown: its fence, language and content. One that nobody closes ends with the card.
+FENCE = re.compile(
+    r"^[ \t]*(`{3,20}|~{3,20})[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
+)
 _PYTHON = frozenset({"", "py", "python", "python3"})
 # Classes whose calls start from a picture or make a film: their settings are of another task than ours.
 _OTHER_TASK = re.compile(
@@ -79,9 +82,10 @@ def read_usage(body: str, model_name: str, parameters: Collection[str]) -> Usage
             reader.visit(_parse(source))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-    calls = [call for call in reader.calls if call.own] or reader.calls
+    own = [call for call in reader.calls if call.own]
+    calls = own or [call for call in reader.calls if not (call.foreign and reader.own_pipeline)]
     setting = (call for call in calls if any(map(is_setting, call.arguments)))
-    best = next(setting, calls[0] if calls else _Call(False, {}, None))
+    best = next(setting, calls[0] if calls else _Call(False, False, {}, None))
     return Usage(best.arguments, best.scheduler, reader.weight_name, reader.token)
 
 
@@ -105,7 +109,7 @@ def _parse(source: str) -> ast.Module:
 
 def _snippets(body: str) -> Iterator[str]:
     count = 0
-    for match in _FENCE.finditer(body):
+    for match in FENCE.finditer(body):
         language, source = match[2].lower(), match[3]
         if language not in _PYTHON or len(source) > MAX_SNIPPET or count == MAX_SNIPPETS:
             continue
@@ -141,6 +145,7 @@ class _OwnFile:
 @dataclass(frozen=True)
 class _Call:
     own: bool
+    foreign: bool
     arguments: dict[str, Plain]
     scheduler: str | None
 
@@ -156,6 +161,8 @@ class _Reader(ast.NodeVisitor):
         self.calls: list[_Call] = []
         self.weight_name: str | None = None
         self.token: str | None = None
+        # Whether a pipeline was this model's, by its repository or by an adapter.
+        self.own_pipeline = False
         self._model_name = model_name
         self._parameters = parameters
         self._names: dict[str, Any] = {}
@@ -197,8 +204,9 @@ class _Reader(ast.NodeVisitor):
         self._forget(node.target)
         self.generic_visit(node)
 
-    def visit_comprehension(self, node: ast.comprehension) -> None:
-        self._forget(node.target)
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        for loop in node.generators:
+            self._forget(loop.target)
         self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
@@ -249,7 +257,7 @@ class _Reader(ast.NodeVisitor):
             and (pipeline.own or not pipeline.foreign or self._own_seen)
         ):
             arguments = {name: value for name, value in self._keywords(node).items() if name in self._parameters}
-            self.calls.append(_Call(pipeline.own, arguments, pipeline.scheduler))
+            self.calls.append(_Call(pipeline.own, pipeline.foreign, arguments, pipeline.scheduler))
 
     def _load_adapter(self, node: ast.Call, pipeline: Any) -> None:
         source = self._value(node.args[0]) if node.args else None
@@ -258,7 +266,7 @@ class _Reader(ast.NodeVisitor):
         elif not self._is_own(source):
             return
         if isinstance(pipeline, _Pipeline):
-            pipeline.own = True
+            pipeline.own = self.own_pipeline = True
         given = self._keywords(node)
         weight_name, token = given.get("weight_name"), given.get("token")
         if self.weight_name is None and isinstance(weight_name, str):
@@ -320,11 +328,12 @@ class _Reader(ast.NodeVisitor):
                 return _Scheduler(class_name)
             if "Pipeline" not in class_name:
                 return _Unknown()
-            source = self._value(node.args[0]) if node.args else None
             given = {keyword.arg: self._value(keyword.value) for keyword in node.keywords}
+            source = self._value(node.args[0]) if node.args else given.get("pretrained_model_name_or_path")
             scheduler = given.get("scheduler")
             chosen = scheduler.class_name if isinstance(scheduler, _Scheduler) else None
             own = self._is_own(source)
+            self.own_pipeline = self.own_pipeline or own
             foreign = isinstance(source, str) and re.fullmatch(r"[\w-]+/[\w.-]+", source) is not None
             return _Pipeline(class_name, own=own, scheduler=chosen, foreign=foreign and not own)
         if method == "from_pipe" and "Pipeline" in class_name:
