@@ -77,7 +77,7 @@ def _write(store: Store, number: int, repositories: int) -> None:
     tags = ["diffusers", "safetensors", kind, f"base_model:{base}", f"base_model:{relation}:{base}"]
     tags += [f"license:{license_}", *([] if lora else ["diffusers:StableDiffusionPipeline"])]
     facts = Facts(card={"license": license_}, tags=tags, library_name="diffusers", pipeline_tag="text-to-image")
-    commit = Commit(f"{number:040x}", None, "files", DATE, "author", files, facts)
+    commit = Commit(f"{number + 1:040x}", None, "files", DATE, "author", files, facts)
     downloads = 10 * (repositories - number)
     repo = Repo("model", name, DATE, downloads, downloads * 9, number % 50, branches={"main": commit.id})
     folder = store.root / "models" / name
