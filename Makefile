@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test lint bench soak clean
+.PHONY: help install demo test test-hub lint bench soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,9 @@ demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, re
 
 test: $(INSTALLED) ## all tests, at most ten minutes on two cores
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+
+test-hub: $(INSTALLED) ## ask the real Hub (or HF_ENDPOINT) what the embedded one imitates, and crawl 20 models; a minute
+	$(BIN)/python -m pytest -q tests_hub
 
 lint: $(INSTALLED) ## formatting, style, types, and which room may import which
 	$(BIN)/ruff format --check .

@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = ("png",)
+BENCHMARKS = ("crawl", "png")
 
 
 def main() -> None:

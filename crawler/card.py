@@ -29,6 +29,17 @@ _HUB_URL = re.compile(rf"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/({_HUB_ID
 # The sentence in which the Hub's LoRA cards give their trigger words, and DreamBooth's training script its prompt.
 _TRIGGERS = re.compile(r"You should use `?(.+?)`? to trigger the image generation", re.IGNORECASE)
 _TRAINED_ON = re.compile(r"weights were trained on (?:`(.+?)`|(.{1,200}?) using \[DreamBooth\])", re.IGNORECASE)
+# How authors put it: "Use the tokens **arcane style** in your prompts", "Trigger word: `pxlart`".
+_TOKENS = re.compile(
+    r"\buse the tokens? [*_`'\"]+([^*_`\n\"']{2,100})[*_`'\"]+ in (?:your|the) prompts?", re.IGNORECASE
+)
+_STATED = re.compile(
+    r"^[ \t>]*(?:[-*+] +)?[*_]*(?:trigger|activation|instance)[ -](?:words?|tokens?|phrases?|keywords?|prompt)"
+    r"(?::[*_]*|[*_]+:) *(`[^`\n]{1,100}`|\"[^\"\n]{1,100}\"|[\w<][\w<> -]{0,40})[*_.]*[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+# "Trigger words: none needed" gives none.
+_NO_WORD = re.compile(r"^(?:none|no|not|n/a|any|see|optional|unnecessary|you|there)\b", re.IGNORECASE)
 # The sentence of the textual inversion concepts library: "This is the `<cat-toy>` concept taught to ...".
 _CONCEPT = re.compile(r"This is the `(<[^`\n]{1,100}>)` concept", re.IGNORECASE)
 
@@ -57,10 +68,11 @@ class Card:
         stated = _said(self.metadata.get("instance_prompt"))
         if stated is not None:
             return stated
-        for sentence in (_TRIGGERS, _CONCEPT, _TRAINED_ON):
-            found = [next(filter(None, groups)) for groups in _groups(sentence, self.body)]
-            if found:
-                return ", ".join(dict.fromkeys(text.strip() for text in found))
+        for sentence in (_TRIGGERS, _CONCEPT, _TRAINED_ON, _TOKENS, _STATED):
+            found = [next(filter(None, groups)).strip(' `"') for groups in _groups(sentence, self.body)]
+            given = [text for text in dict.fromkeys(found) if text and not _NO_WORD.match(text)]
+            if given:
+                return ", ".join(given)
         return None
 
 

@@ -3,7 +3,7 @@
 An adapter is sampled through its base, which is a checkpoint too; so the same look serves both.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ from crawler.verdict import Incompatible, Reason
 # Components that work on the image itself, in the order in which diffusers' pipelines ask them for its size.
 _DENOISERS = ("unet", "transformer")
 _DECODERS = ("vae", "vqvae", "movq", "vqgan")
+#: Whether the size of the images that a pipeline class makes is known without its configurations.
+Sized = Callable[[PipelineTraits], bool]
 
 
 @dataclass
@@ -35,17 +37,21 @@ class Checkpoint:
     verdict: Incompatible | None = None
 
 
-def look_at(repository: Repository, tags: tuple[str, ...] = ()) -> Checkpoint:
-    """Look into a checkpoint. Its `verdict` says why it cannot be sampled; raises `HubError` only."""
+def look_at(repository: Repository, tags: tuple[str, ...] = (), sized: Sized = lambda _traits: False) -> Checkpoint:
+    """Look into a checkpoint. Its `verdict` says why it cannot be sampled; raises `HubError` only.
+
+    `sized` tells whether a card already says the size of the images that a class makes: the decoder's
+    configuration, which costs a request, is then left alone.
+    """
     found = Checkpoint()
     try:
-        _look(found, repository, tags)
+        _look(found, repository, tags, sized)
     except Incompatible as verdict:
         found.verdict = verdict
     return found
 
 
-def _look(found: Checkpoint, repository: Repository, tags: tuple[str, ...]) -> None:
+def _look(found: Checkpoint, repository: Repository, tags: tuple[str, ...], sized: Sized) -> None:
     index = repository.read_object(MODEL_INDEX)
     if index is None:
         found.architecture, found.architecture_evidence = architecture_of({}, None, tags)
@@ -63,7 +69,7 @@ def _look(found: Checkpoint, repository: Repository, tags: tuple[str, ...]) -> N
     _check_code(repository, class_name, found.traits, parts)
     traits = _check_traits(class_name, found.traits)
     _check_components(traits, parts)
-    found.config = _read_configs(repository, parts)
+    found.config = _read_configs(repository, parts, sized(traits))
     found.download = checkpoint_files(repository.files, index, traits)
     if found.task is None:
         needed = ", ".join(sorted(traits.required)) or "its call takes neither a prompt nor a number of images"
@@ -104,15 +110,21 @@ def _check_components(traits: PipelineTraits, parts: Mapping[str, tuple[str, str
             raise Incompatible(Reason.UNKNOWN_CLASS, f"{name}: no {class_name} in the installed {library}")
 
 
-def _read_configs(repository: Repository, parts: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def _read_configs(repository: Repository, parts: Mapping[str, tuple[str, str]], sized: bool) -> dict[str, Any]:
     denoiser = next((name for name in _DENOISERS if name in parts), None)
     decoder = next((name for name in _DECODERS if name in parts), None)
     scheduler = repository.read_object("scheduler/scheduler_config.json") if "scheduler" in parts else None
-    denoiser_config = repository.read_object(f"{denoiser}/config.json") if denoiser is not None else None
-    decoder_config = repository.read_object(f"{decoder}/config.json") if decoder is not None else None
-    for name, config in ((denoiser, denoiser_config), (decoder, decoder_config)):
-        if config is not None and config.get("quantization_config") is not None:
-            raise Incompatible(Reason.QUANTIZED_ONLY, f"{name}/config.json has a quantization_config")
+    denoiser_config = _read_config(repository, denoiser)
+    if sized or denoiser_config is None or denoiser_config.get("sample_size") is None:
+        return config_implies(scheduler, None, None)  # the decoder's scale would say nothing: not worth a request
+    decoder_config = _read_config(repository, decoder)
     if decoder is not None and decoder_config is None:
         return config_implies(scheduler, None, None)  # without its scale the size is not known
     return config_implies(scheduler, denoiser_config, decoder_config)
+
+
+def _read_config(repository: Repository, component: str | None) -> dict[str, Any] | None:
+    config = repository.read_object(f"{component}/config.json") if component is not None else None
+    if config is not None and config.get("quantization_config") is not None:
+        raise Incompatible(Reason.QUANTIZED_ONLY, f"{component}/config.json has a quantization_config")
+    return config

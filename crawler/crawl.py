@@ -5,7 +5,6 @@ what this crawl has already seen before it was interrupted, too. A model that wa
 listed any more keeps its row: as it was, if it only fell below the limit, and as `gone` if the Hub has it no longer.
 """
 
-import concurrent.futures
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,8 +14,10 @@ from crawler.entry import Bases, Examiner
 from crawler.hub import Hub
 from crawler.inspection import Inspector
 from crawler.journal import Journal
-from crawler.lineage import with_lineage
+from crawler.lineage import adapted, with_lineage
 from crawler.listing import Listed, Selection, list_models
+from crawler.named import Found, digest, look_up
+from crawler.pool import each
 from crawler.verdict import PASSING, Incompatible, Reason
 from workspace import progress, recipe, records
 from workspace.errors import HubError
@@ -31,11 +32,16 @@ class Crawled:
     new: tuple[str, ...]
     changed: tuple[str, ...]
     gone: tuple[str, ...]
+    #: Names asked for that the Hub has no model of.
+    missing: tuple[str, ...] = ()
 
 
-def crawl(workspace: Workspace, selection: Selection, hub: Hub, workers: int) -> Crawled:
+def crawl(
+    workspace: Workspace, selection: Selection, hub: Hub, workers: int, names: Sequence[str] | None = None
+) -> Crawled:
     """Make or renew the workspace's catalogue; `workers` models are looked into at the same time.
 
+    With `names` only these models are looked at, instead of what the Hub lists.
     Raises `UsageError` when the workspace was crawled with another selection, `HubError` when the Hub cannot be
     asked; what was finished until then is kept for the next call.
     """
@@ -49,15 +55,24 @@ def crawl(workspace: Workspace, selection: Selection, hub: Hub, workers: int) ->
             "author": selection.author,
             "include": list(selection.include),
             "exclude": list(selection.exclude),
+            "from": digest(names) if names is not None else None,
         },
     )
     log = progress.Log(workspace, "crawl")
     before = {entry.model_name: entry for entry in read_catalog(workspace)} if workspace.catalog.exists() else {}
     journal = Journal(workspace)
     known = before | {entry.model_name: entry for entry in journal.read()}
-    listed = list_models(hub, selection)
-    log.event("listed", models=len(listed), endpoint=hub.endpoint)
-    inspector = Inspector(hub)
+    if names is None:
+        found = Found(list_models(hub, selection), files={}, missing=())
+    else:
+        found = look_up(hub, selection, names, workers)
+    listed = found.listed
+    log.event("listed", models=len(listed), endpoint=hub.endpoint, missing=found.missing)
+    inspector = Inspector(
+        hub,
+        bases=frozenset(base for model in listed for base in adapted(model)),
+        known={(model.model_name, model.revision): found.files[model.model_name] for model in listed if found.files},
+    )
     bases = Bases(inspector, {model.model_name: model.revision for model in listed})
     examiner = Examiner(inspector, bases, selection.kinds, _now)
     rows = {model.model_name: _renewed(known.get(model.model_name), model, rank) for rank, model in _ranked(listed)}
@@ -66,7 +81,7 @@ def crawl(workspace: Workspace, selection: Selection, hub: Hub, workers: int) ->
 
     with journal, progress.task("crawl", total=len(listed) + len(unlisted)) as task:
         task.advance(len(listed) - len(todo))
-        for entry in _in_threads(examiner, todo, workers, hub):
+        for entry in each(lambda item: examiner.examine(item[1], item[0]), todo, workers, hub):
             journal.add(entry)
             log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
             rows[entry.model_name] = entry
@@ -77,7 +92,7 @@ def crawl(workspace: Workspace, selection: Selection, hub: Hub, workers: int) ->
     entries = with_lineage([entry for entry in rows.values() if entry is not None])
     records.write(workspace.catalog, CatalogEntry, entries)
     journal.remove()
-    crawled = _compared(entries, before)
+    crawled = replace(_compared(entries, before), missing=found.missing)
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
     return crawled
 
@@ -104,23 +119,6 @@ def _renewed(entry: CatalogEntry | None, listed: Listed, rank: int) -> CatalogEn
         likes=listed.likes,
         last_modified=listed.last_modified,
     )
-
-
-def _in_threads(
-    examiner: Examiner, todo: Sequence[tuple[int, Listed]], workers: int, hub: Hub
-) -> Iterator[CatalogEntry]:
-    """The rows of the models to look into, as they are finished."""
-    pool = concurrent.futures.ThreadPoolExecutor(max_workers=workers, thread_name_prefix="crawl")
-    try:
-        futures = [pool.submit(examiner.examine, model, rank) for rank, model in todo]
-        for future in concurrent.futures.as_completed(futures):
-            yield future.result()
-    except BaseException:
-        hub.stop()
-        raise
-    finally:
-        # After an error or Ctrl-C: what runs ends with its request, what waits never starts.
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _still_there(inspector: Inspector, entry: CatalogEntry) -> CatalogEntry:

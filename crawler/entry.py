@@ -9,7 +9,7 @@ from crawler.catalog import CatalogEntry, Kind
 from crawler.checkpoint import Checkpoint, look_at
 from crawler.files import MODEL_INDEX, adapter_file, formats_of
 from crawler.hub import UnavailableError
-from crawler.hyperparameters import CALL_FIELDS, hyperparameters_of
+from crawler.hyperparameters import CALL_FIELDS, checked, hyperparameters_of
 from crawler.inspection import Inspector, Repository
 from crawler.licenses import license_of
 from crawler.lineage import tagged_bases
@@ -102,7 +102,9 @@ class Examiner:
         row.base_model = next(iter(row.card.base_models or tagged_bases(listed.tags)), None)
         row.kind = _kind(listed, repository)
         if row.kind == "checkpoint":
-            row.checkpoint = look_at(repository, listed.tags)
+            row.checkpoint = look_at(
+                repository, listed.tags, lambda traits: _says_size(_usage(row.card, listed.model_name, traits))
+            )
             row.usage = _usage(row.card, listed.model_name, row.checkpoint.traits)
             self._check_kind(row)
             if row.checkpoint.verdict is not None:
@@ -152,6 +154,10 @@ def _card(repository: Repository) -> Card:
 
 def _usage(card: Card, model_name: str, traits: PipelineTraits | None) -> Usage:
     return read_usage(card.body, model_name, traits.parameters if traits is not None else CALL_FIELDS)
+
+
+def _says_size(usage: Usage) -> bool:
+    return all(checked(side, usage.arguments.get(side)) is not None for side in ("height", "width"))
 
 
 def _kind(listed: Listed, repository: Repository) -> Kind:

@@ -1,7 +1,8 @@
 """How a generator wants to be sampled, each value with its source.
 
-What the card's author writes comes first, then what the repository's configuration implies (the scheduler, the
-size the denoiser was trained for times the scale of its autoencoder), then the default of the pipeline's call.
+What the card's author writes comes first, in code before in words, then what the repository's configuration
+implies (the scheduler, the size the denoiser was trained for times the scale of its autoencoder), then the default
+of the pipeline's call.
 Where nobody says anything, there is no value: the pipeline decides when it is called.
 """
 
@@ -12,23 +13,11 @@ from typing import Any
 from crawler.card import Card
 from crawler.catalog import Hyperparameters, HyperparameterSources, Origin
 from crawler.pipelines import PipelineTraits
-from crawler.snippets import Plain, Usage
+from crawler.prose import read_prose
+from crawler.snippets import Plain, Usage, is_setting
 
 #: Fields of `Hyperparameters` that are arguments of a pipeline call.
 CALL_FIELDS = ("num_inference_steps", "guidance_scale", "height", "width", "negative_prompt")
-#: Arguments that the sampler decides: prompts, seeds, batches, and the form of the answer.
-_OURS = frozenset(
-    {
-        "generator",
-        "num_images_per_prompt",
-        "batch_size",
-        "output_type",
-        "return_dict",
-        "class_labels",
-        "image",
-        "images",
-    }
-)
 #: Beyond these a number is a slip of the pen: no published sampler takes more steps, no scale helps.
 MAX_STEPS, MAX_SCALE, MAX_PIXELS = 5000, 1000.0, 16384
 #: Characters kept of a text at most.
@@ -53,9 +42,11 @@ def hyperparameters_of(
     for name in CALL_FIELDS:
         offer(name, checked(name, usage.arguments.get(name)), "card")
     offer("scheduler", usage.scheduler, "card")
+    for name, said in _in_words(traits, card, config).items():
+        offer(name, checked(name, said) if name in CALL_FIELDS else said, "card")
     offer("trigger_words", _shortened(usage.token or card.trigger_words), "card")
     offer("trigger_words", _shortened(trigger), "config")
-    extra = {name: value for name, value in sorted(usage.arguments.items()) if _is_extra(name)}
+    extra = {name: value for name, value in usage.arguments.items() if is_setting(name) and name not in CALL_FIELDS}
     offer("extra", json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else None, "card")
     for name in ("height", "width", "scheduler", "prediction_type"):
         value = config.get(name)
@@ -77,8 +68,17 @@ def checked(name: str, value: Plain) -> Any:
     return value if isinstance(value, int) and 1 <= value <= largest else None
 
 
-def _is_extra(name: str) -> bool:
-    return name not in CALL_FIELDS and name not in _OURS and not name.startswith("prompt")
+def _in_words(traits: PipelineTraits | None, card: Card, config: Mapping[str, Any]) -> dict[str, int | float | str]:
+    """What the card states in words, as far as it can mean this pipeline."""
+    stated = read_prose(card.body)
+    cfg = stated.pop("cfg", None)
+    known = traits.parameters if traits is not None else frozenset()
+    # A pipeline with two scales is guided by one and distilled for the other: "CFG" may mean either.
+    if cfg is not None and ("true_cfg_scale" in known or stated.setdefault("guidance_scale", cfg) != cfg):
+        stated.pop("guidance_scale", None)
+    # The samplers of web UIs are diffusers' schedulers for noise prediction; flow matching has its own.
+    noise = "scheduler" in config and not str(config.get("prediction_type", "")).startswith("flow")
+    return {name: value for name, value in stated.items() if (noise if name == "scheduler" else name in known)}
 
 
 def _shortened(text: str | None) -> str | None:

@@ -7,6 +7,7 @@ hash, so its bytes are asked for once, whatever the repository.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RemoteEntryNotFoundError
@@ -27,8 +28,18 @@ MAX_FILES = 200_000
 class Inspector:
     """Opens repositories of a Hub; remembers small files by their git hash. May be used from any number of threads."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(
+        self,
+        hub: Hub,
+        bases: frozenset[str] = frozenset(),
+        known: Mapping[tuple[str, str | None], Mapping[str, ModelFile]] = MappingProxyType({}),
+    ) -> None:
+        """`bases` are models that may be opened many times, for themselves and for adapters: each is asked for once.
+
+        `known` are files of models, by name and commit, that the Hub has told of already.
+        """
+        self._hub, self._bases, self._known = hub, bases, known
+        self._opened: Once[tuple[str, str | None], Repository] = Once()
         self._configs: Once[str, bytes] = Once()
 
     def open(self, model_name: str, revision: str | None) -> "Repository":
@@ -36,6 +47,14 @@ class Inspector:
 
         Raises `Incompatible` (gone, disabled, gated, malformed) or `HubError`.
         """
+        files = self._known.get((model_name, revision))
+        if files is not None and revision is not None:
+            return Repository(model_name, revision, files, self)
+        if model_name in self._bases:
+            return self._opened.get((model_name, revision), lambda: self._open(model_name, revision))
+        return self._open(model_name, revision)
+
+    def _open(self, model_name: str, revision: str | None) -> "Repository":
         try:
             info = self._hub.model_info(model_name, revision)
         except FINAL as error:
@@ -45,7 +64,7 @@ class Inspector:
         sha = info.get("sha") or revision
         if not isinstance(sha, str):
             raise Incompatible(Reason.MALFORMED, "the Hub states no commit for it")
-        return Repository(model_name, sha, _files(info), self)
+        return Repository(model_name, sha, files_of(info), self)
 
     def content(self, repository: "Repository", path: str, max_bytes: int) -> bytes:
         """The bytes of a file of a repository; errors as `Repository.read`."""
@@ -107,7 +126,8 @@ def parse_object(content: bytes, path: str) -> dict[str, Any]:
     return value
 
 
-def _files(info: Mapping[str, Any]) -> dict[str, ModelFile]:
+def files_of(info: Mapping[str, Any]) -> dict[str, ModelFile]:
+    """The files of a model by path, as the Hub's JSON of it says; entries that make no sense are left out."""
     siblings = info.get("siblings")
     rows = siblings[:MAX_FILES] if isinstance(siblings, list) else []
     files = [file for row in rows if (file := _file(row)) is not None]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crawler.catalog import CatalogEntry
+from crawler.listing import Listed
 
 # The Hub repeats a card's base_model as tags: base_model:ORG/NAME and base_model:<relation>:ORG/NAME.
 _TAG = "base_model:"
@@ -20,6 +21,12 @@ def tagged_bases(tags: Iterable[str]) -> tuple[str, ...]:
     for relation in _RELATIONS:
         named = [name.removeprefix(relation) for name in named]
     return tuple(dict.fromkeys(named))
+
+
+def adapted(listed: Listed) -> tuple[str, ...]:
+    """The models that a listed adapter is made for, by its tags; none for a checkpoint."""
+    is_adapter = listed.kind != "checkpoint" or any(tag.startswith(f"{_TAG}adapter:") for tag in listed.tags)
+    return tagged_bases(listed.tags) if is_adapter else ()
 
 
 def with_lineage(entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:

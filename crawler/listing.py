@@ -53,10 +53,15 @@ class Selection:
     exclude: tuple[str, ...] = ()
 
     def takes(self, listed: "Listed") -> bool:
-        """Whether a listed model is taken, its downloads aside."""
-        name = listed.model_name
+        """Whether a model is taken."""
         return (
-            listed.kind in self.kinds
+            listed.downloads >= self.min_downloads and listed.kind in self.kinds and self.takes_name(listed.model_name)
+        )
+
+    def takes_name(self, name: str) -> bool:
+        """Whether a model of this name may be taken."""
+        return (
+            (self.author is None or name.partition("/")[0].lower() == self.author.lower())
             and (not self.include or any(fnmatchcase(name, pattern) for pattern in self.include))
             and not any(fnmatchcase(name, pattern) for pattern in self.exclude)
         )

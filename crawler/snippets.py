@@ -1,9 +1,11 @@
 """The Python snippets of a model card: how its author samples it. Parsed, never run.
 
 A small interpreter of what is plainly written: it follows assignments of literals, dictionaries and pipelines in
-order, and knows a pipeline call when it sees one. The first call that gives a setting counts. Where a pipeline is
-loaded from the card's own repository, only its calls do: a card that goes on with another model, such as a
-refiner, does not speak of its own there.
+order, and knows a pipeline call when it sees one. The first call that gives a setting counts, as a whole. Calls
+that do not make an image from text do not: those that are given a picture, the priors and refiners of others, halves
+of a run. Where a pipeline is loaded from the card's own repository, only its calls count: a card that goes on with
+another model, such as its base, does not speak of its own there. A name that a loop, a branch or a function's caller
+decides has no value; a function's parameter has its default.
 """
 
 import ast
@@ -11,7 +13,7 @@ import math
 import re
 import textwrap
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from crawler.text import whole
@@ -19,10 +21,37 @@ from crawler.text import whole
 #: What a literal argument may be; it can be written as JSON.
 Plain: TypeAlias = bool | int | float | str | list[bool | int | float | str] | None
 
-_FENCE = re.compile(r"^[ \t]*(```+|~~~+)[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
+#: A fenced block of Markdown: its fence, language and content. One that nobody closes ends with the card.
+FENCE = re.compile(
+    r"^[ \t]*(`{3,20}|~{3,20})[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
+)
 _PYTHON = frozenset({"", "py", "python", "python3"})
 # Classes whose calls start from a picture or make a film: their settings are of another task than ours.
-_OTHER_TASK = re.compile(r"Img2Img|Image2Image|Inpaint|Upscale|ControlNet|Refiner|Video|Adapter|Pix2Pix")
+_OTHER_TASK = re.compile(
+    r"img2img|image2image|inpaint|upscale|controlnet|refiner|video|adapter|pix2pix|prior(?!transformer)|kontext|edit",
+    re.IGNORECASE,
+)
+# Given one of these, a call starts from a picture, or makes or finishes half of one.
+_NO_WHOLE_IMAGE = frozenset(
+    {"image", "images", "init_image", "mask_image", "control_image", "ip_adapter_image", "strength"}
+    | {"denoising_start", "denoising_end"}
+)
+# Arguments that the sampler decides: prompts, seeds, batches, and the form of the answer.
+_OURS = frozenset(
+    {
+        "generator",
+        "num_images_per_prompt",
+        "batch_size",
+        "output_type",
+        "return_dict",
+        "class_labels",
+        "image",
+        "images",
+    }
+)
+#: Lines of one snippet that may be no Python, such as a command or a slip of the pen; they are passed over.
+MAX_SLIPS = 3
+
 #: Characters of one snippet, and snippets of one card, that are read at most: far above any real card.
 MAX_SNIPPET = 50_000
 MAX_SNIPPETS = 100
@@ -50,17 +79,37 @@ def read_usage(body: str, model_name: str, parameters: Collection[str]) -> Usage
     reader = _Reader(model_name, frozenset(parameters))
     for source in _snippets(body):
         try:
-            reader.visit(ast.parse(source))
+            reader.visit(_parse(source))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-    calls = [call for call in reader.calls if call.own] or reader.calls
-    best = next((call for call in calls if call.arguments), calls[0] if calls else _Call(False, {}, None))
+    own = [call for call in reader.calls if call.own]
+    calls = own or [call for call in reader.calls if not (call.foreign and reader.own_pipeline)]
+    setting = (call for call in calls if any(map(is_setting, call.arguments)))
+    best = next(setting, calls[0] if calls else _Call(False, False, {}, None))
     return Usage(best.arguments, best.scheduler, reader.weight_name, reader.token)
+
+
+def is_setting(name: str) -> bool:
+    """Whether an argument says how to sample; the others are the sampler's own business."""
+    return name not in _OURS and not name.startswith("prompt")
+
+
+def _parse(source: str) -> ast.Module:
+    """The syntax tree of a snippet, `MAX_SLIPS` lines left out if need be; raises as `ast.parse`."""
+    lines = source.splitlines()
+    for _ in range(MAX_SLIPS):
+        try:
+            return ast.parse("\n".join(lines))
+        except SyntaxError as error:
+            if error.lineno is None or not 1 <= error.lineno <= len(lines):
+                raise
+            lines[error.lineno - 1] = ""
+    return ast.parse("\n".join(lines))
 
 
 def _snippets(body: str) -> Iterator[str]:
     count = 0
-    for match in _FENCE.finditer(body):
+    for match in FENCE.finditer(body):
         language, source = match[2].lower(), match[3]
         if language not in _PYTHON or len(source) > MAX_SNIPPET or count == MAX_SNIPPETS:
             continue
@@ -77,6 +126,8 @@ class _Pipeline:
     class_name: str
     own: bool
     scheduler: str | None
+    #: It is loaded from a repository that is plainly another one.
+    foreign: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,8 +136,16 @@ class _Scheduler:
 
 
 @dataclass(frozen=True)
+class _OwnFile:
+    """A file of the card's own repository."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class _Call:
     own: bool
+    foreign: bool
     arguments: dict[str, Plain]
     scheduler: str | None
 
@@ -102,9 +161,73 @@ class _Reader(ast.NodeVisitor):
         self.calls: list[_Call] = []
         self.weight_name: str | None = None
         self.token: str | None = None
+        # Whether a pipeline was this model's, by its repository or by an adapter.
+        self.own_pipeline = False
         self._model_name = model_name
         self._parameters = parameters
         self._names: dict[str, Any] = {}
+        # Whether anything of the card's own repository was loaded so far, if only a part for another's pipeline.
+        self._own_seen = False
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        self._own_seen = self._own_seen or self._is_own(node.value)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        outside = dict(self._names)
+        arguments = node.args
+        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+            self._names[argument.arg] = _Unknown()
+        positional = [*arguments.posonlyargs, *arguments.args]
+        defaults = [
+            *zip(reversed(positional), reversed(arguments.defaults), strict=False),
+            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+        ]
+        for argument, default in defaults:
+            if default is not None:
+                self._names[argument.arg] = self._value(default)
+        self.generic_visit(node)
+        self._names = outside
+
+    def visit_If(self, node: ast.If) -> None:
+        self.visit(node.test)
+        before = dict(self._names)
+        for statement in node.body:
+            self.visit(statement)
+        then, self._names = self._names, dict(before)
+        for statement in node.orelse:
+            self.visit(statement)
+        for name, value in then.items():
+            if name not in self._names or self._names[name] != value:
+                self._names[name] = value if name not in before and not node.orelse else _Unknown()
+
+    def visit_For(self, node: ast.For) -> None:
+        self._forget(node.target)
+        self.generic_visit(node)
+
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        for loop in node.generators:
+            self._forget(loop.target)
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self._forget(node.target)
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.visit_Assign(ast.Assign(targets=[node.target], value=node.value))
+
+    def _forget(self, target: ast.expr) -> None:
+        for name in (part.id for part in ast.walk(target) if isinstance(part, ast.Name)):
+            self._names[name] = _Unknown()
+
+    def _is_own(self, source: Any) -> bool:
+        """Whether a text names the card's repository; a mirror or a fork keeps its name and changes the owner."""
+        if not isinstance(source, str):
+            return False
+        owner, slash, name = source.rpartition("/")
+        own = self._model_name.rpartition("/")[2].lower()
+        return source == self._model_name or bool(slash and "/" not in owner and name.lower() == own)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
@@ -123,19 +246,27 @@ class _Reader(ast.NodeVisitor):
         if isinstance(function, ast.Attribute) and function.attr in ("load_lora_weights", "load_textual_inversion"):
             self._load_adapter(node, self._value(function.value))
             return
-        pipeline = self._value(function)
-        if isinstance(pipeline, _Unknown) and isinstance(function, ast.Name) and function.id.startswith("pipe"):
+        pipeline, name = self._value(function), function.id if isinstance(function, ast.Name) else ""
+        if isinstance(pipeline, _Unknown) and name.startswith("pipe"):
             pipeline = _Pipeline("", own=False, scheduler=None)
-        if isinstance(pipeline, _Pipeline) and not _OTHER_TASK.search(pipeline.class_name):
+        given = {keyword.arg for keyword in node.keywords}
+        if (
+            isinstance(pipeline, _Pipeline)
+            and not _OTHER_TASK.search(f"{pipeline.class_name} {name}")
+            and not given & _NO_WHOLE_IMAGE
+            and (pipeline.own or not pipeline.foreign or self._own_seen)
+        ):
             arguments = {name: value for name, value in self._keywords(node).items() if name in self._parameters}
-            self.calls.append(_Call(pipeline.own, arguments, pipeline.scheduler))
+            self.calls.append(_Call(pipeline.own, pipeline.foreign, arguments, pipeline.scheduler))
 
     def _load_adapter(self, node: ast.Call, pipeline: Any) -> None:
         source = self._value(node.args[0]) if node.args else None
-        if source != self._model_name:
+        if isinstance(source, _OwnFile):
+            self.weight_name = self.weight_name or source.path
+        elif not self._is_own(source):
             return
         if isinstance(pipeline, _Pipeline):
-            pipeline.own = True
+            pipeline.own = self.own_pipeline = True
         given = self._keywords(node)
         weight_name, token = given.get("weight_name"), given.get("token")
         if self.weight_name is None and isinstance(weight_name, str):
@@ -177,11 +308,18 @@ class _Reader(ast.NodeVisitor):
                 }
             case ast.Call(func=ast.Name(id="dict"), args=[]):
                 return self._keywords(node)
+            case ast.Call(func=ast.Name(id="hf_hub_download")):
+                return self._download(node)
             case ast.Call(func=ast.Name(id=name)) if name.endswith("Scheduler"):
                 return _Scheduler(name)
             case ast.Call(func=ast.Attribute(value=owner, attr=method)):
                 return self._method(node, owner, method)
         return _Unknown()
+
+    def _download(self, node: ast.Call) -> Any:
+        given = dict(zip(("repo_id", "filename"), map(self._value, node.args), strict=False)) | self._keywords(node)
+        path = given.get("filename")
+        return _OwnFile(path) if self._is_own(given.get("repo_id")) and isinstance(path, str) else _Unknown()
 
     def _method(self, node: ast.Call, owner: ast.expr, method: str) -> Any:
         class_name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
@@ -190,11 +328,17 @@ class _Reader(ast.NodeVisitor):
                 return _Scheduler(class_name)
             if "Pipeline" not in class_name:
                 return _Unknown()
-            source = self._value(node.args[0]) if node.args else None
             given = {keyword.arg: self._value(keyword.value) for keyword in node.keywords}
+            source = self._value(node.args[0]) if node.args else given.get("pretrained_model_name_or_path")
             scheduler = given.get("scheduler")
             chosen = scheduler.class_name if isinstance(scheduler, _Scheduler) else None
-            return _Pipeline(class_name, own=source == self._model_name, scheduler=chosen)
+            own = self._is_own(source)
+            self.own_pipeline = self.own_pipeline or own
+            foreign = isinstance(source, str) and re.fullmatch(r"[\w-]+/[\w.-]+", source) is not None
+            return _Pipeline(class_name, own=own, scheduler=chosen, foreign=foreign and not own)
+        if method == "from_pipe" and "Pipeline" in class_name:
+            pipeline = self._value(node.args[0]) if node.args else None
+            return replace(pipeline, class_name=class_name) if isinstance(pipeline, _Pipeline) else _Unknown()
         value = self._value(owner)
         return value if isinstance(value, _Pipeline) and method in ("to", "cuda", "half") else _Unknown()
 

@@ -21,6 +21,8 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
         # In a first crawl everything is new.
         if names and len(names) < len(crawled.entries):
             console.print(f"{word}: {len(names)} ({_some(names)})", markup=False)
+    if crawled.missing:
+        console.print(f"not on the Hub: {len(crawled.missing)} ({_some(crawled.missing)})", markup=False)
     console.print(f"{catalog}", markup=False, soft_wrap=True)
 
 

@@ -69,3 +69,53 @@ def test_a_page_of_html_is_one_line(tmp_path: Path) -> None:
 
 def test_an_endpoint_that_is_no_address_is_one_line(tmp_path: Path) -> None:
     assert "cannot be reached" in one_line(cf_crawl("huggingface.co", tmp_path / "w"))
+
+
+@pytest.mark.parametrize("arguments", [["--explain", "acme/m7"], ["--explain", "acme/m1", "--workspace", "elsewhere"]])
+def test_explaining_what_is_not_there_is_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    with HubProcess(tmp_path / "hub") as hub:
+        fill(hub.directory, "acme/m1", {"README.md": CARD.encode()})
+        assert cf_crawl(hub.endpoint, tmp_path / "w").returncode == 0
+        hub.clear_requests()
+        ended = cf_crawl(hub.endpoint, tmp_path / "w", *arguments)
+        assert hub.requests() == []
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "did you mean acme/m1?" in line or "run `cf-crawl` first" in line
+    assert not Path("elsewhere").exists()
+
+
+def test_a_row_is_explained_without_the_hub(tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub") as hub:
+        fill(hub.directory, "acme/m1", {"README.md": CARD.encode(), "model.gguf": b"few bits"}, downloads=4321)
+        assert cf_crawl(hub.endpoint, tmp_path / "w").returncode == 0
+    ended = cf_crawl("http://127.0.0.1:9", tmp_path / "w", "--explain", "acme/m1")
+    assert ended.returncode == 0, ended.stderr
+    for line in (
+        r"downloads +4321 +the Hub's listing",
+        r"license +creativeml-openrail-m +README.md, its front matter",
+        r"num_inference_steps +- +nobody says",
+        r"reason +quantized-only +the verdict",
+    ):
+        assert re.search(line, ended.stdout, re.IGNORECASE), ended.stdout
+
+
+def test_models_can_be_named_by_a_file(tmp_path: Path) -> None:
+    names = tmp_path / "names.csv"
+    names.write_text("repo_id,note\nacme/m2,x\nacme/nowhere,x\nacme/m0,x\nacme/m2,again\n")
+    with HubProcess(tmp_path / "hub") as hub:
+        for number in range(4):
+            fill(hub.directory, f"acme/m{number}", {"README.md": CARD.encode(), "m.gguf": b"x"}, downloads=number)
+        ended = cf_crawl(hub.endpoint, tmp_path / "w", "--from", str(names))
+        assert ended.returncode == 0, ended.stderr
+        asked = [request["path"] for request in hub.requests() if request["path"].startswith("/api/")]
+        assert re.search(r"not on the Hub: 1 \(acme/nowhere\)", ended.stdout)
+        workspace = Workspace(tmp_path / "w")
+        assert [entry.model_name for entry in read_catalog(workspace)] == ["acme/m2", "acme/m0"]
+        assert sorted(asked) == ["/api/models/acme/m0", "/api/models/acme/m2", "/api/models/acme/nowhere"]
+        # The catalogue itself names models too: other ones, so another workspace.
+        again = cf_crawl(hub.endpoint, tmp_path / "w", "--from", str(workspace.catalog))
+        assert again.returncode == 2
+        assert "[crawl] from was" in again.stderr
+        assert cf_crawl(hub.endpoint, tmp_path / "w2", "--from", str(workspace.catalog)).returncode == 0
+        assert [entry.model_name for entry in read_catalog(Workspace(tmp_path / "w2"))] == ["acme/m2", "acme/m0"]

@@ -1,4 +1,5 @@
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from localhub.store import Store
 from tests.crawler.conftest import ALL
 from tests.crawler.repositories import CARD, adapter_card
 from tests.hubs import DATE, fill
+from tests.scale import scaled
 from workspace import records
 from workspace.errors import HubError, UsageError
 from workspace.layout import Workspace
@@ -213,3 +215,29 @@ def test_a_crawl_that_is_ended_anywhere_continues(
     again = len([path for path in asked(plain_hub) if path.startswith("/api/models/")])
     assert 0 < again <= 24
     assert timeless(workspace) == timeless(undisturbed)
+
+
+def test_killed_at_any_moment_a_crawl_ends_in_the_same_catalogue(plain_hub: HubProcess, tmp_path: Path) -> None:
+    undisturbed = Workspace.open(tmp_path / "undisturbed")
+    run(undisturbed, plain_hub)
+    environment = {**os.environ, **plain_hub.environment()}
+    # Slow enough for half of the moments to come while models are looked into, the rest before and after.
+    plain_hub.fail("throttle", path="/api/models/acme", bytes_per_second=30_000)
+
+    def start(workspace: Workspace) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "crawler.cli", "--workspace", str(workspace.root), "--workers", "2"]
+        return subprocess.Popen([*command, "--limit", "1000"], env=environment, stdout=subprocess.DEVNULL)
+
+    started = time.monotonic()
+    assert start(Workspace.open(tmp_path / "whole")).wait() == 0
+    whole = time.monotonic() - started
+    draw = random.Random(3)
+    for number in range(scaled(3, 50)):
+        workspace = Workspace.open(tmp_path / f"killed-{number}")
+        child = start(workspace)
+        time.sleep(draw.uniform(0.3, 1.0) * whole)
+        child.kill()
+        child.wait()
+        assert start(workspace).wait() == 0
+        assert timeless(workspace) == timeless(undisturbed)
+        assert not (workspace.root / ".crawl").exists()

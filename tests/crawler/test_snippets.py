@@ -1,4 +1,5 @@
 import ast
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -138,3 +139,83 @@ def test_every_literal_is_found_as_it_stands_or_left_out(given_settings: dict[st
     assert all(
         name in found for name, value in given_settings.items() if value is None or isinstance(value, bool | int)
     )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'pipe("a", image=photo, height=512)',
+        'pipe("a", height=512, denoising_end=0.8)',
+        'AutoPipelineForImage2Image.from_pipe(pipe)("a", height=512)',
+        'pipe_prior = DiffusionPipeline.from_pretrained("acme/x-prior")\npipe_prior("a", height=512)',
+        'DiffusionPipeline.from_pretrained("acme/base")("a", height=512)',
+    ],
+)
+def test_calls_that_make_no_whole_image_from_text_do_not_count(call: str) -> None:
+    assert usage(LOAD + call).arguments == {}
+
+
+def test_another_models_code_alone_says_nothing() -> None:
+    assert usage('pipe = DiffusionPipeline.from_pretrained("acme/other")\npipe("a", height=512)') == Usage()
+
+
+def test_a_mirror_keeps_the_name_and_changes_the_owner() -> None:
+    assert usage('x = DiffusionPipeline.from_pretrained("first/model")\nx("a", height=512)').arguments == {
+        "height": 512
+    }
+
+
+def test_a_part_of_this_model_in_anothers_pipeline_is_this_model() -> None:
+    code = 'unet = UNet2DConditionModel.from_pretrained("acme/model")\n'
+    code += 'pipe = DiffusionPipeline.from_pretrained("acme/base", unet=unet)\npipe("a", height=512)'
+    assert usage(code).arguments == {"height": 512}
+
+
+def test_a_call_with_a_prompt_only_sets_nothing() -> None:
+    assert usage(LOAD + 'pipe(prompt="a")\npipe(prompt="a", height=512)').arguments == {"prompt": "a", "height": 512}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "height = 8\nfor height in (8, 16):\n    pipe('a', height=height)",
+        "height = 8\nheight += 8\npipe('a', height=height)",
+        "if fast:\n    height = 8\nelse:\n    height = 16\npipe('a', height=height)",
+        "height = 8\nif fast:\n    height = 16\npipe('a', height=height)",
+        "height = 8\ndef make(height):\n    return pipe('a', height=height)",
+        "height = 8\nimages = [pipe('a', height=height) for height in sizes]",
+    ],
+)
+def test_a_name_that_is_decided_elsewhere_has_no_value(code: str) -> None:
+    assert usage(LOAD + code).arguments == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def make(prompt, height=8):\n    return pipe(prompt, height=height)",
+        "def make(prompt, *, height: int = 8):\n    return pipe(prompt, height=height)",
+        "height: int = 8\npipe('a', height=height)",
+    ],
+)
+def test_a_default_and_an_annotated_name_have_their_value(code: str) -> None:
+    assert usage(LOAD + code).arguments == {"height": 8}
+
+
+def test_a_downloaded_file_of_this_model_is_its_adapter() -> None:
+    found = usage(
+        'pipe = DiffusionPipeline.from_pretrained("acme/base")\n'
+        'pipe.load_lora_weights(hf_hub_download("acme/model", "fast.safetensors"))\npipe("a", height=8)'
+    )
+    assert (found.weight_name, found.arguments) == ("fast.safetensors", {"height": 8})
+
+
+def test_a_slip_of_the_pen_costs_its_line_only() -> None:
+    assert usage(LOAD + "path = find(a='x' b='y')\npip3 install it\npipe('a', height=8)").arguments == {"height": 8}
+
+
+@pytest.mark.parametrize("piece", ["`", "```a\n", "```\n", "~~~\n```\n", "```\n     \n"])
+def test_fences_without_end_take_no_long_time(piece: str) -> None:
+    start = time.process_time()
+    read_usage(piece * (2**20 // len(piece)), NAME, KNOWN)
+    assert time.process_time() - start < 5

@@ -1,0 +1,81 @@
+"""A crawl of a Hub of thousands, against what its nearest rival does: what each costs the client.
+
+The rival's way is a listing with `full=True`, one `model_info` for each model and its whole README.md through
+`hf_hub_download`: the files and the card, but neither licence family nor pipeline, scheduler, sizes or bases. Both
+run in processes of their own, eight models at a time, on the same Hub. The numbers are smaller than a campaign's so
+that the benchmark takes two minutes; CF_SOAK=1 takes the campaign's.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.campaign import build
+from benchmarks.timing import Comparison
+from localhub.process import HubProcess
+
+REPOSITORIES, RANKED = (20_000, 5_000) if os.environ.get("CF_SOAK") else (5_000, 1_000)
+CLAIM_FIRST = "dearer: verdict, licence, files and settings for at most 4 times the CPU"
+CLAIM_AGAIN = "at most half the CPU of asking for everything again"
+#: Megabytes that a crawl may take beside diffusers, which is asked about every pipeline class and is most of it.
+MAX_MEMORY = 250.0
+_DIFFUSERS = "from crawler.pipelines import describe; describe('StableDiffusionPipeline')"
+_RIVAL = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from huggingface_hub import HfApi, hf_hub_download
+
+api = HfApi()
+
+def look(model):
+    api.model_info(model.id, files_metadata=True)
+    with open(hf_hub_download(model.id, "README.md"), encoding="utf-8") as file:
+        return len(file.read())
+
+with ThreadPoolExecutor(8) as pool:
+    models = list(api.list_models(filter="diffusers", sort="downloads", full=True, limit=int(sys.argv[1])))
+    assert len(list(pool.map(look, models))) == int(sys.argv[1])
+"""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process took: seconds of CPU, and megabytes at its peak."""
+
+    cpu: float
+    memory: float
+
+
+def run() -> Iterator[Comparison]:
+    """The client's CPU for a first crawl, and for a second one; raises `AssertionError` above `MAX_MEMORY`."""
+    with tempfile.TemporaryDirectory(prefix="cf-bench-") as name:
+        folder = Path(name)
+        build(folder / "hub", REPOSITORIES)
+        with HubProcess(folder / "hub") as hub:
+            workspace = ["--workspace", str(folder / "workspace"), "--limit", str(RANKED), "--workers", "8"]
+            crawl = [sys.executable, "-m", "crawler.cli", *workspace]
+            rival = [sys.executable, "-c", _RIVAL, str(RANKED)]
+            alone = [sys.executable, "-c", _DIFFUSERS]
+            theirs, ours, again, diffusers = (
+                _measured(command, {**os.environ, **hub.environment(), "HF_HOME": str(folder / "home")})
+                for command in (rival, crawl, crawl, alone)
+            )
+    added = ours.memory - diffusers.memory
+    assert added <= MAX_MEMORY, f"a crawl took {added:.0f} MB beside diffusers"
+    what = f"{RANKED:,} of {REPOSITORIES:,} models"
+    memory = f"{ours.memory:.0f} MB, {diffusers.memory:.0f} of them diffusers; theirs {theirs.memory:.0f} MB"
+    yield Comparison(f"crawl, {what}: CPU of the client ({memory})", ours.cpu, theirs.cpu, CLAIM_FIRST)
+    yield Comparison(f"crawl, {what}: CPU, nothing has changed", again.cpu, theirs.cpu, CLAIM_AGAIN)
+
+
+def _measured(command: list[str], environment: dict[str, str]) -> Usage:
+    """Run a command to its end; raises `AssertionError` when it fails."""
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"{command[1:3]} ended with {process.returncode}"
+    return Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
