@@ -52,7 +52,8 @@ def run(app: Callable[[], Any]) -> NoReturn:
     except BaseException as error:
         # The event, not the exception, says that it was an interrupt: typer makes an exit of it, and inside a library's
         # C code it comes out as that library's error (a failed import, a cancelled query).
-        if interrupted.is_set():
+        succeeded = isinstance(error, SystemExit) and error.code in (0, None)  # a server that was told to stop
+        if interrupted.is_set() and not succeeded:
             typer.echo("interrupted: what is finished is kept; the same command continues from there", err=True)
             sys.exit(INTERRUPTED_EXIT_CODE)
         if not isinstance(error, CommunityForensicsError):

@@ -19,10 +19,11 @@ def main(what: str) -> None:
     if what == "wait":
         print("ready", flush=True)
         time.sleep(30)
-    if what == "query":
-        import duckdb
+    if what == "library":
         print("ready", flush=True)
-        duckdb.sql("SELECT sum(a.range * b.range) FROM range(10000000) a, range(1000000) b").fetchall()
+        try: time.sleep(30)
+        except KeyboardInterrupt: pass
+        raise RuntimeError("Query interrupted")
 run(app)
 """
 
@@ -46,17 +47,15 @@ def test_a_defect_keeps_its_traceback() -> None:
     assert "ZeroDivisionError" in ended.stderr
 
 
-@pytest.mark.parametrize(
-    ("what", "number"),
-    # DuckDB, which turns an interrupt into an error of its own, listens to SIGINT alone while it computes.
-    [("wait", signal.SIGINT), ("wait", signal.SIGTERM), ("query", signal.SIGINT)],
-)
+# A library's C code takes the interrupt for itself and raises an error of its own: DuckDB does.
+@pytest.mark.parametrize("what", ["wait", "library"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_says_that_the_same_command_continues(what: str, number: signal.Signals) -> None:
     command = [sys.executable, "-c", PROGRAM, what]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        # What is interrupted is the work, not the moment before it.
+        # What is interrupted is the wait, not the moment before it.
         time.sleep(0.5)
         process.send_signal(number)
         _, stderr = process.communicate(timeout=20)
