@@ -59,6 +59,11 @@ class Outcome:
         return self.status not in ENDED_WELL
 
 
+def ending(kept: int, images: int, tries: int) -> tuple[Status, str | None]:
+    """Status and detail of a generator that owes nothing any more, with `kept` of the `images` that were wanted."""
+    return ("done", None) if kept >= images else ("exhausted", f"{kept} of {images} images after {tries} tries")
+
+
 def after(former: Outcome | None, now: Outcome) -> Outcome:
     """`now` with the count of attempts carried on from `former`, which may be of another revision and then says
     nothing; a third failure becomes a quarantine."""

@@ -15,7 +15,7 @@ from captioning.prompt import read_prompts
 from crawler.catalog import CatalogEntry, read_catalog
 from samplers.fetching import Fetcher, FetchError
 from samplers.messages import Assignment, Moved, Start
-from samplers.outcomes import Outcome, after, read_outcome, write_outcome
+from samplers.outcomes import Outcome, after, ending, read_outcome, write_outcome
 from samplers.plan import Plan, Recipe, plan_of
 from samplers.prompting import PromptPool
 from samplers.scratch import Slot, default_weights_dir
@@ -88,6 +88,8 @@ class Survey:
     """Generators that owe nothing any more."""
     left: dict[str, str]
     """Generators that owe images but are not taken up, and why."""
+    unrecorded: list[Outcome]
+    """Of those that owe nothing, the outcomes that an interruption kept from being written."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
         prompts=prompts.digest if has_prompts else None,
     )
     owed, left, finished = [], {}, 0
+    unrecorded: list[Outcome] = []
     for entry in share:
         standing = standing_of(workspace, entry.model_name)
         former = read_outcome(workspace, entry.model_name)
@@ -125,13 +128,18 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
             left[entry.model_name] = f"it was sampled at revision {standing.revision}, which the catalogue has left"
         elif standing.finished(recipe):
             finished += 1
+            if former is None or former.failed:
+                kept, tries = len(standing.kept), standing.next_index
+                status, detail = ending(kept, recipe.images, tries)
+                now = Outcome(model_name=entry.model_name, revision=entry.revision, status=status, detail=detail)
+                unrecorded.append(replace(now, kept=kept, tries=tries))
         elif former is not None and former.status == "quarantined":
             left[entry.model_name] = f"quarantined: {former.detail}"
         elif former is not None and former.failed and not run.retry_failed:
             left[entry.model_name] = f"{former.status} before (--retry-failed): {former.detail}"
         else:
             owed.append(Owed(entry, standing, former))
-    return Survey(recipe, prompts, owed, finished, left)
+    return Survey(recipe, prompts, owed, finished, left, unrecorded)
 
 
 def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
@@ -139,6 +147,8 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
     checker or device, `HubError` when the checker cannot be had."""
     found = survey(workspace, wish, run)
     recipes.pin(workspace, "sample", found.recipe.settings())
+    for outcome in found.unrecorded:
+        write_outcome(workspace, outcome)
     outcomes: list[Outcome] = []
     unanswered = 0
     if not found.owed:

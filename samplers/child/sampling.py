@@ -11,6 +11,7 @@ from samplers.child.loading import Generator, load
 from samplers.child.safety import Judgement, SafetyChecker
 from samplers.child.writing import Writer, encode_png, image_name
 from samplers.messages import Assignment, Ended
+from samplers.outcomes import ending
 from samplers.plan import BATCHES_A_PART, ROUND
 from samplers.sample import ImageFile, Sample, SampleStatus
 
@@ -73,11 +74,11 @@ class Sampling:
                 rows = []
             self._moved(len(self._kept), self._next_index)
             if self._reached:
-                return Ended(status="done", seconds=self._clock.seconds)
+                break
         if rows:
             self._write_part(rows)
-        detail = f"{len(self._kept)} of {self._plan.images} images after {self._next_index} tries"
-        return Ended(status="exhausted", detail=detail, seconds=self._clock.seconds)
+        status, detail = ending(len(self._kept), self._plan.images, self._next_index)
+        return Ended(status=status, detail=detail, seconds=self._clock.seconds)
 
     @property
     def _reached(self) -> bool:

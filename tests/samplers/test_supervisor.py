@@ -105,6 +105,21 @@ def test_a_finished_workspace_is_left_as_it_is_without_a_child(
     assert hub.requests() == []
 
 
+def test_an_outcome_that_an_interruption_kept_from_being_written_is_made_up_for(
+    sampled: tuple[Workspace, Report], run: Run
+) -> None:
+    workspace, _ = sampled
+    before = {name: read_outcome(workspace, name) for name in (BASE, NAN)}
+    for name in before:
+        workspace.outcome_of(name).unlink()
+    assert sample(workspace, Wish(images=5, batch_size=2), run).outcomes == []
+    for name, former in before.items():
+        now = read_outcome(workspace, name)
+        assert now is not None
+        assert former is not None
+        assert now == dataclasses.replace(former, seconds={})
+
+
 def test_another_recipe_is_refused(sampled: tuple[Workspace, Report], run: Run) -> None:
     with pytest.raises(UsageError, match="images was 5, now 6"):
         sample(sampled[0], Wish(images=6, batch_size=2), run)
