@@ -56,9 +56,9 @@ def sample(
         cf-sample --shard 3/16 --dry-run              # what would be done
     """
     from samplers import summary
-    from samplers.supervisor import DEFAULT_CHECKER, Run, Wish
     from samplers.supervisor import sample as sample_shard
-    from samplers.supervisor import survey as survey_shard
+    from samplers.survey import DEFAULT_CHECKER, Run, Wish
+    from samplers.survey import survey as survey_shard
 
     space = Workspace.open(workspace)
     wish = Wish(

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from samplers.sample import Sample
-from samplers.supervisor import Report, Survey
+from samplers.supervisor import Report
+from samplers.survey import Survey
 from workspace import records
 from workspace.layout import Workspace
 

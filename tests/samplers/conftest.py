@@ -10,7 +10,7 @@ import pytest
 from crawler.catalog import CatalogEntry
 from localhub.process import HubProcess
 from localhub.store import Store
-from samplers.supervisor import Run
+from samplers.survey import Run
 from tests.samplers.hub import PROMPTS, build, write_catalog, write_prompts
 from workspace.layout import Workspace
 

@@ -15,7 +15,8 @@ import pytest
 
 from crawler.catalog import Hyperparameters
 from localhub.store import Store
-from samplers.supervisor import Run, Wish, sample
+from samplers.supervisor import sample
+from samplers.survey import Run, Wish
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
 from tests.samplers.hub import entry_of, files_of
 from tests.scale import scaled

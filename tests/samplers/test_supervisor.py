@@ -17,7 +17,8 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.outcomes import Outcome, read_outcome, write_outcome
 from samplers.sample import read_samples
-from samplers.supervisor import Report, Run, Wish, sample
+from samplers.supervisor import Report, sample
+from samplers.survey import Run, Wish
 from samplers.worker import SamplingError
 from tests.samplers.conftest import BASE, CHECKER, CLASSES, ENDLESS, FINETUNE, NAN, PIXELS
 from tests.samplers.hub import PROMPTS, build, entry_of, files_of

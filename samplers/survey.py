@@ -1,0 +1,144 @@
+"""The survey: what a shard owes, from the catalogue, the prompts, the recipe and the rows; it changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from captioning.prompt import read_prompts
+from crawler.catalog import CatalogEntry, read_catalog
+from samplers.fetching import Fetcher
+from samplers.outcomes import Outcome, ending, read_outcome
+from samplers.plan import Recipe
+from samplers.prompting import PromptPool
+from samplers.standing import Standing, standing_of
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+from workspace.shard import Shard
+
+_COMMIT_LENGTH = 40
+
+#: Stable Diffusion's safety checker, at the last commit of its main branch.
+DEFAULT_CHECKER = "CompVis/stable-diffusion-safety-checker@cb41f3a270d63d454d385fc2e4f571c487c253c5"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the user asked for, as far as it goes into the recipe; None: the default."""
+
+    images: int = 400
+    batch_size: int = 8
+    max_tries: int | None = None
+    """None: twice the images."""
+    steps: int | None = None
+    seed: int = 0
+    safety_checker: str = DEFAULT_CHECKER
+    """repository, or repository@revision"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What the user asked for, as far as it changes no pixel and no row."""
+
+    shard: Shard = field(default=Shard(1, 1))
+    only: tuple[str, ...] = ()
+    limit: int | None = None
+    device: str = "auto"
+    weights_dir: Path | None = None
+    timeout: float = 1800.0
+    """Seconds a phase may take without a sign of life."""
+    retry_failed: bool = False
+    endpoint: str | None = None
+    """The Hub; None: huggingface_hub's own (HF_ENDPOINT)."""
+    token: str | None = None
+
+
+@dataclass(frozen=True)
+class Owed:
+    """One generator of the shard that owes images."""
+
+    entry: CatalogEntry
+    standing: Standing
+    former: Outcome | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is to do."""
+
+    recipe: Recipe
+    prompts: PromptPool
+    owed: list[Owed]
+    finished: int
+    """Generators that owe nothing any more."""
+    left: dict[str, str]
+    """Generators that owe images but are not taken up, and why."""
+    unrecorded: list[Outcome]
+    """Of those that owe nothing, the outcomes that an interruption kept from being written."""
+
+
+def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
+    """Look at the shard without changing anything. Raises `UsageError` when there is no catalogue, when generators
+    need prompts and there are none, or when `run.only` names what cannot be sampled."""
+    share = run.shard.of(_chosen(read_catalog(workspace), run))
+    has_prompts = any(workspace.prompts.glob("*/part-*.parquet"))
+    if not has_prompts and any(entry.task == "text-to-image" for entry in share):
+        raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
+    prompts = PromptPool(read_prompts(workspace) if has_prompts else ())
+    recipe = Recipe(
+        images=wish.images,
+        batch_size=wish.batch_size,
+        max_tries=wish.max_tries if wish.max_tries is not None else 2 * wish.images,
+        seed=wish.seed,
+        steps=wish.steps,
+        safety_checker=_pinned(wish.safety_checker, run),
+        prompts=prompts.digest if has_prompts else None,
+    )
+    owed, left, finished = [], {}, 0
+    unrecorded: list[Outcome] = []
+    for entry in share:
+        standing = standing_of(workspace, entry.model_name)
+        former = read_outcome(workspace, entry.model_name)
+        if former is not None and former.revision != entry.revision:
+            former = None
+        if standing.revision not in (None, entry.revision):
+            left[entry.model_name] = f"it was sampled at revision {standing.revision}, which the catalogue has left"
+        elif standing.finished(recipe):
+            finished += 1
+            if former is None or former.failed:
+                kept, tries = len(standing.kept), standing.next_index
+                status, detail = ending(kept, recipe.images, tries)
+                now = Outcome(model_name=entry.model_name, revision=entry.revision, status=status, detail=detail)
+                unrecorded.append(replace(now, kept=kept, tries=tries))
+        elif former is not None and former.status == "quarantined":
+            left[entry.model_name] = f"quarantined: {former.detail}"
+        elif former is not None and former.failed and not run.retry_failed:
+            left[entry.model_name] = f"{former.status} before (--retry-failed): {former.detail}"
+        else:
+            owed.append(Owed(entry, standing, former))
+    return Survey(recipe, prompts, owed, finished, left, unrecorded)
+
+
+def _chosen(catalog: Sequence[CatalogEntry], run: Run) -> list[CatalogEntry]:
+    """The compatible generators by rank, as far as the user wants them."""
+    by_name = {entry.model_name: entry for entry in catalog}
+    for model_name in run.only:
+        entry = by_name.get(model_name)
+        if entry is None:
+            raise UsageError(f"--only {model_name}: not in the catalogue")
+        if entry.status != "compatible":
+            raise UsageError(f"--only {model_name}: it cannot be sampled ({entry.reason}: {entry.reason_detail})")
+    chosen = [
+        entry
+        for entry in sorted(catalog, key=lambda entry: (entry.rank, entry.model_name))
+        if entry.status == "compatible" and (not run.only or entry.model_name in run.only)
+    ]
+    return chosen[: run.limit]
+
+
+def _pinned(checker: str, run: Run) -> str:
+    """The checker as repository@commit; asks the Hub what a missing revision stands for."""
+    repo_id, _, revision = checker.partition("@")
+    if len(revision) == _COMMIT_LENGTH:
+        return checker
+    commit, _ = Fetcher(run.endpoint, run.token).listing(repo_id, revision or None)
+    return f"{repo_id}@{commit}"
