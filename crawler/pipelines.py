@@ -6,23 +6,19 @@ documented, and which output record it returns. Inputs made of pixels are the ha
 `image=None` both where an image is optional and where it is not; the annotation, the documentation,
 diffusers' naming convention and its own task mapping decide (`_needs`).
 
-diffusers and torch are imported inside the functions: importing this module costs nothing.
+The class is read in diffusers' source and never imported (`crawler.sources`): torch stays out of a crawl.
 """
 
 import ast
-import contextlib
-import dataclasses
 import functools
-import inspect
 import re
-import textwrap
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from crawler.catalog import Task
+from crawler.sources import Argument, ClassSource, MethodSource, class_in, folder_of, module_at, offered_by
 
 #: What a call returns: one kind of thing for all its images, frames, ...
 Output: TypeAlias = Literal["image", "video", "audio", "text", "other"]
@@ -50,8 +46,8 @@ _FIELDS: dict[str, Output] = {
 }
 # Parameters only a film has; some film pipelines return their frames in a field called `images`.
 _FILM_PARAMETERS = frozenset({"num_frames", "video_length", "num_videos_per_prompt", "frame_size"})
-# diffusers imports its modules when they are asked for; two threads that ask at once may meet half a module.
-_IMPORTING = threading.Lock()
+# Names that transformers 5 still answers to, though their classes lost the ending.
+_FORMERLY_FAST = re.compile(r"(Tokenizer|ImageProcessor)Fast$")
 #: What this project can supply to a call without a picture.
 _SUPPLIED = frozenset({"prompt", "class_labels"})
 
@@ -82,25 +78,20 @@ class PipelineTraits:
 def describe(class_name: str) -> PipelineTraits | None:
     """What the pipeline class of that name needs and returns; None: the installed diffusers has no such pipeline.
 
-    None too for classes that need a package which is not installed (ONNX, librosa, ...). Takes up to ten seconds at
-    the first call, for importing diffusers.
+    None too for classes that need a package which is not installed (ONNX, librosa, ...).
     """
-    with _importing():
-        cls = pipeline_class(class_name)
-        return None if cls is None else _describe(class_name, cls)
-
-
-def _describe(class_name: str, cls: Any) -> PipelineTraits:
-    call = inspect.unwrap(cls.__call__)
-    arguments = {
-        name: parameter
-        for name, parameter in inspect.signature(call).parameters.items()
-        if name != "self" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    }
-    required = frozenset(name for name, argument in arguments.items() if argument.default is argument.empty)
+    cls = _pipeline_class(class_name)
+    call = cls.method("__call__") if cls is not None else None
+    if cls is None or call is None:  # bases such as DiffusionPipeline have no call of their own
+        return None
+    arguments = {argument.name: argument for argument in call.arguments()}
+    required = frozenset(name for name, argument in arguments.items() if argument.required)
     output = _output(call, arguments)
     needs = any(_needs(cls, call, argument) for argument in arguments.values())
-    components, _ = cls._get_signature_keys(cls)
+    constructor = cls.method("__init__")
+    parts = constructor.arguments() if constructor is not None else []
+    optional = cls.attribute("_optional_components")
+    optional = frozenset(optional if isinstance(optional, list | tuple) else ())
     return PipelineTraits(
         class_name=class_name,
         task=None if needs or output != "image" or required - _SUPPLIED else _task(arguments),
@@ -115,23 +106,10 @@ def _describe(class_name: str, cls: Any) -> PipelineTraits:
                 if argument.default is None or isinstance(argument.default, bool | int | float | str)
             }
         ),
-        components=tuple(components),
-        optional_components=frozenset(cls._optional_components),
+        # As `DiffusionPipeline._get_signature_keys` has it.
+        components=tuple(sorted(part.name for part in parts if part.required or part.name in optional)),
+        optional_components=optional,
     )
-
-
-def pipeline_class(class_name: str) -> Any:
-    """The installed diffusers' pipeline class of that name, or None."""
-    # The name comes from a stranger's file: ask diffusers for nothing that cannot be a class.
-    if not re.fullmatch(r"[A-Z][A-Za-z0-9_]{0,99}", class_name, re.ASCII):
-        return None
-    import diffusers
-
-    cls = getattr(diffusers, class_name, None)
-    if not (isinstance(cls, type) and issubclass(cls, diffusers.DiffusionPipeline)):
-        return None
-    # Bases such as DiffusionPipeline have no call of their own: what `type` lends them is no function.
-    return cls if inspect.isfunction(inspect.unwrap(cls.__call__)) else None
 
 
 @functools.cache
@@ -141,80 +119,98 @@ def component_exists(library: str, class_name: str) -> bool:
     `library` is what model_index.json names: diffusers, transformers, or one of diffusers' own pipeline modules,
     such as stable_diffusion.
     """
-    # Lazy modules import on access, and say with one of these errors that a package they need is not there.
-    with _importing(), contextlib.suppress(ImportError, RuntimeError):
-        import diffusers
-        import transformers
-        from diffusers import pipelines
-
-        if library in ("diffusers", "transformers"):
-            modules = [diffusers if library == "diffusers" else transformers]
-        else:
-            modules = [getattr(folder, library, None) for folder in (pipelines, pipelines.deprecated)]
-        return any(isinstance(getattr(module, class_name, None), type) for module in modules)
+    if not re.fullmatch(r"[A-Z]\w*", class_name, re.ASCII):
+        return False
+    if library == "transformers":
+        return class_name in _transformers_names() or _FORMERLY_FAST.sub(r"\1", class_name) in _transformers_names()
+    diffusers = folder_of("diffusers")
+    if diffusers is None or not re.fullmatch(r"\w+", library, re.ASCII):
+        return False
+    if library == "diffusers":
+        return class_name in offered_by(diffusers)
+    folders = (diffusers / "pipelines" / library, diffusers / "pipelines" / "deprecated" / library)
+    for folder in folders:
+        package = module_at(folder / "__init__")
+        # Some packages mend a class of another library in their own __init__.py.
+        if package is not None and (class_name in offered_by(folder) or package.class_named(class_name) is not None):
+            return True
     return False
 
 
-@contextlib.contextmanager
-def _importing() -> Iterator[None]:
-    """One thread at a time, and without the notices that transformers prints about packages it can do without."""
-    with _IMPORTING:
-        from transformers.utils import logging
+@functools.cache
+def _transformers_names() -> frozenset[str]:
+    # Its own table of names: importing the package loads neither torch nor a model.
+    import transformers
 
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()
-        try:
-            yield
-        finally:
-            logging.set_verbosity(verbosity)
+    return frozenset(dir(transformers))
 
 
-def _task(arguments: Mapping[str, inspect.Parameter]) -> Task | None:
+def _pipeline_class(class_name: str) -> ClassSource | None:
+    """The installed diffusers' pipeline class of that name, or None."""
+    diffusers = folder_of("diffusers")
+    # The name comes from a stranger's file: look for nothing that cannot be a class.
+    if diffusers is None or not re.fullmatch(r"[A-Z][A-Za-z0-9_]{0,99}", class_name, re.ASCII):
+        return None
+    if class_name not in offered_by(diffusers):
+        return None
+    cls = class_in(diffusers / "pipelines", class_name)
+    is_pipeline = cls is not None and any(one.node.name == "DiffusionPipeline" for one in cls.lineage())
+    return cls if is_pipeline else None
+
+
+def _task(arguments: Mapping[str, Argument]) -> Task | None:
     if "prompt" in arguments:
         return "text-to-image"
     labels = arguments.get("class_labels")
-    if labels is not None and labels.default is labels.empty:
+    if labels is not None and labels.required:
         return "class-conditional"
     return "unconditional" if "batch_size" in arguments else None
 
 
-def _needs(cls: Any, call: Callable[..., Any], argument: inspect.Parameter) -> bool:
+def _needs(cls: ClassSource, call: MethodSource, argument: Argument) -> bool:
     """Whether a call fails without this argument, and the argument is a picture or made from one."""
     name = argument.name
     if not _MEDIA.search(name) or _NEVER_NEEDED.search(name):
         return False
     # Editing classes call their picture optional although they start from it; their names are honest.
-    if argument.default is argument.empty or _PICTURE_CLASS.search(cls.__name__):
+    if argument.required or _PICTURE_CLASS.search(cls.node.name):
         return True
-    documented = re.search(rf"^\s*{re.escape(name)}\s*\((.*?)\)\s*:", call.__doc__ or "", re.MULTILINE | re.DOTALL)
+    documented = re.search(rf"^\s*{re.escape(name)}\s*\((.*?)\)\s*:", call.documentation, re.MULTILINE | re.DOTALL)
     said_optional = documented is not None and "optional" in documented[1]
-    annotation = str(argument.annotation)
-    if "None" not in annotation and "Optional" not in annotation:
+    if "None" not in argument.annotation and "Optional" not in argument.annotation:
         return not said_optional  # the `image: PipelineImageInput = None` of image-to-image classes
-    return documented is not None and not said_optional and not _makes_images_from_text(cls)
+    return documented is not None and not said_optional and cls.node.name not in _makers_of_images_from_text()
 
 
-def _makes_images_from_text(cls: Any) -> bool:
-    from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
+@functools.cache
+def _makers_of_images_from_text() -> frozenset[str]:
+    """The classes in diffusers' own table of them."""
+    diffusers = folder_of("diffusers")
+    module = module_at(diffusers / "pipelines" / "auto_pipeline") if diffusers is not None else None
+    return frozenset(
+        node.id
+        for statement in ast.walk(module.tree if module is not None else ast.Module([], []))
+        if isinstance(statement, ast.Assign)
+        and "AUTO_TEXT2IMAGE_PIPELINES_MAPPING" in ast.unparse(statement.targets[0])
+        for node in ast.walk(statement.value)
+        if isinstance(node, ast.Name)
+    )
 
-    return cls in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()
 
-
-def _output(call: Callable[..., Any], arguments: Mapping[str, inspect.Parameter]) -> Output:
+def _output(call: MethodSource, arguments: Mapping[str, Argument]) -> Output:
     """What a call returns, from the first field of the record it builds; combined pipelines name theirs in the
     documentation only."""
-    names = [*_built_records(call), *re.findall(r"pipelines?\.(?:\w+\.)*(\w+Output)", call.__doc__ or "")]
-    records = [getattr(inspect.getmodule(call), name, None) for name in names]
-    fields = [dataclasses.fields(record)[0].name for record in records if dataclasses.is_dataclass(record)]
+    names = [*_built_records(call), *re.findall(r"pipelines?\.(?:\w+\.)*(\w+Output)", call.documentation)]
+    records = [record for name in names if (record := call.module.class_named(name)) is not None]
+    fields = [record.fields()[0] for record in records if record.fields()]
     output: Output = _FIELDS.get(fields[0], "other") if fields else "other"
     if not fields and "num_images_per_prompt" in arguments:
         output = "image"
     return "video" if output == "image" and _FILM_PARAMETERS & arguments.keys() else output
 
 
-def _built_records(call: Callable[..., Any]) -> Iterator[str]:
+def _built_records(call: MethodSource) -> Iterator[str]:
     """Names of the classes whose instances the call returns."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(call)))
-    for node in ast.walk(tree):
+    for node in ast.walk(call.node):
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
             yield node.value.func.id
