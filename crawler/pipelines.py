@@ -12,6 +12,7 @@ The class is read in diffusers' source and never imported (`crawler.sources`): t
 import ast
 import functools
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -46,6 +47,7 @@ _FIELDS: dict[str, Output] = {
 }
 # Parameters only a film has; some film pipelines return their frames in a field called `images`.
 _FILM_PARAMETERS = frozenset({"num_frames", "video_length", "num_videos_per_prompt", "frame_size"})
+_IMPORTING = threading.Lock()
 # Names that transformers 5 still answers to, though their classes lost the ending.
 _FORMERLY_FAST = re.compile(r"(Tokenizer|ImageProcessor)Fast$")
 #: What this project can supply to a call without a picture.
@@ -137,8 +139,14 @@ def component_exists(library: str, class_name: str) -> bool:
     return False
 
 
-@functools.cache
 def _transformers_names() -> frozenset[str]:
+    # While transformers is being imported, a second thread is given the half of it that is there.
+    with _IMPORTING:
+        return _names_of_transformers()
+
+
+@functools.cache
+def _names_of_transformers() -> frozenset[str]:
     # Its own table of names: importing the package loads neither torch nor a model.
     import transformers
 

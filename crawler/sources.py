@@ -9,9 +9,9 @@ that are entered when the packages they need are there.
 import ast
 import functools
 import importlib.metadata
-import importlib.util
 import operator
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,8 +171,12 @@ class ModuleSource:
 @functools.cache
 def folder_of(package: str) -> Path | None:
     """The folder of an installed package; None where there is none."""
-    found = importlib.util.find_spec(package)
-    return Path(found.origin).parent if found is not None and found.origin else None
+    # Not importlib.util.find_spec, which asks a module that another thread is just importing.
+    for finder in sys.meta_path:
+        found = finder.find_spec(package, None)
+        if found is not None:
+            return Path(found.origin).parent if found.origin else None
+    return None
 
 
 def class_in(place: Path, name: str) -> ClassSource | None:
@@ -227,7 +231,7 @@ def _holds(test: ast.expr) -> bool:
 
 
 def _is_installed(package: str, comparison: str = "", version: str = "") -> bool:
-    if importlib.util.find_spec(package) is None:
+    if folder_of(package) is None:
         return False
     compare = _COMPARISONS.get(comparison)
     return compare is None or compare(Version(importlib.metadata.version(package)), Version(version))

@@ -89,6 +89,23 @@ def test_a_crawl_imports_neither_torch_nor_diffusers() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_many_threads_that_ask_at_once_hear_the_same() -> None:
+    script = textwrap.dedent(
+        """
+        import sys
+        from concurrent.futures import ThreadPoolExecutor
+        from crawler.pipelines import component_exists, describe
+        sys.setswitchinterval(1e-5)
+        asked = [("transformers", "CLIPTextModel"), ("transformers", "CLIPTokenizer"), ("diffusers", "AutoencoderKL")]
+        def answers(_):
+            return describe("StableDiffusionPipeline").task, *(component_exists(*names) for names in asked)
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(answers, range(100))) == {("text-to-image", True, True, True)}
+        """
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package that inherits, renames and computes across its modules."""
