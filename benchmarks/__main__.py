@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = ("crawl", "png")
+BENCHMARKS = ("crawl", "duty", "png")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ strikes (after `skip` matches, `times` times, with a `probability` drawn from it
     drop      close the connection after `after` bytes: a truncated body under an intact Content-Length
     flip      invert the byte at `after`: same length, other content
     stall     send nothing for `seconds` once `after` bytes are out
-    throttle  send the body at `bytes_per_second`
+    throttle  send bodies at `bytes_per_second`, all that the rule means together: one line that they share
 
 The first rule that matches and strikes decides. `GET` shows the rules and how often each matched and struck,
 `DELETE` removes them. A seed makes the draws repeatable as long as the matching requests come in the same order.
@@ -57,6 +57,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self.line = asyncio.Lock()
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Self:
@@ -193,8 +194,10 @@ class _Spoiled:
         step = max(1, int(self._rule.bytes_per_second / 20))
         for start in range(0, len(body), step):
             piece = body[start : start + step]
-            await self._on(piece, more=True)
-            await asyncio.sleep(len(piece) / self._rule.bytes_per_second)
+            # Who waits first is served first: everybody on the line gets the same share of it.
+            async with self._rule.line:
+                await self._on(piece, more=True)
+                await asyncio.sleep(len(piece) / self._rule.bytes_per_second)
         await self._on(b"", more)
 
     def _cut(self) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx2
@@ -72,6 +73,14 @@ def test_a_throttled_body_takes_its_time(shown: HubProcess) -> None:
     started = time.monotonic()
     assert fetch(shown)[1] == WEIGHTS
     assert time.monotonic() - started >= 0.45
+
+
+def test_throttled_bodies_share_one_line(shown: HubProcess) -> None:
+    shown.fail("throttle", bytes_per_second=len(WEIGHTS) / 0.3)
+    started = time.monotonic()
+    with ThreadPoolExecutor(3) as pool:
+        assert [body for _, body in pool.map(lambda _: fetch(shown), range(3))] == [WEIGHTS] * 3
+    assert time.monotonic() - started >= 0.85
 
 
 def test_a_status_replaces_the_answer(shown: HubProcess) -> None:
