@@ -49,7 +49,7 @@ def run() -> Iterator[Comparison]:
             own = _own_bytes(workspace)
             hub.fail("throttle", path=r"/resolve/", bytes_per_second=own / (limit["seconds"] / GENERATORS))
             hub.clear_requests()
-            sample = ["-m", "samplers.cli", "--workspace", str(workspace.root), "--device", "cpu"]
+            sample = ["-c", "from samplers.cli import main; main()", "--workspace", str(workspace.root), "--device", "cpu"]
             sample += ["--images", str(IMAGES), "--batch-size", str(BATCH), "--weights-dir", str(folder / "weights")]
             started = time.perf_counter()
             _run(sample, environment)
@@ -79,8 +79,8 @@ def recipe(prompts: PromptPool) -> Recipe:
 
 def _run(arguments: list[str], environment: dict[str, str]) -> Any:
     """Run a Python process; what it printed last, where that is JSON. Raises `AssertionError` when it fails."""
-    done = subprocess.run([sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, check=False, text=True)
-    assert done.returncode == 0, f"{arguments} ended with {done.returncode}"
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False, text=True)
+    assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stderr[-2000:]}"
     last = done.stdout.strip().splitlines()[-1:]
     return json.loads(last[0]) if last and last[0].startswith("{") else None
 
