@@ -49,7 +49,14 @@ def run() -> Iterator[Comparison]:
             own = _own_bytes(workspace)
             hub.fail("throttle", path=r"/resolve/", bytes_per_second=own / (limit["seconds"] / GENERATORS))
             hub.clear_requests()
-            sample = ["-c", "from samplers.cli import main; main()", "--workspace", str(workspace.root), "--device", "cpu"]
+            sample = [
+                "-c",
+                "from samplers.cli import main; main()",
+                "--workspace",
+                str(workspace.root),
+                "--device",
+                "cpu",
+            ]
             sample += ["--images", str(IMAGES), "--batch-size", str(BATCH), "--weights-dir", str(folder / "weights")]
             started = time.perf_counter()
             _run(sample, environment)

@@ -1,0 +1,82 @@
+"""SIGKILL to child, supervisor or both, at random moments, under another number of shards each time: what is left in
+the end is what an undisturbed run leaves."""
+
+import contextlib
+import dataclasses
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+
+from localhub.store import Store
+from samplers.supervisor import sample
+from samplers.survey import Run, Wish
+from tests.samplers.conftest import BASE, CLASSES, FINETUNE, PIXELS
+from tests.samplers.hub import entry_of, files_of
+from tests.samplers.processes import start, under_fork_server, wait_for_none
+from tests.scale import scaled
+from workspace.layout import Workspace
+from workspace.shard import Shard
+
+MOMENTS = scaled(8, 100)
+WISH = Wish(images=scaled(24, 160), batch_size=2, steps=2)
+NAMES = (PIXELS, CLASSES, BASE, FINETUNE)
+#: Seconds between two kills at most: long enough for a child to come up and write a part, so that the run gets on.
+LONGEST = 3.0
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself a moment ago
+        os.kill(pid, signal.SIGKILL)
+
+
+def _one_moment(workspace: Workspace, run: Run, chance: random.Random, running: list[BaseProcess]) -> str:
+    """Let it run for a while, kill something; afterwards `running` are the supervisors that are left."""
+    if not any(process.is_alive() for process in running):
+        shards = chance.randint(1, 3)
+        running[:] = [
+            start(workspace, dataclasses.replace(run, shard=Shard(index, shards), retry_failed=True), WISH)
+            for index in range(1, shards + 1)
+        ]
+    time.sleep(chance.uniform(0.0, LONGEST))
+    supervisors = {process.pid for process in running}
+    victim = chance.choice(("child", "supervisor", "both"))
+    if victim != "supervisor":
+        children = [pid for pid in under_fork_server() if pid not in supervisors]
+        if children:
+            _kill(chance.choice(children))
+    if victim != "child":
+        # Another number of shards from here on: so all of them go, as when a job array is cancelled.
+        for process in running:
+            assert process.pid is not None
+            _kill(process.pid)
+        for process in running:
+            process.join()
+        wait_for_none()
+    return victim
+
+
+def test_kills_at_random_moments_change_no_byte_and_leave_nothing_behind(
+    store: Store, run: Run, make_workspace: Callable[..., Workspace]
+) -> None:
+    entries = [entry_of(store, name, rank) for rank, name in enumerate(NAMES, start=1)]
+    undisturbed, workspace = make_workspace(*entries), make_workspace(*entries)
+    sample(undisturbed, WISH, run)
+    expected = files_of(undisturbed)
+    chance = random.Random(2024)
+    running: list[BaseProcess] = []
+    victims = [_one_moment(workspace, run, chance, running) for _ in range(MOMENTS)]
+    print({victim: victims.count(victim) for victim in sorted(set(victims))})
+    for process in running:
+        process.join(100)
+    wait_for_none()
+    # A generator whose child was killed three times is in quarantine, innocently.
+    process = start(workspace, dataclasses.replace(run, retry_failed=True), WISH)
+    process.join(200)
+    assert process.exitcode == 0
+    assert files_of(workspace) == expected
+    assert list(workspace.root.rglob("*.partial")) == []
+    assert run.weights_dir is not None
+    assert list(run.weights_dir.iterdir()) == []
