@@ -55,20 +55,18 @@ def _first(survey: Survey, pace: float) -> Table:
 
 
 def _show_balance(console: Console, shard: Shard, survey: Survey, pace: float) -> None:
+    """Print the hours of this shard's whole share, finished or not, beside those of the others."""
     if shard.count == 1:
         return
-    loads = [
-        *survey.division.seconds,
-        *[0.0] * (min(shard.count, len(survey.costs) + 1) - len(survey.division.seconds)),
-    ]
-    own = survey.division.seconds[shard.index - 1] if shard.index <= len(survey.division.seconds) else 0.0
-    mean = sum(loads) / shard.count
-    least, most = (in_time(pace * value) for value in (min(loads), max(loads)))
-    longer = sum(load > own for load in loads)
-    console.print(
-        f"shard {shard}: {in_time(pace * own)} in all, of {shard.count} shards with {least} to {most} "
-        f"(mean {in_time(pace * mean)}); {longer} take longer"
+    # Shards beyond the number of generators have nothing to do; one such stands for all of them.
+    loads = [*survey.division.seconds, *([0.0] if shard.count > len(survey.division.seconds) else [])]
+    own = loads[min(shard.index, len(loads)) - 1]
+    least, mean, most, mine = (
+        f"{pace * seconds / 3600:,.1f} h" for seconds in (min(loads), sum(loads) / shard.count, max(loads), own)
     )
+    longer = sum(seconds > own for seconds in loads)
+    console.print(f"all of shard {shard}: {mine}, place {longer + 1} of {shard.count} from the longest")
+    console.print(f"the {shard.count} shards: {least} at least, {mean} in the mean, {most} at most")
 
 
 def _show_left(console: Console, survey: Survey) -> None:

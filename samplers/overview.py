@@ -73,7 +73,8 @@ def as_tables(status: RunStatus) -> Group:
 
 
 def _shards(status: RunStatus) -> Table:
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    # One blank between columns: a silent shard of a large run fits into 80 of them.
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("shard", "state"):
         table.add_column(name, no_wrap=True)
     for name in ("done", "left", "failed", "images", "now/s", "all/s", "time left", "duty"):

@@ -97,6 +97,12 @@ def test_a_reader_without_prompts_is_refused() -> None:
         plan_of(_entry(), PromptPool([]), _recipe())
 
 
+def test_prompts_are_drawn_by_the_weights_of_their_sources() -> None:
+    pool = PromptPool(_prompts(a=[f"a{n}" for n in range(50)], b=[f"b{n}" for n in range(50)]), {"a": 3})
+    tries = plan_of(_entry(), pool, _recipe(max_tries=40, source_weights=pool.weights)).tries
+    assert 29 <= sum(each.real_source == "a" for each in tries) <= 31
+
+
 def test_the_recipe_names_every_choice_that_reaches_a_pixel() -> None:
     recipe = _recipe()
     assert recipe.settings() == dataclasses.asdict(recipe)
