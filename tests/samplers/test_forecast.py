@@ -7,6 +7,7 @@ import pytest
 
 from samplers.forecast import show_survey
 from samplers.outcomes import Outcome, write_outcome
+from samplers.sharing import in_order
 from samplers.survey import Run, Wish, survey
 from samplers.wording import in_bytes, in_time
 from tests.samplers.campaign import catalogue, entry, stable_diffusion
@@ -49,6 +50,10 @@ def test_every_shards_plan_together_is_everything_once(make_workspace: MakeWorks
     surveys = [survey(workspace, Wish(), Run(shard=Shard(index, 7))) for index in range(1, 8)]
     names = [owed.entry.model_name for one in surveys for owed in one.owed]
     assert sorted(names) == sorted(each.model_name for each in entries)
+    for index, one in enumerate(surveys):
+        taken = [owed.entry for owed in one.owed]
+        assert sorted(each.model_name for each in taken) == sorted(one.division.names[index])
+        assert taken == in_order(taken)
 
 
 def test_a_division_does_not_move_when_work_gets_done(make_workspace: MakeWorkspace) -> None:

@@ -82,6 +82,21 @@ def test_the_phases_make_up_the_wall_time(sampled: Workspace) -> None:
         assert within == pytest.approx(shard.time.wall, abs=0.05)
 
 
+def test_the_seconds_in_which_a_generators_files_are_waited_for_are_idle(
+    store: Store, hub: HubProcess, run: Run, make_workspace: MakeWorkspace
+) -> None:
+    workspace = make_workspace(entry_of(store, PIXELS))
+    hub.fail("stall", method="GET", path=r"/resolve/.*unet/.*safetensors", times=1, seconds=1.5)
+    try:
+        (outcome,) = sample(workspace, WISH, run).outcomes
+    finally:
+        hub.clear_faults()
+    assert outcome.status == "done"
+    assert outcome.seconds["idle"] >= 1.5
+    time_ = _look(workspace).shards[0].time
+    assert time_.phases["idle"] == outcome.seconds["idle"]
+
+
 def test_why_a_generator_turned_out_incompatible_is_said_in_the_catalogues_terms(sampled: Workspace) -> None:
     outcome = read_outcome(sampled, PIXELS)
     assert outcome is not None
