@@ -17,9 +17,12 @@ def sample(
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")] = Path(
         "workspace"
     ),
-    shard: Annotated[str, typer.Option(help="Which share of the generators, such as 3/16: the third of sixteen.")] = (
-        "1/1"
-    ),
+    shard: Annotated[
+        str,
+        typer.Option(
+            help="Which share of the generators, such as 3/16: the third of sixteen, all alike in estimated time."
+        ),
+    ] = ("1/1"),
     images: Annotated[int, typer.Option(min=1, help="Images to keep of each generator.")] = 400,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images in one call; 8, or --images where that is less.")
@@ -29,6 +32,10 @@ def sample(
     seed: Annotated[int, typer.Option(help="Another number, other images.")] = 0,
     safety_checker: Annotated[
         str | None, typer.Option(metavar="REPO[@REVISION]", help="Checks every image; Stable Diffusion's by default.")
+    ] = None,
+    source_weight: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=WEIGHT", help="How often a real source is asked (1); 0: never. May be repeated."),
     ] = None,
     only: Annotated[list[str] | None, typer.Option(metavar="ORG/NAME", help="Only this one; may be repeated.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many compatible generators.")] = None,
@@ -53,9 +60,13 @@ def sample(
 
         cf-sample --images 16 --only ORG/NAME         # a look at one generator
 
-        cf-sample --shard 3/16 --dry-run              # what would be done
+        cf-sample --shard 3/16 --dry-run              # what would be done, and how long it may take
+
+        cf-status --watch                             # how it stands
     """
     from samplers import summary
+    from samplers.forecast import show_survey
+    from samplers.prompting import parse_weights
     from samplers.supervisor import sample as sample_shard
     from samplers.survey import DEFAULT_CHECKER, Run, Wish
     from samplers.survey import survey as survey_shard
@@ -68,6 +79,7 @@ def sample(
         steps=steps,
         seed=seed,
         safety_checker=safety_checker or DEFAULT_CHECKER,
+        source_weights=parse_weights(source_weight or ()),
     )
     run = Run(
         shard=Shard.parse(shard),
@@ -79,7 +91,7 @@ def sample(
         retry_failed=retry_failed,
     )
     if dry_run:
-        summary.show_survey(survey_shard(space, wish, run))
+        show_survey(space, run.shard, survey_shard(space, wish, run))
     else:
         summary.show_report(space, sample_shard(space, wish, run))
 

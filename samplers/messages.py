@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
+from crawler.verdict import Reason
 from samplers.outcomes import Status
 from samplers.plan import Plan
 
@@ -67,9 +68,12 @@ class Ended:
 
     status: Status
     detail: str | None = None
+    reason: Reason | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.reason is not None:
+            object.__setattr__(self, "reason", Reason(self.reason))
         timed = isinstance(self.seconds, dict) and all(isinstance(value, float) for value in self.seconds.values())
         if self.status not in get_args(Status) or not timed:
             raise ValueError("not how a generator can end")

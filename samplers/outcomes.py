@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from crawler.verdict import Reason
 from workspace.atomic import write_json
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -27,6 +28,13 @@ Status = Literal[
     "quarantined",  # failed three times
 ]
 
+#: Phases of a generator whose seconds are counted: fetching and verifying its files, most of it while the one before is
+#: sampled; idle, waiting for them all the same; then what the child does.
+PHASES = ("fetch", "verify", "idle", "load", "sample", "decode", "check", "encode", "write")
+
+#: Phases in which the device works.
+BUSY = frozenset({"sample", "decode", "check"})
+
 #: These are ends, not failures: there is nothing to retry.
 ENDED_WELL: frozenset[str] = frozenset({"done", "exhausted"})
 
@@ -42,14 +50,18 @@ class Outcome:
     revision: str
     status: Status
     detail: str | None = None
+    reason: Reason | None = None
+    """Why it is incompatible, in the catalogue's terms."""
     attempts: int = 1
     """How often sampling it ended, in whatever way."""
     failures: int = 0
     kept: int = 0
     """Distinct images kept."""
     tries: int = 0
+    timed: int = 0
+    """The tries that `seconds` speaks of: those of the last attempt."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """By phase: fetch, verify, load, sample, check, encode, write."""
+    """By phase (`PHASES`)."""
     stderr: tuple[str, ...] = ()
     """The child's last lines, where it failed."""
 
@@ -57,6 +69,11 @@ class Outcome:
     def failed(self) -> bool:
         """Whether the generator owes images that only another attempt could give."""
         return self.status not in ENDED_WELL
+
+    @property
+    def end(self) -> str:
+        """Status, and the reason where there is one, such as `incompatible: needs-other-input`."""
+        return f"{self.status}: {self.reason}" if self.reason is not None else self.status
 
 
 def ending(kept: int, images: int, tries: int) -> tuple[Status, str | None]:
@@ -82,12 +99,14 @@ def read_outcome(workspace: Workspace, model_name: str) -> Outcome | None:
     path = workspace.outcome_of(model_name)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        outcome = Outcome(**{**values, "stderr": tuple(values["stderr"])})
+        reason = values.get("reason")
+        known = {"stderr": tuple(values["stderr"]), "reason": Reason(reason) if reason is not None else None}
+        outcome = Outcome(**{**values, **known})
         if outcome.status not in get_args(Status):
             raise ValueError(outcome.status)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{path} is not an outcome ({error}): remove it to sample that generator again") from error
     return outcome
 

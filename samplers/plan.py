@@ -37,6 +37,8 @@ class Recipe:
     """repository@commit"""
     prompts: str | None
     """Digest of all prompts; None where there are none."""
+    source_weights: dict[str, float] | None = None
+    """Of every real source; None: all alike."""
 
     def __post_init__(self) -> None:
         if self.max_tries < self.images:
@@ -52,6 +54,7 @@ class Recipe:
             "steps": self.steps,
             "safety_checker": self.safety_checker,
             "prompts": self.prompts,
+            "source_weights": self.source_weights,
         }
 
 

@@ -5,9 +5,13 @@ the next one's files. What a generator owes is planned, where it stands is read 
 recorded; a generator that fails, hangs or kills the child costs itself and nothing else.
 """
 
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from samplers.fetching import Fetcher, FetchError
+from samplers.journal import Journal, journal_name
 from samplers.messages import Assignment, Moved, Start
 from samplers.outcomes import Outcome, after, write_outcome
 from samplers.plan import Plan, plan_of
@@ -20,7 +24,9 @@ from samplers.worker import ChildLostError, Worker
 from workspace import recipe as recipes
 from workspace.errors import HubError
 from workspace.layout import Workspace
-from workspace.progress import Log, Task, task
+from workspace.progress import task
+
+T = TypeVar("T")
 
 #: Generators in a row whose files the Hub did not give, after every attempt, until the run ends: they are not to blame.
 _UNANSWERED_AT_MOST = 3
@@ -45,8 +51,7 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
     unanswered = 0
     if not found.owed:
         return Report(found, outcomes)
-    name = f"sample-{run.shard.index}-of-{run.shard.count}"
-    log = Log(workspace, name)
+    journal = Journal(workspace, run.shard)
     with Slot(run.weights_dir or default_weights_dir()) as slot:
         store = WeightStore(slot.path, Fetcher(run.endpoint, run.token))
         checker, commit = found.recipe.safety_checker.rsplit("@", 1)
@@ -54,17 +59,28 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
             checker=store.place_checker(checker, commit),
             device=run.device,
             home=slot.home,
-            stderr=workspace.logs / f"{name}.stderr",
+            stderr=workspace.logs / f"{journal_name(run.shard)}.stderr",
         )
-        with Worker(start, run.timeout) as worker, task("sampling", len(found.owed)) as bar:
-            log.event("started", generators=len(found.owed), device=worker.start())
-            for owed, arrived in placed(found.owed, store):
+        with (
+            Worker(start, run.timeout) as worker,
+            journal.run(found, worker.start()),
+            task("sampling", len(found.owed)) as bar,
+        ):
+            for idle, (owed, arrived) in _timed(placed(found.owed, store)):
                 plan = plan_of(owed.entry, found.prompts, found.recipe)
-                outcome = after(owed.former, _outcome(workspace, owed, plan, arrived, worker, bar))
+                journal.began(owed, found.recipe)
+
+                def moved(news: Moved, plan: Plan = plan) -> None:
+                    journal.moved(plan.model_name, news.kept, news.tries)
+                    bar.advance(0, note=f"{plan.model_name}: {news.kept} of {plan.images} images")
+
+                now = _outcome(workspace, owed, plan, arrived, worker, moved)
+                now = replace(now, seconds={**now.seconds, "idle": round(idle, 3)})
+                outcome = after(owed.former, now)
                 unanswered = unanswered + 1 if _is_passing(arrived) else 0
                 if not unanswered:
                     write_outcome(workspace, outcome)
-                log.event("ended", model_name=outcome.model_name, status=outcome.status, detail=outcome.detail)
+                journal.ended(owed, found.recipe, outcome)
                 outcomes.append(outcome)
                 bar.advance(note=f"{outcome.model_name}: {outcome.status}")
                 if unanswered == _UNANSWERED_AT_MOST:
@@ -73,7 +89,12 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
 
 
 def _outcome(
-    workspace: Workspace, owed: Owed, plan: Plan, arrived: Placed | FetchError, worker: Worker, bar: Task
+    workspace: Workspace,
+    owed: Owed,
+    plan: Plan,
+    arrived: Placed | FetchError,
+    worker: Worker,
+    moved: Callable[[Moved], None],
 ) -> Outcome:
     """Sample one generator, whatever it does."""
     about = Outcome(model_name=plan.model_name, revision=plan.revision, status="done")
@@ -93,14 +114,10 @@ def _outcome(
         call_size=owed.standing.call_size(plan.batch_size),
         kept=owed.standing.kept,
     )
-
-    def moved(news: Moved) -> None:
-        bar.advance(0, note=f"{plan.model_name}: {news.kept} of {plan.images} images")
-
     seconds = {"fetch": arrived.fetch_seconds, "verify": arrived.verify_seconds}
     try:
         ended = worker.sample(assignment, moved)
-        about = replace(about, status=ended.status, detail=ended.detail)
+        about = replace(about, status=ended.status, detail=ended.detail, reason=ended.reason)
         seconds |= ended.seconds
     except ChildLostError as lost:
         about = replace(about, status="hung" if lost.hung else "crashed", detail=lost.detail)
@@ -110,9 +127,18 @@ def _outcome(
         about,
         kept=len(standing.kept),
         tries=standing.next_index,
+        timed=standing.next_index - owed.standing.next_index,
         seconds={phase: round(value, 3) for phase, value in seconds.items()},
         stderr=worker.last_lines() if about.failed else (),
     )
+
+
+def _timed(items: Iterable[T]) -> Iterator[tuple[float, T]]:
+    """Each item with the seconds it was waited for."""
+    asked = time.perf_counter()
+    for item in items:
+        yield time.perf_counter() - asked, item
+        asked = time.perf_counter()
 
 
 def _is_passing(arrived: Placed | FetchError) -> bool:

@@ -1,15 +1,17 @@
 """The survey: what a shard owes, from the catalogue, the prompts, the recipe and the rows; it changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from captioning.prompt import read_prompts
 from crawler.catalog import CatalogEntry, read_catalog
+from samplers.cost import Cost, cost_of
 from samplers.fetching import Fetcher
 from samplers.outcomes import Outcome, ending, read_outcome
 from samplers.plan import Recipe
 from samplers.prompting import PromptPool
+from samplers.sharing import Division, divide, in_order
 from samplers.standing import Standing, standing_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -33,6 +35,8 @@ class Wish:
     seed: int = 0
     safety_checker: str = DEFAULT_CHECKER
     """repository, or repository@revision"""
+    source_weights: Mapping[str, float] = field(default_factory=dict)
+    """How often prompts of a real source are asked in comparison to others: 1 where none is given, 0 for never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,7 @@ class Owed:
     entry: CatalogEntry
     standing: Standing
     former: Outcome | None
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -68,22 +73,31 @@ class Survey:
     recipe: Recipe
     prompts: PromptPool
     owed: list[Owed]
+    """In the order in which they are taken."""
     finished: int
     """Generators that owe nothing any more."""
     left: dict[str, str]
     """Generators that owe images but are not taken up, and why."""
     unrecorded: list[Outcome]
     """Of those that owe nothing, the outcomes that an interruption kept from being written."""
+    costs: dict[str, Cost]
+    """Of every generator of all shards, by name."""
+    division: Division
+    """Who does what, whether finished or not."""
 
 
 def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
     """Look at the shard without changing anything. Raises `UsageError` when there is no catalogue, when generators
-    need prompts and there are none, or when `run.only` names what cannot be sampled."""
-    share = run.shard.of(_chosen(read_catalog(workspace), run))
+    need prompts and there are none, or when `run.only` or `wish.source_weights` name what is not there."""
+    chosen = _chosen(read_catalog(workspace), run)
+    costs = {entry.model_name: cost_of(entry, steps=wish.steps, batch_size=wish.batch_size) for entry in chosen}
+    division = divide({name: cost.seconds(wish.images) for name, cost in costs.items()}, run.shard.count)
+    mine = set(division.share(run.shard.index))
+    share = in_order(entry for entry in chosen if entry.model_name in mine)
     has_prompts = any(workspace.prompts.glob("*/part-*.parquet"))
     if not has_prompts and any(entry.task == "text-to-image" for entry in share):
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    prompts = PromptPool(read_prompts(workspace) if has_prompts else ())
+    prompts = PromptPool(read_prompts(workspace) if has_prompts else (), wish.source_weights)
     recipe = Recipe(
         images=wish.images,
         batch_size=wish.batch_size,
@@ -92,6 +106,7 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
         steps=wish.steps,
         safety_checker=_pinned(wish.safety_checker, run),
         prompts=prompts.digest if has_prompts else None,
+        source_weights=prompts.weights if wish.source_weights else None,
     )
     owed, left, finished = [], {}, 0
     unrecorded: list[Outcome] = []
@@ -101,7 +116,7 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
         if former is not None and former.revision != entry.revision:
             former = None
         if standing.revision not in (None, entry.revision):
-            left[entry.model_name] = f"it was sampled at revision {standing.revision}, which the catalogue has left"
+            left[entry.model_name] = f"sampled at a former revision: {standing.revision}, which the catalogue has left"
         elif standing.finished(recipe):
             finished += 1
             if former is None or former.failed:
@@ -114,8 +129,8 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
         elif former is not None and former.failed and not run.retry_failed:
             left[entry.model_name] = f"{former.status} before (--retry-failed): {former.detail}"
         else:
-            owed.append(Owed(entry, standing, former))
-    return Survey(recipe, prompts, owed, finished, left, unrecorded)
+            owed.append(Owed(entry, standing, former, costs[entry.model_name]))
+    return Survey(recipe, prompts, owed, finished, left, unrecorded, costs, division)
 
 
 def _chosen(catalog: Sequence[CatalogEntry], run: Run) -> list[CatalogEntry]:

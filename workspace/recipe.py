@@ -17,7 +17,7 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 #: What a setting may be: TOML has no null, so an absent setting is left out.
-Setting: TypeAlias = bool | int | float | str | list[str] | dict[str, str]
+Setting: TypeAlias = bool | int | float | str | list[str] | dict[str, str] | dict[str, float]
 
 
 def pin(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crawler.verdict import Reason
 from samplers.child.failures import GeneratorError, OutOfMemoryError, in_words, is_out_of_memory
 from samplers.child.loading import Generator
 from samplers.plan import Plan, Try
@@ -197,16 +198,17 @@ class Caller:
             and name not in arguments
         ]
         if wanted:
-            raise GeneratorError("incompatible", f"its call needs {', '.join(wanted)}")
+            raise GeneratorError("incompatible", f"its call needs {', '.join(wanted)}", Reason.NEEDS_OTHER_INPUT)
         if self._task == "text-to-image" and "prompt" not in self._parameters:
-            raise GeneratorError("incompatible", "its call takes no prompt")
+            raise GeneratorError("incompatible", "its call takes no prompt", Reason.NEEDS_OTHER_INPUT)
 
 
 def _pictures(result: Any) -> list[npt.NDArray[Any]]:
     """The images of a pipeline's output, each height x width x channels."""
     images = getattr(result, "images", None)
     if images is None:
-        raise GeneratorError("incompatible", f"its call returns {type(result).__name__}, which has no images")
+        detail = f"its call returns {type(result).__name__}, which has no images"
+        raise GeneratorError("incompatible", detail, Reason.NO_IMAGE_OUTPUT)
     return [_picture(image) for image in images]
 
 

@@ -1,14 +1,16 @@
 """How a generator fails inside the child: under a code of the closed set, in words."""
 
+from crawler.verdict import Reason
 from samplers.outcomes import Status
 
 
 class GeneratorError(Exception):
     """This generator cannot be sampled; the next one may be."""
 
-    def __init__(self, status: Status, detail: str) -> None:
+    def __init__(self, status: Status, detail: str, reason: Reason | None = None) -> None:
         super().__init__(detail)
         self.status: Status = status
+        self.reason = reason
         self.detail = detail
 
 

@@ -47,7 +47,7 @@ def main(connection: Connection, start: Start) -> None:
             except GeneratorError as failure:
                 traceback.print_exc()
                 sys.stderr.flush()
-                tell(Ended(status=failure.status, detail=failure.detail, seconds=clock.seconds))
+                tell(Ended(status=failure.status, detail=failure.detail, reason=failure.reason, seconds=clock.seconds))
             _free_memory()
     except CheckerError as error:
         tell(Broken(detail=str(error)))

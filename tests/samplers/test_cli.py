@@ -38,6 +38,8 @@ def _below(pid: int) -> list[int]:
     [
         (["--shard", "17/16"], "--shard '17/16'"),
         (["--images", "5", "--max-tries", "4"], "--max-tries 4 cannot give --images 5"),
+        (["--source-weight", "coco=2"], "--source-weight coco: no prompts are of that real source; there are: digits"),
+        (["--source-weight", "digits"], "--source-weight digits: not of the form NAME=WEIGHT"),
         (["--only", "nobody/nothing"], "--only nobody/nothing: not in the catalogue"),
     ],
 )
@@ -112,6 +114,8 @@ def test_no_process_that_meets_weights_has_the_token_and_ctrl_c_ends_them_all(
     assert len([path for path in kept if path.endswith(".png")]) == 2
     assert not [path for path in kept if path.endswith(".partial")]
     assert list((tmp_path / "weights").iterdir()) == []
+    told = (workspace.logs / "sample-1-of-1.jsonl").read_text().splitlines()
+    assert '"why": "interrupted"' in told[-1]
 
 
 def _is_filtered(pid: int) -> bool:

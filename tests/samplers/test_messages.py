@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crawler.verdict import Reason
 from samplers.messages import Broken, Ended, FromChild, Moved, Ready, decode, encode
 
 
@@ -14,6 +15,7 @@ from samplers.messages import Broken, Ended, FromChild, Moved, Ready, decode, en
         Ready(device="cuda:0"),
         Moved(kept=3, tries=5),
         Ended(status="load-failed", detail="it lacks a tensor", seconds={"load": 0.5}),
+        Ended(status="incompatible", detail="its call needs image", reason=Reason.NEEDS_OTHER_INPUT),
         Broken(detail="no checker"),
     ],
 )
@@ -32,6 +34,7 @@ def test_anything_else_is_refused(text: bytes) -> None:
     [
         b'["Ended", {"status": "whatever"}]',
         b'["Ended", {"status": "done", "seconds": {"load": "long"}}]',
+        b'["Ended", {"status": "incompatible", "reason": "whatever"}]',
         b'["Moved", {"kept": "three", "tries": 5}]',
         b'["Start", {}]',
     ],

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from samplers.prompting import PromptPool
 from tests.samplers.test_prompting import _prompts
 from workspace.errors import UsageError
 from workspace.identity import seed_of
+from workspace.layout import Workspace
+from workspace.recipe import pin, read
 
 POOL = PromptPool(_prompts(a=["a cat", "a dog", "a horse"]))
 
@@ -95,6 +98,21 @@ def test_fewer_tries_than_images_are_refused() -> None:
 def test_a_reader_without_prompts_is_refused() -> None:
     with pytest.raises(UsageError, match="cf-caption"):
         plan_of(_entry(), PromptPool([]), _recipe())
+
+
+def test_prompts_are_drawn_by_the_weights_of_their_sources() -> None:
+    pool = PromptPool(_prompts(a=[f"a{n}" for n in range(50)], b=[f"b{n}" for n in range(50)]), {"a": 3})
+    tries = plan_of(_entry(), pool, _recipe(max_tries=40, source_weights=pool.weights)).tries
+    assert 29 <= sum(each.real_source == "a" for each in tries) <= 31
+
+
+def test_weights_are_pinned_as_numbers_and_no_weights_as_nothing(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).settings())
+    assert read(workspace)["sample"]["source_weights"] == {"a": 3.0, "b": 1.0}
+    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).settings())
+    with pytest.raises(UsageError, match=r"source_weights was \{'a': 3.0, 'b': 1.0\}, now unset"):
+        pin(workspace, "sample", _recipe().settings())
 
 
 def test_the_recipe_names_every_choice_that_reaches_a_pixel() -> None:

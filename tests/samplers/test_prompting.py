@@ -1,10 +1,12 @@
 from itertools import islice
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from captioning.prompt import Prompt
-from samplers.prompting import PromptPool, permutation
+from samplers.prompting import PromptPool, parse_weights, permutation
+from workspace.errors import UsageError
 
 
 def _prompts(**sources: list[str]) -> list[Prompt]:
@@ -53,6 +55,76 @@ def test_real_sources_take_turns_however_different_their_sizes() -> None:
     pool = PromptPool(_prompts(large=[f"l{n}" for n in range(1000)], small=[f"s{n}" for n in range(10)]))
     sources = [prompt.real_source for prompt in islice(pool.draw("x"), 20)]
     assert sources.count("small") == sources.count("large") == 10
+
+
+def test_sources_without_weights_are_drawn_as_they_always_were() -> None:
+    # Written down from the first version: another order would give every generator other images.
+    pool = PromptPool(_prompts(a=["a1", "a2", "a3"], b=[f"b{n}" for n in range(1, 7)], c=["c1", "c2", "c3", "c4"]))
+    drawn = [prompt.prompt for prompt in islice(pool.draw("org/name"), 20)]
+    assert " ".join(drawn) == "c4 a1 b1 c3 a3 b4 c1 a2 b3 c2 b2 b6 b5 a2 c3 b5 a1 c1 b6 a3"
+
+
+@given(st.floats(1e-3, 1e3), st.text())
+def test_equal_weights_are_as_none(weight: float, key: str) -> None:
+    prompts = _prompts(a=["1", "2", "3"], b=["4", "5", "6", "7"], c=["8"])
+    weighted = PromptPool(prompts, dict.fromkeys("abc", weight))
+    assert list(islice(weighted.draw(key), 20)) == list(islice(PromptPool(prompts).draw(key), 20))
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=5), st.text(), st.integers(1, 200))
+def test_at_any_moment_each_source_has_its_share(weights: list[float], key: str, count: int) -> None:
+    names = "abcde"[: len(weights)]
+    pool = PromptPool(_prompts(**{name: [f"{name}{n}" for n in range(200)] for name in names}), _by(names, weights))
+    sources = [prompt.real_source for prompt in islice(pool.draw(key), count)]
+    for name, weight in zip(names, weights, strict=True):
+        assert abs(sources.count(name) - count * weight / sum(weights)) < len(names)
+
+
+def _by(names: str, weights: list[float]) -> dict[str, float]:
+    return dict(zip(names, weights, strict=True))
+
+
+def test_a_light_source_comes_in_some_generators_not_in_none() -> None:
+    pool = PromptPool(_prompts(heavy=[f"h{n}" for n in range(100)], light=["l"]), {"light": 0.01})
+    with_light = sum("l" in {each.prompt for each in islice(pool.draw(f"g{n}"), 20)} for n in range(500))
+    assert 0.15 < with_light / 500 < 0.25
+
+
+@given(st.text(), st.floats(0.01, 100))
+def test_weights_do_not_make_a_text_come_twice(key: str, weight: float) -> None:
+    pool = PromptPool(_prompts(a=["one", "two", "three"], b=["two", "four"]), {"a": weight})
+    drawn = [prompt.prompt for prompt in islice(pool.draw(key), 4)]
+    assert sorted(drawn) == ["four", "one", "three", "two"]
+
+
+def test_a_source_of_weight_0_is_left_out_and_its_texts_belong_to_others() -> None:
+    prompts = _prompts(a=["one", "two"], b=["two", "three"])
+    pool = PromptPool(prompts, {"a": 0})
+    assert sorted((each.real_source, each.prompt) for each in islice(pool.draw("x"), 2)) == [
+        ("b", "three"),
+        ("b", "two"),
+    ]
+    assert pool.digest == PromptPool(prompts).digest
+    assert pool.weights == {"a": 0.0, "b": 1.0}
+
+
+def test_weights_of_sources_that_are_not_there_are_refused_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match="coco: no prompts are of that real source; there are: a, b"):
+        PromptPool(_prompts(a=["one"], b=["two"]), {"coco": 1})
+    with pytest.raises(UsageError, match="no prompt is left"):
+        PromptPool(_prompts(a=["one"]), {"a": 0})
+
+
+@pytest.mark.parametrize("text", ["coco", "=1", "coco=", "coco=-1", "coco=nan", "coco=inf", "coco=much"])
+def test_what_is_no_weight_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="not of the form NAME=WEIGHT"):
+        parse_weights([text])
+
+
+def test_weights_are_read_once_for_each_name() -> None:
+    assert parse_weights(["coco=2", "photos=0.5"]) == {"coco": 2.0, "photos": 0.5}
+    with pytest.raises(UsageError, match="twice"):
+        parse_weights(["coco=2", "coco=3"])
 
 
 def test_generators_differ_in_what_they_are_asked() -> None:

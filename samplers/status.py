@@ -1,0 +1,141 @@
+"""How a run stands, read from the workspace's files: outcomes, the shards' journals, rows where neither speaks.
+
+It changes nothing, asks nobody, and may look while the run goes on, from any node. What is done and what failed
+comes from the outcomes. The rows are opened only of generators without an outcome, of which a run has one a
+shard, so that a campaign of thousands is looked through in seconds.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crawler.catalog import CatalogEntry
+from samplers.following import Following, ShardStatus, Time
+from samplers.outcomes import Outcome, read_outcome
+from samplers.standing import standing_of
+from workspace import recipe, records
+from workspace.errors import UsageError
+from workspace.layout import Workspace, generator_folder
+
+_JOURNAL = re.compile(r"sample-(\d+)-of-(\d+)\.jsonl", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStatus:
+    """How the whole run stands."""
+
+    generators: int
+    """Compatible ones in the catalogue."""
+    done: int
+    failed: int
+    left: int
+    """Generators that are neither; those under way are among them."""
+    ends: Mapping[str, int]
+    """Generators by how they ended: done, exhausted, or the failure with its reason."""
+    images: int
+    """Kept, of all generators."""
+    images_a_second: float | None
+    """Of the shards at work together, each over all its runs."""
+    recently: float | None
+    """Of the same, in the last ten minutes."""
+    seconds_left: float | None
+    """Until the last of the shards at work is through; None when nothing is known about that."""
+    time: Time
+    shards: tuple[ShardStatus, ...]
+    seconds_left_of: Mapping[str, float]
+    """The same by shard, where known."""
+
+
+class Watcher:
+    """Looks at a workspace again and again; a journal is read on from where it was."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._journals: dict[Path, Following] = {}
+
+    def look(self, now: float) -> RunStatus:
+        """How the run stands at `now`, in seconds since 1970. Raises `UsageError` when there is no catalogue."""
+        revisions = _compatible(self._workspace)
+        outcomes = {name: _outcome(self._workspace, name, revision) for name, revision in revisions.items()}
+        ended = [outcome for outcome in outcomes.values() if outcome is not None]
+        ends = Counter(outcome.end for outcome in ended)
+        kept, more_done = self._without_outcome([name for name, outcome in outcomes.items() if outcome is None])
+        ends["done"] += more_done
+        done = sum(not outcome.failed for outcome in ended) + more_done
+        failed = sum(outcome.failed for outcome in ended)
+        shards = self._shards(now)
+        seconds_left_of = _seconds_left(shards)
+        at_work = [shard for shard in shards if shard.at_work]
+        return RunStatus(
+            generators=len(revisions),
+            done=done,
+            failed=failed,
+            left=len(revisions) - done - failed,
+            ends=dict(sorted((+ends).items())),
+            images=kept + sum(outcome.kept for outcome in ended),
+            images_a_second=_sum([shard.images_a_second for shard in at_work]),
+            recently=_sum([shard.recently for shard in at_work]),
+            seconds_left=max(
+                (seconds_left_of[shard.shard] for shard in at_work if shard.shard in seconds_left_of), default=None
+            ),
+            time=_together(shards),
+            shards=shards,
+            seconds_left_of=seconds_left_of,
+        )
+
+    def _shards(self, now: float) -> tuple[ShardStatus, ...]:
+        found = []
+        for path in self._workspace.logs.glob("sample-*-of-*.jsonl"):
+            name = _JOURNAL.fullmatch(path.name)
+            status = self._journals.setdefault(path, Following(path)).status(now) if name else None
+            if name is not None and status is not None:
+                found.append(((int(name[2]), int(name[1])), status))
+        return tuple(status for _, status in sorted(found, key=lambda pair: pair[0]))
+
+    def _without_outcome(self, names: Sequence[str]) -> tuple[int, int]:
+        """The images that generators without an outcome have, and how many of them have all."""
+        folders = {path.name for path in self._workspace.samples.iterdir()} if self._workspace.samples.is_dir() else {}
+        images = recipe.read(self._workspace).get("sample", {}).get("images")
+        kept = [len(standing_of(self._workspace, name).kept) for name in names if generator_folder(name) in folders]
+        return sum(kept), sum(isinstance(images, int) and count >= images for count in kept)
+
+
+def _compatible(workspace: Workspace) -> dict[str, str]:
+    """Revisions of the generators that can be sampled, by name; only three columns are read."""
+    if not workspace.catalog.exists():
+        raise UsageError(f"{workspace.catalog} does not exist: nothing has been crawled here; is this the workspace?")
+    columns = ("model_name", "revision", "status")
+    table = records.read_table(workspace.catalog, CatalogEntry, columns)
+    rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    return {name: revision for name, revision, status in rows if status == "compatible"}
+
+
+def _outcome(workspace: Workspace, name: str, revision: str) -> Outcome | None:
+    outcome = read_outcome(workspace, name)
+    return outcome if outcome is not None and outcome.revision == revision else None
+
+
+def _seconds_left(shards: Sequence[ShardStatus]) -> dict[str, float]:
+    """By shard; a shard that has no pace yet is taken to have that of the others."""
+    paces = [shard.pace for shard in shards if shard.pace is not None]
+    usual = sum(paces) / len(paces) if paces else None
+    left = {}
+    for shard in shards:
+        pace = shard.pace if shard.pace is not None else usual
+        if pace is not None:
+            left[shard.shard] = shard.estimate_left * pace
+    return left
+
+
+def _together(shards: Sequence[ShardStatus]) -> Time:
+    phases: Counter[str] = Counter()
+    for shard in shards:
+        phases.update(shard.time.phases)
+    return Time(wall=sum(shard.time.wall for shard in shards), phases=dict(phases))
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -1,0 +1,184 @@
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samplers.following import Following, ShardStatus
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
+
+
+class Shard:
+    """A journal written by hand, at times of our choice."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.following = Following(path)
+        path.touch()
+
+    def tell(self, second: float, event: str, **fields: Any) -> None:
+        at = datetime.fromtimestamp(NOON + second, UTC).isoformat(timespec="milliseconds")
+        with self.path.open("a") as file:
+            file.write(json.dumps({"time": at, "event": event, **fields}) + "\n")
+
+    def start(self, second: float, owed: int = 3, **fields: Any) -> None:
+        about = {"shard": "3/16", "device": "cpu", "owed": owed, "finished": 0, "left": 0, "estimate": 100.0 * owed}
+        self.tell(second, "started", **{**about, **fields})
+
+    def begin(self, second: float, name: str = "org/a", kept: int = 0) -> None:
+        self.tell(second, "began", model_name=name, kept=kept, images=100, estimate=100.0)
+
+    def end(self, second: float, end: str = "done", kept: int = 100, **seconds: float) -> None:
+        about = {"model_name": "org/a", "detail": None, "tries": kept, "estimate": 100.0}
+        self.tell(second, "ended", end=end, well=end == "done", kept=kept, seconds=seconds, **about)
+
+    def status(self, second: float) -> ShardStatus:
+        status = self.following.status(NOON + second)
+        assert status is not None
+        return status
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Shard:
+    return Shard(tmp_path / "sample-3-of-16.jsonl")
+
+
+def test_nothing_has_begun_before_the_first_word(shard: Shard) -> None:
+    assert shard.following.status(NOON) is None
+
+
+def test_generators_are_counted_by_how_they_ended(shard: Shard) -> None:
+    shard.start(0, owed=4, finished=10, left=1)
+    for second, end in ((10, "done"), (20, "load-failed"), (30, "done")):
+        shard.begin(second - 9)
+        shard.end(second, end)
+    status = shard.status(31)
+    assert (status.done, status.failed, status.left, status.state) == (12, 2, 1, "running")
+
+
+def test_the_duty_is_the_share_of_the_wall_time_and_the_rest_is_told_apart(shard: Shard) -> None:
+    shard.start(0)
+    shard.begin(10)
+    shard.end(110, idle=10, load=5, sample=60, decode=10, check=5, encode=6, write=2, fetch=90, verify=8)
+    shard.begin(111)
+    time = shard.status(150).time
+    assert time.wall == pytest.approx(110)
+    assert time.duty == pytest.approx(75 / 110)
+    assert time.phases["other"] == pytest.approx(110 - 98)
+    assert sum(seconds for phase, seconds in time.phases.items() if phase not in ("fetch", "verify")) == 110
+
+
+def test_images_a_second_now_and_overall(shard: Shard) -> None:
+    shard.start(0)
+    shard.begin(0)
+    shard.tell(1000, "moved", model_name="org/a", kept=10, tries=10)
+    for minute in range(1, 11):
+        shard.tell(1000 + 60 * minute, "moved", model_name="org/a", kept=10 + 6 * minute, tries=80)
+    status = shard.status(1600)
+    assert status.images == 70
+    assert status.images_a_second == pytest.approx(70 / 1600)
+    assert status.recently == pytest.approx(0.1)
+
+
+def test_a_shard_of_which_nothing_is_heard_is_silent_and_slows_down(shard: Shard) -> None:
+    shard.start(0)
+    shard.begin(0)
+    shard.tell(50, "moved", model_name="org/a", kept=50, tries=50)
+    assert (shard.status(100).state, shard.status(100).recently) == ("running", pytest.approx(0.5))
+    silent = shard.status(5000)
+    assert (silent.state, silent.heard, silent.model_name) == ("silent", 4950, "org/a")
+    assert silent.recently == pytest.approx(0.0)
+    shard.tell(5001, "moved", model_name="org/a", kept=51, tries=51)
+    assert shard.status(5002).state == "running"
+
+
+def test_the_time_left_follows_the_pace_of_what_is_through_and_under_way(shard: Shard) -> None:
+    shard.start(0)
+    assert (shard.status(1).pace, shard.status(1).estimate_left) == (None, 300)
+    shard.begin(0)
+    shard.end(200)
+    assert (shard.status(200).pace, shard.status(200).estimate_left) == (2.0, 200)
+    shard.begin(200)
+    shard.tell(400, "moved", model_name="org/b", kept=50, tries=50)
+    status = shard.status(400)
+    assert status.pace == pytest.approx(400 / 150)
+    assert status.estimate_left == pytest.approx(150)
+
+
+def test_a_failure_does_not_make_the_pace_look_faster(shard: Shard) -> None:
+    shard.start(0)
+    shard.begin(0)
+    shard.end(1, "load-failed", kept=0)
+    assert (shard.status(1).pace, shard.status(1).estimate_left) == (None, 200)
+
+
+@pytest.mark.parametrize("why", ["finished", "interrupted", "failed"])
+def test_a_run_that_is_over_says_how(shard: Shard, why: str) -> None:
+    shard.start(0)
+    shard.begin(0)
+    shard.tell(5, "stopped", why=why, detail="no space left" if why == "failed" else None)
+    status = shard.status(9999)
+    assert (status.state, status.recently, status.model_name, status.at_work) == (why, None, None, False)
+    assert status.detail == ("no space left" if why == "failed" else None)
+
+
+def test_runs_add_up_and_the_time_between_them_counts_for_nothing(shard: Shard) -> None:
+    shard.start(0)
+    shard.begin(0)
+    shard.end(100, sample=90)
+    shard.begin(100)
+    shard.tell(150, "moved", model_name="org/b", kept=20, tries=20)
+    # Killed; continued a day later, with the images whose rows were written.
+    shard.start(86_400, owed=2, finished=1, estimate=190)
+    shard.begin(86_400, "org/b", kept=16)
+    shard.end(86_450, sample=40, kept=100)
+    status = shard.status(86_450)
+    assert status.images == 100 + 20 + 84
+    assert status.images_a_second == pytest.approx(204 / 200)
+    assert status.time.duty == pytest.approx(130 / 150)
+    assert (status.done, status.left) == (2, 1)
+
+
+def test_a_long_journal_tells_the_same_as_one_that_was_followed(shard: Shard) -> None:
+    shard.start(0)
+    for number in range(3):
+        shard.begin(3000 * number)
+        for beat in range(1, 200):
+            shard.tell(3000 * number + 10 * beat, "moved", model_name="org/a", kept=beat // 2, tries=beat)
+            if beat % 50 == 0:
+                shard.status(3000 * number + 10 * beat)
+        if number < 2:
+            shard.end(3000 * number + 2500, sample=2000)
+    assert Following(shard.path).status(NOON + 8500) == shard.status(8500)
+
+
+def test_lines_that_a_kill_left_half_or_a_disk_damaged_are_passed_over(shard: Shard) -> None:
+    shard.start(0)
+    shard.begin(0)
+    half = '{"time": "2026-01-01T12:00:05+00:00", "event": "ended", "model_na'
+    with shard.path.open("a") as file:
+        file.write('\x00\x00\n[]\n{"time": 5}\n{"time": "soon", "event": "moved"}\n{"event": "ended"}\n' + half)
+    assert shard.status(10).left == 3
+    # The next run's first event follows on the same line.
+    shard.start(20, owed=2)
+    shard.begin(20)
+    shard.end(30)
+    assert shard.status(31).left == 1
+
+
+def test_a_line_that_is_being_written_is_read_when_it_is_whole(shard: Shard) -> None:
+    shard.start(0)
+    with shard.path.open("a") as file:
+        file.write('{"time": "2026-01-01T12:00:05+00:00", "event": "stopped", "why": "fin')
+    assert shard.status(10).state == "running"
+    with shard.path.open("a") as file:
+        file.write('ished", "detail": null}\n')
+    assert shard.status(10).state == "finished"
+
+
+def test_a_journal_of_another_version_is_no_shard(shard: Shard) -> None:
+    shard.tell(0, "started", generators=5)
+    shard.tell(1, "ended", model_name="org/a", status="done")
+    assert shard.following.status(NOON) is None
