@@ -26,7 +26,8 @@ from samplers.survey import Run
 from tests.samplers.campaign import catalogue
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
 from tests.samplers.hub import PROMPTS, entry_of, write_catalog, write_prompts
-from tests.samplers.test_resume import WISH, _start
+from tests.samplers.processes import start
+from tests.samplers.test_resume import WISH
 from tests.scale import scaled
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -187,7 +188,7 @@ def test_watching_ends_with_ctrl_c_and_exit_code_0(sampled: Workspace) -> None:
 def test_in_the_middle_of_a_run_and_after_it_was_killed(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
     endless = Hyperparameters(num_inference_steps=1_000_000)
     workspace = make_workspace(entry_of(store, PIXELS, 1), entry_of(store, ENDLESS, 2, hyperparameters=endless))
-    process = _start(workspace, run)
+    process = start(workspace, run, WISH)
     watcher = Watcher(workspace)
     status = watcher.look(time.time())
     while process.is_alive() and not (status.shards and status.shards[0].model_name == ENDLESS):
