@@ -46,7 +46,9 @@ def sample(
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds that loading, or one batch, may take before it is ended.")
     ] = 1800,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Take failed generators up again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Take up every failed generator again, also the quarantined ones.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Sample images from the generators of the catalogue.

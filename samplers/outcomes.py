@@ -1,8 +1,9 @@
 """The outcome: how sampling one generator ended, in `outcomes/<org>--<name>.json`.
 
 That a generator is finished is known from its rows; an outcome is what rows cannot say: why it failed, how often, what
-the child said last, and where the time went. A failure stays until `--retry-failed`; the third one puts the generator
-into quarantine, from which only removing the file releases it.
+the child said last, and where the time went. What may have been the machine's fault (`PASSING`) is tried again by the
+next run; the third failure without a try more in between is quarantine. Everything else, and what is in quarantine,
+waits for `--retry-failed`.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ Status = Literal[
     "out-of-memory",  # even one image at a time does not fit
     "crashed",  # the child died
     "hung",  # a phase took longer than --timeout
-    "quarantined",  # failed three times
+    "quarantined",  # failed three times without getting on
 ]
 
 #: Phases of a generator whose seconds are counted: fetching and verifying its files, most of it while the one before is
@@ -37,6 +38,9 @@ BUSY = frozenset({"sample", "decode", "check"})
 
 #: These are ends, not failures: there is nothing to retry.
 ENDED_WELL: frozenset[str] = frozenset({"done", "exhausted"})
+
+#: Failures that the next run may not meet: another process took the memory, a driver fell over, somebody killed it.
+PASSING: frozenset[str] = frozenset({"crashed", "hung", "out-of-memory"})
 
 #: Failures until a generator is left alone.
 QUARANTINE_AFTER = 3
@@ -55,6 +59,7 @@ class Outcome:
     attempts: int = 1
     """How often sampling it ended, in whatever way."""
     failures: int = 0
+    """The last ones, between which it did not get on."""
     kept: int = 0
     """Distinct images kept."""
     tries: int = 0
@@ -83,10 +88,10 @@ def ending(kept: int, images: int, tries: int) -> tuple[Status, str | None]:
 
 def after(former: Outcome | None, now: Outcome) -> Outcome:
     """`now` with the count of attempts carried on from `former`, which may be of another revision and then says
-    nothing; a third failure becomes a quarantine."""
+    nothing; a third failure without a try more in between becomes a quarantine."""
     if former is not None and former.revision != now.revision:
         former = None
-    failures = (former.failures if former else 0) + now.failed
+    failures = (former.failures if former and now.tries <= former.tries else 0) + now.failed
     attempts = (former.attempts if former else 0) + 1
     if now.failed and failures >= QUARANTINE_AFTER:
         said = f"{now.status}: {now.detail}" if now.detail else now.status

@@ -8,7 +8,7 @@ from captioning.prompt import read_prompts
 from crawler.catalog import CatalogEntry, read_catalog
 from samplers.cost import Cost, cost_of
 from samplers.fetching import Fetcher
-from samplers.outcomes import Outcome, ending, read_outcome
+from samplers.outcomes import PASSING, Outcome, ending, read_outcome
 from samplers.plan import Recipe
 from samplers.prompting import PromptPool
 from samplers.sharing import Division, divide, in_order
@@ -124,9 +124,7 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
                 status, detail = ending(kept, recipe.images, tries)
                 now = Outcome(model_name=entry.model_name, revision=entry.revision, status=status, detail=detail)
                 unrecorded.append(replace(now, kept=kept, tries=tries))
-        elif former is not None and former.status == "quarantined":
-            left[entry.model_name] = f"quarantined: {former.detail}"
-        elif former is not None and former.failed and not run.retry_failed:
+        elif former is not None and former.failed and former.status not in PASSING and not run.retry_failed:
             left[entry.model_name] = f"{former.status} before (--retry-failed): {former.detail}"
         else:
             owed.append(Owed(entry, standing, former, costs[entry.model_name]))

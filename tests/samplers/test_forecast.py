@@ -34,14 +34,14 @@ def test_five_thousand_generators_are_a_screenful(
     entries = catalogue(5000)
     workspace = make_workspace(*entries)
     for failed in entries[::10]:
-        write_outcome(workspace, Outcome(model_name=failed.model_name, revision=failed.revision, status="crashed"))
+        write_outcome(workspace, Outcome(model_name=failed.model_name, revision=failed.revision, status="load-failed"))
     lines = _said(workspace, capsys, "3/16")
     assert len(lines) < 40
     assert max(len(line) for line in lines if "left alone: org" not in line) <= 80
     said = "\n".join(lines)
     assert "of 16 from the longest" in said
     assert "left alone: " in said
-    assert "generators: crashed before (--retry-failed)" in said
+    assert "generators: load-failed before (--retry-failed)" in said
 
 
 def test_every_shards_plan_together_is_everything_once(make_workspace: MakeWorkspace) -> None:

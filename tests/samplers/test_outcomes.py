@@ -22,6 +22,15 @@ def test_the_third_failure_is_a_quarantine_that_says_why() -> None:
     assert (third.failures, third.attempts) == (3, 3)
 
 
+def test_failures_between_which_it_got_on_are_no_quarantine() -> None:
+    outcome = None
+    for tries in (0, 8, 16, 16):
+        outcome = after(outcome, replace(CRASH, tries=tries))
+    assert outcome is not None
+    assert (outcome.status, outcome.failures, outcome.attempts) == ("crashed", 2, 4)
+    assert after(outcome, replace(CRASH, tries=16)).status == "quarantined"
+
+
 def test_an_end_that_is_no_failure_never_quarantines() -> None:
     failed_twice = after(after(None, CRASH), CRASH)
     done = after(failed_twice, DONE)

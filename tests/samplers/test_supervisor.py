@@ -218,11 +218,22 @@ def test_a_failed_generator_waits_to_be_asked_for_and_is_quarantined_at_last(
     assert left_alone.outcomes == []
     assert "--retry-failed" in left_alone.survey.left[PIXELS]
     again = dataclasses.replace(run, retry_failed=True)
-    # The second failure, then the third; after that it is no longer taken up.
+    # The second failure, then the third.
     assert sample(workspace, Wish(images=2), again).outcomes[0].status == "fetch-failed"
     third = sample(workspace, Wish(images=2), again).outcomes[0]
     assert (third.status, third.attempts, third.failures) == ("quarantined", 3, 3)
-    assert sample(workspace, Wish(images=2), again).survey.left[PIXELS].startswith("quarantined")
+    assert sample(workspace, Wish(images=2), run).survey.left[PIXELS].startswith("quarantined")
+
+
+def test_a_failure_that_may_have_been_the_machines_is_tried_again_by_the_next_run(
+    store: Store, run: Run, make_workspace: MakeWorkspace
+) -> None:
+    entry = entry_of(store, PIXELS)
+    workspace = make_workspace(entry)
+    crashed = Outcome(model_name=PIXELS, revision=entry.revision, status="crashed", failures=2, attempts=2)
+    write_outcome(workspace, crashed)
+    (outcome,) = sample(workspace, Wish(images=2), run).outcomes
+    assert (outcome.status, outcome.attempts, outcome.failures) == ("done", 3, 0)
 
 
 def test_rows_of_another_revision_are_left_as_they_are(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
