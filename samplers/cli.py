@@ -1,7 +1,7 @@
 """cf-sample: a share of the catalogue's generators, a few hundred images each."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +30,10 @@ def sample(
     safety_checker: Annotated[
         str | None, typer.Option(metavar="REPO[@REVISION]", help="Checks every image; Stable Diffusion's by default.")
     ] = None,
+    store: Annotated[
+        Literal["files", "parquet"],
+        typer.Option(help="Images as files beside the rows, or inside them: a few files a generator."),
+    ] = "files",
     only: Annotated[list[str] | None, typer.Option(metavar="ORG/NAME", help="Only this one; may be repeated.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many compatible generators.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
@@ -68,6 +72,7 @@ def sample(
         steps=steps,
         seed=seed,
         safety_checker=safety_checker or DEFAULT_CHECKER,
+        store=store,
     )
     run = Run(
         shard=Shard.parse(shard),

@@ -13,6 +13,7 @@ from typing import Any
 
 from crawler.catalog import CatalogEntry, Hyperparameters, Kind, Task
 from samplers.prompting import PromptPool
+from samplers.sample import Store
 from workspace.errors import UsageError
 from workspace.identity import seed_of
 from workspace.recipe import Setting
@@ -37,6 +38,7 @@ class Recipe:
     """repository@commit"""
     prompts: str | None
     """Digest of all prompts; None where there are none."""
+    store: Store = "files"
 
     def __post_init__(self) -> None:
         if self.max_tries < self.images:
@@ -52,6 +54,7 @@ class Recipe:
             "steps": self.steps,
             "safety_checker": self.safety_checker,
             "prompts": self.prompts,
+            "store": self.store,
         }
 
 
@@ -79,6 +82,7 @@ class Plan:
     hyperparameters: Hyperparameters
     images: int
     batch_size: int
+    store: Store = "files"
     tries: tuple[Try, ...]
 
     @property
@@ -125,6 +129,7 @@ def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
         hyperparameters=hyperparameters,
         images=recipe.images,
         batch_size=recipe.batch_size,
+        store=recipe.store,
         tries=tuple(tries),
     )
 

@@ -7,7 +7,7 @@ recorded; a generator that fails, hangs or kills the child costs itself and noth
 
 from dataclasses import dataclass, replace
 
-from samplers.fetching import Fetcher, FetchError
+from samplers.fetching import Fetcher, FetchError, key_of
 from samplers.messages import Assignment, Moved, Start
 from samplers.outcomes import Outcome, after, write_outcome
 from samplers.plan import Plan, plan_of
@@ -92,6 +92,8 @@ def _outcome(
         next_part=owed.standing.parts,
         call_size=owed.standing.call_size(plan.batch_size),
         kept=owed.standing.kept,
+        memory=owed.standing.memory,
+        hashes={file.path: key_of(file) for file in owed.entry.base_files or owed.entry.files},
     )
 
     def moved(news: Moved) -> None:

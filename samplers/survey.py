@@ -10,6 +10,7 @@ from samplers.fetching import Fetcher
 from samplers.outcomes import Outcome, ending, read_outcome
 from samplers.plan import Recipe
 from samplers.prompting import PromptPool
+from samplers.sample import Store
 from samplers.standing import Standing, standing_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -33,6 +34,8 @@ class Wish:
     seed: int = 0
     safety_checker: str = DEFAULT_CHECKER
     """repository, or repository@revision"""
+    store: Store = "files"
+    """Images as files beside the rows, or inside them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,7 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
         steps=wish.steps,
         safety_checker=_pinned(wish.safety_checker, run),
         prompts=prompts.digest if has_prompts else None,
+        store=wish.store,
     )
     owed, left, finished = [], {}, 0
     unrecorded: list[Outcome] = []
