@@ -5,6 +5,7 @@ keeps nothing but components that are what the next one would load, so where a r
 what is made.
 """
 
+import gc
 import os
 import queue
 import signal
@@ -46,6 +47,8 @@ def main(connection: Connection, start: Start) -> None:
         checker = SafetyChecker(start.checker, device)
         tell(Ready(device=device))
         shelf = Shelf()
+        # The libraries stay for good: nothing of them is to be looked through each time memory is freed.
+        gc.freeze()
         while True:
             assignment = inbox.next()
             clock = Clock()
