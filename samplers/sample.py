@@ -5,6 +5,7 @@ kind of device and library versions it names): no clock, host, shard or neighbou
 """
 
 import builtins
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ Memory = Literal["slicing", "offload"]
 #: Where images lie: in files beside the rows, or inside the parts.
 Store = Literal["files", "parquet"]
 SampleStatus = Literal["ok", "nsfw", "blank", "nan"]
+
+
+_IN_PART = re.compile(r"(samples/[^/#]+/part-[0-9]+\.parquet)#([0-9]+\.png)", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,7 @@ class Sample:
     )
     image_name: str | None = column(pa.string(), "file name, such as 00000162.png; null unless ok", default=None)
     sha256: str | None = column(pa.string(), "of the PNG file; null unless ok", default=None)
+    file_size: int | None = column(pa.int32(), "of the PNG file, bytes; null unless ok", default=None)
     format: str | None = column(pa.string(), "PNG; null unless ok", default=None)
     mode: str | None = column(pa.string(), "RGB or L; null unless ok", default=None)
     width: int | None = column(pa.int32(), "pixels; null where there were none", default=None)
@@ -78,6 +83,12 @@ class Sample:
 def place_in_part(part: str, image_name: str) -> str:
     """How an image inside a part is named: samples/org--name/part-00000.parquet#00000162.png."""
     return f"{part}#{image_name}"
+
+
+def part_of(path: str) -> tuple[str, str] | None:
+    """The part and the image's name, where `path` is one that `place_in_part` made; None: it is that of a file."""
+    match = _IN_PART.fullmatch(path)
+    return (match[1], match[2]) if match else None
 
 
 def read_samples(workspace: Workspace, model_name: str) -> list[Sample]:

@@ -36,7 +36,13 @@ class Png:
 
     def columns(self, index: int) -> dict[str, Any]:
         """What the row of the try with that index says of it."""
-        return {"image_name": image_name(index), "sha256": self.sha256, "format": "PNG", "mode": self.mode}
+        return {
+            "image_name": image_name(index),
+            "sha256": self.sha256,
+            "file_size": len(self.content),
+            "format": "PNG",
+            "mode": self.mode,
+        }
 
 
 def encode_png(pixels: Pixels) -> bytes:
