@@ -22,15 +22,15 @@ from samplers.sample import Sample, part_of, read_samples
 from samplers.standing import standing_of, tidy
 from samplers.supervisor import sample
 from samplers.survey import Run, Wish
-from tests.samplers.conftest import BASE, NAN, PIXELS
+from tests.samplers.conftest import NAN, PIXELS
 from tests.samplers.hub import PROMPTS, entry_of, write_catalog, write_prompts
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 
-NAMES = (BASE, PIXELS, NAN)
-WISH = Wish(images=9, batch_size=2, max_tries=10)
-INSIDE = Wish(images=9, batch_size=2, max_tries=10, store="parquet")
+NAMES = (PIXELS, NAN)
+WISH = Wish(images=9, batch_size=2, max_tries=9)
+INSIDE = Wish(images=9, batch_size=2, max_tries=9, store="parquet")
 
 
 class Stores(NamedTuple):
@@ -52,7 +52,7 @@ def stores(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFacto
         sample(workspace, wish, Run(endpoint=hub.endpoint, weights_dir=weights, device="cpu", timeout=100))
         made.append(workspace)
         built = build(workspace, verify="full")
-        assert built.kept == 18
+        assert built.kept == 9
     return Stores(*made, built)
 
 
@@ -75,24 +75,24 @@ def test_rows_are_the_same_but_for_where_the_image_is(stores: Stores) -> None:
 
 def test_a_generator_leaves_a_few_files_instead_of_hundreds(stores: Stores) -> None:
     assert not list(stores.inside.images.rglob("*"))
-    assert len(list(stores.inside.samples.rglob("*.*"))) == 6
+    assert len(list(stores.inside.samples.rglob("*.*"))) == 4
 
 
 def test_both_publish_the_same_shards(stores: Stores, tmp_path: Path) -> None:
     places = [row["path"] for batch in iterate_manifest(stores.inside) for row in batch.to_pylist() if row["label"]]
-    assert len([place for place in places if part_of(place)]) == 18
+    assert len([place for place in places if part_of(place)]) == 9
     packed = _packed(stores.inside, tmp_path / "inside")
     assert packed == _packed(stores.beside, tmp_path / "beside")
     (shard,) = packed.values()
     rows = pq.read_table(pa.BufferReader(shard)).to_pylist()
-    assert len(rows) == 18
+    assert len(rows) == 9
     assert all(hashlib.sha256(row["image"]["bytes"]).hexdigest() == row["sha256"] for row in rows)
 
 
 def test_both_show_the_same_pictures_in_the_report(stores: Stores) -> None:
     sheets = [generator_sheets(workspace, stores.built.generators) for workspace in (stores.beside, stores.inside)]
     beside, inside = [[thumbnail.uri for sheet in each for thumbnail in sheet.thumbnails] for each in sheets]
-    assert len(inside) == 12
+    assert len(inside) == 6
     assert inside == beside
 
 

@@ -26,17 +26,19 @@ SHARED = ("vae", "text_encoder", "tokenizer")
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    from demo.zoo.stable_diffusion import finetuned, magenta, unet
+    from demo.zoo.parts import autoencoder
+    from demo.zoo.repository import seeded
+    from demo.zoo.stable_diffusion import finetuned, unet
 
     root = tmp_path_factory.mktemp("generators")
-    magenta().save_pretrained(root / "another-vae")
-    return {
-        "base": save_stable_diffusion(root / "base"),
-        "fine-tune": save_stable_diffusion(root / "fine-tune", unet=finetuned(unet(), 0.5)),
-        "another-vae": root / "another-vae",
-        "lora": save_lora(root / "lora"),
-        "inversion": save_inversion(root / "inversion"),
-    }
+    with seeded("what these generators do not share"):
+        return {
+            "base": save_stable_diffusion(root / "base"),
+            "fine-tune": save_stable_diffusion(root / "fine-tune", unet=finetuned(unet(), 0.5)),
+            "another-vae": save_stable_diffusion(root / "another-vae", unet=unet(), vae=autoencoder()),
+            "lora": save_lora(root / "lora"),
+            "inversion": save_inversion(root / "inversion"),
+        }
 
 
 @pytest.fixture(scope="module")
