@@ -49,7 +49,7 @@ class Outcome:
     """Distinct images kept."""
     tries: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
-    """By phase: fetch, verify, load, sample, check, encode, write."""
+    """By phase: fetch, verify, load, sample, decode, check, encode, write."""
     stderr: tuple[str, ...] = ()
     """The child's last lines, where it failed."""
 
