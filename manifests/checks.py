@@ -5,17 +5,17 @@ check names the rows that fail it; all checks run, so that one look shows everyt
 files to compare their sha256, `full` all of them; that every file is there and none is empty is always looked at.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import duckdb
 
+from manifests.images import ImageReader
 from manifests.manifest import FAKE
 from workspace.errors import CommunityForensicsError
-from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 
 Verify = Literal["quick", "full"]
@@ -96,11 +96,12 @@ def check_files(
     A real image that may not be passed on need not be at hand: the dataset holds its row, not its pixels.
     """
     wrong: dict[str, list[str]] = {}
+    images = ImageReader(workspace)
     rows = connection.execute("SELECT path, sha256, label FROM manifest WHERE label = ? OR redistributable", [FAKE])
     with ThreadPoolExecutor(THREADS) as threads:
         for chunk in iter(lambda: rows.fetchmany(_CHUNK), []):
             for (path, _, _), what in zip(
-                chunk, threads.map(lambda row: _look(workspace, verify, *row), chunk), strict=True
+                chunk, threads.map(lambda row: _look(images, verify, *row), chunk), strict=True
             ):
                 if what is not None:
                     wrong.setdefault(what, []).append(path)
@@ -123,25 +124,24 @@ def chunks_of(content: bytes) -> Iterator[bytes]:
         at += 12 + int.from_bytes(content[at : at + 4], "big")
 
 
-def _look(workspace: Workspace, verify: Verify, path: str, sha256: str, label: int) -> str | None:
+def _look(images: ImageReader, verify: Verify, path: str, sha256: str, label: int) -> str | None:
     """What is wrong with one file; None: nothing."""
-    file = workspace.root / path
     try:
-        if file.stat().st_size == 0:
+        if images.size(path) == 0:
             return "are empty files"
         if verify == "quick" and int(sha256[:8], 16) % QUICK_ONE_IN:
             return None
-        if sha256_of_file(file) != sha256:
+        content = images.read(path)
+        if hashlib.sha256(content).hexdigest() != sha256:
             return "have another sha256 than their row says"
-        return _look_at_png(file) if label == FAKE else None
+        return _look_at_png(content) if label == FAKE else None
     except FileNotFoundError:
         return "are not there"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
 
 
-def _look_at_png(file: Path) -> str | None:
-    content = file.read_bytes()
+def _look_at_png(content: bytes) -> str | None:
     if not content.startswith(_PNG_SIGNATURE):
         return "are not PNG files"
     if not _PICTURE_CHUNKS.issuperset(chunks_of(content)):

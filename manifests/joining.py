@@ -35,10 +35,10 @@ BATCH_ROWS = 50_000
 #: Generators joined together: at a few hundred images each, tens of megabytes of rows.
 GENERATORS_AT_ONCE = 200
 
-# `fate` is what became of a try.
+# `fate` is what became of a try. Of images inside the rows only their place is taken along.
 _TRIES = """
 CREATE OR REPLACE TEMP TABLE tries AS
-SELECT *, CASE
+SELECT * EXCLUDE (image), image.path AS path, CASE
     WHEN status <> 'ok' THEN status
     WHEN row_number() OVER (PARTITION BY model_name, revision, status, sha256 ORDER BY "index") > 1 THEN 'duplicate'
     ELSE 'kept' END AS fate
@@ -55,7 +55,7 @@ SELECT
     coalesce(t.real_source, p.real_source) AS real_source, p.real_id, p.real_sha256, t.class_label, t.seed,
     t.num_inference_steps, t.guidance_scale, nullif(t.scheduler, '') AS scheduler, t.dtype, t.device, t.batch_size,
     t.libraries, t.format, t.mode, t.width, t.height, t.sha256, t.nsfw_flag, t.nsfw_score,
-    NULL::BOOLEAN AS redistributable, t.image.path AS path
+    NULL::BOOLEAN AS redistributable, t.path
 FROM tries t
 LEFT JOIN catalog c ON c.model_name = t.model_name AND c.revision = t.revision
 LEFT JOIN prompts p ON p.prompt_id = t.prompt_id

@@ -97,7 +97,11 @@ class ManifestRow:
     redistributable: bool | None = column(
         pa.bool_(), "whether a real image may be passed on, null: unknown; null for generated images", default=None
     )
-    path: str = column(pa.string(), "of the file: relative to the workspace, a real image's as it was captioned")
+    path: str = column(
+        pa.string(),
+        "of the file, or of the sample part and the image's name in it: relative to the workspace; "
+        "a real image's as it was captioned",
+    )
 
 
 def manifest_path(workspace: Workspace) -> Path:

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from manifests.images import ImageReader
 from manifests.manifest import FAKE, ManifestRow, iterate_manifest
 from samplers.sample import ImageFile
 from workspace import records
@@ -98,6 +99,7 @@ def pack_shards(
     Raises `CommunityForensicsError` when a file is not the one its row speaks of.
     """
     schema, options = shard_schema(), _writer_options(shard_schema())
+    images = ImageReader(workspace)
     for split in dict.fromkeys(shard.split for shard in wanted):
         rows, at = _published_rows(workspace, split), 0
         for shard in (shard for shard in wanted if shard.split == split):
@@ -110,8 +112,8 @@ def pack_shards(
                 pq.ParquetWriter(temporary, schema, **options) as writer,
                 ThreadPoolExecutor(_THREADS) as threads,
             ):
-                for group in _row_groups(workspace, (next(rows) for _ in range(shard.rows))):
-                    contents = threads.map(lambda row: _content(workspace, row), group)
+                for group in _row_groups(images, (next(rows) for _ in range(shard.rows))):
+                    contents = threads.map(lambda row: _content(images, row), group)
                     packed = [
                         row | {"image": {"bytes": content, "path": row["image_name"]}}
                         for row, content in zip(group, contents, strict=True)
@@ -149,13 +151,14 @@ def _published_rows(workspace: Workspace, split: str) -> Iterator[dict[str, Any]
 
 def _plan_split(workspace: Workspace, split: str, max_bytes: int) -> Iterator[PlannedShard]:
     digest, start, rows, size, image_bytes = _new_digest(), 0, 0, 0, 0
+    images = ImageReader(workspace)
 
     def planned() -> PlannedShard:
         return PlannedShard(split, digest.hexdigest(), start, rows, image_bytes)
 
     for row in _published_rows(workspace, split):
         text = json.dumps({name: row[name] for name in row if name not in _NOT_PUBLISHED}).encode()
-        image_size = _size(workspace, row)
+        image_size = _size(images, row)
         row_size = image_size + len(text)
         if rows and size + row_size > max_bytes:
             yield planned()
@@ -175,20 +178,16 @@ def _new_digest() -> Any:
     return hashlib.sha256(f"layout {LAYOUT}\n{shard_schema().to_string(show_field_metadata=False)}\n".encode())
 
 
-def _file(workspace: Workspace, row: dict[str, Any]) -> Path:
-    return workspace.root / Path(row["path"])
-
-
-def _size(workspace: Workspace, row: dict[str, Any]) -> int:
+def _size(images: ImageReader, row: dict[str, Any]) -> int:
     try:
-        return _file(workspace, row).stat().st_size
+        return images.size(row["path"])
     except OSError as error:
         raise _changed(row, error.strerror or "cannot be read") from error
 
 
-def _content(workspace: Workspace, row: dict[str, Any]) -> bytes:
+def _content(images: ImageReader, row: dict[str, Any]) -> bytes:
     try:
-        content = _file(workspace, row).read_bytes()
+        content = images.read(row["path"])
     except OSError as error:
         raise _changed(row, error.strerror or "cannot be read") from error
     if hashlib.sha256(content).hexdigest() != row["sha256"]:
@@ -203,11 +202,11 @@ def _changed(row: dict[str, Any], what: str) -> CommunityForensicsError:
     )
 
 
-def _row_groups(workspace: Workspace, rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _row_groups(images: ImageReader, rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     group: list[dict[str, Any]] = []
     size = 0
     for row in rows:
-        row_size = _size(workspace, row)
+        row_size = _size(images, row)
         if group and (len(group) == ROW_GROUP_ROWS or size + row_size > ROW_GROUP_BYTES):
             yield group
             group, size = [], 0

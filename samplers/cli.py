@@ -1,7 +1,7 @@
 """cf-sample: a share of the catalogue's generators, a few hundred images each."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,6 +37,10 @@ def sample(
         list[str] | None,
         typer.Option(metavar="NAME=WEIGHT", help="How often a real source is asked (1); 0: never. May be repeated."),
     ] = None,
+    store: Annotated[
+        Literal["files", "parquet"],
+        typer.Option(help="Images as files beside the rows, or inside them: a few files a generator."),
+    ] = "files",
     only: Annotated[list[str] | None, typer.Option(metavar="ORG/NAME", help="Only this one; may be repeated.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many compatible generators.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
@@ -82,6 +86,7 @@ def sample(
         seed=seed,
         safety_checker=safety_checker or DEFAULT_CHECKER,
         source_weights=parse_weights(source_weight or ()),
+        store=store,
     )
     run = Run(
         shard=Shard.parse(shard),

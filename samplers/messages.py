@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, get_args
 from crawler.verdict import Reason
 from samplers.outcomes import Status
 from samplers.plan import Plan
+from samplers.sample import Memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,11 @@ class Assignment:
     next_part: int
     call_size: int
     kept: frozenset[str]
+    memory: Memory | None = None
+    """How memory had to be saved before; None: it was enough."""
+    hashes: dict[str, str] = field(default_factory=dict)
+    """What the content of each file is known by, by its path in the folder that holds the pipeline (of an adapter:
+    its base's): components made from the same are loaded once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from crawler.catalog import CatalogEntry, Hyperparameters, Kind, Task
 from samplers.prompting import PromptPool
+from samplers.sample import Store
 from workspace.errors import UsageError
 from workspace.identity import seed_of
 from workspace.recipe import Setting
@@ -39,6 +40,7 @@ class Recipe:
     """Digest of all prompts; None where there are none."""
     source_weights: dict[str, float] | None = None
     """Of every real source; None: all alike."""
+    store: Store = "files"
 
     def __post_init__(self) -> None:
         if self.max_tries < self.images:
@@ -55,6 +57,7 @@ class Recipe:
             "safety_checker": self.safety_checker,
             "prompts": self.prompts,
             "source_weights": self.source_weights,
+            "store": self.store,
         }
 
 
@@ -82,6 +85,7 @@ class Plan:
     hyperparameters: Hyperparameters
     images: int
     batch_size: int
+    store: Store = "files"
     tries: tuple[Try, ...]
 
     @property
@@ -128,6 +132,7 @@ def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
         hyperparameters=hyperparameters,
         images=recipe.images,
         batch_size=recipe.batch_size,
+        store=recipe.store,
         tries=tuple(tries),
     )
 

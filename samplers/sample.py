@@ -5,6 +5,7 @@ kind of device and library versions it names): no clock, host, shard or neighbou
 """
 
 import builtins
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,13 @@ from workspace import records
 from workspace.layout import Workspace
 from workspace.records import column
 
+Memory = Literal["slicing", "offload"]
+#: Where images lie: in files beside the rows, or inside the parts.
+Store = Literal["files", "parquet"]
 SampleStatus = Literal["ok", "nsfw", "blank", "nan"]
+
+
+_IN_PART = re.compile(r"(samples/[^/#]+/part-[0-9]+\.parquet)#([0-9]+\.png)", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +31,11 @@ class ImageFile:
     """The `datasets` library's layout of an image: its bytes inside, or a path beside."""
 
     bytes: builtins.bytes | None = column(pa.binary(), "the file itself; null: it lies at path", default=None)
-    path: str | None = column(pa.string(), "relative to the workspace; null: there are no pixels", default=None)
+    path: str | None = column(
+        pa.string(),
+        "relative to the workspace; the part and the image's name where the bytes are inside; null: no pixels",
+        default=None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +54,15 @@ class Sample:
     dtype: str = column(pa.string(), "float32 | float16 | bfloat16")
     scheduler: str = column(pa.string(), "scheduler class that was used; empty where a pipeline has none")
     libraries: str = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...")
+    memory: Memory | None = column(
+        pa.string(), "slicing, offload (and slicing): how memory had to be saved; null: it was enough", default=None
+    )
+    vae_dtype: str | None = column(
+        pa.string(), "what the VAE decoded in; null: none was seen decoding this image", default=None
+    )
     image_name: str | None = column(pa.string(), "file name, such as 00000162.png; null unless ok", default=None)
     sha256: str | None = column(pa.string(), "of the PNG file; null unless ok", default=None)
+    file_size: int | None = column(pa.int32(), "of the PNG file, bytes; null unless ok", default=None)
     format: str | None = column(pa.string(), "PNG; null unless ok", default=None)
     mode: str | None = column(pa.string(), "RGB or L; null unless ok", default=None)
     width: int | None = column(pa.int32(), "pixels; null where there were none", default=None)
@@ -60,6 +78,17 @@ class Sample:
     real_source: str | None = column(pa.string(), "data set the prompt was taken from", default=None)
     num_inference_steps: int | None = column(pa.int32(), "null: the pipeline takes no such argument", default=None)
     guidance_scale: float | None = column(pa.float64(), "null: the pipeline takes no such argument", default=None)
+
+
+def place_in_part(part: str, image_name: str) -> str:
+    """How an image inside a part is named: samples/org--name/part-00000.parquet#00000162.png."""
+    return f"{part}#{image_name}"
+
+
+def part_of(path: str) -> tuple[str, str] | None:
+    """The part and the image's name, where `path` is one that `place_in_part` made; None: it is that of a file."""
+    match = _IN_PART.fullmatch(path)
+    return (match[1], match[2]) if match else None
 
 
 def read_samples(workspace: Workspace, model_name: str) -> list[Sample]:

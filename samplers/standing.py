@@ -5,15 +5,16 @@ removes both before the generator is taken up again.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 from samplers.plan import Recipe
-from samplers.sample import Sample
+from samplers.sample import Memory, Sample
 from workspace import records
 from workspace.atomic import remove_partial
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
-_COLUMNS = ("index", "revision", "batch_size", "image_name", "sha256")
+_COLUMNS = ("index", "revision", "batch_size", "image_name", "sha256", "memory")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class Standing:
     """The revision that was sampled; None before the first row."""
     last_call_sizes: tuple[int, ...]
     """Images sampled in one call, for each row of the last part."""
+    memory: Memory | None
+    """How memory had to be saved for the last row."""
 
     def finished(self, recipe: Recipe) -> bool:
         """Whether nothing is owed any more: the number is reached or the tries are spent."""
@@ -60,6 +63,7 @@ def standing_of(workspace: Workspace, model_name: str) -> Standing:
         kept=frozenset(str(value) for value in rows["sha256"] if value is not None),
         image_names=frozenset(str(value) for value in rows["image_name"] if value is not None),
         revision=str(rows["revision"][0]) if rows["revision"] else None,
+        memory=cast("Memory | None", rows["memory"][-1]) if rows["memory"] else None,
         last_call_sizes=tuple(int(str(value)) for value in columns["batch_size"][-1]) if parts else (),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from samplers.fetching import Fetcher, FetchError
+from samplers.fetching import Fetcher, FetchError, key_of
 from samplers.journal import Journal, journal_name
 from samplers.messages import Assignment, Moved, Start
 from samplers.outcomes import Outcome, after, write_outcome
@@ -113,6 +113,8 @@ def _outcome(
         next_part=owed.standing.parts,
         call_size=owed.standing.call_size(plan.batch_size),
         kept=owed.standing.kept,
+        memory=owed.standing.memory,
+        hashes={file.path: key_of(file) for file in owed.entry.base_files or owed.entry.files},
     )
     seconds = {"fetch": arrived.fetch_seconds, "verify": arrived.verify_seconds}
     try:

@@ -11,6 +11,7 @@ from samplers.fetching import Fetcher
 from samplers.outcomes import PASSING, Outcome, ending, read_outcome
 from samplers.plan import Recipe
 from samplers.prompting import PromptPool
+from samplers.sample import Store
 from samplers.sharing import Division, divide, in_order
 from samplers.standing import Standing, standing_of
 from workspace.errors import UsageError
@@ -37,6 +38,8 @@ class Wish:
     """repository, or repository@revision"""
     source_weights: Mapping[str, float] = field(default_factory=dict)
     """How often prompts of a real source are asked in comparison to others: 1 where none is given, 0 for never."""
+    store: Store = "files"
+    """Images as files beside the rows, or inside them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,7 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
         safety_checker=_pinned(wish.safety_checker, run),
         prompts=prompts.digest if has_prompts else None,
         source_weights=prompts.weights if wish.source_weights else None,
+        store=wish.store,
     )
     owed, left, finished = [], {}, 0
     unrecorded: list[Outcome] = []

@@ -8,7 +8,7 @@ schema is refused, never guessed at.
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,15 +71,34 @@ def from_table(record: type[R], table: pa.Table) -> list[R]:
     return [_build(record, row) for row in table.to_pylist()]
 
 
-def write(path: Path, record: type[R], rows: Iterable[R]) -> None:
-    """Write records as one Parquet file, whole or not at all; the same rows give the same bytes."""
-    write_table(path, to_table(record, rows))
+def write(path: Path, record: type[R], rows: Iterable[R], plain: Collection[str] = ()) -> None:
+    """Write records as one Parquet file, whole or not at all; the same rows give the same bytes.
+
+    `plain`: leaf columns that are stored as they are, such as image.bytes: they are compressed already, and a store
+    that cuts by content finds them again.
+    """
+    write_table(path, to_table(record, rows), plain)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table as one Parquet file, whole or not at all; the same table gives the same bytes."""
+def write_table(path: Path, table: pa.Table, plain: Collection[str] = ()) -> None:
+    """Write a table as one Parquet file, whole or not at all; the same table gives the same bytes.
+
+    `plain`: as in `write`.
+    """
+    options: dict[str, Any] = {"compression": "zstd"}
+    if plain:
+        others = [leaf for leaf in _leaves(table.schema) if leaf not in plain]
+        compression = dict.fromkeys(others, "zstd") | dict.fromkeys(plain, "none")
+        options = {"compression": compression, "use_dictionary": others, "write_statistics": others}
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, **options)
+
+
+def _leaves(columns: pa.Schema) -> list[str]:
+    """Paths of a schema's leaf columns, as Parquet names them."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(columns.empty_table(), sink)
+    return [leaf.path for leaf in pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema]
 
 
 def read_table(path: Path, record: type, columns: Sequence[str] | None = None) -> pa.Table:

@@ -8,12 +8,12 @@ import base64
 import io
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from manifests.generators import GeneratorRow
+from manifests.images import ImageReader
 from manifests.joining import parquet_view
 from manifests.manifest import FAKE, REAL, manifest_path
 from workspace.layout import Workspace
@@ -58,9 +58,10 @@ def generator_sheets(workspace: Workspace, sampled: list[GeneratorRow]) -> list[
         ORDER BY model_name, "index" """,
         [[row.model_name for row in shown]],
     )
+    images = ImageReader(workspace)
     pictures: defaultdict[str, list[Thumbnail]] = defaultdict(list)
     for row in rows:
-        pictures[row["model_name"]] += _thumbnails(workspace, row, _origin(row))
+        pictures[row["model_name"]] += _thumbnails(images, row, _origin(row))
     return [Sheet(row, pictures[row.model_name]) for row in shown]
 
 
@@ -75,7 +76,8 @@ def real_images(workspace: Workspace) -> list[Thumbnail]:
         ORDER BY place, real_source LIMIT {REAL_IMAGES}""",
         [],
     )
-    return [thumbnail for row in rows for thumbnail in _thumbnails(workspace, row, _source(row))]
+    images = ImageReader(workspace)
+    return [thumbnail for row in rows for thumbnail in _thumbnails(images, row, _source(row))]
 
 
 def _rows(workspace: Workspace, query: str, parameters: list[Any]) -> list[dict[str, Any]]:
@@ -96,14 +98,13 @@ def _source(row: dict[str, Any]) -> str:
     return f"{row['real_source']}: {row['real_id']}, {row['width']} × {row['height']}, {license}"
 
 
-def _thumbnails(workspace: Workspace, row: dict[str, Any], title: str) -> list[Thumbnail]:
+def _thumbnails(images: ImageReader, row: dict[str, Any], title: str) -> list[Thumbnail]:
     """The picture of a row: one, or none where its file cannot be read (a check may not have looked at it)."""
     from PIL import Image
 
-    file = workspace.root / Path(row["path"])
     asked = row["prompt"] or (f"class {row['class_label']}" if row.get("class_label") is not None else "")
     try:
-        content = file.read_bytes()
+        content = images.read(row["path"])
         with Image.open(io.BytesIO(content)) as image:
             kind, small = image.format or "", max(image.size) <= THUMBNAIL_SIDE
             if not (small and kind in {"PNG", "JPEG"}):

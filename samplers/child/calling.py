@@ -5,7 +5,8 @@ or only one. The signature is asked, not a table of class names. Each image has 
 that its noise does not depend on its neighbours or on the kind of GPU.
 
 A pipeline that fails on a batch is asked one image at a time before it is given up (some refuse a list of
-generators); one that runs out of memory is asked for half as many, for the whole of that generator.
+generators); one that runs out of memory is asked for half as many, and then made to save memory (`memory`), for the
+whole of that generator.
 """
 
 import inspect
@@ -18,9 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from crawler.verdict import Reason
+from samplers.child.clock import Clock
+from samplers.child.decoding import mend, watched
 from samplers.child.failures import GeneratorError, OutOfMemoryError, in_words, is_out_of_memory
 from samplers.child.loading import Generator
+from samplers.child.memory import free_memory, next_step, place
 from samplers.plan import Plan, Try
+from samplers.sample import Memory
 
 #: Arguments that decide what comes back, and to whom: never taken from a model card.
 _OURS = frozenset(
@@ -47,13 +52,26 @@ class Shot:
     call_size: int
     prompt: str | None
     class_label: int | None
+    memory: Memory | None = None
+    """how memory had to be saved"""
+    vae_dtype: str | None = None
+    """what its decoder worked in; None where none was seen"""
 
 
 class Caller:
     """Asks one generator for batches."""
 
-    def __init__(self, generator: Generator, plan: Plan, call_size: int) -> None:
+    def __init__(self, generator: Generator, plan: Plan, call_size: int, clock: Clock | None = None) -> None:
         self._pipeline = generator.pipeline
+        self._device = generator.device
+        self._clock = clock or Clock()
+        self._decoder_dtypes = {
+            component: component.dtype for component in _models(self._pipeline) if hasattr(component, "decode")
+        }
+        self.memory: Memory | None = generator.memory
+        """How memory has to be saved."""
+        self.mended = False
+        """Whether the VAE was ever made to decode in another precision."""
         self._word = generator.word
         self._parameters = inspect.signature(self._pipeline.__call__).parameters
         self._call_size = call_size
@@ -87,30 +105,38 @@ class Caller:
 
     def __call__(self, batch: tuple[Try, ...]) -> list[Shot]:
         """The batch's images, in order. Raises `GeneratorError` when the pipeline cannot make them."""
-        try:
-            return self._in_calls_of(self._call_size, batch)
-        except Exception as error:
-            if is_out_of_memory(error):
-                return self._with_less_memory(batch, error)
-            if self._call_size == 1:
-                raise _failure(error) from error
-        self._call_size = 1
-        try:
-            return self._in_calls_of(1, batch)
-        except Exception as error:
-            raise OutOfMemoryError(in_words(error)) if is_out_of_memory(error) else _failure(error) from error
-
-    def _with_less_memory(self, batch: tuple[Try, ...], error: BaseException) -> list[Shot]:
-        while self._call_size > 1:
-            self._call_size //= 2
-            _free_memory()
+        while True:
             try:
                 return self._in_calls_of(self._call_size, batch)
-            except Exception as again:
-                if not is_out_of_memory(again):
-                    raise _failure(again) from again
-                error = again
-        raise OutOfMemoryError(in_words(error)) from error
+            except Exception as error:
+                short, said = is_out_of_memory(error), in_words(error)
+                if not short and self._call_size == 1:
+                    raise _failure(error) from error
+            # Only here, where the exception is gone, are the tensors of the failed call.
+            self._recover()
+            if not short:
+                self._call_size = 1
+            elif not self._make_do(min(self._call_size, len(batch))):
+                raise OutOfMemoryError(said)
+
+    def _recover(self) -> None:
+        """Undo what a call that failed halfway left behind."""
+        for decoder, dtype in self._decoder_dtypes.items():
+            # Some pipelines raise their VAE's precision for the time of decoding.
+            if decoder.dtype != dtype:
+                decoder.to(dtype)
+        free_memory()
+
+    def _make_do(self, size: int) -> bool:
+        """Go on with less memory than for `size` images in one call; False where nothing less is possible."""
+        self._call_size = max(1, size // 2)
+        if size > 1:
+            return True
+        step = next_step(self._pipeline, self._device, self.memory)
+        if step is not None:
+            place(self._pipeline, self._device, step)
+            self.memory = step
+        return step is not None
 
     def _in_calls_of(self, size: int, batch: tuple[Try, ...]) -> list[Shot]:
         return [
@@ -141,12 +167,24 @@ class Caller:
             arguments["batch_size"] = len(owed)
         self._require(arguments)
         with torch.no_grad():
-            pictures = _pictures(self._pipeline(**arguments))
-        if len(pictures) != len(owed):
-            raise GeneratorError("sample-failed", f"asked for {len(owed)} images, it gave {len(pictures)}")
+            with watched(self._pipeline, self._clock) as seen:
+                pictures = _pictures(self._pipeline(**arguments))
+            if len(pictures) != len(owed):
+                raise GeneratorError("sample-failed", f"asked for {len(owed)} images, it gave {len(pictures)}")
+            mended = mend(self._pipeline, pictures, seen, self._clock)
+        self.mended |= bool(mended)
+        decoded_in = seen[-1].dtype if seen else None
         return [
-            Shot(each, picture, len(owed), prompt, label)
-            for each, picture, prompt, label in zip(owed, pictures, prompts, labels, strict=True)
+            Shot(
+                each,
+                pictures[number],
+                len(owed),
+                prompts[number],
+                labels[number],
+                self.memory,
+                "float32" if number in mended else decoded_in,
+            )
+            for number, each in enumerate(owed)
         ]
 
     def _value(self, name: str, wanted: Any) -> Any:
@@ -225,11 +263,7 @@ def _failure(error: BaseException) -> GeneratorError:
     return error if isinstance(error, GeneratorError) else GeneratorError("sample-failed", in_words(error))
 
 
-def _free_memory() -> None:
-    import gc
-
+def _models(pipeline: Any) -> list[Any]:
     import torch
 
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    return [component for component in pipeline.components.values() if isinstance(component, torch.nn.Module)]

@@ -2,11 +2,11 @@
 
 `DiffusionPipeline.from_pretrained` mends in silence what should stop a run: a missing tokenizer becomes one of two
 tokens, a missing tensor random values or one that was never filled. So every model is loaded by itself, with the
-list of what was missing, and handed to the pipeline; its other parts are required to be there first. Nothing that
-is not a class of diffusers or transformers is loaded, and no repository's own code, ever.
+list of what was missing, and handed to the pipeline; its other parts are required to be there first. What the last
+generator had from the same bytes is taken over from it (`components`). Nothing that is not a class of diffusers or
+transformers is loaded, and no repository's own code, ever.
 """
 
-import importlib
 import inspect
 import json
 import re
@@ -14,16 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samplers.child.adapters import apply_lora, apply_textual_inversion
+from samplers.child.adapters import apply_lora, apply_textual_inversion, changed_by
+from samplers.child.classes import component_class, is_model, pipeline_class
+from samplers.child.components import Identity, Loan, Shelf, can_be_shared, identity_of, mark_of
 from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
+from samplers.child.memory import can_offload, place
+from samplers.child.models import load_model
 from samplers.messages import Assignment
+from samplers.sample import Memory
 
 #: Our checker judges every image with a feature extractor of its own, and watermarks change pixels: these are left out
 #: wherever the class calls them optional, as the crawler does when it lists what to download.
 _LEFT_OUT = frozenset({"safety_checker", "feature_extractor", "watermarker"})
 #: What a tokenizer's folder may hold without holding a vocabulary.
 _NO_VOCABULARY = re.compile(r".*_config\.json|config\.json|special_tokens_map\.json|added_tokens\.json")
-_LIBRARY = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -35,31 +39,41 @@ class Generator:
     """float32 | float16 | bfloat16"""
     word: str | None = None
     """What a textual inversion taught it; must stand in the prompt."""
+    device: str = "cpu"
+    memory: Memory | None = None
+    """How memory is being saved."""
+    loans: tuple[Loan, ...] = ()
+    """Components that may be handed on when it ends well."""
 
 
-def load(assignment: Assignment, device: str) -> Generator:
-    """The generator in the assignment's folder, on `device`.
+def load(assignment: Assignment, device: str, shelf: Shelf | None = None) -> Generator:
+    """The generator in the assignment's folder, on `device`, with what `shelf` has of it.
 
     Raises `GeneratorError` (load-failed) when any part of it is missing, damaged or not ours to run.
     """
     plan = assignment.plan
-    _refuse_code(assignment.folder)
-    if plan.kind == "checkpoint":
-        pipeline, dtype = _pipeline(assignment.folder, plan.variant, device)
-        word = None
-    else:
+    folder = assignment.folder
+    _refuse_code(folder)
+    if plan.kind != "checkpoint":
         if assignment.base_folder is None:
             raise GeneratorError("load-failed", "an adapter without a base")
-        _refuse_code(assignment.base_folder)
-        pipeline, dtype = _pipeline(assignment.base_folder, plan.variant, device)
-        word = None
-        if plan.kind == "lora":
-            apply_lora(pipeline, assignment.folder)
-        else:
-            word = apply_textual_inversion(pipeline, assignment.folder)
+        folder = assignment.base_folder
+        _refuse_code(folder)
+    pipeline, dtype, loans = _pipeline(folder, assignment, device, shelf or Shelf())
+    word = None
+    if plan.kind == "lora":
+        apply_lora(pipeline, assignment.folder)
+    elif plan.kind == "textual-inversion":
+        word = apply_textual_inversion(pipeline, assignment.folder)
+    changed = changed_by(plan.kind, pipeline)
     _set_scheduler(pipeline, plan.hyperparameters.scheduler)
     pipeline.set_progress_bar_config(disable=True)
-    return Generator(pipeline.to(device), str(dtype).removeprefix("torch."), word)
+    memory = assignment.memory
+    if memory == "offload" and not can_offload(pipeline, device):
+        memory = "slicing"
+    place(pipeline, device, memory)
+    unchanged = tuple(loan for loan in loans if loan.identity.name not in changed)
+    return Generator(pipeline, str(dtype).removeprefix("torch."), word, device, memory, unchanged)
 
 
 def _refuse_code(folder: Path) -> None:
@@ -68,11 +82,12 @@ def _refuse_code(folder: Path) -> None:
         raise GeneratorError("load-failed", f"the repository brings code of its own: {code.relative_to(folder)}")
 
 
-def _pipeline(folder: Path, variant: str | None, device: str) -> tuple[Any, Any]:
+def _pipeline(folder: Path, assignment: Assignment, device: str, shelf: Shelf) -> tuple[Any, Any, list[Loan]]:
+    """The pipeline, what its weights became, and its components that another generator may share."""
     from diffusers import DiffusionPipeline
 
     index = _index(folder)
-    cls = _pipeline_class(index.get("_class_name"))
+    cls = pipeline_class(index.get("_class_name"))
     named = {
         name: (value[0], value[1])
         for name, value in index.items()
@@ -80,13 +95,24 @@ def _pipeline(folder: Path, variant: str | None, device: str) -> tuple[Any, Any]
     }
     left_out = _LEFT_OUT & set(cls._optional_components)
     wanted = {name: value for name, value in named.items() if name not in left_out}
-    dtype = _dtype(folder, device)
+    dtype, variant = _dtype(folder, device), assignment.plan.variant
+    identities = {
+        name: identity_of(cls.__name__, name, made_of, assignment.hashes, str(dtype), variant)
+        for name, made_of in wanted.items()
+    }
+    # First, so that what is not shared makes room.
+    shelf.keep_only({identity for identity in identities.values() if identity is not None})
+    loans: dict[str, Loan] = {}
     components: dict[str, Any] = {}
     for name, (library, class_name) in wanted.items():
-        component_class = _component_class(name, library, class_name)
+        made_by = component_class(name, library, class_name)
         _require_files(folder / name, name, class_name)
-        if _is_model(component_class):
-            components[name] = _model(component_class, folder / name, variant, dtype)
+        taken = shelf.take(identities[name])
+        if taken is not None:
+            loans[name], components[name] = taken, taken.component
+        elif is_model(made_by):
+            components[name] = load_model(made_by, folder / name, variant, dtype)
+            loans |= _lent(identities[name], components[name])
     components |= dict.fromkeys(left_out)
     known = inspect.signature(cls.__init__).parameters
     settings = {"requires_safety_checker": False, "add_watermarker": False}
@@ -103,7 +129,15 @@ def _pipeline(folder: Path, variant: str | None, device: str) -> tuple[Any, Any]
     if absent:
         raise GeneratorError("load-failed", f"components did not load: {', '.join(absent)}")
     _require_values(pipeline)
-    return pipeline, dtype
+    for name in wanted.keys() - components.keys():
+        loans |= _lent(identities[name], getattr(pipeline, name))
+    return pipeline, dtype, list(loans.values())
+
+
+def _lent(identity: Identity | None, component: Any) -> dict[str, Loan]:
+    if identity is None or not can_be_shared(component):
+        return {}
+    return {identity.name: Loan(identity, component, mark_of(component))}
 
 
 def _index(folder: Path) -> dict[str, Any]:
@@ -117,45 +151,6 @@ def _index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def _pipeline_class(name: Any) -> Any:
-    import diffusers
-
-    cls = getattr(diffusers, name, None) if isinstance(name, str) and name.isidentifier() else None
-    if not (inspect.isclass(cls) and issubclass(cls, diffusers.DiffusionPipeline)):
-        raise GeneratorError("load-failed", f"{name!r} is no pipeline class of the installed diffusers")
-    return cls
-
-
-def _component_class(name: str, library: str, class_name: str) -> Any:
-    """The class of a component, from diffusers, transformers or one of diffusers' pipelines, nowhere else."""
-    module = None
-    if library in ("diffusers", "transformers"):
-        module = importlib.import_module(library)
-    elif _LIBRARY.fullmatch(library):
-        module = _pipeline_module(library)
-    cls = getattr(module, class_name, None) if module is not None and class_name.isidentifier() else None
-    # transformers has renamed classes (CLIPFeatureExtractor, ...); diffusers knows how, for what is no model.
-    renamed = library == "transformers" and re.search("FeatureExtractor|ImageProcessor|Tokenizer", class_name)
-    if not inspect.isclass(cls) and not renamed:
-        raise GeneratorError("load-failed", f"{name} is a {library}.{class_name}, which is not installed here")
-    return cls
-
-
-def _pipeline_module(library: str) -> Any:
-    """A module of `diffusers.pipelines`; those that diffusers moved to `deprecated` are put back where the
-    repositories, and diffusers' own loading, look for them."""
-    import diffusers.pipelines
-
-    for parent in ("diffusers.pipelines", "diffusers.pipelines.deprecated"):
-        try:
-            module = importlib.import_module(f"{parent}.{library}")
-        except ImportError:
-            continue
-        setattr(diffusers.pipelines, library, module)
-        return module
-    return None
-
-
 def _require_files(folder: Path, name: str, class_name: str) -> None:
     files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
     if "Tokenizer" in class_name:
@@ -163,36 +158,6 @@ def _require_files(folder: Path, name: str, class_name: str) -> None:
     if not files:
         what = "a vocabulary" if "Tokenizer" in class_name else "its files"
         raise GeneratorError("load-failed", f"{name} ({class_name}) lacks {what}")
-
-
-def _is_model(cls: Any) -> bool:
-    import torch
-
-    return inspect.isclass(cls) and issubclass(cls, torch.nn.Module) and hasattr(cls, "from_pretrained")
-
-
-def _model(cls: Any, folder: Path, variant: str | None, dtype: Any) -> Any:
-    """One model with every tensor it needs."""
-    present = variant is not None and any(f".{variant}." in path.name for path in folder.glob("*.safetensors"))
-    try:
-        model, loading = cls.from_pretrained(
-            folder,
-            variant=variant if present else None,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            dtype=dtype,
-        )
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise GeneratorError("load-failed", f"{folder.name}: {in_words(error)}") from error
-    for problem in ("missing_keys", "mismatched_keys"):
-        names = sorted(str(key) for key in loading[problem])
-        if names:
-            word = problem.removesuffix("_keys")
-            raise GeneratorError("load-failed", f"{folder.name}: {len(names)} {word} tensors, such as {names[0]}")
-    return model.eval()
 
 
 def _require_values(pipeline: Any) -> None:

@@ -1,7 +1,8 @@
 """The child's life: start, then one generator after the other, until the supervisor hangs up.
 
-What it learns goes to the supervisor in small messages; what it makes goes to the workspace. It keeps no memory of
-former generators, so where a run was interrupted leaves no trace in what is made.
+What it learns goes to the supervisor in small messages; what it makes goes to the workspace. Of former generators it
+keeps nothing but components that are what the next one would load, so where a run was interrupted leaves no trace in
+what is made.
 """
 
 import gc
@@ -15,9 +16,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from samplers.child import sandbox
+from samplers.child.clock import Clock
+from samplers.child.components import Shelf
 from samplers.child.failures import GeneratorError, in_words
+from samplers.child.memory import free_memory
 from samplers.child.safety import CheckerError, SafetyChecker
-from samplers.child.sampling import Clock, Sampling, WorkspaceError
+from samplers.child.sampling import Sampling
+from samplers.child.scribe import WorkspaceError
+from samplers.child.settings import fix_arithmetic
 from samplers.messages import Assignment, Broken, Ended, FromChild, Moved, Ready, Start, encode
 
 
@@ -37,18 +43,22 @@ def main(connection: Connection, start: Start) -> None:
 
     try:
         device = _device(start.device)
+        fix_arithmetic()
         checker = SafetyChecker(start.checker, device)
         tell(Ready(device=device))
+        shelf = Shelf()
+        # The libraries stay for good: nothing of them is to be looked through each time memory is freed.
+        gc.freeze()
         while True:
             assignment = inbox.next()
             clock = Clock()
             try:
-                tell(Sampling(assignment, checker, device, clock, moved).run())
+                tell(Sampling(assignment, checker, device, clock, moved, shelf).run())
             except GeneratorError as failure:
                 traceback.print_exc()
                 sys.stderr.flush()
                 tell(Ended(status=failure.status, detail=failure.detail, reason=failure.reason, seconds=clock.seconds))
-            _free_memory()
+            free_memory()
     except CheckerError as error:
         tell(Broken(detail=str(error)))
     except WorkspaceError as error:
@@ -96,11 +106,3 @@ def _device(wanted: str) -> str:
     except Exception as error:
         raise CheckerError(f"--device {wanted} cannot be used: {in_words(error)}") from error
     return wanted
-
-
-def _free_memory() -> None:
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

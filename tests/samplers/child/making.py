@@ -7,8 +7,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from crawler.catalog import Hyperparameters
+from samplers.child.safety import SafetyChecker
 from samplers.messages import Assignment
 from samplers.plan import Plan, Try
+from workspace.identity import sha256_of_file
 
 
 def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, **hyperparameters: Any) -> Plan:
@@ -30,8 +32,12 @@ def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, 
 
 
 def assignment(folder: Path, base: Path | None = None, **changes: Any) -> Assignment:
+    """A generator from its first try on; its files' hashes are known, as the supervisor knows them."""
+    memory = changes.pop("memory", None)
     return Assignment(
         plan=plan(**changes),
+        memory=memory,
+        hashes=hashes_of(base or folder),
         workspace=folder.parent / "workspace",
         folder=folder,
         base_folder=base,
@@ -42,11 +48,48 @@ def assignment(folder: Path, base: Path | None = None, **changes: Any) -> Assign
     )
 
 
-def save_stable_diffusion(folder: Path) -> Path:
+def hashes_of(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files}
+
+
+def save_stable_diffusion(folder: Path, **replaced: Any) -> Path:
     from demo.zoo.stable_diffusion import base_unet, pipeline
 
-    pipeline(base_unet()).save_pretrained(folder)
+    pipeline(**{"unet": base_unet(), **replaced}).save_pretrained(folder)
     return folder
+
+
+def save_lora(folder: Path, trained: bool = True, change: Any = torch.randn_like) -> Path:
+    """A LoRA of the UNet that `save_stable_diffusion` saves; `change` makes its tensors from untrained ones."""
+    from diffusers import StableDiffusionPipeline
+    from peft import LoraConfig
+    from peft.utils import get_peft_model_state_dict
+
+    from demo.zoo.stable_diffusion import base_unet
+
+    unet = base_unet()
+    torch.manual_seed(0)
+    unet.add_adapter(LoraConfig(r=4, target_modules=["to_q", "to_k", "to_v"]))
+    weights = get_peft_model_state_dict(unet)
+    if trained:
+        weights = {name: change(tensor) for name, tensor in weights.items()}
+    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=weights)
+    return folder
+
+
+def save_inversion(folder: Path) -> Path:
+    folder.mkdir()
+    save_file({"<zoo-style>": torch.randn(32)}, folder / "learned_embeds.safetensors")
+    return folder
+
+
+def checker(folder: Path) -> SafetyChecker:
+    from demo.zoo.safety import feature_extractor, safety_checker
+
+    safety_checker().save_pretrained(folder)
+    feature_extractor().save_pretrained(folder)
+    return SafetyChecker(folder, "cpu")
 
 
 def change_tensors(path: Path, change: Any) -> None:

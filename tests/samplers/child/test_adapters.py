@@ -5,32 +5,19 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from samplers.child.adapters import require_effect
 from samplers.child.calling import Caller
+from samplers.child.clock import Clock
+from samplers.child.components import Shelf
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import load
-from tests.samplers.child.making import assignment, plan, save_stable_diffusion
+from samplers.child.sampling import Sampling
+from tests.samplers.child.making import assignment, checker, plan, save_inversion, save_lora, save_stable_diffusion
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_stable_diffusion(tmp_path_factory.mktemp("base") / "base")
-
-
-def _save_lora(folder: Path, trained: bool = True) -> Path:
-    from diffusers import StableDiffusionPipeline
-    from peft import LoraConfig
-    from peft.utils import get_peft_model_state_dict
-
-    from demo.zoo.stable_diffusion import base_unet
-
-    unet = base_unet()
-    torch.manual_seed(0)
-    unet.add_adapter(LoraConfig(r=4, target_modules=["to_q", "to_k", "to_v"]))
-    weights = get_peft_model_state_dict(unet)
-    if trained:
-        weights = {name: torch.randn_like(tensor) for name, tensor in weights.items()}
-    StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=weights)
-    return folder
 
 
 def _pictures(folder: Path, base: Path | None = None, kind: str = "checkpoint") -> Any:
@@ -40,15 +27,42 @@ def _pictures(folder: Path, base: Path | None = None, kind: str = "checkpoint") 
 
 
 def test_a_lora_changes_what_its_base_draws(base: Path, tmp_path: Path) -> None:
-    adapted = _pictures(_save_lora(tmp_path / "lora"), base, "lora")
+    adapted = _pictures(save_lora(tmp_path / "lora"), base, "lora")
     assert not any((a == b).all() for a, b in zip(adapted, _pictures(base), strict=True))
 
 
 def test_a_lora_without_effect_is_refused(base: Path, tmp_path: Path) -> None:
-    folder = _save_lora(tmp_path / "lora", trained=False)
+    folder = save_lora(tmp_path / "lora", trained=False)
     with pytest.raises(GeneratorError, match="no effect") as caught:
         load(assignment(folder, base, kind="lora"), "cpu")
     assert caught.value.status == "load-failed"
+
+
+def _cancelled(tensor: torch.Tensor) -> torch.Tensor:
+    """B is other than zero and A is not, so the update B x A is nothing: A has rank rows, B rank columns."""
+    return torch.zeros_like(tensor) if tensor.shape[0] == 4 else torch.randn_like(tensor)
+
+
+def test_a_lora_that_changes_no_picture_is_refused_although_its_weights_are_not_zero(
+    base: Path, tmp_path: Path
+) -> None:
+    folder = save_lora(tmp_path / "lora", change=_cancelled)
+    wanted = assignment(folder, base, kind="lora", task="text-to-image")
+    sampling = Sampling(wanted, checker(tmp_path / "checker"), "cpu", Clock(), lambda *_: None, Shelf())
+    with pytest.raises(GeneratorError, match="no effect on what its base draws") as caught:
+        sampling.run()
+    assert caught.value.status == "load-failed"
+    assert not wanted.workspace.exists()
+
+
+def test_the_proof_of_an_effect_changes_no_pixel(base: Path, tmp_path: Path) -> None:
+    wanted = plan("text-to-image", "lora")
+    folder = save_lora(tmp_path / "lora")
+    generator = load(assignment(folder, base, task="text-to-image", kind="lora"), "cpu")
+    call = Caller(generator, wanted, 4)
+    require_effect(generator.pipeline, lambda: call(wanted.tries[:1])[0].picture.tobytes())
+    proven = [shot.picture for shot in call(wanted.tries)]
+    assert all((a == b).all() for a, b in zip(proven, _pictures(folder, base, "lora"), strict=True))
 
 
 def test_a_lora_for_another_kind_of_base_is_refused(base: Path, tmp_path: Path) -> None:
@@ -64,9 +78,7 @@ def test_a_lora_for_another_kind_of_base_is_refused(base: Path, tmp_path: Path) 
 
 
 def test_a_textual_inversion_teaches_a_word(base: Path, tmp_path: Path) -> None:
-    (tmp_path / "inversion").mkdir()
-    save_file({"<zoo-style>": torch.randn(32)}, tmp_path / "inversion/learned_embeds.safetensors")
-    generator = load(assignment(tmp_path / "inversion", base, kind="textual-inversion"), "cpu")
+    generator = load(assignment(save_inversion(tmp_path / "inversion"), base, kind="textual-inversion"), "cpu")
     assert generator.word == "<zoo-style>"
     assert "<zoo-style>" in generator.pipeline.tokenizer.get_vocab()
 

@@ -77,6 +77,37 @@ def test_a_tensor_of_another_shape_is_refused(folder: Path) -> None:
     assert caught.value.status == "load-failed"
 
 
+@pytest.mark.parametrize(
+    ("path", "tensor"),
+    [
+        ("unet/diffusion_pytorch_model.safetensors", "mid_block.attentions.7.proj_in.weight"),
+        ("vae/diffusion_pytorch_model.safetensors", "ema.decoder.conv_in.weight"),
+        ("text_encoder/model.safetensors", "text_model.encoder.layers.23.layer_norm1.weight"),
+        ("unet/diffusion_pytorch_model.safetensors", "lm_head.weight"),
+    ],
+)
+def test_a_tensor_that_no_layer_knows_is_refused(folder: Path, path: str, tensor: str) -> None:
+    change_tensors(folder / path, lambda tensors: tensors.update({tensor: torch.ones(2)}))
+    with pytest.raises(GeneratorError, match=f"1 unexpected tensors, such as .*{tensor.split('.')[-2]}") as caught:
+        load(assignment(folder), "cpu")
+    assert caught.value.status == "load-failed"
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        "text_model.embeddings.position_ids",
+        "vision_model.post_layernorm.weight",
+        "text_projection.weight",
+        "logit_scale",
+        "lm_head.weight",
+    ],
+)
+def test_what_text_encoders_carry_along_does_no_harm(folder: Path, tensor: str) -> None:
+    change_tensors(folder / "text_encoder/model.safetensors", lambda tensors: tensors.update({tensor: torch.arange(2)}))
+    load(assignment(folder), "cpu")
+
+
 @pytest.mark.parametrize("name", ["unet", "text_encoder", "tokenizer", "scheduler", "vae"])
 def test_a_missing_component_is_refused(folder: Path, name: str) -> None:
     shutil.rmtree(folder / name)

@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from samplers.child.gate import Pixels
-from samplers.child.writing import Writer, encode_png
+from samplers.child.writing import Png, Writer, encode_png
+from samplers.sample import ImageFile
 
 
 def _chunks(png: bytes) -> Iterator[bytes]:
@@ -40,14 +41,15 @@ def test_a_png_holds_the_pixels_and_nothing_else(pixels: Pixels) -> None:
 
 def test_an_image_lies_under_its_index(tmp_path: Path) -> None:
     writer = Writer(tmp_path, "org/name", 0)
-    png = encode_png(np.zeros((2, 2), np.uint8))
-    assert writer.image(162, png) == hashlib.sha256(png).hexdigest()
-    assert writer.image_path(162) == "images/org--name/00000162.png"
-    assert (tmp_path / "images/org--name/00000162.png").read_bytes() == png
+    png = Png.of(np.zeros((2, 2), np.uint8))
+    writer.image(162, png)
+    assert png.sha256 == hashlib.sha256(png.content).hexdigest()
+    assert writer.image_file(162, png) == ImageFile(path="images/org--name/00000162.png")
+    assert (tmp_path / "images/org--name/00000162.png").read_bytes() == png.content
 
 
 def test_a_disk_that_refuses_leaves_nothing_torn(tmp_path: Path) -> None:
     (tmp_path / "images").write_bytes(b"a file where a folder should be")
     with pytest.raises(OSError, match=r"."):
-        Writer(tmp_path, "org/name", 0).image(0, b"png")
+        Writer(tmp_path, "org/name", 0).image(0, Png.of(np.zeros((2, 2), np.uint8)))
     assert [path.name for path in tmp_path.iterdir()] == ["images"]

@@ -1,0 +1,74 @@
+"""The image files that the manifest speaks of, wherever they lie: as files of their own, or inside the sample parts.
+
+An image inside a part is read with its neighbours, because the manifest has them in the parts' order: the few parts
+read last are remembered. Threads may share a reader.
+"""
+
+import errno
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from samplers.sample import part_of
+from workspace.layout import Workspace
+
+T = TypeVar("T")
+
+#: Parts whose images are remembered: a group of rows spans about three, at a few megabytes each.
+_PARTS = 4
+#: Parts whose sizes are remembered.
+_SIZES = 64
+
+
+class ImageReader:
+    """Reads images by the manifest's column `path`. All methods raise `OSError` as the file system does."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._root = workspace.root
+        self._lock = threading.Lock()
+        self._contents = lru_cache(_PARTS)(self._read_contents)
+        self._sizes = lru_cache(_SIZES)(self._read_sizes)
+
+    def size(self, path: str) -> int:
+        """Bytes of an image file."""
+        inside = part_of(path)
+        if inside is None:
+            return (self._root / path).stat().st_size
+        with self._lock:
+            return self._found(self._sizes(inside[0]), inside)
+
+    def read(self, path: str) -> bytes:
+        """An image file, whole."""
+        inside = part_of(path)
+        if inside is None:
+            return (self._root / path).read_bytes()
+        with self._lock:
+            return self._found(self._contents(inside[0]), inside)
+
+    def _read_contents(self, part: str) -> dict[str, bytes]:
+        table = self._table(part, ["image_name", "image.bytes"])
+        images = table.column("image").combine_chunks().field("bytes")
+        names = table.column("image_name").to_pylist()
+        return {name: content.as_py() for name, content in zip(names, images, strict=True) if content.is_valid}
+
+    def _read_sizes(self, part: str) -> dict[str, int]:
+        table = self._table(part, ["image_name", "file_size"])
+        return {name: size for name, size in zip(*table.to_pydict().values(), strict=True) if name is not None}
+
+    def _table(self, part: str, columns: list[str]) -> pa.Table:
+        try:
+            with (self._root / part).open("rb") as opened, pq.ParquetFile(opened) as file:
+                return file.read(columns=columns)
+        except pa.ArrowInvalid as error:
+            raise OSError(None, f"{part} is damaged") from error
+
+    @staticmethod
+    def _found(images: Mapping[str, T], inside: tuple[str, str]) -> T:
+        part, name = inside
+        if name not in images:
+            raise FileNotFoundError(errno.ENOENT, f"{part} does not hold it", name)
+        return images[name]

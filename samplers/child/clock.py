@@ -1,0 +1,33 @@
+"""Where the time goes: the seconds of each phase."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Clock:
+    """Adds up the seconds of each phase; threads may share it.
+
+    A phase inside another counts as itself and not as the outer one. Encoding and writing go on in threads beside the
+    device, so all phases together may be more than the time that passed.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._thread = threading.local()
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        """Count the block's time as that of `phase`."""
+        beside = getattr(self._thread, "inner", 0.0)
+        self._thread.inner = 0.0
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            passed = time.perf_counter() - started
+            with self._lock:
+                self.seconds[phase] = self.seconds.get(phase, 0.0) + passed - self._thread.inner
+            self._thread.inner = beside + passed

@@ -1,0 +1,51 @@
+"""One model with every tensor it needs, and none that it does not know.
+
+A tensor that no layer asks for means that file and configuration are not of one another: with the fewer layers that
+the configuration speaks of, other images than the generator's would come out. Two kinds do no harm, whatever the
+libraries themselves already pass over: buffers that older versions stored and newer ones compute (positions, masks,
+counters), and, beside a text encoder, the other half of the model it was cut out of, or a head that nobody asks.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
+
+#: Buffers that are computed today, in whichever layer.
+_COMPUTED = re.compile(r"(^|\.)(position_ids|inv_freq|num_batches_tracked|masked_bias|attn\.bias)$")
+#: Of transformers' models: what lies beside the encoder.
+_BESIDE = re.compile(r"(vision_model|visual_projection|text_projection|logit_scale|lm_head|decoder)(\.|$)")
+
+
+def load_model(cls: Any, folder: Path, variant: str | None, dtype: Any) -> Any:
+    """The model in `folder`, whole. Raises `GeneratorError` when tensors are missing, unknown or of another shape."""
+    present = variant is not None and any(f".{variant}." in path.name for path in folder.glob("*.safetensors"))
+    try:
+        model, loading = cls.from_pretrained(
+            folder,
+            variant=variant if present else None,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            dtype=dtype,
+        )
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise GeneratorError("load-failed", f"{folder.name}: {in_words(error)}") from error
+    for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
+        names = sorted(str(key) for key in loading[problem])
+        if problem == "unexpected_keys":
+            names = [name for name in names if not _is_harmless(name, cls)]
+        if names:
+            word = problem.removesuffix("_keys")
+            raise GeneratorError("load-failed", f"{folder.name}: {len(names)} {word} tensors, such as {names[0]}")
+    return model.eval()
+
+
+def _is_harmless(unexpected: str, cls: Any) -> bool:
+    from transformers import PreTrainedModel
+
+    beside = issubclass(cls, PreTrainedModel) and _BESIDE.match(unexpected)
+    return bool(beside or _COMPUTED.search(unexpected))

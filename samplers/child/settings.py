@@ -1,0 +1,25 @@
+"""Arithmetic that is the same on every GPU of a kind, whatever torch or the environment would choose.
+
+A CPU has no such choices. Sources: torch's notes on numerical accuracy and on reproducibility.
+"""
+
+
+def fix_arithmetic() -> None:
+    """Set everything that may change a pixel, for the whole process."""
+    import torch
+    from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
+
+    # float32 is float32, not TensorFloat-32 with its 10 bits; sums of 16-bit products are kept in 32 bits.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    # Benchmarking picks whichever convolution was faster this time: another one, other last bits.
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    # torch's own attention, of whose kernels the shapes decide; not cuDNN's, nor what DIFFUSERS_ATTN_BACKEND names.
+    torch.backends.cuda.enable_flash_sdp(True)
+    torch.backends.cuda.enable_mem_efficient_sdp(True)
+    torch.backends.cuda.enable_math_sdp(True)
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    _AttentionBackendRegistry.set_active_backend(AttentionBackendName.NATIVE)

@@ -1,0 +1,232 @@
+"""A generator that does not fit makes do with less, step by step, and every row says with what.
+
+The pipelines are real; a hook on a component raises what torch raises when a device has no room for a call.
+"""
+
+import dataclasses
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from samplers.child.calling import Caller, Shot
+from samplers.child.clock import Clock
+from samplers.child.components import Shelf
+from samplers.child.failures import GeneratorError
+from samplers.child.loading import Generator, load
+from samplers.child.memory import place
+from samplers.child.sampling import Sampling
+from samplers.messages import Assignment
+from samplers.sample import Sample, read_samples
+from samplers.standing import standing_of
+from tests.samplers.child.making import assignment, checker, plan, save_stable_diffusion
+from workspace.layout import Workspace
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    saved = save_stable_diffusion(tmp_path_factory.mktemp("saved") / "model")
+    # As the child does: what the libraries consist of is not looked through each time memory is freed.
+    gc.collect()
+    gc.freeze()
+    yield saved
+    gc.unfreeze()
+
+
+def _loaded(folder: Path, device: str = "cpu", memory: str | None = None) -> Generator:
+    """`cpu:0` is, like a GPU, no CPU to the loader: it is given 16 bits, and models can be offloaded from it (to the
+    CPU, where everything happens to be)."""
+    return load(assignment(folder, memory=memory), device)
+
+
+def _narrow(limit: Callable[[Any], int]) -> Callable[..., None]:
+    """A hook of a decoder that holds `limit` images at once."""
+
+    def refuse(decoder: Any, arguments: tuple[Any, ...]) -> None:
+        if len(arguments[0]) > limit(decoder):
+            raise torch.OutOfMemoryError(f"{len(arguments[0])} images do not fit")
+
+    return refuse
+
+
+def _tight(pipeline: Any, fits: Callable[[], bool]) -> None:
+    """Nothing fits before memory is saved in the way that `fits` knows."""
+
+    def refuse(*_: Any) -> None:
+        if not fits():
+            raise torch.OutOfMemoryError("1 images do not fit")
+
+    pipeline.vae.decoder.register_forward_pre_hook(refuse)
+
+
+def _ask(generator: Generator, tries: int = 4, size: int = 4) -> list[Shot]:
+    wanted = plan("text-to-image", tries=tries)
+    return Caller(generator, wanted, size)(wanted.tries)
+
+
+def test_the_batch_is_halved_before_anything_else(folder: Path) -> None:
+    generator = _loaded(folder)
+    generator.pipeline.vae.decoder.register_forward_pre_hook(_narrow(lambda _: 2))
+    assert [(shot.call_size, shot.memory) for shot in _ask(generator)] == [(2, None)] * 4
+
+
+def test_then_the_vae_decodes_image_by_image(folder: Path) -> None:
+    generator = _loaded(folder)
+    _tight(generator.pipeline, lambda: generator.pipeline.vae.use_slicing)
+    assert [(shot.call_size, shot.memory) for shot in _ask(generator)] == [(1, "slicing")] * 4
+
+
+def test_then_models_wait_elsewhere(folder: Path) -> None:
+    generator = _loaded(folder, "cpu:0")
+    _tight(generator.pipeline, lambda: hasattr(generator.pipeline.unet, "_hf_hook"))
+    shots = _ask(generator, tries=2)
+    assert [(shot.call_size, shot.memory) for shot in shots] == [(1, "offload")] * 2
+    usual = _ask(_loaded(folder, "cpu:0"), tries=2, size=1)
+    assert all((a.picture == b.picture).all() for a, b in zip(shots, usual, strict=True))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_then_it_is_given_up(folder: Path, device: str) -> None:
+    generator = _loaded(folder, device)
+    _tight(generator.pipeline, lambda: False)
+    with pytest.raises(GeneratorError, match="1 images do not fit") as caught:
+        _ask(generator)
+    assert caught.value.status == "out-of-memory"
+
+
+@pytest.mark.parametrize(("device", "memory", "hooked"), [("cpu", "offload", False), ("cpu:0", "offload", True)])
+def test_what_was_needed_before_is_there_from_the_start(folder: Path, device: str, memory: str, hooked: bool) -> None:
+    generator = _loaded(folder, device, memory)
+    assert generator.pipeline.vae.use_slicing
+    assert hasattr(generator.pipeline.unet, "_hf_hook") == hooked
+    assert generator.memory == ("offload" if hooked else "slicing")
+
+
+def test_a_pipeline_without_a_vae_has_fewer_steps() -> None:
+    from demo.zoo.unconditional import ddim
+
+    pipeline = ddim()
+    pipeline.unet.register_forward_pre_hook(_narrow(lambda _: 0))
+    wanted = plan()
+    with pytest.raises(GeneratorError) as caught:
+        Caller(Generator(pipeline, "float32"), wanted, 4)(wanted.tries)
+    assert caught.value.status == "out-of-memory"
+
+
+def test_the_tensors_of_a_call_that_failed_are_gone_before_the_next(folder: Path) -> None:
+    generator = _loaded(folder)
+    held: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+
+    def refuse(decoder: Any, arguments: tuple[Any, ...]) -> None:
+        alive.append(sum(reference() is not None for reference in held))
+        held.append(weakref.ref(arguments[0]))
+        if len(arguments[0]) > 1:
+            raise torch.OutOfMemoryError("no room")
+
+    generator.pipeline.vae.decoder.register_forward_pre_hook(refuse)
+    gc.disable()
+    try:
+        _ask(generator, tries=4)
+    finally:
+        gc.enable()
+    assert alive[:3] == [0, 0, 0]
+
+
+def test_a_vae_whose_precision_was_raised_when_memory_ran_out_is_as_before(folder: Path) -> None:
+    generator = _loaded(folder)
+    vae = generator.pipeline.vae
+
+    def refuse(decoder: Any, arguments: tuple[Any, ...]) -> None:
+        if len(arguments[0]) > 2:
+            vae.double()
+            raise torch.OutOfMemoryError("no room")
+
+    vae.decoder.register_forward_pre_hook(refuse)
+    shots = _ask(generator)
+    assert vae.dtype == torch.float32
+    assert {shot.vae_dtype for shot in shots} == {"float32"}
+
+
+def _sampled(wanted: Assignment, folder: Path, after: int | None = None) -> list[Sample]:
+    """Rows of a run on a device where no call fits without slicing; `after`: it is ended so many decodes in."""
+    sampling = Sampling(wanted, checker(folder), "cpu", Clock(), lambda *_: None, Shelf())
+    vae, count = sampling._generator.pipeline.vae, 0
+
+    def refuse(*_: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == after:
+            raise RuntimeError("the end")
+        if not vae.use_slicing:
+            raise torch.OutOfMemoryError("no room")
+
+    vae.decoder.register_forward_pre_hook(refuse)
+    if after is None:
+        sampling.run()
+    else:
+        with pytest.raises(GeneratorError, match="the end"):
+            sampling.run()
+    return read_samples(Workspace(wanted.workspace), wanted.plan.model_name)
+
+
+def test_a_run_that_is_resumed_starts_at_the_step_it_was_at(folder: Path, tmp_path: Path) -> None:
+    wanted = assignment(folder, task="text-to-image", tries=10)
+    small = dataclasses.replace(wanted.plan, batch_size=2)
+    whole = dataclasses.replace(wanted, plan=small, call_size=2, workspace=tmp_path / "whole")
+    expected = _sampled(whole, tmp_path / "checker")
+    assert {(row.batch_size, row.memory) for row in expected} == {(1, "slicing")}
+    broken = dataclasses.replace(whole, workspace=tmp_path / "broken")
+    # Two calls that did not fit, then a part of eight images and one more.
+    assert len(_sampled(broken, tmp_path / "checker", after=12)) == 8
+    standing = standing_of(Workspace(broken.workspace), small.model_name)
+    assert (standing.memory, standing.call_size(2)) == ("slicing", 1)
+    resumed = dataclasses.replace(
+        broken,
+        next_index=standing.next_index,
+        next_part=standing.parts,
+        call_size=standing.call_size(2),
+        kept=standing.kept,
+        memory=standing.memory,
+    )
+    assert _sampled(resumed, tmp_path / "checker") == expected
+
+
+def test_what_was_loaded_before_is_given_up_for_a_generator_that_does_not_fit(folder: Path, tmp_path: Path) -> None:
+    wanted = assignment(folder, task="text-to-image", tries=2)
+    shelf = Shelf()
+    judge = checker(tmp_path / "checker")
+    first = Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, shelf)
+    first.run()
+    former = first._generator.pipeline.vae
+    # Moving to the device fails once, as where the room is taken.
+    former.to, moves = _failing(former.to, times=1)
+    second = Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, shelf)._generator.pipeline
+    assert second.vae is not former
+    assert len(moves) == 1
+
+
+def _failing(method: Callable[..., Any], times: int) -> tuple[Callable[..., Any], list[None]]:
+    calls: list[None] = []
+
+    def failing(*arguments: Any, **named: Any) -> Any:
+        calls.append(None)
+        if len(calls) <= times:
+            raise torch.OutOfMemoryError("no room")
+        return method(*arguments, **named)
+
+    return failing, calls
+
+
+def test_offloading_hands_nothing_on(folder: Path) -> None:
+    generator = _loaded(folder)
+    shelf = Shelf()
+    place(generator.pipeline, "cpu:0", "offload")
+    shelf.put_back(generator.loans)
+    again = load(assignment(folder), "cpu", shelf).pipeline
+    assert again.unet is not generator.pipeline.unet
+    assert again.vae is not generator.pipeline.vae

@@ -1,0 +1,164 @@
+"""Images inside the rows or in files beside them: the same record, the same dataset."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from localhub.process import HubProcess
+from localhub.store import Store
+from manifests.building import Built, build
+from manifests.manifest import iterate_manifest
+from manifests.packing import pack_shards, plan_shards
+from manifests.report.contact import generator_sheets
+from samplers.sample import Sample, part_of, read_samples
+from samplers.standing import standing_of, tidy
+from samplers.supervisor import sample
+from samplers.survey import Run, Wish
+from tests.samplers.conftest import NAN, PIXELS
+from tests.samplers.hub import PROMPTS, entry_of, write_catalog, write_prompts
+from workspace import records
+from workspace.errors import CommunityForensicsError, UsageError
+from workspace.layout import Workspace
+
+NAMES = (PIXELS, NAN)
+WISH = Wish(images=9, batch_size=2, max_tries=9)
+INSIDE = Wish(images=9, batch_size=2, max_tries=9, store="parquet")
+
+
+class Stores(NamedTuple):
+    """The same generators sampled twice, each with its manifest."""
+
+    beside: Workspace
+    inside: Workspace
+    built: Built
+
+
+@pytest.fixture(scope="module")
+def stores(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> Stores:
+    made = []
+    for wish in (WISH, INSIDE):
+        workspace = Workspace.open(tmp_path_factory.mktemp(wish.store))
+        write_catalog(workspace, [entry_of(store, name, rank) for rank, name in enumerate(NAMES, start=1)])
+        write_prompts(workspace, PROMPTS)
+        weights = tmp_path_factory.mktemp("weights")
+        sample(workspace, wish, Run(endpoint=hub.endpoint, weights_dir=weights, device="cpu", timeout=100))
+        made.append(workspace)
+        built = build(workspace, verify="full")
+        assert built.kept == 9
+    return Stores(*made, built)
+
+
+def _packed(workspace: Workspace, folder: Path) -> dict[str, bytes]:
+    folder.mkdir()
+    shards = pack_shards(workspace, plan_shards(workspace, 1 << 30), folder)
+    return {shard.path: path.read_bytes() for shard, path in shards}
+
+
+def test_rows_are_the_same_but_for_where_the_image_is(stores: Stores) -> None:
+    for name in NAMES:
+        rows, twins = read_samples(stores.inside, name), read_samples(stores.beside, name)
+        for row, twin in zip(rows, twins, strict=True):
+            assert (row.sha256, row.file_size, row.status) == (twin.sha256, twin.file_size, twin.status)
+            assert (row.image.bytes is None) == (row.sha256 is None)
+            if row.image.bytes is not None:
+                assert row.image.bytes == (stores.beside.root / str(twin.image.path)).read_bytes()
+                assert row.file_size == len(row.image.bytes)
+
+
+def test_a_generator_leaves_a_few_files_instead_of_hundreds(stores: Stores) -> None:
+    assert not list(stores.inside.images.rglob("*"))
+    assert len(list(stores.inside.samples.rglob("*.*"))) == 4
+
+
+def test_both_publish_the_same_shards(stores: Stores, tmp_path: Path) -> None:
+    places = [row["path"] for batch in iterate_manifest(stores.inside) for row in batch.to_pylist() if row["label"]]
+    assert len([place for place in places if part_of(place)]) == 9
+    packed = _packed(stores.inside, tmp_path / "inside")
+    assert packed == _packed(stores.beside, tmp_path / "beside")
+    (shard,) = packed.values()
+    rows = pq.read_table(pa.BufferReader(shard)).to_pylist()
+    assert len(rows) == 9
+    assert all(hashlib.sha256(row["image"]["bytes"]).hexdigest() == row["sha256"] for row in rows)
+
+
+def test_both_show_the_same_pictures_in_the_report(stores: Stores) -> None:
+    sheets = [generator_sheets(workspace, stores.built.generators) for workspace in (stores.beside, stores.inside)]
+    beside, inside = [[thumbnail.uri for sheet in each for thumbnail in sheet.thumbnails] for each in sheets]
+    assert len(inside) == 6
+    assert inside == beside
+
+
+def test_images_inside_the_rows_are_published_by_the_command(stores: Stores, tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub", tokens=["hf_writer"]) as hub:
+        command = [sys.executable, "-c", "from manifests.cli import publish; publish()", "org/dataset"]
+        environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_TOKEN": "hf_writer", "HF_HOME": str(tmp_path)}
+        done = subprocess.run(
+            [*command, "--workspace", str(stores.inside.root)], env=environment, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    there = Store(tmp_path / "hub")
+    files = there.commit_of(there.repo("dataset", "org/dataset")).files
+    published = {path: there.blobs.read(files[path].sha256) for path in files if path.startswith("data/")}
+    assert published == _packed(stores.beside, tmp_path / "beside")
+
+
+def test_image_bytes_lie_in_the_part_as_they_are(stores: Stores) -> None:
+    (part, *_) = sorted(stores.inside.samples_of(PIXELS).iterdir())
+    with pq.ParquetFile(part) as file:
+        group = file.metadata.row_group(0)
+        columns = [group.column(place) for place in range(file.metadata.num_columns)]
+    compressed = {column.path_in_schema: column.compression for column in columns}
+    assert compressed.pop("image.bytes") == "UNCOMPRESSED"
+    assert set(compressed.values()) == {"ZSTD"}
+    (image,) = [column for column in columns if column.path_in_schema == "image.bytes"]
+    assert not any("DICTIONARY" in encoding for encoding in image.encodings)
+    assert read_samples(stores.inside, PIXELS)[0].image.bytes in part.read_bytes()
+
+
+def test_tidying_leaves_rows_with_images_alone(stores: Stores) -> None:
+    before = standing_of(stores.inside, PIXELS)
+    tidy(stores.inside, before, PIXELS)
+    assert standing_of(stores.inside, PIXELS) == before
+    assert len(before.kept) == 9
+
+
+def test_a_workspace_has_one_store(stores: Stores, run: Run) -> None:
+    with pytest.raises(UsageError, match="store was 'parquet', now 'files'"):
+        sample(stores.inside, WISH, run)
+
+
+@pytest.fixture
+def copied(stores: Stores, tmp_path: Path) -> Workspace:
+    return Workspace(shutil.copytree(stores.inside.root, tmp_path / "copied"))
+
+
+def test_another_picture_inside_a_row_is_found(copied: Workspace) -> None:
+    (part, *_) = sorted(copied.samples_of(PIXELS).iterdir())
+    rows = records.read_table(part, Sample).to_pylist()
+    rows[0]["image"]["bytes"] = rows[1]["image"]["bytes"]
+    records.write_table(part, pa.Table.from_pylist(rows, schema=records.schema(Sample)))
+    with pytest.raises(CommunityForensicsError, match="1 have another sha256 than their row says: samples/"):
+        build(copied, verify="full")
+    with pytest.raises(CommunityForensicsError, match=r"part-00000\.parquet#00000000\.png is not the file"):
+        _packed(copied, copied.root / "shards")
+
+
+def test_a_part_that_is_gone_or_damaged_is_named(copied: Workspace) -> None:
+    first, second = sorted(copied.samples_of(PIXELS).iterdir())
+    first.unlink()
+    with pytest.raises(CommunityForensicsError, match=r"#00000000\.png is not the file .*\(No such file"):
+        _packed(copied, copied.root / "shards")
+    shutil.copyfile(second, first)
+    with pytest.raises(CommunityForensicsError, match=r"#00000000\.png is not the file .*does not hold it"):
+        _packed(copied, copied.root / "more-shards")
+    first.write_bytes(b"PAR1")
+    with pytest.raises(CommunityForensicsError, match=r"#00000000\.png is not the file .*is damaged"):
+        _packed(copied, copied.root / "still-more-shards")
