@@ -99,9 +99,10 @@ class Slot:
     def __exit__(self, *_: object) -> None:
         self.leaving.set()
         # The bulk first: it is nobody else's business, and on a full disk it makes the room to say so.
-        for path in list(self.path.iterdir()):
-            if path.is_dir():
-                _remove(path)
+        with suppress(OSError):
+            for path in list(self.path.iterdir()):
+                if path.is_dir():
+                    _remove(path)
         with suppress(OSError), self.turn.within(_PATIENCE_AT_THE_END):
             if not self.others():
                 _remove(self.pool)

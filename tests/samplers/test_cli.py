@@ -38,6 +38,7 @@ def _below(pid: int) -> list[int]:
     [
         (["--shard", "17/16"], "--shard '17/16'"),
         (["--images", "5", "--max-tries", "4"], "--max-tries 4 cannot give --images 5"),
+        (["--max-disk", "some"], "--max-disk 'some' is not a size"),
         (["--only", "nobody/nothing"], "--only nobody/nothing: not in the catalogue"),
     ],
 )

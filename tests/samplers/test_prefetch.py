@@ -1,13 +1,15 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from localhub.process import HubProcess
-from samplers.fetching import Fetcher, FetchError, StorageError
+from samplers.fetching import Fetcher, FetchError, StorageError, key_of
+from samplers.pool import Pool
 from samplers.prefetch import AHEAD, placed
 from samplers.scratch import Slot
 from samplers.threads import each
@@ -48,6 +50,10 @@ def test_the_next_ones_are_there_while_one_is_sampled_and_no_more(hub: HubProces
         assert isinstance(arrived, Placed)
         assert (arrived.folder / "config.json").read_bytes() == str(number).encode()
         last = min(number + AHEAD, len(owed) - 1)
+        _wait_for(last - number + 1, slot)
+        if number == 0:
+            # One too many would be on its way by now.
+            time.sleep(0.5)
         seen.append(one.entry.model_name)
         assert _wait_for(last - number + 1, slot) == [f"line--{other}" for other in range(number, last + 1)]
     assert seen == [one.entry.model_name for one in owed]
@@ -64,14 +70,33 @@ def test_what_is_no_repositorys_fault_is_raised_when_its_generator_is_due(
     hub: HubProcess,  # noqa: F811
     slot: Slot,
 ) -> None:
-    owed = _owed(hub, 2)
-    hub.fail("stall", path="/line/1/", seconds=1)
-    arriving = placed(owed, WeightStore(slot, Fetcher(hub.endpoint)))
-    assert isinstance(next(arriving)[1], Placed)
-    # Somebody tidies up the disk by hand.
-    slot.pool.rename(slot.path / "elsewhere")
+    owed = _owed(hub, 3)
+    # What came for the second one cannot be put where it belongs.
+    (slot.pool / key_of(owed[1].entry.files[0])).mkdir()
+    ends = placed(owed, WeightStore(slot, Fetcher(hub.endpoint)))
+    assert isinstance(next(ends)[1], Placed)
     with pytest.raises(StorageError, match="--weights-dir"):
-        next(arriving)
+        next(ends)
+
+
+def test_who_leaves_waits_for_nobody(hub: HubProcess, slot: Slot, tmp_path: Path) -> None:  # noqa: F811
+    (one,) = _owed(hub, 1)
+    store = WeightStore(slot, Fetcher(hub.endpoint))
+    waiting: Future[Placed] = Future()
+
+    def place() -> None:
+        try:
+            store.place(one.entry)
+        except BaseException as error:
+            waiting.set_exception(error)
+
+    with Slot(tmp_path / "weights") as other, Pool(other).claim(key_of(one.entry.files[0])):
+        threading.Thread(target=place, daemon=True).start()
+        while not (slot.path / "needs.json").exists():
+            time.sleep(0.01)
+        slot.__exit__()
+        with pytest.raises(CancelledError):
+            waiting.result(20)
 
 
 def test_after_an_error_nothing_more_is_begun() -> None:

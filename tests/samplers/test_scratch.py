@@ -141,9 +141,9 @@ def test_processes_take_turns(tmp_path: Path) -> None:
 
 def test_a_turn_ends_with_its_process(tmp_path: Path) -> None:
     process, _ = _hold(tmp_path, "turn")
-    with process:
-        waiting = _run(_HOLD, tmp_path)
-        with waiting:
+    waiting = _run(_HOLD, tmp_path)
+    with process, waiting:
+        try:
             while len(_slots(tmp_path)) < 2:
                 time.sleep(0.01)
             assert list((tmp_path / "turn").iterdir()) != []
@@ -153,6 +153,8 @@ def test_a_turn_ends_with_its_process(tmp_path: Path) -> None:
             assert waiting.stdout is not None
             name = waiting.stdout.readline().strip()
             assert _slots(tmp_path) == {name}
+        finally:
+            process.kill()
             waiting.kill()
 
 
