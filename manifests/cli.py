@@ -9,6 +9,7 @@ import typer
 
 from workspace import errors
 from workspace.layout import Workspace
+from workspace.size import bytes_of
 
 WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")]
 
@@ -87,7 +88,6 @@ def _publish(
 
         cf-publish ORG/NAME --public
     """
-    from manifests.packing import bytes_of
     from manifests.publish import publish_dataset
 
     opened = Workspace.open(workspace)

@@ -13,7 +13,6 @@ more than a row group.
 
 import hashlib
 import json
-import re
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from manifests.manifest import FAKE, ManifestRow, iterate_manifest
 from samplers.sample import ImageFile
 from workspace import records
 from workspace.atomic import atomic_path
-from workspace.errors import CommunityForensicsError, UsageError
+from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
 #: What the Hub's viewer shows well (it refuses row groups above about 286 MiB, which large images reach first).
@@ -48,8 +47,6 @@ _THREADS = 8
 # A path on the machine that captioned says nothing to a reader; `image.path` has the file's name.
 _NOT_PUBLISHED = ("path",)
 
-_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
-
 
 @dataclass(frozen=True)
 class PlannedShard:
@@ -65,14 +62,6 @@ class PlannedShard:
     def path(self) -> str:
         """Where it lies in the dataset's repository."""
         return f"data/{self.split}-{self.digest[:20]}.parquet"
-
-
-def bytes_of(size: str, option: str) -> int:
-    """A size such as 500MB or 1GiB in bytes; raises `UsageError`, naming `option`, for anything else."""
-    match = re.fullmatch(r"([0-9]{1,6})\s*([KMG]i?B)", size, re.ASCII | re.IGNORECASE)
-    if match is None or int(match[1]) == 0:
-        raise UsageError(f"{option} {size!r} is not a size, such as 500MB or 1GB")
-    return int(match[1]) * _UNITS[match[2].upper()]
 
 
 def shard_schema() -> pa.Schema:

@@ -8,6 +8,7 @@ import typer
 from workspace.errors import run as run_to_the_end
 from workspace.layout import Workspace
 from workspace.shard import Shard
+from workspace.size import bytes_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -46,6 +47,10 @@ def sample(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     weights_dir: Annotated[
         Path | None, typer.Option(envvar="CF_WEIGHTS_DIR", help="Where downloaded weights lie meanwhile; a local disk.")
+    ] = None,
+    max_disk: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="What weights of all runs on this node may take there, such as 200GB."),
     ] = None,
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds that loading, or one batch, may take before it is ended.")
@@ -94,6 +99,7 @@ def sample(
         limit=limit,
         device=device,
         weights_dir=weights_dir,
+        max_disk=bytes_of(max_disk, "--max-disk") if max_disk is not None else None,
         timeout=timeout,
         retry_failed=retry_failed,
     )

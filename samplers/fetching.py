@@ -3,11 +3,16 @@
 huggingface_hub checks sizes only and raises at the first 503 or reset connection, so two things are added: patience
 (`workspace/patience.py`), and the hash of every byte before a file may be used. Repositories choose their
 file names, so no name is used before it is known to stay below the folder it is meant for.
+
+The client locks what it downloads even in a folder of our own. Where a file system knows no such locks it does without;
+where one answers with another error there is no way around it, and that is said.
 """
 
 import errno
+import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +25,9 @@ from workspace.identity import git_blob_id, sha256_of_file
 
 #: How often a file may arrive damaged.
 _TRANSFERS = 2
-_OUR_STORAGE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+_OUR_STORAGE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOLCK, errno.EOPNOTSUPP}
+)
 _MAX_COMPONENT = 255
 
 T = TypeVar("T")
@@ -63,20 +70,33 @@ class Fetcher:
         # One bar tells of the run; a hundred of single files would break it.
         disable_progress_bars()
 
-    def fetch(self, repo_id: str, revision: str, file: ModelFile, destination: Path, scratch: Path) -> Fetched:
-        """Download one file and move it to `destination` once its hash is right; `scratch` is a folder for the
-        meantime. Raises `FetchError`, or `StorageError` where this machine is the reason."""
+    def fetch(
+        self,
+        repo_id: str,
+        revision: str,
+        file: ModelFile,
+        destination: Path,
+        scratch: Path,
+        leaving: threading.Event | None = None,
+    ) -> Fetched:
+        """Download one file and move it to `destination` once its hash is right and it is on the disk; `scratch` is a
+        folder for the meantime. Nothing is tried again once `leaving` is set.
+
+        Raises `FetchError`, or `StorageError` where this machine is the reason.
+        """
         checked_name(file.path)
         fetch_seconds = verify_seconds = 0.0
         for attempts_left in reversed(range(_TRANSFERS)):
             started = time.perf_counter()
             try:
-                downloaded = self._download(repo_id, revision, file, scratch)
+                downloaded = self._download(repo_id, revision, file, scratch, leaving)
                 fetched = time.perf_counter()
                 fetch_seconds += fetched - started
                 damage = _damage(file, downloaded)
                 verify_seconds += time.perf_counter() - fetched
                 if damage is None:
+                    with downloaded.open("rb") as content:
+                        os.fsync(content.fileno())
                     downloaded.replace(destination)
                     return Fetched(fetch_seconds, verify_seconds)
             finally:
@@ -99,11 +119,13 @@ class Fetcher:
         )
         return str(info.sha), files
 
-    def _download(self, repo_id: str, revision: str, file: ModelFile, scratch: Path) -> Path:
+    def _download(
+        self, repo_id: str, revision: str, file: ModelFile, scratch: Path, leaving: threading.Event | None
+    ) -> Path:
         def download() -> Path:
             return Path(self._api.hf_hub_download(repo_id, file.path, revision=revision, local_dir=scratch))
 
-        return _patiently(f"{repo_id}: {file.path}", download)
+        return _patiently(f"{repo_id}: {file.path}", download, leaving)
 
 
 def key_of(file: ModelFile) -> str:
@@ -134,12 +156,12 @@ def _damage(file: ModelFile, downloaded: Path) -> str | None:
     return None if found == key else f"has hash {found}, not {key}"
 
 
-def _patiently(what: str, ask: Callable[[], T]) -> T:
+def _patiently(what: str, ask: Callable[[], T], leaving: threading.Event | None = None) -> T:
     """The Hub's answer; asked again while it is busy or the line breaks."""
     from workspace.patience import retrying
 
     try:
-        return retrying(passing=_may_pass)(ask)
+        return retrying(passing=_may_pass, leaving=leaving)(ask)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _OUR_STORAGE:
             raise StorageError(f"--weights-dir: {what}: {error.strerror}") from error

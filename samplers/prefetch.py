@@ -1,44 +1,64 @@
-"""The next generator's files, fetched in a thread while the present one is sampled."""
+"""The next generators' files, fetched in a thread while the present one is sampled.
 
-import queue
+Several are fetched ahead, in order, as many as there is room for: one that is sampled in a moment, or comes slowly,
+then does not leave the device idle.
+"""
+
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
 
 from crawler.catalog import CatalogEntry
 from samplers.fetching import FetchError
-from samplers.survey import Owed
 from samplers.weights import Placed, WeightStore
 
+#: Generators whose files may be there, or on their way, beside the present one's: a few small ones of a line bridge the
+#: time that a large one takes, and more would keep the disk full for nothing.
+AHEAD = 3
 
-def placed(owed: Sequence[Owed], store: WeightStore) -> Iterator[tuple[Owed, Placed | FetchError]]:
-    """Each generator with its files in place, or why they are not; the next one's are fetched in the meantime."""
-    entries = [one.entry for one in owed]
-    arriving = _Arrival(store, entries[0])
-    for number, one in enumerate(owed):
-        arrived = arriving.wait()
-        upcoming = entries[number + 1 :]
-        if upcoming:
-            arriving = _Arrival(store, upcoming[0])
-        yield one, arrived
-        store.release(one.entry, upcoming)
+
+class _Owed(Protocol):
+    @property
+    def entry(self) -> CatalogEntry: ...
+
+
+OwedT = TypeVar("OwedT", bound=_Owed)
+
+
+def placed(owed: Sequence[OwedT], store: WeightStore) -> Iterator[tuple[OwedT, Placed | FetchError]]:
+    """Each generator with its files in place, or why they are not; raises what is not the repository's fault."""
+    arrivals = [_Arrival(one.entry) for one in owed]
+    free = threading.Semaphore(1 + AHEAD)
+    store.expect(one.entry for one in owed)
+    threading.Thread(target=_fetch, args=(arrivals, store, free), daemon=True).start()
+    for one, arrival in zip(owed, arrivals, strict=True):
+        yield one, arrival.wait()
+        store.release(one.entry)
+        free.release()
 
 
 class _Arrival:
-    """A generator's files on their way, in a thread that does not keep the process alive."""
+    """A generator's files on their way."""
 
-    def __init__(self, store: WeightStore, entry: CatalogEntry) -> None:
-        self._result: queue.SimpleQueue[Placed | Exception] = queue.SimpleQueue()
-        threading.Thread(target=self._fetch, args=(store, entry), daemon=True).start()
+    def __init__(self, entry: CatalogEntry) -> None:
+        self.entry = entry
+        self.waited_for = threading.Event()
+        self.result: Future[Placed | FetchError] = Future()
 
     def wait(self) -> Placed | FetchError:
         """The files, or why that repository cannot give them. Raises what is not the repository's fault."""
-        result = self._result.get()
-        if isinstance(result, Placed | FetchError):
-            return result
-        raise result
+        self.waited_for.set()
+        return self.result.result()
 
-    def _fetch(self, store: WeightStore, entry: CatalogEntry) -> None:
+
+def _fetch(arrivals: Sequence[_Arrival], store: WeightStore, free: threading.Semaphore) -> None:
+    for arrival in arrivals:
+        free.acquire()
         try:
-            self._result.put(store.place(entry))
-        except Exception as error:
-            self._result.put(error)
+            arrival.result.set_result(store.place(arrival.entry, arrival.waited_for.is_set))
+        except FetchError as error:
+            arrival.result.set_result(error)
+        except BaseException as error:
+            arrival.result.set_exception(error)
+            return

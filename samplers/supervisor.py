@@ -1,7 +1,7 @@
 """The supervisor: a shard's generators one after the other, whatever they do.
 
 It holds the token and the network and never opens a weight. While the child samples one generator, a thread fetches
-the next one's files. What a generator owes is planned, where it stands is read from its rows, and how it ended is
+the next ones' files. What a generator owes is planned, where it stands is read from its rows, and how it ended is
 recorded; a generator that fails, hangs or kills the child costs itself and nothing else.
 """
 
@@ -53,7 +53,7 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
         return Report(found, outcomes)
     journal = Journal(workspace, run.shard)
     with Slot(run.weights_dir or default_weights_dir()) as slot:
-        store = WeightStore(slot.path, Fetcher(run.endpoint, run.token))
+        store = WeightStore(slot, Fetcher(run.endpoint, run.token), run.max_disk)
         checker, commit = found.recipe.safety_checker.rsplit("@", 1)
         start = Start(
             checker=store.place_checker(checker, commit),

@@ -51,6 +51,8 @@ class Run:
     limit: int | None = None
     device: str = "auto"
     weights_dir: Path | None = None
+    max_disk: int | None = None
+    """Bytes that weights may take there; None: what the disk has."""
     timeout: float = 1800.0
     """Seconds a phase may take without a sign of life."""
     retry_failed: bool = False

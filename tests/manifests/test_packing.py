@@ -1,4 +1,3 @@
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -9,15 +8,12 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.packing import (
     ROW_GROUP_ROWS,
     PlannedShard,
-    bytes_of,
     pack_shards,
     plan_shards,
     shard_schema,
@@ -179,22 +175,6 @@ def test_packing_waits_for_who_asks(builder: Builder, tmp_path: Path) -> None:
 def test_without_a_manifest_there_is_nothing_to_plan(builder: Builder) -> None:
     with pytest.raises(UsageError, match="cf-build-manifest"):
         plan_shards(builder.workspace, LARGE)
-
-
-def test_sizes_are_read_as_people_write_them() -> None:
-    assert [bytes_of(size, "--x") for size in ("500MB", "1GB", "2 gib", "3KB")] == [500_000_000, 10**9, 2 << 30, 3_000]
-
-
-@pytest.mark.parametrize("size", ["", "500", "0MB", "-1GB", "MB", "1.5GB", "9999999GB", "1TB x"])
-def test_a_size_that_is_none_is_refused(size: str) -> None:
-    with pytest.raises(UsageError, match="--max-shard-size"):
-        bytes_of(size, "--max-shard-size")
-
-
-@given(st.text())
-def test_any_text_is_a_size_or_refused(text: str) -> None:
-    with contextlib.suppress(UsageError):
-        assert bytes_of(text, "--x") > 0
 
 
 def test_a_list_is_a_list_of_features() -> None:

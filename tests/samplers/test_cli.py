@@ -40,6 +40,7 @@ def _below(pid: int) -> list[int]:
         (["--images", "5", "--max-tries", "4"], "--max-tries 4 cannot give --images 5"),
         (["--source-weight", "coco=2"], "--source-weight coco: no prompts are of that real source; there are: digits"),
         (["--source-weight", "digits"], "--source-weight digits: not of the form NAME=WEIGHT"),
+        (["--max-disk", "some"], "--max-disk 'some' is not a size"),
         (["--only", "nobody/nothing"], "--only nobody/nothing: not in the catalogue"),
     ],
 )

@@ -1,4 +1,5 @@
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,19 +8,27 @@ from crawler.catalog import ModelFile
 from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.fetching import Fetcher, FetchError
+from samplers.scratch import Slot
 from samplers.weights import WeightStore
 from tests.samplers.conftest import BASE, CHECKER, FINETUNE, PIXELS
 from tests.samplers.hub import entry_of, model_files
 
 
 @pytest.fixture
-def weights(hub: HubProcess, tmp_path: Path) -> WeightStore:
+def slot(tmp_path: Path) -> Iterator[Slot]:
+    with Slot(tmp_path / "weights") as slot:
+        yield slot
+    assert list(slot.weights_dir.iterdir()) == []
+
+
+@pytest.fixture
+def weights(hub: HubProcess, slot: Slot) -> WeightStore:
     hub.clear_requests()
-    return WeightStore(tmp_path, Fetcher(hub.endpoint))
+    return WeightStore(slot, Fetcher(hub.endpoint))
 
 
-def _pool(root: Path) -> set[str]:
-    return {path.name for path in (root / "pool").iterdir()}
+def _pool(slot: Slot) -> set[str]:
+    return {path.name for path in slot.pool.iterdir()}
 
 
 def _keys(store: Store, name: str) -> set[str]:
@@ -40,34 +49,25 @@ def test_files_lie_where_a_pipeline_expects_them(store: Store, weights: WeightSt
 
 
 def test_what_two_generators_share_is_fetched_once(
-    store: Store, hub: HubProcess, weights: WeightStore, tmp_path: Path
+    store: Store, hub: HubProcess, weights: WeightStore, slot: Slot
 ) -> None:
     first, second = entry_of(store, BASE), entry_of(store, FINETUNE)
+    weights.expect([first, second])
     weights.place(first)
-    weights.release(first, [second])
-    assert _pool(tmp_path) == _keys(store, BASE) & _keys(store, FINETUNE)
+    weights.release(first)
+    assert _pool(slot) == _keys(store, BASE) & _keys(store, FINETUNE)
     before = len(_downloads(hub))
     weights.place(second)
     assert len(_downloads(hub)) - before == len(_keys(store, FINETUNE) - _keys(store, BASE)) == 1
 
 
-def test_what_nobody_needs_any_more_is_removed(store: Store, weights: WeightStore, tmp_path: Path) -> None:
+def test_what_nobody_needs_any_more_is_removed(store: Store, weights: WeightStore, slot: Slot) -> None:
     entry = entry_of(store, PIXELS)
+    weights.expect([entry])
     weights.place(entry)
-    weights.release(entry, [])
-    assert _pool(tmp_path) == set()
-    assert list((tmp_path / "generators").iterdir()) == []
-    assert list((tmp_path / "incoming").iterdir()) == []
-
-
-def test_beyond_the_budget_the_last_needed_goes_first(store: Store, hub: HubProcess, tmp_path: Path) -> None:
-    first, second, last = (entry_of(store, name) for name in (PIXELS, FINETUNE, BASE))
-    weights = WeightStore(tmp_path, Fetcher(hub.endpoint), shared_budget=0)
-    for entry in (first, second, last):
-        weights.place(entry)
-    weights.release(first, [second, last])
-    # Of the nearest everything stays, whatever the budget; of the later ones nothing.
-    assert _pool(tmp_path) == _keys(store, FINETUNE)
+    weights.release(entry)
+    assert _pool(slot) == set()
+    assert [path.name for path in slot.path.rglob("*") if path.is_file()] == ["order.json", "needs.json"]
 
 
 def test_an_adapter_comes_with_its_base(store: Store, weights: WeightStore) -> None:
