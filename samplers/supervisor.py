@@ -55,9 +55,13 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
             device=run.device,
             home=slot.home,
             stderr=workspace.logs / f"{name}.stderr",
+            weights=slot.path,
+            workspace=workspace.root,
+            memory=run.max_memory,
         )
         with Worker(start, run.timeout) as worker, task("sampling", len(found.owed)) as bar:
-            log.event("started", generators=len(found.owed), device=worker.start())
+            ready = worker.start()
+            log.event("started", generators=len(found.owed), device=ready.device, walls=ready.walls)
             for owed, arrived in placed(found.owed, store):
                 plan = plan_of(owed.entry, found.prompts, found.recipe)
                 outcome = after(owed.former, _outcome(workspace, owed, plan, arrived, worker, bar))

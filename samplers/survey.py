@@ -46,6 +46,8 @@ class Run:
     weights_dir: Path | None = None
     timeout: float = 1800.0
     """Seconds a phase may take without a sign of life."""
+    max_memory: int | None = None
+    """Bytes the sampling process may fill; None: no limit."""
     retry_failed: bool = False
     endpoint: str | None = None
     """The Hub; None: huggingface_hub's own (HF_ENDPOINT)."""

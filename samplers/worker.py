@@ -50,8 +50,8 @@ class Worker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._end()
 
-    def start(self) -> str:
-        """Make sure that there is a child; returns the device it samples on. Raises `SamplingError`."""
+    def start(self) -> Ready:
+        """Make sure that there is a child; returns the device it samples on, and its walls. Raises `SamplingError`."""
         self._start.stderr.write_bytes(b"")
         ours, its = self._context.Pipe(duplex=True)
         process = self._context.Process(target=main, args=(its, self._start), daemon=True)
@@ -67,7 +67,7 @@ class Worker:
             raise SamplingError(f"the sampling process does not start: {lost.detail}; {said}") from lost
         if not isinstance(ready, Ready):
             raise SamplingError(f"the sampling process began with {ready}")
-        return ready.device
+        return ready
 
     def sample(self, assignment: Assignment, moved: Callable[[Moved], None]) -> Ended:
         """Have one generator sampled; `moved` hears of every batch. Raises `ChildLostError` and `SamplingError`."""

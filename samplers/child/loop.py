@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from samplers.child.failures import GeneratorError, in_words
 from samplers.child.safety import CheckerError, SafetyChecker
 from samplers.child.sampling import Clock, Sampling, WorkspaceError
 from samplers.messages import Assignment, Broken, Ended, FromChild, Moved, Ready, Start, encode
+from workspace.layout import Workspace
 
 
 def main(connection: Connection, start: Start) -> None:
@@ -26,7 +28,13 @@ def main(connection: Connection, start: Start) -> None:
     # Ctrl-C reaches the whole terminal; how this process ends is the supervisor's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _redirect_output(start.stderr)
-    sandbox.enter(start.home)
+    workspace = Workspace(start.workspace)
+    output = [workspace.images, workspace.samples]
+    for folder in output:
+        # Where it cannot be, writing will say so.
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+    walls = list(sandbox.enter(start.home, [start.weights, start.checker], output, start.memory))
     inbox = _Inbox(connection)
 
     def tell(message: FromChild) -> None:
@@ -38,7 +46,7 @@ def main(connection: Connection, start: Start) -> None:
     try:
         device = _device(start.device)
         checker = SafetyChecker(start.checker, device)
-        tell(Ready(device=device))
+        tell(Ready(device=device, walls=walls))
         while True:
             assignment = inbox.next()
             clock = Clock()
