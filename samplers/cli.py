@@ -30,6 +30,10 @@ def sample(
     safety_checker: Annotated[
         str | None, typer.Option(metavar="REPO[@REVISION]", help="Checks every image; Stable Diffusion's by default.")
     ] = None,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option("--allow-pickle", help="Also checkpoints with weights as pickles, read as weights only."),
+    ] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="ORG/NAME", help="Only this one; may be repeated.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many compatible generators.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
@@ -39,6 +43,12 @@ def sample(
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds that loading, or one batch, may take before it is ended.")
     ] = 1800,
+    max_memory: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="GB", help="What sampling may fill of the machine's memory; 90 % by default, 0: no limit."
+        ),
+    ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Take failed generators up again.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
@@ -68,6 +78,7 @@ def sample(
         steps=steps,
         seed=seed,
         safety_checker=safety_checker or DEFAULT_CHECKER,
+        allow_pickle=allow_pickle,
     )
     run = Run(
         shard=Shard.parse(shard),
@@ -76,6 +87,7 @@ def sample(
         device=device,
         weights_dir=weights_dir,
         timeout=timeout,
+        max_memory=int(max_memory * 1e9) if max_memory is not None else None,
         retry_failed=retry_failed,
     )
     if dry_run:

@@ -37,6 +37,8 @@ class Recipe:
     """repository@commit"""
     prompts: str | None
     """Digest of all prompts; None where there are none."""
+    allow_pickle: bool = False
+    """Whether checkpoints whose weights are pickles are taken, and read as weights only."""
 
     def __post_init__(self) -> None:
         if self.max_tries < self.images:
@@ -52,6 +54,7 @@ class Recipe:
             "steps": self.steps,
             "safety_checker": self.safety_checker,
             "prompts": self.prompts,
+            "allow_pickle": self.allow_pickle,
         }
 
 
@@ -80,6 +83,7 @@ class Plan:
     images: int
     batch_size: int
     tries: tuple[Try, ...]
+    allow_pickle: bool = False
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -126,6 +130,7 @@ def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
         images=recipe.images,
         batch_size=recipe.batch_size,
         tries=tuple(tries),
+        allow_pickle=recipe.allow_pickle,
     )
 
 

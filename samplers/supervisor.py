@@ -7,6 +7,7 @@ recorded; a generator that fails, hangs or kills the child costs itself and noth
 
 from dataclasses import dataclass, replace
 
+from samplers.child.limits import default_memory
 from samplers.fetching import Fetcher, FetchError
 from samplers.messages import Assignment, Moved, Start
 from samplers.outcomes import Outcome, after, write_outcome
@@ -57,7 +58,7 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
             stderr=workspace.logs / f"{name}.stderr",
             weights=slot.path,
             workspace=workspace.root,
-            memory=run.max_memory,
+            memory=default_memory() if run.max_memory is None else run.max_memory or None,
         )
         with Worker(start, run.timeout) as worker, task("sampling", len(found.owed)) as bar:
             ready = worker.start()
@@ -107,7 +108,7 @@ def _outcome(
         about = replace(about, status=ended.status, detail=ended.detail)
         seconds |= ended.seconds
     except ChildLostError as lost:
-        about = replace(about, status="hung" if lost.hung else "crashed", detail=lost.detail)
+        about = replace(about, status=lost.status, detail=lost.detail)
     standing = standing_of(workspace, plan.model_name)
     tidy(workspace, standing, plan.model_name)
     return replace(

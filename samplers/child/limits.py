@@ -7,6 +7,8 @@ generator that asks for too much meets an error in its own call, not the system'
 
 import os
 import resource
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 #: Of the memory there is: the rest is for the supervisor, and the page cache that weights are read through.
@@ -30,8 +32,25 @@ def limit(memory: int | None) -> bool:
     _, highest = resource.getrlimit(resource.RLIMIT_DATA)
     if highest != resource.RLIM_INFINITY:
         memory = min(memory, highest)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, highest))
     return True
+
+
+@contextmanager
+def room_for(folders: Iterable[Path | None]) -> Iterator[None]:
+    """Allow as much more as the files in `folders` are large while the block loads them: torch maps them as if it were
+    to write to them, so they count, though what is mapped is the disk's."""
+    memory, highest = resource.getrlimit(resource.RLIMIT_DATA)
+    if memory == resource.RLIM_INFINITY:
+        yield
+        return
+    more = sum(path.stat().st_size for folder in folders if folder for path in folder.rglob("*") if path.is_file())
+    raised = memory + more if highest == resource.RLIM_INFINITY else min(memory + more, highest)
+    resource.setrlimit(resource.RLIMIT_DATA, (raised, highest))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, highest))
 
 
 def _machine() -> int:

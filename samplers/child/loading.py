@@ -16,6 +16,8 @@ from typing import Any
 
 from samplers.child.adapters import apply_lora, apply_textual_inversion
 from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
+from samplers.child.intake import look_over
+from samplers.child.proportion import in_proportion
 from samplers.messages import Assignment
 
 #: Our checker judges every image with a feature extractor of its own, and watermarks change pixels: these are left out
@@ -43,15 +45,15 @@ def load(assignment: Assignment, device: str) -> Generator:
     Raises `GeneratorError` (load-failed) when any part of it is missing, damaged or not ours to run.
     """
     plan = assignment.plan
-    _refuse_code(assignment.folder)
+    look_over(assignment.folder)
     if plan.kind == "checkpoint":
-        pipeline, dtype = _pipeline(assignment.folder, plan.variant, device)
+        pipeline, dtype = _pipeline(assignment.folder, plan.variant, device, plan.allow_pickle)
         word = None
     else:
         if assignment.base_folder is None:
             raise GeneratorError("load-failed", "an adapter without a base")
-        _refuse_code(assignment.base_folder)
-        pipeline, dtype = _pipeline(assignment.base_folder, plan.variant, device)
+        look_over(assignment.base_folder)
+        pipeline, dtype = _pipeline(assignment.base_folder, plan.variant, device, plan.allow_pickle)
         word = None
         if plan.kind == "lora":
             apply_lora(pipeline, assignment.folder)
@@ -62,13 +64,7 @@ def load(assignment: Assignment, device: str) -> Generator:
     return Generator(pipeline.to(device), str(dtype).removeprefix("torch."), word)
 
 
-def _refuse_code(folder: Path) -> None:
-    code = next(folder.rglob("*.py"), None)
-    if code is not None:
-        raise GeneratorError("load-failed", f"the repository brings code of its own: {code.relative_to(folder)}")
-
-
-def _pipeline(folder: Path, variant: str | None, device: str) -> tuple[Any, Any]:
+def _pipeline(folder: Path, variant: str | None, device: str, allow_pickle: bool) -> tuple[Any, Any]:
     from diffusers import DiffusionPipeline
 
     index = _index(folder)
@@ -86,7 +82,7 @@ def _pipeline(folder: Path, variant: str | None, device: str) -> tuple[Any, Any]
         component_class = _component_class(name, library, class_name)
         _require_files(folder / name, name, class_name)
         if _is_model(component_class):
-            components[name] = _model(component_class, folder / name, variant, dtype)
+            components[name] = _model(component_class, folder / name, variant, dtype, allow_pickle)
     components |= dict.fromkeys(left_out)
     known = inspect.signature(cls.__init__).parameters
     settings = {"requires_safety_checker": False, "add_watermarker": False}
@@ -128,6 +124,8 @@ def _pipeline_class(name: Any) -> Any:
 
 def _component_class(name: str, library: str, class_name: str) -> Any:
     """The class of a component, from diffusers, transformers or one of diffusers' pipelines, nowhere else."""
+    if not name.isidentifier():
+        raise GeneratorError("load-failed", f"model_index.json: {name[:100]!r} is no name of a component")
     module = None
     if library in ("diffusers", "transformers"):
         module = importlib.import_module(library)
@@ -171,18 +169,23 @@ def _is_model(cls: Any) -> bool:
     return inspect.isclass(cls) and issubclass(cls, torch.nn.Module) and hasattr(cls, "from_pretrained")
 
 
-def _model(cls: Any, folder: Path, variant: str | None, dtype: Any) -> Any:
-    """One model with every tensor it needs."""
-    present = variant is not None and any(f".{variant}." in path.name for path in folder.glob("*.safetensors"))
+def _model(cls: Any, folder: Path, variant: str | None, dtype: Any, allow_pickle: bool) -> Any:
+    """One model with every tensor it needs; from a pickle by the user's word only, where there is nothing else, and as
+    weights only."""
+    pickled = allow_pickle and not any(folder.glob("*.safetensors"))
+    files = folder.glob("*.bin" if pickled else "*.safetensors")
+    present = variant is not None and any(f".{variant}." in path.name for path in files)
     try:
-        model, loading = cls.from_pretrained(
-            folder,
-            variant=variant if present else None,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            dtype=dtype,
-        )
+        with in_proportion(folder):
+            model, loading = cls.from_pretrained(
+                folder,
+                variant=variant if present else None,
+                use_safetensors=not pickled,
+                weights_only=True,
+                local_files_only=True,
+                output_loading_info=True,
+                dtype=dtype,
+            )
     except Exception as error:
         if is_out_of_memory(error):
             raise

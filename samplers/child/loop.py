@@ -15,7 +15,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from samplers.child import sandbox
+from samplers.child import limits, sandbox
 from samplers.child.failures import GeneratorError, in_words
 from samplers.child.safety import CheckerError, SafetyChecker
 from samplers.child.sampling import Clock, Sampling, WorkspaceError
@@ -51,7 +51,9 @@ def main(connection: Connection, start: Start) -> None:
             assignment = inbox.next()
             clock = Clock()
             try:
-                tell(Sampling(assignment, checker, device, clock, moved).run())
+                with limits.room_for([assignment.folder, assignment.base_folder]):
+                    sampling = Sampling(assignment, checker, device, clock, moved)
+                tell(sampling.run())
             except GeneratorError as failure:
                 traceback.print_exc()
                 sys.stderr.flush()
