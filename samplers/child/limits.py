@@ -7,6 +7,7 @@ generator that asks for too much meets an error in its own call, not the system'
 
 import os
 import resource
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ def limit(memory: int | None) -> bool:
     """Hold the calling process to `memory` bytes; whether that is now so. None: no limit but the one that is there."""
     # A core dump would hold gigabytes of weights.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory is None:
+    if memory is None or sys.platform != "linux":
         return False
     _, highest = resource.getrlimit(resource.RLIMIT_DATA)
     if highest != resource.RLIM_INFINITY:

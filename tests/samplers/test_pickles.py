@@ -26,7 +26,6 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 MakeWorkspace = Callable[..., Workspace]
-BIN = "unet/diffusion_pytorch_model.bin"
 
 
 def _pickle(folder: Path) -> Path:
@@ -39,24 +38,25 @@ def _pickle(folder: Path) -> Path:
 
 
 @pytest.fixture
-def pickled(store: Store, tmp_path: Path) -> tuple[CatalogEntry, CatalogEntry]:
-    """As the crawl gives them: an honest one, and one whose pickle carries code."""
+def pickled(store: Store, tmp_path: Path) -> list[CatalogEntry]:
+    """As the crawl gives them: an honest one, and two of which a pickle carries code, for each library one."""
     from demo.zoo.unconditional import ddim
 
     for name in ("honest", "evil"):
         ddim().save_pretrained(tmp_path / name)
         _pickle(tmp_path / name)
-    pickled_as(BIN)(tmp_path / "evil")
+    pickled_as("unet/diffusion_pytorch_model.bin")(tmp_path / "evil")
+    pickled_as("text_encoder/pytorch_model.bin")(_pickle(save_stable_diffusion(tmp_path / "evil-words")))
     entries = []
-    for rank, name in enumerate(("honest", "evil"), start=2):
+    for rank, name in enumerate(("honest", "evil", "evil-words"), start=2):
         build(store, f"pickles/{name}", tmp_path / name)
         verdict = {"status": "incompatible", "reason": "pickle-only", "reason_detail": "unet/ has pickles"}
-        entries.append(entry_of(store, f"pickles/{name}", rank, task="unconditional", **verdict))
-    return entries[0], entries[1]
+        entries.append(entry_of(store, f"pickles/{name}", rank, **verdict))
+    return entries
 
 
 def test_without_the_users_word_pickles_are_not_taken_up(
-    pickled: tuple[CatalogEntry, CatalogEntry], store: Store, run: Run, make_workspace: MakeWorkspace
+    pickled: list[CatalogEntry], store: Store, run: Run, make_workspace: MakeWorkspace
 ) -> None:
     workspace = make_workspace(entry_of(store, PIXELS), *pickled)
     found = survey(workspace, Wish(images=2), run)
@@ -66,13 +66,13 @@ def test_without_the_users_word_pickles_are_not_taken_up(
 
 
 def test_with_it_they_are_read_as_weights_only_and_the_recipe_says_so(
-    pickled: tuple[CatalogEntry, CatalogEntry], run: Run, make_workspace: MakeWorkspace
+    pickled: list[CatalogEntry], run: Run, make_workspace: MakeWorkspace
 ) -> None:
     workspace = make_workspace(*pickled)
     outcomes = sample(workspace, Wish(images=2, allow_pickle=True), run).outcomes
-    assert [outcome.status for outcome in outcomes] == ["done", "load-failed"]
+    assert [outcome.status for outcome in outcomes] == ["done", "load-failed", "load-failed"]
     assert len(read_samples(workspace, "pickles/honest")) == 2
-    assert PAYLOAD not in "\n".join(outcomes[1].stderr)
+    assert not [line for outcome in outcomes for line in outcome.stderr if PAYLOAD in line]
     with pytest.raises(UsageError, match="allow_pickle was True, now False"):
         sample(workspace, Wish(images=2), run)
 
