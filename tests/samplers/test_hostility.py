@@ -161,16 +161,20 @@ def test_what_means_harm_is_recorded_under_its_reason(attacked: tuple[Workspace,
 
 
 @pytest.mark.parametrize(
-    ("name", "status"),
+    ("name", "status", "words"),
     [
-        ("tests/lora", "load-failed"),
-        ("tests/textual-inversion", "load-failed"),
-        ("tests/outside", "fetch-failed"),
-        (ENDLESS, "hung"),
+        ("tests/lora", "load-failed", "the LoRA does not fit its base: SafetensorError"),
+        ("tests/textual-inversion", "load-failed", "the embedding does not fit its base: SafetensorError"),
+        ("tests/outside", "fetch-failed", "is no file name to put on a disk"),
+        (ENDLESS, "hung", "--timeout"),
     ],
 )
-def test_adapters_names_and_endless_calls_too(attacked: tuple[Workspace, Report, Path], name: str, status: str) -> None:
-    assert _outcome(attacked[1], name).status == status
+def test_adapters_names_and_endless_calls_too(
+    attacked: tuple[Workspace, Report, Path], name: str, status: str, words: str
+) -> None:
+    outcome = _outcome(attacked[1], name)
+    assert outcome.status == status
+    assert words in str(outcome.detail)
 
 
 def test_code_is_not_even_fetched(attacked: tuple[Workspace, Report, Path]) -> None:
