@@ -71,6 +71,8 @@ def _look(found: Checkpoint, repository: Repository, tags: tuple[str, ...], size
     _check_components(traits, parts)
     found.config = _read_configs(repository, parts, sized(traits))
     found.download = checkpoint_files(repository.files, index, traits)
+    if found.download.pickled is not None:
+        raise Incompatible(Reason.PICKLE_ONLY, found.download.pickled)
     if found.task is None:
         needed = ", ".join(sorted(traits.required)) or "its call takes neither a prompt nor a number of images"
         raise Incompatible(Reason.NEEDS_OTHER_INPUT, f"{class_name}: {needed}")

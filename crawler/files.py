@@ -56,6 +56,8 @@ class Download:
     files: tuple[ModelFile, ...]
     #: The weight variant to load, such as fp16; None: the plain weights of every component.
     variant: str | None = None
+    #: Which weights there are as pickles only; None: everything is safetensors.
+    pickled: str | None = None
 
     @property
     def size(self) -> int:
@@ -90,12 +92,14 @@ def components(model_index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
 def checkpoint_files(
     files: Mapping[str, ModelFile], model_index: Mapping[str, Any], traits: PipelineTraits
 ) -> Download:
-    """What loading a checkpoint of this class opens.
+    """What loading a checkpoint of this class opens. Where weights are pickles only, those are taken, and the download
+    says so: whether that will do is for others to say.
 
     Raises `Incompatible`: missing-files, pickle-only, onnx-only, quantized-only, other-format, too-large, malformed.
     """
     chosen: list[ModelFile] = [files[MODEL_INDEX]]
     variants: set[str] = set()
+    pickled: list[str] = []
     for name, (_, class_name) in sorted(components(model_index).items()):
         if name in REPLACED and name in traits.optional_components:
             continue
@@ -109,11 +113,13 @@ def checkpoint_files(
                 raise Incompatible(Reason.MISSING_FILES, f"{name}/config.json")
             weights = _best_weights(name, inside)
             chosen += weights.files
+            pickled += [name] if weights.format == "bin" else []
             variants |= {weights.variant} if weights.variant is not None else set()
     if len(variants) > 1:
         detail = f"one set of weights: its components have different variants ({', '.join(sorted(variants))})"
         raise Incompatible(Reason.MISSING_FILES, detail)
-    return _checked(chosen, variants.pop() if variants else None)
+    in_pickles = f"{pickled[0]}/ has its weights in another format than safetensors" if pickled else None
+    return _checked(chosen, variants.pop() if variants else None, in_pickles)
 
 
 def adapter_file(files: Mapping[str, ModelFile], preferred: Iterable[str | None], what: str) -> Download:
@@ -146,7 +152,9 @@ def _is_description(file_name: str) -> bool:
 
 
 def _best_weights(component: str, inside: Mapping[str, ModelFile]) -> _WeightSet:
-    sets = [weights for weights in _weight_sets(inside) if weights.format == "safetensors"]
+    found = list(_weight_sets(inside))
+    incomplete = any(name.endswith(".safetensors") for name in inside)
+    sets = [weights for weights in found if weights.format == "safetensors"] or ([] if incomplete else found)
     if not sets:
         raise _without_safetensors(f"{component}/", inside, "its weights")
     # Plain before variants, fp16 (the common one) before others; half the download, but not what its author made.
@@ -164,8 +172,8 @@ def _weight_sets(inside: Mapping[str, ModelFile]) -> Iterator[_WeightSet]:
             continue
         variant = match["variant"] or match["late_variant"]
         if match["part"] is None:
-            # transformers names its pickles pytorch_model.bin; a safetensors of that name is no file it would open.
-            if (match["stem"], match["format"]) != ("pytorch_model", "safetensors"):
+            # transformers names its pickles pytorch_model.bin and the others model.safetensors: it opens no other pair.
+            if (match["stem"], match["format"]) not in (("pytorch_model", "safetensors"), ("model", "bin")):
                 yield _WeightSet(variant, match["format"], (file,))
         else:
             key = (match["stem"], variant, int(match["parts"]), match["format"])
@@ -194,9 +202,9 @@ def _without_safetensors(folder: str, names: Iterable[str], what: str) -> Incomp
     return Incompatible(reason, f"{folder or 'the repository'} has {what} in another format than safetensors")
 
 
-def _checked(files: list[ModelFile], variant: str | None) -> Download:
+def _checked(files: list[ModelFile], variant: str | None, pickled: str | None = None) -> Download:
     unique = {file.path: file for file in files}
-    download = Download(tuple(unique[path] for path in sorted(unique)), variant)
+    download = Download(tuple(unique[path] for path in sorted(unique)), variant, pickled)
     if download.size > MAX_DOWNLOAD:
         raise Incompatible(Reason.TOO_LARGE, f"{download.size} bytes, more than {MAX_DOWNLOAD}")
     return download

@@ -42,6 +42,10 @@ def sample(
         Literal["files", "parquet"],
         typer.Option(help="Images as files beside the rows, or inside them: a few files a generator."),
     ] = "files",
+    allow_pickle: Annotated[
+        bool,
+        typer.Option("--allow-pickle", help="Also checkpoints with weights as pickles, read as weights only."),
+    ] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="ORG/NAME", help="Only this one; may be repeated.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many compatible generators.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
@@ -58,6 +62,12 @@ def sample(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Take up every failed generator again, also the quarantined ones.")
     ] = False,
+    max_memory: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="GB", help="What sampling may fill of the machine's memory; 90 % by default, 0: no limit."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
 ) -> None:
     """Sample images from the generators of the catalogue.
@@ -92,6 +102,7 @@ def sample(
         safety_checker=safety_checker or DEFAULT_CHECKER,
         source_weights=parse_weights(source_weight or ()),
         store=store,
+        allow_pickle=allow_pickle,
     )
     run = Run(
         shard=Shard.parse(shard),
@@ -101,6 +112,7 @@ def sample(
         weights_dir=weights_dir,
         max_disk=bytes_of(max_disk, "--max-disk") if max_disk is not None else None,
         timeout=timeout,
+        max_memory=int(max_memory * 1e9) if max_memory is not None else None,
         retry_failed=retry_failed,
     )
     if dry_run:

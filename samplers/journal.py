@@ -2,7 +2,7 @@
 
 | event | when | its own fields |
 |---|---|---|
-| `started` | the child works | `shard`, `device`, `owed`, `finished`, `left` (generators), `estimate` |
+| `started` | the child works | `shard`, `device`, `walls`, `owed`, `finished`, `left` (generators), `estimate` |
 | `began` | a generator's files are there | `model_name`, `kept`, `images`, `estimate` |
 | `moved` | a batch is through, `BEAT` seconds after the last word at the earliest | `model_name`, `kept`, `tries` |
 | `ended` | a generator is through | `model_name`, `end`, `well`, `detail`, `kept`, `tries`, `seconds`, `estimate` |
@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from samplers.messages import Ready
 from samplers.outcomes import Outcome
 from samplers.plan import Recipe
 from samplers.survey import Owed, Survey
@@ -49,12 +50,13 @@ class Journal:
         self._told = 0.0
 
     @contextmanager
-    def run(self, survey: Survey, device: str) -> Iterator[None]:
+    def run(self, survey: Survey, ready: Ready) -> Iterator[None]:
         """Tell of the start, and of the end of the block, whichever it is."""
         self._tell(
             "started",
             shard=str(self._shard),
-            device=device,
+            device=ready.device,
+            walls=ready.walls,
             owed=len(survey.owed),
             finished=survey.finished,
             left=len(survey.left),

@@ -27,6 +27,12 @@ class Start:
     home: Path
     """An empty folder that stands for the user's Hugging Face home."""
     stderr: Path
+    weights: Path
+    """Below it lie the files of generators: it may be read."""
+    workspace: Path
+    """Below it images and rows are written."""
+    memory: int | None
+    """Bytes the child may fill; None: as many as there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,8 @@ class Ready:
     """The checker works; `device` is what was found."""
 
     device: str
+    walls: list[str] = field(default_factory=list)
+    """Names of the walls that stand around the child (samplers/child/sandbox.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,8 @@ class Recipe:
     source_weights: dict[str, float] | None = None
     """Of every real source; None: all alike."""
     store: Store = "files"
+    allow_pickle: bool = False
+    """Whether checkpoints whose weights are pickles are taken, and read as weights only."""
 
     def __post_init__(self) -> None:
         if self.max_tries < self.images:
@@ -58,6 +60,7 @@ class Recipe:
             "prompts": self.prompts,
             "source_weights": self.source_weights,
             "store": self.store,
+            "allow_pickle": self.allow_pickle,
         }
 
 
@@ -87,6 +90,7 @@ class Plan:
     batch_size: int
     store: Store = "files"
     tries: tuple[Try, ...]
+    allow_pickle: bool = False
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -134,6 +138,7 @@ def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
         batch_size=recipe.batch_size,
         store=recipe.store,
         tries=tuple(tries),
+        allow_pickle=recipe.allow_pickle,
     )
 
 

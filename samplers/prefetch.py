@@ -27,15 +27,22 @@ OwedT = TypeVar("OwedT", bound=_Owed)
 
 
 def placed(owed: Sequence[OwedT], store: WeightStore) -> Iterator[tuple[OwedT, Placed | FetchError]]:
-    """Each generator with its files in place, or why they are not; raises what is not the repository's fault."""
+    """Each generator with its files in place, or why they are not; raises what is not the repository's fault.
+
+    Fetching begins with the call, before the first one is asked for.
+    """
     arrivals = [_Arrival(one.entry) for one in owed]
     free = threading.Semaphore(1 + AHEAD)
     store.expect(one.entry for one in owed)
     threading.Thread(target=_fetch, args=(arrivals, store, free), daemon=True).start()
-    for one, arrival in zip(owed, arrivals, strict=True):
-        yield one, arrival.wait()
-        store.release(one.entry)
-        free.release()
+
+    def one_by_one() -> Iterator[tuple[OwedT, Placed | FetchError]]:
+        for one, arrival in zip(owed, arrivals, strict=True):
+            yield one, arrival.wait()
+            store.release(one.entry)
+            free.release()
+
+    return one_by_one()
 
 
 class _Arrival:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from samplers.child.limits import default_memory
 from samplers.fetching import Fetcher, FetchError, key_of
 from samplers.journal import Journal, journal_name
 from samplers.messages import Assignment, Moved, Start
@@ -60,13 +61,18 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
             device=run.device,
             home=slot.home,
             stderr=workspace.logs / f"{journal_name(run.shard)}.stderr",
+            weights=slot.path,
+            workspace=workspace.root,
+            memory=default_memory() if run.max_memory is None else run.max_memory or None,
         )
+        # The first files come while the child starts.
+        arriving = placed(found.owed, store)
         with (
             Worker(start, run.timeout) as worker,
             journal.run(found, worker.start()),
             task("sampling", len(found.owed)) as bar,
         ):
-            for idle, (owed, arrived) in _timed(placed(found.owed, store)):
+            for idle, (owed, arrived) in _timed(arriving):
                 plan = plan_of(owed.entry, found.prompts, found.recipe)
                 journal.began(owed, found.recipe)
 
@@ -122,7 +128,7 @@ def _outcome(
         about = replace(about, status=ended.status, detail=ended.detail, reason=ended.reason)
         seconds |= ended.seconds
     except ChildLostError as lost:
-        about = replace(about, status="hung" if lost.hung else "crashed", detail=lost.detail)
+        about = replace(about, status=lost.status, detail=lost.detail)
     standing = standing_of(workspace, plan.model_name)
     tidy(workspace, standing, plan.model_name)
     return replace(

@@ -19,6 +19,8 @@ from workspace.layout import Workspace
 from workspace.shard import Shard
 
 _COMMIT_LENGTH = 40
+#: The crawl's verdict on what has no weights but pickles (crawler/verdict.py).
+_PICKLE_ONLY = "pickle-only"
 
 #: Stable Diffusion's safety checker, at the last commit of its main branch.
 DEFAULT_CHECKER = "CompVis/stable-diffusion-safety-checker@cb41f3a270d63d454d385fc2e4f571c487c253c5"
@@ -40,6 +42,8 @@ class Wish:
     """How often prompts of a real source are asked in comparison to others: 1 where none is given, 0 for never."""
     store: Store = "files"
     """Images as files beside the rows, or inside them."""
+    allow_pickle: bool = False
+    """Also checkpoints whose weights are pickles, read as weights only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,8 @@ class Run:
     """Bytes that weights may take there; None: what the disk has."""
     timeout: float = 1800.0
     """Seconds a phase may take without a sign of life."""
+    max_memory: int | None = None
+    """Bytes the sampling process may fill; 0: no limit; None: a share of what there is."""
     retry_failed: bool = False
     endpoint: str | None = None
     """The Hub; None: huggingface_hub's own (HF_ENDPOINT)."""
@@ -94,7 +100,7 @@ class Survey:
 def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
     """Look at the shard without changing anything. Raises `UsageError` when there is no catalogue, when generators
     need prompts and there are none, or when `run.only` or `wish.source_weights` name what is not there."""
-    chosen = _chosen(read_catalog(workspace), run)
+    chosen = _chosen(read_catalog(workspace), run, wish.allow_pickle)
     costs = {entry.model_name: cost_of(entry, steps=wish.steps, batch_size=wish.batch_size) for entry in chosen}
     division = divide({name: cost.seconds(wish.images) for name, cost in costs.items()}, run.shard.count)
     mine = set(division.share(run.shard.index))
@@ -113,6 +119,7 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
         prompts=prompts.digest if has_prompts else None,
         source_weights=prompts.weights if wish.source_weights else None,
         store=wish.store,
+        allow_pickle=wish.allow_pickle,
     )
     owed, left, finished = [], {}, 0
     unrecorded: list[Outcome] = []
@@ -130,6 +137,8 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
                 status, detail = ending(kept, recipe.images, tries)
                 now = Outcome(model_name=entry.model_name, revision=entry.revision, status=status, detail=detail)
                 unrecorded.append(replace(now, kept=kept, tries=tries))
+        elif (code := _code(entry)) is not None:
+            left[entry.model_name] = f"the catalogue lists code of its own, which is never fetched: {code}"
         elif former is not None and former.failed and former.status not in PASSING and not run.retry_failed:
             left[entry.model_name] = f"{former.status} before (--retry-failed): {former.detail}"
         else:
@@ -137,21 +146,33 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> Survey:
     return Survey(recipe, prompts, owed, finished, left, unrecorded, costs, division)
 
 
-def _chosen(catalog: Sequence[CatalogEntry], run: Run) -> list[CatalogEntry]:
-    """The compatible generators by rank, as far as the user wants them."""
+def _chosen(catalog: Sequence[CatalogEntry], run: Run, allow_pickle: bool) -> list[CatalogEntry]:
+    """The generators that can be sampled, by rank, as far as the user wants them."""
     by_name = {entry.model_name: entry for entry in catalog}
     for model_name in run.only:
         entry = by_name.get(model_name)
         if entry is None:
             raise UsageError(f"--only {model_name}: not in the catalogue")
-        if entry.status != "compatible":
-            raise UsageError(f"--only {model_name}: it cannot be sampled ({entry.reason}: {entry.reason_detail})")
+        if not _can_be_sampled(entry, allow_pickle):
+            hint = "; --allow-pickle takes it" if _can_be_sampled(entry, allow_pickle=True) else ""
+            raise UsageError(f"--only {model_name}: it cannot be sampled ({entry.reason}: {entry.reason_detail}){hint}")
     chosen = [
         entry
         for entry in sorted(catalog, key=lambda entry: (entry.rank, entry.model_name))
-        if entry.status == "compatible" and (not run.only or entry.model_name in run.only)
+        if _can_be_sampled(entry, allow_pickle) and (not run.only or entry.model_name in run.only)
     ]
     return chosen[: run.limit]
+
+
+def _can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
+    """What is pickled is incompatible; the crawl lists its files all the same where nothing else is wrong with it."""
+    pickled = entry.reason == _PICKLE_ONLY and bool(entry.files) and entry.task is not None
+    return entry.status == "compatible" or (allow_pickle and pickled and entry.kind == "checkpoint")
+
+
+def _code(entry: CatalogEntry) -> str | None:
+    """A file of code that a row lists, which no crawl does."""
+    return next((file.path for file in (*entry.files, *entry.base_files) if file.path.endswith(".py")), None)
 
 
 def _pinned(checker: str, run: Run) -> str:

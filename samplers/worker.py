@@ -7,6 +7,7 @@ for `timeout` seconds is killed; so every phase (start, load, one batch) has tha
 
 import multiprocessing
 import os
+import re
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -14,11 +15,14 @@ from types import TracebackType
 from samplers.child.loop import main
 from samplers.child.sandbox import clean_environment
 from samplers.messages import Assignment, Broken, Ended, FromChild, Moved, Ready, Start, decode
+from samplers.outcomes import Status
 from workspace.errors import CommunityForensicsError
 
 #: Lines of the child's standard error that an outcome keeps, and the bytes they are looked for in.
 _LAST_LINES, _LAST_BYTES = 20, 16_384
 _KILLED_BY_SIGNAL_9 = -9
+#: How C++ and Rust end a process that they cannot get memory for, and Python one whose last words were that.
+_NO_MEMORY = re.compile(r"std::bad_alloc|memory allocation of \d+ bytes failed|MemoryError\b")
 
 
 class SamplingError(CommunityForensicsError):
@@ -28,9 +32,9 @@ class SamplingError(CommunityForensicsError):
 class ChildLostError(Exception):
     """The child is gone, or had to be ended."""
 
-    def __init__(self, hung: bool, detail: str) -> None:
+    def __init__(self, status: Status, detail: str) -> None:
         super().__init__(detail)
-        self.hung = hung
+        self.status: Status = status
         self.detail = detail
 
 
@@ -50,8 +54,8 @@ class Worker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._end()
 
-    def start(self) -> str:
-        """Make sure that there is a child; returns the device it samples on. Raises `SamplingError`."""
+    def start(self) -> Ready:
+        """Make sure that there is a child; returns the device it samples on, and its walls. Raises `SamplingError`."""
         self._start.stderr.write_bytes(b"")
         ours, its = self._context.Pipe(duplex=True)
         process = self._context.Process(target=main, args=(its, self._start), daemon=True)
@@ -67,7 +71,7 @@ class Worker:
             raise SamplingError(f"the sampling process does not start: {lost.detail}; {said}") from lost
         if not isinstance(ready, Ready):
             raise SamplingError(f"the sampling process began with {ready}")
-        return ready.device
+        return ready
 
     def sample(self, assignment: Assignment, moved: Callable[[Moved], None]) -> Ended:
         """Have one generator sampled; `moved` hears of every batch. Raises `ChildLostError` and `SamplingError`."""
@@ -83,26 +87,31 @@ class Worker:
         while True:
             message = self._receive()
             if isinstance(message, Ended):
+                if message.status == "out-of-memory":
+                    # Much of the memory may still be held, in pieces: the next generator gets a fresh process.
+                    self._end()
                 return message
             if isinstance(message, Moved):
                 moved(message)
 
     def last_lines(self) -> tuple[str, ...]:
         """The last lines the child wrote to its standard error for this generator."""
+        return tuple(line for line in self._said() if line.strip())[-_LAST_LINES:]
+
+    def _said(self) -> list[str]:
         try:
             with self._start.stderr.open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_BYTES))
-                lines = file.read().decode("utf-8", "replace").splitlines()
+                return file.read().decode("utf-8", "replace").splitlines()
         except OSError:
-            return ()
-        return tuple(line for line in lines if line.strip())[-_LAST_LINES:]
+            return []
 
     def _receive(self) -> FromChild:
         assert self._connection is not None
         try:
             if not self._connection.poll(self._timeout):
                 self._end()
-                raise ChildLostError(hung=True, detail=f"nothing happened for {self._timeout:g} s (--timeout)")
+                raise ChildLostError("hung", f"nothing happened for {self._timeout:g} s (--timeout)")
             message = decode(self._connection.recv_bytes(maxlength=1 << 20))
         except (EOFError, OSError, ValueError) as error:
             raise self._lost() from error
@@ -116,14 +125,19 @@ class Worker:
         process = self._process
         self._connection = None
         if process is None:
-            return ChildLostError(hung=False, detail="the sampling process ended")
+            return ChildLostError("crashed", "the sampling process ended")
         process.join(timeout=10)
         code = process.exitcode
         self._end()
         if code is not None and code < 0:
             hint = ", as the system does when memory runs out" if code == _KILLED_BY_SIGNAL_9 else ""
-            return ChildLostError(hung=False, detail=f"the sampling process was ended by signal {-code}{hint}")
-        return ChildLostError(hung=False, detail=f"the sampling process ended with exit code {code}")
+            how = f"was ended by signal {-code}{hint}"
+        else:
+            how = f"ended with exit code {code}"
+        said = next((line for line in self._said() if _NO_MEMORY.search(line)), None)
+        if said is not None:
+            return ChildLostError("out-of-memory", f"the sampling process {how}: {said[:200]}")
+        return ChildLostError("crashed", f"the sampling process {how}")
 
     def _end(self) -> None:
         if self._connection is not None:

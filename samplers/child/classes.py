@@ -22,6 +22,8 @@ def pipeline_class(name: Any) -> Any:
 
 def component_class(name: str, library: str, class_name: str) -> Any:
     """The class of a component, from diffusers, transformers or one of diffusers' pipelines, nowhere else."""
+    if not name.isidentifier():
+        raise GeneratorError("load-failed", f"model_index.json: {name[:100]!r} is no name of a component")
     module = None
     if library in ("diffusers", "transformers"):
         module = importlib.import_module(library)

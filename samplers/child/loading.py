@@ -18,6 +18,7 @@ from samplers.child.adapters import apply_lora, apply_textual_inversion, changed
 from samplers.child.classes import component_class, is_model, pipeline_class
 from samplers.child.components import Identity, Loan, Shelf, can_be_shared, identity_of, mark_of
 from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
+from samplers.child.intake import look_over
 from samplers.child.memory import can_offload, place
 from samplers.child.models import load_model
 from samplers.messages import Assignment
@@ -53,12 +54,12 @@ def load(assignment: Assignment, device: str, shelf: Shelf | None = None) -> Gen
     """
     plan = assignment.plan
     folder = assignment.folder
-    _refuse_code(folder)
+    look_over(folder)
     if plan.kind != "checkpoint":
         if assignment.base_folder is None:
             raise GeneratorError("load-failed", "an adapter without a base")
         folder = assignment.base_folder
-        _refuse_code(folder)
+        look_over(folder)
     pipeline, dtype, loans = _pipeline(folder, assignment, device, shelf or Shelf())
     word = None
     if plan.kind == "lora":
@@ -74,12 +75,6 @@ def load(assignment: Assignment, device: str, shelf: Shelf | None = None) -> Gen
     place(pipeline, device, memory)
     unchanged = tuple(loan for loan in loans if loan.identity.name not in changed)
     return Generator(pipeline, str(dtype).removeprefix("torch."), word, device, memory, unchanged)
-
-
-def _refuse_code(folder: Path) -> None:
-    code = next(folder.rglob("*.py"), None)
-    if code is not None:
-        raise GeneratorError("load-failed", f"the repository brings code of its own: {code.relative_to(folder)}")
 
 
 def _pipeline(folder: Path, assignment: Assignment, device: str, shelf: Shelf) -> tuple[Any, Any, list[Loan]]:
@@ -111,7 +106,7 @@ def _pipeline(folder: Path, assignment: Assignment, device: str, shelf: Shelf) -
         if taken is not None:
             loans[name], components[name] = taken, taken.component
         elif is_model(made_by):
-            components[name] = load_model(made_by, folder / name, variant, dtype)
+            components[name] = load_model(made_by, folder / name, variant, dtype, assignment.plan.allow_pickle)
             loans |= _lent(identities[name], components[name])
     components |= dict.fromkeys(left_out)
     known = inspect.signature(cls.__init__).parameters

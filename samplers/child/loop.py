@@ -12,10 +12,11 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from samplers.child import sandbox
+from samplers.child import limits, sandbox
 from samplers.child.clock import Clock
 from samplers.child.components import Shelf
 from samplers.child.failures import GeneratorError, in_words
@@ -25,6 +26,7 @@ from samplers.child.sampling import Sampling
 from samplers.child.scribe import WorkspaceError
 from samplers.child.settings import fix_arithmetic
 from samplers.messages import Assignment, Broken, Ended, FromChild, Moved, Ready, Start, encode
+from workspace.layout import Workspace
 
 
 def main(connection: Connection, start: Start) -> None:
@@ -32,7 +34,13 @@ def main(connection: Connection, start: Start) -> None:
     # Ctrl-C reaches the whole terminal; how this process ends is the supervisor's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _redirect_output(start.stderr)
-    sandbox.enter(start.home)
+    workspace = Workspace(start.workspace)
+    output = [workspace.images, workspace.samples]
+    for folder in output:
+        # Where it cannot be, writing will say so.
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+    walls = list(sandbox.enter(start.home, [start.weights, start.checker], output, start.memory))
     inbox = _Inbox(connection)
 
     def tell(message: FromChild) -> None:
@@ -45,7 +53,7 @@ def main(connection: Connection, start: Start) -> None:
         device = _device(start.device)
         fix_arithmetic()
         checker = SafetyChecker(start.checker, device)
-        tell(Ready(device=device))
+        tell(Ready(device=device, walls=walls))
         shelf = Shelf()
         # The libraries stay for good: nothing of them is to be looked through each time memory is freed.
         gc.freeze()
@@ -53,7 +61,9 @@ def main(connection: Connection, start: Start) -> None:
             assignment = inbox.next()
             clock = Clock()
             try:
-                tell(Sampling(assignment, checker, device, clock, moved, shelf).run())
+                with limits.room_for([assignment.folder, assignment.base_folder]):
+                    sampling = Sampling(assignment, checker, device, clock, moved, shelf)
+                tell(sampling.run())
             except GeneratorError as failure:
                 traceback.print_exc()
                 sys.stderr.flush()

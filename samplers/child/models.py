@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
+from samplers.child.proportion import in_proportion
 
 #: Buffers that are computed today, in whichever layer.
 _COMPUTED = re.compile(r"(^|\.)(position_ids|inv_freq|num_batches_tracked|masked_bias|attn\.bias)$")
@@ -18,18 +19,23 @@ _COMPUTED = re.compile(r"(^|\.)(position_ids|inv_freq|num_batches_tracked|masked
 _BESIDE = re.compile(r"(vision_model|visual_projection|text_projection|logit_scale|lm_head|decoder)(\.|$)")
 
 
-def load_model(cls: Any, folder: Path, variant: str | None, dtype: Any) -> Any:
-    """The model in `folder`, whole. Raises `GeneratorError` when tensors are missing, unknown or of another shape."""
-    present = variant is not None and any(f".{variant}." in path.name for path in folder.glob("*.safetensors"))
+def load_model(cls: Any, folder: Path, variant: str | None, dtype: Any, allow_pickle: bool = False) -> Any:
+    """The model in `folder`, whole; from a pickle by the user's word only, where there is nothing else, and as weights
+    only. Raises `GeneratorError` when tensors are missing, unknown or of another shape."""
+    pickled = allow_pickle and not any(folder.glob("*.safetensors"))
+    files = folder.glob("*.bin" if pickled else "*.safetensors")
+    present = variant is not None and any(f".{variant}." in path.name for path in files)
     try:
-        model, loading = cls.from_pretrained(
-            folder,
-            variant=variant if present else None,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            dtype=dtype,
-        )
+        with in_proportion(folder):
+            model, loading = cls.from_pretrained(
+                folder,
+                variant=variant if present else None,
+                use_safetensors=not pickled,
+                weights_only=True,
+                local_files_only=True,
+                output_loading_info=True,
+                dtype=dtype,
+            )
     except Exception as error:
         if is_out_of_memory(error):
             raise

@@ -1,27 +1,28 @@
-"""Walls around the process that opens strangers' weights: no token, no network, no way into another process.
+"""Walls around the process that opens strangers' weights: no token, no network, no file it does not need.
 
-Three walls, of which each works alone. The environment is rid of secrets before the fork server starts
-(`clean_environment`), so no token was ever in the child. On Linux a seccomp filter refuses every socket but local
-(AF_UNIX) ones, io_uring (which opens sockets without the system call), and all calls that look into another process
-of the same user; it cannot be taken off again. Everywhere, an audit hook refuses Python's sockets with a message that
-says why.
-
-The filter is written for x86-64 and arm64; elsewhere the audit hook is all there is.
+Each wall works alone, and what one kernel lacks the others still hold. The environment is rid of secrets before the
+fork server starts (`clean_environment`), so no token was ever in the child. On Linux, and none of it can be taken off
+again: Landlock closes the files of the machine, tokens among them, and other processes (`landlock`, `reach`); a seccomp
+filter refuses every socket but local ones and every way into another process (`seccomp`); its network, where the
+kernel allows, is one of its own with nothing on it (`namespaces`); its memory has a limit (`limits`). Everywhere, an
+audit hook refuses Python's sockets with a message that says why.
 """
 
-import ctypes
 import errno
 import os
-import platform
 import re
-import resource
 import socket
-import struct
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from samplers.child import landlock, limits, namespaces, privileges, reach, seccomp
+
+#: The walls that stand, by name: audit, memory, network, landlock, seccomp.
+Walls: TypeAlias = tuple[str, ...]
 
 # Names of variables that hold secrets, or the way to the network (proxies, which may carry a password).
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|PRIVATE|(^|_)KEY($|_)|_PROXY$", re.IGNORECASE)
@@ -36,21 +37,6 @@ _OFFLINE = {
     "DISABLE_SAFETENSORS_CONVERSION": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-
-# linux/prctl.h, linux/seccomp.h, linux/audit.h, linux/filter.h
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
-_ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENT = 0, 4, 16
-_X32_BIT = 0x40000000
-
-# AUDIT_ARCH_*, the number of socket(2), and the numbers of ptrace, process_vm_readv, process_vm_writev;
-# io_uring_setup and pidfd_getfd have the same number everywhere.
-_MACHINES = {
-    "x86_64": (0xC000003E, 41, (101, 310, 311)),
-    "aarch64": (0xC00000B7, 198, (117, 270, 271)),
-}
-_IO_URING_SETUP, _PIDFD_GETFD = 425, 438
 
 
 def cleaned(environment: dict[str, str], home: Path) -> dict[str, str]:
@@ -70,18 +56,27 @@ def clean_environment(home: Path) -> Iterator[None]:
         _replace_environment(former)
 
 
-def enter(home: Path) -> None:
-    """Wall in the calling process, for good. Call before the first thread starts: the filter holds for the caller
-    and what it starts.
+def enter(home: Path, weights: Iterable[Path] = (), output: Iterable[Path] = (), memory: int | None = None) -> Walls:
+    """Wall in the calling process, for good; returns the walls that stand. Call before the first thread starts: they
+    hold for the caller and what it starts.
 
-    Raises `OSError` when Linux refuses the filter on a machine it is written for.
+    It may read the folders `weights`, write the folders `output`, and fill `memory` bytes. Raises `OSError` when Linux
+    refuses a wall that it has.
     """
-    _replace_environment(cleaned(dict(os.environ), home))
-    # A core dump would hold gigabytes of weights.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Looked up before the environment tells of another home.
+    needed = (reach.readable(weights), reach.writable([home, *output])) if sys.platform == "linux" else None
+    # What libraries keep for themselves (compiled kernels, temporary files) goes where it is removed with the rest.
+    places = {"HOME": str(home), "TMPDIR": str(home)}
+    _replace_environment({**cleaned(dict(os.environ), home), **places})
+    tempfile.tempdir = None
     sys.addaudithook(_refuse_sockets)
-    if sys.platform == "linux" and platform.machine() in _MACHINES:
-        _install_filter(*_MACHINES[platform.machine()])
+    walls = {"audit": True, "memory": limits.limit(memory)}
+    if needed is not None:
+        walls["network"] = namespaces.leave_the_network()
+        privileges.renounce()
+        walls["landlock"] = landlock.restrict(*needed)
+        walls["seccomp"] = seccomp.refuse_sockets()
+    return tuple(name for name, stands in walls.items() if stands)
 
 
 def _replace_environment(environment: dict[str, str]) -> None:
@@ -93,37 +88,3 @@ def _replace_environment(environment: dict[str, str]) -> None:
 def _refuse_sockets(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.__new__" and arguments[1] != socket.AF_UNIX:
         raise PermissionError(errno.EACCES, "no network in the process that samples")
-
-
-def _install_filter(arch: int, socket_call: int, into_others: tuple[int, ...]) -> None:
-    refused = (*into_others, _IO_URING_SETUP, _PIDFD_GETFD)
-    program = [
-        (_LOAD, 0, 0, _OFFSET_ARCH),
-        (_EQUAL, 1, 0, arch),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _OFFSET_NUMBER),
-    ]
-    # Jumps count instructions from the next one; the program ends with: refuse, allow.
-    tests = [(_AT_LEAST, _X32_BIT), *((_EQUAL, number) for number in refused)]
-    for place, (test, number) in enumerate(tests):
-        program.append((test, len(tests) - place + 2, 0, number))
-    program += [
-        (_EQUAL, 0, 3, socket_call),
-        (_LOAD, 0, 0, _OFFSET_ARGUMENT),
-        (_EQUAL, 1, 0, socket.AF_UNIX),
-        (_RETURN, 0, 0, _ERRNO | errno.EACCES),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *instruction) for instruction in program))
-    # struct sock_fprog: the number of instructions, padding, a pointer to them.
-    header = ctypes.create_string_buffer(struct.pack("HP", len(program), ctypes.addressof(code)))
-    libc = ctypes.CDLL(None, use_errno=True)
-    _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1, None)
-    _prctl(libc, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header)
-
-
-def _prctl(libc: Any, option: int, value: int, pointer: Any) -> None:
-    zero = ctypes.c_ulong(0)
-    if libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), pointer, zero, zero) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"the sandbox could not be set up: prctl({option}): {os.strerror(number)}")

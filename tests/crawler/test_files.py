@@ -127,3 +127,23 @@ def test_a_component_that_is_no_pair_is_malformed(entry: list[object]) -> None:
 def test_a_component_cannot_name_a_folder_elsewhere() -> None:
     with pytest.raises(Incompatible):
         components({"../../etc": ["diffusers", "UNet2DModel"]})
+
+
+def test_pickles_are_listed_where_there_is_nothing_else_and_make_the_row_incompatible(
+    catalog: dict[str, CatalogEntry],
+) -> None:
+    entry = catalog["acme/pickles"]
+    assert (entry.status, entry.reason) == ("incompatible", "pickle-only")
+    assert chosen(entry) == sorted(
+        [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
+        + ["unet/diffusion_pytorch_model.bin"]
+    )
+    assert entry.download_bytes == sum(file.size for file in entry.files)
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.ckpt", "diffusion_pytorch_model-00001-of-00002.bin"])
+def test_pickles_that_nothing_loads_are_not_listed(name: str) -> None:
+    paths = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
+    with pytest.raises(Incompatible) as caught:
+        checkpoint_files(listed(*paths, f"unet/{name}"), SD_INDEX, traits())
+    assert caught.value.reason is Reason.PICKLE_ONLY

@@ -12,7 +12,7 @@ from samplers.messages import Broken, Ended, FromChild, Moved, Ready, decode, en
 @pytest.mark.parametrize(
     "message",
     [
-        Ready(device="cuda:0"),
+        Ready(device="cuda:0", walls=["seccomp"]),
         Moved(kept=3, tries=5),
         Ended(status="load-failed", detail="it lacks a tensor", seconds={"load": 0.5}),
         Ended(status="incompatible", detail="its call needs image", reason=Reason.NEEDS_OTHER_INPUT),

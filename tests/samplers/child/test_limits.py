@@ -1,0 +1,43 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from samplers.child import limits
+
+_SCRIPT = """
+import mmap, resource, sys
+from pathlib import Path
+from samplers.child import limits
+
+def fits(count):
+    try:
+        mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE).close()
+        return True
+    except OSError:
+        return False
+
+assert limits.limit(1 << 30)
+folder = Path(sys.argv[1])
+inside = outside = None
+outside = fits(3 << 29)
+with limits.room_for([folder, None]):
+    inside = fits(3 << 29)
+print(fits(1 << 29), outside, inside, fits(3 << 29), resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's count is Linux's")
+def test_memory_is_limited_and_weights_count_apart_while_they_load(tmp_path: Path) -> None:
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(1 << 30)
+    command = [sys.executable, "-c", _SCRIPT, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert said == ["True", "False", "True", "False", "(0,", "0)"]
+
+
+def test_the_default_is_a_share_of_what_there_is() -> None:
+    memory = limits.default_memory()
+    assert memory is not None
+    assert 2**28 < memory < 2**46

@@ -1,0 +1,105 @@
+"""`--allow-pickle`: the user's word, and weights only even then."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from crawler.catalog import CatalogEntry
+from localhub.store import Store
+from samplers.child.calling import Caller
+from samplers.child.failures import GeneratorError
+from samplers.child.loading import load
+from samplers.sample import read_samples
+from samplers.supervisor import sample
+from samplers.survey import Run, Wish, survey
+from tests.samplers.child.making import assignment, save_stable_diffusion
+from tests.samplers.conftest import PIXELS
+from tests.samplers.hostile import PAYLOAD, pickled_as
+from tests.samplers.hub import build, entry_of
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+
+MakeWorkspace = Callable[..., Workspace]
+
+
+def _pickle(folder: Path) -> Path:
+    """Every weight of a generator as a pickle, as in 2022."""
+    for path in folder.rglob("*.safetensors"):
+        name = "pytorch_model.bin" if path.name == "model.safetensors" else f"{path.stem}.bin"
+        torch.save(load_file(path), path.with_name(name))
+        path.unlink()
+    return folder
+
+
+@pytest.fixture
+def pickled(store: Store, tmp_path: Path) -> list[CatalogEntry]:
+    """As the crawl gives them: an honest one, and two of which a pickle carries code, for each library one."""
+    from demo.zoo.unconditional import ddim
+
+    for name in ("honest", "evil"):
+        ddim().save_pretrained(tmp_path / name)
+        _pickle(tmp_path / name)
+    pickled_as("unet/diffusion_pytorch_model.bin")(tmp_path / "evil")
+    pickled_as("text_encoder/pytorch_model.bin")(_pickle(save_stable_diffusion(tmp_path / "evil-words")))
+    entries = []
+    for rank, name in enumerate(("honest", "evil", "evil-words"), start=2):
+        build(store, f"pickles/{name}", tmp_path / name)
+        verdict = {"status": "incompatible", "reason": "pickle-only", "reason_detail": "unet/ has pickles"}
+        entries.append(entry_of(store, f"pickles/{name}", rank, **verdict))
+    return entries
+
+
+def test_without_the_users_word_pickles_are_not_taken_up(
+    pickled: list[CatalogEntry], store: Store, run: Run, make_workspace: MakeWorkspace
+) -> None:
+    workspace = make_workspace(entry_of(store, PIXELS), *pickled)
+    found = survey(workspace, Wish(images=2), run)
+    assert [owed.entry.model_name for owed in found.owed] == [PIXELS]
+    with pytest.raises(UsageError, match=r"pickle-only: .*; --allow-pickle takes it"):
+        survey(workspace, Wish(images=2), dataclasses.replace(run, only=("pickles/honest",)))
+
+
+def test_with_it_they_are_read_as_weights_only_and_the_recipe_says_so(
+    pickled: list[CatalogEntry], run: Run, make_workspace: MakeWorkspace
+) -> None:
+    workspace = make_workspace(*pickled)
+    outcomes = sample(workspace, Wish(images=2, allow_pickle=True), run).outcomes
+    assert [outcome.status for outcome in outcomes] == ["done", "load-failed", "load-failed"]
+    assert len(read_samples(workspace, "pickles/honest")) == 2
+    assert not [line for outcome in outcomes for line in outcome.stderr if PAYLOAD in line]
+    with pytest.raises(UsageError, match="allow_pickle was True, now False"):
+        sample(workspace, Wish(images=2), run)
+
+
+def test_other_reasons_are_not_lifted(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+    rows = [
+        entry_of(store, PIXELS, 1, status="incompatible", reason="gated"),
+        dataclasses.replace(
+            entry_of(store, PIXELS, 2, status="incompatible", reason="pickle-only"), model_name="pickles/x", files=()
+        ),
+    ]
+    assert survey(make_workspace(*rows), Wish(images=2, allow_pickle=True), run).owed == []
+
+
+def test_pickles_give_the_same_pixels_as_safetensors(tmp_path: Path) -> None:
+    plain = save_stable_diffusion(tmp_path / "plain")
+    folders = {False: plain, True: _pickle(shutil.copytree(plain, tmp_path / "pickled"))}
+    given = []
+    for allowed, folder in folders.items():
+        wanted = assignment(folder, task="text-to-image", tries=2)
+        wanted = dataclasses.replace(wanted, plan=dataclasses.replace(wanted.plan, allow_pickle=allowed))
+        given.append([shot.picture for shot in Caller(load(wanted, "cpu"), wanted.plan, 2)(wanted.plan.tries)])
+    assert np.array_equal(*given)
+
+
+def test_the_child_refuses_pickles_that_it_was_not_told_of(tmp_path: Path) -> None:
+    folder = _pickle(save_stable_diffusion(tmp_path / "model"))
+    with pytest.raises(GeneratorError, match="safetensors") as caught:
+        load(assignment(folder, task="text-to-image"), "cpu")
+    assert caught.value.status == "load-failed"

@@ -1,0 +1,103 @@
+"""The supervisor's end, with real children that say what they are told to."""
+
+import os
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+import samplers.worker
+from samplers.messages import Ended, Moved, Ready, Start, encode
+from samplers.worker import ChildLostError, Worker
+from tests.samplers.child.making import assignment
+
+#: What Rust says when it ends a process that it gets no memory for.
+ABORT = "memory allocation of 4718592000 bytes failed"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    return Start(
+        checker=tmp_path,
+        device="cpu",
+        home=tmp_path,
+        stderr=folder / "stderr",
+        weights=tmp_path,
+        workspace=tmp_path,
+        memory=None,
+    )
+
+
+def _slow(connection: Connection, start: Start) -> None:
+    connection.send_bytes(encode(Ready(device="cpu")))
+    connection.recv()
+    for number in range(8):
+        time.sleep(0.5)
+        connection.send_bytes(encode(Moved(kept=number, tries=number)))
+    connection.send_bytes(encode(Ended(status="done")))
+
+
+def _silent(connection: Connection, start: Start) -> None:
+    connection.send_bytes(encode(Ready(device="cpu")))
+    time.sleep(100)
+
+
+def _aborting(connection: Connection, start: Start) -> None:
+    connection.send_bytes(encode(Ready(device="cpu")))
+    connection.recv()
+    with start.stderr.open("a") as file:
+        file.write(f"{ABORT}\nstack backtrace:\n" + "".join(f"  {line}: frame\n" for line in range(100)))
+    os.abort()
+
+
+def _spent(connection: Connection, start: Start) -> None:
+    connection.send_bytes(encode(Ready(device="cpu")))
+    connection.recv()
+    connection.send_bytes(encode(Ended(status="out-of-memory", detail=str(os.getpid()))))
+    connection.recv()
+    connection.send_bytes(encode(Ended(status="done", detail=str(os.getpid()))))
+
+
+def _sampled(worker: Worker, folder: Path) -> tuple[Ended, list[int]]:
+    heard: list[int] = []
+    return worker.sample(assignment(folder), lambda news: heard.append(news.kept)), heard
+
+
+def test_a_child_that_is_slow_but_moves_is_left_alone(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samplers.worker, "main", _slow)
+    with Worker(start, timeout=3) as worker:
+        ended, heard = _sampled(worker, tmp_path)
+    assert (ended.status, heard) == ("done", list(range(8)))
+
+
+def test_a_child_that_falls_silent_is_hung(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samplers.worker, "main", _silent)
+    with Worker(start, timeout=3) as worker, pytest.raises(ChildLostError, match=r"3 s \(--timeout\)") as caught:
+        _sampled(worker, tmp_path)
+    assert caught.value.status == "hung"
+
+
+def test_a_child_that_a_library_ended_for_want_of_memory_says_so(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samplers.worker, "main", _aborting)
+    with Worker(start, timeout=30) as worker, pytest.raises(ChildLostError, match=ABORT) as caught:
+        _sampled(worker, tmp_path)
+    assert caught.value.status == "out-of-memory"
+    assert "signal 6" in caught.value.detail
+
+
+def test_what_ran_out_of_memory_is_the_last_that_its_process_samples(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samplers.worker, "main", _spent)
+    with Worker(start, timeout=30) as worker:
+        first, _ = _sampled(worker, tmp_path)
+        second, _ = _sampled(worker, tmp_path)
+    assert (first.status, second.status) == ("out-of-memory", "out-of-memory")
+    assert first.detail != second.detail
