@@ -20,8 +20,8 @@ RECENT = 600.0
 #: Seconds without a word after which a shard that has not stopped is called silent.
 SILENT_AFTER = 60.0
 
-#: Phases that take place while the device works for another generator: no part of the wall time.
-_BESIDE = frozenset({"fetch", "verify"})
+#: Phases of threads beside the device, for another generator or for the batch before: no part of the wall time.
+_BESIDE = frozenset({"fetch", "verify", "encode", "write"})
 #: Where wall time goes, in the order it is shown.
 WALL = (*(phase for phase in PHASES if phase not in _BESIDE), "other")
 
@@ -32,7 +32,8 @@ class Time:
 
     wall: float = 0.0
     phases: Mapping[str, float] = field(default_factory=dict)
-    """By phase; `other` is wall time of no phase. fetch and verify go on beside and are no part of the wall time."""
+    """By phase; `other` is wall time of no phase, such as waiting for the last images to be written. What goes on beside
+    the device (fetch, verify, encode, write) is no part of the wall time."""
 
     @property
     def duty(self) -> float | None:

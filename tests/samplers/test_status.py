@@ -17,7 +17,7 @@ from rich.console import Console
 from crawler.catalog import Hyperparameters
 from localhub.process import HubProcess
 from localhub.store import Store
-from samplers.following import ShardStatus, Time
+from samplers.following import WALL, ShardStatus, Time
 from samplers.outcomes import PHASES, Outcome, read_outcome, write_outcome
 from samplers.overview import as_json, as_tables
 from samplers.status import RunStatus, Watcher
@@ -79,7 +79,7 @@ def test_the_phases_make_up_the_wall_time(sampled: Workspace) -> None:
     assert outcome.seconds["idle"] >= 0
     assert outcome.timed == outcome.tries
     for shard in _look(sampled).shards:
-        within = sum(seconds for phase, seconds in shard.time.phases.items() if phase not in ("fetch", "verify"))
+        within = sum(seconds for phase, seconds in shard.time.phases.items() if phase in WALL)
         assert within == pytest.approx(shard.time.wall, abs=0.05)
 
 
