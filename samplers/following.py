@@ -32,8 +32,8 @@ class Time:
 
     wall: float = 0.0
     phases: Mapping[str, float] = field(default_factory=dict)
-    """By phase; `other` is wall time of no phase, such as waiting for the last images to be written. What goes on beside
-    the device (fetch, verify, encode, write) is no part of the wall time."""
+    """By phase; `other` is wall time of no phase, such as waiting for the last images to be written. What goes on
+    beside the device (fetch, verify, encode, write) is no part of the wall time."""
 
     @property
     def duty(self) -> float | None:
