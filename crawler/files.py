@@ -46,7 +46,7 @@ _WEIGHT_SUFFIXES = (
 # Configuration, vocabularies and merges: what tokenizers, processors, schedulers and models are described by.
 _DESCRIPTIONS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".vocab")
 # How diffusers and transformers name classes that have no weights.
-_WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|FeatureExtractor")
+_WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|FeatureExtractor|Guidance|Guider")
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,14 @@ class _WeightSet:
 def components(model_index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """The components that model_index.json names: library and class, by component.
 
-    Raises `Incompatible` (malformed) for an entry that is no pair of texts.
+    A list of numbers is a setting of the pipeline, such as the layers of a text encoder that are read. Raises
+    `Incompatible` (malformed) for another entry that is no pair of texts.
     """
     found: dict[str, tuple[str, str]] = {}
     for name, value in model_index.items():
         if name.startswith("_") or not isinstance(value, list) or all(item is None for item in value):
+            continue
+        if all(isinstance(item, int | float) for item in value):
             continue
         if len(value) != 2 or not all(isinstance(item, str) for item in value):
             raise Incompatible(Reason.MALFORMED, f"{MODEL_INDEX}: {name} is no pair of library and class")

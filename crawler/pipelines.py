@@ -133,8 +133,12 @@ def component_exists(library: str, class_name: str) -> bool:
     folders = (diffusers / "pipelines" / library, diffusers / "pipelines" / "deprecated" / library)
     for folder in folders:
         package = module_at(folder / "__init__")
-        # Some packages mend a class of another library in their own __init__.py.
-        if package is not None and (class_name in offered_by(folder) or package.class_named(class_name) is not None):
+        if package is None:
+            continue
+        # Some packages mend a class of another library in their own __init__.py, or pass it on.
+        if class_name in offered_by(folder) or package.class_named(class_name) is not None:
+            return True
+        if package.takes_from("transformers", class_name) and class_name in _transformers_names():
             return True
     return False
 

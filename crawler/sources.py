@@ -160,6 +160,14 @@ class ModuleSource:
                         return (place, alias.name) if place is not None else None
         return None
 
+    def takes_from(self, package: str, name: str) -> bool:
+        """Whether the module imports `name` from another package, by that name."""
+        return any(
+            node.module == package and not node.level and any(alias.name == name for alias in node.names)
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.ImportFrom)
+        )
+
     def _place(self, node: ast.ImportFrom) -> Path | None:
         parts = (node.module or "").split(".")
         if node.level:

@@ -117,11 +117,22 @@ def test_the_file_that_the_card_names_is_the_adapter() -> None:
     assert [file.path for file in adapter_file(files, ("b.safetensors",), "the LoRA").files] == ["b.safetensors"]
 
 
-@pytest.mark.parametrize("entry", [["diffusers"], [1, 2], ["a", "b", "c"], [None, "UNet"]])
+@pytest.mark.parametrize("entry", [["diffusers"], [1, "UNet"], ["a", "b", "c"], [None, "UNet"]])
 def test_a_component_that_is_no_pair_is_malformed(entry: list[object]) -> None:
     with pytest.raises(Incompatible) as refused:
         components({"unet": entry})
     assert refused.value.reason is Reason.MALFORMED
+
+
+def test_a_list_of_numbers_is_a_setting_and_no_component() -> None:
+    index = {"text_encoder_select_layers": [2, 5, 8], "sample_sigmas": [1.0, 0.5], "unet": ["diffusers", "UNet"]}
+    assert components(index) == {"unet": ("diffusers", "UNet")}
+
+
+def test_a_guider_has_settings_and_no_weights() -> None:
+    index = {**SD_INDEX, "guider": ["diffusers", "AdaptiveProjectedMixGuidance"]}
+    found = checkpoint_files(listed(*NEEDED, "guider/guider_config.json"), index, traits())
+    assert "guider/guider_config.json" in [file.path for file in found.files]
 
 
 def test_a_component_cannot_name_a_folder_elsewhere() -> None:

@@ -72,6 +72,9 @@ def test_components_that_are_said_to_exist_can_be_imported() -> None:
                 assert component_exists("transformers", part.__name__), part
     # Made by that package of a class that transformers does not offer.
     assert component_exists("prx", "T5GemmaEncoder")
+    # What diffusers writes of a class of transformers that one of its own packages passes on.
+    assert component_exists("glm_image", "GlmImageProcessor")
+    assert not component_exists("glm_image", "CLIPTextModel")
 
 
 def test_a_crawl_imports_neither_torch_nor_diffusers() -> None:
