@@ -5,9 +5,10 @@ the class, the content of every file of its folder, the precision and the varian
 a pipeline may adjust what it is given. Schedulers have a state and are never shared.
 
 Whoever takes a component owns it; it comes back only from a generator that ended well, left its hands off it, and
-whose component still bears the mark it was loaded with: shapes, precision and edits of every tensor, configuration,
-switches and hooks. So what an adapter, a shortage of memory or a failure may have touched is never handed on. Before
-a generator is loaded, everything goes that it does not share: there is never more in memory than one generator needs.
+whose component still bears the mark it was loaded with: layers, shapes, precision and edits of every tensor,
+configuration, switches and hooks. So what an adapter, a shortage of memory or a failure may have touched is never
+handed on. Before a generator is loaded, everything goes that it does not share: there is never more in memory than one
+generator needs.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -95,7 +96,8 @@ def mark_of(component: Any) -> object:
     return (
         # torch counts the changes that were made to a tensor in place.
         [(name, tensor.shape, tensor.dtype, tensor._version) for name, tensor in tensors],
-        [name for name, module in component.named_modules() if _is_hooked(module)],
+        # By identity: Versatile Diffusion's constructor swaps layers between its models, and would swap them back.
+        [(name, id(module), _is_hooked(module)) for name, module in component.named_modules()],
         {name: value for name, value in vars(component).items() if isinstance(value, bool | int | float | str)},
         str(getattr(component, "config", None)),
     )

@@ -79,8 +79,6 @@ def load(assignment: Assignment, device: str, shelf: Shelf | None = None) -> Gen
 
 def _pipeline(folder: Path, assignment: Assignment, device: str, shelf: Shelf) -> tuple[Any, Any, list[Loan]]:
     """The pipeline, what its weights became, and its components that another generator may share."""
-    from diffusers import DiffusionPipeline
-
     index = _index(folder)
     cls = pipeline_class(index.get("_class_name"))
     named = {
@@ -101,7 +99,9 @@ def _pipeline(folder: Path, assignment: Assignment, device: str, shelf: Shelf) -
     components: dict[str, Any] = {}
     for name, (library, class_name) in wanted.items():
         made_by = component_class(name, library, class_name)
-        _require_files(folder / name, name, class_name)
+        # The bytes of a text are ByT5's vocabulary: it says that it has no file of one.
+        reads = "Tokenizer" in class_name and getattr(made_by, "vocab_files_names", None) != {}
+        _require_files(folder / name, name, class_name, reads)
         taken = shelf.take(identities[name])
         if taken is not None:
             loans[name], components[name] = taken, taken.component
@@ -113,9 +113,10 @@ def _pipeline(folder: Path, assignment: Assignment, device: str, shelf: Shelf) -
     settings = {"requires_safety_checker": False, "add_watermarker": False}
     components |= {name: value for name, value in settings.items() if name in known}
     try:
-        pipeline = DiffusionPipeline.from_pretrained(
+        pipeline = _knowing_of(cls, index, components).from_pretrained(
             folder, dtype=dtype, use_safetensors=True, local_files_only=True, **components
         )
+        pipeline.__class__ = cls
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -135,6 +136,16 @@ def _lent(identity: Identity | None, component: Any) -> dict[str, Loan]:
     return {identity.name: Loan(identity, component, mark_of(component))}
 
 
+def _knowing_of(cls: Any, index: dict[str, Any], handed: dict[str, Any]) -> Any:
+    """The pipeline class `cls`, to be loaded by an index that does not name what is handed over.
+
+    diffusers loads what the index names and the constructor has a default for, even if it was handed over: a left-out
+    checker is then looked for, and the second text encoder of Hunyuan-DiT loaded twice.
+    """
+    rest = {name: value for name, value in index.items() if name not in handed}
+    return type(cls.__name__, (cls,), {"load_config": classmethod(lambda _cls, *_args, **_kwargs: dict(rest))})
+
+
 def _index(folder: Path) -> dict[str, Any]:
     path = folder / "model_index.json"
     try:
@@ -146,12 +157,12 @@ def _index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def _require_files(folder: Path, name: str, class_name: str) -> None:
+def _require_files(folder: Path, name: str, class_name: str, reads: bool) -> None:
     files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
-    if "Tokenizer" in class_name:
+    if reads:
         files = [path for path in files if not _NO_VOCABULARY.fullmatch(path.name)]
     if not files:
-        what = "a vocabulary" if "Tokenizer" in class_name else "its files"
+        what = "a vocabulary" if reads else "its files"
         raise GeneratorError("load-failed", f"{name} ({class_name}) lacks {what}")
 
 
