@@ -11,6 +11,7 @@ from samplers.child.calling import Caller
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import load
 from tests.samplers.child.making import assignment, change_tensors, plan, save_stable_diffusion
+from tests.samplers.coverage.latent_unets import vq_diffusion
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +178,7 @@ def test_the_scheduler_that_the_catalogue_names_is_used_where_it_fits(folder: Pa
 
 
 def test_a_pipeline_that_diffusers_calls_deprecated_loads_and_is_asked_one_image_at_a_time(tmp_path: Path) -> None:
-    _vq_diffusion().save_pretrained(tmp_path / "model")
+    vq_diffusion().save_pretrained(tmp_path / "model")
     # As the repositories of its time have it.
     name = "LearnedClassifierFreeSamplingEmbeddings"
     _edit_index(tmp_path / "model", learned_classifier_free_sampling_embeddings=["vq_diffusion", name])
@@ -186,43 +187,3 @@ def test_a_pipeline_that_diffusers_calls_deprecated_loads_and_is_asked_one_image
     shots = Caller(generator, wanted, 2)(wanted.tries)
     assert [shot.call_size for shot in shots] == [1, 1]
     assert not (shots[0].picture == shots[1].picture).all()
-
-
-def _vq_diffusion() -> Any:
-    """A component named by one of diffusers' own pipeline modules, since moved; and a call that takes one
-    generator only."""
-    from diffusers import Transformer2DModel, VQDiffusionPipeline, VQDiffusionScheduler, VQModel
-    from diffusers.pipelines.deprecated.vq_diffusion.pipeline_vq_diffusion import (
-        LearnedClassifierFreeSamplingEmbeddings,
-    )
-
-    from demo.zoo.parts import clip_text
-
-    text_encoder, tokenizer = clip_text()
-    tokenizer.model_max_length = 16
-    return VQDiffusionPipeline(
-        vqvae=VQModel(
-            block_out_channels=(16, 16),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            latent_channels=3,
-            num_vq_embeddings=12,
-            vq_embed_dim=3,
-            norm_num_groups=8,
-        ),
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        transformer=Transformer2DModel(
-            attention_bias=True,
-            cross_attention_dim=32,
-            attention_head_dim=32,
-            num_attention_heads=1,
-            num_vector_embeds=12,
-            num_embeds_ada_norm=12,
-            norm_num_groups=8,
-            sample_size=8,
-            activation_fn="geglu-approximate",
-        ),
-        scheduler=VQDiffusionScheduler(12),
-        learned_classifier_free_sampling_embeddings=LearnedClassifierFreeSamplingEmbeddings(learnable=False),
-    )
