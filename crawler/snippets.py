@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from crawler.text import whole
+from crawler.text import parse_python, whole
 
 #: What a literal argument may be; it can be written as JSON.
 Plain: TypeAlias = bool | int | float | str | list[bool | int | float | str] | None
@@ -99,12 +99,12 @@ def _parse(source: str) -> ast.Module:
     lines = source.splitlines()
     for _ in range(MAX_SLIPS):
         try:
-            return ast.parse("\n".join(lines))
+            return parse_python("\n".join(lines))
         except SyntaxError as error:
             if error.lineno is None or not 1 <= error.lineno <= len(lines):
                 raise
             lines[error.lineno - 1] = ""
-    return ast.parse("\n".join(lines))
+    return parse_python("\n".join(lines))
 
 
 def _snippets(body: str) -> Iterator[str]:

@@ -19,6 +19,8 @@ from typing import Any
 
 from packaging.version import Version
 
+from crawler.text import parse_python
+
 #: What an expression comes to that only running the module would tell.
 UNKNOWN: Any = object()
 # Expressions of these nodes run nothing of anybody's.
@@ -266,4 +268,4 @@ def _definitions(folder: Path) -> dict[str, Path]:
 
 @functools.lru_cache(maxsize=_KEPT_TREES)
 def _parsed(path: Path) -> ModuleSource:
-    return ModuleSource(path, ast.parse(path.read_bytes()))
+    return ModuleSource(path, parse_python(path.read_bytes()))

@@ -1,11 +1,17 @@
-"""Text of strangers that can be written down.
+"""Text that comes from outside: JSON that can be written down, and Python that is read and never run.
 
 JSON, YAML and Python can all spell half a character (a lone surrogate, `"\\ud800"`), which no UTF-8 file holds: the
 catalogue could not be written because of one model's card. Such halves become question marks where text comes in.
 """
 
+import ast
 import json
+import threading
 from typing import Any
+
+# Python 3.11 counts the depth of a syntax tree for all threads together, and fails where two of them build one at the
+# same time ("AST constructor recursion depth mismatch", CPython's issue 106905).
+_PARSING = threading.Lock()
 
 
 def load_json(content: bytes) -> Any:
@@ -17,3 +23,9 @@ def load_json(content: bytes) -> Any:
 def whole(value: Any) -> Any:
     """A JSON value whose texts UTF-8 can hold."""
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def parse_python(source: str | bytes) -> ast.Module:
+    """The syntax tree of Python source, in any thread; raises as `ast.parse` does."""
+    with _PARSING:
+        return ast.parse(source)

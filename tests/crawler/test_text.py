@@ -1,11 +1,15 @@
+import ast
+import gc
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from crawler.card import read_card
 from crawler.inspection import parse_object
 from crawler.snippets import read_usage
-from crawler.text import load_json
+from crawler.text import load_json, parse_python
 from crawler.verdict import Incompatible
 
 HALF = "\\ud800"
@@ -26,3 +30,23 @@ def test_whole_characters_spelled_in_halves_stay() -> None:
 def test_what_is_no_json_object_is_malformed(content: bytes) -> None:
     with pytest.raises(Incompatible, match="malformed"):
         parse_object(content, "config.json")
+
+
+def test_python_is_parsed_in_many_threads_at_once() -> None:
+    source = "\n".join(f"value_{number} = call({number}, (1 + (2 + (3 + (4 + 5)))))" for number in range(1000))
+    expected = ast.dump(ast.parse(source))
+
+    def parse(depth: int) -> ast.Module:
+        return parse_python(source) if depth == 0 else parse(depth - 1)
+
+    # Collecting garbage may run anybody's code, and then another thread, in the middle of building a tree.
+    def elsewhere(_phase: str, _about: dict[str, int]) -> None:
+        time.sleep(0)
+
+    gc.callbacks.append(elsewhere)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            trees = list(pool.map(parse, range(50)))
+    finally:
+        gc.callbacks.remove(elsewhere)
+    assert ast.dump(trees[-1]) == expected
