@@ -67,13 +67,13 @@ class WeightStore:
         """Raises `StorageError` where the disk is full or not ours."""
         self._slot, self._fetcher = slot, fetcher
         self._generators, self._checker = slot.path / "generators", slot.path / "checker"
-        with _our_disk():
+        with self._our_disk():
             self._pool = Pool(slot)
             self._room = Room(slot, self._pool, max_disk)
 
     def expect(self, entries: Iterable[CatalogEntry]) -> None:
         """Say once which generators will be placed, and in which order: what they share is kept for them."""
-        with _our_disk():
+        with self._our_disk():
             self._room.expect({entry.model_name: _known_keys(entry) for entry in entries})
 
     def place(self, entry: CatalogEntry, waited_for: Callable[[], bool] = lambda: True) -> Placed:
@@ -91,7 +91,7 @@ class WeightStore:
                 raise FetchError(f"{entry.model_name}: an adapter whose base is not pinned")
             _want(wanted, base_folder, entry.base_model, entry.base_revision, entry.base_files)
         sizes = {key: content.file.size for key, content in wanted.items()}
-        with _our_disk():
+        with self._our_disk():
             self._wait(lambda: self._room.hold(entry.model_name, sizes, waited_for()))
             try:
                 return Placed(folder, base_folder, *self._fill(wanted))
@@ -101,7 +101,7 @@ class WeightStore:
 
     def release(self, entry: CatalogEntry) -> None:
         """Remove a generator's files, and from the pool what nobody needs any more. Raises `StorageError`."""
-        with _our_disk():
+        with self._our_disk():
             shutil.rmtree(self._folder(entry.model_name), ignore_errors=True)
             self._room.release(entry.model_name)
 
@@ -118,7 +118,7 @@ class WeightStore:
         wanted: dict[str, _Content] = {}
         _want(wanted, self._checker, repo_id, revision, [files[name] for name in (*_CHECKER_FILES, weights)])
         sizes = {key: content.file.size for key, content in wanted.items()}
-        with _our_disk():
+        with self._our_disk():
             self._wait(lambda: self._room.keep(repo_id, sizes))
             self._fill(wanted)
         return self._checker
@@ -158,6 +158,17 @@ class WeightStore:
             self._slot.leaving.wait(_LOOK_SECONDS)
         raise CancelledError
 
+    @contextmanager
+    def _our_disk(self) -> Iterator[None]:
+        """What goes wrong with files here is this machine's trouble, and no repository's; nor is it any trouble when
+        the slot is just being removed."""
+        try:
+            yield
+        except OSError as error:
+            if self._slot.leaving.is_set():
+                raise CancelledError from error
+            raise StorageError(f"--weights-dir: {error}") from error
+
     def _folder(self, model_name: str) -> Path:
         return self._generators / generator_folder(model_name)
 
@@ -184,12 +195,3 @@ def _known_keys(entry: CatalogEntry) -> list[str]:
         except FetchError:
             continue
     return keys
-
-
-@contextmanager
-def _our_disk() -> Iterator[None]:
-    """What goes wrong with files here is this machine's trouble, and no repository's."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"--weights-dir: {error}") from error
