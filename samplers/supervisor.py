@@ -21,7 +21,7 @@ from samplers.scratch import Slot, default_weights_dir
 from samplers.standing import standing_of, tidy
 from samplers.survey import Owed, Run, Survey, Wish, survey
 from samplers.weights import Placed, WeightStore
-from samplers.worker import ChildLostError, Worker
+from samplers.worker import ChildLostError, Worker, warm_up
 from workspace import recipe as recipes
 from workspace.errors import HubError
 from workspace.layout import Workspace
@@ -54,6 +54,7 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
         return Report(found, outcomes)
     journal = Journal(workspace, run.shard)
     with Slot(run.weights_dir or default_weights_dir()) as slot:
+        warm_up(slot.home)
         store = WeightStore(slot, Fetcher(run.endpoint, run.token), run.max_disk)
         checker, commit = found.recipe.safety_checker.rsplit("@", 1)
         start = Start(

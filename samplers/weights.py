@@ -135,17 +135,21 @@ class WeightStore:
         fetched: list[Fetched] = []
         left = list(content.paths)
 
-        def there() -> bool:
+        def put() -> bool:
             while left and self._pool.put(key, left[-1]):
                 left.pop()
-            if not left:
+            return not left
+
+        def there() -> bool:
+            if put():
                 return True
             with self._pool.claim(key) as scratch:
-                if scratch is not None:
-                    what = (content.repo_id, content.revision, content.file)
-                    into = (self._pool.path_of(key), scratch / "download")
-                    fetched.append(self._fetcher.fetch(*what, *into, self._slot.leaving))
-            return False
+                if scratch is None:
+                    return False
+                what = (content.repo_id, content.revision, content.file)
+                into = (self._pool.path_of(key), scratch / "download")
+                fetched.append(self._fetcher.fetch(*what, *into, self._slot.leaving))
+            return put()
 
         self._wait(there)
         return fetched

@@ -9,7 +9,9 @@ import multiprocessing
 import os
 import re
 from collections.abc import Callable
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 
 from samplers.child.loop import main
@@ -38,13 +40,19 @@ class ChildLostError(Exception):
         self.detail = detail
 
 
+def warm_up(home: Path) -> None:
+    """Start the fork server, which imports for seconds, so that files are fetched meanwhile; `home` as in `Start`."""
+    _context()
+    with clean_environment(home):
+        forkserver.ensure_running()
+
+
 class Worker:
     """A child, started when it is first needed and again after it was lost; a context manager that ends it."""
 
     def __init__(self, start: Start, timeout: float) -> None:
         self._start, self._timeout = start, timeout
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["samplers.child.preload"])
+        self._context = _context()
         self._connection: Connection | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
 
@@ -148,3 +156,9 @@ class Worker:
             self._process.kill()
             self._process.join(timeout=10)
             self._process = None
+
+
+def _context() -> multiprocessing.context.ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["samplers.child.preload"])
+    return context

@@ -25,6 +25,7 @@ def _sample(root: Path, run: Run, wish: Wish) -> None:
 
     huggingface_hub.constants.HF_HUB_OFFLINE = False
     multiprocessing.forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
+    multiprocessing.forkserver.ensure_running = lambda: None
     sample(Workspace(root), wish, run)
 
 
