@@ -61,7 +61,7 @@ class Ready:
 
     device: str
     walls: list[str] = field(default_factory=list)
-    """Names of the walls that stand around the child (samplers/child/sandbox.py)."""
+    """Names of the walls that stand around the child (samplers/child/walls/sandbox.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)

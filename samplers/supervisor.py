@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from samplers.child.limits import default_memory
-from samplers.fetching import Fetcher, FetchError, key_of
-from samplers.journal import Journal, journal_name
+from samplers.child.walls.limits import default_memory
 from samplers.messages import Assignment, Moved, Start
 from samplers.outcomes import Outcome, after, write_outcome
 from samplers.plan import Plan, plan_of
-from samplers.prefetch import placed
-from samplers.scratch import Slot, default_weights_dir
 from samplers.standing import standing_of, tidy
+from samplers.status.journal import Journal, journal_name
 from samplers.survey import Owed, Run, Survey, Wish, survey
-from samplers.weights import Placed, WeightStore
+from samplers.weights.fetching import Fetcher, FetchError, key_of
+from samplers.weights.prefetch import placed
+from samplers.weights.scratch import Slot, default_weights_dir
+from samplers.weights.store import Placed, WeightStore
 from samplers.worker import ChildLostError, Worker, warm_up
 from workspace import recipe as recipes
 from workspace.errors import HubError

@@ -7,13 +7,13 @@ from pathlib import Path
 from captioning.prompt import read_prompts
 from crawler.catalog import CatalogEntry, read_catalog
 from samplers.cost import Cost, cost_of
-from samplers.fetching import Fetcher
 from samplers.outcomes import PASSING, Outcome, ending, read_outcome
 from samplers.plan import Recipe
 from samplers.prompting import PromptPool
 from samplers.sample import Store
 from samplers.sharing import Division, divide, in_order
 from samplers.standing import Standing, standing_of
+from samplers.weights.fetching import Fetcher
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.shard import Shard

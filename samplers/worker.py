@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from samplers.child.loop import main
-from samplers.child.sandbox import clean_environment
+from samplers.child.walls.sandbox import clean_environment
 from samplers.messages import Assignment, Broken, Ended, FromChild, Moved, Ready, Start, decode
 from samplers.outcomes import Status
 from workspace.errors import CommunityForensicsError

@@ -16,7 +16,6 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from samplers.child import limits, sandbox
 from samplers.child.clock import Clock
 from samplers.child.components import Shelf
 from samplers.child.failures import GeneratorError, in_words
@@ -25,6 +24,7 @@ from samplers.child.safety import CheckerError, SafetyChecker
 from samplers.child.sampling import Sampling
 from samplers.child.scribe import WorkspaceError
 from samplers.child.settings import fix_arithmetic
+from samplers.child.walls import limits, sandbox
 from samplers.messages import Assignment, Broken, Ended, FromChild, Moved, Ready, Start, encode
 from workspace.layout import Workspace
 

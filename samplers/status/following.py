@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from samplers.journal import Reader
 from samplers.outcomes import BUSY, PHASES
+from samplers.status.journal import Reader
 
 #: Seconds that the recent pace looks back.
 RECENT = 600.0

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from samplers.fetching import FetchError
-from samplers.pool import Pool
-from samplers.room import Room
-from samplers.scratch import Slot
+from samplers.weights.fetching import FetchError
+from samplers.weights.pool import Pool
+from samplers.weights.room import Room
+from samplers.weights.scratch import Slot
 
 BLOCK = 4096
 

@@ -1,8 +1,8 @@
 """The weight store: each generator's files in a folder of their own, each content on the node once.
 
-Contents lie in a pool under their hash (`samplers/pool.py`) and are hard-linked to where a pipeline expects them; so
-what fine-tunes share is fetched once, whichever supervisor of the node needs it. A generator's files are asked room
-for (`samplers/room.py`), fetched some at a time, and removed when it is done.
+Contents lie in a pool under their hash (`pool`) and are hard-linked to where a pipeline expects them; so what
+fine-tunes share is fetched once, whichever supervisor of the node needs it. A generator's files are asked room for
+(`room`), fetched some at a time, and removed when it is done.
 
 It handles files and never opens one: what is in them is the child's business.
 """
@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from crawler.catalog import CatalogEntry, ModelFile
-from samplers.fetching import Fetched, Fetcher, FetchError, StorageError, checked_name, key_of
-from samplers.pool import Pool
-from samplers.room import Room
-from samplers.scratch import Slot
-from samplers.threads import each
+from samplers.weights.fetching import Fetched, Fetcher, FetchError, StorageError, checked_name, key_of
+from samplers.weights.pool import Pool
+from samplers.weights.room import Room
+from samplers.weights.scratch import Slot
+from samplers.weights.threads import each
 from workspace.layout import generator_folder
 
 #: Files of one generator fetched at a time: a connection to the Hub's CDN seldom fills a line by itself, and four do.

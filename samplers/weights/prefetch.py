@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
 from crawler.catalog import CatalogEntry
-from samplers.fetching import FetchError
-from samplers.weights import Placed, WeightStore
+from samplers.weights.fetching import FetchError
+from samplers.weights.store import Placed, WeightStore
 
 #: Generators whose files may be there, or on their way, beside the present one's: a few small ones of a line bridge the
 #: time that a large one takes, and more would keep the disk full for nothing.

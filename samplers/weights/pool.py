@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from samplers.fetching import FetchError
-from samplers.scratch import Slot
+from samplers.weights.fetching import FetchError
+from samplers.weights.scratch import Slot
 
 _CLAIMS = "fetching"
 

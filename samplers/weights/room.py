@@ -24,9 +24,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from samplers.fetching import FetchError, StorageError
-from samplers.pool import Pool
-from samplers.scratch import Slot
+from samplers.weights.fetching import FetchError, StorageError
+from samplers.weights.pool import Pool
+from samplers.weights.scratch import Slot
 from workspace.size import text_of
 
 #: Of the disk stays free, whichever is less: room for images, logs and whoever else works here. A system whose disk

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import psutil
 
-from samplers.turn import Turn
+from samplers.weights.turn import Turn
 from workspace.errors import UsageError
 
 #: Seconds between two touches of a slot, and without one until a slot that cannot be judged otherwise is dead: long

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from samplers.child import landlock, namespaces, privileges, reach, sandbox
+from samplers.child.walls import landlock, namespaces, privileges, reach, sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 
@@ -299,8 +299,8 @@ def _send_walls(connection: Connection, home: Path) -> None:
 _FRESH = """
 import multiprocessing, os, sys
 from pathlib import Path
-from samplers.child import sandbox
-from tests.samplers.child.test_sandbox import _find_in_memory, _in_a_child, _try
+from samplers.child.walls import sandbox
+from tests.samplers.child.walls.test_sandbox import _find_in_memory, _in_a_child, _try
 if __name__ == "__main__":
     home, start, end = Path(sys.argv[1]), os.environ["HF_TOKEN"][:12].encode(), os.environ["HF_TOKEN"][:11:-1]
     print(_try(home, _find_in_memory, start, end), _try(home, _find_in_memory, start, end, "planted-elsewhere"))

@@ -63,7 +63,7 @@ class Node:
             "endpoint": self.hub.endpoint,
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.samplers.holder", json.dumps(words)],
+            [sys.executable, "-m", "tests.samplers.weights.holder", json.dumps(words)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

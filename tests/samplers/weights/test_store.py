@@ -7,9 +7,9 @@ import pytest
 from crawler.catalog import ModelFile
 from localhub.process import HubProcess
 from localhub.store import Store
-from samplers.fetching import Fetcher, FetchError
-from samplers.scratch import Slot
-from samplers.weights import WeightStore
+from samplers.weights.fetching import Fetcher, FetchError
+from samplers.weights.scratch import Slot
+from samplers.weights.store import WeightStore
 from tests.samplers.conftest import BASE, CHECKER, FINETUNE, PIXELS
 from tests.samplers.hub import entry_of, model_files
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from samplers.child import landlock, limits, namespaces, privileges, reach, seccomp
+from samplers.child.walls import landlock, limits, namespaces, privileges, reach, seccomp
 
 #: The walls that stand, by name: audit, memory, network, landlock, seccomp.
 Walls: TypeAlias = tuple[str, ...]

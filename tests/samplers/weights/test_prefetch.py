@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from localhub.process import HubProcess
-from samplers.fetching import Fetcher, FetchError, StorageError, key_of
-from samplers.pool import Pool
-from samplers.prefetch import AHEAD, placed
-from samplers.scratch import Slot
-from samplers.threads import each
-from samplers.weights import Placed, WeightStore
+from samplers.weights.fetching import Fetcher, FetchError, StorageError, key_of
+from samplers.weights.pool import Pool
+from samplers.weights.prefetch import AHEAD, placed
+from samplers.weights.scratch import Slot
+from samplers.weights.store import Placed, WeightStore
+from samplers.weights.threads import each
 from tests.hubs import fill, hub  # noqa: F401
 from tests.samplers.hub import entry_of
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from samplers.child import limits
+from samplers.child.walls import limits
 
 _SCRIPT = """
 import mmap, resource, sys
 from pathlib import Path
-from samplers.child import limits
+from samplers.child.walls import limits
 
 def fits(count):
     try:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from samplers.following import WALL, Following, ShardStatus
+from samplers.status.following import WALL, Following, ShardStatus
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 

@@ -1,6 +1,6 @@
 """A supervisor without a child: has generators placed, looks at their files for a while instead of sampling, goes on.
 
-    python -m tests.samplers.holder '{"weights": ..., "endpoint": ..., "entries": FILE, ...}'
+    python -m tests.samplers.weights.holder '{"weights": ..., "endpoint": ..., "entries": FILE, ...}'
 
 Prints a line of JSON for each generator. `flock` and `links` say what the file system under it is like.
 """
@@ -31,10 +31,10 @@ def main() -> None:
     if not asked["links"]:
         os.link = _refused("EPERM")
 
-    from samplers.fetching import Fetcher, FetchError
-    from samplers.prefetch import placed
-    from samplers.scratch import Slot
-    from samplers.weights import WeightStore
+    from samplers.weights.fetching import Fetcher, FetchError
+    from samplers.weights.prefetch import placed
+    from samplers.weights.scratch import Slot
+    from samplers.weights.store import WeightStore
 
     owed = [SimpleNamespace(entry=entry) for entry in pickle.loads(Path(asked["entries"]).read_bytes())]
     with Slot(Path(asked["weights"])) as slot:

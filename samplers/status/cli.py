@@ -35,8 +35,8 @@ def status(
 
         cf-status --json               # for other programs
     """
-    from samplers.overview import Screen
-    from samplers.status import Watcher
+    from samplers.status.overview import Screen
+    from samplers.status.run import Watcher
 
     if not workspace.is_dir():
         raise UsageError(f"--workspace {workspace} does not exist: name the folder that cf-sample works in")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from crawler.catalog import ModelFile
 from localhub.process import HubProcess
 from localhub.store import Store
-from samplers.fetching import Fetcher, FetchError, checked_name, key_of
+from samplers.weights.fetching import Fetcher, FetchError, checked_name, key_of
 from tests.samplers.conftest import PIXELS
 from tests.samplers.hub import model_files
 from workspace.identity import sha256_of_file

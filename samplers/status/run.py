@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crawler.catalog import CatalogEntry
-from samplers.following import Following, ShardStatus, Time
 from samplers.outcomes import Outcome, read_outcome
 from samplers.standing import standing_of
+from samplers.status.following import Following, ShardStatus, Time
 from workspace import recipe, records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, generator_folder

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from samplers.scratch import SILENT_SECONDS, Slot
+from samplers.weights.scratch import SILENT_SECONDS, Slot
 from workspace.errors import UsageError
 
 _HOLD = """
 import sys
 from pathlib import Path
-from samplers.scratch import Slot
+from samplers.weights.scratch import Slot
 slot = Slot(Path(sys.argv[1]))
 (slot.path / "weights").write_bytes(b"litter")
 print(slot.path.name, flush=True)
@@ -27,7 +27,7 @@ sys.stdin.read()
 _COUNT = """
 import sys
 from pathlib import Path
-from samplers.scratch import Slot
+from samplers.weights.scratch import Slot
 with Slot(Path(sys.argv[1])) as slot:
     for _ in range(int(sys.argv[3])):
         with slot.turn:

@@ -8,9 +8,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from samplers.following import WALL, ShardStatus
 from samplers.outcomes import BUSY, ENDED_WELL
-from samplers.status import RunStatus
+from samplers.status.following import WALL, ShardStatus
+from samplers.status.run import RunStatus
 from samplers.wording import in_time
 
 

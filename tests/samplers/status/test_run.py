@@ -17,10 +17,10 @@ from rich.console import Console
 from crawler.catalog import Hyperparameters
 from localhub.process import HubProcess
 from localhub.store import Store
-from samplers.following import WALL, ShardStatus, Time
 from samplers.outcomes import PHASES, Outcome, read_outcome, write_outcome
-from samplers.overview import as_json, as_tables
-from samplers.status import RunStatus, Watcher
+from samplers.status.following import WALL, ShardStatus, Time
+from samplers.status.overview import as_json, as_tables
+from samplers.status.run import RunStatus, Watcher
 from samplers.supervisor import sample
 from samplers.survey import Run
 from tests.samplers.campaign import catalogue
@@ -33,7 +33,7 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.shard import Shard
 
-COMMAND = [sys.executable, "-c", "from samplers.status_cli import main; main()", "--workspace"]
+COMMAND = [sys.executable, "-c", "from samplers.status.cli import main; main()", "--workspace"]
 MakeWorkspace = Callable[..., Workspace]
 
 
