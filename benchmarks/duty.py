@@ -94,7 +94,9 @@ def _run(arguments: list[str], environment: dict[str, str]) -> Any:
 
 def _download_all(hub: HubProcess, folder: Path) -> None:
     from huggingface_hub import HfApi
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    disable_progress_bars()
     api = HfApi(endpoint=hub.endpoint, token=False)
     for number in range(GENERATORS):
         api.snapshot_download(name_of(number), local_dir=folder / name_of(number), ignore_patterns=["*.bin"])
