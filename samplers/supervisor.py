@@ -50,10 +50,11 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
         write_outcome(workspace, outcome)
     outcomes: list[Outcome] = []
     unanswered = 0
-    if not found.owed:
-        return Report(found, outcomes)
     journal = Journal(workspace, run.shard)
+    # Also where nothing is owed: what a kill left of weights is cleared here.
     with Slot(run.weights_dir or default_weights_dir()) as slot:
+        if not found.owed:
+            return Report(found, outcomes)
         warm_up(slot.home)
         store = WeightStore(slot, Fetcher(run.endpoint, run.token), run.max_disk)
         checker, commit = found.recipe.safety_checker.rsplit("@", 1)

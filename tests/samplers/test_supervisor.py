@@ -3,6 +3,8 @@ import io
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -234,6 +236,22 @@ def test_a_failure_that_may_have_been_the_machines_is_tried_again_by_the_next_ru
     write_outcome(workspace, crashed)
     (outcome,) = sample(workspace, Wish(images=2), run).outcomes
     assert (outcome.status, outcome.attempts, outcome.failures) == ("done", 3, 0)
+
+
+def test_what_a_kill_left_of_weights_goes_even_where_nothing_is_left_to_do(
+    store: Store, run: Run, make_workspace: MakeWorkspace
+) -> None:
+    workspace = make_workspace(entry_of(store, PIXELS))
+    sample(workspace, Wish(images=2), run)
+    assert run.weights_dir is not None
+    holding = (
+        "import sys, os, signal, pathlib; from samplers.weights.scratch import Slot; Slot(pathlib.Path(sys.argv[1]))"
+    )
+    kill = "; os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", holding + kill, str(run.weights_dir)], check=False)
+    assert len(list(run.weights_dir.iterdir())) > 0
+    assert sample(workspace, Wish(images=2), run).outcomes == []
+    assert list(run.weights_dir.iterdir()) == []
 
 
 def test_rows_of_another_revision_are_left_as_they_are(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
