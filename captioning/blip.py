@@ -10,15 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from captioning.preprocessing import Preprocessing
 from workspace.errors import CommunityForensicsError, UsageError
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,6 @@ class Blip:
         """
         import torch
         from transformers import AutoTokenizer, BlipForConditionalGeneration
-        from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
         from transformers.utils import logging
 
         logging.disable_progress_bar()
@@ -55,7 +52,7 @@ class Blip:
         # On a CPU bfloat16 is slower; elsewhere than on CUDA it is not known to work.
         self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
         try:
-            self._processor: Any = BlipImageProcessorPil.from_pretrained(folder)
+            self._preprocessing = Preprocessing(folder)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             model, found = BlipForConditionalGeneration.from_pretrained(
                 folder, dtype=self._dtype, local_files_only=True, weights_only=True, output_loading_info=True
@@ -72,22 +69,17 @@ class Blip:
         if found["missing_keys"]:
             raise UsageError(f"{folder} is not a whole BLIP: weights are missing, such as {min(found['missing_keys'])}")
         self._model: Any = model.to(self._device).eval()
+        self.sight = self._preprocessing.sight
         self._generation = generation
         # The last token is the end mark, which BLIP's own `generate` takes off; the first becomes the start mark.
         self._prompt: list[int] = self._tokenizer(generation.prompt)["input_ids"]
 
-    def prepare(self, image: "Image.Image") -> npt.NDArray[np.float32]:
-        """Resized and normalised as the model's `preprocessor_config.json` says: float32 (3, height, width)."""
-        pixels = self._processor(images=image, return_tensors="np")["pixel_values"]
-        prepared: npt.NDArray[np.float32] = np.asarray(pixels[0], dtype=np.float32)
-        return prepared
-
-    def caption(self, prepared: Sequence[npt.NDArray[np.float32]]) -> list[str]:
+    def caption(self, views: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
         """Captions of a batch, in its order. Raises `CommunityForensicsError` when the device's memory is too small."""
         import torch
 
-        pixels = torch.from_numpy(np.stack(prepared)).to(self._device, self._dtype)
-        prompt = torch.tensor([self._prompt] * len(prepared), device=self._device)
+        pixels = self._preprocessing.pixels(views).to(self._device, self._dtype)
+        prompt = torch.tensor([self._prompt] * len(views), device=self._device)
         settings = self._generation
         try:
             with torch.inference_mode():
@@ -104,7 +96,7 @@ class Blip:
                 )
         except torch.OutOfMemoryError as error:
             raise CommunityForensicsError(
-                f"{self._device} has too little memory for {len(prepared)} images at once: "
+                f"{self._device} has too little memory for {len(views)} images at once: "
                 "use a smaller --batch-size in a new --workspace"
             ) from error
         captions: list[str] = self._tokenizer.batch_decode(tokens[:, len(self._prompt) - 1 :], skip_special_tokens=True)

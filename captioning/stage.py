@@ -7,9 +7,11 @@ from functools import cache, partial
 
 from captioning.blip import Blip, Generation, resolve_device
 from captioning.captioner import Captioner, CaptionerReference
+from captioning.decoders import Decoders, default_workers
 from captioning.parts import Captioning, caption_part, parts_of, write_part
 from captioning.prompt import Prompt
 from captioning.selection import Selection
+from captioning.sight import JPEG_DETAIL
 from captioning.skipped import Skipped, skipped_name
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
@@ -20,13 +22,15 @@ from workspace.shard import Shard
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user chose beside the sources. All but the device is in the recipe."""
+    """What the user chose beside the sources. All but the device and the number of decoding processes (None: one a
+    core) is in the recipe."""
 
     captioner: CaptionerReference
     batch_size: int
     part_size: int
     limit: int | None
     device: str
+    workers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,15 @@ def caption(
     """
     captioner = pin(settings.captioner)
     _pin_recipe(workspace, selections, settings, captioner)
-    captioning = Captioning(captioner.name, _loader(captioner, settings.device), settings.batch_size)
     log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
     parts = parts_of(selections, settings.part_size)
     owed = [part for part in shard.of(parts) if not part.is_done(workspace)]
-    with task("captioning", sum(len(part.ids) for part in owed)) as progress:
+    with (
+        Decoders(settings.workers or default_workers()) as decoders,
+        task("captioning", sum(len(part.ids) for part in owed)) as progress,
+    ):
+        load = _loader(captioner, settings.device)
+        captioning = Captioning(captioner.name, load, settings.batch_size, decoders.decode)
         for part in owed:
             name = part.selection.source.name
             captioned = caption_part(part, captioning, partial(progress.advance, 1, name))
@@ -80,6 +88,7 @@ def _pin_recipe(
         {
             "captioner": captioner.name,
             **asdict(Generation()),
+            "jpeg_detail": JPEG_DETAIL,
             "batch_size": settings.batch_size,
             "part_size": settings.part_size,
             "limit": settings.limit,
