@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from workspace.errors import UsageError
 
 DEFAULT_CAPTIONER = "Salesforce/blip-image-captioning-base@82a37760796d32b1411fe092ab5d4e227313294b"
 """BLIP base, fine-tuned for captions on COCO; the head of its `main` in 2025."""
+
+Backend = Literal["transformers", "lavis"]
+"""What runs a captioner: transformers, or for BLIP the code of its authors."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)

@@ -29,6 +29,8 @@ class Preprocessing:
         # By Pillow also where torchvision is installed: pixels are the same everywhere.
         self._processor: Any = AutoImageProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
         self.sight: Sight = _sight(self._processor, folder)
+        self.mean: list[float] = list(self._processor.image_mean)
+        self.std: list[float] = list(self._processor.image_std)
 
     def pixels(self, views: Sequence[npt.NDArray[np.uint8]]) -> "torch.Tensor":
         """A batch of views as the model's input: float32 (n, 3, height, width)."""

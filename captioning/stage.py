@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 
 from captioning.blip import Blip, Generation, resolve_device
-from captioning.captioner import Captioner, CaptionerReference
+from captioning.captioner import Backend, Captioner, CaptionerReference
 from captioning.decoders import Decoders, default_workers
+from captioning.lavis.backend import Lavis, lavis_python
 from captioning.parts import Captioning, caption_part, parts_of, write_part
 from captioning.prompt import Prompt
 from captioning.selection import Selection
@@ -31,6 +32,7 @@ class Settings:
     limit: int | None
     device: str
     workers: int | None = None
+    backend: Backend = "transformers"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def caption(
 
     Raises `UsageError` when the workspace's recipe says otherwise, `HubError` when the captioner cannot be fetched.
     """
+    if settings.backend == "lavis":
+        lavis_python()
     captioner = pin(settings.captioner)
     _pin_recipe(workspace, selections, settings, captioner)
     log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
@@ -62,8 +66,8 @@ def caption(
         Decoders(settings.workers or default_workers()) as decoders,
         task("captioning", sum(len(part.ids) for part in owed)) as progress,
     ):
-        load = _loader(captioner, settings.device)
-        captioning = Captioning(captioner.name, load, settings.batch_size, decoders.decode)
+        load = _loader(captioner, settings)
+        captioning = Captioning(_said_by(captioner, settings.backend), load, settings.batch_size, decoders.decode)
         for part in owed:
             name = part.selection.source.name
             captioned = caption_part(part, captioning, partial(progress.advance, 1, name))
@@ -87,6 +91,7 @@ def _pin_recipe(
         "caption",
         {
             "captioner": captioner.name,
+            "backend": settings.backend,
             **asdict(Generation()),
             "jpeg_detail": JPEG_DETAIL,
             "batch_size": settings.batch_size,
@@ -97,12 +102,18 @@ def _pin_recipe(
     )
 
 
-def _loader(captioner: PinnedCaptioner, device: str) -> Callable[[], Captioner]:
+def _said_by(captioner: PinnedCaptioner, backend: Backend) -> str:
+    """The captioner as rows name it."""
+    return captioner.name if backend == "transformers" else f"{captioner.name} ({backend})"
+
+
+def _loader(captioner: PinnedCaptioner, settings: Settings) -> Callable[[], Captioner]:
     """Loads the captioner when it is first asked for, and once."""
 
     @cache
     def load() -> Captioner:
-        return Blip(captioner.folder(), resolve_device(device), Generation())
+        backend = Lavis if settings.backend == "lavis" else Blip
+        return backend(captioner.folder(), resolve_device(settings.device), Generation())
 
     return load
 

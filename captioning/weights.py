@@ -69,6 +69,12 @@ def pin(reference: CaptionerReference) -> PinnedCaptioner:
     return PinnedCaptioner(f"{reference.repository}@{commit}", reference.repository, commit, None)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files with weights of a captioner's folder, the index of several aside."""
+    needed = _needed(path.name for path in folder.iterdir())
+    return [folder / name for name in needed if name not in CONFIGURATION and not name.endswith(".json")]
+
+
 def _needed(names: Iterable[str]) -> list[str]:
     """The names, sorted, of the files that one captioner needs out of all of a repository's."""
     there = sorted(names)

@@ -112,7 +112,10 @@ def test_every_generated_caption_is_of_the_image_in_its_row_while_processes_are_
         def killing(jobs: Iterable[tuple[Any, Job | Refusal]]) -> Iterator[tuple[Any, Outcome]]:
             for number, decoded in enumerate(decoders.decode(jobs)):
                 if number % 30 == 10:
-                    chance.choice(psutil.Process().children()).kill()
+                    decoding = [
+                        child for child in psutil.Process().children() if "captioning.decoders" in child.cmdline()
+                    ]
+                    chance.choice(decoding).kill()
                 yield decoded
 
         result = captioned(select(f"x={root}", None), Echo(), 7, killing)

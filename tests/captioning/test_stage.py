@@ -57,6 +57,7 @@ def test_everything_that_changes_a_row_is_in_the_recipe(tmp_path: Path, digits: 
     pinned = recipe.read(workspace)["caption"]
     assert str(pinned.pop("captioner")).startswith("repository@sha256-")
     assert pinned == {
+        "backend": "transformers",
         "prompt": "a picture of",
         "num_beams": 3,
         "max_length": 30,
