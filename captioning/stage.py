@@ -5,15 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 
-from captioning.blip import Blip, Generation, resolve_device
+from captioning.blip import Blip
 from captioning.captioner import Backend, Captioner, CaptionerReference
 from captioning.decoders import Decoders, default_workers
+from captioning.generation import Generation
 from captioning.lavis.backend import Lavis, lavis_python
+from captioning.loading import model_class, resolve_device
 from captioning.parts import Captioning, caption_part, parts_of, write_part
 from captioning.prompt import Prompt
 from captioning.selection import Selection
 from captioning.sight import JPEG_DETAIL
 from captioning.skipped import Skipped, skipped_name
+from captioning.unprompted import Unprompted
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
 from workspace.layout import Workspace, part_name
@@ -112,8 +115,11 @@ def _loader(captioner: PinnedCaptioner, settings: Settings) -> Callable[[], Capt
 
     @cache
     def load() -> Captioner:
-        backend = Lavis if settings.backend == "lavis" else Blip
-        return backend(captioner.folder(), resolve_device(settings.device), Generation())
+        folder, device = captioner.folder(), resolve_device(settings.device)
+        if settings.backend == "lavis":
+            return Lavis(folder, device, Generation())
+        kind = Blip if model_class(folder) == "BlipForConditionalGeneration" else Unprompted
+        return kind(folder, device, Generation())
 
     return load
 

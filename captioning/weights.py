@@ -18,12 +18,19 @@ from workspace.errors import HubError, UsageError
 from workspace.identity import git_blob_id, sha256_of_file
 
 CONFIGURATION = (
+    "added_tokens.json",
     "config.json",
     "generation_config.json",
+    "merges.txt",
     "preprocessor_config.json",
+    "processor_config.json",
+    "sentencepiece.bpe.model",
     "special_tokens_map.json",
+    "spiece.model",
     "tokenizer.json",
+    "tokenizer.model",
     "tokenizer_config.json",
+    "vocab.json",
     "vocab.txt",
 )
 _SAFETENSORS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?", re.ASCII)

@@ -14,8 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from captioning.blip import Blip, Generation
+from captioning.blip import Blip
 from captioning.captioner import Captioner
+from captioning.generation import Generation
 from captioning.lavis.backend import Lavis
 from captioning.prompt import read_prompts
 from demo import photographs

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from captioning.blip import Generation
 from captioning.environment import without_secrets
+from captioning.generation import Generation
 from captioning.preprocessing import Preprocessing
 from captioning.weights import weight_files
 from workspace.errors import CommunityForensicsError, UsageError

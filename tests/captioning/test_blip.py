@@ -11,7 +11,9 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor
 
-from captioning.blip import Blip, Generation, resolve_device
+from captioning.blip import Blip
+from captioning.generation import Generation
+from captioning.loading import resolve_device
 from captioning.preprocessing import Preprocessing
 from demo.zoo.captioner import REPOSITORY
 from demo.zoo.captioner.captions import PHOTOGRAPHS
@@ -75,7 +77,7 @@ def test_missing_weights_are_refused_not_drawn_at_random(copy: Path) -> None:
     weights = torch.load(copy / "pytorch_model.bin", weights_only=True)
     del weights["vision_model.encoder.layers.1.mlp.fc1.weight"]
     torch.save(weights, copy / "pytorch_model.bin")
-    with pytest.raises(UsageError, match=r"not a whole BLIP.*layers\.1\.mlp\.fc1\.weight"):
+    with pytest.raises(UsageError, match=r"not a whole BlipForConditionalGeneration.*layers\.1\.mlp\.fc1\.weight"):
         Blip(copy, "cpu", Generation())
 
 
@@ -101,7 +103,7 @@ def test_a_damaged_captioner_is_refused_with_one_line(copy: Path, damage: str) -
         (copy / "tokenizer.json").write_text("{")
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        with pytest.raises(UsageError, match="cannot be loaded as BLIP") as refused:
+        with pytest.raises(UsageError, match="cannot be loaded as a captioner") as refused:
             Blip(copy, "cpu", Generation())
     assert "\n" not in str(refused.value)
     assert not [warning for warning in warned if "the pickle ran" in str(warning.message)]

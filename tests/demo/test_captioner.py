@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from captioning.blip import Blip, Generation
+from captioning.blip import Blip
+from captioning.generation import Generation
 from demo import photographs
 from demo.zoo import captioner
 from demo.zoo.captioner import captions, training
