@@ -93,7 +93,9 @@ def _needed(names: Iterable[str]) -> list[str]:
 
 def _require_captioner(names: list[str], where: str) -> None:
     has_weights = any(_SAFETENSORS.fullmatch(name) or _PICKLE.fullmatch(name) for name in names)
-    missing = [name for name in ("config.json", "preprocessor_config.json") if name not in names]
+    # Newer versions of transformers write the preprocessing into the second of the two.
+    asked = (("config.json",), ("preprocessor_config.json", "processor_config.json"))
+    missing = [either[0] for either in asked if not set(either) & set(names)]
     if missing or not has_weights:
         lacks = ", ".join(missing + ([] if has_weights else ["model.safetensors or pytorch_model.bin"]))
         raise UsageError(f"--captioner {where} is no captioner of transformers: it lacks {lacks}")
