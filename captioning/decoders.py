@@ -127,11 +127,12 @@ class _Worker:
     def _start(self) -> Connection:
         ours, its = Pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "captioning.decoders", str(its.fileno())],
+            [sys.executable, "-P", "-m", "captioning.decoders", str(its.fileno())],
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            env=without_secrets(),
+            # It finds what this process finds, and nothing that happens to lie in the working directory.
+            env={**without_secrets(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         # The process must hold the only other end, or its death would not be noticed.
         its.close()

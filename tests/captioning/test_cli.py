@@ -219,6 +219,16 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
     assert not (tmp_path / "ws").exists()
 
 
+def test_a_back_end_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path: Path, digits: Path) -> None:
+    arguments = ["--source", f"x={digits}", "--workspace", tmp_path / "ws", "--backend", "lavis"]
+    ended = run(*arguments, CF_LAVIS=str(tmp_path / "no"))
+    python = tmp_path / "no/bin/python"
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"error: --backend lavis: {python} is not there: run `make lavis-env`, or set CF_LAVIS to where it is\n"
+    )
+
+
 def test_a_limit_is_kept(tmp_path: Path, mixed: Path) -> None:
     ended = run("--source", f"x={mixed}", "--workspace", tmp_path, "--limit", 20, "--captioner", captioner.REPOSITORY)
     assert ended.returncode == 0, ended.stderr
