@@ -173,13 +173,16 @@ def test_processes_do_not_outlive_the_one_that_started_them(tmp_path: Path, numb
         stderr=subprocess.DEVNULL,
         text=True,
     ) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == "working\n"
-        children = psutil.Process(parent.pid).children()
-        assert len(children) == 2
-        assert not any("HF_TOKEN" in child.environ() for child in children)
-        parent.send_signal(number)
-        parent.wait(timeout=20)
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == "working\n"
+            children = psutil.Process(parent.pid).children()
+            assert len(children) == 2
+            assert not any("HF_TOKEN" in child.environ() for child in children)
+            parent.send_signal(number)
+            parent.wait(timeout=20)
+        finally:
+            parent.kill()
     deadline = time.monotonic() + 20
     while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
         assert time.monotonic() < deadline
