@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# The environment of `cf-caption --backend lavis`, and the Python it is made with: 3.11, no newer.
+LAVIS := .lavis
+LAVIS_PYTHON ?= python3.11
+LAVIS_FILES := captioning/lavis/requirements.txt captioning/lavis/lavis.txt
 # What is installed beside the five stages: dev (everything), demo, hub.
 EXTRAS ?= dev
 
@@ -11,7 +15,7 @@ export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-hub lint bench soak clean
+.PHONY: help install demo test test-hub lavis-env test-lavis lint bench soak clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +30,11 @@ test: $(INSTALLED) ## all tests, at most ten minutes on two cores
 
 test-hub: $(INSTALLED) ## ask the real Hub (or HF_ENDPOINT) what the embedded one imitates, and crawl 20 models; a minute
 	$(BIN)/python -m pytest -q tests_hub
+
+lavis-env: $(LAVIS)/.installed ## .lavis for `cf-caption --backend lavis`; needs Python 3.11, 2 GB and some minutes
+
+test-lavis: $(INSTALLED) $(LAVIS)/.installed ## make .lavis, and show that both back ends give the same captions
+	$(BIN)/python -m pytest -q tests_lavis
 
 lint: $(INSTALLED) ## formatting, style, types, and which room may import which
 	$(BIN)/ruff format --check .
@@ -48,4 +57,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo 'installing into $(VENV): some minutes, once'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
+$(LAVIS)/.installed: $(LAVIS_FILES)
+	@$(LAVIS_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "error: LAVIS needs Python 3.11; run: make lavis-env LAVIS_PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo 'installing into $(LAVIS): some minutes, once'
+	@$(LAVIS_PYTHON) -m venv --clear $(LAVIS)
+	@$(LAVIS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement captioning/lavis/requirements.txt
+	@$(LAVIS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--requirement captioning/lavis/lavis.txt
 	@touch $@

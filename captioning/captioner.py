@@ -1,7 +1,7 @@
 """The captioner: whatever turns images into captions, and how one is named.
 
-`prepare` is asked for one image at a time, so that its pixels can go as soon as the little a model looks at has
-been taken from them; `caption` is asked for a batch of what was prepared. `CaptionerReference` says which captioner
+Its `sight` says what it looks at of an image, so that images are brought to that size where they are decoded; it is
+asked for a batch of what that leaves. `CaptionerReference` says which captioner
 is meant, exactly: a repository at a commit, or a folder and the hash of its files.
 """
 
@@ -9,18 +9,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from captioning.sight import Sight
 from workspace.errors import UsageError
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 DEFAULT_CAPTIONER = "Salesforce/blip-image-captioning-base@82a37760796d32b1411fe092ab5d4e227313294b"
 """BLIP base, fine-tuned for captions on COCO; the head of its `main` in 2025."""
+
+Backend = Literal["transformers", "lavis"]
+"""What runs a captioner: transformers, or for BLIP the code of its authors."""
 
 COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
@@ -29,12 +30,16 @@ _REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 class Captioner(Protocol):
     """A loaded captioner."""
 
-    def prepare(self, image: "Image.Image") -> npt.NDArray[np.float32]:
-        """What the model looks at of one RGB image of any size: float32 (3, height, width), the same shape for all."""
+    @property
+    def sight(self) -> Sight:
+        """What it looks at of an image."""
         ...
 
-    def caption(self, prepared: Sequence[npt.NDArray[np.float32]]) -> list[str]:
-        """One caption for each prepared image of the batch, in their order, as the model says it: not yet cleaned."""
+    def caption(self, views: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
+        """One caption for each view of the batch, in their order, as the model says it: not yet cleaned.
+
+        A view is what `sight` leaves of an image: bytes (height, width, 3), RGB.
+        """
         ...
 
 

@@ -5,18 +5,17 @@ Every caption comes through here, the data set's own and the captioner's. In thi
   composed (NFC);
 - a word three or more times in a row becomes once: a captioner's known failure ("a clock clock clock on a wall"). Twice
   stays: people do write "very very";
-- empty captions, captions without a letter or digit, garbled ones and overlong ones are dropped.
+- empty captions, captions without a letter or digit, garbled ones (U+FFFD) and those longer than CLIP's text encoder
+  reads (`captioning/tokens.py`) are dropped: what a generator never read is no prompt.
 """
 
 import re
 import unicodedata
 from typing import Literal
 
-DropReason = Literal["empty", "no-words", "garbled", "too-long"]
+from captioning.tokens import MAX_TOKENS, count_tokens
 
-MAX_CHARACTERS = 300
-"""Longer captions are dropped: CLIP's text encoder reads 77 tokens, about 300 characters of English, and what a
-generator never read is no prompt."""
+DropReason = Literal["empty", "no-words", "garbled", "too-long"]
 
 _RUN = re.compile(r"\b(\w+)(?:\s+\1\b){2,}", re.IGNORECASE)
 _REPLACEMENT = "\ufffd"
@@ -41,7 +40,7 @@ def clean(caption: str) -> str:
         raise DroppedCaptionError("garbled")
     if not any(character.isalnum() for character in text):
         raise DroppedCaptionError("no-words")
-    if len(text) > MAX_CHARACTERS:
+    if count_tokens(text) > MAX_TOKENS:
         raise DroppedCaptionError("too-long")
     return text
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from captioning.captioner import DEFAULT_CAPTIONER, CaptionerReference
+from captioning.captioner import DEFAULT_CAPTIONER, Backend, CaptionerReference
 from captioning.selection import select_all
 from captioning.stage import Settings, SourceSummary, caption
 from workspace import errors
@@ -35,9 +35,18 @@ def _caption(
     limit: Annotated[int | None, typer.Option(min=1, help="Images of each source at most; default: all.")] = None,
     captioner: Annotated[
         str,
-        typer.Option(metavar="REPO[@REVISION]|FOLDER", help="A BLIP, for images without a caption of their own."),
+        typer.Option(
+            metavar="REPO[@REVISION]|FOLDER",
+            help="A captioner of transformers (BLIP, BLIP-2, GIT, ...), for images without a caption of their own.",
+        ),
     ] = DEFAULT_CAPTIONER,
+    backend: Annotated[
+        Backend, typer.Option(help="What runs it; lavis is BLIP by its authors' code and needs `make lavis-env`.")
+    ] = "transformers",
     batch_size: Annotated[int, typer.Option(min=1, help="Images captioned at once.")] = 8,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that decode images; default: one a core, 16 at most.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     shard: Annotated[str, typer.Option(metavar="INDEX/COUNT", help="This process's share, counted from 1.")] = "1/1",
     part_size: Annotated[
@@ -59,7 +68,7 @@ def _caption(
     share = Shard.parse(shard)
     reference = CaptionerReference.parse(captioner)
     selections = select_all(source, limit)
-    settings = Settings(reference, batch_size, part_size, limit, device)
+    settings = Settings(reference, batch_size, part_size, limit, device, workers, backend)
     for line in _lines(caption(Workspace.open(workspace), selections, settings, share)):
         typer.echo(line)
 

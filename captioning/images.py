@@ -50,13 +50,16 @@ class ImageFacts:
     height: int
 
 
-def read_image(path: Path) -> tuple[ImageFacts, "Image.Image"]:
-    """The facts of an image file and its RGB view. Raises `UnusableImageError`, and nothing else, for any file."""
+def read_image(path: Path, least: int | None = None) -> tuple[ImageFacts, "Image.Image"]:
+    """The facts of an image file and its RGB view. Raises `UnusableImageError`, and nothing else, for any file.
+
+    A view of a JPEG whose sides are at least `least` pixels long is enough; None: the view is as large as the image.
+    """
     with _open_file(path) as file:
         try:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            return _decode(file, sha256)
+            return _decode(file, sha256, least)
         except OSError as error:
             raise UnusableImageError("unreadable", _said(error)) from error
 
@@ -77,7 +80,7 @@ def _open_file(path: Path) -> BufferedReader:
         raise UnusableImageError("unreadable", _said(error)) from error
 
 
-def _decode(file: BufferedReader, sha256: str) -> tuple[ImageFacts, "Image.Image"]:
+def _decode(file: BufferedReader, sha256: str, least: int | None) -> tuple[ImageFacts, "Image.Image"]:
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
@@ -97,6 +100,8 @@ def _decode(file: BufferedReader, sha256: str) -> tuple[ImageFacts, "Image.Image
             if width * height > MAX_PIXELS:
                 raise UnusableImageError("too-large", f"{width}x{height} pixels")
             try:
+                if least is not None:
+                    image.draft(None, (least, least))
                 image.load()
                 facts = ImageFacts(sha256, str(image.format), width, height)
                 return facts, _view(image)

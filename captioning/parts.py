@@ -7,15 +7,17 @@ The images of a part that gave no prompt stand in a skipped file beside it, whic
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from captioning.captioner import Captioner
 from captioning.cleaning import DroppedCaptionError, DropReason, clean
-from captioning.images import ImageFacts, UnusableImageError, read_image
+from captioning.decoding import Decode, Job, Refusal, decode_here
+from captioning.images import ImageFacts, UnusableImageError
 from captioning.prompt import Prompt
 from captioning.selection import Selection
 from captioning.skipped import Skipped, SkipReason, skipped_name
@@ -49,11 +51,13 @@ class Captioned:
 
 @dataclass(frozen=True)
 class Captioning:
-    """How images are captioned: by whom (`load` is called when the first image needs it), and how many at once."""
+    """How images are captioned: by whom (`load` is called when the first image needs it), how many at once, and who
+    decodes them."""
 
     captioner_name: str
     load: Callable[[], Captioner]
     batch_size: int
+    decode: Decode[Any] = decode_here
 
 
 def parts_of(selections: Iterable[Selection], part_size: int) -> list[Part]:
@@ -67,44 +71,79 @@ def parts_of(selections: Iterable[Selection], part_size: int) -> list[Part]:
 
 def caption_part(part: Part, captioning: Captioning, advance: Callable[[], None]) -> Captioned:
     """Caption the images of a part; `advance` is called once for each. No image stops it."""
-    source, captioned = part.selection.source, Captioned()
-    waiting: list[tuple[RealImage, ImageFacts, npt.NDArray[np.float32]]] = []
+    captioned = Captioned()
+    waiting: list[_Waiting] = []
+    for asked, outcome in captioning.decode(_jobs(part, captioning)):
+        if isinstance(outcome, Refusal):
+            captioned.skipped.append(_skipped(part, asked.real_id, outcome.reason, outcome.detail))
+        else:
+            assert asked.image is not None
+            captioned.dropped.update(asked.dropped)
+            if asked.own is not None:
+                captioned.prompts.append(_prompt(part, asked.image, outcome.facts, asked.own, None))
+            else:
+                assert outcome.view is not None
+                waiting.append(_Waiting(asked.image, outcome.facts, outcome.view))
+        if len(waiting) == captioning.batch_size:
+            _generate(part, captioning, waiting, captioned)
+            waiting.clear()
+        advance()
+    if waiting:
+        _generate(part, captioning, waiting, captioned)
+    captioned.prompts.sort(key=lambda prompt: prompt.real_id)
+    captioned.skipped.sort(key=lambda row: row.real_id)
+    return captioned
 
-    def skip(real_id: str, reason: SkipReason, detail: str) -> None:
-        # A name that is not UTF-8 fits in no table as it is.
-        printable = os.fsencode(real_id).decode("utf-8", "backslashreplace")
-        captioned.skipped.append(Skipped(real_source=source.name, real_id=printable, reason=reason, detail=detail))
 
-    def generate() -> None:
-        said = captioning.load().caption([prepared for _, _, prepared in waiting])
-        for (image, facts, _), caption in zip(waiting, said, strict=True):
-            try:
-                captioned.prompts.append(_prompt(part, image, facts, clean(caption), captioning.captioner_name))
-            except DroppedCaptionError as error:
-                skip(image.real_id, "caption", f"{error.reason}: {caption!r}"[:200])
-        waiting.clear()
+@dataclass(frozen=True)
+class _Asked:
+    """What is known of an image before it is decoded; `own` is its own caption, where it has a usable one."""
 
+    real_id: str
+    image: RealImage | None = None
+    own: str | None = None
+    dropped: Counter[DropReason] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A decoded image that waits for its batch to be full."""
+
+    image: RealImage
+    facts: ImageFacts
+    view: npt.NDArray[np.uint8]
+
+
+def _jobs(part: Part, captioning: Captioning) -> Iterator[tuple[_Asked, Job | Refusal]]:
+    """The part's images, to be decoded; those that cannot even be asked for are refused."""
     for real_id in part.ids:
         try:
             _require_utf8(real_id)
             image = _described(part, real_id)
-            facts, view = read_image(image.path)
         except UnusableImageError as error:
-            skip(real_id, error.reason, error.detail)
+            yield _Asked(real_id), Refusal(error.reason, error.detail)
         else:
-            own = _own_caption(image, source.name, captioned.dropped)
-            if own is not None:
-                captioned.prompts.append(_prompt(part, image, facts, own, None))
-            else:
-                waiting.append((image, facts, captioning.load().prepare(view)))
-                if len(waiting) == captioning.batch_size:
-                    generate()
-        advance()
-    if waiting:
-        generate()
-    captioned.prompts.sort(key=lambda prompt: prompt.real_id)
-    captioned.skipped.sort(key=lambda row: row.real_id)
-    return captioned
+            asked = _Asked(real_id, image, *_own_caption(image, part.selection.source.name))
+            yield asked, Job(image, captioning.load().sight if asked.own is None else None)
+
+
+def _generate(part: Part, captioning: Captioning, batch: Sequence[_Waiting], captioned: Captioned) -> None:
+    """Caption a batch."""
+    said = captioning.load().caption([waiting.view for waiting in batch])
+    for waiting, caption in zip(batch, said, strict=True):
+        try:
+            prompt = _prompt(part, waiting.image, waiting.facts, clean(caption), captioning.captioner_name)
+        except DroppedCaptionError as error:
+            detail = f"{error.reason}: {caption!r}"[:200]
+            captioned.skipped.append(_skipped(part, waiting.image.real_id, "caption", detail))
+        else:
+            captioned.prompts.append(prompt)
+
+
+def _skipped(part: Part, real_id: str, reason: SkipReason, detail: str) -> Skipped:
+    # A name that is not UTF-8 fits in no table as it is.
+    printable = os.fsencode(real_id).decode("utf-8", "backslashreplace")
+    return Skipped(real_source=part.selection.source.name, real_id=printable, reason=reason, detail=detail)
 
 
 def write_part(workspace: Workspace, part: Part, captioned: Captioned) -> None:
@@ -131,15 +170,20 @@ def _described(part: Part, real_id: str) -> RealImage:
         raise UnusableImageError("unreadable", f"the caption beside it: {error.strerror}") from error
 
 
-def _own_caption(image: RealImage, source: str, dropped: Counter[DropReason]) -> str | None:
-    """One of the data set's own captions, cleaned: a hash of the image's name says which. None where there is none."""
-    usable = []
+def _own_caption(image: RealImage, source: str) -> tuple[str | None, Counter[DropReason]]:
+    """One of the data set's own captions, cleaned: a hash of the image's name says which. None where there is none.
+
+    Beside it, how many were dropped and why.
+    """
+    usable: list[str] = []
+    dropped: Counter[DropReason] = Counter()
     for caption in image.captions:
         try:
             usable.append(clean(caption))
         except DroppedCaptionError as error:
             dropped[error.reason] += 1
-    return usable[seed_of("caption", source, image.real_id) % len(usable)] if usable else None
+    chosen = usable[seed_of("caption", source, image.real_id) % len(usable)] if usable else None
+    return chosen, dropped
 
 
 def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, captioner: str | None) -> Prompt:

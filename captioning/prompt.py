@@ -27,7 +27,9 @@ class Prompt:
     real_width: int = column(pa.int32(), "pixels, as stored")
     real_height: int = column(pa.int32(), "pixels, as stored")
     caption_origin: Literal["dataset", "blip"] = column(pa.string(), "dataset: the data set's own | blip: generated")
-    captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
+    captioner: str | None = column(
+        pa.string(), "model@revision, for generated captions; (lavis): by that back end", default=None
+    )
     license: str | None = column(pa.string(), "of the real image; null: unknown", default=None)
     redistributable: bool | None = column(
         pa.bool_(), "whether the real image may be passed on; null: unknown", default=None

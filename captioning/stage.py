@@ -5,12 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 
-from captioning.blip import Blip, Generation, resolve_device
-from captioning.captioner import Captioner, CaptionerReference
+from captioning.blip import Blip
+from captioning.captioner import Backend, Captioner, CaptionerReference
+from captioning.decoders import Decoders, default_workers
+from captioning.generation import Generation
+from captioning.lavis.backend import Lavis, lavis_python
+from captioning.loading import model_class, resolve_device
 from captioning.parts import Captioning, caption_part, parts_of, write_part
 from captioning.prompt import Prompt
 from captioning.selection import Selection
+from captioning.sight import JPEG_DETAIL
 from captioning.skipped import Skipped, skipped_name
+from captioning.unprompted import Unprompted
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
 from workspace.layout import Workspace, part_name
@@ -20,13 +26,16 @@ from workspace.shard import Shard
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user chose beside the sources. All but the device is in the recipe."""
+    """What the user chose beside the sources. All but the device and the number of decoding processes (None: one a
+    core) is in the recipe."""
 
     captioner: CaptionerReference
     batch_size: int
     part_size: int
     limit: int | None
     device: str
+    workers: int | None = None
+    backend: Backend = "transformers"
 
 
 @dataclass(frozen=True)
@@ -49,13 +58,19 @@ def caption(
 
     Raises `UsageError` when the workspace's recipe says otherwise, `HubError` when the captioner cannot be fetched.
     """
+    if settings.backend == "lavis":
+        lavis_python()
     captioner = pin(settings.captioner)
     _pin_recipe(workspace, selections, settings, captioner)
-    captioning = Captioning(captioner.name, _loader(captioner, settings.device), settings.batch_size)
     log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
     parts = parts_of(selections, settings.part_size)
     owed = [part for part in shard.of(parts) if not part.is_done(workspace)]
-    with task("captioning", sum(len(part.ids) for part in owed)) as progress:
+    with (
+        Decoders(settings.workers or default_workers()) as decoders,
+        task("captioning", sum(len(part.ids) for part in owed)) as progress,
+    ):
+        load = _loader(captioner, settings)
+        captioning = Captioning(_said_by(captioner, settings.backend), load, settings.batch_size, decoders.decode)
         for part in owed:
             name = part.selection.source.name
             captioned = caption_part(part, captioning, partial(progress.advance, 1, name))
@@ -79,7 +94,9 @@ def _pin_recipe(
         "caption",
         {
             "captioner": captioner.name,
+            "backend": settings.backend,
             **asdict(Generation()),
+            "jpeg_detail": JPEG_DETAIL,
             "batch_size": settings.batch_size,
             "part_size": settings.part_size,
             "limit": settings.limit,
@@ -88,12 +105,21 @@ def _pin_recipe(
     )
 
 
-def _loader(captioner: PinnedCaptioner, device: str) -> Callable[[], Captioner]:
+def _said_by(captioner: PinnedCaptioner, backend: Backend) -> str:
+    """The captioner as rows name it."""
+    return captioner.name if backend == "transformers" else f"{captioner.name} ({backend})"
+
+
+def _loader(captioner: PinnedCaptioner, settings: Settings) -> Callable[[], Captioner]:
     """Loads the captioner when it is first asked for, and once."""
 
     @cache
     def load() -> Captioner:
-        return Blip(captioner.folder(), resolve_device(device), Generation())
+        folder, device = captioner.folder(), resolve_device(settings.device)
+        if settings.backend == "lavis":
+            return Lavis(folder, device, Generation())
+        kind = Blip if model_class(folder) == "BlipForConditionalGeneration" else Unprompted
+        return kind(folder, device, Generation())
 
     return load
 

@@ -18,12 +18,19 @@ from workspace.errors import HubError, UsageError
 from workspace.identity import git_blob_id, sha256_of_file
 
 CONFIGURATION = (
+    "added_tokens.json",
     "config.json",
     "generation_config.json",
+    "merges.txt",
     "preprocessor_config.json",
+    "processor_config.json",
+    "sentencepiece.bpe.model",
     "special_tokens_map.json",
+    "spiece.model",
     "tokenizer.json",
+    "tokenizer.model",
     "tokenizer_config.json",
+    "vocab.json",
     "vocab.txt",
 )
 _SAFETENSORS = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?", re.ASCII)
@@ -69,6 +76,12 @@ def pin(reference: CaptionerReference) -> PinnedCaptioner:
     return PinnedCaptioner(f"{reference.repository}@{commit}", reference.repository, commit, None)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files with weights of a captioner's folder, the index of several aside."""
+    needed = _needed(path.name for path in folder.iterdir())
+    return [folder / name for name in needed if name not in CONFIGURATION and not name.endswith(".json")]
+
+
 def _needed(names: Iterable[str]) -> list[str]:
     """The names, sorted, of the files that one captioner needs out of all of a repository's."""
     there = sorted(names)
@@ -80,7 +93,9 @@ def _needed(names: Iterable[str]) -> list[str]:
 
 def _require_captioner(names: list[str], where: str) -> None:
     has_weights = any(_SAFETENSORS.fullmatch(name) or _PICKLE.fullmatch(name) for name in names)
-    missing = [name for name in ("config.json", "preprocessor_config.json") if name not in names]
+    # Newer versions of transformers write the preprocessing into the second of the two.
+    asked = (("config.json",), ("preprocessor_config.json", "processor_config.json"))
+    missing = [either[0] for either in asked if not set(either) & set(names)]
     if missing or not has_weights:
         lacks = ", ".join(missing + ([] if has_weights else ["model.safetensors or pytorch_model.bin"]))
         raise UsageError(f"--captioner {where} is no captioner of transformers: it lacks {lacks}")

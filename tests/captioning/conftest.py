@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from captioning.blip import Blip, Generation
+from captioning.blip import Blip
+from captioning.generation import Generation
 from demo import photographs
 from demo.zoo.captioner import REPOSITORY
 

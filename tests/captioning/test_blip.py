@@ -5,11 +5,16 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
+from transformers import AutoImageProcessor
 
-from captioning.blip import Blip, Generation, resolve_device
+from captioning.blip import Blip
+from captioning.generation import Generation
+from captioning.loading import resolve_device
+from captioning.preprocessing import Preprocessing
 from demo.zoo.captioner import REPOSITORY
 from demo.zoo.captioner.captions import PHOTOGRAPHS
 from workspace.errors import UsageError
@@ -20,28 +25,40 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(REPOSITORY, tmp_path / "model"))
 
 
+def view(blip: Blip, image: Image.Image) -> npt.NDArray[np.uint8]:
+    return np.asarray(blip.sight.of(image))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 900), (900, 1), (3, 1), (640, 427)])
 def test_every_size_is_prepared_alike(blip: Blip, size: tuple[int, int]) -> None:
-    prepared = blip.prepare(Image.new("RGB", size, (255, 0, 0)))
+    (prepared,) = Preprocessing(REPOSITORY).pixels([view(blip, Image.new("RGB", size, (255, 0, 0)))])
     assert prepared.shape == (3, 32, 32)
-    assert prepared.dtype == np.float32
+    assert prepared.dtype == torch.float32
     assert prepared[0].min() > 1.8  # red: (1 - 0.48) / 0.27
     assert prepared[1:].max() < -1.4
 
 
+def test_what_decoding_leaves_of_an_image_is_what_the_models_own_preprocessing_would(blip: Blip, photos: Path) -> None:
+    theirs = AutoImageProcessor.from_pretrained(REPOSITORY, backend="pil")
+    for name in PHOTOGRAPHS:
+        image = Image.open(photos / name).convert("RGB")
+        (ours,) = Preprocessing(REPOSITORY).pixels([view(blip, image)])
+        assert np.array_equal(ours, theirs(images=image, return_tensors="np")["pixel_values"][0])
+
+
 def test_a_caption_does_not_depend_on_its_neighbours(blip: Blip, photos: Path) -> None:
-    prepared = {name: blip.prepare(Image.open(photos / name).convert("RGB")) for name in PHOTOGRAPHS}
-    alone = {name: blip.caption([pixels])[0] for name, pixels in prepared.items()}
-    together = dict(zip(prepared, blip.caption(list(prepared.values())), strict=True))
+    views = {name: view(blip, Image.open(photos / name).convert("RGB")) for name in PHOTOGRAPHS}
+    alone = {name: blip.caption([pixels])[0] for name, pixels in views.items()}
+    together = dict(zip(views, blip.caption(list(views.values())), strict=True))
     assert alone == together == PHOTOGRAPHS
 
 
 def test_the_prompt_and_the_settings_reach_the_model(photos: Path) -> None:
     pixels = Image.open(photos / "chelsea.png").convert("RGB")
     short = Blip(REPOSITORY, "cpu", Generation(max_length=6, min_length=5))
-    assert short.caption([short.prepare(pixels)]) == ["a ginger"]  # start token, three of the prompt, two more
+    assert short.caption([view(short, pixels)]) == ["a ginger"]  # start token, three of the prompt, two more
     greedy = Blip(REPOSITORY, "cpu", Generation(num_beams=1))
-    assert greedy.caption([greedy.prepare(pixels)]) == [PHOTOGRAPHS["chelsea.png"]]
+    assert greedy.caption([view(greedy, pixels)]) == [PHOTOGRAPHS["chelsea.png"]]
 
 
 def test_weights_are_loaded_as_they_are_in_the_file(copy: Path, photos: Path) -> None:
@@ -52,7 +69,7 @@ def test_weights_are_loaded_as_they_are_in_the_file(copy: Path, photos: Path) ->
     weights["text_decoder.cls.predictions.decoder.bias"][10] = 1e4
     torch.save(weights, copy / "pytorch_model.bin")
     obsessed = Blip(copy, "cpu", Generation())
-    (caption,) = obsessed.caption([obsessed.prepare(Image.open(photos / "coffee.png").convert("RGB"))])
+    (caption,) = obsessed.caption([view(obsessed, Image.open(photos / "coffee.png").convert("RGB"))])
     assert len(set(caption.split())) == 1
 
 
@@ -60,7 +77,7 @@ def test_missing_weights_are_refused_not_drawn_at_random(copy: Path) -> None:
     weights = torch.load(copy / "pytorch_model.bin", weights_only=True)
     del weights["vision_model.encoder.layers.1.mlp.fc1.weight"]
     torch.save(weights, copy / "pytorch_model.bin")
-    with pytest.raises(UsageError, match=r"not a whole BLIP.*layers\.1\.mlp\.fc1\.weight"):
+    with pytest.raises(UsageError, match=r"not a whole BlipForConditionalGeneration.*layers\.1\.mlp\.fc1\.weight"):
         Blip(copy, "cpu", Generation())
 
 
@@ -86,7 +103,7 @@ def test_a_damaged_captioner_is_refused_with_one_line(copy: Path, damage: str) -
         (copy / "tokenizer.json").write_text("{")
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        with pytest.raises(UsageError, match="cannot be loaded as BLIP") as refused:
+        with pytest.raises(UsageError, match="cannot be loaded as a captioner") as refused:
             Blip(copy, "cpu", Generation())
     assert "\n" not in str(refused.value)
     assert not [warning for warning in warned if "the pickle ran" in str(warning.message)]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from captioning.cleaning import MAX_CHARACTERS, DroppedCaptionError, clean
+from captioning.cleaning import DroppedCaptionError, clean
+from captioning.tokens import MAX_TOKENS, count_tokens
 
 
 @pytest.mark.parametrize(
@@ -48,9 +49,25 @@ def test_a_caption_is_dropped_for_a_reason(caption: str, reason: str) -> None:
 
 
 def test_the_limit_counts_what_is_left() -> None:
-    assert len(clean("x" * MAX_CHARACTERS + " " * 100)) == MAX_CHARACTERS
+    words = " ".join(f"{'abcde'[n % 5]}{'fghij'[n // 5 % 5]}{'klm'[n // 25]}" for n in range(MAX_TOKENS))
+    assert clean(words + " \u200b" * 100) == words
     with pytest.raises(DroppedCaptionError, match="too-long"):
-        clean("x" * (MAX_CHARACTERS + 1))
+        clean(words + " one")
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("a cat on a mat", 5),
+        ("A photograph of people, at 7.30 p.m.", 5 + 1 + 1 + 4 + 4 + 1),
+        ("the dog's owner isn't here", 7),
+        ("caf\u00e9", 5),
+        ("\u4e00\u53ea\u732b", 9),
+        ("snake_case", 3),
+    ],
+)
+def test_tokens_are_counted_by_the_pieces_of_clips_tokenizer(text: str, tokens: int) -> None:
+    assert count_tokens(text) == tokens
 
 
 @given(st.text() | st.lists(st.sampled_from(["a", "A", "cat", "e\u0301", "\u200b", "-", "\n", "\ud800"])).map(" ".join))
@@ -62,5 +79,5 @@ def test_a_prompt_is_one_clean_line_and_cleaning_it_again_changes_nothing(captio
     assert clean(prompt) == prompt
     assert prompt == " ".join(prompt.split())
     assert not any(unicodedata.category(character).startswith("C") for character in prompt)
-    assert 0 < len(prompt) <= MAX_CHARACTERS
+    assert 0 < count_tokens(prompt) <= MAX_TOKENS
     prompt.encode()

@@ -88,9 +88,10 @@ def test_the_demos_two_sources_are_captioned_with_the_default_captioner_from_a_h
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
-    """200 scans with captions of their own, and broken files between them."""
+def mixed(tmp_path_factory: pytest.TempPathFactory, digits: Path, photos: Path) -> Path:
+    """200 scans with captions of their own, and between them photographs without and broken files."""
     root = Path(shutil.copytree(digits, tmp_path_factory.mktemp("mixed") / "real"))
+    shutil.copytree(photos, root / "digit-0030-photographs")
     write(root / "digit-0050-broken", BROKEN)
     return root
 
@@ -108,7 +109,8 @@ def test_the_parts_hold_every_image_once(undisturbed: Path, mixed: Path) -> None
     skipped = [row for path in skipped_parts(Workspace.open(undisturbed)) for row in records.read(path, Skipped)]
     listed = {str(path.relative_to(mixed)) for path in mixed.rglob("*") if path.suffix not in ("", ".txt", ".json")}
     assert sorted([p.real_id for p in prompts] + [s.real_id for s in skipped]) == sorted(listed)
-    assert len(prompts) == 200
+    assert len(prompts) == 216
+    assert Counter(prompt.caption_origin for prompt in prompts) == {"dataset": 200, "blip": 16}
     parts = sorted(path for path in prompts_of(undisturbed) if "part-" in path)
     assert parts == [f"x/part-{number:05d}.parquet" for number in range((len(listed) + 4) // 5)]
 
@@ -122,9 +124,10 @@ def test_killed_and_resumed_with_other_shards_it_writes_the_same_files(
     for _ in range(2):
         count = chance.randint(1, 4)
         process = start(*arguments, "--shard", f"{chance.randint(1, count)}/{count}")
-        wanted = len(list((tmp_path / "prompts").glob("*/part-*"))) + chance.randint(1, 6)
+        wanted = len(list((tmp_path / "prompts").glob("*/part-*"))) + chance.randint(1, 9)
         while process.poll() is None and len(list((tmp_path / "prompts").glob("*/part-*"))) < wanted:
             time.sleep(chance.random() * 0.02)
+        time.sleep(chance.random() * 0.2)
         process.kill()
         process.communicate()
     killed = prompts_of(tmp_path)
@@ -214,6 +217,16 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
     assert ended.stderr.startswith(said.format(digits=digits))
     assert len(ended.stderr.splitlines()) == 1
     assert not (tmp_path / "ws").exists()
+
+
+def test_a_back_end_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path: Path, digits: Path) -> None:
+    arguments = ["--source", f"x={digits}", "--workspace", tmp_path / "ws", "--backend", "lavis"]
+    ended = run(*arguments, CF_LAVIS=str(tmp_path / "no"))
+    python = tmp_path / "no/bin/python"
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"error: --backend lavis: {python} is not there: run `make lavis-env`, or set CF_LAVIS to where it is\n"
+    )
 
 
 def test_a_limit_is_kept(tmp_path: Path, mixed: Path) -> None:

@@ -5,19 +5,24 @@ import hashlib
 import os
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pytest
 from PIL import Image
 
 from captioning.blip import Blip
 from captioning.captioner import Captioner
+from captioning.decoders import Decoders
+from captioning.decoding import Decode, Job, Outcome, Refusal, decode_here
 from captioning.parts import Captioned, Captioning, caption_part, parts_of, write_part
 from captioning.prompt import Prompt
 from captioning.selection import Selection, select
+from captioning.sight import Sight
 from captioning.skipped import Skipped
 from captioning.sources.source import Source
 from demo.zoo.captioner.captions import PHOTOGRAPHS
@@ -27,10 +32,13 @@ from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 
 
-def captioned(selection: Selection, captioner: Captioner, batch_size: int = 4) -> Captioned:
+def captioned(
+    selection: Selection, captioner: Captioner, batch_size: int = 4, decode: Decode[Any] = decode_here
+) -> Captioned:
     (part,) = parts_of([selection], 10_000)
     steps: list[None] = []
-    result = caption_part(part, Captioning("tiny@1", lambda: captioner, batch_size), lambda: steps.append(None))
+    captioning = Captioning("tiny@1", lambda: captioner, batch_size, decode)
+    result = caption_part(part, captioning, lambda: steps.append(None))
     assert len(steps) == len(part.ids) == len(result.prompts) + len(result.skipped)
     return result
 
@@ -46,12 +54,11 @@ class Echo:
         self.batches: list[int] = []
         self._say = say
 
-    def prepare(self, image: Image.Image) -> npt.NDArray[np.float32]:
-        return np.asarray(image.resize((1, 1)), dtype=np.float32).transpose(2, 0, 1)
+    sight = Sight(1, 1, Image.Resampling.BICUBIC)
 
-    def caption(self, prepared: Sequence[npt.NDArray[np.float32]]) -> list[str]:
-        self.batches.append(len(prepared))
-        return [self._say(round(float(pixels.mean()))) for pixels in prepared]
+    def caption(self, views: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
+        self.batches.append(len(views))
+        return [self._say(round(float(view.mean()))) for view in views]
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +83,48 @@ def test_every_photograph_gets_its_own_caption_whatever_lies_between(
     gallery: tuple[Path, dict[str, str]], blip: Blip, batch_size: int
 ) -> None:
     root, captions = gallery
-    result = captioned(select(f"x={root}", None), blip, batch_size)
+    selection = select(f"x={root}", None)
+    with Decoders(3) as decoders:
+        result = captioned(selection, blip, batch_size, decoders.decode)
+    assert result == captioned(selection, blip, batch_size)
     generated = {prompt.real_sha256: prompt.prompt for prompt in result.prompts if prompt.caption_origin == "blip"}
     own = {prompt.real_id: prompt.prompt for prompt in result.prompts if prompt.caption_origin == "dataset"}
     assert generated == captions
     assert own == {"8-own.jpg": "lift-off"}
     assert len(result.skipped) == 20
     assert [prompt.real_id for prompt in result.prompts] == sorted(prompt.real_id for prompt in result.prompts)
+
+
+def test_every_generated_caption_is_of_the_image_in_its_row_while_processes_are_killed(tmp_path: Path) -> None:
+    chance, levels, root = random.Random(1), {}, tmp_path / "real"
+    root.mkdir()
+    for number in range(150):
+        level, name = chance.randrange(256), f"{chance.getrandbits(32):08x}.{chance.choice(['png', 'jpg'])}"
+        size = (chance.choice([1, 8, 200, 1500]), chance.choice([1, 8, 200, 1000]))
+        Image.new("RGB", size, (level, level, level)).save(root / name)
+        levels[name] = level
+        if number % 10 == 0:
+            (root / name).write_bytes((root / name).read_bytes()[:-30])
+            del levels[name]
+
+    with Decoders(2) as decoders:
+
+        def killing(jobs: Iterable[tuple[Any, Job | Refusal]]) -> Iterator[tuple[Any, Outcome]]:
+            for number, decoded in enumerate(decoders.decode(jobs)):
+                if number % 30 == 10:
+                    decoding = [
+                        child for child in psutil.Process().children() if "captioning.decoders" in child.cmdline()
+                    ]
+                    chance.choice(decoding).kill()
+                yield decoded
+
+        result = captioned(select(f"x={root}", None), Echo(), 7, killing)
+    assert {prompt.real_id: prompt.prompt for prompt in result.prompts} == {
+        name: f"grey level {level}" for name, level in levels.items()
+    }
+    assert {row.reason for row in result.skipped} == {"broken"}
+    for prompt in result.prompts:
+        assert prompt.real_sha256 == sha256_of_file(root / prompt.real_id)
 
 
 def test_odd_and_broken_files_are_captioned_or_listed_and_none_is_lost(tmp_path: Path) -> None:

@@ -57,12 +57,14 @@ def test_everything_that_changes_a_row_is_in_the_recipe(tmp_path: Path, digits: 
     pinned = recipe.read(workspace)["caption"]
     assert str(pinned.pop("captioner")).startswith("repository@sha256-")
     assert pinned == {
+        "backend": "transformers",
         "prompt": "a picture of",
         "num_beams": 3,
         "max_length": 30,
         "min_length": 10,
         "repetition_penalty": 1.0,
         "length_penalty": 1.0,
+        "jpeg_detail": 1.5,
         "batch_size": 2,
         "part_size": 3,
         "sources": {"digits": f"sha256:{selections[0].digest}"},

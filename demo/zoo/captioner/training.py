@@ -23,7 +23,7 @@ from PIL import Image, ImageEnhance
 from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
-from captioning.blip import Generation
+from captioning.generation import Generation
 from demo import photographs
 from demo.zoo.captioner import REPOSITORY, captions
 from demo.zoo.digits import data

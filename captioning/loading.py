@@ -1,0 +1,97 @@
+"""Loading: a captioner's folder as a model of transformers, its tokenizer and its preprocessing, whole or not at all.
+
+The weights may be a pickle: it is read with `weights_only`, from a folder, so that transformers asks nobody for another
+copy. Code that a repository brings is never run.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from captioning.preprocessing import Preprocessing
+from workspace.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model on its device (`torch.device`), in `dtype`."""
+
+    model: Any
+    tokenizer: Any
+    preprocessing: Preprocessing
+    device: Any
+    dtype: Any
+
+
+def model_class(folder: Path) -> str:
+    """The class that the folder's `config.json` names. Raises `UsageError` when none is a captioner of transformers."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        named = [str(name) for name in config.get("architectures") or ()]
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"{folder} cannot be loaded as a captioner: its config.json cannot be read ({error})"
+        ) from error
+    known = set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.values())
+    for name in named:
+        if name in known:
+            return name
+    raise UsageError(f"{folder} is {', '.join(named) or 'a model of no class'}, which is no captioner of transformers")
+
+
+def load(folder: Path, device: str) -> Loaded:
+    """Load onto a device ("cpu", "cuda", "cuda:1", ...), in bfloat16 on CUDA.
+
+    Raises `UsageError` when the folder does not hold a whole captioner.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    placed = torch.device(device)
+    # On a CPU bfloat16 is slower; elsewhere than on CUDA it is not known to work.
+    dtype = torch.bfloat16 if placed.type == "cuda" else torch.float32
+    name = model_class(folder)
+    try:
+        preprocessing = Preprocessing(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        model, found = AutoModelForImageTextToText.from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            weights_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except UsageError:
+        raise
+    except UnpicklingError as error:
+        raise UsageError(
+            f"{folder} cannot be loaded as a captioner: its weights are damaged or more than weights"
+        ) from error
+    # Damaged files fail in as many ways as there are files.
+    except Exception as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+        raise UsageError(f"{folder} cannot be loaded as a captioner ({said})") from error
+    # transformers draws missing weights at random, and says so in a warning only.
+    if found["missing_keys"]:
+        raise UsageError(f"{folder} is not a whole {name}: weights are missing, such as {min(found['missing_keys'])}")
+    return Loaded(model.to(placed).eval(), tokenizer, preprocessing, placed, dtype)
+
+
+def resolve_device(device: str) -> str:
+    """The device to use: "auto" is CUDA where there is one. Raises `UsageError` for a device that is not there."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device {device}: {str(error).splitlines()[0]}") from error
+    return device

@@ -1,0 +1,223 @@
+"""captioning/decoders.py: images in order whatever their size, and a process that ends costs one of them at most."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from captioning.decoders import AHEAD, Decoders, default_workers
+from captioning.decoding import Decoded, Job, Refusal, decode, decode_here
+from captioning.sight import Sight
+from captioning.sources.source import RealImage
+from tests.captioning.oddities import all_oddities, write
+from tests.scale import scaled
+from workspace.errors import CommunityForensicsError
+
+SIGHT = Sight(8, 8, Image.Resampling.BICUBIC)
+
+
+def job(path: Path, sight: Sight | None = SIGHT) -> Job:
+    return Job(RealImage(path.name, path), sight)
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[Decoders]:
+    with Decoders(2) as running:
+        yield running
+
+
+def processes() -> list[psutil.Process]:
+    """The decoding processes of this one."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "captioning.decoders" in child.cmdline():
+                found.append(child)
+    return found
+
+
+def test_outcomes_come_in_order_with_their_tickets_whatever_the_sizes(tmp_path: Path, decoders: Decoders) -> None:
+    chance, jobs = random.Random(0), []
+    for number in range(60):
+        path = tmp_path / f"{number}.png"
+        side = chance.choice([2, 3, 1200])  # the large ones take a hundred times as long
+        Image.new("RGB", (side, side), (number, 0, 0)).save(path)
+        jobs.append((number, Refusal("name", str(number)) if number % 7 == 3 else job(path)))
+    outcomes = list(decoders.decode(iter(jobs)))
+    assert [ticket for ticket, _ in outcomes] == list(range(60))
+    for number, outcome in outcomes:
+        if number % 7 == 3:
+            assert outcome == Refusal("name", str(number))
+        else:
+            assert isinstance(outcome, Decoded)
+            assert outcome.view is not None
+            assert (outcome.view == [number, 0, 0]).all()
+
+
+def test_processes_say_of_every_odd_file_what_this_one_says(tmp_path: Path, decoders: Decoders) -> None:
+    write(tmp_path, all_oddities())
+    jobs = [(path.name, job(path, sight)) for path in sorted(tmp_path.iterdir()) for sight in (SIGHT, None)]
+    assert len(jobs) >= 120
+    for (name, here), (ticket, there) in zip(decode_here(jobs), decoders.decode(jobs), strict=True):
+        assert name == ticket
+        if isinstance(here, Decoded) and here.view is not None:
+            assert isinstance(there, Decoded)
+            assert there.view is not None
+            assert there.facts == here.facts
+            assert np.array_equal(there.view, here.view)
+        else:
+            assert there == here
+
+
+def test_no_more_jobs_are_taken_than_can_wait(tmp_path: Path, decoders: Decoders) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path)
+    taken = []
+
+    def jobs() -> Iterator[tuple[int, Job]]:
+        for number in range(10_000):
+            taken.append(number)
+            yield number, job(path)
+
+    outcomes = decoders.decode(jobs())
+    for done in range(1, 50):
+        next(outcomes)
+        assert len(taken) < done + AHEAD * 2
+    outcomes.close()
+    assert [ticket for ticket, _ in decoders.decode([(1, job(path))])] == [1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_processes_that_are_killed_by_chance_change_nothing(
+    tmp_path: Path, decoders: Decoders, number: signal.Signals
+) -> None:
+    for level in range(40):
+        Image.new("RGB", (900, 900), (level, 0, 0)).save(tmp_path / f"{level:02d}.png")
+    jobs = [(path.name, job(path)) for path in sorted(tmp_path.iterdir())]
+    killed, seen = 0, []
+    for ticket, outcome in decoders.decode(jobs):
+        assert isinstance(outcome, Decoded)
+        assert outcome.view is not None
+        seen.append((ticket, int(outcome.view[0, 0, 0])))
+        if len(seen) % 10 == 5:
+            for process in processes()[:1]:
+                process.send_signal(number)
+                killed += 1
+    assert killed == 4
+    assert seen == [(f"{level:02d}.png", level) for level in range(40)]
+
+
+def test_an_image_that_ends_every_process_is_broken_and_costs_no_other(tmp_path: Path, decoders: Decoders) -> None:
+    names = [f"{number}.png" for number in range(8)]
+    for name in names:
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    deadly = tmp_path / names[3]
+    jobs = [(name, job(tmp_path / name, Deadly() if name == deadly.name else SIGHT)) for name in names]
+    outcomes = dict(decoders.decode(jobs))
+    assert outcomes.pop(deadly.name) == Refusal("broken", "the process that decodes it was ended by signal 11")
+    assert all(isinstance(outcome, Decoded) for outcome in outcomes.values())
+
+
+class Deadly(Sight):
+    """Looking at an image this way ends the process, as a defect in a decoder would."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1, 0)
+
+    def of(self, view: Image.Image) -> Image.Image:
+        os.kill(os.getpid(), signal.SIGSEGV)
+        return view
+
+
+def test_a_process_may_fill_so_much_memory_and_no_more(tmp_path: Path, decoders: Decoders) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path)
+    ((_, outcome), (_, after)) = decoders.decode([(0, job(path, Sight(40_000, 40_000, 0))), (1, job(path))])
+    assert outcome == Refusal("broken", "decoding it takes too much memory")
+    assert isinstance(after, Decoded)
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from captioning.decoders import Decoders
+from captioning.decoding import Job
+from captioning.sources.source import RealImage
+
+with Decoders(2) as decoders:
+    jobs = ((number, Job(RealImage("a", Path(sys.argv[1])), None)) for number in range(100_000))
+    for number, _ in decoders.decode(jobs):
+        if number == 20:
+            print("working", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_processes_do_not_outlive_the_one_that_started_them(tmp_path: Path, number: signal.Signals) -> None:
+    Image.new("RGB", (400, 400)).save(tmp_path / "a.png")
+    environment = {**os.environ, "HF_TOKEN": "hf_secret"}
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path / "a.png")],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as parent:
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == "working\n"
+            children = psutil.Process(parent.pid).children()
+            assert len(children) == 2
+            assert not any("HF_TOKEN" in child.environ() for child in children)
+            parent.send_signal(number)
+            parent.wait(timeout=20)
+        finally:
+            parent.kill()
+    deadline = time.monotonic() + 20
+    while any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_processes_that_do_not_start_end_the_run_and_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with Decoders(1) as decoders, pytest.raises(CommunityForensicsError, match="does not start: it ended with exit"):
+        list(decoders.decode([(0, job(tmp_path / "a.png"))]))
+
+
+def test_memory_stays_as_it_is_however_many_images_there_are(tmp_path: Path, decoders: Decoders) -> None:
+    path = tmp_path / "a.jpg"
+    Image.effect_noise((64, 64), 50).save(path)
+    sight = Sight(384, 384, Image.Resampling.NEAREST)  # 442 kB each
+
+    def resident() -> int:
+        return sum(process.memory_info().rss for process in [psutil.Process(), *processes()])
+
+    count, before = scaled(1_500, 100_000), 0
+    for number, _ in decoders.decode((number, job(path, sight)) for number in range(count)):
+        if number == 200:
+            before = resident()
+    assert resident() - before < 100e6
+
+
+def test_there_is_a_process_for_each_core_up_to_a_limit() -> None:
+    assert 1 <= default_workers() <= 16
+
+
+def test_an_image_that_nobody_looks_at_is_still_decoded_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    Image.effect_noise((640, 480), 50).save(path)
+    assert isinstance(decode(job(path, None)), Decoded)
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert decode(job(path, None)) == decode(job(path)) != decode(job(tmp_path / "absent.jpg"))

@@ -1,0 +1,1 @@
+"""What needs the environment of LAVIS: `make test-lavis`."""
