@@ -7,6 +7,7 @@ from functools import cache, partial
 
 from captioning.blip import Blip, Generation, resolve_device
 from captioning.captioner import Captioner, CaptionerReference
+from captioning.copying import copy_images
 from captioning.parts import Captioning, caption_part, parts_of, write_part
 from captioning.prompt import Prompt
 from captioning.selection import Selection
@@ -27,6 +28,8 @@ class Settings:
     part_size: int
     limit: int | None
     device: str
+    max_per_source: int | None = None
+    copy: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def caption(
         for part in owed:
             name = part.selection.source.name
             captioned = caption_part(part, captioning, partial(progress.advance, 1, name))
+            if settings.copy:
+                captioned.prompts = copy_images(workspace, captioned.prompts)
             write_part(workspace, part, captioned)
             log.event(
                 "part",
@@ -83,6 +88,8 @@ def _pin_recipe(
             "batch_size": settings.batch_size,
             "part_size": settings.part_size,
             "limit": settings.limit,
+            "max_per_source": settings.max_per_source,
+            "copy": settings.copy or None,
             "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in selections},
         },
     )
