@@ -23,16 +23,21 @@ from workspace.layout import checked_source
 
 @dataclass(frozen=True)
 class Selection:
-    """The images of one source that are to be captioned: `ids`, sorted, of `collection`."""
+    """The images of one source that are to be captioned: `ids`, sorted, of `collection`.
+
+    `pinned` is the commit in which the ids are names, for a data set of the Hub.
+    """
 
     source: Source
     collection: Collection
     ids: Sequence[str]
+    pinned: str | None = None
 
     @property
     def digest(self) -> str:
-        """sha256 of the ids: two listings with one digest name the same images in the same order."""
-        return hashlib.sha256(b"\x00".join(map(os.fsencode, self.ids))).hexdigest()
+        """sha256 of the ids and the commit: two listings with one digest name the same images in the same order."""
+        names = self.ids if self.pinned is None else [self.pinned, *self.ids]
+        return hashlib.sha256(b"\x00".join(map(os.fsencode, names))).hexdigest()
 
 
 def select(option: str, limit: int | None) -> Selection:
@@ -46,12 +51,12 @@ def select(option: str, limit: int | None) -> Selection:
         raise UsageError(f"--source {option!r} is not of the form NAME=PATH, such as coco=/data/coco")
     source = source_named(checked_source(name))
     try:
-        collection = read_hub(path) if is_hub(path) else _open(source, Path(path).expanduser().resolve())
+        pinned, collection = read_hub(path) if is_hub(path) else (None, _open(source, path))
     except OSError as error:
         raise UsageError(f"--source {name}: {error.filename or path} cannot be read ({error.strerror})") from error
     except UsageError as error:
         raise UsageError(f"--source {name}: {error}") from error
-    return _first(Selection(source, collection, sorted(collection.ids)), limit)
+    return _first(Selection(source, collection, sorted(collection.ids), pinned), limit)
 
 
 def select_all(options: Iterable[str], limit: int | None, max_per_source: int | None = None) -> list[Selection]:
@@ -73,7 +78,8 @@ def select_all(options: Iterable[str], limit: int | None, max_per_source: int | 
     ]
 
 
-def _open(source: Source, root: Path) -> Collection:
+def _open(source: Source, path: str) -> Collection:
+    root = Path(path).expanduser().resolve()
     if not root.exists():
         raise UsageError(f"{root} does not exist; give the folder that holds the data set")
     return source.reader(root) if root.is_dir() else read_container(root)

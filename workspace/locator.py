@@ -12,6 +12,7 @@ import errno
 import os
 import re
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache
@@ -60,6 +61,7 @@ class LocatorReader:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[object, ...], Tar | ParquetImages] = OrderedDict()
+        weakref.finalize(self, _close, self._open)
 
     def read(self, locator: Locator) -> bytes:
         """The bytes, whole, as they lie there."""
@@ -89,12 +91,6 @@ class LocatorReader:
                 raise OSError(errno.EINVAL, "not a Parquet file", path)
             return container.values(row, columns)
 
-    def close(self) -> None:
-        """Close what is open."""
-        with self._lock:
-            while self._open:
-                self._open.popitem()[1].close()
-
     def _container(self, path: str) -> Tar | ParquetImages:
         # A forked process shares its parent's places in open files, and a file may have been replaced.
         status = None if path.startswith(HUB) else Path(path).stat()
@@ -107,6 +103,11 @@ class LocatorReader:
         if len(self._open) > _OPEN:
             self._open.popitem(last=False)[1].close()
         return opened
+
+
+def _close(containers: OrderedDict[tuple[object, ...], Tar | ParquetImages]) -> None:
+    for container in containers.values():
+        container.close()
 
 
 @cache

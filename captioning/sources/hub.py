@@ -62,8 +62,8 @@ def is_hub(text: str) -> bool:
     return text.startswith(HUB)
 
 
-def read_hub(text: str) -> Collection:
-    """Open a data set of the Hub. Raises `UsageError` when the place has another form, configuration or kind of file,
+def read_hub(text: str) -> tuple[str, Collection]:
+    """Open a data set of the Hub; returns hf://datasets/ORG/NAME@COMMIT as well. Raises `UsageError` when the place has another form, configuration or kind of file,
     `HubError` when the Hub does not give it."""
     place = HubPlace.parse(text)
     root, names = _files(place)
@@ -71,7 +71,7 @@ def read_hub(text: str) -> Collection:
     for suffixes, read in kinds:
         chosen = [name for name in names if PurePosixPath(name).suffix.lower() in suffixes]
         if chosen:
-            return read(root, chosen)
+            return root, read(root, chosen)
     raise UsageError(f"{text} holds no Parquet files, tar archives or images that could be streamed")
 
 

@@ -1,4 +1,4 @@
-"""The twelve known data sets, each read from a tree as it comes from its home: its images, all of them, and no others."""
+"""The twelve known data sets, each read from a tree as it comes from its home: its images and no others."""
 
 import hashlib
 import json
@@ -41,7 +41,6 @@ def test_a_tree_is_read_with_its_captions_and_nothing_beside_it(
     reader = LocatorReader()
     for image in images.values():
         assert len(reader.read(image.path)) > 100
-    reader.close()
 
 
 def test_all_twelve_become_prompts_with_the_right_captions_licences_and_counts(
@@ -66,7 +65,6 @@ def test_all_twelve_become_prompts_with_the_right_captions_licences_and_counts(
             assert not own or prompt.prompt.rstrip(".") in own
     reader = LocatorReader()
     assert all(hashlib.sha256(reader.read(prompt.real_path)).hexdigest() == prompt.real_sha256 for prompt in prompts)
-    reader.close()
 
 
 @pytest.mark.parametrize("name", [name for name in WRITERS if name != "laion"])

@@ -1,4 +1,4 @@
-"""Small copies of the twelve known data sets, laid out as each comes from its home, with what lies beside the images."""
+"""Small copies of the twelve known data sets, laid out as each comes from its home, with what lies beside."""
 
 import io
 import json
@@ -157,8 +157,10 @@ def metfaces(root: Path) -> Expected:
 def afhq(root: Path) -> Expected:
     names = _put(
         root,
-        ["train/cat/flickr_cat_000002.jpg", "train/dog/pixabay_dog_1.jpg", "train/wild/flickr_wild_9.jpg"]
-        + ["val/cat/pixabay_cat_7.jpg", "test/dog/flickr_dog_000043.png"],
+        [
+            *("train/cat/flickr_cat_000002.jpg", "train/dog/pixabay_dog_1.jpg", "train/wild/flickr_wild_9.jpg"),
+            *("val/cat/pixabay_cat_7.jpg", "test/dog/flickr_dog_000043.png"),
+        ],
     )
     _put(root, ["assets/teaser.jpg"])
     return Expected().all(names, "cc-by-nc-4.0", True)

@@ -1,0 +1,143 @@
+"""Data sets of the Hub as sources: which files they are, pinned, streamed and fetched again."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from captioning.prompt import read_prompts
+from captioning.sources.hub import HubPlace
+from demo.zoo import captioner
+from localhub.process import HubProcess
+from localhub.store import Store
+from tests.captioning.archives import sample, write_parquet, write_tar
+from tests.captioning.oddities import encoded, picture
+from tests.captioning.test_cli import run
+from tests.hubs import fill, run_client
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+
+JPEGS = [encoded(picture(16 + number, 16), "JPEG") for number in range(8)]
+CARD = b"""---
+configs:
+- config_name: default
+  data_files:
+  - {split: train, path: data/train-*}
+  - {split: test, path: data/test-*}
+- config_name: tars
+  data_files: shards/*.tar
+---
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubProcess, dict[str, str]]]:
+    """A Hub with two data sets, and their commits."""
+    folder = tmp_path_factory.mktemp("hub")
+    texts = [f"picture {number}" for number in range(6)]
+    train = write_parquet(folder / "a.parquet", {"image": JPEGS[:4], "text": texts[:4]}, group=2).read_bytes()
+    test = write_parquet(folder / "b.parquet", {"image": JPEGS[4:6], "text": texts[4:]}).read_bytes()
+    tar = write_tar(folder / "c.tar", [*sample("1", JPEGS[6], "a cat"), *sample("2", JPEGS[7], "a dog")]).read_bytes()
+    files = {"README.md": CARD, "data/train-0.parquet": train, "data/test-0.parquet": test, "shards/0.tar": tar}
+    commits = {"org/mixed": fill(folder / "hub", "org/mixed", files, "dataset")}
+    plain = {"a/cat.jpg": JPEGS[0], "dog.jpg": JPEGS[1], "README.md": b"# Pictures\n"}
+    commits["org/plain"] = fill(folder / "hub", "org/plain", plain, "dataset")
+    fill(folder / "hub", "org/words", {"a.csv": b"text\nhello\n"}, "dataset")
+    # A later commit, without which pinning could not be told from luck.
+    later = {"data/train-0.parquet": write_parquet(folder / "d.parquet", {"image": JPEGS[7:]}).read_bytes()}
+    commits["later"] = Store(folder / "hub").commit(
+        "dataset", "org/mixed", add=later, message="other images", date="2025-05-06T07:08:09.000Z"
+    )
+    with HubProcess(folder / "hub") as running:
+        yield running, commits
+
+
+def caption(hub: HubProcess, tmp_path: Path, place: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**hub.environment(), "HF_HOME": str(tmp_path / "home")}
+    options = ["--workspace", tmp_path / "w", "--captioner", captioner.REPOSITORY, *arguments]
+    return run("--source", f"x={place}", *options, **environment)
+
+
+@pytest.mark.parametrize(
+    ("place", "images"),
+    [
+        (
+            "hf://org/mixed@{org/mixed}",
+            {
+                **{f"data/test-0.parquet#row=00000000{n}": 4 + n for n in range(2)},
+                **{f"data/train-0.parquet#row=00000000{n}": n for n in range(4)},
+            },
+        ),
+        ("hf://org/mixed@{org/mixed}:default/test", {f"data/test-0.parquet#row=00000000{n}": 4 + n for n in range(2)}),
+        ("hf://org/mixed:tars", {"shards/0.tar#1.jpg": 6, "shards/0.tar#2.jpg": 7}),
+        ("hf://org/plain", {"a/cat.jpg": 0, "dog.jpg": 1}),
+    ],
+)
+def test_its_images_are_captioned_and_can_be_fetched_again(
+    hub: tuple[HubProcess, dict[str, str]], tmp_path: Path, place: str, images: dict[str, int]
+) -> None:
+    for name, commit in hub[1].items():
+        place = place.replace(f"{{{name}}}", commit)
+    ended = caption(hub[0], tmp_path, place)
+    assert ended.returncode == 0, ended.stderr
+    prompts = read_prompts(Workspace.open(tmp_path / "w"))
+    assert {prompt.real_id: prompt.real_sha256 for prompt in prompts} == {
+        real_id: hashlib.sha256(JPEGS[number]).hexdigest() for real_id, number in images.items()
+    }
+    own = {6: ("a cat",), 7: ("a dog",)} | {number: (f"picture {number}",) for number in range(6)}
+    for prompt in prompts:
+        assert prompt.captions == (() if "plain" in place else own[images[prompt.real_id]])
+        repository = place.removeprefix("hf://").partition(":")[0].partition("@")[0]
+        commit = hub[1]["later" if place == "hf://org/mixed:tars" else repository]
+        assert prompt.real_path == f"hf://datasets/{repository}@{commit}/{prompt.real_id}"
+    fetch = """
+import hashlib, json, sys
+from pathlib import Path
+from manifests.images import ImageReader
+from workspace.layout import Workspace
+
+images = ImageReader(Workspace(Path(sys.argv[1])))
+print(json.dumps([hashlib.sha256(images.read(path)).hexdigest() for path in sys.argv[2:]]))
+"""
+    again = run_client(hub[0], fetch, str(tmp_path), *(prompt.real_path for prompt in prompts), home=tmp_path / "other")
+    assert json.loads(again) == [prompt.real_sha256 for prompt in prompts]
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "said"),
+    [
+        ("hf://org/none", 1, "the Hub does not give the data set org/none"),
+        ("hf://org/mixed@nothing", 1, "the Hub does not give the data set org/mixed"),
+        ("hf://org/mixed:other", 2, "other"),
+        ("hf://org/mixed:default/dev", 2, "no split 'dev'; it has train, test"),
+        ("hf://org/words", 2, "holds no Parquet files, tar archives or images"),
+        ("hf://org", 2, "is not of the form hf://ORG/NAME"),
+    ],
+)
+def test_what_cannot_be_had_is_said_in_one_line(
+    hub: tuple[HubProcess, dict[str, str]], tmp_path: Path, place: str, code: int, said: str
+) -> None:
+    ended = caption(hub[0], tmp_path, place)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (code, 1), ended.stderr
+    assert said in ended.stderr
+
+
+def test_a_data_set_that_moved_on_is_not_mixed_with_what_was_captioned(
+    hub: tuple[HubProcess, dict[str, str]], tmp_path: Path
+) -> None:
+    first = caption(hub[0], tmp_path, f"hf://org/mixed@{hub[1]['org/mixed']}:tars")
+    again = caption(hub[0], tmp_path, "hf://org/mixed@main:tars")
+    assert (first.returncode, again.returncode) == (0, 2)
+    assert "sources was" in again.stderr
+
+
+def test_a_place_is_a_repository_perhaps_with_revision_configuration_and_split() -> None:
+    assert HubPlace.parse("hf://a/b") == HubPlace("a/b", None, None, None)
+    assert HubPlace.parse("hf://a/b@refs/convert/parquet:c d/e") == HubPlace("a/b", "refs/convert/parquet", "c d", "e")
+    assert HubPlace.parse("hf://a/b:c") == HubPlace("a/b", None, "c", None)
+    for wrong in ("hf://a", "hf://a/b/c", "hf://a/b@", "hf://a/b:", "hf://a/b:c/", "hf://../b", "hf://a/b:c/d/e"):
+        with pytest.raises(UsageError):
+            HubPlace.parse(wrong)
