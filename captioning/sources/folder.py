@@ -11,6 +11,7 @@ out. Linked files and folders are followed, a
 folder that leads back into itself once. Everything else that is listed and turns out to be no image is reported later.
 """
 
+import errno
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -104,6 +105,9 @@ def _captions_beside(path: Path) -> tuple[str, ...]:
                 return read(file.read(CAPTION_BYTES))
         except FileNotFoundError:
             continue
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:  # the image's own name is as long as names may be
+                raise
     return ()
 
 

@@ -63,8 +63,11 @@ def is_hub(text: str) -> bool:
 
 
 def read_hub(text: str) -> tuple[str, Collection]:
-    """Open a data set of the Hub; returns hf://datasets/ORG/NAME@COMMIT as well. Raises `UsageError` when the place has another form, configuration or kind of file,
-    `HubError` when the Hub does not give it."""
+    """Open a data set of the Hub; returns hf://datasets/ORG/NAME@COMMIT as well.
+
+    Raises `UsageError` when the place has another form, configuration or kind of file, `HubError` when the Hub does not
+    give it.
+    """
     place = HubPlace.parse(text)
     root, names = _files(place)
     kinds = ((TAR_SUFFIXES, read_webdataset), (PARQUET_SUFFIXES, read_parquet), (SUFFIXES, _images))

@@ -20,7 +20,7 @@ IMAGES = scaled(6_000, 100_000)
 #: Bytes of noise behind each image: all of them together are more than the bound below at either scale.
 PADDING = scaled(40_000, 4_000)
 #: What is allowed above the memory of a process that has imported everything and read one image, in bytes.
-BOUND = scaled(100 << 20, 250 << 20)
+BOUND = scaled(100 << 20, 200 << 20)
 
 READ_ALL = """
 import json, re, sys
