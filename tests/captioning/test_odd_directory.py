@@ -8,6 +8,7 @@ import pytest
 from captioning.images import UnusableImageError, read_image
 from captioning.prompt import Prompt, read_prompts
 from captioning.skipped import Skipped, skipped_parts
+from captioning.sources.folder import SUFFIXES
 from demo.zoo import captioner
 from tests.captioning.archives import write_parquet, write_tar
 from tests.captioning.odd_directory import odd_files, write_odd_directory
@@ -84,3 +85,22 @@ def test_the_same_inside_an_archive_and_a_table(tmp_path: Path, kind: str) -> No
 def test_the_mode_is_that_of_the_file(tmp_path: Path, name: str, mode: str) -> None:
     (tmp_path / name).write_bytes(EXPECTED[name].content)
     assert read_image(tmp_path / name)[0].mode == mode
+
+
+def test_the_images_that_libraries_ship_are_read_or_refused_as_known() -> None:
+    import skimage
+    import sklearn
+
+    folders = [Path(library.__file__).parent for library in (skimage, sklearn)]
+    paths = [path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
+    assert len(paths) > 10
+    refused = {}
+    for path in paths:
+        try:
+            facts, view = read_image(path)
+        except UnusableImageError as error:
+            refused[path.name] = error.reason
+        else:
+            assert view.size == (facts.width, facts.height), path
+    # Pages whose channels lie one after the other, which Pillow does not know.
+    assert set(refused.items()) <= {("multipage_rgb.tif", "not-an-image")}

@@ -45,6 +45,29 @@ def test_a_caption_lies_beside_its_image(tmp_path: Path) -> None:
     assert captions == {"a.jpg": ("a cat\n",), "b.c.png": ("caf\ufffd",), "deep/a.png": ("a dög",), "none.png": ()}
 
 
+def test_without_a_text_the_caption_is_that_of_the_notes(tmp_path: Path) -> None:
+    notes = {
+        "a": ('{"caption": "a cat", "url": "u"}', ("a cat",)),
+        "b": ('{"TEXT": "a dog"}', ("a dog",)),
+        "c": ('{"captions": ["one", 2, "two"]}', ("one", "two")),
+        "d": ('{"caption": null}', ()),
+        "e": ("[1]", ()),
+        "f": ("{", ()),
+        "g": ('{"width": 3}', ()),
+    }
+    for name, (content, _) in notes.items():
+        touch(tmp_path, f"{name}.jpg")
+        (tmp_path / f"{name}.json").write_text(content)
+    touch(tmp_path, "h.jpg")
+    (tmp_path / "h.json").write_text('{"caption": "not this one"}')
+    (tmp_path / "h.txt").write_text("this one")
+    folder = read_folder(tmp_path)
+    assert {real_id: folder.image(real_id).captions for real_id in folder.ids} == {
+        **{f"{name}.jpg": captions for name, (_, captions) in notes.items()},
+        "h.jpg": ("this one",),
+    }
+
+
 def test_a_caption_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     (tmp_path / "a.txt").mkdir()
@@ -208,6 +231,12 @@ def test_what_is_known_of_a_source_is_said_with_where_it_is_said() -> None:
         assert source.title
         assert source.citation
         assert (source.license_link or "").startswith(("https://", "http://"))
+
+
+def test_no_source_is_passed_on_without_a_licence_that_allows_it() -> None:
+    allowed = {name: source.license for name, source in KNOWN.items() if source.redistributable}
+    assert allowed == {"ffhq": None, "metfaces": "cc-by-nc-2.0", "afhq": "cc-by-nc-4.0"}
+    assert {name for name, source in KNOWN.items() if source.redistributable is False} == {"imagenet", "celeba"}
 
 
 def test_a_name_nobody_knows_is_a_folder_of_unknown_licence() -> None:
