@@ -15,7 +15,7 @@ from pathlib import Path
 
 from captioning.sources.containers import read_container
 from captioning.sources.hub import is_hub, read_hub
-from captioning.sources.registry import source_named
+from captioning.sources.registry import looks_like, source_named
 from captioning.sources.source import Collection, Source
 from workspace.errors import UsageError
 from workspace.layout import checked_source
@@ -55,7 +55,7 @@ def select(option: str, limit: int | None) -> Selection:
     except OSError as error:
         raise UsageError(f"--source {name}: {error.filename or path} cannot be read ({error.strerror})") from error
     except UsageError as error:
-        raise UsageError(f"--source {name}: {error}") from error
+        raise UsageError(f"--source {name}: {error}{_hint(source, path)}") from error
     return _first(Selection(source, collection, sorted(collection.ids), pinned), limit)
 
 
@@ -83,6 +83,13 @@ def _open(source: Source, path: str) -> Collection:
     if not root.exists():
         raise UsageError(f"{root} does not exist; give the folder that holds the data set")
     return source.reader(root) if root.is_dir() else read_container(root)
+
+
+def _hint(source: Source, path: str) -> str:
+    """What else the folder may be, for a known source that it is not."""
+    root = Path(path).expanduser().resolve()
+    like = looks_like(root) if source.title is not None and root.is_dir() else None
+    return f"; this looks like {like}" if like not in (None, source.title) else ""
 
 
 def _first(selection: Selection, limit: int | None) -> Selection:

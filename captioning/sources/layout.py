@@ -28,14 +28,20 @@ class Layout:
     forms: Sequence[str]
     described: Callable[[Folder], Collection] | None = None
 
-    def read(self, root: Path) -> Collection:
+    def __call__(self, root: Path) -> Collection:
         """Open a folder that is laid out like this. Raises `UsageError` for any other."""
-        found = sorted(image_ids(root))
+        ids = self.chosen(sorted(image_ids(root)))
+        if not ids:
+            seen = sorted(entry.name for entry in root.iterdir())[:5]
+            raise UsageError(f"{root} holds {', '.join(seen) or 'nothing'}, where this data set has {self.needs}")
+        folder = Folder(root, ids, read_licenses(root))
+        return self.described(folder) if self.described is not None else folder
+
+    def chosen(self, found: Sequence[str]) -> list[str]:
+        """Those of some ids that are images of this data set, in the first form that any of them has."""
         for form in self.forms:
             pattern = re.compile(rf"(?:.*/)?(?:{form})", re.DOTALL)
             ids = [real_id for real_id in found if pattern.fullmatch(real_id)]
             if ids:
-                folder = Folder(root, ids, read_licenses(root))
-                return self.described(folder) if self.described is not None else folder
-        seen = sorted(entry.name for entry in root.iterdir())[:5]
-        raise UsageError(f"{root} holds {', '.join(seen) or 'nothing'}, where this data set has {self.needs}")
+                return ids
+        return []

@@ -4,9 +4,12 @@ What a registered source says of its licence holds for every image that its copy
 makers do not say, or could not be read when this was written, is None: unknown, and never passed on.
 """
 
+from pathlib import Path
+
 from captioning.sources.coco import read_coco
 from captioning.sources.containers import read_any
 from captioning.sources.ffhq import with_licenses
+from captioning.sources.folder import image_ids
 from captioning.sources.layout import Layout
 from captioning.sources.source import Source
 
@@ -31,7 +34,7 @@ KNOWN = {
                     r"(train|val|test)/(n\d{8}/)?[^/]+\.(JPEG|jpeg|jpg)",
                     r"n\d{8}/(images/)?n\d{8}_\d+\.(JPEG|jpeg|jpg)",
                 ],
-            ).read,
+            ),
             title="ImageNet",
             # Its terms let it be passed to research associates who agree to them, so not to everybody.
             license="imagenet-terms-of-access",
@@ -57,7 +60,7 @@ KNOWN = {
                 "images1024x1024/00000/00000.png (or in-the-wild-images/), and ffhq-dataset-v2.json for the licences",
                 [r"images1024x1024/(\d{5}/)?\d{5}\.png", r"in-the-wild-images/(\d{5}/)?\d{5}\.png"],
                 with_licenses,
-            ).read,
+            ),
             title="FFHQ",
             # Each image has its own licence, in the metadata; all allow "free use, redistribution, and adaptation for
             # non-commercial purposes".
@@ -78,7 +81,7 @@ KNOWN = {
                     r"CelebA-HQ-img/\d+\.(jpg|png)",
                     r"celeba_hq/(train|val)/(female|male)/\d+\.(jpg|png)",
                 ],
-            ).read,
+            ),
             title="CelebA",
             # "Available for non-commercial research purposes only"; "not to further copy, publish or distribute".
             license="celeba-agreement",
@@ -90,7 +93,7 @@ KNOWN = {
         Source(
             name="metfaces",
             # Not unprocessed/, the works of art the faces were cut from.
-            reader=Layout("images/11713-00.png, beside metfaces.json", [r"images/\d+-\d\d\.png"]).read,
+            reader=Layout("images/11713-00.png, beside metfaces.json", [r"images/\d+-\d\d\.png"]),
             title="MetFaces",
             license="cc-by-nc-2.0",
             license_link="https://github.com/NVlabs/metfaces-dataset#licenses",
@@ -104,7 +107,7 @@ KNOWN = {
             reader=Layout(
                 "train/cat/*.jpg, train/dog/, train/wild/, and the same below val/ or test/",
                 [r"(train|val|test)/(cat|dog|wild)/[^/]+\.(jpg|png)"],
-            ).read,
+            ),
             title="AFHQ",
             license="cc-by-nc-4.0",
             license_link="https://github.com/clovaai/stargan-v2#license",
@@ -115,7 +118,7 @@ KNOWN = {
         Source(
             name="forchheim",
             # The cameras' own files; the five copies that went through social networks were compressed again.
-            reader=Layout("D01_<phone>/orig/D01_img_orig_0001.jpg", [r"D\d\d_img_orig_\d{4}\.(jpg|JPG)"]).read,
+            reader=Layout("D01_<phone>/orig/D01_img_orig_0001.jpg", [r"D\d\d_img_orig_\d{4}\.(jpg|JPG)"]),
             title="Forchheim",
             license_link="https://faui1-files.cs.fau.de/public/mmsec/datasets/fodb/",
             citation="B. Hadwiger, C. Riess: The Forchheim Image Database for Camera Identification in the Wild. "
@@ -127,7 +130,7 @@ KNOWN = {
             reader=Layout(
                 "1a1ogs/1a1ogs_orig.jpg beside its manipulated versions and their masks",
                 [r"[^/]+/[^/]+_orig\.(jpg|jpeg|png|JPG|JPEG|PNG)"],
-            ).read,
+            ),
             title="IMD2020",
             license_link="http://staff.utia.cas.cz/novozada/db/",
             citation="A. Novozámský, B. Mahdian, S. Saic: IMD2020: A Large-Scale Annotated Dataset Tailored for "
@@ -145,7 +148,7 @@ KNOWN = {
                     r"(LHQ|lhq)_?256/\d{7}\.png",
                     r"\d{7}\.(png|jpg)",
                 ],
-            ).read,
+            ),
             title="Landscapes HQ",
             # "The dataset itself" is CC BY 2.0, and each image has its own licence, Unsplash's among them.
             license_link="https://github.com/universome/alis/blob/master/lhq.md#license",
@@ -159,7 +162,7 @@ KNOWN = {
             reader=Layout(
                 "D01_<phone>/images/nat/D01_I_nat_0001.jpg",
                 [r"images/nat/[^/]+\.(jpg|jpeg|JPG)", r"D\d\d_I_nat_\d{4}\.(jpg|JPG)"],
-            ).read,
+            ),
             title="VISION",
             license_link="https://lesc.dinfo.unifi.it/VISION/",
             citation="D. Shullani, M. Fontani, M. Iuliani, O. Al Shaya, A. Piva: VISION: a video and image dataset for "
@@ -171,7 +174,7 @@ KNOWN = {
             reader=Layout(
                 "r000da54ft.TIF (from the links in RAISE_1k.csv or another of its lists)",
                 [r"r[0-9a-f]+t\.(TIF|tif|TIFF|tiff|png)", r"r[0-9a-f]+t\.(NEF|nef)"],
-            ).read,
+            ),
             title="RAISE",
             license_link="http://loki.disi.unitn.it/RAISE/",
             citation="D.-T. Dang-Nguyen, C. Pasquini, V. Conotter, G. Boato: RAISE: a raw images dataset for digital "
@@ -186,3 +189,12 @@ def source_named(name: str) -> Source:
     """The source of that name, in upper or lower case: a known one, or one that is opened by what lies there and whose
     licence is unknown."""
     return KNOWN.get(name.lower()) or Source(name=name, reader=read_any)
+
+
+def looks_like(root: Path) -> str | None:
+    """The title of the known data set that a folder is laid out as; None: of none."""
+    if any(root.glob("annotations/captions_*.json")):
+        return KNOWN["coco"].title
+    ids = list(image_ids(root))
+    layouts = ((source.title, source.reader) for source in KNOWN.values())
+    return next((title for title, reader in layouts if isinstance(reader, Layout) and reader.chosen(ids)), None)

@@ -79,6 +79,17 @@ def test_another_tree_is_refused_with_what_the_data_set_needs(
     assert str(refused.value).startswith(f"--source {name}: {tmp_path}")
 
 
+@pytest.mark.parametrize(
+    ("name", "tree", "like"), [("ffhq", "afhq", "AFHQ"), ("coco", "vision", "VISION"), ("raise", "coco", "COCO")]
+)
+def test_a_tree_under_a_wrong_name_is_recognized(
+    trees: tuple[Path, dict[str, Expected]], name: str, tree: str, like: str
+) -> None:
+    with pytest.raises(UsageError, match=f"; this looks like {like}$") as refused:
+        select(f"{name}={trees[0] / tree}", None)
+    assert "\n" not in str(refused.value)
+
+
 def test_of_several_forms_of_the_same_pictures_the_best_one_is_taken(
     trees: tuple[Path, dict[str, Expected]], tmp_path: Path
 ) -> None:
