@@ -57,7 +57,10 @@ class ImageFacts:
 
 
 def read_image(path: Locator) -> tuple[ImageFacts, "Image.Image"]:
-    """The facts of an image and its RGB view. Raises `UnusableImageError`, and nothing else, whatever lies there."""
+    """The facts of an image and its RGB view.
+
+    Raises `UnusableImageError`, and nothing else, whatever lies there; `HubError` where the Hub does not answer.
+    """
     if is_plain_file(path):
         with _open_file(Path(path)) as file:
             try:
@@ -76,8 +79,7 @@ def _fetch(locator: Locator) -> bytes:
         content = process_reader().read(locator)
     except FileNotFoundError as error:
         raise UnusableImageError("missing", error.strerror or "not there") from error
-    # The Hub's client and its transport have errors of their own, and archives are strangers' files.
-    except Exception as error:
+    except OSError as error:
         raise UnusableImageError("unreadable", _said(error)) from error
     if not content:
         raise UnusableImageError("empty", "zero bytes")

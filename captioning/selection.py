@@ -88,7 +88,10 @@ def _open(source: Source, path: str) -> Collection:
 def _hint(source: Source, path: str) -> str:
     """What else the folder may be, for a known source that it is not."""
     root = Path(path).expanduser().resolve()
-    like = looks_like(root) if source.title is not None and root.is_dir() else None
+    try:
+        like = looks_like(root) if source.title is not None and root.is_dir() else None
+    except UsageError:  # a folder that cannot be read, of which the error speaks already
+        return ""
     return f"; this looks like {like}" if like not in (None, source.title) else ""
 
 

@@ -14,12 +14,14 @@ import re
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from workspace.containers import HUB, ParquetImages, Tar, open_file
+from workspace.errors import HubError
 
 #: Where bytes lie: a path, or the text of a locator.
 Locator = Path | str
@@ -55,7 +57,8 @@ def is_plain_file(locator: Locator) -> bool:
 class LocatorReader:
     """Fetches bytes by locator; the containers read last stay open. Threads may share it.
 
-    All methods raise `OSError`; on the Hub, what its client raises besides.
+    All methods raise `OSError` for what is missing, damaged or refused, and `HubError` where the Hub does not answer:
+    that says nothing of an image.
     """
 
     def __init__(self) -> None:
@@ -67,9 +70,9 @@ class LocatorReader:
         """The bytes, whole, as they lie there."""
         inside = split_locator(locator)
         if inside is None:
-            with open_file(str(locator)) as file:
+            with _hub_answers(str(locator)), open_file(str(locator)) as file:
                 return file.read()
-        with self._lock:
+        with self._lock, _hub_answers(inside[0]):
             container = self._container(inside[0])
             return container.read(inside[1]) if isinstance(container, Tar) else container.read(_row(inside[1]))
 
@@ -77,7 +80,7 @@ class LocatorReader:
         """How many bytes `read` would give."""
         inside = split_locator(locator)
         if inside is None:
-            with open_file(str(locator)) as file:
+            with _hub_answers(str(locator)), open_file(str(locator)) as file:
                 return file.seek(0, os.SEEK_END)
         with self._lock:
             container = self._container(inside[0])
@@ -85,7 +88,7 @@ class LocatorReader:
 
     def values(self, path: str, row: int, columns: Sequence[str]) -> dict[str, Any]:
         """Some columns of a row of a Parquet file."""
-        with self._lock:
+        with self._lock, _hub_answers(path):
             container = self._container(path)
             if not isinstance(container, ParquetImages):
                 raise OSError(errno.EINVAL, "not a Parquet file", path)
@@ -108,6 +111,19 @@ class LocatorReader:
 def _close(containers: OrderedDict[tuple[object, ...], Tar | ParquetImages]) -> None:
     for container in containers.values():
         container.close()
+
+
+@contextmanager
+def _hub_answers(path: str) -> Iterator[None]:
+    """Tells a Hub that does not answer from a file that is damaged (EIO, by workspace/containers.py) or not there."""
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.EIO
+        if known or not path.startswith(HUB):
+            raise
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+        raise HubError(f"{path} cannot be fetched ({said}): what is finished is kept; run the same again") from error
 
 
 @cache

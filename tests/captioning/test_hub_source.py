@@ -134,6 +134,31 @@ def test_a_data_set_that_moved_on_is_not_mixed_with_what_was_captioned(
     assert "sources was" in again.stderr
 
 
+def test_a_hub_that_does_not_answer_ends_the_run_and_skips_no_image(
+    hub: tuple[HubProcess, dict[str, str]], tmp_path: Path
+) -> None:
+    read = """
+import os, sys
+from captioning.images import UnusableImageError, read_image
+from workspace.errors import HubError
+
+for place in ("a/cat.jpg", "gone.jpg", "train.parquet#row=000000000", "0.tar#1.jpg"):
+    try:
+        read_image(f"hf://datasets/org/plain@{sys.argv[1]}/{place}")
+    except UnusableImageError as error:
+        print(error.reason)
+    except HubError:
+        print("no answer")
+    else:
+        print("read")
+"""
+    commit = hub[1]["org/plain"]
+    assert run_client(hub[0], read, commit, home=tmp_path).split("\n")[:2] == ["read", "missing"]
+    with HubProcess(tmp_path / "hub") as stopped:
+        pass
+    assert run_client(stopped, read, commit, home=tmp_path / "other").split("\n")[:4] == ["no answer"] * 4
+
+
 def test_a_place_is_a_repository_perhaps_with_revision_configuration_and_split() -> None:
     assert HubPlace.parse("hf://a/b") == HubPlace("a/b", None, None, None)
     assert HubPlace.parse("hf://a/b@refs/convert/parquet:c d/e") == HubPlace("a/b", "refs/convert/parquet", "c d", "e")
