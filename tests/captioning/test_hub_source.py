@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,44 +54,40 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubProcess, 
         yield running, commits
 
 
-def caption(hub: HubProcess, tmp_path: Path, place: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**hub.environment(), "HF_HOME": str(tmp_path / "home")}
-    options = ["--workspace", tmp_path / "w", "--captioner", captioner.REPOSITORY, *arguments]
-    return run("--source", f"x={place}", *options, **environment)
+def rows(name: str, *numbers: int) -> list[str]:
+    return [f"{name}#row={number:09d}" for number in numbers]
 
 
-@pytest.mark.parametrize(
-    ("place", "images"),
-    [
-        (
-            "hf://org/mixed@{org/mixed}",
-            {
-                **{f"data/test-0.parquet#row=00000000{n}": 4 + n for n in range(2)},
-                **{f"data/train-0.parquet#row=00000000{n}": n for n in range(4)},
-            },
-        ),
-        ("hf://org/mixed@{org/mixed}:default/test", {f"data/test-0.parquet#row=00000000{n}": 4 + n for n in range(2)}),
-        ("hf://org/mixed:tars", {"shards/0.tar#1.jpg": 6, "shards/0.tar#2.jpg": 7}),
-        ("hf://org/plain", {"a/cat.jpg": 0, "dog.jpg": 1}),
-    ],
-)
-def test_its_images_are_captioned_and_can_be_fetched_again(
-    hub: tuple[HubProcess, dict[str, str]], tmp_path: Path, place: str, images: dict[str, int]
+def test_images_are_captioned_from_pinned_places_and_can_be_fetched_again(
+    hub: tuple[HubProcess, dict[str, str]], tmp_path: Path
 ) -> None:
-    for name, commit in hub[1].items():
-        place = place.replace(f"{{{name}}}", commit)
-    ended = caption(hub[0], tmp_path, place)
-    assert ended.returncode == 0, ended.stderr
-    prompts = read_prompts(Workspace.open(tmp_path / "w"))
-    assert {prompt.real_id: prompt.real_sha256 for prompt in prompts} == {
-        real_id: hashlib.sha256(JPEGS[number]).hexdigest() for real_id, number in images.items()
+    mixed, plain, later = (hub[1][name] for name in ("org/mixed", "org/plain", "later"))
+    places = {
+        "all": f"hf://org/mixed@{mixed}",
+        "one-split": f"hf://org/mixed@{mixed}:default/test",
+        "plain": "hf://org/plain",
+        "tars": "hf://org/mixed:tars",
     }
-    own = {6: ("a cat",), 7: ("a dog",)} | {number: (f"picture {number}",) for number in range(6)}
+    sources = [argument for name, place in places.items() for argument in ("--source", f"{name}={place}")]
+    environment = {**hub[0].environment(), "HF_HOME": str(tmp_path / "home")}
+    ended = run(*sources, "--workspace", tmp_path / "w", "--captioner", captioner.REPOSITORY, **environment)
+    assert ended.returncode == 0, ended.stderr
+    train, test = rows("data/train-0.parquet", 0, 1, 2, 3), rows("data/test-0.parquet", 0, 1)
+    expected = {
+        **{("all", f"org/mixed@{mixed}/{real_id}"): n for n, real_id in enumerate(train + test)},
+        **{("one-split", f"org/mixed@{mixed}/{real_id}"): 4 + n for n, real_id in enumerate(test)},
+        **{("plain", f"org/plain@{plain}/{real_id}"): n for n, real_id in enumerate(["a/cat.jpg", "dog.jpg"])},
+        **{("tars", f"org/mixed@{later}/shards/0.tar#{1 + n}.jpg"): 6 + n for n in range(2)},
+    }
+    prompts = read_prompts(Workspace.open(tmp_path / "w"))
+    assert {(prompt.real_source, prompt.real_path): prompt.real_sha256 for prompt in prompts} == {
+        (name, f"hf://datasets/{path}"): hashlib.sha256(JPEGS[number]).hexdigest()
+        for (name, path), number in expected.items()
+    }
+    said = [f"picture {number}" for number in range(6)] + ["a cat", "a dog"]
     for prompt in prompts:
-        assert prompt.captions == (() if "plain" in place else own[images[prompt.real_id]])
-        repository = place.removeprefix("hf://").partition(":")[0].partition("@")[0]
-        commit = hub[1]["later" if place == "hf://org/mixed:tars" else repository]
-        assert prompt.real_path == f"hf://datasets/{repository}@{commit}/{prompt.real_id}"
+        number = expected[prompt.real_source, prompt.real_path.removeprefix("hf://datasets/")]
+        assert prompt.captions == (() if prompt.real_source == "plain" else (said[number],))
     fetch = """
 import hashlib, json, sys
 from pathlib import Path
@@ -106,32 +101,38 @@ print(json.dumps([hashlib.sha256(images.read(path)).hexdigest() for path in sys.
     assert json.loads(again) == [prompt.real_sha256 for prompt in prompts]
 
 
-@pytest.mark.parametrize(
-    ("place", "code", "said"),
-    [
-        ("hf://org/none", 1, "the Hub does not give the data set org/none"),
-        ("hf://org/mixed@nothing", 1, "the Hub does not give the data set org/mixed"),
-        ("hf://org/mixed:other", 2, "other"),
-        ("hf://org/mixed:default/dev", 2, "no split 'dev'; it has train, test"),
-        ("hf://org/words", 2, "holds no Parquet files, tar archives or images"),
-        ("hf://org", 2, "is not of the form hf://ORG/NAME"),
-    ],
-)
-def test_what_cannot_be_had_is_said_in_one_line(
-    hub: tuple[HubProcess, dict[str, str]], tmp_path: Path, place: str, code: int, said: str
-) -> None:
-    ended = caption(hub[0], tmp_path, place)
-    assert (ended.returncode, len(ended.stderr.splitlines())) == (code, 1), ended.stderr
-    assert said in ended.stderr
-
-
-def test_a_data_set_that_moved_on_is_not_mixed_with_what_was_captioned(
+def test_what_cannot_be_had_is_said_in_one_line_and_another_commit_is_another_choice(
     hub: tuple[HubProcess, dict[str, str]], tmp_path: Path
 ) -> None:
-    first = caption(hub[0], tmp_path, f"hf://org/mixed@{hub[1]['org/mixed']}:tars")
-    again = caption(hub[0], tmp_path, "hf://org/mixed@main:tars")
-    assert (first.returncode, again.returncode) == (0, 2)
-    assert "sources was" in again.stderr
+    select = """
+import json, sys
+from captioning.selection import select
+from workspace.errors import CommunityForensicsError
+
+def tried(place):
+    try:
+        return [0, select(f"x={place}", None).digest]
+    except CommunityForensicsError as error:
+        return [error.exit_code, str(error)]
+
+print(json.dumps([tried(place) for place in sys.argv[1:]]))
+"""
+    wrong = {
+        "hf://org/none": (1, "the Hub does not give the data set org/none"),
+        "hf://org/mixed@nothing": (1, "the Hub does not give the data set org/mixed"),
+        "hf://org/mixed:other": (2, "other"),
+        "hf://org/mixed:default/dev": (2, "no split 'dev'; it has train, test"),
+        "hf://org/words": (2, "holds no Parquet files, tar archives or images"),
+        "hf://org": (2, "is not of the form hf://ORG/NAME"),
+    }
+    right = [f"hf://org/mixed@{hub[1][name]}:tars" for name in ("org/mixed", "later")] + ["hf://org/mixed:tars"]
+    *refused, before, after, main = json.loads(run_client(hub[0], select, *wrong, *right, home=tmp_path))
+    for (code, message), (expected, said) in zip(refused, wrong.values(), strict=True):
+        assert code == expected
+        assert said in message
+        assert "\n" not in message
+    # The same names at another commit may be other images, so they are not captioned into one workspace.
+    assert before != after == main
 
 
 def test_a_hub_that_does_not_answer_ends_the_run_and_skips_no_image(
