@@ -56,27 +56,32 @@ class ImageFacts:
     height: int
 
 
-def read_image(path: Locator) -> tuple[ImageFacts, "Image.Image"]:
-    """The facts of an image and its RGB view.
+def read_image(path: Locator, content: bytes | None = None) -> tuple[ImageFacts, "Image.Image"]:
+    """The facts of an image and its RGB view; `content` is what `fetch` gave, for a process that should not fetch.
 
     Raises `UnusableImageError`, and nothing else, whatever lies there; `HubError` where the Hub does not answer.
     """
+    content = fetch(path) if content is None else content
+    if content is not None:
+        return _decode(BytesIO(content), hashlib.sha256(content).hexdigest(), Path(path).suffix)
+    with _open_file(Path(path)) as file:
+        try:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            return _decode(file, sha256, Path(path).suffix)
+        except OSError as error:
+            raise UnusableImageError("unreadable", _said(error)) from error
+
+
+def fetch(path: Locator) -> bytes | None:
+    """The bytes of an image in an archive, in a table or on the Hub; None for a file, which is read where it lies.
+
+    Errors as `read_image`.
+    """
     if is_plain_file(path):
-        with _open_file(Path(path)) as file:
-            try:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                file.seek(0)
-                return _decode(file, sha256, Path(path).suffix)
-            except OSError as error:
-                raise UnusableImageError("unreadable", _said(error)) from error
-    content = _fetch(path)
-    return _decode(BytesIO(content), hashlib.sha256(content).hexdigest(), Path(path).suffix)
-
-
-def _fetch(locator: Locator) -> bytes:
-    """What lies in an archive, in a table or on the Hub."""
+        return None
     try:
-        content = process_reader().read(locator)
+        content = process_reader().read(path)
     except FileNotFoundError as error:
         raise UnusableImageError("missing", error.strerror or "not there") from error
     except OSError as error:
