@@ -26,13 +26,23 @@ def _caption(
     source: Annotated[
         list[str],
         typer.Option(
-            metavar="NAME=PATH", help="Real images: coco=/data/coco, or any name for a folder of images. Repeatable."
+            metavar="NAME=PATH|NAME=hf://ORG/NAME",
+            help="Real images, repeatable: coco=/data/coco, or any name for a folder of images, tar archives or "
+            "Parquet files, or for a data set of the Hub (hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]).",
         ),
     ],
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")] = Path(
         "workspace"
     ),
-    limit: Annotated[int | None, typer.Option(min=1, help="Images of each source at most; default: all.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Images of all sources together at most; default: all.")
+    ] = None,
+    max_per_source: Annotated[
+        int | None, typer.Option(min=1, help="Images of each source at most; default: all.")
+    ] = None,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy the images into the workspace, their bytes as they are.")
+    ] = False,
     captioner: Annotated[
         str,
         typer.Option(
@@ -61,14 +71,26 @@ def _caption(
 
         cf-caption --source coco=/data/coco
 
-        cf-caption --source coco=/data/coco --source mine=/data/photos --limit 10000
+        cf-caption --source coco=/data/coco --source mine=/data/photos --max-per-source 10000
+
+        cf-caption --source faces=hf://ORG/NAME@main:default/train --limit 500 --copy
 
         cf-caption --source mine=/data/photos --shard 2/8 --device cuda:1
     """
     share = Shard.parse(shard)
     reference = CaptionerReference.parse(captioner)
-    selections = select_all(source, limit)
-    settings = Settings(reference, batch_size, part_size, limit, device, workers, backend)
+    selections = select_all(source, limit, max_per_source)
+    settings = Settings(
+        captioner=reference,
+        batch_size=batch_size,
+        part_size=part_size,
+        limit=limit,
+        max_per_source=max_per_source,
+        copy=copy,
+        device=device,
+        workers=workers,
+        backend=backend,
+    )
     for line in _lines(caption(Workspace.open(workspace), selections, settings, share)):
         typer.echo(line)
 

@@ -21,6 +21,8 @@ class Job:
 
     image: RealImage
     sight: Sight | None
+    content: bytes | None = None
+    """Its bytes, where they do not lie in a file of their own: whoever decodes should not have to fetch them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def decode(job: Job) -> Outcome:
     """Decode one image."""
     try:
         # An image of which nothing is looked at is decoded to its end all the same, as small as that can be done.
-        facts, view = read_image(job.image.path, 1 if job.sight is None else job.sight.least)
+        facts, view = read_image(job.image.path, 1 if job.sight is None else job.sight.least, job.content)
         return Decoded(facts, None if job.sight is None else np.asarray(job.sight.of(view)))
     except UnusableImageError as error:
         return Refusal(error.reason, error.detail)

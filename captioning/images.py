@@ -15,17 +15,21 @@ import os
 import stat
 import warnings
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from captioning.skipped import SkipReason
+from workspace.locator import Locator, is_plain_file, process_reader
 
 if TYPE_CHECKING:
     from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Pillow's names of what is decoded; multi-picture JPEGs of cameras (MPO) come with JPEG."""
+
+RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw")
+"""Suffixes of cameras' raw files. Many are TIFF files of which only a thumbnail is a picture, so none is decoded."""
 
 MAX_PIXELS = 178_956_970
 """More is refused, as by Pillow itself (twice its warning level): 512 MiB of RGB, more than any camera takes."""
@@ -42,26 +46,52 @@ class UnusableImageError(Exception):
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What is recorded of a real image: sha256 of its file, Pillow's name of its format, pixels as stored."""
+    """What is recorded of a real image: sha256 of its file, Pillow's names of its format and mode (RGB, L, CMYK,
+    P, I;16, ...), pixels as stored."""
 
     sha256: str
     format: str
+    mode: str
     width: int
     height: int
 
 
-def read_image(path: Path, least: int | None = None) -> tuple[ImageFacts, "Image.Image"]:
-    """The facts of an image file and its RGB view. Raises `UnusableImageError`, and nothing else, for any file.
+def read_image(
+    path: Locator, least: int | None = None, content: bytes | None = None
+) -> tuple[ImageFacts, "Image.Image"]:
+    """The facts of an image and its RGB view; `content` is what `fetch` gave, for a process that should not fetch.
 
     A view of a JPEG whose sides are at least `least` pixels long is enough; None: the view is as large as the image.
+    Raises `UnusableImageError`, and nothing else, whatever lies there; `HubError` where the Hub does not answer.
     """
-    with _open_file(path) as file:
+    content = fetch(path) if content is None else content
+    if content is not None:
+        return _decode(BytesIO(content), hashlib.sha256(content).hexdigest(), Path(path).suffix, least)
+    with _open_file(Path(path)) as file:
         try:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            return _decode(file, sha256, least)
+            return _decode(file, sha256, Path(path).suffix, least)
         except OSError as error:
             raise UnusableImageError("unreadable", _said(error)) from error
+
+
+def fetch(path: Locator) -> bytes | None:
+    """The bytes of an image in an archive, in a table or on the Hub; None for a file, which is read where it lies.
+
+    Errors as `read_image`.
+    """
+    if is_plain_file(path):
+        return None
+    try:
+        content = process_reader().read(path)
+    except FileNotFoundError as error:
+        raise UnusableImageError("missing", error.strerror or "not there") from error
+    except OSError as error:
+        raise UnusableImageError("unreadable", _said(error)) from error
+    if not content:
+        raise UnusableImageError("empty", "zero bytes")
+    return content
 
 
 def _open_file(path: Path) -> BufferedReader:
@@ -80,9 +110,11 @@ def _open_file(path: Path) -> BufferedReader:
         raise UnusableImageError("unreadable", _said(error)) from error
 
 
-def _decode(file: BufferedReader, sha256: str, least: int | None) -> tuple[ImageFacts, "Image.Image"]:
+def _decode(file: IO[bytes], sha256: str, suffix: str, least: int | None) -> tuple[ImageFacts, "Image.Image"]:
     from PIL import Image, UnidentifiedImageError
 
+    if suffix.lower() in RAW_SUFFIXES:
+        raise UnusableImageError("not-an-image", "a camera's raw file, which is no picture yet")
     with warnings.catch_warnings():
         # Pillow warns of half of what it refuses, and of odd metadata: neither is news to the reader.
         warnings.simplefilter("ignore")
@@ -103,7 +135,7 @@ def _decode(file: BufferedReader, sha256: str, least: int | None) -> tuple[Image
                 if least is not None:
                     image.draft(None, (least, least))
                 image.load()
-                facts = ImageFacts(sha256, str(image.format), width, height)
+                facts = ImageFacts(sha256, str(image.format), image.mode, width, height)
                 return facts, _view(image)
             except Image.DecompressionBombError as error:
                 raise UnusableImageError("too-large", f"more than {MAX_PIXELS:,} pixels") from error

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from captioning.captioner import Captioner
 from captioning.cleaning import DroppedCaptionError, DropReason, clean
 from captioning.decoding import Decode, Job, Refusal, decode_here
-from captioning.images import ImageFacts, UnusableImageError
+from captioning.images import ImageFacts, UnusableImageError, fetch
 from captioning.prompt import Prompt
 from captioning.selection import Selection
 from captioning.skipped import Skipped, SkipReason, skipped_name
@@ -120,11 +120,12 @@ def _jobs(part: Part, captioning: Captioning) -> Iterator[tuple[_Asked, Job | Re
         try:
             _require_utf8(real_id)
             image = _described(part, real_id)
+            content = fetch(image.path)
         except UnusableImageError as error:
             yield _Asked(real_id), Refusal(error.reason, error.detail)
         else:
             asked = _Asked(real_id, image, *_own_caption(image, part.selection.source.name))
-            yield asked, Job(image, captioning.load().sight if asked.own is None else None)
+            yield asked, Job(image, captioning.load().sight if asked.own is None else None, content)
 
 
 def _generate(part: Part, captioning: Captioning, batch: Sequence[_Waiting], captioned: Captioned) -> None:
@@ -198,9 +199,11 @@ def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, capti
         real_path=str(image.path),
         real_sha256=facts.sha256,
         real_format=facts.format,
+        real_mode=facts.mode,
         real_width=facts.width,
         real_height=facts.height,
         caption_origin="dataset" if captioner is None else "blip",
+        captions=tuple(caption.encode("utf-8", "replace").decode() for caption in image.captions),
         captioner=captioner,
         license=stated.license,
         redistributable=stated.redistributable,

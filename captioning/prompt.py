@@ -21,12 +21,18 @@ class Prompt:
     prompt: str = column(pa.string(), "the caption, cleaned (captioning/cleaning.py)")
     real_source: str = column(pa.string(), "name of the real data set")
     real_id: str = column(pa.string(), "the image's id in its data set: its path below the source's root, or a locator")
-    real_path: str = column(pa.string(), "where its bytes are on the machine that captioned it")
+    real_path: str = column(
+        pa.string(), "where its bytes are on the machine that captioned it: a file, or a locator (workspace/locator.py)"
+    )
     real_sha256: str = column(pa.string(), "of the file as it is")
     real_format: str = column(pa.string(), "as decoded: JPEG, PNG, ...")
     real_width: int = column(pa.int32(), "pixels, as stored")
     real_height: int = column(pa.int32(), "pixels, as stored")
+    real_mode: str | None = column(pa.string(), "as decoded: RGB, L, CMYK, P, I;16, ...", default=None)
     caption_origin: Literal["dataset", "blip"] = column(pa.string(), "dataset: the data set's own | blip: generated")
+    captions: tuple[str, ...] = column(
+        pa.list_(pa.string()), "all captions the data set has for it, as they stand there", default=()
+    )
     captioner: str | None = column(
         pa.string(), "model@revision, for generated captions; (lavis): by that back end", default=None
     )

@@ -7,6 +7,7 @@ from functools import cache, partial
 
 from captioning.blip import Blip
 from captioning.captioner import Backend, Captioner, CaptionerReference
+from captioning.copying import copy_images
 from captioning.decoders import Decoders, default_workers
 from captioning.generation import Generation
 from captioning.lavis.backend import Lavis, lavis_python
@@ -36,6 +37,8 @@ class Settings:
     device: str
     workers: int | None = None
     backend: Backend = "transformers"
+    max_per_source: int | None = None
+    copy: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ def caption(
         for part in owed:
             name = part.selection.source.name
             captioned = caption_part(part, captioning, partial(progress.advance, 1, name))
+            if settings.copy:
+                captioned.prompts = copy_images(workspace, captioned.prompts)
             write_part(workspace, part, captioned)
             log.event(
                 "part",
@@ -100,6 +105,8 @@ def _pin_recipe(
             "batch_size": settings.batch_size,
             "part_size": settings.part_size,
             "limit": settings.limit,
+            "max_per_source": settings.max_per_source,
+            "copy": settings.copy or None,
             "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in selections},
         },
     )

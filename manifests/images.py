@@ -1,4 +1,5 @@
-"""The image files that the manifest speaks of, wherever they lie: as files of their own, or inside the sample parts.
+"""The image files that the manifest speaks of, wherever they lie: as files of their own, inside the sample parts, or
+where a locator says (real images in archives, in tables, on the Hub).
 
 An image inside a part is read with its neighbours, because the manifest has them in the parts' order: the few parts
 read last are remembered. Threads may share a reader.
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from samplers.sample import part_of
 from workspace.layout import Workspace
+from workspace.locator import LocatorReader, is_plain_file
 
 T = TypeVar("T")
 
@@ -30,6 +32,7 @@ class ImageReader:
     def __init__(self, workspace: Workspace) -> None:
         self._root = workspace.root
         self._lock = threading.Lock()
+        self._locators = LocatorReader()
         self._contents = lru_cache(_PARTS)(self._read_contents)
         self._sizes = lru_cache(_SIZES)(self._read_sizes)
 
@@ -37,7 +40,7 @@ class ImageReader:
         """Bytes of an image file."""
         inside = part_of(path)
         if inside is None:
-            return (self._root / path).stat().st_size
+            return (self._root / path).stat().st_size if is_plain_file(path) else self._locators.size(path)
         with self._lock:
             return self._found(self._sizes(inside[0]), inside)
 
@@ -45,7 +48,7 @@ class ImageReader:
         """An image file, whole."""
         inside = part_of(path)
         if inside is None:
-            return (self._root / path).read_bytes()
+            return (self._root / path).read_bytes() if is_plain_file(path) else self._locators.read(path)
         with self._lock:
             return self._found(self._contents(inside[0]), inside)
 

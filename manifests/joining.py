@@ -68,8 +68,8 @@ _REAL = f"""
 SELECT
     0::BIGINT AS label, parse_filename(real_id) AS image_name, '{REAL_SUBSET}' AS subset, 'real' AS architecture,
     license, 'unknown' AS license_family, prompt, caption_origin, captioner, real_source, real_id, real_sha256,
-    real_format AS format, real_width AS width, real_height AS height, real_sha256 AS sha256, redistributable,
-    real_path AS path
+    real_format AS format, real_mode AS mode, real_width AS width, real_height AS height, real_sha256 AS sha256,
+    redistributable, real_path AS path
 FROM prompts
 WHERE prompt_id IN (
     SELECT min(prompt_id) FROM prompts WHERE prompt_id IN (FROM used) GROUP BY real_source, real_id)

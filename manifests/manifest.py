@@ -84,7 +84,9 @@ class ManifestRow:
     batch_size: int | None = column(pa.int32(), "images sampled in the same call", default=None)
     libraries: str | None = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...", default=None)
     format: str = column(pa.string(), "PNG for generated images; a real image's as decoded")
-    mode: str | None = column(pa.string(), "RGB or L; null for real images, which are not decoded here", default=None)
+    mode: str | None = column(
+        pa.string(), "RGB or L; of real images as their file has it (RGB, L, CMYK, P, ...)", default=None
+    )
     width: int = column(pa.int32(), "pixels")
     height: int = column(pa.int32(), "pixels")
     sha256: str = column(pa.string(), "of the image file")

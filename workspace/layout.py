@@ -4,6 +4,7 @@
       recipe.toml                             every choice that changes a pixel or a row
       catalog.parquet                         the generators, pinned
       prompts/<real_source>/part-00000.parquet
+      real/<real_source>/                     copies of real images, where --copy asked for them
       images/<org>--<name>/00000000.png
       samples/<org>--<name>/part-00000.parquet
       outcomes/<org>--<name>.json             how sampling that generator ended
@@ -88,6 +89,10 @@ class Workspace:
     def prompts_of(self, real_source: str) -> Path:
         """The folder of one real source's prompt parts."""
         return self.prompts / checked_source(real_source)
+
+    def real_of(self, real_source: str) -> Path:
+        """The folder of one real source's copied images."""
+        return self.root / "real" / checked_source(real_source)
 
     def samples_of(self, model_name: str) -> Path:
         """The folder of one generator's sample parts."""

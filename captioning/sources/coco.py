@@ -9,19 +9,17 @@ split that is read, every image of the annotation file counts; one that is not o
 """
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from captioning.sources.licenses import stated_license
 from captioning.sources.source import RealImage
 from workspace.errors import UsageError
 
 LAYOUT = "annotations/captions_<split>.json beside the folder <split>/ or images/<split>/"
-
-_CREATIVE_COMMONS = re.compile(r"https?://creativecommons\.org/licenses/(by[a-z-]*)/([0-9.]+)/?")
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,9 @@ def _read_split(root: Path, folder: str, path: Path) -> dict[str, RealImage]:
     """The images of one annotation file, by id."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        licenses = {entry["id"]: _license(entry) for entry in content.get("licenses", [])}
+        licenses = {
+            entry["id"]: stated_license(entry.get("name"), entry.get("url")) for entry in content.get("licenses", [])
+        }
         captions: dict[Any, list[str]] = defaultdict(list)
         for annotation in content["annotations"]:
             captions[annotation["image_id"]].append(str(annotation["caption"]))
@@ -89,15 +89,3 @@ def _checked_name(name: str, path: Path) -> str:
     if not parts or name.startswith("/") or ".." in parts or not whole:
         raise UsageError(f"{path} names the image {name!r}, which is not a path below the folder of its split")
     return name
-
-
-def _license(entry: Mapping[str, Any]) -> tuple[str | None, bool | None]:
-    """A licence of the annotation file as (identifier, may be passed on).
-
-    Every Creative Commons licence lets verbatim copies be passed on, some of them for no commercial purpose only. Of
-    COCO's two others ("No known copyright restrictions", "United States Government Work") that is not known for sure.
-    """
-    match = _CREATIVE_COMMONS.fullmatch(str(entry.get("url")))
-    if match is not None:
-        return f"cc-{match[1]}-{match[2]}", True
-    return str(entry["name"]) if entry.get("name") else None, None

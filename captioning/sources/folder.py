@@ -2,21 +2,25 @@
 
     root/
       licenses.json     optional: {"a.jpg": {"license": "cc0-1.0", "redistributable": true}, "*": {"license": null}}
-      a.jpg  a.txt      an image and its caption, as img2dataset writes them
+      a.jpg  a.txt      an image and its caption; without a.txt, the caption in a.json: so writes img2dataset
       any/depth/b.png   an image without a caption
 
 An image is what its name says is one: a file whose suffix is in `SUFFIXES`, in either case. Hidden files and folders
-(names that start with a dot: system files, macOS's `._a.jpg`) are left out. Linked files and folders are followed, a
+(names that start with a dot: system files, macOS's `._a.jpg`) and the folders that systems add (`__MACOSX`) are left
+out. Linked files and folders are followed, a
 folder that leads back into itself once. Everything else that is listed and turns out to be no image is reported later.
 """
 
+import errno
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from captioning.images import RAW_SUFFIXES
+from captioning.sources.captions import CAPTION_BYTES, captions_in_json, captions_in_text
 from captioning.sources.source import RealImage
 from workspace.errors import UsageError
 
@@ -24,14 +28,15 @@ SUFFIXES = frozenset(
     [
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif"),
         *(".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo"),
-        *(".heic", ".heif", ".jxl", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw"),
+        *(".heic", ".heif", ".jxl", *RAW_SUFFIXES),
     ]
 )
 """Lower-case suffixes of file names that say image; those of the last row are reported, not decoded."""
 
 LICENSES_FILE = "licenses.json"
-CAPTION_BYTES = 65536
-"""Read of a caption file at most; no caption is as long, so a longer file is a broken one."""
+
+SYSTEM_FOLDERS = frozenset(["__MACOSX", "@eaDir", "$RECYCLE.BIN", "lost+found"])
+"""Folders that archivers, disk stations and file systems add; what lies in them are no images of the data set."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,21 @@ class Folder:
 
 def read_folder(root: Path) -> Folder:
     """Open `root` as a folder tree. Raises `UsageError` when it holds no image or `licenses.json` is not one."""
-    ids = sorted(_image_ids(root, "", ()))
+    ids = sorted(image_ids(root))
     if not ids:
         raise UsageError(f"{root} holds no images: no file below it is named like one (.jpg, .png, .webp, ...)")
-    return Folder(root, ids, _licenses(root / LICENSES_FILE))
+    return Folder(root, ids, read_licenses(root))
 
 
-def _image_ids(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+def image_ids(root: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[str]:
+    """The ids of all files below `root` with one of the suffixes, in no order. Raises `UsageError` for a folder that
+    cannot be read."""
+    return _image_ids(root, "", (), suffixes)
+
+
+def _image_ids(
+    folder: Path, prefix: str, above: tuple[tuple[int, int], ...], suffixes: Collection[str]
+) -> Iterator[str]:
     """Ids of the images in `folder`, whose own id is `prefix`; `above` identifies the folders that lead here."""
     try:
         status = folder.stat()
@@ -70,11 +83,11 @@ def _image_ids(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) ->
     if identity in above:
         return
     for entry in entries:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or entry.name in SYSTEM_FOLDERS:
             continue
         if _is_folder(entry):
-            yield from _image_ids(folder / entry.name, f"{prefix}{entry.name}/", (*above, identity))
-        elif PurePath(entry.name).suffix.lower() in SUFFIXES:
+            yield from _image_ids(folder / entry.name, f"{prefix}{entry.name}/", (*above, identity), suffixes)
+        elif PurePath(entry.name).suffix.lower() in suffixes:
             yield f"{prefix}{entry.name}"
 
 
@@ -86,16 +99,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _captions_beside(path: Path) -> tuple[str, ...]:
-    try:
-        with path.with_suffix(".txt").open("rb") as file:
-            content = file.read(CAPTION_BYTES)
-    except FileNotFoundError:
-        return ()
-    # What is not UTF-8 becomes U+FFFD, which cleaning refuses: no caption is better than a garbled one.
-    return (content.decode("utf-8-sig", errors="replace"),)
+    for suffix, read in ((".txt", captions_in_text), (".json", captions_in_json)):
+        try:
+            with path.with_suffix(suffix).open("rb") as file:
+                return read(file.read(CAPTION_BYTES))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:  # the image's own name is as long as names may be
+                raise
+    return ()
 
 
-def _licenses(path: Path) -> Mapping[str, Mapping[str, Any]]:
+def read_licenses(root: Path) -> Mapping[str, Mapping[str, Any]]:
+    """What `licenses.json` in a root says, by id; empty where there is none. Raises `UsageError` when it is not one."""
+    path = root / LICENSES_FILE
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from workspace.locator import Locator
+
 
 @dataclass(frozen=True)
 class RealImage:
-    """One image of a collection, and what its data set says about it; None: it says nothing."""
+    """One image of a collection, and what its data set says about it; None: it says nothing.
+
+    `path` says where its bytes are: a file, or a locator (workspace/locator.py). `captions` are the data set's own,
+    all of them, as they stand there.
+    """
 
     real_id: str
-    path: Path
+    path: Locator
     captions: tuple[str, ...] = ()
     license: str | None = None
     redistributable: bool | None = None
@@ -27,8 +33,8 @@ class Collection(Protocol):
 
     @property
     def ids(self) -> Sequence[str]:
-        """The ids of all images, sorted: POSIX paths below the root. A name that is not UTF-8 keeps its bytes as
-        surrogates."""
+        """The ids of all images, sorted: POSIX paths below the root, or locators below it (a.tar#b.jpg). A name that
+        is not UTF-8 keeps its bytes as surrogates."""
         ...
 
     def image(self, real_id: str) -> RealImage:
@@ -43,7 +49,12 @@ Reader = Callable[[Path], Collection]
 
 @dataclass(frozen=True)
 class Source:
-    """A data set of real images. What is not known for sure is None, never a guess."""
+    """A data set of real images. What is not known for sure is None, never a guess.
+
+    `name` is what the user calls it; `title` is how the published dataset spells it in `real_source`. `license` and
+    `redistributable` hold for every image that its copy says nothing about; `license_link` is where that is said, or
+    where it would have to be asked.
+    """
 
     name: str
     reader: Reader

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from captioning.images import UnusableImageError, read_image
-from tests.captioning.oddities import all_oddities, encoded, flipped, picture, rotated_by_exif
+from tests.captioning.odd_directory import odd_files
+from tests.captioning.oddities import encoded, flipped, picture, rotated_by_exif
 
-ODDITIES = all_oddities()
+ODDITIES = odd_files()
 CONTENTS = {
     name: encoded(picture(), name) for name in ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"]
 }

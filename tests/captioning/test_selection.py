@@ -32,6 +32,31 @@ def test_a_limit_takes_the_same_images_everywhere_and_from_everywhere(folder: Pa
     assert set(chosen) < set(select(f"x={moved}", 13).ids)
 
 
+def test_a_limit_of_all_takes_from_every_source_by_its_size(folder: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    for number in range(20):
+        (small / f"{number}.png").write_bytes(b"x")
+    options = [f"large={folder}", f"small={small}"]
+    large, few = select_all(options, 40)
+    assert len(large.ids) + len(few.ids) == 40
+    assert 20 < len(large.ids) < 38
+    assert list(large.ids) == sorted(large.ids)
+    assert [
+        set(smaller.ids) < set(larger.ids)
+        for smaller, larger in zip(select_all(options, 20), [large, few], strict=True)
+    ] == [
+        True,
+        True,
+    ]
+    assert [len(selection.ids) for selection in select_all(options, 80)] == [60, 20]
+    assert [len(selection.ids) for selection in select_all(options, None, 30)] == [30, 20]
+    assert select_all(options, None, 30)[0].ids == select(options[0], 30).ids
+    both = select_all(options, 15, 10)
+    assert sum(len(selection.ids) for selection in both) == 15
+    assert all(set(one.ids) <= set(ten.ids) for one, ten in zip(both, select_all(options, None, 10), strict=True))
+
+
 def test_the_digest_is_that_of_the_names(folder: Path) -> None:
     before = select(f"x={folder}", None).digest
     assert select(f"y={folder}", None).digest == before
@@ -56,7 +81,9 @@ def test_sources_come_in_the_order_of_their_names_and_each_once(folder: Path) ->
         ("=/tmp", "cannot name a real source"),
         ("../x=/tmp", "cannot name a real source"),
         ("x=/no/such/folder", "does not exist"),
-        (f"x={__file__}", "is not a folder"),
+        (f"x={__file__}", "is not a folder, and no .tar or .parquet"),
+        ("x=hf://nobody", "is not of the form hf://ORG/NAME"),
+        ("x=/dev/null", "is not a folder"),
         ("x={folder}/../empty", "holds no images"),
         ("coco={folder}", "does not look like COCO"),
     ],

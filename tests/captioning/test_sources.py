@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from captioning.sources.coco import read_coco
+from captioning.sources.containers import read_any
 from captioning.sources.folder import read_folder
 from captioning.sources.registry import KNOWN, source_named
 from captioning.sources.source import RealImage
@@ -42,6 +43,29 @@ def test_a_caption_lies_beside_its_image(tmp_path: Path) -> None:
     folder = read_folder(tmp_path)
     captions = {real_id: folder.image(real_id).captions for real_id in folder.ids}
     assert captions == {"a.jpg": ("a cat\n",), "b.c.png": ("caf\ufffd",), "deep/a.png": ("a dög",), "none.png": ()}
+
+
+def test_without_a_text_the_caption_is_that_of_the_notes(tmp_path: Path) -> None:
+    notes = {
+        "a": ('{"caption": "a cat", "url": "u"}', ("a cat",)),
+        "b": ('{"TEXT": "a dog"}', ("a dog",)),
+        "c": ('{"captions": ["one", 2, "two"]}', ("one", "two")),
+        "d": ('{"caption": null}', ()),
+        "e": ("[1]", ()),
+        "f": ("{", ()),
+        "g": ('{"width": 3}', ()),
+    }
+    for name, (content, _) in notes.items():
+        touch(tmp_path, f"{name}.jpg")
+        (tmp_path / f"{name}.json").write_text(content)
+    touch(tmp_path, "h.jpg")
+    (tmp_path / "h.json").write_text('{"caption": "not this one"}')
+    (tmp_path / "h.txt").write_text("this one")
+    folder = read_folder(tmp_path)
+    assert {real_id: folder.image(real_id).captions for real_id in folder.ids} == {
+        **{f"{name}.jpg": captions for name, (_, captions) in notes.items()},
+        "h.jpg": ("this one",),
+    }
 
 
 def test_a_caption_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
@@ -206,11 +230,17 @@ def test_what_is_known_of_a_source_is_said_with_where_it_is_said() -> None:
         assert name == source.name == checked_source(name)
         assert source.title
         assert source.citation
-        assert (source.license_link or "").startswith("https://")
+        assert (source.license_link or "").startswith(("https://", "http://"))
+
+
+def test_no_source_is_passed_on_without_a_licence_that_allows_it() -> None:
+    allowed = {name: source.license for name, source in KNOWN.items() if source.redistributable}
+    assert allowed == {"ffhq": None, "metfaces": "cc-by-nc-2.0", "afhq": "cc-by-nc-4.0"}
+    assert {name for name, source in KNOWN.items() if source.redistributable is False} == {"imagenet", "celeba"}
 
 
 def test_a_name_nobody_knows_is_a_folder_of_unknown_licence() -> None:
     source = source_named("holiday-2019")
-    assert source.reader is read_folder
+    assert source.reader is read_any
     assert (source.license, source.redistributable) == (None, None)
     assert source_named("coco").reader is read_coco

@@ -40,7 +40,7 @@ def test_generated_captions_are_the_same_files_whatever_the_shards(tmp_path: Pat
 
 def test_the_summary_counts_what_all_shards_have_done(tmp_path: Path, digits: Path) -> None:
     workspace = Workspace.open(tmp_path)
-    selections = select_all([f"b={digits}", f"a={digits}"], 10)
+    selections = select_all([f"b={digits}", f"a={digits}"], None, 10)
     first = caption(workspace, selections, settings(), Shard(1, 2))
     assert [(summary.name, summary.images, summary.parts_done, summary.parts) for summary in first] == [
         ("a", 10, 2, 4),

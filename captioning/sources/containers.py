@@ -1,0 +1,44 @@
+"""A collection by what lies there: a COCO, tar archives, Parquet files or a folder tree of images.
+
+This is how a name that nobody knows is opened, and LAION, which img2dataset writes in any of the last three ways. A
+folder that holds images in more than one way is refused, because half of it would be left out in silence.
+"""
+
+from pathlib import Path
+
+from captioning.sources.coco import read_coco
+from captioning.sources.folder import image_ids, read_folder
+from captioning.sources.parquet import PARQUET_SUFFIXES, holds_images, read_parquet
+from captioning.sources.source import Collection
+from captioning.sources.webdataset import TAR_SUFFIXES, read_webdataset
+from workspace.errors import UsageError
+
+
+def read_any(root: Path) -> Collection:
+    """Open a folder by what it holds. Raises `UsageError` when that is nothing, or several things at once."""
+    if any(root.glob("annotations/captions_*.json")):
+        return read_coco(root)
+    tars = list(image_ids(root, TAR_SUFFIXES))
+    # Beside its archives or folders img2dataset leaves Parquet files without images: its notes.
+    tables = [name for name in image_ids(root, PARQUET_SUFFIXES) if not tars and holds_images(f"{root}/{name}")]
+    archives = tars or tables
+    image = next(image_ids(root), None)
+    if archives and image is not None:
+        raise UsageError(
+            f"{root} holds archives of images ({min(archives)}) beside images ({image}): give the folder of one kind"
+        )
+    if tars:
+        return read_webdataset(str(root), tars)
+    if tables:
+        return read_parquet(str(root), tables)
+    return read_folder(root)
+
+
+def read_container(path: Path) -> Collection:
+    """Open one `.tar` or `.parquet`. Raises `UsageError` for any other file."""
+    kind = path.suffix.lower()
+    if kind in TAR_SUFFIXES:
+        return read_webdataset(str(path.parent), [path.name])
+    if kind in PARQUET_SUFFIXES:
+        return read_parquet(str(path.parent), [path.name])
+    raise UsageError(f"{path} is not a folder, and no .tar or .parquet: give the folder that holds the data set")

@@ -1,0 +1,140 @@
+"""The twelve known data sets, each read from a tree as it comes from its home: its images and no others."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from captioning.prompt import read_prompts
+from captioning.selection import select
+from captioning.sources.registry import KNOWN
+from demo.zoo import captioner
+from tests.captioning.test_cli import run
+from tests.captioning.trees import WRITERS, Expected, write_all
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+from workspace.locator import LocatorReader
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Expected]]:
+    root = tmp_path_factory.mktemp("trees") / "real"
+    return root, write_all(root)
+
+
+def test_the_registry_knows_the_sources_of_the_published_dataset() -> None:
+    assert set(KNOWN) == set(WRITERS)
+    published = "LAION, ImageNet, COCO, FFHQ, CelebA, MetFaces, AFHQ, Forchheim, IMD2020, Landscapes HQ, VISION, RAISE"
+    assert {source.title for source in KNOWN.values()} == set(published.split(", "))
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_tree_is_read_with_its_captions_and_nothing_beside_it(
+    trees: tuple[Path, dict[str, Expected]], name: str
+) -> None:
+    root, expected = trees[0], trees[1][name]
+    selection = select(f"{name}={root / name}", None)
+    images = {real_id: selection.collection.image(real_id) for real_id in selection.ids}
+    assert {real_id: image.captions for real_id, image in images.items()} == expected.images
+    reader = LocatorReader()
+    for image in images.values():
+        assert len(reader.read(image.path)) > 100
+
+
+def test_all_twelve_become_prompts_with_the_right_captions_licences_and_counts(
+    trees: tuple[Path, dict[str, Expected]], tmp_path: Path
+) -> None:
+    root, expected = trees
+    sources = [argument for name in WRITERS for argument in ("--source", f"{name}={root / name}")]
+    ended = run(*sources, "--workspace", tmp_path, "--captioner", captioner.REPOSITORY)
+    assert ended.returncode == 0, ended.stderr
+    assert "skipped" not in ended.stdout
+    assert {line.split(": ")[0]: int(line.split()[1]) for line in ended.stdout.splitlines()} == {
+        name: len(one.images) for name, one in expected.items()
+    }
+    prompts = read_prompts(Workspace.open(tmp_path))
+    for name, one in expected.items():
+        ours = {prompt.real_id: prompt for prompt in prompts if prompt.real_source == name}
+        assert {real_id: prompt.captions for real_id, prompt in ours.items()} == one.images
+        assert {i: (prompt.license, prompt.redistributable) for i, prompt in ours.items()} == one.licenses
+        for real_id, prompt in ours.items():
+            own = [caption.rstrip(".") for caption in one.images[real_id]]
+            assert prompt.caption_origin == ("dataset" if own else "blip")
+            assert not own or prompt.prompt.rstrip(".") in own
+    reader = LocatorReader()
+    assert all(hashlib.sha256(reader.read(prompt.real_path)).hexdigest() == prompt.real_sha256 for prompt in prompts)
+
+
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "laion"])
+def test_another_tree_is_refused_with_what_the_data_set_needs(
+    trees: tuple[Path, dict[str, Expected]], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "holiday").mkdir()
+    shutil.copy(next((trees[0] / "afhq").rglob("*.jpg")), tmp_path / "holiday/beach.jpg")
+    with pytest.raises(UsageError, match="holiday") as refused:
+        select(f"{name}={tmp_path}", None)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith(f"--source {name}: {tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "tree", "like"), [("ffhq", "afhq", "AFHQ"), ("coco", "vision", "VISION"), ("raise", "coco", "COCO")]
+)
+def test_a_tree_under_a_wrong_name_is_recognized(
+    trees: tuple[Path, dict[str, Expected]], name: str, tree: str, like: str
+) -> None:
+    with pytest.raises(UsageError, match=f"; this looks like {like}$") as refused:
+        select(f"{name}={trees[0] / tree}", None)
+    assert "\n" not in str(refused.value)
+
+
+def test_of_several_forms_of_the_same_pictures_the_best_one_is_taken(
+    trees: tuple[Path, dict[str, Expected]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "lhq"
+    shutil.copytree(trees[0] / "lhq", folder)
+    shutil.rmtree(folder / "lhq_1024_jpg")
+    assert list(select(f"lhq={folder}", None).ids) == ["lhq_256/0000000.png", "lhq_256/0000001.png"]
+    shutil.copytree(folder / "lhq_256", folder / "LHQ")
+    assert list(select(f"lhq={folder}", None).ids) == ["LHQ/0000000.png", "LHQ/0000001.png"]
+    assert list(select(f"lhq={folder / 'lhq_256'}", None).ids) == ["0000000.png", "0000001.png"]
+
+
+def test_a_known_name_is_known_in_capitals_too(trees: tuple[Path, dict[str, Expected]]) -> None:
+    assert select(f"MetFaces={trees[0] / 'metfaces'}", None).source is KNOWN["metfaces"]
+
+
+def test_raise_without_its_tiff_files_is_listed_so_that_it_can_be_reported(
+    trees: tuple[Path, dict[str, Expected]], tmp_path: Path
+) -> None:
+    shutil.copytree(trees[0] / "raise/NEF", tmp_path / "raise/NEF")
+    ended = run(
+        "--source", f"raise={tmp_path / 'raise'}", "--workspace", tmp_path / "w", "--captioner", captioner.REPOSITORY
+    )
+    assert ended.returncode == 0
+    assert "skipped: 2 not-an-image" in ended.stdout
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"0": 1}', '{"0": {"metadata": {}} "1"', '{"0": {"metadata": 3}}'])
+def test_metadata_of_ffhq_that_is_none_is_refused_with_one_line(
+    trees: tuple[Path, dict[str, Expected]], tmp_path: Path, content: str
+) -> None:
+    folder = shutil.copytree(trees[0] / "ffhq", tmp_path / "ffhq")
+    (folder / "ffhq-dataset-v2.json").write_text(content)
+    with pytest.raises(UsageError, match=r"ffhq-dataset-v2\.json") as refused:
+        select(f"ffhq={folder}", None)
+    assert "\n" not in str(refused.value)
+
+
+def test_metadata_longer_than_what_is_read_at_once_is_read_entry_by_entry(tmp_path: Path) -> None:
+    (tmp_path / "images1024x1024").mkdir()
+    entries = {}
+    for number in range(60):
+        (tmp_path / f"images1024x1024/{number:05d}.png").write_bytes(b"x")
+        link = f"https://creativecommons.org/licenses/by/{number}.0/"
+        entries[str(number)] = {"metadata": {"license_url": link}, "landmarks": ["ü" * 50_000, number]}
+    (tmp_path / "ffhq-dataset-v2.json").write_text(json.dumps(entries, indent=3, ensure_ascii=False), encoding="utf-8")
+    collection = select(f"ffhq={tmp_path}", None).collection
+    assert [collection.image(real_id).license for real_id in collection.ids] == [f"cc-by-{n}.0" for n in range(60)]

@@ -1,0 +1,136 @@
+"""Locators: one text that says where the bytes of an image lie, and the one place that fetches them.
+
+    /data/coco/val2017/000000000139.jpg                    a file
+    /data/laion/00000.tar#000000012.jpg                    a member of a tar archive
+    /data/faces/train.parquet#row=000000017                a row of a Parquet file, counted from 0
+    hf://datasets/ORG/NAME@COMMIT/train.parquet#row=...    the same on the Hub, pinned; also .tar#... and plain files
+
+A file whose very name looks like one of the others is a file. Rows have nine digits, so that names sort as rows do.
+"""
+
+import errno
+import os
+import re
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from workspace.containers import HUB, ParquetImages, Tar, open_file
+from workspace.errors import HubError
+
+#: Where bytes lie: a path, or the text of a locator.
+Locator = Path | str
+
+_INSIDE = re.compile(r"(.+?\.(?:(tar)|parquet))#(.+)", re.ASCII | re.DOTALL | re.IGNORECASE)
+_ROW = re.compile(r"row=([0-9]{1,18})", re.ASCII)
+
+#: Containers kept open by one reader: images are asked for in the order in which they lie.
+_OPEN = 4
+
+
+def row_locator(row: int) -> str:
+    """What stands behind the `#` of a Parquet file for a row, counted from 0."""
+    return f"row={row:09d}"
+
+
+def split_locator(locator: Locator) -> tuple[str, str] | None:
+    """The container and what is meant inside it; None: the locator is that of a file of its own."""
+    text = str(locator)
+    match = _INSIDE.fullmatch(text)
+    if match is None or (not match[2] and not _ROW.fullmatch(match[3])):
+        return None
+    if not text.startswith(HUB) and os.path.lexists(text):
+        return None
+    return match[1], match[3]
+
+
+def is_plain_file(locator: Locator) -> bool:
+    """Whether the locator is the path of a file on this machine."""
+    return not str(locator).startswith(HUB) and split_locator(locator) is None
+
+
+class LocatorReader:
+    """Fetches bytes by locator; the containers read last stay open. Threads may share it.
+
+    All methods raise `OSError` for what is missing, damaged or refused, and `HubError` where the Hub does not answer:
+    that says nothing of an image.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: OrderedDict[tuple[object, ...], Tar | ParquetImages] = OrderedDict()
+        weakref.finalize(self, _close, self._open)
+
+    def read(self, locator: Locator) -> bytes:
+        """The bytes, whole, as they lie there."""
+        inside = split_locator(locator)
+        if inside is None:
+            with _hub_answers(str(locator)), open_file(str(locator)) as file:
+                return file.read()
+        with self._lock, _hub_answers(inside[0]):
+            container = self._container(inside[0])
+            return container.read(inside[1]) if isinstance(container, Tar) else container.read(_row(inside[1]))
+
+    def size(self, locator: Locator) -> int:
+        """How many bytes `read` would give."""
+        inside = split_locator(locator)
+        if inside is None:
+            with _hub_answers(str(locator)), open_file(str(locator)) as file:
+                return file.seek(0, os.SEEK_END)
+        with self._lock:
+            container = self._container(inside[0])
+            return container.size(inside[1]) if isinstance(container, Tar) else len(container.read(_row(inside[1])))
+
+    def values(self, path: str, row: int, columns: Sequence[str]) -> dict[str, Any]:
+        """Some columns of a row of a Parquet file."""
+        with self._lock, _hub_answers(path):
+            container = self._container(path)
+            if not isinstance(container, ParquetImages):
+                raise OSError(errno.EINVAL, "not a Parquet file", path)
+            return container.values(row, columns)
+
+    def _container(self, path: str) -> Tar | ParquetImages:
+        # A forked process shares its parent's places in open files, and a file may have been replaced.
+        status = None if path.startswith(HUB) else Path(path).stat()
+        key = (os.getpid(), path, status and (status.st_mtime_ns, status.st_size, status.st_ino))
+        if key in self._open:
+            self._open.move_to_end(key)
+            return self._open[key]
+        opened = Tar(path) if path.lower().endswith(".tar") else ParquetImages(path)
+        self._open[key] = opened
+        if len(self._open) > _OPEN:
+            self._open.popitem(last=False)[1].close()
+        return opened
+
+
+def _close(containers: OrderedDict[tuple[object, ...], Tar | ParquetImages]) -> None:
+    for container in containers.values():
+        container.close()
+
+
+@contextmanager
+def _hub_answers(path: str) -> Iterator[None]:
+    """Tells a Hub that does not answer from a file that is damaged (EIO, by workspace/containers.py) or not there."""
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.EIO
+        if known or not path.startswith(HUB):
+            raise
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+        raise HubError(f"{path} cannot be fetched ({said}): what is finished is kept; run the same again") from error
+
+
+@cache
+def process_reader() -> LocatorReader:
+    """This process's reader: whoever reads one image after the other finds its container open."""
+    return LocatorReader()
+
+
+def _row(inside: str) -> int:
+    return int(inside.removeprefix("row="))
