@@ -17,9 +17,7 @@ from workspace.shard import Shard
 
 def main() -> None:
     """Entry point of cf-caption."""
-    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
-    app.command()(_caption)
-    errors.run(app)
+    errors.run_command(_caption)
 
 
 def _caption(

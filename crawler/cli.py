@@ -93,9 +93,7 @@ def _parse_kinds(text: str) -> tuple[Kind, ...]:
 
 def main() -> NoReturn:
     """Run the command line."""
-    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
-    app.command()(crawl)
-    errors.run(app)
+    errors.run_command(crawl)
 
 
 if __name__ == "__main__":

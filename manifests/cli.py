@@ -1,6 +1,5 @@
 """The command lines `cf-build-manifest` and `cf-publish`."""
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,18 +22,12 @@ class Verification(StrEnum):
 
 def build_manifest() -> None:
     """Entry point of cf-build-manifest."""
-    errors.run(_command(_build_manifest))
+    errors.run_command(_build_manifest)
 
 
 def publish() -> None:
     """Entry point of cf-publish."""
-    errors.run(_command(_publish))
-
-
-def _command(function: Callable[..., None]) -> typer.Typer:
-    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
-    app.command()(function)
-    return app
+    errors.run_command(_publish)
 
 
 def _build_manifest(

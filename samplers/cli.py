@@ -5,15 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from workspace.errors import run as run_to_the_end
+from workspace.errors import run_command
 from workspace.layout import Workspace
 from workspace.shard import Shard
 from workspace.size import bytes_of
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
-
-@app.command()
 def sample(
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")] = Path(
         "workspace"
@@ -123,4 +120,4 @@ def sample(
 
 def main() -> None:
     """The console script."""
-    run_to_the_end(app)
+    run_command(sample)

@@ -61,3 +61,10 @@ def run(app: Callable[[], Any]) -> NoReturn:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     sys.exit(0)
+
+
+def run_command(command: Callable[..., None]) -> NoReturn:
+    """Run a stage's command line, which is one command: its parameters are the options, its docstring is the help."""
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+    app.command()(command)
+    run(app)

@@ -6,14 +6,10 @@ from typing import Annotated
 
 import typer
 
-from workspace.errors import UsageError
-from workspace.errors import run as run_to_the_end
+from workspace.errors import UsageError, run_command
 from workspace.layout import Workspace
 
-app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
-
-@app.command()
 def status(
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")] = Path(
         "workspace"
@@ -55,4 +51,4 @@ def status(
 
 def main() -> None:
     """The console script."""
-    run_to_the_end(app)
+    run_command(status)
