@@ -17,7 +17,7 @@ from workspace import records
 from workspace.layout import Workspace, part_name
 
 #: Fine-tunes on the Hub, and of each: images, how many in one call, and denoising steps.
-GENERATORS, IMAGES, BATCH, STEPS = 24, 48, 8, 50
+GENERATORS, IMAGES, BATCH, STEPS = 24, 72, 8, 50
 _CARD = "---\nlicense: mit\n---\n# A fine-tune\n\n```python\npipe(prompt, num_inference_steps={steps})\n```\n"
 _WORDS = ("cat", "coffee cup", "rocket", "horse", "harbour", "flower", "astronaut", "owl")
 
