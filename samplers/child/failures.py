@@ -27,8 +27,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    # torch raises a plain RuntimeError where the allocator of the CPU gets nothing.
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    # torch raises a plain RuntimeError where an allocator of the CPU gets nothing, its own or C++'s.
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    return "can't allocate memory" in said or "std::bad_alloc" in said
 
 
 def in_words(error: BaseException) -> str:
