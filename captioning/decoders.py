@@ -30,8 +30,8 @@ from types import TracebackType
 import numpy as np
 
 from captioning.decoding import Decoded, Job, Outcome, Refusal, Ticket, decode
-from captioning.environment import without_secrets
 from captioning.images import ImageFacts
+from workspace.environment import without_secrets
 from workspace.errors import CommunityForensicsError
 
 AHEAD = 6

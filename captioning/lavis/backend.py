@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from captioning.environment import without_secrets
 from captioning.generation import Generation
 from captioning.preprocessing import Preprocessing
 from captioning.weights import weight_files
+from workspace.environment import without_secrets
 from workspace.errors import CommunityForensicsError, UsageError
 
 CHILD = Path(__file__).with_name("child.py")

@@ -10,7 +10,6 @@ audit hook refuses Python's sockets with a message that says why.
 
 import errno
 import os
-import re
 import socket
 import sys
 import tempfile
@@ -20,18 +19,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from samplers.child.walls import landlock, limits, namespaces, privileges, reach, seccomp
+from workspace.environment import without_secrets
 
 #: The walls that stand, by name: audit, memory, network, landlock, seccomp.
 Walls: TypeAlias = tuple[str, ...]
 
-# Names of variables that hold secrets, or the way to the network (proxies, which may carry a password).
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|PRIVATE|(^|_)KEY($|_)|_PROXY$", re.IGNORECASE)
-
-_OFFLINE = {
-    "HF_HUB_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-    "TRANSFORMERS_OFFLINE": "1",
+# What diffusers and transformers are told besides.
+_QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "DIFFUSERS_OFFLINE": "1",
     "DISABLE_SAFETENSORS_CONVERSION": "1",
@@ -41,8 +35,7 @@ _OFFLINE = {
 
 def cleaned(environment: dict[str, str], home: Path) -> dict[str, str]:
     """`environment` without secrets, set to work offline, with the empty folder `home` as Hugging Face's."""
-    kept = {name: value for name, value in environment.items() if not _SECRET.search(name)}
-    return {**kept, **_OFFLINE, "HF_HOME": str(home)}
+    return {**without_secrets(environment), **_QUIET, "HF_HOME": str(home)}
 
 
 @contextmanager
