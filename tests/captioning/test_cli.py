@@ -121,6 +121,7 @@ def test_killed_and_resumed_with_other_shards_it_writes_the_same_files(
 ) -> None:
     chance = random.Random(seed)
     arguments = small_parts(mixed, tmp_path)
+    ends = []
     for _ in range(2):
         count = chance.randint(1, 4)
         process = start(*arguments, "--shard", f"{chance.randint(1, count)}/{count}")
@@ -130,8 +131,10 @@ def test_killed_and_resumed_with_other_shards_it_writes_the_same_files(
         time.sleep(chance.random() * 0.2)
         process.kill()
         process.communicate()
+        ends.append(process.returncode)
+    # On a busy machine the second may have come to its end before it was its turn.
+    assert -signal.SIGKILL in ends
     killed = prompts_of(tmp_path)
-    assert len(killed) < len(prompts_of(undisturbed))
     count = 3
     running = [start(*arguments, "--shard", f"{index}/{count}") for index in range(1, count + 1)]
     errors = [process.communicate()[1] for process in running]
