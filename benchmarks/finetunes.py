@@ -37,6 +37,7 @@ def write_prompts(workspace: Workspace) -> None:
             prompt_id=f"words/{number}",
             prompt=f"a photograph of a {_WORDS[number % len(_WORDS)]}, number {number}",
             real_source="words",
+            real_title="words",
             real_id=str(number),
             real_path=f"/words/{number}.jpg",
             real_sha256="0" * 64,

@@ -195,6 +195,7 @@ def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, capti
         prompt_id=f"{source.name}/{image.real_id}",
         prompt=caption,
         real_source=source.name,
+        real_title=source.title or source.name,
         real_id=image.real_id,
         real_path=str(image.path),
         real_sha256=facts.sha256,
@@ -206,5 +207,6 @@ def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, capti
         captions=tuple(caption.encode("utf-8", "replace").decode() for caption in image.captions),
         captioner=captioner,
         license=stated.license,
+        license_link=source.license_link,
         redistributable=stated.redistributable,
     )

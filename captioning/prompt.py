@@ -19,7 +19,10 @@ class Prompt:
 
     prompt_id: str = column(pa.string(), "<real_source>/<real_id>: unique in the workspace")
     prompt: str = column(pa.string(), "the caption, cleaned (captioning/cleaning.py)")
-    real_source: str = column(pa.string(), "name of the real data set")
+    real_source: str = column(pa.string(), "name of the real data set, as the user calls it")
+    real_title: str = column(
+        pa.string(), "the same as the published dataset spells it (COCO), where it is one of those"
+    )
     real_id: str = column(pa.string(), "the image's id in its data set: its path below the source's root, or a locator")
     real_path: str = column(
         pa.string(), "where its bytes are on the machine that captioned it: a file, or a locator (workspace/locator.py)"
@@ -37,6 +40,9 @@ class Prompt:
         pa.string(), "model@revision, for generated captions; (lavis): by that back end", default=None
     )
     license: str | None = column(pa.string(), "of the real image; null: unknown", default=None)
+    license_link: str | None = column(
+        pa.string(), "where its data set says so, or is to be had; null: not one of the known ones", default=None
+    )
     redistributable: bool | None = column(
         pa.bool_(), "whether the real image may be passed on; null: unknown", default=None
     )

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from crawler.catalog import CatalogEntry
+from manifests.manifest import Split
 from workspace import records
 from workspace.atomic import atomic_path
 from workspace.layout import Workspace
@@ -35,6 +36,8 @@ class GeneratorRow:
     likes: int = column(pa.int64(), "as the Hub counts them")
     license: str | None = column(pa.string(), "null: none given", default=None)
     license_source: str = column(pa.string(), "card | tag | none")
+    license_name: str | None = column(pa.string(), "the author's name for it, where license is other", default=None)
+    license_link: str | None = column(pa.string(), "where its text is, where license is other", default=None)
     license_family: str = column(
         pa.string(), "open | openrail | non-commercial | research-only | proprietary | unknown"
     )
@@ -57,8 +60,13 @@ class GeneratorRow:
     status: str = column(pa.string(), "compatible | incompatible")
     reason: str | None = column(pa.string(), "why it is incompatible", default=None)
     reason_detail: str | None = column(pa.string(), "the same in words", default=None)
+    created_at: str | None = column(pa.string(), "UTC, ISO 8601: when its repository first appeared", default=None)
     outcome: str | None = column(pa.string(), "how sampling it ended; null: it was not sampled", default=None)
+    outcome_reason: str | None = column(pa.string(), "why it turned out to be incompatible", default=None)
     outcome_detail: str | None = column(pa.string(), "the same in words", default=None)
+    split: Split | None = column(
+        pa.string(), "train | test; null: not sampled, or in neither (docs/manifest.md)", default=None
+    )
     tried: int = column(pa.int64(), "images sampled")
     kept: int = column(pa.int64(), "images in the manifest")
     nsfw: int = column(pa.int64(), "images the safety checker flagged")
@@ -130,6 +138,8 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any]
         likes=entry.likes,
         license=entry.license,
         license_source=entry.license_source,
+        license_name=entry.license_name,
+        license_link=entry.license_link,
         license_family=entry.license_family,
         hf_pipeline_tag=entry.hf_pipeline_tag,
         hf_diffusers_tag=entry.hf_diffusers_tag,
@@ -150,8 +160,11 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any]
         status=entry.status,
         reason=entry.reason,
         reason_detail=entry.reason_detail,
+        created_at=entry.created_at,
         outcome=_text(outcome.get("status")),
+        outcome_reason=_text(outcome.get("reason")),
         outcome_detail=_text(outcome.get("detail")),
+        split="train" if counts.get("kept") else None,
         tried=sum(counts.values()),
         kept=counts.get("kept", 0),
         nsfw=counts.get("nsfw", 0),

@@ -48,13 +48,16 @@ FROM read_parquet(?)
 # Left joins: a row that resolves to nothing must be seen by the checks, not vanish.
 _FAKE = """
 SELECT
-    1::BIGINT AS label, t.image_name, coalesce(c.subset, '') AS subset, t.model_name, t.revision, t."index",
+    1::BIGINT AS label, t.image_name, coalesce(c.subset, '') AS subset, 'train' AS split, t.model_name,
+    t.revision, t."index",
     coalesce(c.architecture, '') AS architecture, c.license, c.license_source,
     coalesce(c.license_family, 'unknown') AS license_family, c.hf_pipeline_tag, c.hf_diffusers_tag, c.task, c.kind,
     c.base_model, c.lineage, t.prompt, t.negative_prompt, p.caption_origin, p.captioner,
-    coalesce(t.real_source, p.real_source) AS real_source, p.real_id, p.real_sha256, t.class_label, t.seed,
-    t.num_inference_steps, t.guidance_scale, nullif(t.scheduler, '') AS scheduler, t.dtype, t.device, t.batch_size,
-    t.libraries, t.format, t.mode, t.width, t.height, t.sha256, t.nsfw_flag, t.nsfw_score,
+    coalesce(p.real_title, t.real_source) AS real_source, p.real_id, p.real_sha256, t.class_label, t.seed,
+    t.num_inference_steps, t.guidance_scale, nullif(t.scheduler, '') AS scheduler, t.dtype, t.vae_dtype, t.memory,
+    t.device, t.batch_size,
+    t.libraries, t.format, t.mode, t.width, t.height, t.file_size, t.sha256, t.nsfw_flag,
+    t.nsfw_score,
     NULL::BOOLEAN AS redistributable, t.path
 FROM tries t
 LEFT JOIN catalog c ON c.model_name = t.model_name AND c.revision = t.revision
@@ -66,9 +69,11 @@ ORDER BY model_name, "index", sha256
 # The real images whose captions were used. One image may have several captions: the first by id stands for it.
 _REAL = f"""
 SELECT
-    0::BIGINT AS label, parse_filename(real_id) AS image_name, '{REAL_SUBSET}' AS subset, 'real' AS architecture,
-    license, 'unknown' AS license_family, prompt, caption_origin, captioner, real_source, real_id, real_sha256,
-    real_format AS format, real_mode AS mode, real_width AS width, real_height AS height, real_sha256 AS sha256,
+    0::BIGINT AS label, parse_filename(real_id) AS image_name, '{REAL_SUBSET}' AS subset, 'train' AS split,
+    'real' AS architecture,
+    license, 'unknown' AS license_family, prompt, caption_origin, captioner, real_title AS real_source, real_id,
+    real_sha256, real_format AS format, real_mode AS mode, real_width AS width, real_height AS height,
+    real_sha256 AS sha256,
     redistributable, real_path AS path
 FROM prompts
 WHERE prompt_id IN (
@@ -180,9 +185,6 @@ def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
     """A batch in the record's columns, types and nullability."""
     columns: list[Any] = []
     for field in schema:
-        if field.name == "split":
-            columns.append(pa.repeat(pa.scalar("train"), batch.num_rows))
-            continue
         # Real images have no generator, seed or steps: what their query does not say is null.
         known = field.name in batch.schema.names
         column = batch.column(field.name) if known else pa.nulls(batch.num_rows, field.type)

@@ -25,6 +25,9 @@ REAL, FAKE = 0, 1
 #: `subset` of real images; generated ones have their generator's.
 REAL_SUBSET = "Real"
 
+#: What an image is for. `test` shares no generator's ancestor and no real image with `train`.
+Split = Literal["train", "test"]
+
 _TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
 
 
@@ -35,7 +38,9 @@ class ManifestRow:
     image_name: str = column(pa.string(), "file name, such as 00000162.png")
     label: int = column(pa.int64(), "1: generated, 0: real")
     subset: str = column(pa.string(), "Systematic | Manual | Commercial; Real for real images")
-    split: Literal["train"] = column(pa.string(), "train")
+    split: Split | None = column(
+        pa.string(), "train | test; null: in neither, for it shares something with both", default=None
+    )
     model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
     revision: str | None = column(pa.string(), "the generator's commit sha; null for real images", default=None)
     index: int | None = column(
@@ -68,7 +73,9 @@ class ManifestRow:
     )
     captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
     real_source: str | None = column(
-        pa.string(), "data set of the real image whose caption was the prompt, or of this real image", default=None
+        pa.string(),
+        "data set of the real image whose caption was the prompt, or of this one: COCO, FFHQ, ...",
+        default=None,
     )
     real_id: str | None = column(pa.string(), "that image's id in its data set", default=None)
     real_sha256: str | None = column(pa.string(), "of that image's file", default=None)
@@ -80,6 +87,10 @@ class ManifestRow:
     )
     scheduler: str | None = column(pa.string(), "scheduler class that was used", default=None)
     dtype: str | None = column(pa.string(), "float32 | float16 | bfloat16", default=None)
+    vae_dtype: str | None = column(pa.string(), "what the VAE decoded in; null: none was seen", default=None)
+    memory: str | None = column(
+        pa.string(), "slicing, offload: how memory had to be saved; null: it was enough", default=None
+    )
     device: str | None = column(pa.string(), "kind of device: cpu, or the GPU's name", default=None)
     batch_size: int | None = column(pa.int32(), "images sampled in the same call", default=None)
     libraries: str | None = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...", default=None)
@@ -89,7 +100,11 @@ class ManifestRow:
     )
     width: int = column(pa.int32(), "pixels")
     height: int = column(pa.int32(), "pixels")
+    file_size: int | None = column(pa.int64(), "of a generated image's file, bytes; null for real images", default=None)
     sha256: str = column(pa.string(), "of the image file")
+    also_by: tuple[str, ...] | None = column(
+        _TEXTS, "other generators that made an image of the same sha256; null: none", default=None
+    )
     nsfw_flag: bool | None = column(
         pa.bool_(), "the safety checker's word; null for real images, which were not asked about", default=None
     )

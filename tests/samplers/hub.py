@@ -80,6 +80,7 @@ def write_prompts(workspace: Workspace, sources: dict[str, list[str]]) -> None:
                 prompt_id=f"{source}/{number}",
                 prompt=text,
                 real_source=source,
+                real_title=source,
                 real_id=str(number),
                 real_path=f"/photographs/{source}/{number}.jpg",
                 real_sha256="0" * 64,

@@ -15,6 +15,7 @@ def _prompts(**sources: list[str]) -> list[Prompt]:
             prompt_id=f"{source}/{number}",
             prompt=text,
             real_source=source,
+            real_title=source,
             real_id=str(number),
             real_path=f"/{source}/{number}.jpg",
             real_sha256="0" * 64,
