@@ -3,7 +3,7 @@
 A test on this machine posts rules to `/__faults__`; each names which requests it means (by method and path), when it
 strikes (after `skip` matches, `times` times, with a `probability` drawn from its own seed) and what happens:
 
-    status    answer with `status` (such as 429 or 503) and `headers`, instead of the real answer
+    status    answer with `status` (such as 429 or 503), `headers` and `body`, instead of the real answer
     html      answer with a page of HTML and status 200, as a captive portal does
     reset     reset the connection (TCP RST) after `after` bytes of the body
     drop      close the connection after `after` bytes: a truncated body under an intact Content-Length
@@ -51,6 +51,7 @@ class Rule:
     seed: int = 0
     status: int = 503
     headers: dict[str, str] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=lambda: {"error": "a fault of this test"})
     after: int = 0
     seconds: float = 0.0
     bytes_per_second: float = 1e6
@@ -128,7 +129,7 @@ class Faults:
             if rule is None:
                 await app(scope, receive, send)
             elif rule.kind == "status":
-                await web.Json({"error": "a fault of this test"}, rule.status, rule.headers)(scope, receive, send)
+                await web.Json(rule.body, rule.status, rule.headers)(scope, receive, send)
             elif rule.kind == "html":
                 await HTMLResponse("<!doctype html><title>Log in to continue</title>")(scope, receive, send)
             else:

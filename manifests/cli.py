@@ -20,6 +20,13 @@ class Verification(StrEnum):
     full = "full"
 
 
+class LayoutName(StrEnum):
+    """How images and their rows are laid out in Parquet."""
+
+    viewer = "viewer"
+    study = "community-forensics"
+
+
 def build_manifest() -> None:
     """Entry point of cf-build-manifest."""
     errors.run_command(_build_manifest)
@@ -66,12 +73,22 @@ def _publish(
         bool, typer.Option("--public", help="Make a new dataset public; otherwise it is private.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+    layout: Annotated[
+        LayoutName,
+        typer.Option(help="viewer: all columns, images shown on the Hub; community-forensics: the study's columns."),
+    ] = LayoutName.viewer,
     max_shard_size: Annotated[str, typer.Option(help="Largest size of one Parquet file.")] = "500MB",
+    max_staging: Annotated[
+        str, typer.Option(help="Most that waits on this disk to be sent; an interruption costs at most that.")
+    ] = "4GB",
 ) -> None:
     """Put the dataset on the Hub: what is already there is not sent again.
 
     Readers see the former version or the new one, never half of it. Interrupted, the same command continues. Needs a
     token that may write: HF_TOKEN, or `hf auth login`.
+
+    What is public, or becomes it by --public, may hold no real image that may not be passed on: that is what
+    `cf-build-manifest --edition public` is for.
 
     Examples:
 
@@ -80,10 +97,17 @@ def _publish(
         cf-publish ORG/NAME
 
         cf-publish ORG/NAME --public
-    """
-    from manifests.publish import publish_dataset
 
-    opened = Workspace.open(workspace)
-    published = publish_dataset(opened, repository, public, dry_run, bytes_of(max_shard_size, "--max-shard-size"))
-    for line in published.lines():
+        cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
+    """
+    from manifests.publish import Wish, publish_dataset
+
+    wish = Wish(
+        layout=layout.value,
+        public=public,
+        dry_run=dry_run,
+        max_shard=bytes_of(max_shard_size, "--max-shard-size"),
+        max_staging=bytes_of(max_staging, "--max-staging"),
+    )
+    for line in publish_dataset(Workspace.open(workspace), repository, wish).lines():
         typer.echo(line)

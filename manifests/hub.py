@@ -6,6 +6,7 @@ Xet is recognised, so that nobody has to set `HF_HUB_DISABLE_XET` (the client ta
 installed, and fails where the Hub has no such storage).
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -18,6 +19,16 @@ from workspace.patience import is_connection_trouble, is_transient, retrying, st
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+# Payment required, insufficient storage; a Hub without room for more may also say 403, and why in words.
+_NO_ROOM = frozenset({402, 507})
+_ABOUT_ROOM = r"storage|quota|billing"
+
+#: How the client says what a Hub answered about single files of many.
+_IN_A_BATCH = "LFS batch API returned errors:"
+
+_AGAIN = "run the same command again, it continues"
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,16 @@ class DatasetOnHub:
         """Make the repository unless it exists, and see whether its Hub has Xet storage."""
         self._api.create_repo(self.repo_id, repo_type="dataset", private=private, exist_ok=True)
         self._use_what_the_hub_has()
+
+    @_asking
+    def is_public(self) -> bool:
+        """Whether everybody may read it; a repository that this token does not see, or that is not there, is not."""
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        try:
+            return not self._api.dataset_info(self.repo_id).private
+        except RepositoryNotFoundError:
+            return False
 
     @_asking
     def files(self, revision: str) -> dict[str, StoredFile]:
@@ -172,18 +193,39 @@ def _said(error: Exception) -> str | None:
     """What the Hub's refusal means, in one line; None for what is no refusal but a defect."""
     status = status_of(error)
     if status is None:
+        if is_connection_trouble(error):
+            return "no connection; check the network and HF_ENDPOINT, then run the same command again"
+        if isinstance(error, ValueError) and _IN_A_BATCH in str(error):
+            return f"the Hub did not take a file: {_line(str(error).partition(_IN_A_BATCH)[2])}; {_AGAIN}"
+        return None
+    words = _words(error)
+    if status in _NO_ROOM or (status == 403 and re.search(_ABOUT_ROOM, words, re.IGNORECASE)):
         return (
-            "no connection; check the network and HF_ENDPOINT, then run the same command again"
-            if is_connection_trouble(error)
-            else None
+            f"the Hub has no room for it (status {status}): {words or 'it does not say why'}; "
+            f"free storage there or have its limit raised, then {_AGAIN}"
         )
     if status == 401:
         return "the Hub knows no valid token: run `hf auth login`, or set HF_TOKEN to one that may write"
     if status == 403:
-        return "this token has no right to write there: use one with write access, or another ORG/NAME"
+        return (
+            "this token has no right to write there: use one with write access, or another ORG/NAME"
+            f"{f' (the Hub says: {words})' if words else ''}"
+        )
     if status == 413:
         return "the Hub finds a file too large (413): run again with a smaller --max-shard-size"
     if is_transient(error):
         return f"the Hub is busy or failing (status {status}); run the same command again later, it continues"
-    first_line = next(iter(str(error).strip().splitlines()), "")
-    return f"the Hub refused (status {status}): {first_line[:300]}"
+    return f"the Hub refused (status {status}): {words or _line(str(error))}"
+
+
+def _words(error: BaseException | None) -> str:
+    """The Hub's own words in its answer, in one line; empty where it gave none."""
+    while error is not None:
+        if said := getattr(error, "server_message", None):
+            return _line(str(said))
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:300]

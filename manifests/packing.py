@@ -1,227 +1,179 @@
 """Packing: the manifest's images as Parquet shards that `datasets`, pandas, DuckDB and the Hub's viewer read.
 
-A shard holds the column `image` (the layout of `datasets`' Image: the file's bytes, untouched, and its name) and the
-manifest's columns. Row groups are small and have a page index, because the viewer refuses large ones. The image
-column is neither compressed nor dictionary-encoded: pictures are compressed already, and a store that cuts by content
-(Xet) finds in the new file what it knows from the old one.
+Row groups are small and have a page index, because the viewer refuses large ones. The column of images is neither
+compressed nor dictionary-encoded: pictures are compressed already, and a store that cuts by content (Xet) finds in the
+new file what it knows from the old one. For the same reason an image is a page of its own, so that a page's header
+changes with its image and not with its neighbours.
 
-Where a shard ends is decided by the images themselves: each has a chance to be the last that hangs on its sha256
-alone. So rows that are added move the borders around them and no others, and a shard's name, which is a hash of
-its rows, tells before anything is packed whether it is on the Hub already. Planning and packing stream: neither holds
-more than a row group.
+A group's files are read by several threads straight to where the column of images lies, and each one's sha256 is
+compared with its row; meanwhile the group before is written. So the memory is that of two groups, whatever the dataset.
 """
 
 import hashlib
-import json
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.images import ImageReader
-from manifests.manifest import FAKE, ManifestRow, iterate_manifest
-from samplers.sample import ImageFile
-from workspace import records
+from manifests.layouts import Layout
+from manifests.manifest import iterate_manifest
+from manifests.planning import PlannedShard, changed, file_sizes
+from manifests.published import published_split
 from workspace.atomic import atomic_path
-from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
 #: What the Hub's viewer shows well (it refuses row groups above about 286 MiB, which large images reach first).
 ROW_GROUP_ROWS = 100
 ROW_GROUP_BYTES = 128 << 20
 
-#: Changes whenever the same rows would be packed into other bytes, so that old shards are not taken for new ones.
-LAYOUT = 1
-
-#: A shard may end from this share of the largest size on; half of the largest is then the mean size.
-_SMALLEST = 0.25
-
+#: Rows of the manifest held at a time.
+_BATCH_ROWS = 2_000
 #: Files read and hashed together.
 _THREADS = 8
-
-# A path on the machine that captioned says nothing to a reader; `image.path` has the file's name.
-_NOT_PUBLISHED = ("path",)
-
-
-@dataclass(frozen=True)
-class PlannedShard:
-    """Rows that make up one shard: the `rows` rows of `split` from the `start`-th published one on."""
-
-    split: str
-    digest: str
-    start: int
-    rows: int
-    image_bytes: int
-
-    @property
-    def path(self) -> str:
-        """Where it lies in the dataset's repository."""
-        return f"data/{self.split}-{self.digest[:20]}.parquet"
-
-
-def shard_schema() -> pa.Schema:
-    """The columns of a shard, with the `datasets` features that tell readers which of them is an image."""
-    columns = [field for field in records.schema(ManifestRow) if field.name not in _NOT_PUBLISHED]
-    schema = pa.schema([pa.field("image", pa.struct(list(records.schema(ImageFile)))), *columns])
-    features = {field.name: _feature(field.type) for field in schema} | {"image": {"_type": "Image"}}
-    return schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-
-
-def plan_shards(workspace: Workspace, max_bytes: int) -> list[PlannedShard]:
-    """How the manifest's images are divided into shards of at most `max_bytes`, by split and in the manifest's order.
-
-    Raises `UsageError` without a manifest, `CommunityForensicsError` when an image's file is gone.
-    """
-    return [shard for split in _splits(workspace) for shard in _plan_split(workspace, split, max_bytes)]
+#: A page ends with the first value that reaches this many bytes: with every image, and with no row's words.
+_PAGE_BYTES = 4 << 10
 
 
 def pack_shards(
-    workspace: Workspace, wanted: Collection[PlannedShard], folder: Path
+    workspace: Workspace, layout: Layout, wanted: Collection[PlannedShard], folder: Path
 ) -> Iterator[tuple[PlannedShard, Path]]:
     """Write the wanted shards to `folder`, one after the other, each when it is asked for.
 
     Raises `CommunityForensicsError` when a file is not the one its row speaks of.
     """
-    schema, options = shard_schema(), _writer_options(shard_schema())
-    images = ImageReader(workspace)
+    images, options = ImageReader(workspace), _writer_options(layout)
     for split in dict.fromkeys(shard.split for shard in wanted):
-        rows, at = _published_rows(workspace, split), 0
+        rows = _Rows(workspace, split)
         for shard in (shard for shard in wanted if shard.split == split):
-            for _ in range(shard.start - at):
-                next(rows)
-            at = shard.start + shard.rows
             path = folder / Path(shard.path).name
             with (
                 atomic_path(path) as temporary,
-                pq.ParquetWriter(temporary, schema, **options) as writer,
+                pq.ParquetWriter(temporary, layout.schema, **options) as writer,
                 ThreadPoolExecutor(_THREADS) as threads,
             ):
-                for group in _row_groups(images, (next(rows) for _ in range(shard.rows))):
-                    contents = threads.map(lambda row: _content(images, row), group)
-                    packed = [
-                        row | {"image": {"bytes": content, "path": row["image_name"]}}
-                        for row, content in zip(group, contents, strict=True)
-                    ]
-                    writer.write_table(pa.Table.from_pylist(packed, schema=schema), row_group_size=len(packed))
+                for group, contents in _read(images, threads, _groups(images, rows.of(shard))):
+                    writer.write_table(layout.table(group, contents), row_group_size=len(group))
             yield shard, path
 
 
-def unpublished_real_images(workspace: Workspace) -> pa.Table:
-    """The real images whose pixels stay at home: what they are and where their caption came from."""
-    columns = ["real_source", "real_id", "real_sha256", "license", "prompt", "caption_origin", "captioner"]
-    columns += ["format", "width", "height"]
-    batches = [batch.filter(pc.invert(_publishable(batch))).select(columns) for batch in iterate_manifest(workspace)]
-    return pa.Table.from_batches(batches).combine_chunks()
+class _Rows:
+    """The published rows of one split, read in order."""
+
+    def __init__(self, workspace: Workspace, split: str) -> None:
+        self._batches = self._chosen(workspace, split)
+        self._left = pa.table({})
+        self._at = 0
+
+    def of(self, shard: PlannedShard) -> Iterator[pa.Table]:
+        """The rows of a shard, which must not lie before one that was asked for."""
+        for _ in self._take(shard.start - self._at):
+            pass
+        yield from self._take(shard.rows)
+
+    def _take(self, count: int) -> Iterator[pa.Table]:
+        while count:
+            if not len(self._left):
+                self._left = next(self._batches)
+            some = self._left.slice(0, count)
+            self._left = self._left.slice(len(some))
+            self._at += len(some)
+            count -= len(some)
+            yield some
+
+    @staticmethod
+    def _chosen(workspace: Workspace, split: str) -> Iterator[pa.Table]:
+        for batch in iterate_manifest(workspace, _BATCH_ROWS):
+            yield pa.Table.from_batches([batch]).filter(pc.equal(published_split(batch), split))
 
 
-def _splits(workspace: Workspace) -> list[str]:
-    found: set[str] = set()
-    for batch in iterate_manifest(workspace):
-        found.update(pc.unique(batch.filter(_publishable(batch)).column("subset")).to_pylist())
-    return sorted(found)
+@dataclass(frozen=True)
+class _Group:
+    """Rows of one row group, and the sizes of their files."""
+
+    rows: pa.Table
+    sizes: list[int]
 
 
-def _publishable(batch: pa.RecordBatch) -> pa.BooleanArray:
-    """Which rows are published with their pixels: generated images, and real ones that may be passed on."""
-    may_be_passed_on = pc.fill_null(batch.column("redistributable"), False)
-    return pc.or_(pc.equal(batch.column("label"), FAKE), may_be_passed_on)
+def _groups(images: ImageReader, tables: Iterable[pa.Table]) -> Iterator[_Group]:
+    """Rows gathered to groups of at most `ROW_GROUP_ROWS` and `ROW_GROUP_BYTES`, an image larger than that alone."""
+    parts: list[pa.Table] = []
+    sizes: list[int] = []
+    for table in tables:
+        start = 0
+        for at, size in enumerate(file_sizes(images, table)):
+            if sizes and (len(sizes) == ROW_GROUP_ROWS or sum(sizes) + size > ROW_GROUP_BYTES):
+                yield _Group(pa.concat_tables([*parts, table.slice(start, at - start)]), sizes)
+                parts, sizes, start = [], [], at
+            sizes.append(size)
+        parts.append(table.slice(start))
+    if sizes:
+        yield _Group(pa.concat_tables(parts), sizes)
 
 
-def _published_rows(workspace: Workspace, split: str) -> Iterator[dict[str, Any]]:
-    for batch in iterate_manifest(workspace):
-        chosen = pc.and_(_publishable(batch), pc.equal(batch.column("subset"), split))
-        yield from batch.filter(chosen).to_pylist()
+def _read(
+    images: ImageReader, threads: ThreadPoolExecutor, groups: Iterable[_Group]
+) -> Iterator[tuple[pa.Table, pa.Array]]:
+    """Each group's rows with the bytes of their files. The next group is read while who asked uses this one."""
+    before: tuple[pa.Table, pa.Array, list[Future[None]]] | None = None
+    for group in groups:
+        begun = _begin(images, threads, group)
+        if before is not None:
+            yield _arrived(*before)
+        before = begun
+    if before is not None:
+        yield _arrived(*before)
 
 
-def _plan_split(workspace: Workspace, split: str, max_bytes: int) -> Iterator[PlannedShard]:
-    digest, start, rows, size, image_bytes = _new_digest(), 0, 0, 0, 0
-    images = ImageReader(workspace)
-
-    def planned() -> PlannedShard:
-        return PlannedShard(split, digest.hexdigest(), start, rows, image_bytes)
-
-    for row in _published_rows(workspace, split):
-        text = json.dumps({name: row[name] for name in row if name not in _NOT_PUBLISHED}).encode()
-        image_size = _size(images, row)
-        row_size = image_size + len(text)
-        if rows and size + row_size > max_bytes:
-            yield planned()
-            digest, start, rows, size, image_bytes = _new_digest(), start + rows, 0, 0, 0
-        digest.update(text)
-        rows, size, image_bytes = rows + 1, size + row_size, image_bytes + image_size
-        # The chance grows with the row's size, so that a shard's expected size does not hang on that of its images.
-        chance = int(row["sha256"][:16], 16) / 2**64
-        if size >= _SMALLEST * max_bytes and chance < row_size / (_SMALLEST * max_bytes):
-            yield planned()
-            digest, start, rows, size, image_bytes = _new_digest(), start + rows, 0, 0, 0
-    if rows:
-        yield planned()
+def _begin(
+    images: ImageReader, threads: ThreadPoolExecutor, group: _Group
+) -> tuple[pa.Table, pa.Array, list[Future[None]]]:
+    """Have a group's files read into one array, each to its place."""
+    ends = np.array([0, *accumulate(group.sizes)], dtype=np.int32)
+    data = pa.allocate_buffer(int(ends[-1]))
+    contents = pa.Array.from_buffers(pa.binary(), len(group.sizes), [None, pa.py_buffer(ends), data])
+    places = memoryview(data).cast("B")
+    rows = zip(group.rows.column("path").to_pylist(), group.rows.column("sha256").to_pylist(), strict=True)
+    reading = [
+        threads.submit(_read_one, images, path, sha256, places[start:end])
+        for (path, sha256), (start, end) in zip(rows, pairwise(ends.tolist()), strict=True)
+    ]
+    return group.rows, contents, reading
 
 
-def _new_digest() -> Any:
-    return hashlib.sha256(f"layout {LAYOUT}\n{shard_schema().to_string(show_field_metadata=False)}\n".encode())
+def _arrived(rows: pa.Table, contents: pa.Array, reading: list[Future[None]]) -> tuple[pa.Table, pa.Array]:
+    for one in reading:
+        one.result()
+    return rows, contents
 
 
-def _size(images: ImageReader, row: dict[str, Any]) -> int:
+def _read_one(images: ImageReader, path: str, sha256: str, place: memoryview) -> None:
     try:
-        return images.size(row["path"])
+        content = images.read(path)
     except OSError as error:
-        raise _changed(row, error.strerror or "cannot be read") from error
+        raise changed(path, error.strerror or "cannot be read") from error
+    if len(content) != len(place) or hashlib.sha256(content).hexdigest() != sha256:
+        raise changed(path, "its sha256 is another one")
+    place[:] = content
 
 
-def _content(images: ImageReader, row: dict[str, Any]) -> bytes:
-    try:
-        content = images.read(row["path"])
-    except OSError as error:
-        raise _changed(row, error.strerror or "cannot be read") from error
-    if hashlib.sha256(content).hexdigest() != row["sha256"]:
-        raise _changed(row, "its sha256 is another one")
-    return content
-
-
-def _changed(row: dict[str, Any], what: str) -> CommunityForensicsError:
-    return CommunityForensicsError(
-        f"{row['path']} is not the file the manifest speaks of ({what}): run `cf-build-manifest --verify full`, "
-        "which names all such files"
-    )
-
-
-def _row_groups(images: ImageReader, rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    group: list[dict[str, Any]] = []
-    size = 0
-    for row in rows:
-        row_size = _size(images, row)
-        if group and (len(group) == ROW_GROUP_ROWS or size + row_size > ROW_GROUP_BYTES):
-            yield group
-            group, size = [], 0
-        group.append(row)
-        size += row_size
-    if group:
-        yield group
-
-
-def _writer_options(schema: pa.Schema) -> dict[str, Any]:
+def _writer_options(layout: Layout) -> dict[str, Any]:
     sink = pa.BufferOutputStream()
-    pq.write_table(schema.empty_table(), sink)
+    pq.write_table(layout.schema.empty_table(), sink)
     leaves = [column.path for column in pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema]
-    plain = [leaf for leaf in leaves if leaf != "image.bytes"]
+    plain = [leaf for leaf in leaves if leaf != layout.leaf]
     return {
         "compression": {leaf: "zstd" if leaf in plain else "none" for leaf in leaves},
         "use_dictionary": plain,
         "write_statistics": plain,
         "write_page_index": True,
+        "data_page_size": _PAGE_BYTES,
+        "write_batch_size": 1,
     }
-
-
-def _feature(arrow_type: pa.DataType) -> dict[str, Any]:
-    """A column's type as `datasets` writes it into the schema."""
-    if pa.types.is_list(arrow_type):
-        return {"feature": _feature(arrow_type.value_type), "_type": "List"}
-    # `datasets` has names of its own for two of Arrow's types.
-    named = {"float": "float32", "double": "float64"}
-    return {"dtype": named.get(str(arrow_type), str(arrow_type)), "_type": "Value"}

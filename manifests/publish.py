@@ -1,9 +1,9 @@
 """Publishing: the dataset on the Hub, of which readers see the old version or the new one, never half.
 
-Shards go to a branch of their own, a few at a time, and each one's size and sha256 there is compared with what was
-sent. When all are there, one commit on `main` copies them over (the Hub copies names, no bytes), adds the card and the
-tables, and removes the shards that this program put there earlier and that are no longer part of the dataset; then the
-branch goes. Until that commit, `main` is what it was; after it, it is the new version.
+Shards go to a branch of their own, as many at a time as may be staged on this disk, and each one's size and sha256 there
+is compared with what was sent. When all are there, one commit on `main` copies them over (the Hub copies names, no
+bytes), adds the card and the tables, and removes the files that this program put there earlier and that are no longer part
+of the dataset; then the branch goes. Until that commit, `main` is what it was; after it, it is the new version.
 
 A shard's name is a hash of its rows, and `SHA256SUMS`, committed with the shards, has its content's. So a run that was
 interrupted, or a second one, knows what is there without packing it again: what the branch or `main` holds under
@@ -11,21 +11,26 @@ its name, with the sha256 that was recorded, is not sent again. `SHA256SUMS` als
 else is ever removed.
 """
 
+import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
 from manifests.generators import generators_path
 from manifests.hub import DatasetOnHub, StoredFile
-from manifests.packing import PlannedShard, pack_shards, plan_shards, unpublished_real_images
+from manifests.layouts import Layout, layout_of
+from manifests.manifest import manifest_path
+from manifests.packing import pack_shards
+from manifests.planning import PlannedShard, plan_shards
+from manifests.published import Reservations, reservations, withheld_images
 from manifests.scratch import scratch_folder
-from workspace.errors import CommunityForensicsError, HubError, UsageError
+from manifests.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
+from workspace.errors import HubError, UsageError
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 from workspace.progress import Log, task
@@ -33,58 +38,74 @@ from workspace.progress import Log, task
 #: Where shards wait until all are there.
 BRANCH = "cf-publish"
 
-#: Shards packed, sent and committed together: what lies on this disk at once, and what an interruption costs at most.
-#: The Hub allows about a hundred commits an hour.
-STAGED_SHARDS = 8
-
-SUMS_FILE = "SHA256SUMS"
-
 # What a repository may hold before its first publishing: what the Hub itself puts there.
 _OF_THE_HUB = frozenset({".gitattributes", "README.md"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """How the dataset is to be published; sizes in bytes."""
+
+    layout: str = "viewer"
+    public: bool = False
+    dry_run: bool = False
+    max_shard: int = 500 * 10**6
+    max_staging: int = 4 * 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
 class Published:
     """What publishing came to."""
 
     repo_id: str
-    shards: int
-    rows: int
-    sent: int
-    sent_bytes: int
+    shards: Sequence[PlannedShard]
+    sent: Sequence[PlannedShard]
     removed: int
+    in_no_split: int
     dry_run: bool
     changed: bool
-    splits: dict[str, int] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """The same, for the reader."""
-        splits = ", ".join(f"{name} {rows}" for name, rows in self.splits.items())
-        yield f"{self.repo_id}: {self.rows} rows ({splits}) in {self.shards} shards"
-        sent = f"{self.sent} shards ({self.sent_bytes / 1e6:.1f} MB of images)"
+        splits: Counter[str] = Counter()
+        for shard in self.shards:
+            splits[shard.split] += shard.rows
+        rows = ", ".join(f"{name} {splits[name]}" for name in sorted(splits))
+        yield f"{self.repo_id}: {splits.total()} rows ({rows}) in {len(self.shards)} shards"
+        if self.in_no_split:
+            yield f"{self.in_no_split} rows of the manifest are in no split and are not published"
+        sent = f"{len(self.sent)} shards ({sum(shard.image_bytes for shard in self.sent) / 1e6:.1f} MB of images)"
         if self.dry_run:
-            yield f"dry run: {sent} would be sent, {self.removed} of an earlier version removed"
+            yield f"dry run: {sent} would be sent, {self.removed} files of an earlier version removed"
         elif not self.changed:
             yield "nothing new: all of it is there already"
         else:
-            yield f"sent {sent}, removed {self.removed} of an earlier version, all verified"
+            yield f"sent {sent}, removed {self.removed} files of an earlier version, all verified"
 
 
-def publish_dataset(workspace: Workspace, repo_id: str, public: bool, dry_run: bool, max_shard_bytes: int) -> Published:
+def publish_dataset(workspace: Workspace, repo_id: str, wish: Wish) -> Published:
     """Bring the Hub's dataset `repo_id` to what the manifest says.
 
-    A dataset that does not exist yet is made, private unless `public`. Raises `UsageError` without a manifest or for
-    a name that is none, `CommunityForensicsError` for images that are no longer what the manifest says, `HubError`
-    when the Hub refuses or fails.
+    A dataset that does not exist yet is made, private unless it is to be public. Raises `UsageError` without a manifest,
+    for a name that is none, and for images that may not go where they would go; `CommunityForensicsError` for images
+    that are no longer what the manifest says; `HubError` when the Hub refuses or fails.
     """
     hub = DatasetOnHub(repo_id)
+    layout = layout_of(wish.layout)
+    if wish.max_staging < wish.max_shard:
+        raise UsageError("--max-staging must have room for one shard: make it larger, or --max-shard-size smaller")
+    reserved = reservations(workspace)
+    _refuse_in_public(hub, wish, reserved)
     log = Log(workspace, "publish")
     with task("planning shards"):
-        shards = plan_shards(workspace, max_shard_bytes)
+        shards = plan_shards(workspace, layout, wish.max_shard)
     if not shards:
-        raise UsageError(f"{workspace.manifest} holds no image: sample some generators, then run `cf-build-manifest`")
-    if not dry_run:
-        hub.create(private=not public)
+        raise UsageError(
+            f"{manifest_path(workspace)} holds no image that is published: sample some generators, "
+            "then run `cf-build-manifest`"
+        )
+    if not wish.dry_run:
+        hub.create(private=not wish.public)
     there = hub.files("main")
     ours = _sums(hub, "main") if SUMS_FILE in there else {}
     if not ours and (foreign := sorted(there.keys() - _OF_THE_HUB)):
@@ -92,93 +113,116 @@ def publish_dataset(workspace: Workspace, repo_id: str, public: bool, dry_run: b
             f"{repo_id} holds something else ({', '.join(foreign[:3])}), which this program did not write; "
             "name a dataset that is empty or does not exist"
         )
+    tables = _tables(workspace)
+    wanted = {shard.path for shard in shards}
     finished = _whole(there, ours)
     staged = _whole(hub.files(BRANCH), _sums(hub, BRANCH)) if hub.has_branch(BRANCH) else {}
     missing = [shard for shard in shards if shard.path not in finished | staged]
-    wanted = {shard.path for shard in shards}
-    obsolete = sorted((ours.keys() & there.keys()) - wanted)
+    obsolete = sorted((ours.keys() & there.keys()) - wanted - tables.keys())
 
     changed = False
-    if not dry_run:
+    if not wish.dry_run:
         if not wanted <= finished.keys():
             hub.make_branch(BRANCH)
-        staged |= _send(workspace, hub, missing, staged, log)
-        sums = {path: (finished | staged)[path] for path in sorted(wanted)}
-        changed = _finish(workspace, hub, shards, sums, finished.keys(), obsolete)
-        _verify(hub, "main", sums)
+        staged |= _Sending(workspace, hub, layout, wish.max_staging, log).send(missing, staged)
+        dataset = {path: (finished | staged)[path] for path in wanted}
+        sums = _sums_of(dataset) | {path: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
+        changed = hub.commit(
+            "main",
+            f"{sum(shard.rows for shard in shards)} images in {len(shards)} shards",
+            add={
+                "README.md": write_card(repo_id, workspace, layout, shards).encode(),
+                SUMS_FILE: sums_text(sums),
+                **tables,
+            },
+            copy=sorted(wanted - finished.keys()),
+            copy_from=BRANCH,
+            delete=obsolete,
+        )
+        _verify(hub, "main", dataset)
         hub.remove_branch(BRANCH)
         log.event("published", dataset=repo_id, shards=len(shards), sent=len(missing), changed=changed)
     return Published(
         repo_id=repo_id,
-        shards=len(shards),
-        rows=sum(shard.rows for shard in shards),
-        sent=len(missing),
-        sent_bytes=sum(shard.image_bytes for shard in missing),
+        shards=shards,
+        sent=missing,
         removed=len(obsolete),
-        dry_run=dry_run,
+        in_no_split=reserved.in_no_split,
+        dry_run=wish.dry_run,
         changed=changed,
-        splits=_rows_by_split(shards),
     )
 
 
-def _send(
-    workspace: Workspace, hub: DatasetOnHub, missing: Sequence[PlannedShard], staged: dict[str, str], log: Log
-) -> dict[str, str]:
-    """Pack the missing shards and commit them to the branch; returns the sha256 of each by path."""
-    sent: dict[str, str] = {}
-    with (
-        scratch_folder(workspace.manifest / ".shards") as folder,
-        task("publishing images", total=sum(shard.rows for shard in missing)) as progress,
-    ):
-        packed = pack_shards(workspace, missing, folder)
-        for start in range(0, len(missing), STAGED_SHARDS):
-            files: dict[str, Path] = {}
-            for _ in missing[start : start + STAGED_SHARDS]:
-                shard, path = next(packed)
-                files[shard.path] = path
-                sent[shard.path] = sha256_of_file(path)
+class _Sending:
+    """Shards on their way to the branch: packed until the disk has what it may, sent, compared, removed."""
+
+    def __init__(self, workspace: Workspace, hub: DatasetOnHub, layout: Layout, max_staging: int, log: Log) -> None:
+        self._workspace, self._hub, self._layout, self._log = workspace, hub, layout, log
+        self._max_staging = max_staging
+        self._files: dict[str, Path] = {}
+        self._sizes = 0
+
+    def send(self, missing: Sequence[PlannedShard], staged: Mapping[str, StoredFile]) -> dict[str, StoredFile]:
+        """Pack and send the missing shards; `staged` are on the branch already. Returns what was sent, by path."""
+        sent: dict[str, StoredFile] = {}
+        with (
+            scratch_folder(self._workspace.manifest / ".shards") as folder,
+            task("publishing images", total=sum(shard.rows for shard in missing)) as progress,
+        ):
+            packed = pack_shards(self._workspace, self._layout, missing, folder)
+            for shard in missing:
+                if self._files and self._sizes + shard.size > self._max_staging:
+                    self._commit(staged, sent)
+                _, path = next(packed)
+                self._files[shard.path] = path
+                self._sizes += path.stat().st_size
                 progress.advance(shard.rows, shard.path)
-            add: dict[str, Path | bytes] = {**files, SUMS_FILE: _sums_text(staged | sent)}
-            hub.commit(BRANCH, "Add shards", add=add)
-            _verify(hub, BRANCH, {path: sent[path] for path in files})
-            log.event("sent", shards=sorted(files))
-            for path in files.values():
-                path.unlink()
-    return sent
+            if self._files:
+                self._commit(staged, sent)
+        return sent
+
+    def _commit(self, staged: Mapping[str, StoredFile], sent: dict[str, StoredFile]) -> None:
+        now = {
+            path: StoredFile(file.stat().st_size, sha256_of_file(file)) for path, file in sorted(self._files.items())
+        }
+        sums = sums_text(_sums_of({**staged, **sent, **now}))
+        self._hub.commit(BRANCH, "Add shards", add={**self._files, SUMS_FILE: sums})
+        _verify(self._hub, BRANCH, now)
+        self._log.event("sent", shards=list(now))
+        sent.update(now)
+        for file in self._files.values():
+            file.unlink()
+        self._files, self._sizes = {}, 0
 
 
-def _finish(
-    workspace: Workspace,
-    hub: DatasetOnHub,
-    shards: Sequence[PlannedShard],
-    sums: dict[str, str],
-    finished: Iterable[str],
-    obsolete: Sequence[str],
-) -> bool:
-    """The one commit that makes the new version visible; returns whether there was anything to commit."""
-    listed = unpublished_real_images(workspace)
-    card = write_card(hub.repo_id, workspace, shards, listed.num_rows)
-    add: dict[str, Path | bytes] = {
-        "README.md": card.encode(),
-        SUMS_FILE: _sums_text(sums),
-        GENERATORS_FILE: generators_path(workspace),
-        GENERATORS_FILE.replace(".parquet", ".csv"): generators_path(workspace).with_suffix(".csv"),
-        REAL_IMAGES_FILE: _parquet(listed),
+def _refuse_in_public(hub: DatasetOnHub, wish: Wish, reserved: Reservations) -> None:
+    """Refuse to show everybody what may not be passed on."""
+    if reserved.not_to_be_passed_on and (wish.public or hub.is_public()):
+        raise UsageError(
+            f"{hub.repo_id} {'would be' if wish.public else 'is'} public, and {reserved.not_to_be_passed_on} real images "
+            "of the manifest may not be passed on, or nobody knows that they may; build the public edition: "
+            "cf-build-manifest --edition public"
+        )
+
+
+def _tables(workspace: Workspace) -> dict[str, bytes]:
+    """What is published beside the shards, by path."""
+    parquet = generators_path(workspace)
+    tables = {
+        GENERATORS_FILE: parquet.read_bytes(),
+        GENERATORS_FILE.replace(".parquet", ".csv"): parquet.with_suffix(".csv").read_bytes(),
     }
-    rows = sum(shard.rows for shard in shards)
-    return hub.commit(
-        "main",
-        f"{rows} images in {len(shards)} shards",
-        add=add,
-        copy=sorted(sums.keys() - set(finished)),
-        copy_from=BRANCH,
-        delete=obsolete,
-    )
+    if withheld := withheld_images(workspace):
+        sink = io.BytesIO()
+        pq.write_table(withheld, sink, compression="zstd")
+        tables[REAL_IMAGES_FILE] = sink.getvalue()
+    return tables
 
 
-def _verify(hub: DatasetOnHub, revision: str, sums: dict[str, str]) -> None:
+def _verify(hub: DatasetOnHub, revision: str, wanted: Mapping[str, StoredFile]) -> None:
+    """Compare size and sha256 of files with what the Hub says of them."""
     there = hub.files(revision)
-    wrong = [path for path, sha256 in sums.items() if path not in there or there[path].sha256 != sha256]
+    wrong = sorted(path for path, file in wanted.items() if there.get(path) != file)
     if wrong:
         raise HubError(
             f"{hub.repo_id}@{revision}: the Hub does not hold what was sent as {', '.join(wrong[:3])}"
@@ -186,34 +230,19 @@ def _verify(hub: DatasetOnHub, revision: str, sums: dict[str, str]) -> None:
         )
 
 
-def _whole(there: dict[str, StoredFile], sums: dict[str, str]) -> dict[str, str]:
+def _whole(there: Mapping[str, StoredFile], sums: Sums) -> dict[str, StoredFile]:
     """The recorded shards whose content, as the Hub states it, is the recorded one."""
-    return {path: sha256 for path, sha256 in sums.items() if path in there and there[path].sha256 == sha256}
+    recorded = {path: there[path] for path in sums if path.startswith(SHARDS) and path in there}
+    return {path: file for path, file in recorded.items() if file.sha256 == sums[path]}
 
 
-def _sums(hub: DatasetOnHub, revision: str) -> dict[str, str]:
-    """What `SHA256SUMS` says at a revision: the sha256 of each file by path; empty where there is none."""
-    sums = {}
-    for line in (hub.read(revision, SUMS_FILE) or b"").decode("utf-8", "replace").splitlines():
-        sha256, _, path = line.partition("  ")
-        if not path.startswith("data/"):
-            raise CommunityForensicsError(f"{hub.repo_id}@{revision}: {SUMS_FILE} is not one this program wrote")
-        sums[path] = sha256
-    return sums
+def _sums_of(files: Mapping[str, StoredFile]) -> Sums:
+    return {path: file.sha256 for path, file in files.items() if file.sha256 is not None}
 
 
-def _sums_text(sums: dict[str, str]) -> bytes:
-    return "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(sums.items())).encode()
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _rows_by_split(shards: Iterable[PlannedShard]) -> dict[str, Any]:
-    rows: dict[str, int] = {}
-    for shard in shards:
-        rows[shard.split] = rows.get(shard.split, 0) + shard.rows
-    return rows
+def _sums(hub: DatasetOnHub, revision: str) -> Sums:
+    """What `SHA256SUMS` says at a revision; empty where there is none."""
+    try:
+        return parse_sums(hub.read(revision, SUMS_FILE) or b"")
+    except ValueError as error:
+        raise HubError(f"{hub.repo_id}@{revision}: {SUMS_FILE} is not one this program wrote: {error}") from error

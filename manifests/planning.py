@@ -1,0 +1,133 @@
+"""Planning: which of the manifest's images make up which shard, before anything is packed.
+
+Where a shard ends is decided by the images themselves: each has a chance to be the last that hangs on its sha256
+alone. So rows that are added move the borders around them and no others, and a shard's name, which is a hash of
+its rows, tells before anything is packed whether it is on the Hub already. The manifest is read once, a few thousand
+rows at a time.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.images import ImageReader
+from manifests.layouts import Layout
+from manifests.manifest import iterate_manifest
+from manifests.published import published_split
+from workspace.errors import CommunityForensicsError
+from workspace.layout import Workspace
+
+#: Changes whenever the same rows would be packed into other bytes, so that old shards are not taken for new ones.
+VERSION = 2
+
+#: A shard may end from this share of the largest size on; twice this share of it is then the mean size. Small against the
+#: largest, so that nearly every border is an image's own choice: borders that the size forces move with all rows before.
+_SMALLEST = 0.15
+
+
+@dataclass(frozen=True)
+class PlannedShard:
+    """Rows that make up one shard: the `rows` rows of `split` from the `start`-th published one on.
+
+    `size` is what its file takes at most, but for Parquet's own tables; `image_bytes` are the images' part of it.
+    """
+
+    split: str
+    digest: str
+    start: int
+    rows: int
+    size: int
+    image_bytes: int
+
+    @property
+    def path(self) -> str:
+        """Where it lies in the dataset's repository."""
+        return f"data/{self.split}-{self.digest[:20]}.parquet"
+
+
+def plan_shards(workspace: Workspace, layout: Layout, max_bytes: int) -> list[PlannedShard]:
+    """How the published images are divided into shards of at most `max_bytes`, by split and in the manifest's order.
+
+    Raises `UsageError` without a manifest, `CommunityForensicsError` when an image's file is gone.
+    """
+    images = ImageReader(workspace)
+    splits: dict[str, _Division] = {}
+    for batch in iterate_manifest(workspace):
+        names = published_split(batch)
+        for name in pc.unique(names.drop_null()).to_pylist():
+            rows = pa.Table.from_batches([batch]).filter(pc.equal(names, name))
+            division = splits.setdefault(name, _Division(name, layout, max_bytes))
+            division.take(rows, file_sizes(images, rows))
+    return [shard for name in sorted(splits) for shard in splits[name].finished()]
+
+
+def file_sizes(images: ImageReader, rows: pa.Table) -> list[int]:
+    """Bytes of each row's file: as the row says, or else as the file system does.
+
+    Raises `CommunityForensicsError` when a file is not there.
+    """
+    known = zip(rows.column("path").to_pylist(), rows.column("file_size").to_pylist(), strict=True)
+    return [_size(images, path) if size is None else size for path, size in known]
+
+
+def changed(path: str, what: str) -> CommunityForensicsError:
+    """What is said of a file that is not the one the manifest speaks of."""
+    return CommunityForensicsError(
+        f"{path} is not the file the manifest speaks of ({what}): run `cf-build-manifest --verify full`, "
+        "which names all such files"
+    )
+
+
+class _Division:
+    """One split's rows, divided into shards as they come."""
+
+    def __init__(self, split: str, layout: Layout, max_bytes: int) -> None:
+        self._split, self._layout, self._max_bytes = split, layout, max_bytes
+        self._shards: list[PlannedShard] = []
+        self._open(0)
+
+    def take(self, rows: pa.Table, sizes: Iterable[int]) -> None:
+        """The next rows, and the sizes of their files."""
+        hashes = rows.column("sha256").to_pylist()
+        smallest = _SMALLEST * self._max_bytes
+        for facts, sha256, image_size in zip(self._layout.facts(rows).to_pylist(), hashes, sizes, strict=True):
+            text = json.dumps([sha256, facts]).encode()
+            row_size = image_size + len(text)
+            if self._rows and self._size + row_size > self._max_bytes:
+                self._close()
+            self._digest.update(text)
+            self._rows += 1
+            self._size += row_size
+            self._image_bytes += image_size
+            # The chance grows with the row's size, so that a shard's expected size does not hang on that of its images.
+            chance = int(sha256[:16], 16) / 2**64
+            if self._size >= smallest and chance < row_size / smallest:
+                self._close()
+
+    def finished(self) -> list[PlannedShard]:
+        """All shards; no rows come after."""
+        if self._rows:
+            self._close()
+        return self._shards
+
+    def _open(self, start: int) -> None:
+        self._digest: Any = hashlib.sha256(f"{VERSION} {self._layout.name}\n{self._layout.schema.to_string()}\n".encode())
+        self._start, self._rows, self._size, self._image_bytes = start, 0, 0, 0
+
+    def _close(self) -> None:
+        digest = self._digest.hexdigest()
+        shard = PlannedShard(self._split, digest, self._start, self._rows, self._size, self._image_bytes)
+        self._shards.append(shard)
+        self._open(self._start + self._rows)
+
+
+def _size(images: ImageReader, path: str) -> int:
+    try:
+        return images.size(path)
+    except OSError as error:
+        raise changed(path, error.strerror or "cannot be read") from error
