@@ -146,7 +146,7 @@ def _parse(text: str) -> Holdout:
             _check(text, kind, value)
             return Holdout(known, value)
     raise UsageError(
-        f"--holdout {text}: not of the form name=ORG/NAME, family=ORG/ANCESTOR, architecture=PixDiff or after=2026-01-31"
+        f"--holdout {text}: not of the form name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31"
     )
 
 
