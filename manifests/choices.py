@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -58,5 +59,5 @@ class Choices:
 
 def read_choices(manifest: Path) -> Choices:
     """The choices a manifest was built with."""
-    said = json.loads((pq.read_schema(manifest).metadata or {}).get(_KEY, b"{}"))
+    said: dict[str, Any] = json.loads((pq.read_schema(manifest).metadata or {}).get(_KEY, b"{}"))
     return Choices(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
