@@ -59,5 +59,5 @@ class Choices:
 
 def read_choices(manifest: Path) -> Choices:
     """The choices a manifest was built with."""
-    said: dict[str, Any] = json.loads((pq.read_schema(manifest).metadata or {}).get(_KEY, b"{}"))
-    return Choices(**{name: tuple(value) if isinstance(value, list) else value for name, value in said.items()})
+    said: Any = json.loads((pq.read_schema(manifest).metadata or {}).get(_KEY) or Choices().metadata()[_KEY])
+    return Choices(said["edition"], tuple(said["license_allow"]), tuple(said["holdout"]))
