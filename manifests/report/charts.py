@@ -5,7 +5,7 @@ chart reads on a telephone. Text stays text: it can be searched, and takes the p
 variables, so that a chart is as light or dark as the page. Names were written by strangers: matplotlib escapes them
 for XML, never reads them as formulas, and never sees a character that does not print.
 
-The same rows give the same bytes: no date, ids from a fixed salt.
+The same rows give the same bytes. A drawing has no date, and no ids, which the page could have twice.
 """
 
 import io
@@ -104,7 +104,7 @@ def _draw(chart: Chart) -> Markup:
 
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()  # whatever the user's own matplotlibrc says
-        matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": chart.title, "font.size": 11.5})
+        matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 11.5})
         # The page's font may well have the characters that matplotlib's own lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(facecolor="none")
@@ -183,7 +183,7 @@ def _inline(drawn: bytes, chart: Chart) -> Markup:
             style = style.replace(colour, variable)
         if style:
             element.set("style", "; ".join(part for part in style.split("; ") if not part.startswith("font-family")))
-        element.attrib.pop("id", None)
+        element.attrib.pop("id", None)  # nothing is clipped and no mark is used twice, so nothing refers to one
     for absolute in ("width", "height", "version"):
         root.attrib.pop(absolute, None)
     root.set("role", "img")

@@ -29,7 +29,7 @@ T = TypeVar("T")
 SHEETS, PICTURES = 200, 4
 
 #: Pictures of each generator where there are few.
-PICTURES_OF_FEW, FEW = 6, 100
+PICTURES_OF_FEW, FEW = 8, 100
 
 #: Real sources on the sheet, and pictures of each.
 REAL_SHEETS, REAL_PICTURES = 12, 12
