@@ -17,11 +17,11 @@ COLUMNS = (
     ("architecture", False),
     ("licence", False),
     ("real source", False),
-    ("HF_pipeline_tag", False),
-    ("HF_diffusers_tag", False),
     ("kept", True),
     ("tried", True),
     ("split", False),
+    ("HF_pipeline_tag", False),
+    ("HF_diffusers_tag", False),
     ("outcome", False),
 )
 
@@ -40,11 +40,11 @@ def table_rows(rows: Rows, generators: list[GeneratorRow]) -> list[list[Any]]:
             row.architecture,
             row.license,
             sources.get(row.model_name),
-            row.hf_pipeline_tag,
-            row.hf_diffusers_tag,
             row.kept,
             row.tried,
             row.split or ("neither" if row.kept else None),
+            row.hf_pipeline_tag,
+            row.hf_diffusers_tag,
             _outcome(row),
         ]
         for row in sorted(generators, key=lambda row: (row.rank, row.model_name))

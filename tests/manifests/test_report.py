@@ -266,7 +266,7 @@ def test_the_table_is_searched_sorted_and_paged(builder: Builder, tmp_path: Path
         type("#search-generators", "no such thing"); told.push(state());
         type("#search-generators", "");
         const head = number => `#generators th:nth-child(${number}) button`;
-        click(head(1)); click(head(1)); click(head(9)); click(head(9)); click(head(4));
+        click(head(1)); click(head(1)); click(head(7)); click(head(7)); click(head(4));
         return {told, last, sorted: all("[aria-sort]").map(head => head.textContent + " " + head.ariaSort)}""",
     )
     assert seen["errors"] == []

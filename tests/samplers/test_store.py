@@ -17,7 +17,7 @@ from localhub.store import Store
 from manifests.building import Built, build
 from manifests.manifest import iterate_manifest
 from manifests.packing import pack_shards, plan_shards
-from manifests.report.contact import generator_sheets
+from manifests.report.contact import PICTURES_OF_FEW, generator_sheets
 from manifests.report.rows import opened_rows
 from samplers.sample import Sample, part_of, read_samples
 from samplers.standing import standing_of, tidy
@@ -96,7 +96,7 @@ def test_both_show_the_same_pictures_in_the_report(stores: Stores) -> None:
         with opened_rows(workspace) as rows:
             sheets.append(generator_sheets(workspace, rows, stores.built.generators))
     beside, inside = [[thumbnail.uri for sheet in each for thumbnail in sheet.thumbnails] for each in sheets]
-    assert len(inside) == 6
+    assert len(inside) == PICTURES_OF_FEW
     assert inside == beside
 
 
