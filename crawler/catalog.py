@@ -1,5 +1,7 @@
 """The catalogue: one row a generator, pinned to a commit. It is the lock file of a run."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +21,9 @@ LicenseFamily = Literal["open", "openrail", "non-commercial", "research-only", "
 
 _TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
 
+# Folders of components that run once an image, or not at all; what is left is the denoiser.
+_ONCE = re.compile(r"(?:^|_)(?:text_encoder|image_encoder|vae|vqvae|vqgan|movq|bert|safety_checker)(?:_\d+)?$")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
@@ -34,6 +39,11 @@ class ModelFile:
     git_oid: str | None = column(
         pa.string(), "git blob sha1, as the Hub states it, for files without a sha256", default=None
     )
+
+    @property
+    def folder(self) -> str:
+        """The component it belongs to, such as unet; empty for a file of the pipeline as a whole."""
+        return self.path.rpartition("/")[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +129,11 @@ class CatalogEntry:
         pa.string(), "why it is incompatible, of the closed set in crawler/verdict.py", default=None
     )
     reason_detail: str | None = column(pa.string(), "the reason in words: what and where", default=None)
+
+
+def denoiser_files(files: Iterable[ModelFile]) -> list[ModelFile]:
+    """The weights that run at every step: what makes a generator another one than its neighbour with the same VAE."""
+    return [file for file in files if file.path.endswith(".safetensors") and not _ONCE.search(file.folder)]
 
 
 def read_catalog(workspace: Workspace) -> list[CatalogEntry]:

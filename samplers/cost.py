@@ -11,11 +11,10 @@ out. Loading costs the bytes. The constants reproduce the shares that were measu
 spend 94 % of the arithmetic in the denoiser, four unguided ones (LCM) 56 %, Flux 99 %.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crawler.catalog import CatalogEntry, ModelFile
+from crawler.catalog import CatalogEntry, denoiser_files
 
 #: Operations a second of the nominal device: one on which Stable Diffusion 1.5 makes an image in 25 steps in a second,
 #: within the 0.4 to 1.2 s of the GPUs that campaigns are planned for.
@@ -38,8 +37,6 @@ _DECODER_FLOP = 2.5e12 / 512**2
 _STEPS = 50
 _SIDE_OF_UNET, _SIDE_OF_TRANSFORMER, _SIDE_OF_PIXELS = 512, 1024, 64
 
-#: Folders of components that run once an image, or not at all; what is left is the denoiser.
-_ONCE = re.compile(r"(?:^|_)(?:text_encoder|image_encoder|vae|vqvae|vqgan|movq|bert|safety_checker)(?:_\d+)?$")
 #: Pipelines that take the scale of guidance as an input and do not compute a second pass for it.
 _GUIDED_IN_ONE_PASS = ("Flux", "LatentConsistencyModel")
 #: Bytes of a weight where no variant says: U-Nets are published as float32, transformers came with bfloat16.
@@ -63,8 +60,8 @@ class Cost:
 def cost_of(entry: CatalogEntry, *, steps: int | None, batch_size: int) -> Cost:
     """The cost of one generator; `steps` (None: its own) and `batch_size` are the recipe's."""
     loaded = [*entry.files, *entry.base_files]
-    denoiser = [file for file in loaded if file.path.endswith(".safetensors") and not _ONCE.search(_folder(file))]
-    transformer = any("transformer" in _folder(file) for file in denoiser)
+    denoiser = denoiser_files(loaded)
+    transformer = any("transformer" in file.folder for file in denoiser)
     half = transformer or entry.variant in ("fp16", "bf16")
     weights = sum(file.size for file in denoiser) / (_HALF if half else _FULL)
     in_pixels = entry.architecture in ("PixDiff", "GAN")
@@ -82,10 +79,6 @@ def correction(measured: Iterable[tuple[float, float]]) -> float | None:
     pairs = list(measured)
     estimated = sum(estimate for _, estimate in pairs)
     return sum(seconds for seconds, _ in pairs) / estimated if estimated > 0 else None
-
-
-def _folder(file: ModelFile) -> str:
-    return file.path.rpartition("/")[0]
 
 
 def _passes(entry: CatalogEntry) -> int:

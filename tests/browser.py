@@ -1,5 +1,7 @@
 """A real browser for the pages we make."""
 
+import base64
+import hashlib
 import html
 import json
 import re
@@ -12,40 +14,71 @@ import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-# What the page's images came to, and what it asked the network for.
+# What the page's images came to, and what it asked the network for. It stands at the end of the page, so that images
+# which would wait for the reader are asked for before the page counts as loaded.
 PROBE = """
-<script>
+for (const image of document.images) image.loading = "eager";
+const violations = [];
+addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + event.blockedURI));
+const errors = [];
+addEventListener("error", (event) => errors.push(String(event.message)));
 addEventListener("load", () => {
   const report = {
     images: document.images.length,
     decoded: [...document.images].filter(image => image.naturalWidth > 0).length,
     enlarged: [...document.images].filter(image => getComputedStyle(image).imageRendering === "pixelated").length,
     requests: performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length,
+    width: innerWidth,
     overflow: document.documentElement.scrollWidth > innerWidth,
     height: document.body.scrollHeight,
   };
-  document.title = JSON.stringify(report);
+  const find = (selector) => document.querySelector(selector);
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const visible = (selector) => all(selector).filter(element => element.checkVisibility());
+  const type = (selector, text) => {
+    find(selector).value = text;
+    find(selector).dispatchEvent(new Event("input", {bubbles: true}));
+  };
+  try {
+    report.acted = (() => { ACT })();
+  } catch (error) {
+    errors.push(String(error));
+  }
+  top.document.title = JSON.stringify({...report, violations, errors});
 });
-</script>
 """
 
 
-def look(page: Path, scratch: Path) -> dict[str, Any]:
-    """Open a page in Chromium: its images (how many, decoded, enlarged without smoothing), the requests it made,
-    whether it is wider than the window, its height, and what it wrote to the console. Skips without a Chromium."""
+def look(page: Path, scratch: Path, act: str = "", width: int | None = None, script: bool = True) -> dict[str, Any]:
+    """Open a page in Chromium and tell what it came to: its images (how many, decoded, enlarged without smoothing),
+    the requests it made, whether it is wider than the window, its height, errors and what its policy refused, and what
+    it wrote to the console.
+
+    `act`: the body of a JavaScript function, run when the page is there; what it returns is `acted`. It has `find`,
+    `all` and `visible` (elements by selector) and `type` (into an input). `width`: of the window, pixels, such as a
+    telephone's. `script`: whether the page's own may run. Skips without a Chromium.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium on PATH: install chromium to look at pages")
-    # Only the copy may run a script: the page itself forbids all.
-    allowed = page.read_text().replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
+    probe = PROBE.replace("ACT", act)
+    # The copy's policy lets the probe run beside what the page lets run, and nothing else.
+    ours = f"'sha256-{base64.b64encode(hashlib.sha256(probe.encode()).digest()).decode()}'"
+    policy = rf"script-src {ours} \1" if script else f"script-src {ours}"
+    allowed, changed = re.subn(r"script-src ('sha256-[^']+')", policy, page.read_text(), count=1)
+    assert changed, "the page has no policy for scripts"
     probed = scratch / "probed.html"
-    probed.write_text(allowed + PROBE)
+    content = f"{allowed}<script>{probe}</script>"
+    if width is not None:
+        # Chromium's own windows are never as narrow as a telephone; a frame is.
+        content = f'<!doctype html><iframe width="{width}" height="2000" srcdoc="{html.escape(content)}"></iframe>'
+    probed.write_text(content)
     quiet = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
         "--disable-component-update --disable-sync --enable-logging=stderr --window-size=1300,2000 --dump-dom"
     )
     command = [CHROMIUM, *quiet.split(), f"--user-data-dir={scratch / 'profile'}", probed.as_uri()]
     seen = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
-    title = re.search(r"<title>(\{.*?\})</title>", seen.stdout)
+    title = re.search(r"<title>(\{.*?\})</title>", seen.stdout, re.DOTALL)
     assert title, seen.stderr
     console = [line for line in seen.stderr.splitlines() if "CONSOLE" in line]
     return {**json.loads(html.unescape(title[1])), "console": console}

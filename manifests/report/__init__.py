@@ -1,15 +1,32 @@
 """The report: what was made, on one page that opens in any browser without a network.
 
-`figures` counts, `contact` picks and shrinks the pictures, `page.html` shows both. The page's size is bounded: beyond
-some generators it shows a sample and says where the rest is.
+`figures` and `comparison` count, `charts` draws, `contact` picks and shrinks the pictures, `table` has a row a
+generator, and `page.html` shows them in `style.css`, with `script.js` for searching and paging. The page's size is
+bounded: of many generators the contact sheet shows some; the table has them all. The same manifest gives the same page.
 """
 
+import base64
+import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from manifests.report.contact import generator_sheets, real_images
-from manifests.report.figures import count_figures
+from markupsafe import Markup
+
+from manifests.generators import read_generators
+from manifests.report.charts import count, percent
+from manifests.report.comparison import WARNED, compare
+from manifests.report.contact import generator_sheets, real_sheets
+from manifests.report.figures import count_figures, ending
+from manifests.report.rows import opened_rows
+from manifests.report.table import COLUMNS, table_rows
 from workspace.atomic import write_bytes
 from workspace.layout import Workspace
+
+if TYPE_CHECKING:
+    import jinja2
+
+#: Rows of the table that stand on the page at a time; the first ones are there without the script.
+PAGE_ROWS = 50
 
 
 def report_path(workspace: Workspace) -> Path:
@@ -22,6 +39,30 @@ def write_report(workspace: Workspace) -> Path:
 
     Raises `UsageError` when there is no manifest yet.
     """
+    templates = _templates()
+    style, script = (_source(templates, name) for name in ("style.css", "script.js"))
+    with opened_rows(workspace) as rows:
+        generators = read_generators(workspace)
+        sampled = [row for row in generators if row.kept]
+        page = templates.get_template("page.html").render(
+            figures=count_figures(rows, generators),
+            comparison=compare(rows),
+            sheets=generator_sheets(workspace, rows, sampled),
+            real_sheets=real_sheets(workspace, rows),
+            warned=WARNED,
+            columns=COLUMNS,
+            table=table_rows(rows, generators),
+            page_rows=PAGE_ROWS,
+            style=style,
+            script=script,
+            # The one script that may run here is ours, whatever else finds its way into the page.
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    write_bytes(report_path(workspace), page.encode())
+    return report_path(workspace)
+
+
+def _templates() -> "jinja2.Environment":
     import jinja2
 
     # Names, captions and reasons were written by strangers: everything is escaped.
@@ -32,9 +73,12 @@ def write_report(workspace: Workspace) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    counted = count_figures(workspace)
-    page = templates.get_template("page.html").render(
-        figures=counted, sheets=generator_sheets(workspace, counted.sampled), real_images=real_images(workspace)
-    )
-    write_bytes(report_path(workspace), page.encode())
-    return report_path(workspace)
+    templates.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
+    templates.filters |= {"count": count, "percent": percent, "ending": ending}
+    return templates
+
+
+def _source(templates: "jinja2.Environment", name: str) -> Markup:
+    """A file of this folder as it is: no template, nothing of a stranger in it."""
+    assert templates.loader is not None
+    return Markup(templates.loader.get_source(templates, name)[0])

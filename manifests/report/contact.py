@@ -1,119 +1,196 @@
-"""The contact sheet: a few pictures of each generator, inside the page itself.
+"""The contact sheet: a few pictures of each generator and real source with their origin, inside the page itself.
 
 Small pictures are taken as they are and enlarged by the browser without smoothing, so that one sees their pixels;
-larger ones are shrunk. Of many generators, evenly spaced ones by downloads are shown.
+others are shrunk. How many there are and how large one may be is bounded, so the page is: of many generators, evenly
+spaced ones by downloads are shown. Files are hostile: formats are a fixed list, and what does not decode is left out.
 """
 
 import base64
 import io
+import warnings
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from manifests.generators import GeneratorRow
 from manifests.images import ImageReader
-from manifests.joining import parquet_view
-from manifests.manifest import FAKE, REAL, manifest_path
+from manifests.manifest import FAKE, REAL
+from manifests.report.charts import count
+from manifests.report.rows import Rows
 from workspace.layout import Workspace
 
-#: Generators on the sheet, and pictures of each.
-SHEETS, PICTURES = 60, 6
+if TYPE_CHECKING:
+    from PIL import Image
 
-#: Real images on the page.
-REAL_IMAGES = 24
+T = TypeVar("T")
 
-#: Longest side of a shrunk picture, pixels: what a screen of double density needs for 96 of its own.
-THUMBNAIL_SIDE = 192
+#: Generators on the sheet, and pictures of each. Two hundred times four pictures of at most 12 kB are below 10 MB.
+SHEETS, PICTURES = 200, 4
+
+#: Pictures of each generator where there are few.
+PICTURES_OF_FEW, FEW = 8, 100
+
+#: Real sources on the sheet, and pictures of each.
+REAL_SHEETS, REAL_PICTURES = 12, 12
+
+#: Longest side of a shrunk picture, pixels: what a screen of double density needs for 96 of its own; and its quality
+#: as WebP. What is too large then is made smaller.
+THUMBNAILS = ((192, 80), (192, 50), (96, 50))
+
+#: Most bytes of one picture, of which the page holds four thirds.
+PICTURE_BYTES = 9_000
+
+#: A picture at most this long is enlarged without smoothing.
+_PIXELATED_SIDE = 96
+
+#: What Pillow may try: nothing that starts another program, and nothing that the dataset cannot hold.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One picture on the page."""
+    """One picture on the page, what it was asked to show, and where it comes from."""
 
     uri: str
-    title: str
-    caption: str
+    asked: str
+    origin: dict[str, str]
     pixelated: bool
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One generator's pictures."""
+    """The pictures of one generator, or of one real source."""
 
-    generator: GeneratorRow
+    title: str
+    facts: tuple[str, ...]
     thumbnails: list[Thumbnail]
 
 
-def generator_sheets(workspace: Workspace, sampled: list[GeneratorRow]) -> list[Sheet]:
+def generator_sheets(workspace: Workspace, rows: Rows, sampled: Sequence[GeneratorRow]) -> list[Sheet]:
     """The first pictures of at most `SHEETS` of the sampled generators, by rank."""
-    step = max(len(sampled) / SHEETS, 1)
-    shown = [sampled[int(number * step)] for number in range(min(len(sampled), SHEETS))]
-    rows = _rows(
-        workspace,
-        f"""SELECT model_name, path, width, height, prompt, class_label, seed, num_inference_steps FROM manifest
-        WHERE label = {FAKE} AND list_contains(?, model_name)
-        QUALIFY row_number() OVER (PARTITION BY model_name ORDER BY "index") <= {PICTURES}
+    shown = evenly(sampled, SHEETS)
+    pictures = PICTURES_OF_FEW if len(shown) <= FEW else PICTURES
+    found = rows.ask(
+        f"""SELECT model_name, revision, path, format, width, height, prompt, class_label, seed, num_inference_steps,
+            guidance_scale, scheduler, split, real_source, real_id
+        FROM manifest WHERE label = {FAKE} AND model_name IN (SELECT unnest(?))
+        QUALIFY row_number() OVER (PARTITION BY model_name ORDER BY "index") <= {pictures}
         ORDER BY model_name, "index" """,
         [[row.model_name for row in shown]],
     )
     images = ImageReader(workspace)
-    pictures: defaultdict[str, list[Thumbnail]] = defaultdict(list)
-    for row in rows:
-        pictures[row["model_name"]] += _thumbnails(images, row, _origin(row))
-    return [Sheet(row, pictures[row.model_name]) for row in shown]
+    made: defaultdict[str, list[Thumbnail]] = defaultdict(list)
+    for row in found:
+        made[row["model_name"]] += _thumbnails(images, row, _generated(row))
+    return [
+        Sheet(
+            row.model_name,
+            (
+                row.architecture,
+                row.task or "unknown task",
+                row.license or "no licence given",
+                f"{count(row.kept)}\u00a0kept",
+            ),
+            made[row.model_name],
+        )
+        for row in shown
+    ]
 
 
-def real_images(workspace: Workspace) -> list[Thumbnail]:
-    """Some real images of each source, those that may be passed on and are at hand."""
-    rows = _rows(
-        workspace,
-        f"""WITH placed AS (
-            SELECT *, row_number() OVER (PARTITION BY real_source ORDER BY sha256) AS place
-            FROM manifest WHERE label = {REAL} AND redistributable)
-        SELECT path, width, height, prompt, real_source, real_id, license FROM placed
-        ORDER BY place, real_source LIMIT {REAL_IMAGES}""",
-        [],
+def real_sheets(workspace: Workspace, rows: Rows) -> list[Sheet]:
+    """Some real images of each source: those that may be passed on, and are at hand."""
+    found = rows.ask(
+        f"""WITH free AS (FROM manifest WHERE label = {REAL} AND redistributable), shown AS (
+            SELECT real_source, unnest(min(sha256, {REAL_PICTURES})) AS sha256 FROM free
+            GROUP BY real_source ORDER BY real_source)
+        SELECT path, format, mode, width, height, prompt, real_source, real_id, license, sha256, split
+        FROM free SEMI JOIN shown USING (real_source, sha256)
+        ORDER BY real_source, sha256, real_id"""
     )
     images = ImageReader(workspace)
-    return [thumbnail for row in rows for thumbnail in _thumbnails(images, row, _source(row))]
+    sheets: dict[str, Sheet] = {}
+    for row in found:
+        facts = ("real images", row["license"] or "licence unknown")
+        sheet = sheets.setdefault(row["real_source"], Sheet(row["real_source"], facts, []))
+        if len(sheets) <= REAL_SHEETS and len(sheet.thumbnails) < REAL_PICTURES:
+            sheet.thumbnails.extend(_thumbnails(images, row, _real(row)))
+    return [sheet for sheet in sheets.values() if sheet.thumbnails]
 
 
-def _rows(workspace: Workspace, query: str, parameters: list[Any]) -> list[dict[str, Any]]:
-    with duckdb.connect() as connection:
-        parquet_view(connection, "manifest", [manifest_path(workspace)])
-        answer = connection.execute(query, parameters)
-        names = [column[0] for column in answer.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+def evenly(rows: Sequence[T], most: int) -> list[T]:
+    """At most `most` of the rows, evenly spaced, the first among them."""
+    step = max(len(rows) / most, 1)
+    return [rows[int(number * step)] for number in range(min(len(rows), most))]
 
 
-def _origin(row: dict[str, Any]) -> str:
-    steps = f", {row['num_inference_steps']} steps" if row["num_inference_steps"] else ""
-    return f"{row['path']}, {row['width']} × {row['height']}, seed {row['seed']}{steps}"
+def _generated(row: dict[str, Any]) -> dict[str, str]:
+    prompted = f"{row['real_source']}: {row['real_id']}" if row["real_id"] else row["real_source"]
+    return _said(
+        {
+            "generator": row["model_name"],
+            "revision": row["revision"],
+            "prompt": row["prompt"],
+            "class": row["class_label"],
+            "prompt from": prompted,
+            "seed": row["seed"],
+            "steps": row["num_inference_steps"],
+            "guidance": row["guidance_scale"],
+            "scheduler": row["scheduler"],
+            "size": f"{row['width']} × {row['height']}",
+            "split": row["split"] or "neither",
+            "file": row["path"],
+        }
+    )
 
 
-def _source(row: dict[str, Any]) -> str:
-    license = row["license"] or "licence unknown"
-    return f"{row['real_source']}: {row['real_id']}, {row['width']} × {row['height']}, {license}"
+def _real(row: dict[str, Any]) -> dict[str, str]:
+    return _said(
+        {
+            "real source": row["real_source"],
+            "id": row["real_id"],
+            "caption": row["prompt"],
+            "licence": row["license"] or "unknown",
+            "size": f"{row['width']} × {row['height']}",
+            "format": f"{row['format']}, {row['mode'] or 'mode unknown'}",
+            "split": row["split"] or "neither",
+            "sha256": row["sha256"],
+        }
+    )
 
 
-def _thumbnails(images: ImageReader, row: dict[str, Any], title: str) -> list[Thumbnail]:
+def _said(origin: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in origin.items() if value is not None}
+
+
+def _thumbnails(images: ImageReader, row: dict[str, Any], origin: dict[str, str]) -> list[Thumbnail]:
     """The picture of a row: one, or none where its file cannot be read (a check may not have looked at it)."""
     from PIL import Image
 
-    asked = row["prompt"] or (f"class {row['class_label']}" if row.get("class_label") is not None else "")
+    asked = row["prompt"] or ("" if row.get("class_label") is None else f"class {row['class_label']}")
     try:
         content = images.read(row["path"])
-        with Image.open(io.BytesIO(content)) as image:
-            kind, small = image.format or "", max(image.size) <= THUMBNAIL_SIDE
-            if not (small and kind in {"PNG", "JPEG"}):
-                image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-                shrunk = io.BytesIO()
-                image.convert("RGB").save(shrunk, "WEBP", quality=80)
-                kind, content = "WEBP", shrunk.getvalue()
-            pixelated = max(image.size) <= THUMBNAIL_SIDE // 2
-    except (OSError, ValueError, Image.DecompressionBombError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are still no bomb
+            with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+                kind, size = image.format or "", image.size
+                image.load()
+                if max(size) > THUMBNAILS[0][0] or len(content) > PICTURE_BYTES or kind not in {"PNG", "JPEG"}:
+                    kind, content = "WEBP", _shrunk(image)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
         return []
     uri = f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"
-    return [Thumbnail(uri, title, asked, pixelated and small)]
+    return [Thumbnail(uri, asked, origin, max(size) <= _PIXELATED_SIDE)]
+
+
+def _shrunk(image: "Image.Image") -> bytes:
+    """A picture as WebP of at most `PICTURE_BYTES`, or as small as it gets."""
+    small, content = image.convert("RGB"), b""
+    for side, quality in THUMBNAILS:
+        small.thumbnail((side, side))
+        written = io.BytesIO()
+        small.save(written, "WEBP", quality=quality)
+        content = written.getvalue()
+        if len(content) <= PICTURE_BYTES:
+            break
+    return content

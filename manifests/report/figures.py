@@ -1,32 +1,22 @@
-"""The report's numbers, counted from the table of generators and the manifest's real images."""
+"""The report's numbers: what the study's figures count, and what was left out and why."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from manifests.generators import REJECTIONS, GeneratorRow
+from manifests.manifest import FAKE, REAL
+from manifests.report.charts import ROWS, Chart, Row, ranked
+from manifests.report.rows import Rows
 
-from manifests.generators import REJECTIONS, GeneratorRow, read_generators
-from manifests.manifest import REAL, manifest_path
-from workspace.layout import Workspace
+#: Generators named for one reason why they gave no images.
+EXAMPLES = 4
 
-#: Generators the page's table has rows for; the CSV file has them all.
-TABLE_ROWS = 300
+#: What an image may be for, as the page calls it, by `split`.
+_SPLITS = {"train": "train", "test": "evaluation", None: "neither"}
 
-#: Bars of a chart; what is beyond them is one bar.
-BARS = 12
-
-#: Generators named for one reason why they were not sampled.
-EXAMPLES = 6
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar of a chart: its value and its share of the longest."""
-
-    name: str
-    value: int
-    share: float
+#: Outcomes in words, where the code needs any.
+_OUTCOMES = {"done": "sampled", "exhausted": "tries ran out"}
 
 
 @dataclass(frozen=True)
@@ -34,75 +24,133 @@ class Reason:
     """Why some generators gave no images."""
 
     code: str
+    examples: tuple[GeneratorRow, ...]
     generators: int
-    examples: list[GeneratorRow]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Everything the page counts."""
+    """What the page counts. A group of charts is empty where there is nothing to count."""
 
-    generators: list[GeneratorRow]
-    compatible: int
-    sampled: list[GeneratorRow]
-    kept: int
-    real: int
-    tried: int
+    numbers: dict[str, int]
     rejected: dict[str, int]
-    charts: dict[str, list[Bar]]
-    reasons: list[Reason]
-    table_rows: int
+    generators: tuple[Chart, ...]
+    evaluation: tuple[Chart, ...]
+    sources: tuple[Chart, ...]
+    left_out: tuple[Chart, ...]
+    reasons: tuple[Reason, ...]
 
 
-def count_figures(workspace: Workspace) -> Figures:
-    """Count; raises `UsageError` when there is no manifest yet."""
-    generators = read_generators(workspace)
+def count_figures(rows: Rows, generators: list[GeneratorRow]) -> Figures:
+    """Count them; `generators` are all of the catalogue."""
     sampled = [row for row in generators if row.kept]
-    labels = pq.read_table(manifest_path(workspace), columns=["label"])["label"]
+    reasons = _reasons(generators)
+    rejected = {name: sum(getattr(row, name) for row in generators) for name in REJECTIONS}
+    labels = dict(rows.connection.execute("SELECT label, count(*) FROM manifest GROUP BY 1").fetchall())
     return Figures(
-        generators=generators,
-        compatible=sum(row.status == "compatible" for row in generators),
-        sampled=sampled,
-        kept=sum(row.kept for row in generators),
-        real=pc.sum(pc.equal(labels, REAL)).as_py() or 0,
-        tried=sum(row.tried for row in generators),
-        rejected={name: sum(getattr(row, name) for row in generators) for name in REJECTIONS},
-        charts={
-            "Licences of the sampled generators": bars(Counter(row.license or "none given" for row in sampled)),
-            "Sampled generators by architecture": bars(Counter(row.architecture for row in sampled)),
-            "Images by architecture": bars(_images_by_architecture(sampled)),
-            "Sampled generators by pipeline": bars(Counter(row.hf_diffusers_tag or "unknown" for row in sampled)),
+        numbers={
+            "generators found": len(generators),
+            "compatible": sum(row.status == "compatible" for row in generators),
+            "sampled": len(sampled),
+            "images tried": sum(row.tried for row in generators),
+            "images kept": labels.get(FAKE, 0),
+            "real images": labels.get(REAL, 0),
         },
-        reasons=_reasons(generators),
-        table_rows=TABLE_ROWS,
+        rejected=rejected,
+        generators=_shown(
+            ranked("Licences of the generators", Counter(row.license or "none given" for row in sampled)),
+            ranked("Generators by architecture", Counter(row.architecture for row in sampled)),
+            ranked("Images by architecture", _images(sampled)),
+            ranked("Generators by pipeline", Counter(row.hf_diffusers_tag or "unknown" for row in sampled)),
+            ranked("Generators by the Hub's task tag", Counter(row.hf_pipeline_tag or "none given" for row in sampled)),
+            _appearance(sampled),
+        ),
+        evaluation=_evaluation(rows, sampled),
+        sources=_sources(rows),
+        left_out=_shown(
+            ranked("Rejected images by reason", {name: tries for name, tries in rejected.items() if tries}),
+            ranked("Generators without images by reason", {reason.code: reason.generators for reason in reasons}),
+        ),
+        reasons=reasons,
     )
 
 
-def bars(counts: Counter[str]) -> list[Bar]:
-    """A chart of counts, longest bar first; the smallest ones together where there are too many."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    if len(ordered) > BARS:
-        rest = ordered[BARS - 1 :]
-        ordered = [*ordered[: BARS - 1], (f"{len(rest)} others", sum(value for _, value in rest))]
-    longest = max((value for _, value in ordered), default=1)
-    return [Bar(name, value, value / longest) for name, value in ordered]
+def ending(row: GeneratorRow) -> tuple[str, str]:
+    """How it ended with a generator: a code or a word, and the detail that was recorded, or nothing."""
+    if row.status == "incompatible":
+        return row.reason or row.status, row.reason_detail or ""
+    if row.kept and row.outcome in _OUTCOMES:
+        return _OUTCOMES[row.outcome], ""
+    if row.outcome == "done":
+        return "sampled, but no image is in this dataset", ""
+    code = ": ".join(filter(None, (row.outcome, row.outcome_reason))) or ("sampled" if row.kept else "not sampled yet")
+    return code, row.outcome_detail or ""
 
 
-def _images_by_architecture(sampled: list[GeneratorRow]) -> Counter[str]:
+def _shown(*charts: Chart) -> tuple[Chart, ...]:
+    return tuple(chart for chart in charts if chart.rows)
+
+
+def _images(sampled: Iterable[GeneratorRow]) -> Counter[str]:
     images: Counter[str] = Counter()
     for row in sampled:
         images[row.architecture] += row.kept
     return images
 
 
-def _reasons(generators: list[GeneratorRow]) -> list[Reason]:
+def _appearance(sampled: list[GeneratorRow]) -> Chart:
+    """Generators by quarter, or by year where there are too many quarters."""
+    months = [row.created_at[:7] for row in sampled if row.created_at and row.created_at[:4].isdecimal()]
+    quarters = Counter(f"{month[:4]} Q{(int(month[5:7]) + 2) // 3}" for month in months if month[5:7].isdecimal())
+    counts = quarters if len(quarters) <= ROWS else Counter(month[:4] for month in months)
+    rows = tuple(Row(name, (number,)) for name, number in sorted(counts.items())[-ROWS:])
+    return Chart("Generators by their repository's first appearance", rows, upright=True)
+
+
+def _evaluation(rows: Rows, sampled: list[GeneratorRow]) -> tuple[Chart, ...]:
+    """Images and generators by architecture and split; nothing where no image is for evaluation."""
+    images: dict[str, Counter[str | None]] = {}
+    for row in rows.ask(
+        f"SELECT architecture, split, count(*) AS n FROM manifest WHERE label = {FAKE} GROUP BY ALL ORDER BY ALL"
+    ):
+        images.setdefault(row["architecture"], Counter())[row["split"]] = row["n"]
+    if not any(counts["test"] for counts in images.values()):
+        return ()
+    generators: dict[str, Counter[str | None]] = {name: Counter() for name in images}
+    for generator in sampled:
+        generators.setdefault(generator.architecture, Counter())[generator.split] += 1
+    return tuple(
+        Chart(
+            title,
+            tuple(Row(name, tuple(counts[split] for split in _SPLITS)) for name, counts in sorted(found.items())),
+            tuple(_SPLITS.values()),
+        )
+        for title, found in (
+            ("Generators by architecture and split", generators),
+            ("Images by architecture and split", images),
+        )
+    )
+
+
+def _sources(rows: Rows) -> tuple[Chart, ...]:
+    asked = f"FROM manifest WHERE label = {FAKE} AND real_source IS NOT NULL GROUP BY 1"
+    return _shown(
+        ranked("Prompts used, by real source", rows.counts(f"SELECT real_source, count(DISTINCT prompt) {asked}")),
+        ranked("Generated images, by source of the prompt", rows.counts(f"SELECT real_source, count(*) {asked}")),
+        ranked(
+            "Real images, by source",
+            rows.counts(
+                f"SELECT coalesce(real_source, 'unknown'), count(*) FROM manifest WHERE label = {REAL} GROUP BY 1"
+            ),
+        ),
+    )
+
+
+def _reasons(generators: Iterable[GeneratorRow]) -> tuple[Reason, ...]:
     """Generators without images, by the code that says why, most frequent first."""
     found: dict[str, list[GeneratorRow]] = {}
     for row in generators:
         if not row.kept:
-            code = (row.reason if row.status == "incompatible" else row.outcome) or "not sampled yet"
-            found.setdefault(code, []).append(row)
-    return [
-        Reason(code, len(rows), rows[:EXAMPLES])
-        for code, rows in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
-    ]
+            found.setdefault(ending(row)[0], []).append(row)
+    ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
+    return tuple(Reason(code, tuple(rows[:EXAMPLES]), len(rows)) for code, rows in ordered)

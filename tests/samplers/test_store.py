@@ -17,7 +17,8 @@ from localhub.store import Store
 from manifests.building import Built, build
 from manifests.manifest import iterate_manifest
 from manifests.packing import pack_shards, plan_shards
-from manifests.report.contact import generator_sheets
+from manifests.report.contact import PICTURES_OF_FEW, generator_sheets
+from manifests.report.rows import opened_rows
 from samplers.sample import Sample, part_of, read_samples
 from samplers.standing import standing_of, tidy
 from samplers.supervisor import sample
@@ -90,9 +91,12 @@ def test_both_publish_the_same_shards(stores: Stores, tmp_path: Path) -> None:
 
 
 def test_both_show_the_same_pictures_in_the_report(stores: Stores) -> None:
-    sheets = [generator_sheets(workspace, stores.built.generators) for workspace in (stores.beside, stores.inside)]
+    sheets = []
+    for workspace in (stores.beside, stores.inside):
+        with opened_rows(workspace) as rows:
+            sheets.append(generator_sheets(workspace, rows, stores.built.generators))
     beside, inside = [[thumbnail.uri for sheet in each for thumbnail in sheet.thumbnails] for each in sheets]
-    assert len(inside) == 6
+    assert len(inside) == PICTURES_OF_FEW
     assert inside == beside
 
 

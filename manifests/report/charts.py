@@ -1,0 +1,191 @@
+"""Charts, drawn by matplotlib as SVG that stands inside the page.
+
+A chart is rows of a name and one number a series; a row's bars stand below its name, so that long names fit and the
+chart reads on a telephone. Text stays text: it can be searched, and takes the page's font. Colours are the page's
+variables, so that a chart is as light or dark as the page. Names were written by strangers: matplotlib escapes them
+for XML, never reads them as formulas, and never sees a character that does not print.
+
+The same rows give the same bytes. A drawing has no date, and no ids, which the page could have twice.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Width of a chart, in units that are pixels where the page has room for three of them beside each other.
+WIDTH = 360
+
+#: Rows of a chart; what is beyond them is one row.
+ROWS = 12
+
+#: Longest name that is drawn, characters; the table below the chart has all of it.
+NAME = 48
+
+#: Room at the right of the longest bar for its number.
+_NUMBER = 66
+
+#: Height of a row's name, of one bar with its number, and what lies between two rows.
+_TITLE, _BAR, _GAP = 16, 13, 6
+
+#: What matplotlib draws with, and what the page makes of it.
+_SERIES = ("#2f6f8f", "#c26a1f", "#8a8f95")
+_REST = _SERIES[-1]
+_COLOURS = {colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES, start=1)}
+_INK, _SOFT = "#1c1e21", "#63686f"
+_COLOURS |= {_INK: "var(--ink)", _SOFT: "var(--soft)"}
+
+_SVG = "http://www.w3.org/2000/svg"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A name, and its number in each series. `rest`: several names that had no room of their own."""
+
+    name: str
+    values: tuple[float, ...]
+    rest: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a chart shows. `shares`: the numbers are parts of one. `upright`: a few columns in order of time."""
+
+    title: str
+    rows: tuple[Row, ...]
+    series: tuple[str, ...] = ()
+    shares: bool = False
+    upright: bool = False
+
+    def said(self, value: float) -> str:
+        """A number as it is written."""
+        return percent(value) if self.shares else count(int(value))
+
+    @property
+    def svg(self) -> Markup:
+        """The drawing, for the page."""
+        return _draw(self)
+
+
+def ranked(title: str, counts: dict[str, int]) -> Chart:
+    """A chart of counts, longest bar first; the smallest ones together where there are too many."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if len(ordered) > ROWS:
+        rest = ordered[ROWS - 1 :]
+        others = [Row(f"{count(len(rest))} others", (sum(value for _, value in rest),), rest=True)]
+        ordered = ordered[: ROWS - 1]
+    else:
+        others = []
+    return Chart(title, (*(Row(name, (value,)) for name, value in ordered), *others))
+
+
+def count(number: int) -> str:
+    """A count as it is written: thin spaces between thousands."""
+    return f"{number:,}".replace(",", "\u2009")
+
+
+def percent(share: float) -> str:
+    """A share as it is written; all and nothing are said only where they are meant."""
+    if 0 < share < 0.01:
+        return "<1\u00a0%"
+    return ">99\u00a0%" if 0.99 < share < 1 else f"{share:.0%}".replace("%", "\u00a0%")
+
+
+def _draw(chart: Chart) -> Markup:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # whatever the user's own matplotlibrc says
+        matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 11.5})
+        # The page's font may well have the characters that matplotlib's own lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(facecolor="none")
+        if chart.upright:
+            _columns(figure, chart)
+        else:
+            _bars(figure, chart)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return _inline(drawn.getvalue(), chart)
+
+
+def _bars(figure: "Figure", chart: Chart) -> None:
+    """Rows of bars that lie."""
+    many = len(chart.series) or 1
+    top, height = 24 if chart.series else 0, _TITLE + many * _BAR + _GAP
+    axes = _paper(figure, top + height * len(chart.rows))
+    longest = max((value for row in chart.rows for value in row.values), default=0) or 1
+    starts = [top + height * number for number in range(len(chart.rows))]
+    for number in range(many):
+        values = [row.values[number] for row in chart.rows]
+        middles = [start + _TITLE + _BAR * (number + 0.5) for start in starts]
+        widths = [max(value / longest * (WIDTH - _NUMBER), 1 if value else 0) for value in values]
+        colours = [_REST if row.rest else _SERIES[number] for row in chart.rows]
+        axes.barh(middles, widths, height=9, color=colours, clip_on=False)
+        for value, middle, width in zip(values, middles, widths, strict=True):
+            _text(axes, width + 5, middle + 4, chart.said(value), color=_SOFT)
+    for row, start in zip(chart.rows, starts, strict=True):
+        _text(axes, 0, start + 11, _printable(row.name), color=_INK)
+    for number, name in enumerate(chart.series):
+        axes.bar(4 + 110 * number, 8, width=8, bottom=3, color=_SERIES[number], clip_on=False)
+        _text(axes, 14 + 110 * number, 11, name, color=_SOFT)
+
+
+def _columns(figure: "Figure", chart: Chart) -> None:
+    """Columns that stand, of one series."""
+    height, foot = 150, 20
+    axes = _paper(figure, height + foot)
+    step = WIDTH / max(len(chart.rows), 4)
+    highest = max((row.values[0] for row in chart.rows), default=0) or 1
+    middles = [step * (number + 0.5) for number in range(len(chart.rows))]
+    heights = [-row.values[0] / highest * (height - 18) for row in chart.rows]
+    axes.bar(middles, heights, width=step * 0.7, bottom=height, color=_SERIES[0], clip_on=False)
+    for row, middle, column in zip(chart.rows, middles, heights, strict=True):
+        _text(axes, middle, height + column - 4, chart.said(row.values[0]), color=_SOFT, align="center")
+        _text(axes, middle, height + 14, _printable(row.name), color=_INK, align="center")
+
+
+def _paper(figure: "Figure", height: float) -> "Axes":
+    """Empty axes over the whole figure whose units are the SVG's: x to the right, y downwards."""
+    figure.set_size_inches(WIDTH / 72, height / 72)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0), autoscale_on=False)
+    axes.set_axis_off()
+    return axes
+
+
+def _text(axes: "Axes", x: float, y: float, text: str, color: str, align: str = "left") -> None:
+    axes.text(x, y, text, color=color, ha=align, parse_math=False, clip_on=False)
+
+
+def _printable(name: str) -> str:
+    """A name on one line, without what does not print, no longer than fits."""
+    name = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(name.split()))
+    return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
+
+
+def _inline(drawn: bytes, chart: Chart) -> Markup:
+    """An SVG file as an element of the page: as wide as there is room, in the page's font and colours."""
+    ElementTree.register_namespace("", _SVG)
+    root = ElementTree.fromstring(drawn)
+    for styles in root.findall(f"{{{_SVG}}}defs[{{{_SVG}}}style]"):  # it would be the whole page's style
+        root.remove(styles)
+    for element in root.iter():
+        style = element.get("style", "")
+        for colour, variable in _COLOURS.items():
+            style = style.replace(colour, variable)
+        if style:
+            element.set("style", "; ".join(part for part in style.split("; ") if not part.startswith("font-family")))
+        element.attrib.pop("id", None)  # nothing is clipped and no mark is used twice, so nothing refers to one
+    for absolute in ("width", "height", "version"):
+        root.attrib.pop(absolute, None)
+    root.set("role", "img")
+    root.set("aria-label", chart.title)
+    return Markup(ElementTree.tostring(root, encoding="unicode"))

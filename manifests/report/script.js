@@ -1,0 +1,110 @@
+"use strict";
+// Searching the contact sheet, and searching, sorting and paging the table of generators. What strangers wrote becomes
+// text nodes, never markup.
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const thin = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\u2009");
+  const words = (input) => input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const holds = (text, asked) => asked.every((word) => text.includes(word));
+  for (const tools of document.querySelectorAll(".tools")) tools.hidden = false;
+
+  // The contact sheet: a picture stays when its own words and those of its sheet hold all that is asked for.
+  const sheets = [...document.querySelectorAll(".sheet")].map((sheet) => {
+    const about = sheet.querySelector("header").textContent.toLowerCase();
+    const pictures = [...sheet.querySelectorAll("figure")].map((figure) => {
+      return { figure, text: about + " " + figure.textContent.toLowerCase() };
+    });
+    return { sheet, about, pictures };
+  });
+  const searchSheets = () => {
+    const asked = words(byId("search-pictures"));
+    let shown = 0;
+    for (const { sheet, about, pictures } of sheets) {
+      let here = 0;
+      for (const { figure, text } of pictures) {
+        figure.hidden = !holds(text, asked);
+        here += !figure.hidden;
+      }
+      sheet.hidden = !here && !holds(about, asked);
+      shown += here;
+    }
+    byId("pictures-shown").textContent = `${thin(shown)} ${shown === 1 ? "picture" : "pictures"}`;
+  };
+  if (byId("search-pictures")) {
+    byId("search-pictures").addEventListener("input", searchSheets);
+    searchSheets();
+  }
+
+  // The table. A row is a list in the order of the columns.
+  const { rows, page_rows: pageRows } = JSON.parse(byId("generators-data").textContent);
+  const [NAME, OUTCOME] = [1, 10];
+  const heads = [...document.querySelectorAll("#generators th")];
+  const texts = rows.map((row) => row.filter((value) => value !== null).join(" ").toLowerCase());
+  const body = document.querySelector("#generators tbody");
+  let order = rows.map((_, number) => number);
+  let found = order;
+  let page = 0;
+
+  const cell = (value, column) => {
+    const made = document.createElement("td");
+    if (value === null) {
+      made.className = "soft";
+      made.textContent = "–";
+    } else if (column === NAME) {
+      const link = made.appendChild(document.createElement("a"));
+      link.href = "https://huggingface.co/" + value.split("/").map(encodeURIComponent).join("/");
+      link.rel = "noreferrer";
+      link.textContent = value;
+    } else {
+      made.textContent = typeof value === "number" ? thin(value) : value;
+    }
+    if (heads[column].classList.contains("number")) made.classList.add("number");
+    if (column === OUTCOME) {
+      made.classList.add("outcome");
+      made.title = value;
+    }
+    return made;
+  };
+  const show = () => {
+    const first = page * pageRows;
+    body.replaceChildren(...found.slice(first, first + pageRows).map((number) => {
+      const line = document.createElement("tr");
+      line.append(...rows[number].map(cell));
+      return line;
+    }));
+    const last = Math.min(first + pageRows, found.length);
+    byId("generators-shown").textContent = found.length ? `${thin(first + 1)}–${thin(last)} of ${thin(found.length)}` : "none";
+    byId("previous").disabled = page === 0;
+    byId("next").disabled = last === found.length;
+  };
+  const search = () => {
+    const asked = words(byId("search-generators"));
+    found = order.filter((number) => holds(texts[number], asked));
+    page = 0;
+    show();
+  };
+  const sort = (column) => {
+    const ascending = heads[column].getAttribute("aria-sort") !== "ascending";
+    for (const head of heads) head.removeAttribute("aria-sort");
+    heads[column].setAttribute("aria-sort", ascending ? "ascending" : "descending");
+    const keys = rows.map((row) => (typeof row[column] === "string" ? row[column].toLowerCase() : row[column]));
+    order = rows.map((_, number) => number).sort((one, other) => {
+      const [a, b] = [keys[one], keys[other]];
+      if (a === b) return one - other;
+      if (a === null || b === null) return a === null ? 1 : -1; // what is not known comes last
+      return (a < b) === ascending ? -1 : 1;
+    });
+    search();
+  };
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    button.addEventListener("click", () => sort(column));
+    head.append(button);
+  });
+  byId("search-generators").addEventListener("input", search);
+  byId("previous").addEventListener("click", () => { page -= 1; show(); });
+  byId("next").addEventListener("click", () => { page += 1; show(); });
+  show();
+})();

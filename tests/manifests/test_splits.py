@@ -1,0 +1,185 @@
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler.catalog import CatalogEntry, ModelFile
+from manifests.splits import Holdout, divide, parse_holdouts
+from tests.manifests.making import entry
+from workspace.errors import UsageError
+
+
+def generator(name: str, *ancestors: str, weights: str | None = None, **changes: object) -> CatalogEntry:
+    files = (ModelFile(path="unet/model.safetensors", size=1, sha256=weights),) if weights else ()
+    base = ancestors[0] if ancestors else None
+    return entry(name, 1, base_model=base, lineage=ancestors, files=files, **changes)
+
+
+def divided(catalog: Sequence[CatalogEntry], *holdouts: str, twins: Sequence[set[str]] = ()) -> dict[str, str | None]:
+    return {**divide(catalog, {one.model_name for one in catalog}, parse_holdouts(holdouts), twins)}
+
+
+def test_without_a_holdout_everything_trains() -> None:
+    assert divided([generator("a"), generator("b", "a")]) == {"a": "train", "b": "train"}
+
+
+def test_what_is_asked_for_is_tested_and_its_kin_are_in_neither() -> None:
+    catalog = [
+        generator("base"),
+        generator("held", "base"),
+        generator("child", "held", "base"),
+        generator("sister", "base"),
+        generator("stranger"),
+        generator("other", "far"),
+    ]
+    assert divided(catalog, "name=held") == {
+        "base": None,
+        "held": "test",
+        "child": None,
+        "sister": None,
+        "stranger": "train",
+        "other": "train",
+    }
+
+
+def test_a_common_ancestor_counts_though_the_catalogue_does_not_have_it() -> None:
+    assert divided([generator("a", "lost"), generator("b", "mid", "lost")], "name=a") == {"a": "test", "b": None}
+
+
+def test_a_common_descendant_makes_nobody_kin() -> None:
+    catalog = [generator("a"), generator("b"), generator("merge", "a", "b")]
+    assert divided(catalog, "name=a") == {"a": "test", "b": "train", "merge": None}
+
+
+def test_a_family_is_the_ancestor_and_all_who_descend_from_it() -> None:
+    catalog = [generator("base"), generator("b", "base"), generator("c", "b", "base"), generator("d")]
+    assert divided(catalog, "family=base") == {"base": "test", "b": "test", "c": "test", "d": "train"}
+    assert divided(catalog[1:], "family=base") == {"b": "test", "c": "test", "d": "train"}
+
+
+def test_an_architecture_is_held_out_whole() -> None:
+    catalog = [generator("a", architecture="GAN"), generator("b", "x"), generator("c", "x", architecture="GAN")]
+    assert divided(catalog, "architecture=GAN") == {"a": "test", "b": None, "c": "test"}
+
+
+def test_a_date_takes_what_is_new_and_leaves_out_what_is_new_of_an_old_kind() -> None:
+    catalog = [
+        generator("old", created_at="2023-05-01T00:00:00.000Z"),
+        generator("retrained", "old", created_at="2026-02-01T00:00:00.000Z"),
+        generator("new", created_at="2026-01-02T00:00:00.000Z"),
+        generator("newer", "new", created_at="2026-03-01T00:00:00.000Z"),
+        generator("that-day", created_at="2026-01-01T23:59:59.000Z"),
+        generator("undated"),
+    ]
+    assert divided(catalog, "after=2026-01-01") == {
+        "old": "train",
+        "retrained": None,
+        "new": "test",
+        "newer": "test",
+        "that-day": "train",
+        "undated": "train",
+    }
+
+
+def test_a_date_gives_way_to_training_but_not_to_what_a_name_took_out_of_it() -> None:
+    old, new = (
+        generator("old", created_at="2023-05-01T00:00:00Z"),
+        generator("new", "old", created_at="2026-02-01T00:00:00Z"),
+    )
+    assert divided([old, new], "after=2026-01-01", "name=old") == {"old": "test", "new": "test"}
+
+
+def test_equal_denoiser_weights_make_two_names_one_generator() -> None:
+    catalog = [
+        generator("origin", weights="f" * 64),
+        generator("copy", weights="f" * 64),
+        generator("tuned", "origin", weights="a" * 64),
+        generator("apart", weights="b" * 64),
+    ]
+    assert divided(catalog, "name=copy") == {"origin": None, "copy": "test", "tuned": None, "apart": "train"}
+
+
+def test_an_equal_vae_makes_nobody_kin() -> None:
+    vae = ModelFile(path="vae/diffusion_pytorch_model.safetensors", size=1, sha256="c" * 64)
+    catalog = [entry(name, 1, base_model=None, lineage=(), files=(vae,)) for name in ("a", "b")]
+    assert divided(catalog, "name=a") == {"a": "test", "b": "train"}
+
+
+def test_who_made_the_same_image_counts_as_one() -> None:
+    catalog = [generator("a"), generator("b"), generator("c", "b")]
+    assert divided(catalog, "name=a", twins=[{"a", "b"}]) == {"a": "test", "b": None, "c": None}
+
+
+def test_who_is_not_in_the_dataset_trains_nothing_but_still_tells_who_is_kin() -> None:
+    catalog = [
+        generator("old", created_at="2020-01-01T00:00:00Z", weights="f" * 64),
+        generator("copy", "root", created_at="2020-01-01T00:00:00Z", weights="f" * 64),
+        generator("new", "old", created_at="2026-01-01T00:00:00Z"),
+        generator("trainer", "root"),
+    ]
+    holdouts = [Holdout("after", "2025-01-01")]
+    assert divide(catalog, {"new"}, holdouts) == {"new": "test"}
+    assert divide(catalog, {"new", "trainer"}, holdouts) == {"new": None, "trainer": "train"}
+
+
+NAMES = [f"g{number}" for number in range(8)]
+GENERATORS = st.lists(
+    st.builds(
+        lambda name, ancestors, weights, year: generator(
+            name, *ancestors, weights=weights, created_at=f"{year}-06-01T00:00:00Z"
+        ),
+        st.sampled_from(NAMES),
+        st.lists(st.sampled_from([*NAMES, "lost", "far"]), max_size=3, unique=True),
+        st.sampled_from([None, None, "a" * 64, "b" * 64]),
+        st.integers(2020, 2026),
+    ),
+    unique_by=lambda one: one.model_name,
+    min_size=1,
+)
+
+
+@given(GENERATORS, st.integers(2019, 2026), st.booleans())
+def test_whatever_the_catalogue_nobody_tested_shares_an_ancestor_with_training(
+    catalog: list[CatalogEntry], year: int, named: bool
+) -> None:
+    holdouts = (
+        [f"after={year}-12-31"] if any(one.created_at > f"{year}-12-31T99" for one in catalog if one.created_at) else []
+    )
+    if named:
+        holdouts.append(f"name={catalog[-1].model_name}")
+    split = divided(catalog, *holdouts)
+    assert split == divided(list(reversed(catalog)), *holdouts)
+    assert not named or split[catalog[-1].model_name] == "test"
+
+    def names(side: str) -> set[str]:
+        return {
+            name
+            for one in catalog
+            if split[one.model_name] == side
+            for name in (one.model_name, *one.lineage, *(file.sha256 or "" for file in one.files))
+        }
+
+    assert names("test").isdisjoint(names("train"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("org/model", "not of the form"),
+        ("colour=red", "not of the form"),
+        ("name=", "not of the form"),
+        ("architecture=Latent", "LatDiff, PixDiff, GAN, Other"),
+        ("after=soon", "no day"),
+        ("after=20260131", "no day"),
+        ("after=2026-02-30", "no day"),
+    ],
+)
+def test_what_is_no_holdout_is_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_holdouts([text])
+
+
+def test_a_holdout_of_nobody_is_refused() -> None:
+    with pytest.raises(UsageError, match="name=org/typo: no generator"):
+        divided([generator("a")], "name=org/typo")
