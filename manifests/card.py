@@ -6,17 +6,20 @@ and the shards that are published with it; there is no date in it, so the same d
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from typing import Any
 
-import duckdb
 import yaml
 
-from manifests.generators import GeneratorRow, read_generators
-from manifests.joining import parquet_view
-from manifests.manifest import manifest_path
-from manifests.packing import PlannedShard, shard_schema
+from manifests.choices import read_choices
+from manifests.generators import REJECTIONS, read_generators
+from manifests.layouts import Layout
+from manifests.manifest import REAL_SUBSET, manifest_path
+from manifests.planning import PlannedShard
+from manifests.published import EVALUATION
+from manifests.tally import tally
+from workspace import recipe
 from workspace.layout import Workspace
 
 #: Upper bounds of the size categories the Hub knows, in rows.
@@ -34,22 +37,13 @@ GENERATORS_FILE = "metadata/generators.parquet"
 REAL_IMAGES_FILE = "metadata/real_images.parquet"
 
 
-@dataclass(frozen=True)
-class Split:
-    """One split as the card tells of it."""
-
-    name: str
-    rows: int
-    megabytes: float
-
-
 def size_category(rows: int) -> str:
     """The Hub's name for the size of a dataset of so many rows."""
     return next((name for bound, name in _SIZE_CATEGORIES if rows < bound), _LARGEST_CATEGORY)
 
 
-def write_card(repo_id: str, workspace: Workspace, shards: Sequence[PlannedShard], listed_real_images: int) -> str:
-    """The card of the dataset `repo_id` that has these shards, and a list of real images without pixels."""
+def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Sequence[PlannedShard]) -> str:
+    """The card of the dataset `repo_id` that has these shards."""
     import jinja2
 
     # Names, licences and versions were written by strangers; in Markdown, too, they must stay words.
@@ -61,24 +55,29 @@ def write_card(repo_id: str, workspace: Workspace, shards: Sequence[PlannedShard
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters["words"] = words
-    splits = _splits(shards)
-    generators = read_generators(workspace)
-    sampled = [row for row in generators if row.kept]
+    templates.filters |= {"words": words, "link": link}
+    counted = tally(workspace)
+    megabytes: Counter[str] = Counter()
+    for shard in shards:
+        megabytes[shard.split] += shard.image_bytes
+    names = [split.name for split in counted.splits]
+    training = [name for name in names if name != EVALUATION]
+    rows = read_generators(workspace)
     return templates.get_template("card.md.jinja").render(
-        front_matter=_front_matter(splits, listed_real_images),
+        front_matter=_front_matter(names, counted.generated + counted.real, bool(counted.listed)),
         repo_id=repo_id,
-        splits=splits,
-        rows=sum(split.rows for split in splits),
-        generators=generators,
-        sampled=sampled,
-        kept=sum(row.kept for row in generators),
-        rejected=_rejected(generators),
-        architectures=_shares(sampled, "architecture"),
-        licenses=_shares(sampled, "license"),
-        listed_real_images=listed_real_images,
-        columns=[(field.name, (field.metadata or {}).get(b"doc", b"").decode()) for field in shard_schema()],
-        **_queried(workspace),
+        layout=layout.name,
+        tally=counted,
+        megabytes={name: size / 1e6 for name, size in megabytes.items()},
+        what={REAL_SUBSET: "real images", EVALUATION: "for evaluation: generated and real images"},
+        training=training or names,
+        evaluation=next((split for split in counted.splits if split.name == EVALUATION), None),
+        choices=read_choices(manifest_path(workspace)),
+        looked_at=len(rows),
+        rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
+        recipe=list(_settings(workspace)),
+        version=version("community-forensics"),
+        columns=[(field.name, (field.metadata or {}).get(b"doc", b"").decode()) for field in layout.schema],
     )
 
 
@@ -87,20 +86,19 @@ def words(text: Any) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#!~&])", r"\\\1", " ".join(str(text).split()))
 
 
-def _splits(shards: Iterable[PlannedShard]) -> list[Split]:
-    rows: Counter[str] = Counter()
-    size: Counter[str] = Counter()
-    for shard in shards:
-        rows[shard.split] += shard.rows
-        size[shard.split] += shard.image_bytes
-    return [Split(name, rows[name], size[name] / 1e6) for name in sorted(rows)]
+def link(address: str | None) -> str:
+    """An address of strangers as a link where it is a plain one of the web, otherwise as words."""
+    plain = re.fullmatch(r"https?://[A-Za-z0-9][A-Za-z0-9./_~%#?=:@+,-]*", address or "", re.ASCII)
+    return f"<{address}>" if plain else words(address or "")
 
 
-def _front_matter(splits: Sequence[Split], listed_real_images: int) -> str:
-    data_files = [{"split": split.name, "path": f"data/{split.name}-*.parquet"} for split in splits]
-    configs: list[dict[str, Any]] = [{"config_name": "default", "default": True, "data_files": data_files}]
+def _front_matter(splits: Sequence[str], rows: int, listed: bool) -> str:
+    files = [{"split": name, "path": f"data/{name}-*.parquet"} for name in splits]
+    configs: list[dict[str, Any]] = [{"config_name": "default", "default": True, "data_files": files}]
+    # The viewer has a page a configuration; in the default one a large dataset's splits are easily overlooked.
+    configs += [{"config_name": file["split"], "data_files": [file]} for file in files]
     configs.append({"config_name": "generators", "data_files": GENERATORS_FILE})
-    if listed_real_images:
+    if listed:
         configs.append({"config_name": "real_images", "data_files": REAL_IMAGES_FILE})
     matter = {
         "pretty_name": "Community Forensics",
@@ -108,42 +106,17 @@ def _front_matter(splits: Sequence[Split], listed_real_images: int) -> str:
         "license_name": "per-image",
         "task_categories": ["image-classification"],
         "tags": ["image-forensics", "ai-generated-images", "synthetic-image-detection", "diffusers"],
-        "size_categories": [size_category(sum(split.rows for split in splits))],
+        "size_categories": [size_category(rows)],
         "configs": configs,
     }
     return yaml.safe_dump(matter, sort_keys=False, allow_unicode=True).strip()
 
 
-def _rejected(generators: Iterable[GeneratorRow]) -> str:
-    rows = list(generators)
-    counts = {name: sum(getattr(row, name) for row in rows) for name in ("nsfw", "blank", "nan", "duplicate")}
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
-
-
-def _shares(sampled: Iterable[GeneratorRow], column: str) -> list[tuple[str, int, int]]:
-    """Name, generators and images of each value of a column, most generators first."""
-    generators: Counter[str] = Counter()
-    images: Counter[str] = Counter()
-    for row in sampled:
-        name = getattr(row, column) or "none given"
-        generators[name] += 1
-        images[name] += row.kept
-    return [
-        (name, count, images[name]) for name, count in sorted(generators.items(), key=lambda item: (-item[1], item[0]))
-    ]
-
-
-def _queried(workspace: Workspace) -> dict[str, list[tuple[Any, ...]]]:
-    """What the card takes from the manifest itself: real sources with their licences, and what sampled on what."""
-    with duckdb.connect() as connection:
-        parquet_view(connection, "manifest", [manifest_path(workspace)])
-        sources = connection.execute(
-            """SELECT real_source, coalesce(license, 'not known'), count(*) FILTER (redistributable),
-            count(*) FILTER (redistributable IS NOT TRUE)
-            FROM manifest WHERE label = 0 GROUP BY ALL ORDER BY ALL"""
-        ).fetchall()
-        makers = connection.execute(
-            """SELECT libraries, device, dtype, count(*) FROM manifest WHERE label = 1
-            GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT 10"""
-        ).fetchall()
-    return {"real_sources": sources, "makers": makers}
+def _settings(workspace: Workspace) -> Iterator[tuple[str, str, str]]:
+    """What the recipe pins: stage, setting, value."""
+    for stage, settings in sorted(recipe.read(workspace).items()):
+        for name, value in sorted(settings.items()):
+            if isinstance(value, dict):
+                yield from ((stage, f"{name}: {key}", str(inner)) for key, inner in sorted(value.items()))
+            else:
+                yield stage, name, ", ".join(value) if isinstance(value, list) else str(value)

@@ -25,8 +25,8 @@ from workspace.layout import Workspace
 #: Changes whenever the same rows would be packed into other bytes, so that old shards are not taken for new ones.
 VERSION = 2
 
-#: A shard may end from this share of the largest size on; twice this share of it is then the mean size. Small against the
-#: largest, so that nearly every border is an image's own choice: borders that the size forces move with all rows before.
+#: A shard may end from this share of the largest size on; twice this share is then the mean size. Small against the
+#: largest, so that nearly every border is an image's own choice: one that the size forces moves with the rows before.
 _SMALLEST = 0.15
 
 
@@ -116,7 +116,9 @@ class _Division:
         return self._shards
 
     def _open(self, start: int) -> None:
-        self._digest: Any = hashlib.sha256(f"{VERSION} {self._layout.name}\n{self._layout.schema.to_string()}\n".encode())
+        self._digest: Any = hashlib.sha256(
+            f"{VERSION} {self._layout.name}\n{self._layout.schema.to_string()}\n".encode()
+        )
         self._start, self._rows, self._size, self._image_bytes = start, 0, 0, 0
 
     def _close(self) -> None:

@@ -1,9 +1,9 @@
 """Publishing: the dataset on the Hub, of which readers see the old version or the new one, never half.
 
-Shards go to a branch of their own, as many at a time as may be staged on this disk, and each one's size and sha256 there
-is compared with what was sent. When all are there, one commit on `main` copies them over (the Hub copies names, no
-bytes), adds the card and the tables, and removes the files that this program put there earlier and that are no longer part
-of the dataset; then the branch goes. Until that commit, `main` is what it was; after it, it is the new version.
+Shards go to a branch of their own, as many at a time as may be staged on this disk, and each one's size and sha256
+there is compared with what was sent. When all are there, one commit on `main` copies them over (the Hub copies names,
+no bytes), adds the card and the tables, and removes the files that this program put there earlier and that are no
+longer part of the dataset; then the branch goes. Until that commit, `main` is what it was; after it, it is the new one.
 
 A shard's name is a hash of its rows, and `SHA256SUMS`, committed with the shards, has its content's. So a run that was
 interrupted, or a second one, knows what is there without packing it again: what the branch or `main` holds under
@@ -86,9 +86,9 @@ class Published:
 def publish_dataset(workspace: Workspace, repo_id: str, wish: Wish) -> Published:
     """Bring the Hub's dataset `repo_id` to what the manifest says.
 
-    A dataset that does not exist yet is made, private unless it is to be public. Raises `UsageError` without a manifest,
-    for a name that is none, and for images that may not go where they would go; `CommunityForensicsError` for images
-    that are no longer what the manifest says; `HubError` when the Hub refuses or fails.
+    A dataset that does not exist yet is made, private unless it is to be public. Raises `UsageError` without a
+    manifest, for a name that is none, and for images that may not go where they would go; `CommunityForensicsError` for
+    images that are no longer what the manifest says; `HubError` when the Hub refuses or fails.
     """
     hub = DatasetOnHub(repo_id)
     layout = layout_of(wish.layout)
@@ -199,8 +199,8 @@ def _refuse_in_public(hub: DatasetOnHub, wish: Wish, reserved: Reservations) -> 
     """Refuse to show everybody what may not be passed on."""
     if reserved.not_to_be_passed_on and (wish.public or hub.is_public()):
         raise UsageError(
-            f"{hub.repo_id} {'would be' if wish.public else 'is'} public, and {reserved.not_to_be_passed_on} real images "
-            "of the manifest may not be passed on, or nobody knows that they may; build the public edition: "
+            f"{hub.repo_id} {'would be' if wish.public else 'is'} public, and {reserved.not_to_be_passed_on} real "
+            "images of the manifest may not be passed on, or nobody knows that they may; build the public edition: "
             "cf-build-manifest --edition public"
         )
 

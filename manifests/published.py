@@ -2,8 +2,8 @@
 
 Training images are split by their subset, as in the study's dataset, with the real ones as a split of their own; the
 evaluation set is one split, PublicEval, whatever its images come from. An image that is in neither stays at home,
-because it shares something with both. Real images that an edition may not pass on are not in the manifest at all: a table
-beside it says which they are.
+because it shares something with both. Real images that an edition may not pass on are not in the manifest at all: a
+table beside it says which they are.
 """
 
 from dataclasses import dataclass
@@ -53,6 +53,6 @@ def reservations(workspace: Workspace) -> Reservations:
 
 
 def withheld_images(workspace: Workspace) -> pa.Table | None:
-    """The real images whose pixels this edition leaves out: what they are and where to get them; None: there are none."""
+    """The real images whose pixels this edition leaves out: what they are, where to get them; None: no table."""
     path = workspace.manifest / "withheld.parquet"
     return pq.read_table(path) if path.exists() else None

@@ -1,7 +1,7 @@
 """`SHA256SUMS`: which files of the dataset are this program's own, and what is in them.
 
-It has a line a shard and a line a table, as `sha256sum --check` reads them, and is committed together with them. What it
-does not name was written by somebody else.
+It has a line a shard and a line a table, as `sha256sum --check` reads them, and is committed together with them. What
+it does not name was written by somebody else.
 """
 
 from collections.abc import Mapping

@@ -1,30 +1,46 @@
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import cv2
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from manifests.building import build
+from manifests.layouts import layout_of
 from manifests.manifest import ManifestRow, manifest_path
-from manifests.packing import (
-    ROW_GROUP_ROWS,
-    PlannedShard,
-    pack_shards,
-    plan_shards,
-    shard_schema,
-    unpublished_real_images,
-)
+from manifests.packing import ROW_GROUP_ROWS, pack_shards
+from manifests.planning import PlannedShard, plan_shards
+from manifests.published import reservations
 from tests.manifests.making import Builder
+from tests.scale import scaled
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 
 LARGE = 1 << 30
+VIEWER, STUDY = layout_of("viewer"), layout_of("community-forensics")
+
+# Two versions of a dataset, each a folder of shards, sent to a real Xet store; prints the share of the second's bytes
+# that the store had to take.
+XET = """
+import hf_xet, pathlib, sys
+for folder in sys.argv[2:]:
+    commit = hf_xet.XetSession().new_upload_commit(endpoint=f"local://{sys.argv[1]}")
+    for path in sorted(pathlib.Path(folder).glob("*.parquet")):
+        commit.start_upload_file(str(path))
+    said = commit.wait_to_finish().dedup_metrics
+print(said.total_bytes_uploaded / said.total_bytes)
+"""
 
 
 def built(builder: Builder) -> Workspace:
@@ -33,9 +49,31 @@ def built(builder: Builder) -> Workspace:
     return workspace
 
 
-def pack(workspace: Workspace, folder: Path, max_bytes: int = LARGE) -> dict[str, Path]:
-    shards = plan_shards(workspace, max_bytes)
-    return {shard.path: path for shard, path in pack_shards(workspace, shards, folder)}
+def plan(workspace: Workspace, max_bytes: int = LARGE) -> list[PlannedShard]:
+    return plan_shards(workspace, VIEWER, max_bytes)
+
+
+def pack(workspace: Workspace, folder: Path, max_bytes: int = LARGE, layout: Any = VIEWER) -> dict[str, Path]:
+    shards = plan_shards(workspace, layout, max_bytes)
+    folder.mkdir(exist_ok=True)
+    return {shard.path: path for shard, path in pack_shards(workspace, layout, shards, folder)}
+
+
+def by_split(packed: dict[str, Path]) -> dict[str, pa.Table]:
+    return {path.name.split("-")[0]: pq.read_table(path) for path in packed.values()}
+
+
+def rewrite(workspace: Workspace, change: Callable[[ManifestRow], ManifestRow]) -> list[ManifestRow]:
+    """The manifest with other rows."""
+    rows = [change(row) for row in records.read(manifest_path(workspace), ManifestRow)]
+    records.write(manifest_path(workspace), ManifestRow, rows)
+    return rows
+
+
+def noise(*key: int, side: int) -> bytes:
+    """A PNG that cannot be compressed and is made fast."""
+    pixels = np.random.default_rng(key).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    return bytes(cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes())
 
 
 def many(builder: Builder, images: int) -> Builder:
@@ -47,9 +85,8 @@ def many(builder: Builder, images: int) -> Builder:
 
 def test_every_image_is_in_its_splits_shard_with_its_bytes_and_its_row(filled: Builder, tmp_path: Path) -> None:
     workspace = built(filled)
-    packed = pack(workspace, tmp_path)
-    tables = {path.name.split("-")[0]: pq.read_table(path) for path in packed.values()}
-    assert {split: table.num_rows for split, table in tables.items()} == {"Manual": 4, "Real": 6, "Systematic": 18}
+    tables = by_split(pack(workspace, tmp_path))
+    assert {split: table.num_rows for split, table in tables.items()} == {"Manual": 4, "Real": 9, "Systematic": 18}
     manifest = {row.sha256: row for row in records.read(manifest_path(workspace), ManifestRow)}
     for table in tables.values():
         for row in table.to_pylist():
@@ -65,40 +102,89 @@ def test_no_path_of_this_machine_is_published(filled: Builder, tmp_path: Path) -
         assert str(tmp_path).encode() not in path.read_bytes()
 
 
-def test_real_images_that_may_not_be_passed_on_are_only_listed(filled: Builder) -> None:
+def test_rows_are_split_by_what_they_are_for(filled: Builder, tmp_path: Path) -> None:
+    workspace = built(filled)
+
+    def divide(row: ManifestRow) -> ManifestRow:
+        if row.model_name == "org/sketcher" or row.real_id == "folder/3.png":
+            return replace(row, split="test")
+        return replace(row, split=None) if row.index == 2 else row
+
+    rows = rewrite(workspace, divide)
+    tables = by_split(pack(workspace, tmp_path))
+    published = {name: table.column("sha256").to_pylist() for name, table in tables.items()}
+    assert published.pop("PublicEval") == [row.sha256 for row in rows if row.split == "test"]
+    for name, hashes in published.items():
+        assert hashes == [row.sha256 for row in rows if row.split == "train" and row.subset == name]
+    assert published.keys() == {"Manual", "Real", "Systematic"}
+    assert set(tables["PublicEval"].column("label").to_pylist()) == {0, 1}
+    assert reservations(workspace).in_no_split == sum(row.split is None for row in rows) == 2
+
+
+def test_images_that_may_not_be_passed_on_are_counted_where_they_would_be_published(filled: Builder) -> None:
     filled.prompts["photos"][0] = replace(filled.prompts["photos"][0], redistributable=None)
-    listed = unpublished_real_images(built(filled)).to_pylist()
-    assert [(row["real_source"], row["real_id"]) for row in listed] == [
-        ("locked", "folder/100.png"),
-        ("locked", "folder/101.png"),
-        ("locked", "folder/102.png"),
-        ("photos", "folder/0.png"),
-    ]
-    assert listed[3]["real_sha256"] == filled.prompts["photos"][0].real_sha256
+    workspace = built(filled)
+    assert reservations(workspace).not_to_be_passed_on == 4
+    rewrite(workspace, lambda row: replace(row, split=None) if row.real_source == "locked" else row)
+    assert reservations(workspace).not_to_be_passed_on == 1
 
 
-def test_row_groups_are_small_paged_and_hold_the_images_plain(builder: Builder, tmp_path: Path) -> None:
-    (path,) = pack(built(many(builder, 250)), tmp_path).values()
+def test_the_studys_layout_has_its_columns_and_the_files_bytes(filled: Builder, tmp_path: Path) -> None:
+    filled.generator("org/vendor", subset="Commercial", architecture="LatDiff")
+    filled.sample(filled.catalog[-1], filled.prompts["photos"][2])
+    filled.catalog[2] = replace(filled.catalog[2], architecture="Other")
+    workspace = built(filled)
+    rows = {row.sha256: row for row in rewrite(workspace, lambda row: replace(row, width=24, height=16))}
+    tables = by_split(pack(workspace, tmp_path, layout=STUDY))
+    names = "image_name format resolution mode image_data model_name nsfw_flag prompt real_source subset split label"
+    assert all(table.column_names == [*names.split(), "architecture"] for table in tables.values())
+    found = [row for table in tables.values() for row in table.to_pylist()]
+    assert len(found) == len(rows)
+    for said in found:
+        row = rows[hashlib.sha256(said["image_data"]).hexdigest()]
+        for name in ("image_name", "format", "mode", "nsfw_flag", "prompt", "real_source", "subset", "split", "label"):
+            assert said[name] == getattr(row, name)
+        assert said["resolution"] == [24, 16]
+        assert said["model_name"] == (row.model_name if row.label else row.real_source)
+    of = {name: set(table.column("architecture").to_pylist()) for name, table in tables.items()}
+    assert of == {"Commercial": {"Commercial"}, "Manual": {"other"}, "Real": {"real"}, "Systematic": {"LatDiff"}}
+
+
+def test_a_layouts_shards_have_names_of_their_own(filled: Builder) -> None:
+    workspace = built(filled)
+    names = [{shard.path for shard in plan_shards(workspace, layout, LARGE)} for layout in (VIEWER, STUDY)]
+    assert not names[0] & names[1]
+    # The study's columns do not tell the images apart; the names do.
+    rewrite(workspace, lambda row: replace(row, sha256="0" * 64) if row.index == 0 else row)
+    assert len({shard.path for shard in plan_shards(workspace, STUDY, LARGE)} & names[1]) == 1
+
+
+@pytest.mark.parametrize(("layout", "leaf"), [(VIEWER, "image.bytes"), (STUDY, "image_data")])
+def test_row_groups_are_small_paged_and_hold_the_images_plain(
+    builder: Builder, tmp_path: Path, layout: Any, leaf: str
+) -> None:
+    (path,) = pack(built(many(builder, 250)), tmp_path, layout=layout).values()
     metadata = pq.read_metadata(path)
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [100, 100, 50]
     assert metadata.row_group(0).num_rows <= ROW_GROUP_ROWS
     for number in range(metadata.row_group(0).num_columns):
         column = metadata.row_group(0).column(number)
         assert column.has_offset_index
-        image = column.path_in_schema == "image.bytes"
+        image = column.path_in_schema == leaf
         assert column.compression == ("UNCOMPRESSED" if image else "ZSTD")
         if column.physical_type == "BYTE_ARRAY" and column.statistics is None:
             assert image
             assert not any("DICTIONARY" in encoding for encoding in column.encodings)
 
 
-def test_the_schema_tells_datasets_what_the_columns_are(filled: Builder, tmp_path: Path) -> None:
-    path = next(iter(pack(built(filled), tmp_path).values()))
+@pytest.mark.parametrize("layout", [VIEWER, STUDY])
+def test_the_schema_tells_datasets_what_the_columns_are(filled: Builder, tmp_path: Path, layout: Any) -> None:
+    path = next(iter(pack(built(filled), tmp_path, layout=layout).values()))
     said = json.loads(pq.read_schema(path).metadata[b"huggingface"])["info"]["features"]
     features = datasets.Features.from_dict(said)
-    assert isinstance(features["image"], datasets.Image)
+    assert isinstance(features.get("image", datasets.Image()), datasets.Image)
     # What `datasets` would make of these features is what is in the file; it names the elements of a list otherwise.
-    theirs, ours = features.arrow_schema, shard_schema()
+    theirs, ours = features.arrow_schema, layout.schema
     assert theirs.names == ours.names
     plain = [field for field in theirs if not pa.types.is_list(field.type)]
     assert [field for field in plain if field.type != ours.field(field.name).type] == []
@@ -115,10 +201,10 @@ def test_the_same_workspace_gives_the_same_shards(fresh: Callable[[str], Builder
 
 def test_a_shard_alone_is_packed_as_it_is_among_all(filled: Builder, tmp_path: Path) -> None:
     workspace = built(filled)
-    shards = plan_shards(workspace, 8_000)
+    shards = plan(workspace, 8_000)
     everything = pack(workspace, tmp_path / "all", 8_000)
     for shard in shards[1::2]:
-        ((_, path),) = pack_shards(workspace, [shard], tmp_path / "one")
+        ((_, path),) = pack_shards(workspace, VIEWER, [shard], tmp_path / "one")
         assert path.read_bytes() == everything[shard.path].read_bytes()
 
 
@@ -130,27 +216,27 @@ def test_shards_keep_to_their_size(builder: Builder, tmp_path: Path) -> None:
 
 
 def test_an_image_larger_than_a_shard_is_a_shard(builder: Builder) -> None:
-    assert [shard.rows for shard in plan_shards(built(many(builder, 3)), 10)] == [1, 1, 1]
+    assert [shard.rows for shard in plan(built(many(builder, 3)), 10)] == [1, 1, 1]
 
 
 def test_a_few_more_images_leave_most_shards_as_they_are(
     builder: Builder,
 ) -> None:
     workspace = built(many(builder, 300))
-    before = {shard.path for shard in plan_shards(workspace, 20_000)}
+    before = {shard.path for shard in plan(workspace, 20_000)}
     early = builder.generator("org/a-new-one")
     for _ in range(6):
         builder.sample(early, None)
     built(builder)
-    after = {shard.path: shard for shard in plan_shards(workspace, 20_000)}
+    after = {shard.path: shard for shard in plan(workspace, 20_000)}
     assert len(before) > 15
     assert sum(shard.rows for path, shard in after.items() if path not in before) < 100
 
 
 def test_a_shards_name_changes_with_any_value_of_its_rows(builder: Builder) -> None:
-    (before,) = plan_shards(built(many(builder, 3)), LARGE)
+    (before,) = plan(built(many(builder, 3)))
     builder.change("org/painter", 1, seed=99)
-    (after,) = plan_shards(built(builder), LARGE)
+    (after,) = plan(built(builder))
     assert before.path != after.path
 
 
@@ -167,19 +253,81 @@ def test_a_file_that_is_not_what_the_manifest_says_is_not_published(
 
 def test_packing_waits_for_who_asks(builder: Builder, tmp_path: Path) -> None:
     workspace = built(many(builder, 100))
-    shards = plan_shards(workspace, 40_000)
-    packing: Iterator[tuple[PlannedShard, Path]] = pack_shards(workspace, shards, tmp_path)
+    shards = plan(workspace, 40_000)
+    packing: Iterator[tuple[PlannedShard, Path]] = pack_shards(workspace, VIEWER, shards, tmp_path)
     next(packing)
     assert len(list(tmp_path.glob("*.parquet"))) == 1 < len(shards)
 
 
 def test_without_a_manifest_there_is_nothing_to_plan(builder: Builder) -> None:
     with pytest.raises(UsageError, match="cf-build-manifest"):
-        plan_shards(builder.workspace, LARGE)
+        plan(builder.workspace)
 
 
-def test_a_list_is_a_list_of_features() -> None:
-    said = json.loads(shard_schema().metadata[b"huggingface"])["info"]["features"]
-    assert said["lineage"] == {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"}
+def test_features_have_the_names_that_all_versions_of_datasets_know() -> None:
+    said = json.loads(VIEWER.schema.metadata[b"huggingface"])["info"]["features"]
+    assert said["lineage"] == {"feature": {"dtype": "string", "_type": "Value"}, "_type": "Sequence"}
     assert said["nsfw_score"] == {"dtype": "float32", "_type": "Value"}
-    assert pa.types.is_struct(shard_schema().field("image").type)
+    assert pa.types.is_struct(VIEWER.schema.field("image").type)
+    said = json.loads(STUDY.schema.metadata[b"huggingface"])["info"]["features"]
+    assert said["image_data"] == {"dtype": "binary", "_type": "Value"}
+    assert said["resolution"] == {"feature": {"dtype": "int64", "_type": "Value"}, "_type": "Sequence"}
+
+
+def test_new_generators_among_the_old_leave_nearly_all_shards_as_they_are(builder: Builder) -> None:
+    # Sizes and hashes are all that planning looks at: 160 MB a generator, as 400 images of 400 kB.
+    workspace = built(many(builder, 1))
+    (pattern,) = records.read(manifest_path(workspace), ManifestRow)
+    old = [f"org/generator-{number:04d}" for number in range(scaled(600, 4800))]
+    new = [f"{old[number]}-new" for number in range(50, len(old), 100)]
+
+    def planned(names: list[str]) -> list[PlannedShard]:
+        rows = [
+            replace(pattern, model_name=name, index=index, sha256=digest(f"{name} {index}"), file_size=8 * 10**6)
+            for name in sorted(names)
+            for index in range(20)
+        ]
+        records.write(manifest_path(workspace), ManifestRow, rows)
+        return plan(workspace, 500 * 10**6)
+
+    before = {shard.path for shard in planned(old)}
+    after = planned(old + new)
+    sent = sum(shard.image_bytes for shard in after if shard.path not in before)
+    assert sent <= 0.03 * sum(shard.image_bytes for shard in after)
+
+
+def test_a_store_that_cuts_by_content_takes_little_more_than_the_new_images(builder: Builder, tmp_path: Path) -> None:
+    size = scaled(202, 2020)
+    generators = [builder.generator(f"org/painter-{number}") for number in range(2)]
+    for number, generator in enumerate(generators):
+        for index in range(size // 2):
+            builder.sample(generator, None, content=noise(number, index, side=320))
+    workspace = built(builder)
+    rows = records.read(manifest_path(workspace), ManifestRow)
+    pack(workspace, tmp_path / "new", 20 * 10**6)
+    records.write(manifest_path(workspace), ManifestRow, [row for row in rows if row.index % 101 != 42])
+    pack(workspace, tmp_path / "old", 20 * 10**6)
+    folders = [str(tmp_path / name) for name in ("store", "old", "new")]
+    Path(folders[0]).mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", XET, *folders], env={"HF_XET_CACHE": str(tmp_path / "xet")},
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 0.005 < float(done.stdout) <= 0.03
+
+
+def test_an_image_is_a_page_of_its_own(builder: Builder, tmp_path: Path) -> None:
+    generator = builder.generator("org/painter")
+    images = [noise(index, side=64) for index in range(5)]
+    for image in images:
+        builder.sample(generator, None, content=image)
+    (path,) = pack(built(builder), tmp_path).values()
+    content = path.read_bytes()
+    for before, after in pairwise(images):
+        # In one page only the four bytes of a length would stand between them; here there is a page's header, too.
+        assert content.find(after) > content.find(before) + len(before) + 4
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

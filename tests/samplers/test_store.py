@@ -16,7 +16,9 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import Built, build
 from manifests.manifest import iterate_manifest
-from manifests.packing import pack_shards, plan_shards
+from manifests.layouts import layout_of
+from manifests.packing import pack_shards
+from manifests.planning import plan_shards
 from manifests.report.contact import PICTURES_OF_FEW, generator_sheets
 from manifests.report.rows import opened_rows
 from samplers.sample import Sample, part_of, read_samples
@@ -59,7 +61,8 @@ def stores(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFacto
 
 def _packed(workspace: Workspace, folder: Path) -> dict[str, bytes]:
     folder.mkdir()
-    shards = pack_shards(workspace, plan_shards(workspace, 1 << 30), folder)
+    layout = layout_of("viewer")
+    shards = pack_shards(workspace, layout, plan_shards(workspace, layout, 1 << 30), folder)
     return {shard.path: path.read_bytes() for shard, path in shards}
 
 
