@@ -51,7 +51,7 @@ class Rule:
     seed: int = 0
     status: int = 503
     headers: dict[str, str] = field(default_factory=dict)
-    body: dict[str, Any] = field(default_factory=lambda: {"error": "a fault of this test"})
+    body: Any = field(default_factory=lambda: {"error": "a fault of this test"})
     after: int = 0
     seconds: float = 0.0
     bytes_per_second: float = 1e6

@@ -1,68 +1,112 @@
 """Published to a Hub by the command line, in a process of its own, and read back by what people use."""
 
+import contextlib
 import hashlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
 
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
-from manifests.manifest import manifest_path
-from manifests.publish import publish_dataset
+from manifests.manifest import ManifestRow, manifest_path
+from manifests.publish import Wish, publish_dataset
 from tests.manifests.making import Builder, fill
+from tests.scale import scaled
+from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 PUBLISH = [sys.executable, "-c", "from manifests.cli import publish; publish()"]
-WRITER = "hf_writer"
+WRITER, READER = "hf_writer", "hf_reader"
+
+AT_ONCE = {"Retry-After": "0"}
+NO_ROOM = "Private repository storage limit reached"
+REFUSED_BATCH = {
+    "transfer": "basic",
+    "objects": [{"oid": "0" * 64, "size": 1, "error": {"code": 402, "message": NO_ROOM}}],
+}
 
 # Reads a published dataset in every usual way, the card's own snippets among them; prints what it found as JSON.
 # There is no viewer beside this Hub, which `datasets` would ask for at an address of its own making.
 READ_BACK = """
 import contextlib, hashlib, json, pathlib, re, sys
-import datasets, pandas
+import datasets, duckdb, pandas
 datasets.config.USE_PARQUET_EXPORT = False
 from huggingface_hub import snapshot_download
 
-repository = sys.argv[1]
+repository, layout = sys.argv[1:3]
+viewer = layout == "viewer"
 sha256 = lambda content: hashlib.sha256(content).hexdigest()
-raw = datasets.Image(decode=False)
-plain = {name: split.cast_column("image", raw) for name, split in datasets.load_dataset(repository).items()}
+raw = lambda split: split.cast_column("image", datasets.Image(decode=False)) if viewer else split
+found = lambda row: [sha256(row["image"]["bytes"] if viewer else row["image_data"]), row.get("sha256")]
+plain = {name: raw(split) for name, split in datasets.load_dataset(repository).items()}
 streamed = datasets.load_dataset(repository, streaming=True)
-decoded = datasets.load_dataset(repository, split="Systematic")[0]["image"]
 folder = snapshot_download(repository, repo_type="dataset")
-frames = [pandas.read_parquet(f"hf://datasets/{repository}/{path}") for path in sys.argv[2:]]
+shards = sorted(pathlib.Path(folder, "data").glob("*.parquet"))
+frames = [pandas.read_parquet(f"hf://datasets/{repository}/data/{path.name}") for path in shards]
+queried = duckdb.sql(f"SELECT {'image.bytes' if viewer else 'image_data'} FROM '{folder}/data/*.parquet'").fetchall()
 snippets = re.findall("```python\\n(.*?)```", pathlib.Path(folder, "README.md").read_text(), re.DOTALL)
 for snippet in snippets:
     with contextlib.redirect_stdout(sys.stderr):
         exec(snippet, {})
 print(json.dumps({
-    "snippets": len(snippets),
-    "plain": {name: [(sha256(row["image"]["bytes"]), row["sha256"]) for row in split] for name, split in plain.items()},
-    "streamed": {name: [(sha256(row["image"]["bytes"]), row["sha256"]) for row in split.cast_column("image", raw)]
-                 for name, split in streamed.items()},
-    "pandas": [(sha256(row.image["bytes"]), row.sha256) for frame in frames for row in frame.itertuples()],
-    "size": decoded.size, "folder": folder,
+    "snippets": len(snippets), "folder": folder,
+    "plain": {name: [found(row) for row in split] for name, split in plain.items()},
+    "streamed": {name: [found(row) for row in raw(split)] for name, split in streamed.items()},
+    "alone": {name: len(datasets.load_dataset(repository, name, split=name)) for name in plain},
+    "pandas": [found(row) for frame in frames for row in frame.to_dict("records")],
+    "duckdb": [sha256(content) for content, in queried],
+    "image": str(datasets.load_dataset(repository, split="Systematic")[0].get("image")),
     "generators": len(datasets.load_dataset(repository, "generators")["train"]),
     "real_images": datasets.load_dataset(repository, "real_images")["train"].to_list(),
 }))
 """
 
+# How the study's public training code reads a dataset, as anybody would write it.
+TRAINING = """
+import hashlib, io, json, sys
+import datasets, PIL.Image
+datasets.config.USE_PARQUET_EXPORT = False
+
+class Images:
+    def __init__(self, repository, split, cache_dir, processes, seed):
+        rows = datasets.load_dataset(repository, split=split, cache_dir=cache_dir, num_proc=processes)
+        self.rows = rows.shuffle(seed=seed, writer_batch_size=3000)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        row = self.rows[index]
+        image = PIL.Image.open(io.BytesIO(row["image_data"])).convert("RGB")
+        return image, int(row["label"]), row["model_name"]
+
+images = Images(sys.argv[1], sys.argv[2], sys.argv[3], 2, 7)
+print(json.dumps([[image.size, label, name] for image, label, name in (images[at] for at in range(len(images)))]))
+"""
+
+# The columns of the table of real images that an edition leaves out, beside those that a manifest has.
+WITHHELD = ["real_source", "real_id", "real_sha256", "format", "mode", "width", "height", "license"]
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("hub"), tokens=[WRITER]) as hub:
+    with HubProcess(tmp_path_factory.mktemp("hub"), tokens=[WRITER, f"{READER}:read"]) as hub:
         yield hub
 
 
@@ -77,6 +121,16 @@ def clean(hub: HubProcess) -> Iterator[HubProcess]:
 def filled(tmp_path: Path) -> Builder:
     # The Hub keeps equal contents once, whoever sends them: each test has pictures of its own.
     return fill(Builder(Workspace.open(tmp_path / "workspace"), salt=tmp_path.name))
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Workspace:
+    builder = Builder(Workspace.open(tmp_path / "workspace"), salt=tmp_path.name)
+    generator = builder.generator("org/painter")
+    for _ in range(400):
+        builder.sample(generator, None)
+    build(builder.write(rows_a_part=400))
+    return builder.workspace
 
 
 @pytest.fixture
@@ -112,46 +166,63 @@ def files(hub: HubProcess, repo_id: str, revision: str = "main") -> dict[str, st
     return {path: file.etag for path, file in commit.files.items()}
 
 
-def test_what_is_published_is_read_back_by_everybody_with_every_byte(clean: HubProcess, ready: Workspace) -> None:
-    done = publish(clean, ready, "org/whole", "--max-shard-size", "8KB")
+@pytest.mark.parametrize("layout", ["viewer", "community-forensics"])
+def test_what_is_published_is_read_back_by_everybody_with_every_byte(
+    clean: HubProcess, ready: Workspace, layout: str
+) -> None:
+    expected = in_public(ready)
+    repository = f"org/whole-{layout}"
+    done = publish(clean, ready, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
     assert done.returncode == 0, done.stderr
-    assert "org/whole: 28 rows (Manual 4, Real 6, Systematic 18)" in done.stdout
+    assert f"{repository}: 26 rows (Manual 4, PublicEval 9, Real 5, Systematic 8) in " in done.stdout
+    assert "2 rows of the manifest are in no split and are not published" in done.stdout
 
-    shards = [path for path in files(clean, "org/whole") if path.startswith("data/")]
-    assert len(shards) > 3
-    reading = subprocess.run(
-        [sys.executable, "-c", READ_BACK, "org/whole", *shards],
-        env=environment(clean), capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert reading.returncode == 0, reading.stderr
-    read = json.loads(reading.stdout)
-    rows = pq.read_table(manifest_path(ready), columns=["sha256", "subset", "real_source"]).to_pylist()
-    expected = Counter(row["sha256"] for row in rows if row["real_source"] != "locked" or row["subset"] != "Real")
+    read = json.loads(child(clean, READ_BACK, repository, layout))
+    rows = {name: len(hashes) for name, hashes in expected.items()}
+    everything = Counter(sha256 for hashes in expected.values() for sha256 in hashes)
     for way in ("plain", "streamed"):
-        pairs = [pair for split in read[way].values() for pair in split]
-        assert Counter(found for found, _ in pairs) == expected, way
-        assert all(found == said for found, said in pairs), way
-        assert {name: len(split) for name, split in read[way].items()} == {"Manual": 4, "Real": 6, "Systematic": 18}
-    assert Counter(found for found, _ in read["pandas"]) == expected
-    assert read["size"] == [16, 16]
+        # The shards of a split stand in the order of their names, which are hashes.
+        assert {name: sorted(found for found, _ in pairs) for name, pairs in read[way].items()} == expected, way
+        assert all(said in (found, None) for pairs in read[way].values() for found, said in pairs), way
+    assert read["alone"] == rows
+    assert Counter(found for found, _ in read["pandas"]) == Counter(read["duckdb"]) == everything
+    assert ("PngImageFile" in read["image"]) == (layout == "viewer")
     assert read["generators"] == 5
     assert [row["real_id"] for row in read["real_images"]] == [f"folder/{number}.png" for number in (100, 101, 102)]
-
-    with duckdb.connect() as connection:
-        downloaded = connection.read_parquet(f"{read['folder']}/data/*.parquet")
-        images = downloaded.project("image.bytes, sha256").fetchall()
-    assert Counter(hashlib.sha256(content).hexdigest() for content, _ in images) == expected
-    checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=read["folder"], capture_output=True)
+    checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=read["folder"], capture_output=True, text=True)
     assert checked.returncode == 0
+    assert "metadata/generators.csv: OK" in checked.stdout
+    assert read["snippets"] == 3
 
     clean.clear_requests()
-    again = publish(clean, ready, "org/whole", "--max-shard-size", "8KB")
+    again = publish(clean, ready, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
     assert again.returncode == 0, again.stderr
     assert "nothing new" in again.stdout
     assert sent(clean) == []
     assert not [row for row in clean.requests() if "/commit/" in row["path"]]
-    assert read["snippets"] == 3
-    assert "org/painter" in reading.stderr  # what the last of the card's snippets prints
+
+
+def test_the_studys_training_code_reads_its_layout(clean: HubProcess, ready: Workspace, tmp_path: Path) -> None:
+    done = publish(clean, ready, "org/study", "--layout", "community-forensics")
+    assert done.returncode == 0, done.stderr
+    read = json.loads(child(clean, TRAINING, "org/study", "Systematic+Manual+Real", str(tmp_path / "cache")))
+    rows = pq.read_table(manifest_path(ready)).to_pylist()
+    expected = [[[row["width"], row["height"]], row["label"], row["model_name"] or row["real_source"]] for row in rows]
+    assert sorted(read) == sorted(expected)
+    assert read != expected
+
+
+def test_another_layout_replaces_all_shards_in_one_commit(clean: HubProcess, ready: Workspace) -> None:
+    publish(clean, ready, "org/turned")
+    before = files(clean, "org/turned")
+    commits = len(history(clean, "org/turned"))
+    done = publish(clean, ready, "org/turned", "--layout", "community-forensics")
+    assert done.returncode == 0, done.stderr
+    after = files(clean, "org/turned")
+    shards = [{path for path in listing if path.startswith("data/")} for listing in (before, after)]
+    assert not shards[0] & shards[1]
+    assert len(history(clean, "org/turned")) == commits + 1
+    assert "image_data" in text(clean, "org/turned", "README.md")
 
 
 def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(clean: HubProcess, filled: Builder) -> None:
@@ -179,35 +250,127 @@ def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(clean: HubPr
     assert old - new
     assert "notes/mine.txt" in after
     rows = sum(pq.read_metadata(blob(clean, after[path])).num_rows for path in new)
-    assert rows == 30  # one more of the generator, and one more real image
+    assert rows == 33  # one more of the generator, and one more real image
 
 
-def test_readers_see_the_old_version_until_all_of_the_new_one_is_there(clean: HubProcess, filled: Builder) -> None:
-    workspace = filled.write()
-    build(workspace)
-    command = [*PUBLISH, "org/steady", "--workspace", str(workspace.root), "--max-shard-size", "3KB"]
-    # Slow enough to be met in the middle: ten of the uploads take a while.
-    clean.fail("stall", method="PUT", seconds=0.3, times=10)
-    killed = subprocess.Popen(command, env=environment(clean), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while len(sent(clean)) < 12 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    first = sent(clean)
-    assert len(first) >= 12
-    assert [path for path in files(clean, "org/steady") if path.endswith(".parquet")] == []
-
-    clean.clear_faults()
+def test_killed_at_any_moment_readers_see_one_version_and_nothing_is_sent_twice(
+    clean: HubProcess, filled: Builder
+) -> None:
+    command = [*PUBLISH, "org/steady", "--workspace", str(filled.workspace.root)]
+    command += ["--max-shard-size", "6KB", "--max-staging", "6KB"]
+    build(filled.write())
+    subprocess.run(command, env=environment(clean), check=True, capture_output=True)
+    for number in range(12):
+        filled.sample(filled.catalog[1], filled.prompts["photos"][number % 6])
+    filled.change("org/painter", 0, seed=99)
+    build(filled.write())
     clean.clear_requests()
-    done = publish(clean, workspace, "org/steady", "--max-shard-size", "3KB")
-    assert done.returncode == 0, done.stderr
-    after = files(clean, "org/steady")
-    shards = {path: sha256 for path, sha256 in after.items() if path.startswith("data/")}
-    assert sum(pq.read_metadata(blob(clean, sha256)).num_rows for sha256 in shards.values()) == 28
-    assert not set(first) & set(sent(clean))
+    # Slow enough to be met in the middle: an upload takes a while.
+    clean.fail("stall", method="PUT", seconds=0.05)
+    chosen = random.Random(6)
+    commits, versions = len(history(clean, "org/steady")), 1
+    with Watcher(clean, "org/steady") as watcher:
+        kills = 0
+        while kills < scaled(3, 30):
+            killed = subprocess.Popen(command, env=environment(clean), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            time.sleep(chosen.uniform(0.8, 3.5))
+            killed.send_signal(signal.SIGKILL)
+            killed.communicate()
+            kills += killed.returncode == -signal.SIGKILL
+            if killed.returncode == 0:
+                # It was through: the next version is the one to interrupt.
+                filled.sample(filled.catalog[1], filled.prompts["photos"][0])
+                build(filled.write())
+                versions += 1
+        done = subprocess.run(command, env=environment(clean), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        time.sleep(0.2)
+    assert watcher.wrong == []
+    assert len(history(clean, "org/steady")) == commits + versions
+    assert set(watcher.versions) <= set(history(clean, "org/steady"))
+    assert max(Counter(sent(clean)).values()) == 1
+    shards = {path: sha256 for path, sha256 in files(clean, "org/steady").items() if path.startswith("data/")}
+    rows = [
+        (row["model_name"] or row["real_source"], row["image_name"])
+        for sha256 in shards.values()
+        for row in pq.read_table(blob(clean, sha256), columns=["model_name", "real_source", "image_name"]).to_pylist()
+    ]
+    assert len(rows) == len(set(rows)) == pq.read_metadata(manifest_path(filled.workspace)).num_rows
     assert branches(clean, "org/steady") == {"main"}
-    assert not list(workspace.manifest.glob(".*"))
+    assert not list(filled.workspace.manifest.glob(".*"))
+
+
+def test_no_more_is_staged_than_may_be(clean: HubProcess, many: Workspace) -> None:
+    clean.fail("stall", method="PUT", seconds=0.1)
+    options = ["--max-shard-size", "100KB", "--max-staging", "200KB"]
+    command = [*PUBLISH, "org/little-room", "--workspace", str(many.root), *options]
+    publishing = subprocess.Popen(command, env=environment(clean), stdout=subprocess.PIPE)
+    staged, most = many.manifest / ".shards", [0, 0]
+    while publishing.poll() is None:
+        sizes = []
+        for path in staged.glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append(path.stat().st_size)
+        most = [max(most[0], sum(sizes)), max(most[1], len(sizes))]
+        time.sleep(0.005)
+    assert publishing.communicate()[0]
+    assert publishing.returncode == 0
+    assert 100_000 < most[0] <= 200_000
+    assert most[1] > 1
+    assert sum(path.startswith("data/") for path in files(clean, "org/little-room")) > 4
+    commits = [row for row in clean.requests() if "/commit/cf-publish" in row["path"]]
+    assert len(commits) > 2
+
+
+def test_room_for_less_than_a_shard_is_no_room(clean: HubProcess, ready: Workspace) -> None:
+    done = publish(clean, ready, "org/no-room", "--max-staging", "100MB")
+    assert done.returncode == 2
+    assert "--max-staging" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert clean.requests() == []
+
+
+def test_what_may_not_be_passed_on_is_not_made_public(clean: HubProcess, ready: Workspace) -> None:
+    done = publish(clean, ready, "org/open", "--public")
+    assert done.returncode == 2
+    assert "cf-build-manifest --edition public" in done.stderr
+    assert "3 real images" in done.stderr
+    assert done.stderr.count("\n") == 1
+    Store(clean.directory).create("dataset", "org/opened", private=False, created_at="2026-01-01T00:00:00.000Z")
+    again = publish(clean, ready, "org/opened")
+    assert again.returncode == 2
+    assert "is public" in again.stderr
+    assert {row["method"] for row in clean.requests()} == {"GET"}
+    assert sum(path.startswith("data/") for path in files(clean, "org/opened")) == 0
+
+
+def test_a_list_that_is_no_longer_needed_goes(clean: HubProcess, ready: Workspace) -> None:
+    in_public(ready)
+    publish(clean, ready, "org/listed")
+    assert "metadata/real_images.parquet" in files(clean, "org/listed")
+    (ready.manifest / "withheld.parquet").unlink()
+    done = publish(clean, ready, "org/listed")
+    assert done.returncode == 0, done.stderr
+    after = files(clean, "org/listed")
+    assert "metadata/real_images.parquet" not in after
+    assert "real_images" not in text(clean, "org/listed", "README.md")
+
+
+@pytest.mark.parametrize(("revision", "lie"), [("cf-publish", "size"), ("cf-publish", "lfs"), ("main", "size")])
+def test_a_hub_that_holds_something_else_than_was_sent_is_noticed(
+    clean: HubProcess, ready: Workspace, revision: str, lie: str
+) -> None:
+    publish(clean, ready, "org/truth")
+    listing = ask(clean, "/api/datasets/org/truth/tree/main?recursive=true")
+    shard = next(file for file in listing if file["path"].startswith("data/"))
+    shard[lie] = shard[lie] + 1 if lie == "size" else {**shard["lfs"], "oid": "0" * 64}
+    # `main` is listed once before anything is sent.
+    clean.fail("status", path=f"org/lied/tree/{revision}", skip=int(revision == "main"), status=200, body=listing)
+    done = publish(clean, ready, "org/lied")
+    assert done.returncode == 1
+    assert f"org/lied@{revision}: the Hub does not hold what was sent as {shard['path']}" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert any(path.startswith("data/") for path in files(clean, "org/lied")) == (revision == "main")
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(clean: HubProcess, ready: Workspace) -> None:
@@ -218,7 +381,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(clean: HubProcess, rea
 
 
 def test_another_datasets_files_are_not_touched(clean: HubProcess, ready: Workspace) -> None:
-    Store(clean.directory).create("dataset", "org/theirs", private=False, created_at="2026-01-01T00:00:00.000Z")
+    Store(clean.directory).create("dataset", "org/theirs", private=True, created_at="2026-01-01T00:00:00.000Z")
     add_by_hand(clean, "org/theirs", {"data/train.csv": b"a,b\n"})
     before = files(clean, "org/theirs")
     done = publish(clean, ready, "org/theirs")
@@ -232,37 +395,68 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, ready
     clean.fail("status", path="/api/repos/create", status=429, headers={"Retry-After": "1"}, times=1)
     clean.fail("status", method="POST", path="/commit/", status=503, times=2)
     clean.fail("reset", path="/tree/", times=1)
+    in_public(ready)
     done = publish(clean, ready, "org/busy", "--public")
     assert done.returncode == 0, done.stderr
     assert not Store(clean.directory).repo("dataset", "org/busy").private
-    assert sum(path.startswith("data/") for path in files(clean, "org/busy")) == 3
+    assert sum(path.startswith("data/") for path in files(clean, "org/busy")) == 4
     assert [rule["struck"] for rule in clean.faults()] == [1, 2, 1]
 
 
 @pytest.mark.parametrize(
     ("fault", "token", "told"),
     [
-        (None, None, "hf auth login"),
+        ({}, None, "hf auth login"),
+        ({}, "hf_unknown", "hf auth login"),
+        ({}, READER, "no right to write there"),
+        ({"method": "PUT", "status": 403, "body": {"error": "Signature expired"}}, WRITER, "(the Hub says: Signature"),
         ({"method": "POST", "path": "/commit/", "status": 413}, WRITER, "smaller --max-shard-size"),
-        ({"method": "PUT", "status": 403}, WRITER, "no right to write"),
+        (
+            {"path": "/commit/cf-publish", "status": 500, "headers": {"Retry-After": "0"}},
+            WRITER,
+            "run the same command",
+        ),
+        ({"path": "/commit/main", "status": 503, "headers": AT_ONCE}, WRITER, "run the same command"),
+        ({"path": "/commit/cf-publish", "status": 402, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
+        ({"path": "/commit/cf-publish", "status": 403, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
+        ({"path": "objects/batch", "status": 507, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
+        ({"path": "objects/batch", "status": 200, "body": REFUSED_BATCH}, WRITER, NO_ROOM),
     ],
 )
-def test_a_refusal_is_one_line_that_says_what_to_do(
-    clean: HubProcess, ready: Workspace, fault: dict[str, object] | None, token: str | None, told: str
+def test_a_refusal_is_one_line_that_says_what_to_do_and_nothing_is_half_visible(
+    clean: HubProcess, ready: Workspace, fault: dict[str, Any], token: str | None, told: str
 ) -> None:
     if fault:
         clean.fail("status", **fault)
-    done = publish(clean, ready, "org/refused", token=token)
+    name = f"org/refused-{hashlib.sha256(ready.root.parent.name.encode()).hexdigest()[:8]}"
+    done = publish(clean, ready, name, token=token)
     assert done.returncode == 1
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: http://")
+    if token == WRITER:
+        assert files(clean, name).keys() <= {".gitattributes"}
+
+
+def test_after_a_failure_in_the_middle_the_same_command_continues(clean: HubProcess, ready: Workspace) -> None:
+    clean.fail("status", path="/commit/main", status=502, headers=AT_ONCE)
+    clean.fail("status", method="PUT", status=500, headers=AT_ONCE, skip=2, times=2)
+    failed = publish(clean, ready, "org/continued")
+    assert failed.returncode == 1
+    assert "run the same command again" in failed.stderr
+    assert files(clean, "org/continued").keys() <= {".gitattributes"}
+    before = sent(clean)
+    clean.clear_faults()
+    done = publish(clean, ready, "org/continued")
+    assert done.returncode == 0, done.stderr
+    assert sent(clean)[: len(before)] == before
+    assert max(Counter(sent(clean)).values()) == 1
 
 
 @pytest.mark.parametrize("name", ["nobody", "a/b/c", "org/../name", "org/na me", ""])
 def test_a_name_that_is_none_is_refused_before_anything_is_done(clean: HubProcess, ready: Workspace, name: str) -> None:
     with pytest.raises(UsageError):
-        publish_dataset(ready, name, public=False, dry_run=False, max_shard_bytes=10**6)
+        publish_dataset(ready, name, Wish())
     assert clean.requests() == []
 
 
@@ -279,6 +473,95 @@ def test_damage_after_the_manifest_was_built_is_not_published(clean: HubProcess,
     assert done.returncode == 1
     assert "images/org--painter/00000004.png" in done.stderr
     assert [path for path in files(clean, "org/damaged") if path.startswith("data/")] == []
+
+
+def text(hub: HubProcess, repo_id: str, path: str, revision: str = "main") -> str:
+    return str(ask(hub, f"/datasets/{repo_id}/resolve/{revision}/{path}"))
+
+
+def in_public(workspace: Workspace) -> dict[str, list[str]]:
+    """Make of the manifest a public edition with an evaluation set; the sha256 of each published split's images."""
+    rows, withheld = [], []
+    for row in records.read(manifest_path(workspace), ManifestRow):
+        if row.label == 0 and not row.redistributable:
+            withheld.append(row)
+        elif row.model_name == "org/sketcher":
+            rows.append(replace(row, split="test" if row.index else None))
+        elif row.real_id == "folder/3.png" and row.label == 0:
+            rows.append(replace(row, split="test"))
+        else:
+            rows.append(replace(row, split=None) if row.model_name == "org/painter" and row.index == 4 else row)
+    records.write(manifest_path(workspace), ManifestRow, rows)
+    table = records.to_table(ManifestRow, withheld).select(WITHHELD)
+    pq.write_table(table, workspace.manifest / "withheld.parquet")
+    expected: dict[str, list[str]] = {}
+    for row in rows:
+        if row.split is not None:
+            name = "PublicEval" if row.split == "test" else row.subset
+            expected.setdefault(name, []).append(row.sha256)
+    return {name: sorted(hashes) for name, hashes in expected.items()}
+
+
+def child(hub: HubProcess, script: str, *arguments: str) -> str:
+    """What a script prints that reads from the Hub."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], env=environment(hub), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def ask(hub: HubProcess, path: str) -> Any:
+    """What the Hub answers to somebody who may read."""
+    request = urllib.request.Request(hub.endpoint + path, headers={"Authorization": f"Bearer {WRITER}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        content = answer.read()
+    return json.loads(content) if path.startswith("/api/") else content.decode()
+
+
+class Watcher(threading.Thread):
+    """A reader who looks at `main` all the time: each version it meets must be whole, as its SHA256SUMS says."""
+
+    def __init__(self, hub: HubProcess, repo_id: str) -> None:
+        super().__init__()
+        self._hub, self._repo_id, self._leaving = hub, repo_id, threading.Event()
+        self.versions: list[str] = []
+        self.wrong: list[str] = []
+
+    def __enter__(self) -> "Watcher":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leaving.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._leaving.wait(0.02):
+            try:
+                self._look()
+            except Exception as error:
+                self.wrong.append(repr(error))
+                return
+
+    def _look(self) -> None:
+        here = f"/api/datasets/{self._repo_id}"
+        version = ask(self._hub, here)["sha"]
+        if version in self.versions:
+            return
+        self.versions.append(version)
+        listing = ask(self._hub, f"{here}/tree/{version}?recursive=true")
+        there = {file["path"]: file["lfs"]["oid"] for file in listing if file["path"].startswith("data/")}
+        sums = text(self._hub, self._repo_id, "SHA256SUMS", version).splitlines()
+        said = {line[66:]: line[:64] for line in sums if line[66:].startswith("data/")}
+        if there != said or not there:
+            self.wrong.append(version)
+
+
+def history(hub: HubProcess, repo_id: str) -> list[str]:
+    store = Store(hub.directory)
+    repo = store.repo("dataset", repo_id)
+    return [commit.id for commit in store.history(repo, store.commit_of(repo, "main"))]
 
 
 def blob(hub: HubProcess, sha256: str) -> Path:
