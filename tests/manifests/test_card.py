@@ -1,5 +1,7 @@
 import re
+from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from huggingface_hub import DatasetCard
@@ -7,59 +9,123 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.building import build
-from manifests.card import size_category, words, write_card
-from manifests.packing import plan_shards, shard_schema
+from manifests.card import link, size_category, words, write_card
+from manifests.layouts import layout_of
+from manifests.manifest import ManifestRow, manifest_path
+from manifests.planning import plan_shards
 from tests.manifests.making import Builder
+from workspace import recipe, records
+from workspace.layout import Workspace
 
 
-def card_of(builder: Builder) -> str:
+def built(builder: Builder) -> Workspace:
     workspace = builder.write()
     build(workspace)
-    return write_card("org/data", workspace, plan_shards(workspace, 1 << 30), 3)
+    return workspace
+
+
+def card_of(workspace: Workspace, layout: str = "viewer") -> str:
+    chosen = layout_of(layout)
+    return write_card("org/data", workspace, chosen, plan_shards(workspace, chosen, 1 << 30))
+
+
+def hold_out(workspace: Workspace, model_name: str) -> None:
+    """Make one generator the evaluation set, one of its images of neither split; withhold the locked source."""
+    rows = records.read(manifest_path(workspace), ManifestRow)
+    kept = [row for row in rows if row.label or row.redistributable]
+    withheld = [row for row in rows if row not in kept]
+    ours = [replace(row, split="test" if row.index else None) if row.model_name == model_name else row for row in kept]
+    records.write(manifest_path(workspace), ManifestRow, ours)
+    table = records.to_table(ManifestRow, withheld).select(["real_source", "real_id", "real_sha256", "license"])
+    pq.write_table(table, workspace.manifest / "withheld.parquet")
 
 
 def test_the_front_matter_says_which_files_are_which_split(filled: Builder) -> None:
-    matter = DatasetCard(card_of(filled)).data.to_dict()
-    default, generators, real = matter["configs"]
+    workspace = built(filled)
+    hold_out(workspace, "org/sketcher")
+    matter = DatasetCard(card_of(workspace)).data.to_dict()
+    default, *alone, generators, real = matter["configs"]
+    names = ["Manual", "PublicEval", "Real", "Systematic"]
     assert default["default"]
-    assert [item["split"] for item in default["data_files"]] == ["Manual", "Real", "Systematic"]
-    assert default["data_files"][2]["path"] == "data/Systematic-*.parquet"
+    assert [item["split"] for item in default["data_files"]] == names
+    assert default["data_files"][3]["path"] == "data/Systematic-*.parquet"
+    assert [(config["config_name"], config["data_files"]) for config in alone] == [
+        (name, [{"split": name, "path": f"data/{name}-*.parquet"}]) for name in names
+    ]
     assert (generators["config_name"], real["config_name"]) == ("generators", "real_images")
     assert matter["size_categories"] == ["n<1K"]
     assert matter["license"] == "other"
 
 
+def test_without_withheld_images_there_is_no_list_of_them(filled: Builder) -> None:
+    matter = DatasetCard(card_of(built(filled))).data.to_dict()
+    assert "real_images" not in [config["config_name"] for config in matter["configs"]]
+
+
 def test_the_card_has_this_datasets_numbers(filled: Builder) -> None:
-    card = card_of(filled)
-    assert "22 images of 3 generators" in card
-    assert (
-        "Of 5 generators that were looked at, 3 gave images. Rejected tries: 1 nsfw, 0 blank, 1 nan, 1 duplicate."
-        in card
+    filled.prompts["photos"] = [
+        replace(prompt, license_link="https://photos.example/terms") for prompt in filled.prompts["photos"]
+    ]
+    filled.catalog[0] = replace(
+        filled.catalog[0], license="other", license_name="my terms", license_link="https://my.example/terms"
     )
-    assert re.search(r"\| `Systematic` \| 18 \| 0\.0 \|", card)
-    assert "| creativeml-openrail-m | 2 | 13 |" in card
-    assert "| none given | 1 | 9 |" in card
-    assert "| locked | not known | 0 | 3 |" in card
-    assert "| photos | CC0-1.0 | 6 | 0 |" in card
+    workspace = built(filled)
+    hold_out(workspace, "org/sketcher")
+    card = card_of(workspace)
+    assert "21 images of 3 generators" in card
+    assert "with 6 of the real images" in card
+    assert "Of 5 generators that were looked at, 3 gave the images here." in card
+    assert "Rejected tries: 1 nsfw, 0 blank, 1 nan, 1 duplicate." in card
+    assert "lists 3 more real images" in card
+    assert re.search(r"\| `Systematic` \| 9 \| 1 \| 0 \| 0\.0 \| generated images \|", card)
+    assert re.search(r"\| `PublicEval` \| 8 \| 1 \| 0 \| 0\.0 \| for evaluation: generated and real images \|", card)
+    assert "`PublicEval` is for evaluation: 8 images of 1 generators" in card
+    assert "| none given | 1 | 8 |  |" in card
+    assert "| other: my terms | 1 | 9 | <https://my.example/terms> |" in card
+    assert "| locked | not known | 0 | 3 |  |" in card
+    assert "| photos | CC0-1.0 | 6 | 0 | <https://photos.example/terms> |" in card
+    assert "| PixDiff | 1 | 4 |" in card
 
 
-def test_every_column_is_explained(filled: Builder) -> None:
-    card = card_of(filled)
-    for name in shard_schema().names:
+def test_without_an_evaluation_set_the_card_says_so(filled: Builder) -> None:
+    card = card_of(built(filled))
+    assert "Nothing was held out for evaluation" in card
+    assert "PublicEval" not in card
+
+
+def test_the_card_has_the_recipe(filled: Builder) -> None:
+    workspace = built(filled)
+    recipe.pin(workspace, "sample", {"images": 400, "safety_checker": "org/checker@abc", "weights": {"photos": 2.0}})
+    recipe.pin(workspace, "crawl", {"exclude": ["a|b", "c"], "author": None})
+    card = card_of(workspace)
+    assert "| sample | images | 400 |" in card
+    assert "| sample | safety\\_checker | org/checker@abc |" in card
+    assert "| sample | weights: photos | 2.0 |" in card
+    assert "| crawl | exclude | a\\|b, c |" in card
+    assert "| diffusers=0.42.1, torch=2.13.0 | cpu | float32 | 22 |" in card
+
+
+@pytest.mark.parametrize("layout", ["viewer", "community-forensics"])
+def test_every_column_is_explained(filled: Builder, layout: str) -> None:
+    card = card_of(built(filled), layout)
+    for name in layout_of(layout).schema.names:
         assert re.search(rf"^\| `{name}` \| \S.*\|$", card, re.MULTILINE), name
 
 
 def test_the_card_is_the_same_each_time_and_leaves_no_template_behind(filled: Builder) -> None:
-    card = card_of(filled)
-    assert card == card_of(filled)
+    card = card_of(built(filled))
+    assert card == card_of(built(filled))
     assert "{{" not in card
     assert "{%" not in card
 
 
 def test_a_licence_cannot_break_out_of_its_table(builder: Builder) -> None:
-    generator = builder.generator("org/painter", license="mine |\n---\nlicense: mit\n<script>")
+    wicked = "mine |\n---\nlicense: mit\n<script>"
+    generator = builder.generator(
+        "org/painter", license=wicked, license_name=wicked, license_link="javascript:" + wicked
+    )
     builder.sample(generator, None)
-    card = card_of(builder)
+    card = card_of(built(builder))
     assert "<script" not in card.replace("\\<", "")
     assert yaml.safe_load(card.split("---\n")[1])["license"] == "other"
 
@@ -77,3 +143,13 @@ def test_words_stay_in_one_cell(text: str) -> None:
 )
 def test_the_hubs_size_categories(rows: int, category: str) -> None:
     assert size_category(rows) == category
+
+
+@given(st.text())
+def test_a_link_is_one_or_words(text: str) -> None:
+    for address in (text, f"https://{text}"):
+        said = link(address)
+        if said.startswith("<"):
+            assert re.fullmatch(r"<https?://[^\s<>|`\\]+>", said)
+        else:
+            assert said == words(address)
