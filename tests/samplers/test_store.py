@@ -15,8 +15,8 @@ import pytest
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import Built, build
-from manifests.manifest import iterate_manifest
 from manifests.layouts import layout_of
+from manifests.manifest import iterate_manifest
 from manifests.packing import pack_shards
 from manifests.planning import plan_shards
 from manifests.report.contact import PICTURES_OF_FEW, generator_sheets
