@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = ("captioning", "crawl", "duty", "png")
+BENCHMARKS = ("captioning", "crawl", "duty", "packing", "png")
 
 
 def main() -> None:

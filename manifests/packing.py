@@ -61,6 +61,7 @@ def pack_shards(
             ):
                 for group, contents in _read(images, threads, _groups(images, rows.of(shard))):
                     writer.write_table(layout.table(group, contents), row_group_size=len(group))
+                    del group, contents  # before a third group is begun
             yield shard, path
 
 
