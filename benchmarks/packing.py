@@ -1,7 +1,7 @@
 """Packing images into Parquet against `datasets`' own writer, and what one per cent more images cost a store.
 
 4,000 PNGs of 400 kB, as noise, which nothing makes smaller. Ours plans the shards, compares every file's sha256 with
-its row and writes; theirs is `Dataset.from_generator` with an Image feature and `to_parquet`, without any comparison. Both
+its row and writes; theirs is `Dataset.from_generator` with an Image feature and `to_parquet`, without comparing. Both
 get the same rows, run in processes of their own, and are measured from start to end, imports included. Then the
 dataset as it was with one per cent fewer images and the whole one are sent to a real Xet store.
 """
