@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.images import ImageReader
-from manifests.manifest import FAKE, ManifestRow, iterate_manifest
+from manifests.manifest import FAKE, REAL, ManifestRow, iterate_manifest
 from samplers.sample import ImageFile
 from workspace import records
 from workspace.atomic import atomic_path
@@ -40,6 +40,9 @@ LAYOUT = 1
 
 #: A shard may end from this share of the largest size on; half of the largest is then the mean size.
 _SMALLEST = 0.25
+
+#: The published split of the evaluation set, as the study calls it.
+EVALUATION = "PublicEval"
 
 #: Files read and hashed together.
 _THREADS = 8
@@ -115,26 +118,40 @@ def unpublished_real_images(workspace: Workspace) -> pa.Table:
     """The real images whose pixels stay at home: what they are and where their caption came from."""
     columns = ["real_source", "real_id", "real_sha256", "license", "prompt", "caption_origin", "captioner"]
     columns += ["format", "width", "height"]
-    batches = [batch.filter(pc.invert(_publishable(batch))).select(columns) for batch in iterate_manifest(workspace)]
+    batches = [batch.filter(_listed(batch)).select(columns) for batch in iterate_manifest(workspace)]
     return pa.Table.from_batches(batches).combine_chunks()
+
+
+def _listed(batch: pa.RecordBatch) -> pa.BooleanArray:
+    """Which rows are real images that only a list tells of."""
+    may_be_passed_on = pc.fill_null(batch.column("redistributable"), False)
+    return pc.and_(pc.equal(batch.column("label"), REAL), pc.invert(may_be_passed_on))
 
 
 def _splits(workspace: Workspace) -> list[str]:
     found: set[str] = set()
     for batch in iterate_manifest(workspace):
-        found.update(pc.unique(batch.filter(_publishable(batch)).column("subset")).to_pylist())
+        found.update(pc.unique(_split_of(batch).filter(_publishable(batch))).to_pylist())
     return sorted(found)
+
+
+def _split_of(batch: pa.RecordBatch) -> pa.Array:
+    """The published split of each row: its subset, or the evaluation set's; null for what is in neither."""
+    split = pc.fill_null(batch.column("split"), "")
+    training = pc.if_else(pc.equal(split, "train"), batch.column("subset"), pa.scalar(None, pa.string()))
+    return pc.if_else(pc.equal(split, "test"), EVALUATION, training)
 
 
 def _publishable(batch: pa.RecordBatch) -> pa.BooleanArray:
     """Which rows are published with their pixels: generated images, and real ones that may be passed on."""
     may_be_passed_on = pc.fill_null(batch.column("redistributable"), False)
-    return pc.or_(pc.equal(batch.column("label"), FAKE), may_be_passed_on)
+    pixels = pc.or_(pc.equal(batch.column("label"), FAKE), may_be_passed_on)
+    return pc.and_(pixels, pc.is_valid(batch.column("split")))
 
 
 def _published_rows(workspace: Workspace, split: str) -> Iterator[dict[str, Any]]:
     for batch in iterate_manifest(workspace):
-        chosen = pc.and_(_publishable(batch), pc.equal(batch.column("subset"), split))
+        chosen = pc.and_(_publishable(batch), pc.fill_null(pc.equal(_split_of(batch), split), False))
         yield from batch.filter(chosen).to_pylist()
 
 

@@ -6,6 +6,6 @@ The rows first (`rows.py`), by queries over the joined manifest and the records 
 
 from manifests.checks.failures import Failure, refuse
 from manifests.checks.files import Verify, check_files
-from manifests.checks.rows import check_rows
+from manifests.checks.rows import RowChecks
 
-__all__ = ["Failure", "Verify", "check_files", "check_rows", "refuse"]
+__all__ = ["Failure", "RowChecks", "Verify", "check_files", "refuse"]

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.building import build
+from manifests.choices import Choices
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.packing import (
     ROW_GROUP_ROWS,
@@ -183,3 +184,17 @@ def test_a_list_is_a_list_of_features() -> None:
     assert said["lineage"] == {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"}
     assert said["nsfw_score"] == {"dtype": "float32", "_type": "Value"}
     assert pa.types.is_struct(shard_schema().field("image").type)
+
+
+def test_the_evaluation_set_is_a_split_of_its_own_and_what_is_in_neither_stays_at_home(
+    filled: Builder, tmp_path: Path
+) -> None:
+    workspace = filled.write()
+    build(workspace, choices=Choices.made("full", (), ["name=solo-dreamer", "name=org/painter"]))
+    rows = {Path(path).name.rsplit("-", 1)[0]: pq.read_table(file) for path, file in pack(workspace, tmp_path).items()}
+    # The sketcher is the painter's kin, and all photographs were the painter's.
+    assert rows.keys() == {"PublicEval"}
+    assert set(rows["PublicEval"]["model_name"].to_pylist()) == {"solo-dreamer", "org/painter", None}
+    build(workspace, choices=Choices.made("full", (), ["name=solo-dreamer"]))
+    splits = {shard.split for shard in plan_shards(workspace, 8_000)}
+    assert splits == {"PublicEval", "Systematic", "Real"}
