@@ -7,10 +7,13 @@ generators and last the manifest are renamed into place. Where a check fails, wh
 from dataclasses import dataclass
 
 from crawler.catalog import read_catalog
-from manifests.checks import Verify, check_files, check_rows, refuse
+from manifests.checks import RowChecks, Verify, check_files, refuse
+from manifests.choices import Choices
 from manifests.generators import GeneratorRow, generator_rows, write_generators
-from manifests.joining import opened, parquet_view, write_join
+from manifests.joining import MEMORY, opened, parquet_view, write_join
 from manifests.manifest import manifest_path
+from manifests.parts import sampled
+from manifests.repeats import twins
 from workspace.atomic import atomic_path, remove_partial
 from workspace.layout import Workspace
 from workspace.progress import Log, task
@@ -34,26 +37,31 @@ class Built:
         return self.rows - self.kept
 
 
-def build(workspace: Workspace, verify: Verify = "quick", memory: str = "1GB") -> Built:
-    """Join the records, check everything, and write manifest/.
+def build(
+    workspace: Workspace, verify: Verify = "quick", memory: str = MEMORY, choices: Choices | None = None
+) -> Built:
+    """Join the records, check everything, and write manifest/; without `choices` everything is there, for training.
 
     Raises `UsageError` when a stage before this one has not run, `CommunityForensicsError` when a check fails;
     then manifest/ is as it was.
     """
     log = Log(workspace, "manifest")
     catalog = read_catalog(workspace)
+    choices = choices or Choices()
     remove_partial(workspace.manifest)
     with atomic_path(manifest_path(workspace)) as temporary:
         with opened(workspace, memory) as connection:
+            division = choices.division(catalog, sampled(connection), twins(connection))
+            checks = RowChecks(connection)
             with task("joining samples, catalogue and prompts"):
-                join = write_join(workspace, connection, temporary)
+                join = write_join(connection, temporary, division, metadata=choices.metadata(), look=checks.look)
             parquet_view(connection, "manifest", [temporary])
-            failures = check_rows(connection)
+            failures = checks.failures()
             with task("checking files", total=join.rows) as checking:
                 failures += check_files(workspace, connection, verify, checking.advance)
             log.event("checked", rows=join.rows, verify=verify, failures=[str(failure) for failure in failures])
             refuse(failures)
-            generators = generator_rows(workspace, catalog, join.tries)
+            generators = generator_rows(workspace, catalog, join.tries, division.splits)
         write_generators(workspace, generators)
     built = Built(join.rows, generators)
     log.event("built", rows=join.rows, generated=built.kept, real=built.real)

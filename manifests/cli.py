@@ -1,5 +1,6 @@
 """The command lines `cf-build-manifest` and `cf-publish`."""
 
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -42,7 +43,15 @@ def _build_manifest(
     verify: Annotated[
         Verification, typer.Option(help="quick: compare one file in fifty with its sha256; full: every file.")
     ] = Verification.quick,
-    memory: Annotated[str, typer.Option(help="What the join may hold in memory; beyond that it spills.")] = "1GB",
+    memory: Annotated[str, typer.Option(help="What the join may hold in memory; beyond that it spills.")] = "512MB",
+    holdout: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=VALUE",
+            help="Keep generators for evaluation: name=ORG/NAME, family=ORG/BASE (and all that descend from it), "
+            "architecture=PixDiff, or after=2026-01-31 (appeared later than that day). May be given several times.",
+        ),
+    ] = None,
 ) -> None:
     """Tie every image to its generator, licence and real source; refuse what does not add up.
 
@@ -53,15 +62,21 @@ def _build_manifest(
         cf-build-manifest
 
         cf-build-manifest --verify full --memory 8GB   # before publishing
+
+        cf-build-manifest --holdout architecture=PixDiff --holdout after=2026-01-31
     """
     from manifests.building import build
+    from manifests.choices import Choices
     from manifests.report import write_report
 
     opened = Workspace.open(workspace)
-    built = build(opened, verify.value, memory)
+    built = build(opened, verify.value, memory, Choices.made("full", (), holdout or ()))
     page = write_report(opened)
     sampled = sum(1 for row in built.generators if row.kept)
     typer.echo(f"{built.kept} generated images of {sampled} generators, {built.real} real images")
+    if holdout:
+        sides = Counter(row.split or "neither" for row in built.generators if row.kept)
+        typer.echo(f"generators: {sides['train']} train, {sides['test']} test, {sides['neither']} in neither")
     typer.echo(f"manifest: {opened.manifest}")
     typer.echo(f"report: {page}")
 

@@ -96,10 +96,16 @@ def rejected_path(workspace: Workspace) -> Path:
 
 
 def generator_rows(
-    workspace: Workspace, catalog: Iterable[CatalogEntry], counts: Mapping[str, Mapping[str, int]]
+    workspace: Workspace,
+    catalog: Iterable[CatalogEntry],
+    counts: Mapping[str, Mapping[str, int]],
+    splits: Mapping[str, Split | None],
 ) -> list[GeneratorRow]:
     """A row a generator of the catalogue; `counts` says, by generator, how many tries ended how (see `joining`)."""
-    return [_row(entry, counts.get(entry.model_name, {}), _outcome(workspace, entry)) for entry in catalog]
+    return [
+        _row(entry, counts.get(entry.model_name, {}), _outcome(workspace, entry), splits.get(entry.model_name))
+        for entry in catalog
+    ]
 
 
 def rejected_rows(generators: Iterable[GeneratorRow]) -> list[RejectedRow]:
@@ -126,7 +132,7 @@ def read_generators(workspace: Workspace) -> list[GeneratorRow]:
     return records.read(generators_path(workspace), GeneratorRow)
 
 
-def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any]) -> GeneratorRow:
+def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any], split: Split | None) -> GeneratorRow:
     wanted = entry.hyperparameters
     sources = {name: source for name, source in asdict(entry.hyperparameter_sources).items() if source is not None}
     return GeneratorRow(
@@ -164,7 +170,7 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any]
         outcome=_text(outcome.get("status")),
         outcome_reason=_text(outcome.get("reason")),
         outcome_detail=_text(outcome.get("detail")),
-        split="train" if counts.get("kept") else None,
+        split=split if counts.get("kept") else None,
         tried=sum(counts.values()),
         kept=counts.get("kept", 0),
         nsfw=counts.get("nsfw", 0),

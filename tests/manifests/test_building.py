@@ -9,8 +9,9 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from manifests import joining
+from manifests import parts
 from manifests.building import build
+from manifests.choices import Choices, read_choices
 from manifests.generators import RejectedRow, read_generators, rejected_path
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
 from samplers.outcomes import Outcome, write_outcome
@@ -103,7 +104,7 @@ def test_rows_stand_in_order_whatever_the_parts(filled: Builder) -> None:
 def test_generators_joined_in_several_goes_stand_in_the_order_of_their_names(
     builder: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joining, "GENERATORS_AT_ONCE", 2)
+    monkeypatch.setattr(parts, "BATCH_ROWS", 12)
     # As folders, a--b would come before a-b--c; as names, a-b/c comes first.
     prompt = builder.real("photos", 1)
     for name in ("a/b", "a-b/c", "b", "a/z", "a.b/c"):
@@ -255,3 +256,74 @@ def test_the_command_line_names_what_is_missing_in_one_line(builder: Builder) ->
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "cf-crawl" in done.stderr
+
+
+def held_out(builder: Builder) -> Workspace:
+    """Two families; two photographs are asked of both, one of them as another data set has it."""
+    kin, other = (builder.generator(name, lineage=("org/base",)) for name in ("org/one", "org/two"))
+    held = builder.generator("org/held", lineage=(), base_model=None)
+    photos = [builder.real("photos", number) for number in range(4)]
+    copy = builder.real(
+        "copies", 9, real_sha256=photos[1].real_sha256, real_path=photos[1].real_path, real_id="elsewhere/1.png"
+    )
+    for generator in (kin, other):
+        for photo in (photos[0], copy, photos[2]):
+            builder.sample(generator, photo)
+    for photo in (photos[0], photos[1]):
+        builder.sample(held, photo)
+    builder.sample(held, photos[2], status="nsfw", nsfw_flag=True)
+    return builder.write()
+
+
+def test_what_is_held_out_shares_no_photograph_with_training(builder: Builder) -> None:
+    workspace = held_out(builder)
+    build(workspace, choices=Choices.made("full", (), ["name=org/held"]))
+    rows = rows_of(workspace)
+    splits = {(row.model_name, row.index): row.split for row in rows if row.label == 1}
+    assert splits == {
+        ("org/held", 0): "test",
+        ("org/held", 1): "test",
+        ("org/one", 0): None,
+        ("org/one", 1): None,  # the same photograph in another data set
+        ("org/one", 2): "train",
+        ("org/two", 0): None,
+        ("org/two", 1): None,
+        ("org/two", 2): "train",
+    }
+    real = {(row.real_source, row.real_id): row.split for row in rows if row.label == 0}
+    assert real == {
+        ("copies", "elsewhere/1.png"): "test",
+        ("photos", "folder/0.png"): "test",
+        ("photos", "folder/1.png"): "test",
+        ("photos", "folder/2.png"): "train",
+    }
+    generators = {row.model_name: row.split for row in read_generators(workspace)}
+    assert generators == {"org/one": "train", "org/two": "train", "org/held": "test"}
+    assert read_choices(manifest_path(workspace)).holdout == ("name=org/held",)
+
+
+def test_kin_of_what_is_held_out_are_in_neither(builder: Builder) -> None:
+    workspace = held_out(builder)
+    build(workspace, choices=Choices.made("full", (), ["name=org/one"]))
+    assert {row.model_name: row.split for row in rows_of(workspace) if row.label == 1 and row.index == 2} == {
+        "org/one": "test",
+        "org/two": None,
+    }
+
+
+def test_one_image_of_two_generators_is_said_by_both_and_makes_them_one(builder: Builder) -> None:
+    one, two = (builder.generator(name, lineage=(), base_model=None) for name in ("org/one", "org/two"))
+    prompt = builder.real("photos", 1)
+    content = builder.picture("the same", 0)
+    builder.sample(one, prompt, content=content)
+    builder.sample(one, prompt)
+    builder.sample(two, prompt, content=content)
+    workspace = builder.write()
+    build(workspace)
+    said = {(row.model_name, row.index): row.also_by for row in rows_of(workspace) if row.label == 1}
+    assert said == {("org/one", 0): ("org/two",), ("org/one", 1): None, ("org/two", 0): ("org/one",)}
+    build(workspace, choices=Choices.made("full", (), ["name=org/two"]))
+    assert {row.model_name: row.split for row in rows_of(workspace) if row.label == 1} == {
+        "org/one": None,
+        "org/two": "test",
+    }

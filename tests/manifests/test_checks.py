@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from manifests.building import build
-from manifests.checks import chunks_of
+from manifests.checks.files import chunks_of
 from manifests.manifest import manifest_path
 from samplers.sample import ImageFile
 from tests.manifests.making import Builder, png, sha256

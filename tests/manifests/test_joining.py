@@ -24,10 +24,11 @@ JOIN = r"""
 import re, sys
 from pathlib import Path
 from manifests.joining import opened, write_join
+from manifests.splits import Division
 from workspace.layout import Workspace
 workspace = Workspace(Path(sys.argv[1]))
 with opened(workspace, "256MB") as connection:
-    joined = write_join(workspace, connection, workspace.root / "joined.parquet")
+    joined = write_join(connection, workspace.root / "joined.parquet", Division({}))
 # Not ru_maxrss, which a process inherits from the one that started it.
 print(joined.rows, int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
 """

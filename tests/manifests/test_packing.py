@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.building import build
+from manifests.choices import Choices
 from manifests.layouts import layout_of
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.packing import ROW_GROUP_ROWS, pack_shards
@@ -119,6 +120,16 @@ def test_rows_are_split_by_what_they_are_for(filled: Builder, tmp_path: Path) ->
     assert published.keys() == {"Manual", "Real", "Systematic"}
     assert set(tables["PublicEval"].column("label").to_pylist()) == {0, 1}
     assert reservations(workspace).in_no_split == sum(row.split is None for row in rows) == 2
+
+
+def test_what_is_held_out_is_a_split_of_its_own_and_what_is_in_neither_stays_at_home(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace, choices=Choices.made("full", (), ["name=solo-dreamer", "name=org/painter"]))
+    # The sketcher is the painter's kin, and all photographs were the painter's.
+    assert {shard.split for shard in plan(workspace)} == {"PublicEval"}
+    assert reservations(workspace).in_no_split == 9
+    build(workspace, choices=Choices.made("full", (), ["name=solo-dreamer"]))
+    assert {shard.split for shard in plan(workspace)} == {"PublicEval", "Systematic", "Real"}
 
 
 def test_images_that_may_not_be_passed_on_are_counted_where_they_would_be_published(filled: Builder) -> None:

@@ -1,0 +1,90 @@
+"""The sample parts, as the join goes through them: whole generators at a time, in the order of their names.
+
+DuckDB is never given all parts at once, for it keeps something of each file it reads; so what a pass over the samples
+holds does not grow with their number. How many rows a part has stands in its footer, which is read anyway to see that
+the part is one of this version.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from samplers.sample import Sample, sample_parts
+from workspace import records
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+
+#: Rows joined together, but at least one generator's: at some hundred bytes each, a hundred megabytes.
+BATCH_ROWS = 200_000
+
+
+def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table `parts` of a connection: generator, path (as DuckDB takes it) and rows of each sample part.
+
+    Raises `UsageError` when there are none, or for one that another version wrote.
+    """
+    paths = list(sample_parts(workspace))
+    if not paths:
+        raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
+    table = pa.table(
+        {
+            # The name of a folder with its slash again (`workspace.layout.generator_folder`).
+            "model_name": [path.parent.name.replace("--", "/") for path in paths],
+            "path": [literal(path) for path in paths],
+            "rows": list(checked_rows(paths, Sample)),
+        }
+    )
+    connection.from_arrow(table).create("parts")
+
+
+def sampled(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The names of the generators that have parts."""
+    return [name for (name,) in connection.execute("SELECT DISTINCT model_name FROM parts ORDER BY ALL").fetchall()]
+
+
+def batches(connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()) -> Iterator[list[str]]:
+    """The paths of some generators' parts at a time, but not of those named in `without`: `BATCH_ROWS` rows together,
+    where no generator alone has more.
+
+    Where a batch ends hangs on how many rows the generators have, not on how these are cut into parts.
+    """
+    parts = connection.execute("SELECT model_name, path, rows FROM parts ORDER BY ALL").fetchall()
+    batch: list[str] = []
+    rows = 0
+    for model_name, group in groupby(parts, key=lambda part: part[0]):
+        if model_name in without:
+            continue
+        own = list(group)
+        more = sum(part[2] for part in own)
+        if batch and rows + more > BATCH_ROWS:
+            yield batch
+            batch, rows = [], 0
+        batch += [part[1] for part in own]
+        rows += more
+    if batch:
+        yield batch
+
+
+def checked_rows(paths: Iterable[Path], record: type) -> Iterator[int]:
+    """How many rows each Parquet file of a record has. Raises `UsageError` for a file that is none of this version."""
+    good: list[pq.ParquetSchema] = []
+    for path in paths:
+        try:
+            footer = pq.read_metadata(path)
+        except pa.ArrowInvalid as error:
+            raise UsageError(f"{path} is not a Parquet file: {error}") from error
+        # Thousands of files have one schema: what equals one that was looked at is not looked at again.
+        if not any(footer.schema.equals(schema) for schema in good):
+            records.read_table(path, record, columns=[])
+            good.append(footer.schema)
+        yield footer.num_rows
+
+
+def literal(path: Path) -> str:
+    """A path as DuckDB takes it, which reads every file name as a pattern."""
+    # A bracket expression is its way to write a special character.
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))

@@ -1,0 +1,50 @@
+"""Images that were made more than once: by one generator again, or by several.
+
+Equality is that of sha256. Two passes over the samples find it in bounded memory: the first keeps eight bytes of each
+image, the second the rows of those whose eight bytes came twice, which are few.
+"""
+
+import duckdb
+
+from manifests.parts import batches
+
+# Rejected tries have no image and no sha256.
+_MARKS = "INSERT INTO marks SELECT hash(sha256) FROM read_parquet(?) WHERE status = 'ok'"
+_REPEATED = """
+INSERT INTO repeated
+SELECT model_name, revision, "index", sha256 FROM read_parquet(?)
+WHERE status = 'ok' AND hash(sha256) IN (FROM repeated_marks)
+"""
+
+# Of equal images of a generator, the one of the lowest index is kept.
+_DUPLICATES = """
+CREATE TEMP TABLE duplicates AS SELECT model_name, revision, "index" FROM repeated
+QUALIFY row_number() OVER (PARTITION BY model_name, revision, sha256 ORDER BY "index") > 1
+"""
+_SHARED = """
+CREATE TEMP TABLE shared AS SELECT sha256, list(DISTINCT model_name ORDER BY model_name) AS makers
+FROM repeated GROUP BY sha256 HAVING count(DISTINCT model_name) > 1
+"""
+
+
+def find_repeats(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables `duplicates` (model_name, revision, index: tries that count no more) and `shared` (sha256,
+    makers: who made it, by name) of a connection that has `parts`."""
+    connection.execute("CREATE TEMP TABLE marks (mark UBIGINT)")
+    connection.execute(
+        'CREATE TEMP TABLE repeated (model_name VARCHAR, revision VARCHAR, "index" BIGINT, sha256 VARCHAR)'
+    )
+    for paths in batches(connection):
+        connection.execute(_MARKS, [paths])
+    connection.execute("CREATE TEMP TABLE repeated_marks AS SELECT mark FROM marks GROUP BY mark HAVING count(*) > 1")
+    connection.execute("DROP TABLE marks")
+    for paths in batches(connection):
+        connection.execute(_REPEATED, [paths])
+    connection.execute(_DUPLICATES)
+    connection.execute(_SHARED)
+
+
+def twins(connection: duckdb.DuckDBPyConnection) -> list[frozenset[str]]:
+    """The sets of generators that made one and the same image; `connection` is one of `joining.opened`."""
+    rows = connection.execute("SELECT DISTINCT makers FROM shared ORDER BY makers").fetchall()
+    return [frozenset(makers) for (makers,) in rows]
