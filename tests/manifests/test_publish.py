@@ -257,31 +257,37 @@ def test_killed_at_any_moment_readers_see_one_version_and_nothing_is_sent_twice(
     clean: HubProcess, filled: Builder
 ) -> None:
     command = [*PUBLISH, "org/steady", "--workspace", str(filled.workspace.root)]
-    command += ["--max-shard-size", "6KB", "--max-staging", "6KB"]
-    build(filled.write())
-    subprocess.run(command, env=environment(clean), check=True, capture_output=True)
-    for number in range(12):
-        filled.sample(filled.catalog[1], filled.prompts["photos"][number % 6])
-    filled.change("org/painter", 0, seed=99)
-    build(filled.write())
-    clean.clear_requests()
+    command += ["--max-shard-size", "12KB", "--max-staging", "24KB"]
     # Slow enough to be met in the middle: an upload takes a while.
     clean.fail("stall", method="PUT", seconds=0.05)
+
+    def make_version(number: int) -> None:
+        # Another row in nearly every shard.
+        for generator in filled.catalog[:3]:
+            for row in range(len(filled.samples[generator.model_name])):
+                filled.change(generator.model_name, row, seed=1000 * number + row)
+        build(filled.write())
+
+    build(filled.write())
+    started = time.monotonic()
+    subprocess.run(command, env=environment(clean), check=True, capture_output=True)
+    usual = time.monotonic() - started
+    make_version(1)
+    clean.clear_requests()
     chosen = random.Random(6)
-    commits, versions = len(history(clean, "org/steady")), 1
+    commits, versions, kills = len(history(clean, "org/steady")), 1, 0
     with Watcher(clean, "org/steady") as watcher:
-        kills = 0
         while kills < scaled(3, 30):
             killed = subprocess.Popen(command, env=environment(clean), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            time.sleep(chosen.uniform(0.8, 3.5))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                killed.wait(chosen.uniform(0.3, 0.8) * usual)
             killed.send_signal(signal.SIGKILL)
             killed.communicate()
             kills += killed.returncode == -signal.SIGKILL
             if killed.returncode == 0:
                 # It was through: the next version is the one to interrupt.
-                filled.sample(filled.catalog[1], filled.prompts["photos"][0])
-                build(filled.write())
                 versions += 1
+                make_version(versions)
         done = subprocess.run(command, env=environment(clean), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         time.sleep(0.2)
@@ -537,7 +543,7 @@ class Watcher(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        while not self._leaving.wait(0.02):
+        while not self._leaving.wait(0.03):
             try:
                 self._look()
             except Exception as error:
