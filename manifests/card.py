@@ -96,7 +96,7 @@ def _front_matter(splits: Sequence[str], rows: int, listed: bool) -> str:
     files = [{"split": name, "path": f"data/{name}-*.parquet"} for name in splits]
     configs: list[dict[str, Any]] = [{"config_name": "default", "default": True, "data_files": files}]
     # The viewer has a page a configuration; in the default one a large dataset's splits are easily overlooked.
-    configs += [{"config_name": file["split"], "data_files": [file]} for file in files]
+    configs += [{"config_name": file["split"], "data_files": [dict(file)]} for file in files]  # no YAML alias
     configs.append({"config_name": "generators", "data_files": GENERATORS_FILE})
     if listed:
         configs.append({"config_name": "real_images", "data_files": REAL_IMAGES_FILE})

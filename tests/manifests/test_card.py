@@ -43,7 +43,9 @@ def hold_out(workspace: Workspace, model_name: str) -> None:
 def test_the_front_matter_says_which_files_are_which_split(filled: Builder) -> None:
     workspace = built(filled)
     hold_out(workspace, "org/sketcher")
-    matter = DatasetCard(card_of(workspace)).data.to_dict()
+    card = card_of(workspace)
+    assert "&id" not in card.split("---\n")[1]
+    matter = DatasetCard(card).data.to_dict()
     default, *alone, generators, real = matter["configs"]
     names = ["Manual", "PublicEval", "Real", "Systematic"]
     assert default["default"]
