@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from crawler.catalog import read_catalog
 from manifests.checks import RowChecks, Verify, check_files, refuse
 from manifests.choices import Choices
+from manifests.database import MEMORY, parquet_view
 from manifests.generators import GeneratorRow, generator_rows, write_generators
-from manifests.joining import MEMORY, opened, parquet_view, write_join
+from manifests.joining import opened, write_join
 from manifests.manifest import manifest_path
 from manifests.parts import sampled
 from manifests.repeats import twins

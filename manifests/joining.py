@@ -10,7 +10,7 @@ the split of a row, for a real image whose caption a test generator had must not
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ import pyarrow.parquet as pq
 
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
+from manifests.database import MEMORY, database, record_view
 from manifests.manifest import REAL_SUBSET, ManifestRow
-from manifests.parts import batches, checked_rows, find_parts, literal
+from manifests.parts import batches, checked_rows, find_parts
 from manifests.repeats import find_repeats
-from manifests.scratch import scratch_folder
 from manifests.splits import Division
 from manifests.withheld import WithheldRow
 from workspace import records
-from workspace.errors import CommunityForensicsError, UsageError
+from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
 #: Most rows of a row group of the manifest.
@@ -43,9 +43,6 @@ _WAITING = 4
 _VARIOUS = frozenset(
     {"image_name", "index", "prompt", "real_id", "real_sha256", "seed", "file_size", "sha256", "nsfw_score", "path"}
 )
-
-#: What DuckDB may hold unless somebody says otherwise; the process as a whole takes about half a gigabyte more.
-MEMORY = "512MB"
 
 #: With more threads than this, what each of them needs would be most of the memory.
 _THREADS = 4
@@ -169,17 +166,10 @@ def opened(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.DuckDB
     """A DuckDB connection that sees the workspace as `parts` (of samples), `prompts` and `catalog`, and knows which
     images were made more than once (`repeats`).
 
-    `memory` is what DuckDB may hold, such as 1GB; what does not fit is spilled into the workspace's manifest folder
-    and removed at the end. Raises `UsageError` when a stage before this one has not run, or for a part of another
-    version; `CommunityForensicsError`, in the block too, when memory does not suffice.
+    `memory` as for `database`, with its error. Raises `UsageError` when a stage before this one has not run, or for a
+    part of another version; `CommunityForensicsError`, in the block too, when memory does not suffice.
     """
-    with scratch_folder(workspace.manifest / ".spill") as spill, duckdb.connect() as connection:
-        try:
-            connection.execute("SET memory_limit = ?", [memory])
-        except duckdb.Error as error:
-            raise UsageError(f"--memory {memory!r} is not an amount of memory, such as 1GB") from error
-        connection.execute("SET temp_directory = ?", [str(spill)])
-        connection.execute("SET enable_progress_bar = false")
+    with database(workspace, memory) as connection:
         connection.execute("SET preserve_insertion_order = false")  # every query here that needs an order names it
         # Queries here are written so that what is joined with is small; where DuckDB guesses, it holds the samples.
         connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
@@ -231,11 +221,6 @@ def write_join(
         return Joined(rows, 0, dict(tries))
     with _Writer(connection, withheld, WithheldRow) as others:
         return Joined(rows, others.write(_REAL.format(which="redistributable IS NOT TRUE")), dict(tries))
-
-
-def parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[Path]) -> None:
-    """Make Parquet files of one schema a view of the connection."""
-    connection.read_parquet([literal(path) for path in paths]).create_view(name)
 
 
 class _Writer:
@@ -295,12 +280,9 @@ def _prepare(connection: duckdb.DuckDBPyConnection, division: Division) -> None:
 
 
 def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type) -> None:
-    if not paths:
-        connection.register(name, records.to_table(record, []))
-        return
     for _ in checked_rows(paths, record):
         pass
-    parquet_view(connection, name, paths)
+    record_view(connection, name, paths, record)
 
 
 def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:

@@ -126,14 +126,20 @@ def manifest_path(workspace: Workspace) -> Path:
     return workspace.manifest / "manifest.parquet"
 
 
+def existing_manifest(workspace: Workspace) -> Path:
+    """Where the manifest lies; raises `UsageError` when there is none yet."""
+    path = manifest_path(workspace)
+    if not path.exists():
+        raise UsageError(f"{path} does not exist: run `cf-build-manifest` first")
+    return path
+
+
 def iterate_manifest(workspace: Workspace, batch_rows: int = 10_000) -> Iterator[pa.RecordBatch]:
     """The manifest's rows in order, `batch_rows` at a time, so that its size does not matter.
 
     Raises `UsageError` when there is none, or one of another version.
     """
-    path = manifest_path(workspace)
-    if not path.exists():
-        raise UsageError(f"{path} does not exist: run `cf-build-manifest` first")
+    path = existing_manifest(workspace)
     records.read_table(path, ManifestRow, columns=[])
     with pq.ParquetFile(path) as file:
         yield from file.iter_batches(batch_size=batch_rows)

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.database import literal
 from samplers.sample import Sample, sample_parts
 from workspace import records
 from workspace.errors import UsageError
@@ -82,9 +83,3 @@ def checked_rows(paths: Iterable[Path], record: type) -> Iterator[int]:
             records.read_table(path, record, columns=[])
             good.append(footer.schema)
         yield footer.num_rows
-
-
-def literal(path: Path) -> str:
-    """A path as DuckDB takes it, which reads every file name as a pattern."""
-    # A bracket expression is its way to write a special character.
-    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))

@@ -8,14 +8,13 @@ table beside it says which they are.
 
 from dataclasses import dataclass
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.joining import parquet_view
-from manifests.manifest import manifest_path
-from workspace.errors import UsageError
+from manifests.database import database, parquet_view
+from manifests.manifest import existing_manifest
+from manifests.withheld import withheld_path
 from workspace.layout import Workspace
 
 #: The published split of all that is for evaluation.
@@ -40,10 +39,8 @@ def published_split(rows: pa.RecordBatch) -> pa.Array:
 
 def reservations(workspace: Workspace) -> Reservations:
     """Count what is not to be published, or not to everybody. Raises `UsageError` without a manifest."""
-    path = manifest_path(workspace)
-    if not path.exists():
-        raise UsageError(f"{path} does not exist: run `cf-build-manifest` first")
-    with duckdb.connect() as connection:
+    path = existing_manifest(workspace)
+    with database(workspace) as connection:
         parquet_view(connection, "manifest", [path])
         counted = connection.execute(
             """SELECT count(*) FILTER (split IS NULL),
@@ -54,5 +51,5 @@ def reservations(workspace: Workspace) -> Reservations:
 
 def withheld_images(workspace: Workspace) -> pa.Table | None:
     """The real images whose pixels this edition leaves out: what they are, where to get them; None: no table."""
-    path = workspace.manifest / "withheld.parquet"
+    path = withheld_path(workspace)
     return pq.read_table(path) if path.exists() else None

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from captioning.prompt import Prompt, prompt_parts
+from manifests.database import database, parquet_view, record_view
 from manifests.generators import generators_path
-from manifests.joining import parquet_view
 from manifests.manifest import manifest_path
 from manifests.published import EVALUATION, withheld_images
-from workspace import records
 from workspace.layout import Workspace
 
 #: Combinations of libraries and device that are named; a campaign on many nodes has more.
@@ -65,17 +63,14 @@ class Tally:
 
 def tally(workspace: Workspace) -> Tally:
     """Count the manifest's published rows and what belongs to them."""
-    with duckdb.connect() as connection:
+    with database(workspace) as connection:
         parquet_view(connection, "manifest", [manifest_path(workspace)])
         parquet_view(connection, "catalogue", [generators_path(workspace)])
         connection.execute(_PUBLISHED)
         withheld = withheld_images(workspace)
         connection.register("withheld", _columns() if withheld is None else withheld.select(["real_source", "license"]))
         prompts = list(prompt_parts(workspace)) if workspace.prompts.exists() else []
-        if prompts:
-            parquet_view(connection, "prompts", prompts)
-        else:
-            connection.register("prompts", records.to_table(Prompt, []))
+        record_view(connection, "prompts", prompts, Prompt)
 
         def asked(query: str) -> list[tuple[Any, ...]]:
             rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()

@@ -7,14 +7,9 @@ from typing import Any
 
 import duckdb
 
-from manifests.joining import parquet_view
-from manifests.manifest import manifest_path
-from manifests.scratch import scratch_folder
-from workspace.errors import UsageError
+from manifests.database import database, parquet_view
+from manifests.manifest import existing_manifest
 from workspace.layout import Workspace
-
-#: What DuckDB may hold; beyond it, it spills into the manifest's folder.
-_MEMORY = "512MB"
 
 
 @dataclass(frozen=True)
@@ -37,12 +32,7 @@ class Rows:
 @contextmanager
 def opened_rows(workspace: Workspace) -> Iterator[Rows]:
     """The manifest's rows; raises `UsageError` when there is no manifest yet."""
-    path = manifest_path(workspace)
-    if not path.exists():
-        raise UsageError(f"{path} does not exist: run `cf-build-manifest` first")
-    with scratch_folder(workspace.manifest / ".spill") as spill, duckdb.connect() as connection:
-        connection.execute("SET memory_limit = ?", [_MEMORY])
-        connection.execute("SET temp_directory = ?", [str(spill)])
-        connection.execute("SET enable_progress_bar = false")
+    path = existing_manifest(workspace)
+    with database(workspace) as connection:
         parquet_view(connection, "manifest", [path])
         yield Rows(connection)
