@@ -4,7 +4,10 @@ The joined table is written to a temporary file; the checks read it and the file
 generators and last the manifest are renamed into place. Where a check fails, what was there before stays.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from crawler.catalog import read_catalog
 from manifests.checks import RowChecks, Verify, check_files, refuse
@@ -15,6 +18,7 @@ from manifests.joining import opened, write_join
 from manifests.manifest import manifest_path
 from manifests.parts import sampled
 from manifests.repeats import twins
+from manifests.withheld import withheld_path
 from workspace.atomic import atomic_path, remove_partial
 from workspace.layout import Workspace
 from workspace.progress import Log, task
@@ -25,6 +29,8 @@ class Built:
     """What a manifest came to hold."""
 
     rows: int
+    withheld: int
+    """Real images that a public edition lists without their pixels."""
     generators: list[GeneratorRow]
 
     @property
@@ -50,12 +56,12 @@ def build(
     catalog = read_catalog(workspace)
     choices = choices or Choices()
     remove_partial(workspace.manifest)
-    with atomic_path(manifest_path(workspace)) as temporary:
+    with atomic_path(manifest_path(workspace)) as temporary, _list_of_withheld(workspace, choices) as withheld:
         with opened(workspace, memory) as connection:
             division = choices.division(catalog, sampled(connection), twins(connection))
             checks = RowChecks(connection)
             with task("joining samples, catalogue and prompts"):
-                join = write_join(connection, temporary, division, metadata=choices.metadata(), look=checks.look)
+                join = write_join(connection, temporary, division, withheld, choices.metadata(), checks.look)
             parquet_view(connection, "manifest", [temporary])
             failures = checks.failures()
             with task("checking files", total=join.rows) as checking:
@@ -64,6 +70,19 @@ def build(
             refuse(failures)
             generators = generator_rows(workspace, catalog, join.tries, division.splits)
         write_generators(workspace, generators)
-    built = Built(join.rows, generators)
+    built = Built(join.rows, join.withheld, generators)
     log.event("built", rows=join.rows, generated=built.kept, real=built.real)
     return built
+
+
+@contextmanager
+def _list_of_withheld(workspace: Workspace, choices: Choices) -> Iterator[Path | None]:
+    """Where the list of real images is written that a public edition leaves out. None: the full edition has no such
+    list, and one that lies there goes."""
+    path = withheld_path(workspace)
+    if choices.edition == "public":
+        with atomic_path(path) as temporary:
+            yield temporary
+    else:
+        yield None
+        path.unlink(missing_ok=True)

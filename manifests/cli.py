@@ -21,6 +21,13 @@ class Verification(StrEnum):
     full = "full"
 
 
+class EditionName(StrEnum):
+    """Whom the dataset is for."""
+
+    full = "full"
+    public = "public"
+
+
 class LayoutName(StrEnum):
     """How images and their rows are laid out in Parquet."""
 
@@ -52,6 +59,18 @@ def _build_manifest(
             "architecture=PixDiff, or after=2026-01-31 (appeared later than that day). May be given several times.",
         ),
     ] = None,
+    edition: Annotated[
+        EditionName,
+        typer.Option(help="full: everything; public: only what may be passed on, and a list of the other real images."),
+    ] = EditionName.full,
+    license_allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LICENCE",
+            help="Generators of the public edition: a licence (mit), none (where no licence is given) or family=NAME; "
+            "several with commas. [default: family=open,family=openrail]",
+        ),
+    ] = None,
 ) -> None:
     """Tie every image to its generator, licence and real source; refuse what does not add up.
 
@@ -64,19 +83,24 @@ def _build_manifest(
         cf-build-manifest --verify full --memory 8GB   # before publishing
 
         cf-build-manifest --holdout architecture=PixDiff --holdout after=2026-01-31
+
+        cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
     """
     from manifests.building import build
     from manifests.choices import Choices
     from manifests.report import write_report
 
     opened = Workspace.open(workspace)
-    built = build(opened, verify.value, memory, Choices.made("full", (), holdout or ()))
+    choices = Choices.made(edition.value, license_allow or (), holdout or ())
+    built = build(opened, verify.value, memory, choices)
     page = write_report(opened)
     sampled = sum(1 for row in built.generators if row.kept)
     typer.echo(f"{built.kept} generated images of {sampled} generators, {built.real} real images")
     if holdout:
         sides = Counter(row.split or "neither" for row in built.generators if row.kept)
         typer.echo(f"generators: {sides['train']} train, {sides['test']} test, {sides['neither']} in neither")
+    if edition is EditionName.public:
+        typer.echo(f"public edition: {built.withheld} real images are listed without their pixels")
     typer.echo(f"manifest: {opened.manifest}")
     typer.echo(f"report: {page}")
 

@@ -39,7 +39,7 @@ def check_files(
 ) -> list[Failure]:
     """What is wrong with the files of the joined `manifest`; `advance` hears how many more were looked at.
 
-    A real image that may not be passed on need not be at hand: the dataset holds its row, not its pixels.
+    A real image that may not be passed on is not looked at: it may be at another place by now.
     """
     wrong: dict[str, list[str]] = {}
     images = ImageReader(workspace)

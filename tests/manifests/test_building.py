@@ -14,6 +14,7 @@ from manifests.building import build
 from manifests.choices import Choices, read_choices
 from manifests.generators import RejectedRow, read_generators, rejected_path
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
+from manifests.withheld import WithheldRow, withheld_path
 from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import Sample
 from tests.manifests.making import Builder
@@ -327,3 +328,35 @@ def test_one_image_of_two_generators_is_said_by_both_and_makes_them_one(builder:
         "org/one": None,
         "org/two": "test",
     }
+
+
+def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(filled: Builder) -> None:
+    workspace = filled.write()
+    built = build(workspace, choices=Choices.made("public", (), ()))
+    rows = rows_of(workspace)
+    # The sketcher's author gave no licence; the painter asked for all nine photographs.
+    assert {row.model_name for row in rows if row.label == 1} == {"org/painter", "solo-dreamer"}
+    assert {row.real_source for row in rows if row.label == 0} == {"photos"}
+    assert all(row.redistributable for row in rows if row.label == 0)
+    listed = records.read(withheld_path(workspace), WithheldRow)
+    assert [(row.real_source, row.real_id, row.real_sha256, row.split) for row in listed] == [
+        ("locked", prompt.real_id, prompt.real_sha256, "train") for prompt in filled.prompts["locked"]
+    ]
+    assert (built.kept, built.real, built.withheld) == (13, 6, 3)
+    assert read_choices(manifest_path(workspace)).license_allow == ("family=open", "family=openrail")
+    build(workspace, choices=Choices.made("public", ["none"], ()))
+    assert {row.model_name for row in rows_of(workspace) if row.label == 1} == {"org/sketcher"}
+
+
+def test_the_full_edition_takes_a_public_ones_list_away(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace, choices=Choices.made("public", (), ()))
+    assert withheld_path(workspace).exists()
+    build(workspace)
+    assert not withheld_path(workspace).exists()
+    assert {row.real_source for row in rows_of(workspace) if row.label == 0} == {"photos", "locked"}
+
+
+def test_licences_are_chosen_for_the_public_edition_only() -> None:
+    with pytest.raises(UsageError, match="add --edition public"):
+        Choices.made("full", ["mit"], ())

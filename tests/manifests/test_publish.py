@@ -336,6 +336,18 @@ def test_room_for_less_than_a_shard_is_no_room(clean: HubProcess, ready: Workspa
     assert clean.requests() == []
 
 
+def test_what_the_refusal_advises_is_then_published(clean: HubProcess, ready: Workspace) -> None:
+    build_manifest = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
+    options = ["--edition", "public", "--workspace", str(ready.root)]
+    built = subprocess.run([*build_manifest, *options], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert "public edition: 3 real images are listed without their pixels" in built.stdout
+    done = publish(clean, ready, "org/advised", "--public")
+    assert done.returncode == 0, done.stderr
+    assert not Store(clean.directory).repo("dataset", "org/advised").private
+    assert "metadata/real_images.parquet" in files(clean, "org/advised")
+
+
 def test_what_may_not_be_passed_on_is_not_made_public(clean: HubProcess, ready: Workspace) -> None:
     done = publish(clean, ready, "org/open", "--public")
     assert done.returncode == 2
