@@ -6,7 +6,6 @@ get the same rows, run in processes of their own, and are measured from start to
 dataset as it was with one per cent fewer images and the whole one are sent to a real Xet store.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 
 from benchmarks.timing import Comparison, compare
+from benchmarks.xet import taken_anew
 from manifests.layouts import layout_of
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.packing import pack_shards
@@ -69,18 +69,6 @@ shards = -(-made.data.nbytes // size)
 for number in range(shards):
     made.shard(shards, number, contiguous=True).to_parquet(folder / f"{number}.parquet")
 print(len(made))
-"""
-
-_XET = """
-import json, pathlib, sys
-import hf_xet
-
-for folder in sys.argv[2:]:
-    commit = hf_xet.XetSession().new_upload_commit(endpoint=f"local://{sys.argv[1]}")
-    for path in sorted(pathlib.Path(folder).glob("*.parquet")):
-        commit.start_upload_file(str(path))
-    said = commit.wait_to_finish().dedup_metrics
-print(json.dumps(said.total_bytes_uploaded / said.total_bytes))
 """
 
 
@@ -151,9 +139,4 @@ def _taken_anew(workspace: Workspace, rows: list[ManifestRow], folder: Path) -> 
         (folder / name).mkdir()
         for _ in pack_shards(workspace, layout, plan_shards(workspace, layout, _MAX_SHARD), folder / name):
             pass
-    (folder / "store").mkdir()
-    command = [sys.executable, "-c", _XET, str(folder / "store"), *(str(folder / name) for name in versions)]
-    done = subprocess.run(
-        command, env={**os.environ, "HF_XET_CACHE": str(folder / "xet")}, capture_output=True, text=True, check=True
-    )
-    return float(json.loads(done.stdout))
+    return taken_anew(folder / "store", *(folder / name for name in versions))

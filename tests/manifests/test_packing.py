@@ -1,7 +1,5 @@
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.xet import taken_anew
 from manifests.building import build
 from manifests.choices import Choices
 from manifests.layouts import layout_of
@@ -30,18 +29,6 @@ from workspace.layout import Workspace
 
 LARGE = 1 << 30
 VIEWER, STUDY = layout_of("viewer"), layout_of("community-forensics")
-
-# Two versions of a dataset, each a folder of shards, sent to a real Xet store; prints the share of the second's bytes
-# that the store had to take.
-XET = """
-import hf_xet, pathlib, sys
-for folder in sys.argv[2:]:
-    commit = hf_xet.XetSession().new_upload_commit(endpoint=f"local://{sys.argv[1]}")
-    for path in sorted(pathlib.Path(folder).glob("*.parquet")):
-        commit.start_upload_file(str(path))
-    said = commit.wait_to_finish().dedup_metrics
-print(said.total_bytes_uploaded / said.total_bytes)
-"""
 
 
 def built(builder: Builder) -> Workspace:
@@ -318,14 +305,7 @@ def test_a_store_that_cuts_by_content_takes_little_more_than_the_new_images(buil
     pack(workspace, tmp_path / "new", 20 * 10**6)
     records.write(manifest_path(workspace), ManifestRow, [row for row in rows if row.index % 101 != 42])
     pack(workspace, tmp_path / "old", 20 * 10**6)
-    folders = [str(tmp_path / name) for name in ("store", "old", "new")]
-    Path(folders[0]).mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", XET, *folders], env={"HF_XET_CACHE": str(tmp_path / "xet")},
-        capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert 0.005 < float(done.stdout) <= 0.03
+    assert 0.005 < taken_anew(tmp_path / "store", tmp_path / "old", tmp_path / "new") <= 0.03
 
 
 def test_an_image_is_a_page_of_its_own(builder: Builder, tmp_path: Path) -> None:
