@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = ("captioning", "crawl", "duty", "packing", "png")
+BENCHMARKS = ("captioning", "crawl", "duty", "manifest", "packing", "png")
 
 
 def main() -> None:

@@ -1,0 +1,181 @@
+"""Joining and checking the rows of a campaign against pandas, and what ten times the rows take.
+
+5,000 parts of 540 tries, 500,000 prompts and a catalogue of 5,000. Ours is what `cf-build-manifest` does but for the
+files, for there are none: looking at every part, repeats, the join, the checks of rows, and the manifest written.
+Theirs is the same table by pandas, on Arrow's columns, with as many of the checks as pandas has the columns for. Both
+run in processes of their own, are measured from start to end, imports included, and their rows are compared. Then the
+time of ours is held against that for a tenth of the rows, and with CF_SOAK for ten times as many.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.rows import TRIES, write_rows
+from benchmarks.timing import Comparison, compare
+from workspace.layout import Workspace
+
+GENERATORS = 5_000
+#: Megabytes that ours may take at its peak, all of the process, however many rows there are.
+MAX_MEMORY = 1_000
+#: How many times as long ours may take for ten times the rows.
+MAX_GROWTH = 12.0
+
+_OURS = """
+import sys
+from pathlib import Path
+from crawler.catalog import read_catalog
+from manifests.checks import RowChecks, refuse
+from manifests.choices import Choices
+from manifests.joining import opened, write_join
+from manifests.parts import sampled
+from manifests.repeats import twins
+from workspace.layout import Workspace
+
+workspace, path, choices = Workspace.open(Path(sys.argv[1])), Path(sys.argv[2]), Choices()
+with opened(workspace) as connection:
+    division = choices.division(read_catalog(workspace), sampled(connection), twins(connection))
+    checks = RowChecks(connection)
+    write_join(connection, path, division, metadata=choices.metadata(), look=checks.look)
+    refuse(checks.failures())
+"""
+
+_THEIRS = """
+import sys
+from pathlib import Path
+import pandas as pd
+
+workspace, path = Path(sys.argv[1]), Path(sys.argv[2])
+
+def read(paths, columns):
+    return pd.read_parquet(paths, columns=columns, dtype_backend="pyarrow")
+
+generator = ["model_name", "revision"]
+tries = read(sorted(map(str, workspace.glob("samples/*/part-*.parquet"))), [
+    *generator, "index", "status", "image.path", "seed", "batch_size", "device", "dtype", "scheduler", "libraries",
+    "memory", "vae_dtype", "image_name", "sha256", "file_size", "format", "mode", "width", "height", "nsfw_flag",
+    "nsfw_score", "prompt_id", "prompt", "negative_prompt", "class_label", "real_source", "num_inference_steps",
+    "guidance_scale"])
+catalog = read(workspace / "catalog.parquet", [
+    *generator, "subset", "architecture", "license", "license_source", "license_family", "hf_pipeline_tag",
+    "hf_diffusers_tag", "task", "kind", "base_model", "lineage"])
+prompts = read(sorted(map(str, workspace.glob("prompts/*/part-*.parquet"))), [
+    "prompt_id", "prompt", "real_source", "real_title", "real_id", "real_path", "real_sha256", "real_format",
+    "real_mode", "real_width", "real_height", "caption_origin", "captioner", "license", "license_link",
+    "redistributable"])
+
+tries = tries.sort_values(["model_name", "index"])
+made = tries["status"] == "ok"
+tries["kept"] = made & ~tries[made].duplicated([*generator, "sha256"]).reindex(tries.index, fill_value=False)
+kept = tries[tries["kept"]].copy()
+
+assert not tries.duplicated(["model_name", "index"]).any(), "tries twice"
+pinned = tries[generator].drop_duplicates().merge(catalog[generator], how="left", indicator=True)
+assert pinned["_merge"].eq("both").all(), "generators unknown"
+assert tries["prompt_id"].dropna().isin(prompts["prompt_id"]).all(), "prompts unknown"
+assert not kept["path"].duplicated().any(), "files twice"
+folders = "images/" + kept["model_name"].str.replace("/", "--") + "/"
+assert kept["path"].eq(folders + kept["image_name"]).all(), "another's file"
+assert kept["nsfw_flag"].eq(False).all(), "flagged"
+assert tries.loc[~made, "path"].isna().all(), "rejected with pixels"
+assert prompts["prompt_id"].is_unique and catalog["model_name"].is_unique
+
+shared = kept.loc[kept.duplicated("sha256", keep=False), ["sha256", "model_name"]]
+also_by = shared.merge(shared, on="sha256", suffixes=("", "_other")).query("model_name != model_name_other")
+also_by = also_by.groupby(["sha256", "model_name"])["model_name_other"].agg(sorted).rename("also_by").reset_index()
+
+captions = prompts[["prompt_id", "real_title", "real_id", "real_sha256", "caption_origin", "captioner"]]
+fake = kept.drop(columns=["status", "kept"]).merge(catalog, on=generator, how="left")
+fake = fake.merge(captions, on="prompt_id", how="left").merge(also_by, on=["sha256", "model_name"], how="left")
+fake["real_source"] = fake["real_title"].fillna(fake["real_source"])
+fake["scheduler"] = fake["scheduler"].replace("", None)
+fake = fake.assign(label=1, split="train").sort_values(["model_name", "index"])
+
+real = prompts[prompts["prompt_id"].isin(kept["prompt_id"])].sort_values("prompt_id")
+real = real.drop_duplicates(["real_source", "real_id"]).sort_values(["real_title", "real_id", "real_source"])
+real["sha256"], real["image_name"] = real["real_sha256"], real["real_id"].str.replace(r".*/", "", regex=True)
+real = real.drop(columns="real_source").rename(columns={
+    "real_title": "real_source", "real_path": "path", "real_format": "format", "real_mode": "mode",
+    "real_width": "width", "real_height": "height"})
+real = real.assign(label=0, subset="Real", split="train", architecture="real", license_family="unknown")
+
+rows = pd.concat([fake, real], ignore_index=True).drop(columns=["prompt_id", "real_title"])
+rows.to_parquet(path, compression="zstd", index=False)
+"""
+
+# Not ru_maxrss, which a process inherits from the one that started it.
+_PEAK = r"""
+import re
+print(int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]))
+"""
+
+# Independent of the order of rows; what pandas lists it sorts, as we do.
+_CONTENT = """
+SELECT count(*), count(*) FILTER (label = 1), sum(hash(
+    label, image_name, split, model_name, revision, "index", license, lineage, prompt, real_source, real_id,
+    real_sha256, seed, width::INTEGER, sha256, also_by, nsfw_score::FLOAT, path)) FROM read_parquet(?)
+"""
+
+
+def run() -> Iterator[Comparison]:
+    """The times of both, then the time for ten times the rows against ten times the time. Raises `AssertionError` above
+    `MAX_MEMORY`, above `MAX_GROWTH`, and where the two did not write the same rows."""
+    with tempfile.TemporaryDirectory(prefix="cf-bench-") as name:
+        sizes = [GENERATORS // 10, GENERATORS]
+        workspaces = {generators: _workspace(Path(name), generators) for generators in sizes}
+        written = {_OURS: Path(name) / "ours.parquet", _THEIRS: Path(name) / "theirs.parquet"}
+        peaks: dict[str, list[int]] = {_OURS: [], _THEIRS: []}
+
+        def joined_by(script: str, generators: int = GENERATORS) -> None:
+            peaks[script].append(_joined(script, workspaces[generators], written[script]))
+
+        claim = "at most a third of pandas' time, at most 1 GB"
+        compared = compare(_what(GENERATORS), lambda: joined_by(_OURS), lambda: joined_by(_THEIRS), claim, rounds=3)
+        content = {_content(path) for path in written.values()}
+        assert len(content) == 1, f"the rows differ: {content}"
+        yield replace(compared, what=f"{_what(GENERATORS)} ({max(peaks[_OURS])} MB; theirs {max(peaks[_THEIRS])} MB)")
+
+        if os.environ.get("CF_SOAK"):
+            workspaces[GENERATORS * 10] = _workspace(Path(name), GENERATORS * 10)
+        seconds: dict[int, float] = {}
+        for generators in workspaces:
+            start = time.perf_counter()
+            joined_by(_OURS, generators)
+            seconds[generators] = time.perf_counter() - start
+        claim = f"ten times the rows in at most {MAX_GROWTH:g} times the time, and in 1 GB"
+        for (fewer, more), peak in zip(pairwise(seconds), peaks[_OURS][1 - len(seconds) :], strict=True):
+            assert seconds[more] <= MAX_GROWTH * seconds[fewer], f"{claim}: {seconds}"
+            what = f"{_what(more)} ({peak} MB), and ten times a tenth of them"
+            yield Comparison(what, seconds[more], 10 * seconds[fewer], claim)
+    assert max(peaks[_OURS]) <= MAX_MEMORY, f"the join took {peaks[_OURS]} MB"
+
+
+def _what(generators: int) -> str:
+    return f"joining and checking {generators * TRIES:,} rows of {generators:,} parts, without files"
+
+
+def _workspace(folder: Path, generators: int) -> Workspace:
+    workspace = Workspace.open(folder / f"workspace-{generators}")
+    write_rows(workspace, generators)
+    return workspace
+
+
+def _joined(script: str, workspace: Workspace, path: Path) -> int:
+    """Run one of both; its peak memory in megabytes."""
+    command = [sys.executable, "-c", script + _PEAK, str(workspace.root), str(path)]
+    return int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout) * 1024 // 10**6
+
+
+def _content(path: Path) -> tuple[int, ...]:
+    """How many rows, how many of them generated, and a sum over their values."""
+    with duckdb.connect() as connection:
+        (content,) = connection.execute(_CONTENT, [str(path)]).fetchall()
+    return tuple(content)
