@@ -14,17 +14,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.database import MEMORY, database, record_view
-from manifests.manifest import REAL_SUBSET, ManifestRow
+from manifests.manifest import FAKE, REAL_SUBSET, ManifestRow
 from manifests.parts import batches, checked_rows, find_parts
 from manifests.repeats import find_repeats
 from manifests.splits import Division
@@ -48,7 +50,6 @@ _VARIOUS = frozenset(
 _THREADS = 4
 
 _CATALOG = """
-CREATE TEMP TABLE catalog AS
 SELECT model_name, revision, subset, architecture, license, license_source, license_family, hf_pipeline_tag,
     hf_diffusers_tag, task, kind, base_model, lineage
 FROM catalog_file
@@ -74,8 +75,7 @@ WHERE status = 'ok' AND prompt_id IS NOT NULL
 
 # All tries of some generators: `fate` is what became of one, `home` the generator in whose folder it lies.
 _TRIES = """
-CREATE OR REPLACE TEMP TABLE tries AS
-SELECT model_name, revision, "index", prompt_id, nsfw_flag, image.path AS path,
+SELECT * EXCLUDE (image, scheduler, filename), image.path AS path, nullif(scheduler, '') AS scheduler,
     replace(string_split(filename, '/')[-2], '--', '/') AS home,
     CASE WHEN status <> 'ok' THEN status
         WHEN (model_name, revision, "index") IN (FROM duplicates) THEN 'duplicate'
@@ -85,8 +85,8 @@ FROM read_parquet(?, filename = true)
 
 # The captions that these tries had.
 _TOLD = """
-CREATE OR REPLACE TEMP TABLE told AS
-FROM captions SEMI JOIN (SELECT DISTINCT hash(prompt_id) AS mark FROM tries WHERE prompt_id IS NOT NULL) USING (mark)
+SELECT * EXCLUDE (mark) FROM captions
+SEMI JOIN (SELECT hash(prompt_id) AS mark FROM tries WHERE prompt_id IS NOT NULL) USING (mark)
 """
 
 # Which captions were used, and whether for training: what the rows of real images are decided by.
@@ -97,26 +97,18 @@ FROM tries t LEFT JOIN divided d USING (model_name)
 WHERE t.fate = 'kept' AND t.prompt_id IS NOT NULL GROUP BY 1
 """
 
-# Left joins: a row that resolves to nothing must be seen by the checks, not vanish.
-_FAKE = """
-SELECT
-    1::BIGINT AS label, s.image_name, coalesce(c.subset, '') AS subset,
-    CASE WHEN d.split = 'train' AND p.held THEN NULL ELSE d.split END AS split, s.model_name, s.revision, s."index",
-    coalesce(c.architecture, '') AS architecture, c.license, c.license_source,
-    coalesce(c.license_family, 'unknown') AS license_family, c.hf_pipeline_tag, c.hf_diffusers_tag, c.task, c.kind,
-    c.base_model, c.lineage, s.prompt, s.negative_prompt, p.caption_origin, p.captioner,
-    coalesce(p.real_title, s.real_source) AS real_source, p.real_id, p.real_sha256, s.class_label, s.seed,
-    s.num_inference_steps, s.guidance_scale, nullif(s.scheduler, '') AS scheduler, s.dtype, s.vae_dtype, s.memory,
-    s.device, s.batch_size, s.libraries, s.format, s.mode, s.width, s.height, s.file_size, s.sha256,
-    list_filter(m.makers, lambda maker: maker <> s.model_name) AS also_by, s.nsfw_flag, s.nsfw_score,
-    s.image.path AS path
-FROM read_parquet(?) s
-ANTI JOIN duplicates USING (model_name, revision, "index")
-LEFT JOIN catalog c USING (model_name, revision)
+# The rows of generated images, as places: of the try, of its generator in the catalogue, of its caption. What has no
+# generator there, the checks tell.
+_PLACES = """
+SELECT t.place AS try, c.place AS generator, p.place AS caption,
+    CASE WHEN d.split = 'train' AND p.held THEN NULL ELSE d.split END AS split,
+    list_filter(m.makers, lambda maker: maker <> t.model_name) AS also_by
+FROM tries t
+JOIN catalog c USING (model_name, revision)
 LEFT JOIN divided d USING (model_name)
 LEFT JOIN told p USING (prompt_id)
 LEFT JOIN shown m USING (sha256)
-WHERE s.status = 'ok'
+WHERE t.fate = 'kept'
 ORDER BY model_name, "index"
 """
 
@@ -151,6 +143,10 @@ ORDER BY p.real_title, p.real_id, p.real_source
 """
 
 
+Columns: TypeAlias = dict[str, Any]
+"""Arrow's, by name."""
+
+
 @dataclass(frozen=True)
 class Joined:
     """What a join came to: rows written, real images left out, and how many tries of each generator ended how (kept,
@@ -178,7 +174,7 @@ def opened(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.DuckDB
             find_parts(workspace, connection)
             _view(connection, "prompts", list(prompt_parts(workspace)) if workspace.prompts.exists() else [], Prompt)
             _view(connection, "catalog_file", [workspace.catalog], CatalogEntry)
-            connection.execute(_CATALOG)
+            _placed(connection, "catalog", _CATALOG)
             find_repeats(connection)
             yield connection
         except duckdb.OutOfMemoryException as error:
@@ -202,38 +198,56 @@ def write_join(
     when the connection has their `tries` and the captions they were `told`, for the checks of rows. Raises
     `CommunityForensicsError` when a row lacks what every row has.
     """
-    rows, tries = 0, defaultdict[str, dict[str, int]](dict)
+    rows, fates = 0, defaultdict[str, dict[str, int]](dict)
     _prepare(connection, division)
-    with _Writer(connection, path, ManifestRow, metadata) as manifest:
+    catalog = connection.sql("FROM catalog ORDER BY place").to_arrow_table()
+    with _Writer(path, ManifestRow, metadata) as manifest:
         for paths in batches(connection, division.withheld):
-            connection.execute(_TRIES, [paths])
-            connection.execute(_TOLD)
+            tries = _placed(connection, "tries", _TRIES, [paths])
+            told = _placed(connection, "told", _TOLD)
             connection.execute(_USES)
             for model_name, fate, count in connection.execute(
                 "SELECT model_name, fate, count(*) FROM tries GROUP BY ALL"
             ).fetchall():
-                tries[model_name][fate] = tries[model_name].get(fate, 0) + count
+                fates[model_name][fate] = fates[model_name].get(fate, 0) + count
             look()
-            rows += manifest.write(_FAKE, [paths])
+            rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
         connection.execute(_CHOSEN)
-        rows += manifest.write(_REAL.format(which="true" if withheld is None else "redistributable"))
+        rows += manifest.write(connection.sql(_REAL.format(which="true" if withheld is None else "redistributable")))
     if withheld is None:
-        return Joined(rows, 0, dict(tries))
-    with _Writer(connection, withheld, WithheldRow) as others:
-        return Joined(rows, others.write(_REAL.format(which="redistributable IS NOT TRUE")), dict(tries))
+        return Joined(rows, 0, dict(fates))
+    with _Writer(withheld, WithheldRow) as others:
+        query = _REAL.format(which="redistributable IS NOT TRUE")
+        return Joined(rows, others.write(connection.sql(query)), dict(fates))
+
+
+def _placed(
+    connection: duckdb.DuckDBPyConnection, name: str, query: str, parameters: Sequence[object] = ()
+) -> pa.Table:
+    """What a query gives, in Arrow and as the view `name` of the connection, with each row's `place` in it."""
+    table = connection.sql(query, params=parameters).to_arrow_table().combine_chunks()
+    table = table.append_column("place", pa.arange(0, table.num_rows))
+    connection.register(name, table)
+    return table
+
+
+def _generated(tries: pa.Table, catalog: pa.Table, told: pa.Table, places: pa.RecordBatch) -> Columns:
+    """The columns of generated images that lie at these places (`_PLACES`)."""
+    columns: Columns = {"label": pa.repeat(pa.scalar(FAKE, pa.int64()), places.num_rows)}
+    for table, which in ((catalog, "generator"), (told, "caption"), (tries, "try")):
+        columns |= _named(table.take(places.column(which)))
+    columns["real_source"] = pc.coalesce(columns["real_title"], columns["real_source"])
+    return columns | {name: places.column(name) for name in ("split", "also_by")}
+
+
+def _named(rows: pa.RecordBatch | pa.Table) -> Columns:
+    return dict(zip(rows.column_names, rows.columns, strict=True))
 
 
 class _Writer:
-    """Writes what queries give to one Parquet file of a record, beside DuckDB's work on the next rows."""
+    """Writes rows to one Parquet file of a record, beside DuckDB's work on the next."""
 
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        path: Path,
-        record: type,
-        metadata: Mapping[bytes, bytes] | None = None,
-    ) -> None:
-        self._connection = connection
+    def __init__(self, path: Path, record: type, metadata: Mapping[bytes, bytes] | None = None) -> None:
         self._schema = records.schema(record).with_metadata(metadata)
         often = [field.name for field in self._schema if field.name not in _VARIOUS]
         self._file = pq.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=often)
@@ -248,16 +262,19 @@ class _Writer:
             while kind is None and self._waiting:
                 self._waiting.popleft().result()
 
-    def write(self, query: str, parameters: Sequence[object] = ()) -> int:
-        """Write a query's rows in their order; returns how many."""
+    def write(self, rows: duckdb.DuckDBPyRelation, columns: Callable[[pa.RecordBatch], Columns] = _named) -> int:
+        """Write what a query gives, in its order, or what `columns` makes of it; returns how many rows."""
         written = 0
-        for batch in self._connection.sql(query, params=parameters).to_arrow_reader(ROW_GROUP_ROWS):
+        for batch in rows.to_arrow_reader(ROW_GROUP_ROWS):
             if len(self._waiting) == _WAITING:
                 self._waiting.popleft().result()
-            table = _fitted(batch, self._schema)
-            self._waiting.append(self._thread.submit(self._file.write_table, table, row_group_size=ROW_GROUP_ROWS))
+            self._waiting.append(self._thread.submit(self._write, batch, columns))
             written += batch.num_rows
         return written
+
+    def _write(self, batch: pa.RecordBatch, columns: Callable[[pa.RecordBatch], Columns]) -> None:
+        table = _fitted(columns(batch), batch.num_rows, self._schema)
+        self._file.write_table(table, row_group_size=ROW_GROUP_ROWS)
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, division: Division) -> None:
@@ -285,13 +302,12 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], r
     record_view(connection, name, paths, record)
 
 
-def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
-    """A batch in the record's columns, types and nullability."""
-    columns: list[Any] = []
+def _fitted(known: Columns, rows: int, schema: pa.Schema) -> pa.Table:
+    """Columns as the record has them, in its types and nullability."""
+    columns: list[pa.Array | pa.ChunkedArray] = []
     for field in schema:
         # Real images have no generator, seed or steps: what their query does not say is null.
-        known = field.name in batch.schema.names
-        column = batch.column(field.name) if known else pa.nulls(batch.num_rows, field.type)
+        column = known.get(field.name, pa.nulls(rows, field.type))
         if not field.nullable and column.null_count:
             raise CommunityForensicsError(
                 f"{column.null_count} rows have no {field.name}: a part in samples/ or prompts/ is damaged"
