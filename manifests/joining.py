@@ -39,9 +39,10 @@ from workspace.layout import Workspace
 ROW_GROUP_ROWS = 50_000
 
 #: Row groups that may wait to be written.
-_WAITING = 4
+_WAITING = 2
 
-#: Columns whose values hardly ever come twice: a dictionary of them costs time and saves nothing.
+#: Columns whose values hardly ever come twice: a dictionary of them, or their smallest and largest of some thousand
+#: rows, cost time and save nothing.
 _VARIOUS = frozenset(
     {"image_name", "index", "prompt", "real_id", "real_sha256", "seed", "file_size", "sha256", "nsfw_score", "path"}
 )
@@ -225,7 +226,7 @@ def _placed(
     connection: duckdb.DuckDBPyConnection, name: str, query: str, parameters: Sequence[object] = ()
 ) -> pa.Table:
     """What a query gives, in Arrow and as the view `name` of the connection, with each row's `place` in it."""
-    table = connection.sql(query, params=parameters).to_arrow_table().combine_chunks()
+    table = connection.sql(query, params=parameters).to_arrow_reader(10_000_000).read_all()
     table = table.append_column("place", pa.arange(0, table.num_rows))
     connection.register(name, table)
     return table
@@ -250,7 +251,9 @@ class _Writer:
     def __init__(self, path: Path, record: type, metadata: Mapping[bytes, bytes] | None = None) -> None:
         self._schema = records.schema(record).with_metadata(metadata)
         often = [field.name for field in self._schema if field.name not in _VARIOUS]
-        self._file = pq.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=often)
+        self._file = pq.ParquetWriter(
+            path, self._schema, compression="zstd", use_dictionary=often, write_statistics=often
+        )
         self._thread = ThreadPoolExecutor(1)
         self._waiting: deque[Future[None]] = deque()
 

@@ -20,7 +20,7 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 #: Rows joined together, but at least one generator's: at some hundred bytes each, a hundred megabytes.
-BATCH_ROWS = 200_000
+BATCH_ROWS = 100_000
 
 
 def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
