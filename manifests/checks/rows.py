@@ -24,7 +24,7 @@ _OF_A_TRY = {
     _INCOMPLETE: """fate = 'kept' AND (
         image_name IS NULL OR path IS NULL OR sha256 IS NULL OR format IS NULL OR mode IS NULL
         OR width IS NULL OR height IS NULL OR file_size IS NULL)""",
-    "have a sha256 that is none": "length(sha256) <> 64 OR ltrim(sha256, '0123456789abcdef') <> ''",
+    "have a sha256 that is none": "NOT regexp_full_match(sha256, '[0-9a-f]{64}')",
     "have another file name than their index says": "image_name <> printf('%08d.png', \"index\")",
     "name a file that is not their own": f"""path <> {_OWN_FILE}
         AND (NOT ({_OWN_PART}) OR contains(path, '..'))""",
