@@ -38,8 +38,11 @@ from workspace.layout import Workspace
 #: Most rows of a row group of the manifest.
 ROW_GROUP_ROWS = 50_000
 
+#: Rows of a piece of what Arrow holds: small pieces are allocated anew without asking the system.
+_CHUNK_ROWS = 12_288
+
 #: Row groups that may wait to be written.
-_WAITING = 2
+_WAITING = 1
 
 #: Columns whose values hardly ever come twice: a dictionary of them, or their smallest and largest of some thousand
 #: rows, cost time and save nothing.
@@ -226,7 +229,7 @@ def _placed(
     connection: duckdb.DuckDBPyConnection, name: str, query: str, parameters: Sequence[object] = ()
 ) -> pa.Table:
     """What a query gives, in Arrow and as the view `name` of the connection, with each row's `place` in it."""
-    table = connection.sql(query, params=parameters).to_arrow_reader(10_000_000).read_all()
+    table = connection.sql(query, params=parameters).to_arrow_reader(_CHUNK_ROWS).read_all()
     table = table.append_column("place", pa.arange(0, table.num_rows))
     connection.register(name, table)
     return table
