@@ -19,18 +19,18 @@ from workspace import records
 from workspace.layout import Workspace, generator_folder, part_name
 
 TRIES = 540
-PROMPTS_A_GENERATOR = 100
+PROMPTS = 500_000
 _SOURCES = (("coco", "COCO"), ("laion", "LAION"), ("ffhq", "FFHQ"), ("imagenet", "ImageNet"), ("raise", "RAISE"))
 _PROMPTS_A_PART = 10_000
 _LIBRARIES = "diffusers=0.39.0, huggingface_hub=1.24.0, safetensors=0.8.0, torch=2.13.0, transformers=5.14.1"
 
 
 def write_rows(workspace: Workspace, generators: int) -> None:
-    """Write `generators` times `TRIES` samples, `PROMPTS_A_GENERATOR` times as many prompts, and the catalogue."""
+    """Write the samples of so many generators, `TRIES` each, with `PROMPTS` prompts and the catalogue."""
     random = np.random.default_rng(0)
     catalog = [_entry(number) for number in range(generators)]
     records.write(workspace.catalog, CatalogEntry, catalog)
-    prompts = _prompts(random, generators * PROMPTS_A_GENERATOR)
+    prompts = _prompts(random, PROMPTS)
     for name, _ in _SOURCES:
         own = prompts.filter(pc.equal(prompts["real_source"], name))
         for number, start in enumerate(range(0, len(own), _PROMPTS_A_PART)):
@@ -42,7 +42,7 @@ def write_rows(workspace: Workspace, generators: int) -> None:
         digests = _digests(random, TRIES)
         if entry.rank % 50 == 0:
             digests = pa.concat_arrays([digests[:7], before[7:8], digests[8:]])
-        asked = prompts.take(pa.array(random.choice(len(prompts), TRIES, replace=len(prompts) < TRIES)))
+        asked = prompts.take(pa.array(random.integers(0, PROMPTS, TRIES)))
         part = workspace.samples_of(entry.model_name) / part_name(0)
         records.write_table(part, _samples(random, entry, asked, digests))
         before = digests

@@ -93,6 +93,8 @@ SELECT * EXCLUDE (mark) FROM captions
 SEMI JOIN (SELECT hash(prompt_id) AS mark FROM tries WHERE prompt_id IS NOT NULL) USING (mark)
 """
 
+_FATES = "SELECT model_name, fate, count(*) FROM tries GROUP BY ALL"
+
 # Which captions were used, and whether for training: what the rows of real images are decided by.
 _USES = """
 INSERT INTO uses
@@ -178,10 +180,13 @@ def opened(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.DuckDB
             find_parts(workspace, connection)
             _view(connection, "prompts", prompt_parts(workspace), Prompt)
             _view(connection, "catalog_file", [workspace.catalog], CatalogEntry)
-            _placed(connection, "catalog", _CATALOG)
             find_repeats(connection)
-            yield connection
-        except duckdb.OutOfMemoryException as error:
+            with _placed(connection, "catalog", _CATALOG):
+                yield connection
+        except (duckdb.OutOfMemoryException, OSError) as error:
+            # While rows come as Arrow, its reader tells what befell DuckDB.
+            if isinstance(error, OSError) and "Out of Memory Error" not in str(error):
+                raise
             raise CommunityForensicsError(
                 "the join does not fit into its memory; give it more with --memory, such as --memory 4GB"
             ) from error
@@ -207,15 +212,13 @@ def write_join(
     catalog = connection.sql("FROM catalog ORDER BY place").to_arrow_table()
     with _Writer(path, ManifestRow, metadata) as manifest:
         for paths in batches(connection, division.withheld):
-            tries = _placed(connection, "tries", _TRIES, [paths])
-            told = _placed(connection, "told", _TOLD)
-            connection.execute(_USES)
-            for model_name, fate, count in connection.execute(
-                "SELECT model_name, fate, count(*) FROM tries GROUP BY ALL"
-            ).fetchall():
-                fates[model_name][fate] = fates[model_name].get(fate, 0) + count
-            look()
-            rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
+            with _placed(connection, "tries", _TRIES, [paths]) as tries, _placed(connection, "told", _TOLD) as told:
+                connection.execute(_USES)
+                for model_name, fate, count in connection.execute(_FATES).fetchall():
+                    fates[model_name][fate] = fates[model_name].get(fate, 0) + count
+                look()
+                rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
+            del tries, told  # before the next are read
         connection.execute(_CHOSEN)
         rows += manifest.write(connection.sql(_REAL.format(which="true" if withheld is None else "redistributable")))
     if withheld is None:
@@ -225,14 +228,18 @@ def write_join(
         return Joined(rows, others.write(connection.sql(query)), dict(fates))
 
 
+@contextmanager
 def _placed(
     connection: duckdb.DuckDBPyConnection, name: str, query: str, parameters: Sequence[object] = ()
-) -> pa.Table:
+) -> Iterator[pa.Table]:
     """What a query gives, in Arrow and as the view `name` of the connection, with each row's `place` in it."""
     table = connection.sql(query, params=parameters).to_arrow_reader(_CHUNK_ROWS).read_all()
     table = table.append_column("place", pa.arange(0, table.num_rows))
     connection.register(name, table)
-    return table
+    try:
+        yield table
+    finally:
+        connection.unregister(name)
 
 
 def _generated(tries: pa.Table, catalog: pa.Table, told: pa.Table, places: pa.RecordBatch) -> Columns:
