@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.database import MEMORY, database, record_view
-from manifests.manifest import REAL_SUBSET, ManifestRow
+from manifests.manifest import ManifestRow
 from manifests.parts import batches, checked_rows, find_parts
+from manifests.real import REAL_ROWS
 from manifests.repeats import find_repeats
 from manifests.splits import Division
 from manifests.withheld import WithheldRow
@@ -139,16 +140,15 @@ WITH used AS (SELECT mark, bool_or(trained) AS trained FROM uses GROUP BY mark),
 SELECT prompt_id, CASE WHEN held THEN 'test' WHEN real_sha256 IN (FROM training) THEN 'train' END AS split
 FROM images
 """
-_REAL = f"""
+_REAL_IMAGES = """
+CREATE TEMP VIEW real_images AS
 SELECT
-    0::BIGINT AS label, parse_filename(real_id) AS image_name, '{REAL_SUBSET}' AS subset, split,
-    'real' AS architecture, license, license_link, 'unknown' AS license_family, prompt, caption_origin, captioner,
     real_title AS real_source, real_id, real_sha256, real_format AS format, real_mode AS mode, real_width AS width,
-    real_height AS height, real_sha256 AS sha256, redistributable, real_path AS path
-FROM prompts p JOIN chosen USING (prompt_id)
-WHERE {{which}}
-ORDER BY p.real_title, p.real_id, p.real_source
+    real_height AS height, license, license_link, redistributable, split, prompt, caption_origin, captioner,
+    real_path AS path, real_source AS named
+FROM prompts JOIN chosen USING (prompt_id)
 """
+_IN_ORDER = "ORDER BY real_source, real_id, named"
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def write_join(
     """
     rows, tries = 0, defaultdict[str, dict[str, int]](dict)
     _prepare(connection, division)
-    with _Writer(connection, path, ManifestRow, metadata) as manifest:
+    with RowWriter(connection, path, ManifestRow, metadata) as manifest:
         for paths in batches(connection, division.withheld):
             connection.execute(_TRIES, [paths])
             connection.execute(_TOLD)
@@ -216,14 +216,16 @@ def write_join(
             look()
             rows += manifest.write(_FAKE, [paths])
         connection.execute(_CHOSEN)
-        rows += manifest.write(_REAL.format(which="true" if withheld is None else "redistributable"))
+        connection.execute(_REAL_IMAGES)
+        rows += manifest.write(f"{REAL_ROWS} WHERE {'true' if withheld is None else 'redistributable'} {_IN_ORDER}")
     if withheld is None:
         return Joined(rows, 0, dict(tries))
-    with _Writer(connection, withheld, WithheldRow) as others:
-        return Joined(rows, others.write(_REAL.format(which="redistributable IS NOT TRUE")), dict(tries))
+    with RowWriter(connection, withheld, WithheldRow) as others:
+        left_out = others.write(f"FROM real_images WHERE redistributable IS NOT TRUE {_IN_ORDER}")
+    return Joined(rows, left_out, dict(tries))
 
 
-class _Writer:
+class RowWriter:
     """Writes what queries give to one Parquet file of a record, beside DuckDB's work on the next rows."""
 
     def __init__(

@@ -25,6 +25,9 @@ from workspace.layout import Workspace
 #: Changes whenever the same rows would be packed into other bytes, so that old shards are not taken for new ones.
 VERSION = 2
 
+#: Largest size of a shard unless somebody says otherwise, in bytes.
+MAX_SHARD = 500 * 10**6
+
 #: A shard may end from this share of the largest size on; twice this share is then the mean size. Small against the
 #: largest, so that nearly every border is an image's own choice: one that the size forces moves with the rows before.
 _SMALLEST = 0.15

@@ -26,7 +26,7 @@ from manifests.hub import DatasetOnHub, StoredFile
 from manifests.layouts import Layout, layout_of
 from manifests.manifest import manifest_path
 from manifests.packing import pack_shards
-from manifests.planning import PlannedShard, plan_shards
+from manifests.planning import MAX_SHARD, PlannedShard, plan_shards
 from manifests.published import Reservations, reservations, withheld_images
 from manifests.scratch import scratch_folder
 from manifests.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
@@ -49,7 +49,7 @@ class Wish:
     layout: str = "viewer"
     public: bool = False
     dry_run: bool = False
-    max_shard: int = 500 * 10**6
+    max_shard: int = MAX_SHARD
     max_staging: int = 4 * 10**9
 
 
