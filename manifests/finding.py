@@ -7,16 +7,15 @@ file by now, is looked for among all files below the folders, in tar archives an
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from manifests.reading import ReadingThreads
 from workspace.containers import ParquetImages, Tar
 from workspace.identity import sha256_of_file
 from workspace.locator import LocatorReader, row_locator, split_locator
 
-#: Images hashed together: enough to hide a disk's latency.
-_THREADS = 8
+#: Images that are looked at together.
 _CHUNK = 64
 
 
@@ -73,8 +72,9 @@ def _hashed(reader: LocatorReader, locators: Sequence[str]) -> list[str | None]:
         except (OSError, ValueError):
             return None
 
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return list(threads.map(hashed, locators))
+    with ReadingThreads() as threads:
+        reading = [threads.submit(locator, hashed, locator) for locator in locators]
+    return [one.result() for one in reading]
 
 
 def _all_in(root: Path) -> Iterator[str]:
