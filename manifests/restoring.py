@@ -15,6 +15,7 @@ import pyarrow as pa
 from manifests.database import database, literal
 from manifests.download import RESTORED_SUMS_FILE, Download
 from manifests.finding import find_images
+from manifests.gathering import gather
 from manifests.joining import RowWriter
 from manifests.layouts import layout_of_shard
 from manifests.manifest import ManifestRow, manifest_path
@@ -104,8 +105,8 @@ def restore(folder: Path, copies: Sequence[Path], max_shard: int = MAX_SHARD) ->
         shards: list[str] = []
         if listed and wanted:
             layout = layout_of_shard(download.shards[0])
-            found = _found(download, [copy.resolve() for copy in copies], wanted)
             with scratch_folder(download.folder / ".cf-restore") as scratch:
+                found = _found(download, [copy.resolve() for copy in copies], wanted, scratch)
                 workspace = Workspace(scratch)
                 sources = _write_manifest(workspace, listed, found)
                 planned, before = plan_shards(workspace, layout, max_shard), download.restored
@@ -123,13 +124,17 @@ def restore(folder: Path, copies: Sequence[Path], max_shard: int = MAX_SHARD) ->
     return Restored(download.folder, download.files, len(shards), sources)
 
 
-def _found(download: Download, copies: Sequence[Path], wanted: Mapping[str, str]) -> dict[str, str]:
+def _found(download: Download, copies: Sequence[Path], wanted: Mapping[str, str], scratch: Path) -> dict[str, str]:
     """Where the wanted images are: a locator by sha256. What was restored before counts, so copies may be gone."""
     with task("finding real images", total=len(wanted)) as progress:
-        found = _in_shards(download.restored.values(), wanted)
-        progress.advance(len(found))
-        others = {sha256: real_id for sha256, real_id in wanted.items() if sha256 not in found}
-        return found | find_images(copies, others, progress.advance)
+        before = _in_shards(download.restored.values(), wanted)
+        progress.advance(len(before))
+        others = {sha256: real_id for sha256, real_id in wanted.items() if sha256 not in before}
+        found = find_images(copies, others, progress.advance)
+    (scratch / "images").mkdir()
+    with task("copying scattered images") as progress:
+        in_order = {sha256: found[sha256] for sha256 in wanted if sha256 in found}
+        return before | gather(in_order, scratch / "images", progress.advance)
 
 
 def _in_shards(shards: Iterable[Path], wanted: Mapping[str, str]) -> dict[str, str]:
