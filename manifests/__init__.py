@@ -3,5 +3,5 @@ dataset.
 
 `building` joins the three records, proves that what they say is so (`checks`), and only then writes the manifest,
 the tables of generators beside it and the report. `publish` packs the manifest's images into Parquet shards
-(`packing`) and puts them on the Hub with a card.
+(`packing`) and puts them on the Hub with a card. `restoring` completes somebody's download of a public edition.
 """

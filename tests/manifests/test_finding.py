@@ -116,3 +116,10 @@ def test_an_id_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> N
     sha256 = hashlib.sha256(b"secret").hexdigest()
     for real_id in ("../secret", str(outside), "a/../../secret", "\0"):
         assert find_images([root], {sha256: real_id}) == {}
+
+
+@pytest.mark.parametrize("real_id", ["a pipe", "a pipe.tar", "a pipe.tar#b.png", "a pipe.parquet#row=000000000"])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, real_id: str) -> None:
+    for name in ("a pipe", "a pipe.tar", "a pipe.parquet"):
+        os.mkfifo(tmp_path / name)
+    assert find_images([tmp_path], {"0" * 64: real_id}) == {}

@@ -347,7 +347,7 @@ def test_a_newer_list_takes_away_what_it_no_longer_speaks_of(edition: Edition, t
     restore(folder, [edition.real])
     listed = records.read(folder / LIST, WithheldRow)
     with_list(folder, [replace(row, split=None) if row.real_source != "LOCKED" else row for row in listed])
-    restore(folder, [tmp_path])
+    assert [source.name for source in restore(folder, [tmp_path]).sources] == ["LOCKED"]
     real = rows(folder) - rows(edition.public)
     assert sum(real.values()) == LOCKED
     assert real < rows(edition.full)
