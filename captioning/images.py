@@ -19,14 +19,12 @@ from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from captioning.prompt import REAL_FORMATS
 from captioning.skipped import SkipReason
 from workspace.locator import Locator, is_plain_file, process_reader
 
 if TYPE_CHECKING:
     from PIL import Image
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Pillow's names of what is decoded; multi-picture JPEGs of cameras (MPO) come with JPEG."""
 
 RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw")
 """Suffixes of cameras' raw files. Many are TIFF files of which only a thumbnail is a picture, so none is decoded."""
@@ -119,11 +117,11 @@ def _decode(file: IO[bytes], sha256: str, suffix: str, least: int | None) -> tup
         # Pillow warns of half of what it refuses, and of odd metadata: neither is news to the reader.
         warnings.simplefilter("ignore")
         try:
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(file, formats=REAL_FORMATS)
         except Image.DecompressionBombError as error:
             raise UnusableImageError("too-large", f"more than {MAX_PIXELS:,} pixels") from error
         except UnidentifiedImageError as error:
-            raise UnusableImageError("not-an-image", f"not one of {', '.join(FORMATS)}") from error
+            raise UnusableImageError("not-an-image", f"not one of {', '.join(REAL_FORMATS)}") from error
         # Decoders of strangers' files fail in as many ways as there are files.
         except Exception as error:
             raise UnusableImageError("broken", _said(error)) from error

@@ -1,6 +1,5 @@
 """The prompt: one caption of one real image."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,10 @@ from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.records import column
+
+#: Pillow's names of the formats that a real image may have, so that no file starts another program; the multi-picture
+#: JPEGs of cameras (MPO) come with JPEG.
+REAL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +51,14 @@ class Prompt:
     )
 
 
-def prompt_parts(workspace: Workspace) -> Iterator[Path]:
-    """All prompt parts, by source and number. Raises `UsageError` when there are none yet."""
-    parts = sorted(workspace.prompts.glob("*/part-*.parquet"))
-    if not parts:
-        raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    return iter(parts)
+def prompt_parts(workspace: Workspace) -> list[Path]:
+    """All prompt parts, by source and number; none before captioning."""
+    return sorted(workspace.prompts.glob("*/part-*.parquet"))
 
 
 def read_prompts(workspace: Workspace) -> list[Prompt]:
-    """All prompts, by source, then in the order of their parts; errors as `prompt_parts`."""
-    return [prompt for part in prompt_parts(workspace) for prompt in records.read(part, Prompt)]
+    """All prompts, by source, then in the order of their parts. Raises `UsageError` when there are none yet."""
+    parts = prompt_parts(workspace)
+    if not parts:
+        raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
+    return [prompt for part in parts for prompt in records.read(part, Prompt)]

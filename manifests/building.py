@@ -9,17 +9,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+
 from crawler.catalog import read_catalog
-from manifests.checks import RowChecks, Verify, check_files, refuse
+from manifests.checks import (
+    RowChecks,
+    Verify,
+    check_files,
+    check_manifest,
+    check_outcomes,
+    check_parts,
+    refuse_workspace,
+)
 from manifests.choices import Choices
-from manifests.database import MEMORY, parquet_view
-from manifests.generators import GeneratorRow, generator_rows, write_generators
+from manifests.database import MEMORY
+from manifests.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.joining import opened, write_join
 from manifests.manifest import manifest_path
 from manifests.parts import sampled
 from manifests.repeats import twins
 from manifests.withheld import withheld_path
 from workspace.atomic import atomic_path, remove_partial
+from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 from workspace.progress import Log, task
 
@@ -54,21 +65,33 @@ def build(
     """
     log = Log(workspace, "manifest")
     catalog = read_catalog(workspace)
+    outcomes = read_outcomes(workspace, catalog)
     choices = choices or Choices()
     remove_partial(workspace.manifest)
+    if verify == "full":
+        with task("reading the records"):
+            refuse_workspace(check_parts(workspace))
     with atomic_path(manifest_path(workspace)) as temporary, _list_of_withheld(workspace, choices) as withheld:
-        with opened(workspace, memory) as connection:
-            division = choices.division(catalog, sampled(connection), twins(connection))
-            checks = RowChecks(connection)
-            with task("joining samples, catalogue and prompts"):
-                join = write_join(connection, temporary, division, withheld, choices.metadata(), checks.look)
-            parquet_view(connection, "manifest", [temporary])
-            failures = checks.failures()
-            with task("checking files", total=join.rows) as checking:
-                failures += check_files(workspace, connection, verify, checking.advance)
-            log.event("checked", rows=join.rows, verify=verify, failures=[str(failure) for failure in failures])
-            refuse(failures)
-            generators = generator_rows(workspace, catalog, join.tries, division.splits)
+        try:
+            with opened(workspace, memory) as connection:
+                division = choices.division(catalog, sampled(connection), twins(connection))
+                checks = RowChecks(connection)
+                with task("joining samples, catalogue and prompts"):
+                    join = write_join(connection, temporary, division, withheld, choices.metadata(), checks.look)
+                failures = checks.failures()
+        except duckdb.Error as error:
+            # It need not say which file it could not read.
+            refuse_workspace(check_parts(workspace))
+            raise CommunityForensicsError(f"the records cannot be joined: {error}") from error
+        expected = {name: outcome for name, outcome in outcomes.items() if name not in division.withheld}
+        failures += check_outcomes(expected, join.tries)
+        generators = generator_rows(catalog, join.tries, outcomes, division.splits)
+        # What is wrong with the records would be told a second time.
+        failures = failures or check_manifest(workspace, temporary, withheld, generators, memory)
+        with task("checking files", total=join.rows) as checking:
+            failures += check_files(workspace, temporary, verify, checking.advance)
+        log.event("checked", rows=join.rows, verify=verify, failures=[str(failure) for failure in failures])
+        refuse_workspace(failures)
         write_generators(workspace, generators)
     built = Built(join.rows, join.withheld, generators)
     log.event("built", rows=join.rows, generated=built.kept, real=built.real)

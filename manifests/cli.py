@@ -15,7 +15,7 @@ WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The 
 
 
 class Verification(StrEnum):
-    """How much of the files is compared with their sha256."""
+    """How many of the files are looked into."""
 
     quick = "quick"
     full = "full"
@@ -48,7 +48,8 @@ def publish() -> None:
 def _build_manifest(
     workspace: WorkspaceOption = Path("workspace"),
     verify: Annotated[
-        Verification, typer.Option(help="quick: compare one file in fifty with its sha256; full: every file.")
+        Verification,
+        typer.Option(help="quick: look into one image file in fifty; full: into every file, and every record."),
     ] = Verification.quick,
     memory: Annotated[str, typer.Option(help="What the join may hold in memory; beyond that it spills.")] = "512MB",
     holdout: Annotated[

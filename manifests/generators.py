@@ -8,13 +8,13 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 
 from crawler.catalog import CatalogEntry
 from manifests.manifest import Split
+from samplers.outcomes import Outcome, read_outcome
 from workspace import records
 from workspace.atomic import atomic_path
 from workspace.layout import Workspace
@@ -95,15 +95,21 @@ def rejected_path(workspace: Workspace) -> Path:
     return workspace.manifest / "rejected.parquet"
 
 
+def read_outcomes(workspace: Workspace, catalog: Iterable[CatalogEntry]) -> dict[str, Outcome]:
+    """How sampling each generator ended at the catalogue's revision, by name; errors as `samplers.outcomes`."""
+    found = ((entry, read_outcome(workspace, entry.model_name)) for entry in catalog)
+    return {entry.model_name: said for entry, said in found if said is not None and said.revision == entry.revision}
+
+
 def generator_rows(
-    workspace: Workspace,
     catalog: Iterable[CatalogEntry],
     counts: Mapping[str, Mapping[str, int]],
+    outcomes: Mapping[str, Outcome],
     splits: Mapping[str, Split | None],
 ) -> list[GeneratorRow]:
     """A row a generator of the catalogue; `counts` says, by generator, how many tries ended how (see `joining`)."""
     return [
-        _row(entry, counts.get(entry.model_name, {}), _outcome(workspace, entry), splits.get(entry.model_name))
+        _row(entry, counts.get(entry.model_name, {}), outcomes.get(entry.model_name), splits.get(entry.model_name))
         for entry in catalog
     ]
 
@@ -132,7 +138,7 @@ def read_generators(workspace: Workspace) -> list[GeneratorRow]:
     return records.read(generators_path(workspace), GeneratorRow)
 
 
-def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any], split: Split | None) -> GeneratorRow:
+def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None, split: Split | None) -> GeneratorRow:
     wanted = entry.hyperparameters
     sources = {name: source for name, source in asdict(entry.hyperparameter_sources).items() if source is not None}
     return GeneratorRow(
@@ -167,9 +173,9 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any]
         reason=entry.reason,
         reason_detail=entry.reason_detail,
         created_at=entry.created_at,
-        outcome=_text(outcome.get("status")),
-        outcome_reason=_text(outcome.get("reason")),
-        outcome_detail=_text(outcome.get("detail")),
+        outcome=outcome.status if outcome else None,
+        outcome_reason=outcome.reason if outcome else None,
+        outcome_detail=(outcome.detail or None) if outcome else None,
         split=split if counts.get("kept") else None,
         tried=sum(counts.values()),
         kept=counts.get("kept", 0),
@@ -178,16 +184,3 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: dict[str, Any]
         nan=counts.get("nan", 0),
         duplicate=counts.get("duplicate", 0),
     )
-
-
-def _outcome(workspace: Workspace, entry: CatalogEntry) -> dict[str, Any]:
-    """What sampling said of this generator at this revision; empty when it said nothing, or nothing one can read."""
-    try:
-        said = json.loads(workspace.outcome_of(entry.model_name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) and said.get("revision") == entry.revision else {}
-
-
-def _text(value: Any) -> str | None:
-    return str(value) if value not in (None, "") else None

@@ -66,7 +66,7 @@ class ImageReader:
         try:
             with (self._root / part).open("rb") as opened, pq.ParquetFile(opened) as file:
                 return file.read(columns=columns)
-        except pa.ArrowInvalid as error:
+        except pa.ArrowException as error:
             raise OSError(None, f"{part} is damaged") from error
 
     @staticmethod

@@ -73,11 +73,12 @@ ANTI JOIN duplicates USING (model_name, revision, "index")
 WHERE status = 'ok' AND prompt_id IS NOT NULL
 """
 
-# All tries of some generators: `fate` is what became of one, `home` the generator in whose folder it lies.
+# All tries of some generators: `fate` is what became of one, `folder` the one in which its part lies.
 _TRIES = """
 CREATE OR REPLACE TEMP TABLE tries AS
-SELECT model_name, revision, "index", prompt_id, nsfw_flag, image.path AS path,
-    replace(string_split(filename, '/')[-2], '--', '/') AS home,
+SELECT model_name, revision, "index", seed, prompt_id, prompt IS NULL AS unprompted, real_source, nsfw_flag,
+    image_name, sha256, format, mode, width, height, file_size, image.path AS path,
+    string_split(filename, '/')[-2] AS folder,
     CASE WHEN status <> 'ok' THEN status
         WHEN (model_name, revision, "index") IN (FROM duplicates) THEN 'duplicate'
         ELSE 'kept' END AS fate
@@ -135,7 +136,7 @@ CREATE TEMP TABLE chosen AS
 WITH used AS (SELECT mark, bool_or(trained) AS trained FROM uses GROUP BY mark),
     images AS (
         SELECT min(prompt_id) AS prompt_id, any_value(real_sha256) AS real_sha256, any_value(held) AS held
-        FROM captions SEMI JOIN used USING (mark) GROUP BY real_source, real_id),
+        FROM captions SEMI JOIN used USING (mark) GROUP BY real_title, real_id, real_sha256),
     training AS (SELECT DISTINCT real_sha256 FROM captions JOIN used USING (mark) WHERE trained)
 SELECT prompt_id, CASE WHEN held THEN 'test' WHEN real_sha256 IN (FROM training) THEN 'train' END AS split
 FROM images
@@ -176,7 +177,7 @@ def opened(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.DuckDB
         connection.execute(f"SET threads = least({_THREADS}, current_setting('threads'))")
         try:
             find_parts(workspace, connection)
-            _view(connection, "prompts", list(prompt_parts(workspace)) if workspace.prompts.exists() else [], Prompt)
+            _view(connection, "prompts", prompt_parts(workspace), Prompt)
             _view(connection, "catalog_file", [workspace.catalog], CatalogEntry)
             connection.execute(_CATALOG)
             find_repeats(connection)
@@ -199,8 +200,8 @@ def write_join(
 
     `withheld` is for the public edition: the file for those real images that may not be passed on; without it they are
     in the manifest. `metadata` goes into the manifest's schema. `look` is called once for some generators at a time,
-    when the connection has their `tries` and the captions they were `told`, for the checks of rows. Raises
-    `CommunityForensicsError` when a row lacks what every row has.
+    when the connection has their `tries` and the captions they were `told`, for the checks of rows, and may
+    raise. Raises `CommunityForensicsError` when a row lacks what every row has.
     """
     rows, tries = 0, defaultdict[str, dict[str, int]](dict)
     _prepare(connection, division)

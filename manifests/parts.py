@@ -28,7 +28,7 @@ def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> N
 
     Raises `UsageError` when there are none, or for one that another version wrote.
     """
-    paths = list(sample_parts(workspace))
+    paths = sample_parts(workspace)
     if not paths:
         raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
     table = pa.table(
@@ -74,10 +74,8 @@ def checked_rows(paths: Iterable[Path], record: type) -> Iterator[int]:
     """How many rows each Parquet file of a record has. Raises `UsageError` for a file that is none of this version."""
     good: list[pq.ParquetSchema] = []
     for path in paths:
-        try:
+        with records.reading(path):
             footer = pq.read_metadata(path)
-        except pa.ArrowInvalid as error:
-            raise UsageError(f"{path} is not a Parquet file: {error}") from error
         # Thousands of files have one schema: what equals one that was looked at is not looked at again.
         if not any(footer.schema.equals(schema) for schema in good):
             records.read_table(path, record, columns=[])

@@ -21,7 +21,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from manifests.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
-from manifests.generators import generators_path
+from manifests.checks import check_manifest, refuse
+from manifests.generators import generators_path, read_generators
 from manifests.hub import DatasetOnHub, StoredFile
 from manifests.layouts import Layout, layout_of
 from manifests.manifest import manifest_path
@@ -30,6 +31,7 @@ from manifests.planning import MAX_SHARD, PlannedShard, plan_shards
 from manifests.published import Reservations, reservations, withheld_images
 from manifests.scratch import scratch_folder
 from manifests.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
+from manifests.withheld import withheld_path
 from workspace.errors import HubError, UsageError
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
@@ -95,6 +97,7 @@ def publish_dataset(workspace: Workspace, repo_id: str, wish: Wish) -> Published
     if wish.max_staging < wish.max_shard:
         raise UsageError("--max-staging must have room for one shard: make it larger, or --max-shard-size smaller")
     reserved = reservations(workspace)
+    _refuse_what_does_not_add_up(workspace)
     _refuse_in_public(hub, wish, reserved)
     log = Log(workspace, "publish")
     with task("planning shards"):
@@ -203,6 +206,19 @@ def _refuse_in_public(hub: DatasetOnHub, wish: Wish, reserved: Reservations) -> 
             "images of the manifest may not be passed on, or nobody knows that they may; build the public edition: "
             "cf-build-manifest --edition public"
         )
+
+
+def _refuse_what_does_not_add_up(workspace: Workspace) -> None:
+    """Look at the manifest once more, for something may have befallen it since it was built."""
+    withheld = withheld_path(workspace)
+    with task("checking the manifest"):
+        failures = check_manifest(
+            workspace,
+            manifest_path(workspace),
+            withheld if withheld.exists() else None,
+            read_generators(workspace),
+        )
+    refuse(failures, "nothing is published, for the manifest does not add up; run `cf-build-manifest` again")
 
 
 def _tables(workspace: Workspace) -> dict[str, bytes]:

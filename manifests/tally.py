@@ -69,8 +69,7 @@ def tally(workspace: Workspace) -> Tally:
         connection.execute(_PUBLISHED)
         withheld = withheld_images(workspace)
         connection.register("withheld", _columns() if withheld is None else withheld.select(["real_source", "license"]))
-        prompts = list(prompt_parts(workspace)) if workspace.prompts.exists() else []
-        record_view(connection, "prompts", prompts, Prompt)
+        record_view(connection, "prompts", prompt_parts(workspace), Prompt)
 
         def asked(query: str) -> list[tuple[Any, ...]]:
             rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()

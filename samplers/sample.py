@@ -6,7 +6,6 @@ kind of device and library versions it names): no clock, host, shard or neighbou
 
 import builtins
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -97,6 +96,6 @@ def read_samples(workspace: Workspace, model_name: str) -> list[Sample]:
     return [sample for part in parts for sample in records.read(part, Sample)]
 
 
-def sample_parts(workspace: Workspace) -> Iterator[Path]:
-    """All sample parts of all generators, by generator and number."""
-    return iter(sorted(workspace.samples.glob("*/part-*.parquet")))
+def sample_parts(workspace: Workspace) -> list[Path]:
+    """All sample parts of all generators, by generator and number; none before sampling."""
+    return sorted(workspace.samples.glob("*/part-*.parquet"))

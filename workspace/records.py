@@ -8,7 +8,8 @@ schema is refused, never guessed at.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,11 +86,11 @@ def write_table(path: Path, table: pa.Table, plain: Collection[str] = ()) -> Non
 
     `plain`: as in `write`.
     """
-    options: dict[str, Any] = {"compression": "zstd"}
+    options: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
     if plain:
         others = [leaf for leaf in _leaves(table.schema) if leaf not in plain]
         compression = dict.fromkeys(others, "zstd") | dict.fromkeys(plain, "none")
-        options = {"compression": compression, "use_dictionary": others, "write_statistics": others}
+        options |= {"compression": compression, "use_dictionary": others, "write_statistics": others}
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, **options)
 
@@ -107,21 +108,36 @@ def read_table(path: Path, record: type, columns: Sequence[str] | None = None) -
     Raises `UsageError` when the file is missing, is not Parquet, or holds other columns than the record's.
     """
     expected = schema(record)
-    try:
+    with reading(path), pq.ParquetFile(path) as file:
         # One plain file: a folder name such as `a=b` above it is no partition, so no dataset discovery.
-        with pq.ParquetFile(path) as file:
-            if not file.schema_arrow.equals(expected):
-                raise UsageError(f"{path} was not written by this version: {_difference(file.schema_arrow, expected)}")
-            return file.read(columns=list(columns) if columns is not None else None)
-    except FileNotFoundError as error:
-        raise UsageError(f"{path} does not exist") from error
-    except pa.ArrowInvalid as error:
-        raise UsageError(f"{path} is not a Parquet file: {error}") from error
+        if not file.schema_arrow.equals(expected):
+            raise UsageError(f"{path} was not written by this version: {_difference(file.schema_arrow, expected)}")
+        return file.read(columns=list(columns) if columns is not None else None)
 
 
 def read(path: Path, record: type[R]) -> list[R]:
     """Read a Parquet file of this record as records; errors as `read_table`."""
-    return from_table(record, read_table(path, record))
+    with reading(path):
+        return from_table(record, read_table(path, record))
+
+
+def verify(path: Path) -> None:
+    """Read a whole Parquet file and compare the checksum of every page that has one; raises `UsageError` for damage."""
+    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            file.read_row_group(group)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """A block that reads a Parquet file: whatever the reader makes of a damaged one becomes a `UsageError`."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} does not exist") from error
+    # Damage shows in as many ways as there are places for it; PyArrow has an error of its own for few of them.
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a Parquet file, or a damaged one: {' '.join(str(error).split())}") from error
 
 
 def _difference(found: pa.Schema, expected: pa.Schema) -> str:

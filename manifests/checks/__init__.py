@@ -1,11 +1,25 @@
 """What must hold before a manifest is called finished.
 
-The rows first (`rows.py`), by queries over the joined manifest and the records it came from; then the files
-(`files.py`), in threads. Each check names the rows that fail it; all checks run, so that one look shows everything.
+First the records it is made from (`parts`; `rows`, while they are joined; `outcomes`); then the manifest's own rows
+(`manifest`), which are looked at once more before they are published; then the files it names (`files`, `pictures`).
+Each check names the rows that fail it.
 """
 
-from manifests.checks.failures import Failure, refuse
+from manifests.checks.failures import Failure, refuse, refuse_workspace
 from manifests.checks.files import Verify, check_files
+from manifests.checks.manifest import check_manifest
+from manifests.checks.outcomes import check_outcomes
+from manifests.checks.parts import check_parts
 from manifests.checks.rows import RowChecks
 
-__all__ = ["Failure", "RowChecks", "Verify", "check_files", "refuse"]
+__all__ = [
+    "Failure",
+    "RowChecks",
+    "Verify",
+    "check_files",
+    "check_manifest",
+    "check_outcomes",
+    "check_parts",
+    "refuse",
+    "refuse_workspace",
+]

@@ -1,70 +1,103 @@
-"""What must hold of the rows: of the joined manifest, and of the records it came from.
+"""What must hold of the records before they are joined: of samples, prompts and catalogue.
 
 Most is looked at while the join goes through the generators, for what can be wrong within some of them needs none of
-the others; what concerns all prompts or the whole catalogue is looked at once.
+the others; what concerns all prompts or the whole catalogue is looked at once. `tries` are all tries of some
+generators, `told` the captions they had (`joining`).
 """
 
 import duckdb
 
-from manifests.checks.failures import NAMED_ROWS, Failure
+from manifests.checks.failures import NAMED_ROWS, Failure, failing, failing_rules, refuse_workspace
+from manifests.generators import REJECTIONS
 
-# What is wrong, and the rows of which that is so. `tries` are all those of some generators, `told` the captions they
-# had (`joining`).
+_TRY = "model_name || ' #' || \"index\""
+
+#: Whole generators are at hand, so an image's own file is where the sampler puts it, or in one of its own parts.
+_OWN_FILE = "'images/' || folder || '/' || image_name"
+_OWN_PART = "starts_with(path, 'samples/' || folder || '/part-') AND ends_with(path, '.parquet#' || image_name)"
+
+_INCOMPLETE = "lack a part of what every image has (name, place, sha256, format, mode, size)"
+
+#: What may be wrong with a single try.
+_OF_A_TRY = {
+    "have a status that is none": f"fate NOT IN ('kept', {', '.join(repr(status) for status in REJECTIONS)})",
+    _INCOMPLETE: """fate = 'kept' AND (
+        image_name IS NULL OR path IS NULL OR sha256 IS NULL OR format IS NULL OR mode IS NULL
+        OR width IS NULL OR height IS NULL OR file_size IS NULL)""",
+    "have a sha256 that is none": "NOT regexp_full_match(sha256, '[0-9a-f]{64}')",
+    "have another file name than their index says": "image_name <> printf('%08d.png', \"index\")",
+    "name a file that is not their own": f"""path <> {_OWN_FILE}
+        AND (NOT ({_OWN_PART}) OR contains(path, '..'))""",
+    "are no PNG of mode RGB or L, or have a size that no image has": """format <> 'PNG' OR mode NOT IN ('RGB', 'L')
+        OR fate = 'kept' AND (width NOT BETWEEN 1 AND 16384 OR height NOT BETWEEN 1 AND 16384 OR file_size < 1)""",
+    "were kept although flagged, or without being checked": "fate = 'kept' AND nsfw_flag IS DISTINCT FROM FALSE",
+    "were rejected and still have pixels": "fate NOT IN ('kept', 'duplicate') AND path IS NOT NULL",
+    "lie in the folder of another generator": "replace(model_name, '/', '--') <> folder",
+}
+
+#: What may be wrong with tries beside others, the catalogue and the captions.
 _OF_SOME_GENERATORS = {
-    "stand twice in samples/": """
-        SELECT model_name || ' #' || "index" FROM tries
-        GROUP BY model_name, "index" HAVING count(*) > 1""",
-    "lie in the folder of another generator": """
-        SELECT model_name || ' #' || "index" FROM tries WHERE model_name <> home""",
+    "stand twice in samples/": f"""
+        SELECT {_TRY} FROM tries GROUP BY model_name, "index" HAVING count(*) > 1""",
+    "are generators that lack tries: theirs are not numbered 0, 1, 2, ...": """
+        SELECT model_name FROM tries GROUP BY model_name HAVING min("index") <> 0 OR max("index") >= count(*)""",
+    "were sampled with the seed of another of their generator": """
+        SELECT model_name || ' #' || max("index") FROM tries
+        GROUP BY model_name, seed HAVING min("index") <> max("index")""",
     "come from a generator that the catalogue does not have at that revision": """
         SELECT DISTINCT model_name || '@' || revision FROM tries
         ANTI JOIN catalog USING (model_name, revision)""",
-    "name a prompt that prompts/ does not have": """
-        SELECT model_name || ' #' || "index" || ': ' || prompt_id FROM tries
+    "name a prompt that prompts/ does not have": f"""
+        SELECT {_TRY} || ': ' || prompt_id FROM tries
         ANTI JOIN told USING (prompt_id) WHERE prompt_id IS NOT NULL""",
-    "share their file with another image": """
-        SELECT path FROM tries WHERE fate = 'kept' GROUP BY path HAVING count(*) > 1""",
-    "name a file of another generator": """
-        SELECT model_name || ' #' || "index" || ': ' || path FROM tries
-        WHERE fate = 'kept' AND string_split(path, '/')[2] <> replace(model_name, '/', '--')""",
-    "were kept although flagged, or without being checked": """
-        SELECT path FROM tries WHERE fate = 'kept' AND nsfw_flag IS DISTINCT FROM FALSE""",
-    "were rejected and still have pixels": """
-        SELECT model_name || ' #' || "index" FROM tries
-        WHERE fate NOT IN ('kept', 'duplicate') AND path IS NOT NULL""",
+    "have another real source than their prompt": f"""
+        SELECT {_TRY} || ': ' || coalesce(t.real_source, 'none') FROM tries t JOIN told p USING (prompt_id)
+        WHERE t.real_source IS DISTINCT FROM p.real_source""",
+    "lack the prompt that their generator needs": f"""
+        SELECT {_TRY} FROM tries JOIN catalog USING (model_name, revision)
+        WHERE task = 'text-to-image' AND (prompt_id IS NULL OR unprompted)""",
 }
 
-# The same of all prompts and of the catalogue.
+#: The same of all prompts and of the catalogue.
 _OF_ALL = {
     "are prompts whose id stands twice in prompts/": """
         SELECT prompt_id FROM captions GROUP BY prompt_id HAVING count(*) > 1""",
+    "are real images with several sha256": """
+        SELECT real_source || '/' || real_id FROM captions GROUP BY real_source, real_id
+        HAVING min(real_sha256) <> max(real_sha256)""",
     "are generators that stand twice in the catalogue": """
         SELECT model_name FROM catalog GROUP BY model_name HAVING count(*) > 1""",
+    "are generators with a licence from nowhere, or none from somewhere": """
+        SELECT model_name FROM catalog WHERE (license IS NULL) <> (license_source = 'none')""",
 }
 
 
 class RowChecks:
-    """The checks of rows, over a connection of `joining.opened`."""
+    """The checks of records, over a connection of `joining.opened`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
         self._failures: dict[str, Failure] = {}
 
     def look(self) -> None:
-        """Look at the generators that `joining.write_join` is at."""
+        """Look at the generators that `joining.write_join` is at.
+
+        Raises `CommunityForensicsError` at once where rows are so incomplete that they cannot be written.
+        """
+        self._add(failing_rules(self._connection, "tries", _TRY, _OF_A_TRY))
         for what, query in _OF_SOME_GENERATORS.items():
-            self._look(what, query)
+            self._add(failing(self._connection, what, query))
+        if _INCOMPLETE in self._failures:
+            refuse_workspace(self.failures())
 
     def failures(self) -> list[Failure]:
         """What is wrong; to be asked when the join is done."""
         for what, query in _OF_ALL.items():
-            self._look(what, query)
+            self._add(failing(self._connection, what, query))
         return list(self._failures.values())
 
-    def _look(self, what: str, query: str) -> None:
-        ((count, named),) = self._connection.execute(
-            f"SELECT count(*), list(row_name ORDER BY row_name)[:{NAMED_ROWS}] FROM ({query}) AS failing(row_name)"
-        ).fetchall()
-        if count:
-            before = self._failures.get(what, Failure(what, 0, ()))
-            self._failures[what] = Failure(what, before.rows + count, (*before.named, *named)[:NAMED_ROWS])
+    def _add(self, failures: list[Failure]) -> None:
+        for new in failures:
+            before = self._failures.get(new.what, Failure(new.what, 0, ()))
+            named = (*before.named, *new.named)[:NAMED_ROWS]
+            self._failures[new.what] = Failure(new.what, before.rows + new.rows, named)

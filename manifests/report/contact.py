@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from captioning.prompt import REAL_FORMATS
 from manifests.generators import GeneratorRow
 from manifests.images import ImageReader
 from manifests.manifest import FAKE, REAL
@@ -43,9 +44,6 @@ PICTURE_BYTES = 9_000
 
 #: A picture at most this long is enlarged without smoothing.
 _PIXELATED_SIDE = 96
-
-#: What Pillow may try: nothing that starts another program, and nothing that the dataset cannot hold.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ def _thumbnails(images: ImageReader, row: dict[str, Any], origin: dict[str, str]
         content = images.read(row["path"])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are still no bomb
-            with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            with Image.open(io.BytesIO(content), formats=REAL_FORMATS) as image:
                 kind, size = image.format or "", image.size
                 image.load()
                 if max(size) > THUMBNAILS[0][0] or len(content) > PICTURE_BYTES or kind not in {"PNG", "JPEG"}:

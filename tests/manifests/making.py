@@ -3,6 +3,7 @@
 import hashlib
 import io
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
 from samplers.outcomes import Outcome, Status, write_outcome
-from samplers.sample import ImageFile, Sample
+from samplers.sample import ImageFile, Sample, Store, place_in_part
 from workspace import records
 from workspace.layout import Workspace, part_name
 
@@ -144,8 +145,8 @@ class Builder:
                 "file_size": len(content),
                 "format": "PNG",
                 "mode": "RGB",
-                "width": 16,
-                "height": 16,
+                "width": int.from_bytes(content[16:20], "big"),
+                "height": int.from_bytes(content[20:24], "big"),
             }
         sample = Sample(**values | changes)
         rows.append(sample)
@@ -156,16 +157,29 @@ class Builder:
         rows = self.samples[model_name]
         rows[row] = replace(rows[row], **changes)
 
-    def write(self, rows_a_part: int = 5) -> Workspace:
-        """Write every record where the stages write them."""
+    def write(self, rows_a_part: int = 5, store: Store = "files") -> Workspace:
+        """Write every record where the stages write them, and the images where that store has them."""
         records.write(self.workspace.catalog, CatalogEntry, self.catalog)
         for source, prompts in self.prompts.items():
             records.write(self.workspace.prompts_of(source) / part_name(0), Prompt, prompts)
         for name, samples in self.samples.items():
             for number, start in enumerate(range(0, len(samples), rows_a_part)):
                 part = self.workspace.samples_of(name) / part_name(number)
-                records.write(part, Sample, samples[start : start + rows_a_part])
+                rows = samples[start : start + rows_a_part]
+                if store == "parquet":
+                    rows = [self._inside(part, row) for row in rows]
+                records.write(part, Sample, rows)
         return self.workspace
+
+    def _inside(self, part: Path, row: Sample) -> Sample:
+        """The row with its image in itself, as far as there is one."""
+        file = self.workspace.root / str(row.image.path)
+        if row.image_name is None or not file.is_file():
+            return row
+        place = place_in_part(part.relative_to(self.workspace.root).as_posix(), row.image_name)
+        content = file.read_bytes()
+        file.unlink()
+        return replace(row, image=ImageFile(bytes=content, path=place))
 
 
 def fill(builder: Builder) -> Builder:

@@ -118,13 +118,18 @@ def test_generators_joined_in_several_goes_stand_in_the_order_of_their_names(
     assert all((row.tried, row.kept, row.nsfw) == (2, 1, 1) for row in built.generators)
 
 
-def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder]) -> None:
+def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder], tmp_path: Path) -> None:
     written = []
     for name, rows_a_part in (("one", 3), ("two", 50)):
         builder = fresh(name)
+        # The same machine has the real images at one place; here each workspace has its own.
+        (tmp_path / "real").unlink(missing_ok=True)
+        (tmp_path / "real").symlink_to(tmp_path / name / "real")
         for source, prompts in builder.prompts.items():
-            # The same machine has the real images at one place; here each workspace has its own.
-            builder.prompts[source] = [replace(prompt, redistributable=False, real_path="/p") for prompt in prompts]
+            places = [prompt.real_path.replace(f"{tmp_path}/{name}", str(tmp_path)) for prompt in prompts]
+            builder.prompts[source] = [
+                replace(prompt, real_path=place) for prompt, place in zip(prompts, places, strict=True)
+            ]
         workspace = builder.write(rows_a_part)
         build(workspace)
         build(workspace)
@@ -175,12 +180,18 @@ def test_every_generator_of_the_catalogue_has_a_row_with_what_came_of_it(filled:
     ]
 
 
-def test_an_unreadable_outcome_or_one_of_another_revision_is_none(filled: Builder) -> None:
+def test_an_outcome_of_another_revision_is_none(filled: Builder) -> None:
+    workspace = filled.write()
+    write_outcome(workspace, Outcome(model_name="org/sketcher", revision="another", status="done", kept=99, tries=99))
+    build(workspace)
+    assert [row.outcome for row in read_generators(workspace)[:2]] == ["done", None]
+
+
+def test_an_outcome_that_is_none_is_named(filled: Builder) -> None:
     workspace = filled.write()
     workspace.outcome_of("org/painter").write_text("[half")
-    write_outcome(workspace, Outcome(model_name="org/sketcher", revision="another", status="done"))
-    build(workspace)
-    assert [row.outcome for row in read_generators(workspace)[:2]] == [None, None]
+    with pytest.raises(UsageError, match=r"outcomes/org--painter.json is not an outcome.*remove it"):
+        build(workspace)
 
 
 def test_where_nothing_was_sampled_the_reader_is_told_what_to_run(builder: Builder) -> None:

@@ -124,7 +124,7 @@ def test_the_card_is_the_same_each_time_and_leaves_no_template_behind(filled: Bu
 def test_a_licence_cannot_break_out_of_its_table(builder: Builder) -> None:
     wicked = "mine |\n---\nlicense: mit\n<script>"
     generator = builder.generator(
-        "org/painter", license=wicked, license_name=wicked, license_link="javascript:" + wicked
+        "org/painter", task="unconditional", license=wicked, license_name=wicked, license_link="javascript:" + wicked
     )
     builder.sample(generator, None)
     card = card_of(built(builder))

@@ -65,7 +65,7 @@ def noise(*key: int, side: int) -> bytes:
 
 
 def many(builder: Builder, images: int) -> Builder:
-    generator = builder.generator("org/painter")
+    generator = builder.generator("org/painter", task="unconditional")
     for _ in range(images):
         builder.sample(generator, None)
     return builder
@@ -222,7 +222,7 @@ def test_a_few_more_images_leave_most_shards_as_they_are(
 ) -> None:
     workspace = built(many(builder, 300))
     before = {shard.path for shard in plan(workspace, 20_000)}
-    early = builder.generator("org/a-new-one")
+    early = builder.generator("org/a-new-one", task="unconditional")
     for _ in range(6):
         builder.sample(early, None)
     built(builder)
@@ -296,7 +296,7 @@ def test_new_generators_among_the_old_leave_nearly_all_shards_as_they_are(builde
 
 def test_a_store_that_cuts_by_content_takes_little_more_than_the_new_images(builder: Builder, tmp_path: Path) -> None:
     size = scaled(202, 2020)
-    generators = [builder.generator(f"org/painter-{number}") for number in range(2)]
+    generators = [builder.generator(f"org/painter-{number}", task="unconditional") for number in range(2)]
     for number, generator in enumerate(generators):
         for index in range(size // 2):
             builder.sample(generator, None, content=noise(number, index, side=320))
@@ -309,7 +309,7 @@ def test_a_store_that_cuts_by_content_takes_little_more_than_the_new_images(buil
 
 
 def test_an_image_is_a_page_of_its_own(builder: Builder, tmp_path: Path) -> None:
-    generator = builder.generator("org/painter")
+    generator = builder.generator("org/painter", task="unconditional")
     images = [noise(index, side=64) for index in range(5)]
     for image in images:
         builder.sample(generator, None, content=image)

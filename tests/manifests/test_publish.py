@@ -13,7 +13,6 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import pytest
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
+from manifests.choices import Choices
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.publish import Wish, publish_dataset
 from tests.manifests.making import Builder, fill
@@ -101,7 +101,6 @@ print(json.dumps([[image.size, label, name] for image, label, name in (images[at
 """
 
 # The columns of the table of real images that an edition leaves out, beside those that a manifest has.
-WITHHELD = ["real_source", "real_id", "real_sha256", "format", "mode", "width", "height", "license"]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +125,7 @@ def filled(tmp_path: Path) -> Builder:
 @pytest.fixture
 def many(tmp_path: Path) -> Workspace:
     builder = Builder(Workspace.open(tmp_path / "workspace"), salt=tmp_path.name)
-    generator = builder.generator("org/painter")
+    generator = builder.generator("org/painter", task="unconditional")
     for _ in range(400):
         builder.sample(generator, None)
     build(builder.write(rows_a_part=400))
@@ -168,14 +167,15 @@ def files(hub: HubProcess, repo_id: str, revision: str = "main") -> dict[str, st
 
 @pytest.mark.parametrize("layout", ["viewer", "community-forensics"])
 def test_what_is_published_is_read_back_by_everybody_with_every_byte(
-    clean: HubProcess, ready: Workspace, layout: str
+    clean: HubProcess, filled: Builder, layout: str
 ) -> None:
-    expected = in_public(ready)
+    workspace = in_public(filled)
+    expected = published_images(workspace)
     repository = f"org/whole-{layout}"
-    done = publish(clean, ready, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
+    done = publish(clean, workspace, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
     assert done.returncode == 0, done.stderr
-    assert f"{repository}: 26 rows (Manual 4, PublicEval 9, Real 5, Systematic 8) in " in done.stdout
-    assert "2 rows of the manifest are in no split and are not published" in done.stdout
+    assert f"{repository}: 25 rows (Manual 4, PublicEval 15, Real 3, Systematic 3) in " in done.stdout
+    assert "9 rows of the manifest are in no split and are not published" in done.stdout
 
     read = json.loads(child(clean, READ_BACK, repository, layout))
     rows = {name: len(hashes) for name, hashes in expected.items()}
@@ -187,7 +187,7 @@ def test_what_is_published_is_read_back_by_everybody_with_every_byte(
     assert read["alone"] == rows
     assert Counter(found for found, _ in read["pandas"]) == Counter(read["duckdb"]) == everything
     assert ("PngImageFile" in read["image"]) == (layout == "viewer")
-    assert read["generators"] == 5
+    assert read["generators"] == 6
     assert [row["real_id"] for row in read["real_images"]] == [f"folder/{number}.png" for number in (100, 101, 102)]
     checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=read["folder"], capture_output=True, text=True)
     assert checked.returncode == 0
@@ -195,7 +195,7 @@ def test_what_is_published_is_read_back_by_everybody_with_every_byte(
     assert read["snippets"] == 3
 
     clean.clear_requests()
-    again = publish(clean, ready, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
+    again = publish(clean, workspace, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
     assert again.returncode == 0, again.stderr
     assert "nothing new" in again.stdout
     assert sent(clean) == []
@@ -362,12 +362,12 @@ def test_what_may_not_be_passed_on_is_not_made_public(clean: HubProcess, ready: 
     assert sum(path.startswith("data/") for path in files(clean, "org/opened")) == 0
 
 
-def test_a_list_that_is_no_longer_needed_goes(clean: HubProcess, ready: Workspace) -> None:
-    in_public(ready)
-    publish(clean, ready, "org/listed")
+def test_a_list_that_is_no_longer_needed_goes(clean: HubProcess, filled: Builder) -> None:
+    workspace = in_public(filled)
+    publish(clean, workspace, "org/listed")
     assert "metadata/real_images.parquet" in files(clean, "org/listed")
-    (ready.manifest / "withheld.parquet").unlink()
-    done = publish(clean, ready, "org/listed")
+    build(workspace)
+    done = publish(clean, workspace, "org/listed")
     assert done.returncode == 0, done.stderr
     after = files(clean, "org/listed")
     assert "metadata/real_images.parquet" not in after
@@ -409,12 +409,11 @@ def test_another_datasets_files_are_not_touched(clean: HubProcess, ready: Worksp
     assert files(clean, "org/theirs") == before
 
 
-def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, ready: Workspace) -> None:
+def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, filled: Builder) -> None:
     clean.fail("status", path="/api/repos/create", status=429, headers={"Retry-After": "1"}, times=1)
     clean.fail("status", method="POST", path="/commit/", status=503, times=2)
     clean.fail("reset", path="/tree/", times=1)
-    in_public(ready)
-    done = publish(clean, ready, "org/busy", "--public")
+    done = publish(clean, in_public(filled), "org/busy", "--public")
     assert done.returncode == 0, done.stderr
     assert not Store(clean.directory).repo("dataset", "org/busy").private
     assert sum(path.startswith("data/") for path in files(clean, "org/busy")) == 4
@@ -497,23 +496,20 @@ def text(hub: HubProcess, repo_id: str, path: str, revision: str = "main") -> st
     return str(ask(hub, f"/datasets/{repo_id}/resolve/{revision}/{path}"))
 
 
-def in_public(workspace: Workspace) -> dict[str, list[str]]:
-    """Make of the manifest a public edition with an evaluation set; the sha256 of each published split's images."""
-    rows, withheld = [], []
-    for row in records.read(manifest_path(workspace), ManifestRow):
-        if row.label == 0 and not row.redistributable:
-            withheld.append(row)
-        elif row.model_name == "org/sketcher":
-            rows.append(replace(row, split="test" if row.index else None))
-        elif row.real_id == "folder/3.png" and row.label == 0:
-            rows.append(replace(row, split="test"))
-        else:
-            rows.append(replace(row, split=None) if row.model_name == "org/painter" and row.index == 4 else row)
-    records.write(manifest_path(workspace), ManifestRow, rows)
-    table = records.to_table(ManifestRow, withheld).select(WITHHELD)
-    pq.write_table(table, workspace.manifest / "withheld.parquet")
+def in_public(builder: Builder) -> Workspace:
+    """A public edition with an evaluation set, real images that it only lists, and rows that are in neither split."""
+    stranger = builder.generator("org/stranger", base_model=None, lineage=())
+    for prompt in [builder.prompts["photos"][-1], *(builder.real("photos", number) for number in (200, 201))]:
+        builder.sample(stranger, prompt)
+    workspace = builder.write()
+    build(workspace, choices=Choices.made("public", ["family=openrail,none"], ["name=org/sketcher"]))
+    return workspace
+
+
+def published_images(workspace: Workspace) -> dict[str, list[str]]:
+    """The sha256 of each published split's images."""
     expected: dict[str, list[str]] = {}
-    for row in rows:
+    for row in records.read(manifest_path(workspace), ManifestRow):
         if row.split is not None:
             name = "PublicEval" if row.split == "test" else row.subset
             expected.setdefault(name, []).append(row.sha256)

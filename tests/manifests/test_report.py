@@ -476,7 +476,7 @@ def test_large_images_are_shrunk_below_their_bound(builder: Builder, kind: str) 
     ],
 )
 def test_an_image_no_one_can_decode_is_left_out(builder: Builder, content: bytes) -> None:
-    generator = builder.generator("org/painter")
+    generator = builder.generator("org/painter", task="unconditional")
     builder.sample(generator, None)
     builder.sample(generator, None)
     workspace = builder.write()

@@ -1,0 +1,364 @@
+"""Every kind of damage to a workspace is found and named when the manifest is built, and leaves no half manifest."""
+
+import random
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from manifests.building import build
+from manifests.checks import Verify
+from manifests.manifest import manifest_path
+from samplers.outcomes import Outcome, write_outcome
+from samplers.sample import ImageFile, Store
+from tests.manifests.making import Builder, sha256
+from tests.scale import scaled
+from workspace.errors import CommunityForensicsError
+from workspace.layout import Workspace
+
+PAINTER = "org/painter"
+FIRST = "images/org--painter/00000000.png"
+#: The same image in either store.
+PLACE = r"(images/org--painter/|samples/org--painter/part-00000\.parquet#)00000000\.png"
+
+
+def first(builder: Builder) -> Path:
+    return builder.workspace.root / FIRST
+
+
+def rewrite(builder: Builder, content: bytes, **changes: Any) -> None:
+    """Another file, with a row that agrees with its bytes."""
+    first(builder).write_bytes(content)
+    builder.change(PAINTER, 0, sha256=sha256(content), file_size=len(content), **changes)
+
+
+def saved(builder: Builder, image: Image.Image, **options: Any) -> None:
+    image.save(first(builder), "PNG", **options)
+    rewrite(builder, first(builder).read_bytes())
+
+
+def with_metadata(builder: Builder) -> None:
+    note = PngInfo()
+    note.add_text("parameters", "a prompt")
+    with Image.open(first(builder)) as image:
+        saved(builder, image, pnginfo=note)
+
+
+def animated(builder: Builder) -> None:
+    with Image.open(first(builder)) as image:
+        saved(builder, image, save_all=True, append_images=[image.rotate(90)])
+
+
+def as_jpeg(builder: Builder) -> None:
+    rewrite(builder, cv2.imencode(".jpg", np.zeros((16, 16, 3), np.uint8))[1].tobytes())
+
+
+def with_pixels_that_do_not_unpack(builder: Builder) -> None:
+    """A PNG of whole chunks in which the pixels are none."""
+    data = b"no deflated data"
+    chunk = len(data).to_bytes(4, "big") + b"IDAT" + data + zlib.crc32(b"IDAT" + data).to_bytes(4, "big")
+    content = first(builder).read_bytes()
+    rewrite(builder, content[:33] + chunk + content[-12:])
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+
+
+def lose_the_last_rows(builder: Builder) -> None:
+    sketches = builder.samples["org/sketcher"]
+    said = Outcome(model_name="org/sketcher", revision=sketches[0].revision, status="done", kept=9, tries=9)
+    write_outcome(builder.workspace, said)
+    del sketches[-2:]
+
+
+def count_otherwise(builder: Builder) -> None:
+    said = Outcome(model_name=PAINTER, revision=builder.catalog[0].revision, status="done", kept=8, tries=11)
+    write_outcome(builder.workspace, said)
+
+
+def photograph(builder: Builder) -> Path:
+    return Path(builder.prompts["photos"][0].real_path)
+
+
+def change_prompt(builder: Builder, **changes: Any) -> None:
+    builder.prompts["photos"][0] = replace(builder.prompts["photos"][0], **changes)
+
+
+def change_generator(builder: Builder, **changes: Any) -> None:
+    builder.catalog[0] = replace(builder.catalog[0], **changes)
+
+
+# What happens to the files, and what the reader is told about it.
+FILES: dict[str, tuple[Callable[[Builder], object], str]] = {
+    "missing file": (lambda b: first(b).unlink(), r"1 (are not there|name a file that is not their own)"),
+    "flipped byte": (lambda b: flip_a_byte(first(b)), rf"1 have another sha256 than their row says: {PLACE}"),
+    "metadata in a PNG": (with_metadata, rf"1 hold metadata beside the picture: {PLACE}"),
+    "an animation": (animated, rf"1 hold metadata beside the picture: {PLACE}"),
+    "a JPEG named .png": (as_jpeg, rf"1 are not PNG files: {PLACE}"),
+    "something behind the picture": (
+        lambda b: rewrite(b, first(b).read_bytes() + b"PK\3\4 an archive"),
+        rf"1 hold something behind the picture: {PLACE}",
+    ),
+    "a PNG that is cut short": (
+        lambda b: rewrite(b, first(b).read_bytes()[:-30]),
+        rf"1 are damaged PNG files: {PLACE}",
+    ),
+    "a PNG of other pixels than it says": (with_pixels_that_do_not_unpack, rf"1 are damaged PNG files: {PLACE}"),
+    "wrong size": (lambda b: b.change(PAINTER, 0, width=17), rf"1 have another mode or size.*: {PLACE}"),
+    "wrong mode": (lambda b: b.change(PAINTER, 0, mode="L"), rf"1 have another mode or size.*: {PLACE}"),
+    "a palette": (
+        lambda b: saved(b, Image.open(first(b)).convert("P")),
+        rf"1 have another mode or size than their row says: {PLACE}",
+    ),
+    "a blank picture": (lambda b: saved(b, Image.new("RGB", (16, 16), "navy")), rf"1 are blank: {PLACE}"),
+    "real image gone": (lambda b: photograph(b).unlink(), r"1 are real images that are not there.*: .*real/photos/0"),
+    "real image empty": (lambda b: photograph(b).write_bytes(b""), r"1 are empty files: .*real/photos/0"),
+    "real image changed": (lambda b: flip_a_byte(photograph(b)), r"1 have another sha256.*: .*real/photos/0"),
+    "real image of another size": (
+        lambda b: change_prompt(b, real_width=25),
+        r"1 have another format or size than their row says: .*real/photos/0",
+    ),
+    "real image of another format": (
+        lambda b: change_prompt(b, real_format="JPEG"),
+        r"1 have another format or size than their row says: .*real/photos/0",
+    ),
+}
+
+# The same for what only files of their own can suffer.
+FILES_OF_THEIR_OWN: dict[str, tuple[Callable[[Builder], object], str]] = {
+    "empty file": (lambda b: first(b).write_bytes(b""), rf"1 are empty files: {FIRST}"),
+    "a file that is too short": (
+        lambda b: first(b).write_bytes(first(b).read_bytes()[:-1]),
+        rf"1 have another number of bytes than their row says: {FIRST}",
+    ),
+    "a folder for a file": (
+        lambda b: (first(b).unlink(), first(b).mkdir()),
+        r"1 (have another number of bytes|cannot be read).*: " + FIRST,
+    ),
+}
+
+# And to the records.
+RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
+    "duplicate key": (lambda b: b.change(PAINTER, 1, index=0), r"1 stand twice in samples/: org/painter #0"),
+    "a hole in the tries": (lambda b: b.samples[PAINTER].pop(3), r"1 are generators that lack tries.*: org/painter"),
+    "the same seed twice": (lambda b: b.change(PAINTER, 4, seed=7), r"1 were sampled with the seed.*: org/painter #4"),
+    "lost rows": (lose_the_last_rows, r"1 are generators with another number.*: org/sketcher: 7 and 7 for 9 and 9"),
+    "counts that disagree": (count_otherwise, r"1 are generators.*: org/painter: 11 and 9 for 11 and 8"),
+    "orphan row": (
+        lambda b: b.catalog.pop(0),
+        r"1 come from a generator that the catalogue does not have.*org/painter@",
+    ),
+    "another revision": (
+        lambda b: b.change(PAINTER, 1, revision="f" * 40),
+        r"does not have at that revision: org/painter@ff",
+    ),
+    "unknown prompt": (lambda b: b.change(PAINTER, 3, prompt_id="photos/gone"), r"org/painter #3: photos/gone"),
+    "no prompt": (
+        lambda b: b.change(PAINTER, 3, prompt_id=None, prompt=None),
+        r"1 lack the prompt that their generator needs: org/painter #3",
+    ),
+    "prompt twice": (lambda b: b.prompts["photos"].append(b.prompts["photos"][0]), r"whose id stands twice.*folder/0"),
+    "another real source": (
+        lambda b: b.change(PAINTER, 0, real_source="locked"),
+        r"1 have another real source than their prompt: org/painter #0: locked",
+    ),
+    "a real image that is two": (
+        lambda b: b.prompts["photos"].append(b.real("photos", 0, prompt_id="p", real_sha256="0" * 64)),
+        r"1 are real images with several sha256: photos/folder/0.png",
+    ),
+    "generator twice": (
+        lambda b: b.catalog.append(b.catalog[0]),
+        r"1 are generators that stand twice in the catalogue: org/painter",
+    ),
+    "a licence from nowhere": (
+        lambda b: change_generator(b, license_source="none"),
+        r"1 are generators with a licence from nowhere.*: org/painter",
+    ),
+    "a licence that is gone": (
+        lambda b: change_generator(b, license=None),
+        r"1 are generators with a licence from nowhere.*: org/painter",
+    ),
+    "flagged row": (lambda b: b.change(PAINTER, 0, nsfw_flag=True), r"1 were kept although flagged.*: org/painter #0"),
+    "unchecked row": (lambda b: b.change(PAINTER, 0, nsfw_flag=None), r"1 were kept although flag.*: org/painter #0"),
+    "a status that is none": (
+        lambda b: b.change(PAINTER, 9, status="fine"),
+        r"1 have a status that is none: org/painter #9",
+    ),
+    "pixels of a rejected try": (
+        lambda b: b.change(PAINTER, 9, image=ImageFile(path="images/x.png")),
+        r"1 were rejected and still have pixels: org/painter #9",
+    ),
+    "one file for two rows": (
+        lambda b: b.change(PAINTER, 1, image=ImageFile(path=FIRST)),
+        r"1 name a file that is not their own: org/painter #1",
+    ),
+    "a file of another generator": (
+        lambda b: b.change(PAINTER, 1, image=ImageFile(path="images/org--sketcher/00000001.png")),
+        r"1 name a file that is not their own: org/painter #1",
+    ),
+    "a path that leads out": (
+        lambda b: b.change(
+            PAINTER, 1, image=ImageFile(path="samples/org--painter/part-/../../../x.parquet#00000001.png")
+        ),
+        r"1 name a file that is not their own: org/painter #1",
+    ),
+    "another name": (
+        lambda b: b.change(PAINTER, 1, image_name="00000002.png"),
+        r"1 have another file name than their index says: org/painter #1",
+    ),
+    "a row without a name": (
+        lambda b: b.change(PAINTER, 1, image_name=None),
+        r"1 lack a part of what every image has.*: org/painter #1",
+    ),
+    "a row without a size": (
+        lambda b: b.change(PAINTER, 1, width=None),
+        r"1 lack a part of what every image has.*: org/painter #1",
+    ),
+    "a size that no image has": (
+        lambda b: b.change(PAINTER, 1, width=-16),
+        r"1 are no PNG of mode RGB or L, or have a size that no image has: org/painter #1",
+    ),
+    "another format": (
+        lambda b: b.change(PAINTER, 1, format="WEBP"),
+        r"1 are no PNG of mode RGB or L.*: org/painter #1",
+    ),
+    "a sha256 that is none": (
+        lambda b: b.change(PAINTER, 1, sha256="F" * 64),
+        r"1 have a sha256 that is none: org/painter #1",
+    ),
+    "rows in another generator's folder": (
+        lambda b: b.samples["org/sketcher"].append(b.samples[PAINTER].pop()),
+        r"1 lie in the folder of another generator: org/painter #10",
+    ),
+}
+
+
+def refused(workspace: Workspace, told: str, verify: Verify = "full") -> None:
+    with pytest.raises(CommunityForensicsError, match=told):
+        build(workspace, verify=verify)
+    assert not manifest_path(workspace).exists()
+    assert not list(workspace.manifest.iterdir())
+
+
+@pytest.mark.parametrize("store", get_args(Store))
+@pytest.mark.parametrize("damage", FILES)
+def test_a_damaged_file_is_found_and_named_wherever_it_lies(filled: Builder, damage: str, store: Store) -> None:
+    plant, told = FILES[damage]
+    plant(filled)
+    refused(filled.write(store=store), told)
+
+
+@pytest.mark.parametrize("damage", FILES_OF_THEIR_OWN)
+def test_a_damaged_file_of_its_own_is_found_without_reading_it(filled: Builder, damage: str) -> None:
+    plant, told = FILES_OF_THEIR_OWN[damage]
+    plant(filled)
+    refused(filled.write(), told, "quick")
+
+
+@pytest.mark.parametrize("damage", RECORDS)
+def test_a_damaged_record_is_found_and_named(filled: Builder, damage: str) -> None:
+    plant, told = RECORDS[damage]
+    plant(filled)
+    refused(filled.write(), told, "quick")
+
+
+PARTS = ("samples/org--painter/part-00000.parquet", "prompts/photos/part-00000.parquet", "catalog.parquet")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_byte_that_changed_in_a_record_is_found_or_changes_nothing(filled: Builder, part: str) -> None:
+    """Of what a Parquet file holds beside its rows, some is nobody's: the words about a column."""
+    workspace = filled.write()
+    build(workspace)
+    right, content = manifest_path(workspace).read_bytes(), (workspace.root / part).read_bytes()
+    refusals, bytes_changed = [], scaled(16, 400)
+    for seed in range(bytes_changed):
+        damaged, chance = bytearray(content), random.Random(seed)
+        damaged[chance.randrange(len(damaged))] ^= chance.randrange(1, 256)
+        (workspace.root / part).write_bytes(damaged)
+        try:
+            build(workspace, verify="full")
+        except CommunityForensicsError as error:
+            refusals.append(str(error))
+        assert manifest_path(workspace).read_bytes() == right
+    assert len(refusals) > bytes_changed / 4
+    assert all(part in said or "cannot be joined" in said for said in refusals)
+
+
+def test_a_part_that_is_cut_short_is_named(filled: Builder) -> None:
+    part = filled.write().root / PARTS[0]
+    part.write_bytes(part.read_bytes()[:-1])
+    refused(filled.workspace, re.escape(PARTS[0]), "quick")
+
+
+@pytest.mark.parametrize("store", get_args(Store))
+@pytest.mark.parametrize("verify", get_args(Verify))
+def test_an_undamaged_workspace_passes(filled: Builder, store: Store, verify: Verify) -> None:
+    painter = filled.catalog[0]
+    said = Outcome(model_name=PAINTER, revision=painter.revision, status="done", kept=9, tries=11)
+    write_outcome(filled.workspace, said)
+    assert build(filled.write(store=store), verify=verify).kept == 22
+
+
+def test_damage_leaves_the_manifest_that_was_there(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace)
+    before = {path.name: path.read_bytes() for path in workspace.manifest.iterdir()}
+    filled.change(PAINTER, 1, nsfw_flag=True)
+    with pytest.raises(CommunityForensicsError):
+        build(filled.write())
+    assert {path.name: path.read_bytes() for path in workspace.manifest.iterdir()} == before
+
+
+def test_every_failure_is_told_at_once(filled: Builder) -> None:
+    first(filled).unlink()
+    filled.change(PAINTER, 1, nsfw_flag=True)
+    filled.change(PAINTER, 2, image_name=None)
+    filled.change(PAINTER, 3, seed=0)
+    with pytest.raises(CommunityForensicsError) as told:
+        build(filled.write())
+    assert str(told.value).count("\n  - ") == 3, told.value
+    filled.change(PAINTER, 2, image_name="00000002.png")
+    with pytest.raises(CommunityForensicsError) as told:
+        build(filled.write())
+    assert str(told.value).count("\n  - ") == 3, told.value
+    assert "are not there" in str(told.value)
+
+
+def test_many_rows_are_counted_and_a_few_named(filled: Builder) -> None:
+    for sample in filled.samples[PAINTER][:9]:
+        (filled.workspace.root / str(sample.image.path)).unlink()
+    with pytest.raises(CommunityForensicsError, match=r"9 are not there: (\S+, ){4}\S+ and 4 more"):
+        build(filled.write())
+
+
+def test_rows_beyond_what_an_outcome_counted_are_no_damage(filled: Builder) -> None:
+    """Sampling goes on while a manifest is built; outcomes are written when it ends."""
+    said = Outcome(model_name=PAINTER, revision=filled.catalog[0].revision, status="crashed", kept=3, tries=4)
+    write_outcome(filled.workspace, said)
+    build(filled.write())
+
+
+def test_quick_reads_some_files_and_full_all(builder: Builder) -> None:
+    generator = builder.generator("org/painter", task="unconditional")
+    for _ in range(200):
+        sample = builder.sample(generator, None)
+        flip_a_byte(builder.workspace.root / str(sample.image.path))
+    workspace = builder.write(rows_a_part=200)
+    with pytest.raises(CommunityForensicsError) as quick:
+        build(workspace)
+    with pytest.raises(CommunityForensicsError, match="200 have another sha256"):
+        build(workspace, verify="full")
+    found = int(str(quick.value).split("  - ")[1].split()[0])
+    assert 0 < found < 20
