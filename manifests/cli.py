@@ -128,7 +128,7 @@ def _build_manifest(
 
 
 def _restore(folder: Path, copies: list[Path]) -> None:
-    from manifests.restoring import restore
+    from manifests.restoring.restore import restore
 
     restored = restore(folder, copies)
     for line in restored.lines():
@@ -170,7 +170,7 @@ def _publish(
 
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
     """
-    from manifests.publish import Wish, publish_dataset
+    from manifests.publishing.publish import Wish, publish_dataset
 
     wish = Wish(
         layout=layout.value,

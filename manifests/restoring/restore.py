@@ -13,15 +13,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from manifests.database import database, literal
-from manifests.download import RESTORED_SUMS_FILE, Download
-from manifests.finding import find_images
-from manifests.gathering import gather
 from manifests.joining import RowWriter
-from manifests.layouts import layout_of_shard
 from manifests.manifest import ManifestRow, manifest_path
-from manifests.packing import pack_shards
-from manifests.planning import MAX_SHARD, plan_shards
+from manifests.publishing.layouts import layout_of_shard
+from manifests.publishing.packing import pack_shards
+from manifests.publishing.planning import MAX_SHARD, plan_shards
 from manifests.real import REAL_ROWS
+from manifests.restoring.download import RESTORED_SUMS_FILE, Download
+from manifests.restoring.finding import find_images
+from manifests.restoring.gathering import gather
 from manifests.scratch import scratch_folder
 from manifests.withheld import read_wanted
 from workspace.containers import ParquetImages

@@ -14,11 +14,11 @@ import yaml
 
 from manifests.choices import read_choices
 from manifests.generators import REJECTIONS, read_generators
-from manifests.layouts import Layout
 from manifests.manifest import REAL_SUBSET, manifest_path
-from manifests.planning import PlannedShard
-from manifests.published import EVALUATION
-from manifests.tally import tally
+from manifests.publishing.layouts import Layout
+from manifests.publishing.planning import PlannedShard
+from manifests.publishing.published import EVALUATION
+from manifests.publishing.tally import tally
 from workspace import recipe
 from workspace.layout import Workspace
 
@@ -51,7 +51,7 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
 
     # Names, licences and versions were written by strangers; in Markdown, too, they must stay words.
     templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("manifests", "."),
+        loader=jinja2.PackageLoader("manifests.publishing", "."),
         autoescape=False,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -27,11 +27,11 @@ from huggingface_hub import snapshot_download
 from localhub.process import HubProcess
 from manifests.building import build
 from manifests.choices import Choices
-from manifests.restoring import restore
-from manifests.sums import parse_sums, sums_text
+from manifests.publishing.sums import parse_sums, sums_text
+from manifests.restoring.restore import restore
 from manifests.withheld import WithheldRow
 from tests.manifests.making import Builder
-from tests.manifests.test_publish import WRITER, publish
+from tests.manifests.publishing.publishing import WRITER, publish
 from tests.scale import scaled
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
@@ -43,7 +43,7 @@ BUILD = [sys.executable, "-c", "from manifests.cli import build_manifest; build_
 RESTORE_IN_SMALL = """
 import sys
 from pathlib import Path
-from manifests.restoring import restore
+from manifests.restoring.restore import restore
 restore(Path(sys.argv[1]), [Path(path) for path in sys.argv[2:]], max_shard=6_000)
 """
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from manifests.card import REAL_IMAGES_FILE, with_splits
 from manifests.manifest import REAL_SUBSET
-from manifests.published import EVALUATION
-from manifests.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
+from manifests.publishing.card import REAL_IMAGES_FILE, with_splits
+from manifests.publishing.published import EVALUATION
+from manifests.publishing.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
 from workspace.atomic import remove_partial, write_bytes
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.identity import sha256_of_file

@@ -23,10 +23,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.images import ImageReader
-from manifests.layouts import Layout
 from manifests.manifest import iterate_manifest
-from manifests.planning import PlannedShard, changed, file_sizes
-from manifests.published import published_split
+from manifests.publishing.layouts import Layout
+from manifests.publishing.planning import PlannedShard, changed, file_sizes
+from manifests.publishing.published import published_split
 from manifests.reading import ReadingThreads
 from workspace.atomic import atomic_path
 from workspace.layout import Workspace

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.images import ImageReader
-from manifests.layouts import Layout
 from manifests.manifest import iterate_manifest
-from manifests.published import published_split
+from manifests.publishing.layouts import Layout
+from manifests.publishing.published import published_split
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.gathering import gather
+from manifests.restoring.gathering import gather
 from workspace.locator import LocatorReader
 
 CONTENTS = [f"image {number}".encode() * 20 for number in range(12)]
