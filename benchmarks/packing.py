@@ -20,10 +20,10 @@ import numpy as np
 
 from benchmarks.timing import Comparison, compare
 from benchmarks.xet import taken_anew
-from manifests.layouts import layout_of
 from manifests.manifest import ManifestRow, manifest_path
-from manifests.packing import pack_shards
-from manifests.planning import plan_shards
+from manifests.publishing.layouts import layout_of
+from manifests.publishing.packing import pack_shards
+from manifests.publishing.planning import plan_shards
 from workspace import records
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
@@ -38,9 +38,9 @@ _MAX_SHARD = 500 * 10**6
 _OURS = """
 import sys
 from pathlib import Path
-from manifests.layouts import layout_of
-from manifests.packing import pack_shards
-from manifests.planning import plan_shards
+from manifests.publishing.layouts import layout_of
+from manifests.publishing.packing import pack_shards
+from manifests.publishing.planning import plan_shards
 from workspace.layout import Workspace
 
 workspace, folder, size = Workspace.open(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])

@@ -61,15 +61,26 @@ def _build_manifest(
         ),
     ] = None,
     edition: Annotated[
-        EditionName,
-        typer.Option(help="full: everything; public: only what may be passed on, and a list of the other real images."),
-    ] = EditionName.full,
+        EditionName | None,
+        typer.Option(
+            help="full: everything; public: only what may be passed on, and a list of the other real images. "
+            "[default: full]"
+        ),
+    ] = None,
     license_allow: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LICENCE",
             help="Generators of the public edition: a licence (mit), none (where no licence is given) or family=NAME; "
             "several with commas. [default: family=open,family=openrail]",
+        ),
+    ] = None,
+    restore: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Complete a public edition that was downloaded to --workspace with the real images that are in your "
+            "own copy of their data set. May be given several times.",
         ),
     ] = None,
 ) -> None:
@@ -86,13 +97,23 @@ def _build_manifest(
         cf-build-manifest --holdout architecture=PixDiff --holdout after=2026-01-31
 
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
+
+        cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete somebody's public edition
     """
+    if restore:
+        if edition or holdout or license_allow:
+            raise errors.UsageError(
+                "--restore completes an edition as it was published: --edition, --license-allow and --holdout are for "
+                "who builds one"
+            )
+        _restore(workspace, restore)
+        return
     from manifests.building import build
     from manifests.choices import Choices
     from manifests.report import write_report
 
     opened = Workspace.open(workspace)
-    choices = Choices.made(edition.value, license_allow or (), holdout or ())
+    choices = Choices.made((edition or EditionName.full).value, license_allow or (), holdout or ())
     built = build(opened, verify.value, memory, choices)
     page = write_report(opened)
     sampled = sum(1 for row in built.generators if row.kept)
@@ -104,6 +125,15 @@ def _build_manifest(
         typer.echo(f"public edition: {built.withheld} real images are listed without their pixels")
     typer.echo(f"manifest: {opened.manifest}")
     typer.echo(f"report: {page}")
+
+
+def _restore(folder: Path, copies: list[Path]) -> None:
+    from manifests.restoring.restore import restore
+
+    restored = restore(folder, copies)
+    for line in restored.lines():
+        typer.echo(line)
+    restored.refuse_missing()
 
 
 def _publish(
@@ -140,7 +170,7 @@ def _publish(
 
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
     """
-    from manifests.publish import Wish, publish_dataset
+    from manifests.publishing.publish import Wish, publish_dataset
 
     wish = Wish(
         layout=layout.value,

@@ -5,50 +5,39 @@ does not grow with the dataset; what still does not fit is spilled to the worksp
 holds only what it needs, and each time joins those only that these generators had. Rows come out in one fixed order, so
 the same workspace gives the same bytes.
 
+What a row has is read once, into Arrow. DuckDB is asked only where its pieces lie (`_PLACES`) and sorts those numbers, not
+the rows; the writer takes the pieces from there.
+
 What is decided here because all rows must be known: whether an image is a duplicate, who else made it (`repeats`), and
 the split of a row, for a real image whose caption a test generator had must not come to training by another way.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeAlias
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.database import MEMORY, database, record_view
-from manifests.manifest import FAKE, REAL_SUBSET, ManifestRow
+from manifests.manifest import FAKE, ManifestRow
 from manifests.parts import batches, checked_rows, find_parts
+from manifests.real import REAL_ROWS
 from manifests.repeats import find_repeats
 from manifests.splits import Division
 from manifests.withheld import WithheldRow
-from workspace import records
+from manifests.writing import Columns, RowWriter, named
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
-#: Most rows of a row group of the manifest.
-ROW_GROUP_ROWS = 50_000
-
 #: Rows of a piece of what Arrow holds: small pieces are allocated anew without asking the system.
 _CHUNK_ROWS = 12_288
-
-#: Row groups that may wait to be written.
-_WAITING = 1
-
-#: Columns whose values hardly ever come twice: a dictionary of them, or their smallest and largest of some thousand
-#: rows, cost time and save nothing.
-_VARIOUS = frozenset(
-    {"image_name", "index", "prompt", "real_id", "real_sha256", "seed", "file_size", "sha256", "nsfw_score", "path"}
-)
 
 #: With more threads than this, what each of them needs would be most of the memory.
 _THREADS = 4
@@ -137,20 +126,15 @@ WITH used AS (SELECT mark, bool_or(trained) AS trained FROM uses GROUP BY mark),
 SELECT prompt_id, CASE WHEN held THEN 'test' WHEN real_sha256 IN (FROM training) THEN 'train' END AS split
 FROM images
 """
-_REAL = f"""
+_REAL_IMAGES = """
+CREATE TEMP VIEW real_images AS
 SELECT
-    0::BIGINT AS label, parse_filename(real_id) AS image_name, '{REAL_SUBSET}' AS subset, split,
-    'real' AS architecture, license, license_link, 'unknown' AS license_family, prompt, caption_origin, captioner,
     real_title AS real_source, real_id, real_sha256, real_format AS format, real_mode AS mode, real_width AS width,
-    real_height AS height, real_sha256 AS sha256, redistributable, real_path AS path
-FROM prompts p JOIN chosen USING (prompt_id)
-WHERE {{which}}
-ORDER BY p.real_title, p.real_id, p.real_source
+    real_height AS height, license, license_link, redistributable, split, prompt, caption_origin, captioner,
+    real_path AS path, real_source AS named
+FROM prompts JOIN chosen USING (prompt_id)
 """
-
-
-Columns: TypeAlias = dict[str, Any]
-"""Arrow's, by name."""
+_IN_ORDER = "ORDER BY real_source, real_id, named"
 
 
 @dataclass(frozen=True)
@@ -210,7 +194,7 @@ def write_join(
     rows, fates = 0, defaultdict[str, dict[str, int]](dict)
     _prepare(connection, division)
     catalog = connection.sql("FROM catalog ORDER BY place").to_arrow_table()
-    with _Writer(path, ManifestRow, metadata) as manifest:
+    with RowWriter(path, ManifestRow, metadata) as manifest:
         for paths in batches(connection, division.withheld):
             with _placed(connection, "tries", _TRIES, [paths]) as tries, _placed(connection, "told", _TOLD) as told:
                 connection.execute(_USES)
@@ -220,11 +204,13 @@ def write_join(
                 rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
             del tries, told  # before the next are read
         connection.execute(_CHOSEN)
-        rows += manifest.write(connection.sql(_REAL.format(which="true" if withheld is None else "redistributable")))
+        connection.execute(_REAL_IMAGES)
+        which = "true" if withheld is None else "redistributable"
+        rows += manifest.write(connection.sql(f"{REAL_ROWS} WHERE {which} {_IN_ORDER}"))
     if withheld is None:
         return Joined(rows, 0, dict(fates))
-    with _Writer(withheld, WithheldRow) as others:
-        query = _REAL.format(which="redistributable IS NOT TRUE")
+    with RowWriter(withheld, WithheldRow) as others:
+        query = f"FROM real_images WHERE redistributable IS NOT TRUE {_IN_ORDER}"
         return Joined(rows, others.write(connection.sql(query)), dict(fates))
 
 
@@ -246,48 +232,9 @@ def _generated(tries: pa.Table, catalog: pa.Table, told: pa.Table, places: pa.Re
     """The columns of generated images that lie at these places (`_PLACES`)."""
     columns: Columns = {"label": pa.repeat(pa.scalar(FAKE, pa.int64()), places.num_rows)}
     for table, which in ((catalog, "generator"), (told, "caption"), (tries, "try")):
-        columns |= _named(table.take(places.column(which)))
+        columns |= named(table.take(places.column(which)))
     columns["real_source"] = pc.coalesce(columns["real_title"], columns["real_source"])
     return columns | {name: places.column(name) for name in ("split", "also_by")}
-
-
-def _named(rows: pa.RecordBatch | pa.Table) -> Columns:
-    return dict(zip(rows.column_names, rows.columns, strict=True))
-
-
-class _Writer:
-    """Writes rows to one Parquet file of a record, beside DuckDB's work on the next."""
-
-    def __init__(self, path: Path, record: type, metadata: Mapping[bytes, bytes] | None = None) -> None:
-        self._schema = records.schema(record).with_metadata(metadata)
-        often = [field.name for field in self._schema if field.name not in _VARIOUS]
-        self._file = pq.ParquetWriter(
-            path, self._schema, compression="zstd", use_dictionary=often, write_statistics=often
-        )
-        self._thread = ThreadPoolExecutor(1)
-        self._waiting: deque[Future[None]] = deque()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._file, self._thread:
-            while kind is None and self._waiting:
-                self._waiting.popleft().result()
-
-    def write(self, rows: duckdb.DuckDBPyRelation, columns: Callable[[pa.RecordBatch], Columns] = _named) -> int:
-        """Write what a query gives, in its order, or what `columns` makes of it; returns how many rows."""
-        written = 0
-        for batch in rows.to_arrow_reader(ROW_GROUP_ROWS):
-            if len(self._waiting) == _WAITING:
-                self._waiting.popleft().result()
-            self._waiting.append(self._thread.submit(self._write, batch, columns))
-            written += batch.num_rows
-        return written
-
-    def _write(self, batch: pa.RecordBatch, columns: Callable[[pa.RecordBatch], Columns]) -> None:
-        table = _fitted(columns(batch), batch.num_rows, self._schema)
-        self._file.write_table(table, row_group_size=ROW_GROUP_ROWS)
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, division: Division) -> None:
@@ -313,17 +260,3 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], r
     for _ in checked_rows(paths, record):
         pass
     record_view(connection, name, paths, record)
-
-
-def _fitted(known: Columns, rows: int, schema: pa.Schema) -> pa.Table:
-    """Columns as the record has them, in its types and nullability."""
-    columns: list[pa.Array | pa.ChunkedArray] = []
-    for field in schema:
-        # Real images have no generator, seed or steps: what their query does not say is null.
-        column = known.get(field.name, pa.nulls(rows, field.type))
-        if not field.nullable and column.null_count:
-            raise CommunityForensicsError(
-                f"{column.null_count} rows have no {field.name}: a part in samples/ or prompts/ is damaged"
-            )
-        columns.append(column.cast(field.type))
-    return pa.Table.from_arrays(columns, schema=schema)

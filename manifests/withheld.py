@@ -1,13 +1,22 @@
 """The real images that a public edition speaks of and does not have: what they are, so that who has them finds them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from manifests.manifest import Split
+from workspace import records
+from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.records import column
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_READ = ("real_sha256", "real_id", "split", "width", "height")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +46,26 @@ class WithheldRow:
 def withheld_path(workspace: Workspace) -> Path:
     """Where the list of a public edition lies."""
     return workspace.manifest / "withheld.parquet"
+
+
+def read_wanted(path: Path) -> dict[str, str]:
+    """The ids (`real_id`) by sha256 of the published images of a list that came with a download.
+
+    Raises `UsageError` when it is not one that this version wrote: who published it is a stranger.
+    """
+    wanted: dict[str, str] = {}
+    records.read_table(path, WithheldRow, columns=[])
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                batch.validate(full=True)
+                rows = batch.filter(pc.is_valid(batch.column("split")))
+                for sha256, real_id, split, *size in zip(
+                    *(rows.column(name).to_pylist() for name in _READ), strict=True
+                ):
+                    if not _SHA256.fullmatch(sha256) or split not in get_args(Split) or min(size) < 1:
+                        raise UsageError(f"{path} speaks of no image in the row of {real_id[:80]!r}")
+                    wanted[sha256] = real_id
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UsageError(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from error
+    return wanted

@@ -16,6 +16,6 @@ def check_outcomes(outcomes: Mapping[str, Outcome], tries: Mapping[str, Mapping[
         found = tries.get(name, {})
         tried, kept = sum(found.values()), found.get("kept", 0)
         if tried < outcome.tries or (tried == outcome.tries and kept != outcome.kept):
-            lost.append(f"{name}: {tried} and {kept} for {outcome.tries} and {outcome.kept}")
+            lost.append(f"{name} (has {tried} and {kept}, counted {outcome.tries} and {outcome.kept})")
     what = "are generators with another number of tries and images than their outcome counts"
     return [Failure(what, len(lost), tuple(lost[:NAMED_ROWS]))] if lost else []

@@ -15,10 +15,10 @@ import pytest
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import Built, build
-from manifests.layouts import layout_of
 from manifests.manifest import iterate_manifest
-from manifests.packing import pack_shards
-from manifests.planning import plan_shards
+from manifests.publishing.layouts import layout_of
+from manifests.publishing.packing import pack_shards
+from manifests.publishing.planning import plan_shards
 from manifests.report.contact import PICTURES_OF_FEW, generator_sheets
 from manifests.report.rows import opened_rows
 from samplers.sample import Sample, part_of, read_samples

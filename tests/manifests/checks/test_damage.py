@@ -153,8 +153,11 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
     "duplicate key": (lambda b: b.change(PAINTER, 1, index=0), r"1 stand twice in samples/: org/painter #0"),
     "a hole in the tries": (lambda b: b.samples[PAINTER].pop(3), r"1 are generators that lack tries.*: org/painter"),
     "the same seed twice": (lambda b: b.change(PAINTER, 4, seed=7), r"1 were sampled with the seed.*: org/painter #4"),
-    "lost rows": (lose_the_last_rows, r"1 are generators with another number.*: org/sketcher: 7 and 7 for 9 and 9"),
-    "counts that disagree": (count_otherwise, r"1 are generators.*: org/painter: 11 and 9 for 11 and 8"),
+    "lost rows": (
+        lose_the_last_rows,
+        r"1 are generators with another number.*: org/sketcher .has 7 and 7, counted 9 and 9",
+    ),
+    "counts that disagree": (count_otherwise, r"1 are generators.*: org/painter .has 11 and 9, counted 11 and 8"),
     "orphan row": (
         lambda b: b.catalog.pop(0),
         r"1 come from a generator that the catalogue does not have.*org/painter@",

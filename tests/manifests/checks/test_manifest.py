@@ -12,7 +12,7 @@ from manifests.checks import check_manifest
 from manifests.choices import Choices
 from manifests.generators import read_generators
 from manifests.manifest import FAKE, REAL, ManifestRow, manifest_path
-from manifests.publish import Wish, publish_dataset
+from manifests.publishing.publish import Wish, publish_dataset
 from manifests.withheld import WithheldRow, withheld_path
 from tests.manifests.making import Builder
 from workspace import records

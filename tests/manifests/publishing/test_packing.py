@@ -16,11 +16,11 @@ import pytest
 from benchmarks.xet import taken_anew
 from manifests.building import build
 from manifests.choices import Choices
-from manifests.layouts import layout_of
 from manifests.manifest import ManifestRow, manifest_path
-from manifests.packing import ROW_GROUP_ROWS, pack_shards
-from manifests.planning import PlannedShard, plan_shards
-from manifests.published import reservations
+from manifests.publishing.layouts import layout_of
+from manifests.publishing.packing import ROW_GROUP_ROWS, pack_shards
+from manifests.publishing.planning import PlannedShard, plan_shards
+from manifests.publishing.published import reservations
 from tests.manifests.making import Builder
 from tests.scale import scaled
 from workspace import records

@@ -20,17 +20,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from manifests.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
 from manifests.checks import check_manifest, refuse
 from manifests.generators import generators_path, read_generators
-from manifests.hub import DatasetOnHub, StoredFile
-from manifests.layouts import Layout, layout_of
 from manifests.manifest import manifest_path
-from manifests.packing import pack_shards
-from manifests.planning import PlannedShard, plan_shards
-from manifests.published import Reservations, reservations, withheld_images
+from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
+from manifests.publishing.hub import DatasetOnHub, StoredFile
+from manifests.publishing.layouts import Layout, layout_of
+from manifests.publishing.packing import pack_shards
+from manifests.publishing.planning import MAX_SHARD, PlannedShard, plan_shards
+from manifests.publishing.published import Reservations, reservations, withheld_images
+from manifests.publishing.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
 from manifests.scratch import scratch_folder
-from manifests.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
 from manifests.withheld import withheld_path
 from workspace.errors import HubError, UsageError
 from workspace.identity import sha256_of_file
@@ -51,7 +51,7 @@ class Wish:
     layout: str = "viewer"
     public: bool = False
     dry_run: bool = False
-    max_shard: int = 500 * 10**6
+    max_shard: int = MAX_SHARD
     max_staging: int = 4 * 10**9
 
 

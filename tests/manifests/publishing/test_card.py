@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.building import build
-from manifests.card import link, size_category, words, write_card
-from manifests.layouts import layout_of
 from manifests.manifest import ManifestRow, manifest_path
-from manifests.planning import plan_shards
+from manifests.publishing.card import link, size_category, words, write_card
+from manifests.publishing.layouts import layout_of
+from manifests.publishing.planning import plan_shards
 from tests.manifests.making import Builder
 from workspace import recipe, records
 from workspace.layout import Workspace

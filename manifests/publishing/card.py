@@ -14,11 +14,11 @@ import yaml
 
 from manifests.choices import read_choices
 from manifests.generators import REJECTIONS, read_generators
-from manifests.layouts import Layout
 from manifests.manifest import REAL_SUBSET, manifest_path
-from manifests.planning import PlannedShard
-from manifests.published import EVALUATION
-from manifests.tally import tally
+from manifests.publishing.layouts import Layout
+from manifests.publishing.planning import PlannedShard
+from manifests.publishing.published import EVALUATION
+from manifests.publishing.tally import tally
 from workspace import recipe
 from workspace.layout import Workspace
 
@@ -31,6 +31,9 @@ _SIZE_CATEGORIES = (
     (10_000_000, "1M<n<10M"),
 )
 _LARGEST_CATEGORY = "10M<n<100M"
+
+#: The front matter of a card, and all of it up to the text.
+_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---[ \t]*\r?\n", re.DOTALL)
 
 #: Files beside the shards: configurations of their own, and without pixels.
 GENERATORS_FILE = "metadata/generators.parquet"
@@ -48,7 +51,7 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
 
     # Names, licences and versions were written by strangers; in Markdown, too, they must stay words.
     templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("manifests", "."),
+        loader=jinja2.PackageLoader("manifests.publishing", "."),
         autoescape=False,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -92,11 +95,26 @@ def link(address: str | None) -> str:
     return f"<{address}>" if plain else words(address or "")
 
 
+def with_splits(card: str, splits: Sequence[str]) -> str:
+    """A published card whose front matter names these splits; all else, to the byte, is as it was.
+
+    Raises `ValueError` when the front matter is not one that `write_card` made.
+    """
+    found = _MATTER.match(card)
+    try:
+        matter: Any = yaml.safe_load(found[1]) if found else None
+        configs = matter["configs"]
+        before = [file["split"] for file in configs[0]["data_files"]]
+        others = [config for config in configs[1:] if config["config_name"] not in {*before, *splits}]
+    except (yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError("its front matter names no splits") from error
+    if found is None or before == list(splits):
+        return card
+    return f"---\n{_dumped({**matter, 'configs': _split_configs(splits) + others})}\n---\n{card[found.end() :]}"
+
+
 def _front_matter(splits: Sequence[str], rows: int, listed: bool) -> str:
-    files = [{"split": name, "path": f"data/{name}-*.parquet"} for name in splits]
-    configs: list[dict[str, Any]] = [{"config_name": "default", "default": True, "data_files": files}]
-    # The viewer has a page a configuration; in the default one a large dataset's splits are easily overlooked.
-    configs += [{"config_name": file["split"], "data_files": [dict(file)]} for file in files]  # no YAML alias
+    configs = _split_configs(splits)
     configs.append({"config_name": "generators", "data_files": GENERATORS_FILE})
     if listed:
         configs.append({"config_name": "real_images", "data_files": REAL_IMAGES_FILE})
@@ -109,6 +127,18 @@ def _front_matter(splits: Sequence[str], rows: int, listed: bool) -> str:
         "size_categories": [size_category(rows)],
         "configs": configs,
     }
+    return _dumped(matter)
+
+
+def _split_configs(splits: Sequence[str]) -> list[dict[str, Any]]:
+    """The default configuration, which has all splits, and one for each of them."""
+    files = [{"split": name, "path": f"data/{name}-*.parquet"} for name in splits]
+    configs: list[dict[str, Any]] = [{"config_name": "default", "default": True, "data_files": files}]
+    # The viewer has a page a configuration; in the default one a large dataset's splits are easily overlooked.
+    return configs + [{"config_name": file["split"], "data_files": [dict(file)]} for file in files]  # no YAML alias
+
+
+def _dumped(matter: dict[str, Any]) -> str:
     return yaml.safe_dump(matter, sort_keys=False, allow_unicode=True).strip()
 
 

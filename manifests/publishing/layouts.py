@@ -9,11 +9,13 @@ the columns are: by the older ones, which every version knows.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from manifests.manifest import REAL, ManifestRow
 from samplers.sample import ImageFile
@@ -76,10 +78,27 @@ class Layout:
 
 def layout_of(name: str) -> Layout:
     """The layout of that name; raises `UsageError` for another."""
-    made = {"viewer": _viewer, "community-forensics": _community_forensics}
+    made = _layouts()
     if name not in made:
         raise UsageError(f"--layout {name!r} is none of {', '.join(made)}")
     return made[name]()
+
+
+def layout_of_shard(path: Path) -> Layout:
+    """The layout that a published shard has; raises `UsageError` when it is none that this version writes."""
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(f"{path} is not a Parquet file: {error}") from error
+    for make in _layouts().values():
+        layout = make()
+        if layout.schema.equals(schema):
+            return layout
+    raise UsageError(f"{path} was written by another version: its columns are others; use that version")
+
+
+def _layouts() -> dict[str, Callable[[], Layout]]:
+    return {"viewer": _viewer, "community-forensics": _community_forensics}
 
 
 def _viewer() -> Layout:

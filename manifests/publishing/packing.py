@@ -11,7 +11,7 @@ compared with its row; meanwhile the group before is written. So the memory is t
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -23,10 +23,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.images import ImageReader
-from manifests.layouts import Layout
 from manifests.manifest import iterate_manifest
-from manifests.planning import PlannedShard, changed, file_sizes
-from manifests.published import published_split
+from manifests.publishing.layouts import Layout
+from manifests.publishing.planning import PlannedShard, changed, file_sizes
+from manifests.publishing.published import published_split
+from manifests.reading import ReadingThreads
 from workspace.atomic import atomic_path
 from workspace.layout import Workspace
 
@@ -36,8 +37,6 @@ ROW_GROUP_BYTES = 128 << 20
 
 #: Rows of the manifest held at a time.
 _BATCH_ROWS = 2_000
-#: Files read and hashed together.
-_THREADS = 8
 #: A page ends with the first value that reaches this many bytes: with every image, and with no row's words.
 _PAGE_BYTES = 4 << 10
 
@@ -57,7 +56,7 @@ def pack_shards(
             with (
                 atomic_path(path) as temporary,
                 pq.ParquetWriter(temporary, layout.schema, **options) as writer,
-                ThreadPoolExecutor(_THREADS) as threads,
+                ReadingThreads() as threads,
             ):
                 for group, contents in _read(images, threads, _groups(images, rows.of(shard))):
                     writer.write_table(layout.table(group, contents), row_group_size=len(group))
@@ -120,7 +119,7 @@ def _groups(images: ImageReader, tables: Iterable[pa.Table]) -> Iterator[_Group]
 
 
 def _read(
-    images: ImageReader, threads: ThreadPoolExecutor, groups: Iterable[_Group]
+    images: ImageReader, threads: ReadingThreads, groups: Iterable[_Group]
 ) -> Iterator[tuple[pa.Table, pa.Array]]:
     """Each group's rows with the bytes of their files. The next group is read while who asked uses this one."""
     before: tuple[pa.Table, pa.Array, list[Future[None]]] | None = None
@@ -134,7 +133,7 @@ def _read(
 
 
 def _begin(
-    images: ImageReader, threads: ThreadPoolExecutor, group: _Group
+    images: ImageReader, threads: ReadingThreads, group: _Group
 ) -> tuple[pa.Table, pa.Array, list[Future[None]]]:
     """Have a group's files read into one array, each to its place."""
     ends = np.array([0, *accumulate(group.sizes)], dtype=np.int32)
@@ -143,7 +142,7 @@ def _begin(
     places = memoryview(data).cast("B")
     rows = zip(group.rows.column("path").to_pylist(), group.rows.column("sha256").to_pylist(), strict=True)
     reading = [
-        threads.submit(_read_one, images, path, sha256, places[start:end])
+        threads.submit(path, _read_one, images, path, sha256, places[start:end])
         for (path, sha256), (start, end) in zip(rows, pairwise(ends.tolist()), strict=True)
     ]
     return group.rows, contents, reading

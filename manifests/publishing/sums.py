@@ -21,7 +21,7 @@ def parse_sums(content: bytes) -> Sums:
     sums = {}
     for line in content.decode("utf-8", "replace").splitlines():
         sha256, _, path = line.partition("  ")
-        if not path.startswith((SHARDS, TABLES)):
+        if not path.startswith((SHARDS, TABLES)) or ".." in path.split("/") or "\0" in path:
             raise ValueError(f"{line[:80]!r} names no file of ours")
         sums[path] = sha256
     return sums

@@ -16,14 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.images import ImageReader
-from manifests.layouts import Layout
 from manifests.manifest import iterate_manifest
-from manifests.published import published_split
+from manifests.publishing.layouts import Layout
+from manifests.publishing.published import published_split
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
 #: Changes whenever the same rows would be packed into other bytes, so that old shards are not taken for new ones.
 VERSION = 2
+
+#: Largest size of a shard unless somebody says otherwise, in bytes.
+MAX_SHARD = 500 * 10**6
 
 #: A shard may end from this share of the largest size on; twice this share is then the mean size. Small against the
 #: largest, so that nearly every border is an image's own choice: one that the size forces moves with the rows before.

@@ -1,0 +1,90 @@
+"""Writing rows to a Parquet file beside the work on the next rows.
+
+A query gives them, in its order: the columns themselves, or what the caller makes columns of, which is done in the
+writer's thread too.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workspace import records
+from workspace.errors import CommunityForensicsError
+
+Columns: TypeAlias = dict[str, Any]
+"""Arrow's, by name."""
+
+#: Most rows of a row group of the manifest.
+ROW_GROUP_ROWS = 50_000
+
+#: Row groups that may wait to be written.
+_WAITING = 1
+
+#: Columns whose values hardly ever come twice: a dictionary of them, or their smallest and largest of some thousand
+#: rows, cost time and save nothing.
+_VARIOUS = frozenset(
+    {"image_name", "index", "prompt", "real_id", "real_sha256", "seed", "file_size", "sha256", "nsfw_score", "path"}
+)
+
+
+def named(rows: pa.RecordBatch | pa.Table) -> Columns:
+    """The columns of some rows."""
+    return dict(zip(rows.column_names, rows.columns, strict=True))
+
+
+class RowWriter:
+    """Writes rows to one Parquet file of a record."""
+
+    def __init__(self, path: Path, record: type, metadata: Mapping[bytes, bytes] | None = None) -> None:
+        self._schema = records.schema(record).with_metadata(metadata)
+        often = [field.name for field in self._schema if field.name not in _VARIOUS]
+        self._file = pq.ParquetWriter(
+            path, self._schema, compression="zstd", use_dictionary=often, write_statistics=often
+        )
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._file, self._thread:
+            while kind is None and self._waiting:
+                self._waiting.popleft().result()
+
+    def write(self, rows: duckdb.DuckDBPyRelation, columns: Callable[[pa.RecordBatch], Columns] = named) -> int:
+        """Write what a query gives, in its order, or what `columns` makes of it; returns how many rows.
+
+        Raises `CommunityForensicsError` for a row that lacks what every row has, here or at the end of the block.
+        """
+        written = 0
+        for batch in rows.to_arrow_reader(ROW_GROUP_ROWS):
+            if len(self._waiting) == _WAITING:
+                self._waiting.popleft().result()
+            self._waiting.append(self._thread.submit(self._write, batch, columns))
+            written += batch.num_rows
+        return written
+
+    def _write(self, batch: pa.RecordBatch, columns: Callable[[pa.RecordBatch], Columns]) -> None:
+        table = _fitted(columns(batch), batch.num_rows, self._schema)
+        self._file.write_table(table, row_group_size=ROW_GROUP_ROWS)
+
+
+def _fitted(known: Columns, rows: int, schema: pa.Schema) -> pa.Table:
+    """Columns as the record has them, in its types and nullability."""
+    columns: list[pa.Array | pa.ChunkedArray] = []
+    for field in schema:
+        # Real images have no generator, seed or steps: what their query does not say is null.
+        column = known.get(field.name, pa.nulls(rows, field.type))
+        if not field.nullable and column.null_count:
+            raise CommunityForensicsError(
+                f"{column.null_count} rows have no {field.name}: a part in samples/ or prompts/ is damaged"
+            )
+        columns.append(column.cast(field.type))
+    return pa.Table.from_arrays(columns, schema=schema)

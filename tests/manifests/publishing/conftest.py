@@ -1,0 +1,48 @@
+"""A Hub for the tests of this folder, and workspaces to publish."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localhub.process import HubProcess
+from manifests.building import build
+from tests.manifests.making import Builder, fill
+from tests.manifests.publishing.publishing import READER, WRITER
+from workspace.layout import Workspace
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path_factory.mktemp("hub"), tokens=[WRITER, f"{READER}:read"]) as hub:
+        yield hub
+
+
+@pytest.fixture
+def clean(hub: HubProcess) -> Iterator[HubProcess]:
+    hub.clear_requests()
+    yield hub
+    hub.clear_faults()
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Builder:
+    # The Hub keeps equal contents once, whoever sends them: each test has pictures of its own.
+    return fill(Builder(Workspace.open(tmp_path / "workspace"), salt=tmp_path.name))
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Workspace:
+    builder = Builder(Workspace.open(tmp_path / "workspace"), salt=tmp_path.name)
+    generator = builder.generator("org/painter", task="unconditional")
+    for _ in range(400):
+        builder.sample(generator, None)
+    build(builder.write(rows_a_part=400))
+    return builder.workspace
+
+
+@pytest.fixture
+def ready(filled: Builder) -> Workspace:
+    workspace = filled.write()
+    build(workspace)
+    return workspace

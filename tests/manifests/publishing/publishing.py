@@ -1,0 +1,96 @@
+"""Publishing by the command line, in a process of its own, to a Hub that is asked what it holds then."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from localhub.process import HubProcess
+from localhub.store import Store
+from manifests.building import build
+from manifests.choices import Choices
+from tests.manifests.making import Builder
+from workspace.layout import Workspace
+
+PUBLISH = [sys.executable, "-c", "from manifests.cli import publish; publish()"]
+
+
+WRITER, READER = "hf_writer", "hf_reader"
+
+
+def environment(hub: HubProcess, token: str | None = WRITER) -> dict[str, str]:
+    # Not set for the user either: the Hub's having no Xet is for the program to find out.
+    inherited = {**os.environ, **hub.environment(token)}
+    return {name: value for name, value in inherited.items() if name != "HF_HUB_DISABLE_XET"}
+
+
+def publish(
+    hub: HubProcess, workspace: Workspace, repo_id: str, *options: str, token: str | None = WRITER
+) -> subprocess.CompletedProcess[str]:
+    command = [*PUBLISH, repo_id, "--workspace", str(workspace.root), *options]
+    return subprocess.run(command, env=environment(hub, token), capture_output=True, text=True, timeout=120)
+
+
+def sent(hub: HubProcess) -> list[str]:
+    """Contents that were uploaded since the requests were cleared, by their sha256."""
+    puts = [row["path"] for row in hub.requests() if row["method"] == "PUT" and row["status"] == 200]
+    return [path.rsplit("/", 1)[1] for path in puts if "lfs-storage" in path]
+
+
+def files(hub: HubProcess, repo_id: str, revision: str = "main") -> dict[str, str]:
+    """Path and content hash of all files at a revision, as the Hub's own store has them."""
+    store = Store(hub.directory)
+    commit = store.commit_of(store.repo("dataset", repo_id), revision)
+    return {path: file.etag for path, file in commit.files.items()}
+
+
+def text(hub: HubProcess, repo_id: str, path: str, revision: str = "main") -> str:
+    return str(ask(hub, f"/datasets/{repo_id}/resolve/{revision}/{path}"))
+
+
+def in_public(builder: Builder) -> Workspace:
+    """A public edition with an evaluation set, real images that it only lists, and rows that are in neither split."""
+    stranger = builder.generator("org/stranger", base_model=None, lineage=())
+    for prompt in [builder.prompts["photos"][-1], *(builder.real("photos", number) for number in (200, 201))]:
+        builder.sample(stranger, prompt)
+    workspace = builder.write()
+    build(workspace, choices=Choices.made("public", ["family=openrail,none"], ["name=org/sketcher"]))
+    return workspace
+
+
+def child(hub: HubProcess, script: str, *arguments: str) -> str:
+    """What a script prints that reads from the Hub."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], env=environment(hub), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def ask(hub: HubProcess, path: str) -> Any:
+    """What the Hub answers to somebody who may read."""
+    request = urllib.request.Request(hub.endpoint + path, headers={"Authorization": f"Bearer {WRITER}"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        content = answer.read()
+    return json.loads(content) if path.startswith("/api/") else content.decode()
+
+
+def history(hub: HubProcess, repo_id: str) -> list[str]:
+    store = Store(hub.directory)
+    repo = store.repo("dataset", repo_id)
+    return [commit.id for commit in store.history(repo, store.commit_of(repo, "main"))]
+
+
+def blob(hub: HubProcess, sha256: str) -> Path:
+    return Path(Store(hub.directory).blobs.path(sha256))
+
+
+def add_by_hand(hub: HubProcess, repo_id: str, content: dict[str, bytes]) -> None:
+    Store(hub.directory).commit("dataset", repo_id, add=content, message="by hand", date="2026-01-01T00:00:00.000Z")
+
+
+def branches(hub: HubProcess, repo_id: str) -> set[str]:
+    return set(Store(hub.directory).repo("dataset", repo_id).branches)

@@ -1,0 +1,120 @@
+"""Publishing that is killed, while somebody reads."""
+
+import contextlib
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+
+import pyarrow.parquet as pq
+
+from localhub.process import HubProcess
+from manifests.building import build
+from manifests.manifest import manifest_path
+from tests.manifests.making import Builder
+from tests.manifests.publishing.publishing import (
+    PUBLISH,
+    ask,
+    blob,
+    branches,
+    environment,
+    files,
+    history,
+    sent,
+    text,
+)
+from tests.scale import scaled
+
+
+def test_killed_at_any_moment_readers_see_one_version_and_nothing_is_sent_twice(
+    clean: HubProcess, filled: Builder
+) -> None:
+    command = [*PUBLISH, "org/steady", "--workspace", str(filled.workspace.root)]
+    command += ["--max-shard-size", "12KB", "--max-staging", "24KB"]
+    # Slow enough to be met in the middle: an upload takes a while.
+    clean.fail("stall", method="PUT", seconds=0.05)
+
+    def make_version(number: int) -> None:
+        # Another row in nearly every shard.
+        for generator in filled.catalog[:3]:
+            for row in range(len(filled.samples[generator.model_name])):
+                filled.change(generator.model_name, row, seed=1000 * number + row)
+        build(filled.write())
+
+    build(filled.write())
+    started = time.monotonic()
+    subprocess.run(command, env=environment(clean), check=True, capture_output=True)
+    usual = time.monotonic() - started
+    make_version(1)
+    clean.clear_requests()
+    chosen = random.Random(6)
+    commits, versions, kills = len(history(clean, "org/steady")), 1, 0
+    with Watcher(clean, "org/steady") as watcher:
+        while kills < scaled(3, 30):
+            killed = subprocess.Popen(command, env=environment(clean), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                killed.wait(chosen.uniform(0.3, 0.8) * usual)
+            killed.send_signal(signal.SIGKILL)
+            killed.communicate()
+            kills += killed.returncode == -signal.SIGKILL
+            if killed.returncode == 0:
+                # It was through: the next version is the one to interrupt.
+                versions += 1
+                make_version(versions)
+        done = subprocess.run(command, env=environment(clean), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        time.sleep(0.2)
+    assert watcher.wrong == []
+    assert len(history(clean, "org/steady")) == commits + versions
+    assert set(watcher.versions) <= set(history(clean, "org/steady"))
+    assert max(Counter(sent(clean)).values()) == 1
+    shards = {path: sha256 for path, sha256 in files(clean, "org/steady").items() if path.startswith("data/")}
+    rows = [
+        (row["model_name"] or row["real_source"], row["image_name"])
+        for sha256 in shards.values()
+        for row in pq.read_table(blob(clean, sha256), columns=["model_name", "real_source", "image_name"]).to_pylist()
+    ]
+    assert len(rows) == len(set(rows)) == pq.read_metadata(manifest_path(filled.workspace)).num_rows
+    assert branches(clean, "org/steady") == {"main"}
+    assert not list(filled.workspace.manifest.glob(".*"))
+
+
+class Watcher(threading.Thread):
+    """A reader who looks at `main` all the time: each version it meets must be whole, as its SHA256SUMS says."""
+
+    def __init__(self, hub: HubProcess, repo_id: str) -> None:
+        super().__init__()
+        self._hub, self._repo_id, self._leaving = hub, repo_id, threading.Event()
+        self.versions: list[str] = []
+        self.wrong: list[str] = []
+
+    def __enter__(self) -> "Watcher":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leaving.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._leaving.wait(0.03):
+            try:
+                self._look()
+            except Exception as error:
+                self.wrong.append(repr(error))
+                return
+
+    def _look(self) -> None:
+        here = f"/api/datasets/{self._repo_id}"
+        version = ask(self._hub, here)["sha"]
+        if version in self.versions:
+            return
+        self.versions.append(version)
+        listing = ask(self._hub, f"{here}/tree/{version}?recursive=true")
+        there = {file["path"]: file["lfs"]["oid"] for file in listing if file["path"].startswith("data/")}
+        sums = text(self._hub, self._repo_id, "SHA256SUMS", version).splitlines()
+        said = {line[66:]: line[:64] for line in sums if line[66:].startswith("data/")}
+        if there != said or not there:
+            self.wrong.append(version)

@@ -1,0 +1,231 @@
+"""Published to a Hub by the command line, in a process of its own, and read back by what people use."""
+
+import contextlib
+import json
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from localhub.process import HubProcess
+from localhub.store import Store
+from manifests.building import build
+from manifests.manifest import ManifestRow, manifest_path
+from tests.manifests.making import Builder
+from tests.manifests.publishing.publishing import (
+    PUBLISH,
+    add_by_hand,
+    blob,
+    child,
+    environment,
+    files,
+    history,
+    in_public,
+    publish,
+    sent,
+    text,
+)
+from workspace import records
+from workspace.layout import Workspace
+
+# Reads a published dataset in every usual way, the card's own snippets among them; prints what it found as JSON.
+# There is no viewer beside this Hub, which `datasets` would ask for at an address of its own making.
+READ_BACK = """
+import contextlib, hashlib, json, pathlib, re, sys
+import datasets, duckdb, pandas
+datasets.config.USE_PARQUET_EXPORT = False
+from huggingface_hub import snapshot_download
+
+repository, layout = sys.argv[1:3]
+viewer = layout == "viewer"
+sha256 = lambda content: hashlib.sha256(content).hexdigest()
+raw = lambda split: split.cast_column("image", datasets.Image(decode=False)) if viewer else split
+found = lambda row: [sha256(row["image"]["bytes"] if viewer else row["image_data"]), row.get("sha256")]
+plain = {name: raw(split) for name, split in datasets.load_dataset(repository).items()}
+streamed = datasets.load_dataset(repository, streaming=True)
+folder = snapshot_download(repository, repo_type="dataset")
+shards = sorted(pathlib.Path(folder, "data").glob("*.parquet"))
+frames = [pandas.read_parquet(f"hf://datasets/{repository}/data/{path.name}") for path in shards]
+queried = duckdb.sql(f"SELECT {'image.bytes' if viewer else 'image_data'} FROM '{folder}/data/*.parquet'").fetchall()
+snippets = re.findall("```python\\n(.*?)```", pathlib.Path(folder, "README.md").read_text(), re.DOTALL)
+for snippet in snippets:
+    with contextlib.redirect_stdout(sys.stderr):
+        exec(snippet, {})
+print(json.dumps({
+    "snippets": len(snippets), "folder": folder,
+    "plain": {name: [found(row) for row in split] for name, split in plain.items()},
+    "streamed": {name: [found(row) for row in raw(split)] for name, split in streamed.items()},
+    "alone": {name: len(datasets.load_dataset(repository, name, split=name)) for name in plain},
+    "pandas": [found(row) for frame in frames for row in frame.to_dict("records")],
+    "duckdb": [sha256(content) for content, in queried],
+    "image": str(datasets.load_dataset(repository, split="Systematic")[0].get("image")),
+    "generators": len(datasets.load_dataset(repository, "generators")["train"]),
+    "real_images": datasets.load_dataset(repository, "real_images")["train"].to_list(),
+}))
+"""
+
+
+# How the study's public training code reads a dataset, as anybody would write it.
+TRAINING = """
+import hashlib, io, json, sys
+import datasets, PIL.Image
+datasets.config.USE_PARQUET_EXPORT = False
+
+class Images:
+    def __init__(self, repository, split, cache_dir, processes, seed):
+        rows = datasets.load_dataset(repository, split=split, cache_dir=cache_dir, num_proc=processes)
+        self.rows = rows.shuffle(seed=seed, writer_batch_size=3000)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        row = self.rows[index]
+        image = PIL.Image.open(io.BytesIO(row["image_data"])).convert("RGB")
+        return image, int(row["label"]), row["model_name"]
+
+images = Images(sys.argv[1], sys.argv[2], sys.argv[3], 2, 7)
+print(json.dumps([[image.size, label, name] for image, label, name in (images[at] for at in range(len(images)))]))
+"""
+
+
+@pytest.mark.parametrize("layout", ["viewer", "community-forensics"])
+def test_what_is_published_is_read_back_by_everybody_with_every_byte(
+    clean: HubProcess, filled: Builder, layout: str
+) -> None:
+    workspace = in_public(filled)
+    expected = published_images(workspace)
+    repository = f"org/whole-{layout}"
+    done = publish(clean, workspace, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
+    assert done.returncode == 0, done.stderr
+    assert f"{repository}: 25 rows (Manual 4, PublicEval 15, Real 3, Systematic 3) in " in done.stdout
+    assert "9 rows of the manifest are in no split and are not published" in done.stdout
+
+    read = json.loads(child(clean, READ_BACK, repository, layout))
+    rows = {name: len(hashes) for name, hashes in expected.items()}
+    everything = Counter(sha256 for hashes in expected.values() for sha256 in hashes)
+    for way in ("plain", "streamed"):
+        # The shards of a split stand in the order of their names, which are hashes.
+        assert {name: sorted(found for found, _ in pairs) for name, pairs in read[way].items()} == expected, way
+        assert all(said in (found, None) for pairs in read[way].values() for found, said in pairs), way
+    assert read["alone"] == rows
+    assert Counter(found for found, _ in read["pandas"]) == Counter(read["duckdb"]) == everything
+    assert ("PngImageFile" in read["image"]) == (layout == "viewer")
+    assert read["generators"] == 6
+    assert [row["real_id"] for row in read["real_images"]] == [f"folder/{number}.png" for number in (100, 101, 102)]
+    checked = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=read["folder"], capture_output=True, text=True)
+    assert checked.returncode == 0
+    assert "metadata/generators.csv: OK" in checked.stdout
+    assert read["snippets"] == 3
+
+    clean.clear_requests()
+    again = publish(clean, workspace, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
+    assert again.returncode == 0, again.stderr
+    assert "nothing new" in again.stdout
+    assert sent(clean) == []
+    assert not [row for row in clean.requests() if "/commit/" in row["path"]]
+
+
+def test_the_studys_training_code_reads_its_layout(clean: HubProcess, ready: Workspace, tmp_path: Path) -> None:
+    done = publish(clean, ready, "org/study", "--layout", "community-forensics")
+    assert done.returncode == 0, done.stderr
+    read = json.loads(child(clean, TRAINING, "org/study", "Systematic+Manual+Real", str(tmp_path / "cache")))
+    rows = pq.read_table(manifest_path(ready)).to_pylist()
+    expected = [[[row["width"], row["height"]], row["label"], row["model_name"] or row["real_source"]] for row in rows]
+    assert sorted(read) == sorted(expected)
+    assert read != expected
+
+
+def test_another_layout_replaces_all_shards_in_one_commit(clean: HubProcess, ready: Workspace) -> None:
+    publish(clean, ready, "org/turned")
+    before = files(clean, "org/turned")
+    commits = len(history(clean, "org/turned"))
+    done = publish(clean, ready, "org/turned", "--layout", "community-forensics")
+    assert done.returncode == 0, done.stderr
+    after = files(clean, "org/turned")
+    shards = [{path for path in listing if path.startswith("data/")} for listing in (before, after)]
+    assert not shards[0] & shards[1]
+    assert len(history(clean, "org/turned")) == commits + 1
+    assert "image_data" in text(clean, "org/turned", "README.md")
+
+
+def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(clean: HubProcess, filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace)
+    publish(clean, workspace, "org/growing", "--max-shard-size", "8KB")
+    assert Store(clean.directory).repo("dataset", "org/growing").private  # nobody said --public
+    before = files(clean, "org/growing")
+    replaced = next(path for path in before if path.startswith("data/Manual"))
+    add_by_hand(clean, "org/growing", {"notes/mine.txt": b"a person's own file", replaced: b"not a shard"})
+    filled.change("org/painter", 0, seed=99)
+    filled.sample(filled.catalog[1], filled.prompts["photos"][6])
+    filled.write()
+    build(workspace)
+    clean.clear_requests()
+
+    done = publish(clean, workspace, "org/growing", "--max-shard-size", "8KB")
+    assert done.returncode == 0, done.stderr
+    after = files(clean, "org/growing")
+    old, new = ({path for path in listing if path.startswith("data/")} for listing in (before, after))
+    assert old & new
+    assert after[replaced] == before[replaced]
+    assert {after[path] for path in new - old} <= set(sent(clean))
+    assert not {after[path] for path in new & old} & set(sent(clean))
+    assert old - new
+    assert "notes/mine.txt" in after
+    rows = sum(pq.read_metadata(blob(clean, after[path])).num_rows for path in new)
+    assert rows == 33  # one more of the generator, and one more real image
+
+
+def test_no_more_is_staged_than_may_be(clean: HubProcess, many: Workspace) -> None:
+    clean.fail("stall", method="PUT", seconds=0.1)
+    options = ["--max-shard-size", "100KB", "--max-staging", "200KB"]
+    command = [*PUBLISH, "org/little-room", "--workspace", str(many.root), *options]
+    publishing = subprocess.Popen(command, env=environment(clean), stdout=subprocess.PIPE)
+    staged, most = many.manifest / ".shards", [0, 0]
+    while publishing.poll() is None:
+        sizes = []
+        for path in staged.glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                sizes.append(path.stat().st_size)
+        most = [max(most[0], sum(sizes)), max(most[1], len(sizes))]
+        time.sleep(0.005)
+    assert publishing.communicate()[0]
+    assert publishing.returncode == 0
+    assert 100_000 < most[0] <= 200_000
+    assert most[1] > 1
+    assert sum(path.startswith("data/") for path in files(clean, "org/little-room")) > 4
+    commits = [row for row in clean.requests() if "/commit/cf-publish" in row["path"]]
+    assert len(commits) > 2
+
+
+def test_a_list_that_is_no_longer_needed_goes(clean: HubProcess, filled: Builder) -> None:
+    workspace = in_public(filled)
+    publish(clean, workspace, "org/listed")
+    assert "metadata/real_images.parquet" in files(clean, "org/listed")
+    build(workspace)
+    done = publish(clean, workspace, "org/listed")
+    assert done.returncode == 0, done.stderr
+    after = files(clean, "org/listed")
+    assert "metadata/real_images.parquet" not in after
+    assert "real_images" not in text(clean, "org/listed", "README.md")
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(clean: HubProcess, ready: Workspace) -> None:
+    done = publish(clean, ready, "org/imagined", "--dry-run", token=None)
+    assert done.returncode == 0, done.stderr
+    assert "dry run: 3 shards" in done.stdout
+    assert {row["method"] for row in clean.requests()} <= {"GET", "HEAD"}
+
+
+def published_images(workspace: Workspace) -> dict[str, list[str]]:
+    """The sha256 of each published split's images."""
+    expected: dict[str, list[str]] = {}
+    for row in records.read(manifest_path(workspace), ManifestRow):
+        if row.split is not None:
+            name = "PublicEval" if row.split == "test" else row.subset
+            expected.setdefault(name, []).append(row.sha256)
+    return {name: sorted(hashes) for name, hashes in expected.items()}

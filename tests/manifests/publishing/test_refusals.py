@@ -1,0 +1,173 @@
+"""What the Hub refuses, and what is refused to it: one clear line, and nothing half visible."""
+
+import hashlib
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from localhub.process import HubProcess
+from localhub.store import Store
+from manifests.publishing.publish import Wish, publish_dataset
+from tests.manifests.making import Builder
+from tests.manifests.publishing.publishing import READER, WRITER, add_by_hand, ask, files, in_public, publish, sent
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+
+AT_ONCE = {"Retry-After": "0"}
+
+
+NO_ROOM = "Private repository storage limit reached"
+
+
+REFUSED_BATCH = {
+    "transfer": "basic",
+    "objects": [{"oid": "0" * 64, "size": 1, "error": {"code": 402, "message": NO_ROOM}}],
+}
+
+
+def test_room_for_less_than_a_shard_is_no_room(clean: HubProcess, ready: Workspace) -> None:
+    done = publish(clean, ready, "org/no-room", "--max-staging", "100MB")
+    assert done.returncode == 2
+    assert "--max-staging" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert clean.requests() == []
+
+
+def test_what_the_refusal_advises_is_then_published(clean: HubProcess, ready: Workspace) -> None:
+    build_manifest = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
+    options = ["--edition", "public", "--workspace", str(ready.root)]
+    built = subprocess.run([*build_manifest, *options], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert "public edition: 3 real images are listed without their pixels" in built.stdout
+    done = publish(clean, ready, "org/advised", "--public")
+    assert done.returncode == 0, done.stderr
+    assert not Store(clean.directory).repo("dataset", "org/advised").private
+    assert "metadata/real_images.parquet" in files(clean, "org/advised")
+
+
+def test_what_may_not_be_passed_on_is_not_made_public(clean: HubProcess, ready: Workspace) -> None:
+    done = publish(clean, ready, "org/open", "--public")
+    assert done.returncode == 2
+    assert "cf-build-manifest --edition public" in done.stderr
+    assert "3 real images" in done.stderr
+    assert done.stderr.count("\n") == 1
+    Store(clean.directory).create("dataset", "org/opened", private=False, created_at="2026-01-01T00:00:00.000Z")
+    again = publish(clean, ready, "org/opened")
+    assert again.returncode == 2
+    assert "is public" in again.stderr
+    assert {row["method"] for row in clean.requests()} == {"GET"}
+    assert sum(path.startswith("data/") for path in files(clean, "org/opened")) == 0
+
+
+@pytest.mark.parametrize(("revision", "lie"), [("cf-publish", "size"), ("cf-publish", "lfs"), ("main", "size")])
+def test_a_hub_that_holds_something_else_than_was_sent_is_noticed(
+    clean: HubProcess, ready: Workspace, revision: str, lie: str
+) -> None:
+    publish(clean, ready, "org/truth")
+    listing = ask(clean, "/api/datasets/org/truth/tree/main?recursive=true")
+    shard = next(file for file in listing if file["path"].startswith("data/"))
+    shard[lie] = shard[lie] + 1 if lie == "size" else {**shard["lfs"], "oid": "0" * 64}
+    # `main` is listed once before anything is sent.
+    clean.fail("status", path=f"org/lied/tree/{revision}", skip=int(revision == "main"), status=200, body=listing)
+    done = publish(clean, ready, "org/lied")
+    assert done.returncode == 1
+    assert f"org/lied@{revision}: the Hub does not hold what was sent as {shard['path']}" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert any(path.startswith("data/") for path in files(clean, "org/lied")) == (revision == "main")
+
+
+def test_another_datasets_files_are_not_touched(clean: HubProcess, ready: Workspace) -> None:
+    Store(clean.directory).create("dataset", "org/theirs", private=True, created_at="2026-01-01T00:00:00.000Z")
+    add_by_hand(clean, "org/theirs", {"data/train.csv": b"a,b\n"})
+    before = files(clean, "org/theirs")
+    done = publish(clean, ready, "org/theirs")
+    assert done.returncode == 1
+    assert "holds something else (data/train.csv)" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert files(clean, "org/theirs") == before
+
+
+def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, filled: Builder) -> None:
+    clean.fail("status", path="/api/repos/create", status=429, headers={"Retry-After": "1"}, times=1)
+    clean.fail("status", method="POST", path="/commit/", status=503, times=2)
+    clean.fail("reset", path="/tree/", times=1)
+    done = publish(clean, in_public(filled), "org/busy", "--public")
+    assert done.returncode == 0, done.stderr
+    assert not Store(clean.directory).repo("dataset", "org/busy").private
+    assert sum(path.startswith("data/") for path in files(clean, "org/busy")) == 4
+    assert [rule["struck"] for rule in clean.faults()] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "token", "told"),
+    [
+        ({}, None, "hf auth login"),
+        ({}, "hf_unknown", "hf auth login"),
+        ({}, READER, "no right to write there"),
+        ({"method": "PUT", "status": 403, "body": {"error": "Signature expired"}}, WRITER, "(the Hub says: Signature"),
+        ({"method": "POST", "path": "/commit/", "status": 413}, WRITER, "smaller --max-shard-size"),
+        (
+            {"path": "/commit/cf-publish", "status": 500, "headers": {"Retry-After": "0"}},
+            WRITER,
+            "run the same command",
+        ),
+        ({"path": "/commit/main", "status": 503, "headers": AT_ONCE}, WRITER, "run the same command"),
+        ({"path": "/commit/cf-publish", "status": 402, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
+        ({"path": "/commit/cf-publish", "status": 403, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
+        ({"path": "objects/batch", "status": 507, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
+        ({"path": "objects/batch", "status": 200, "body": REFUSED_BATCH}, WRITER, NO_ROOM),
+    ],
+)
+def test_a_refusal_is_one_line_that_says_what_to_do_and_nothing_is_half_visible(
+    clean: HubProcess, ready: Workspace, fault: dict[str, Any], token: str | None, told: str
+) -> None:
+    if fault:
+        clean.fail("status", **fault)
+    name = f"org/refused-{hashlib.sha256(ready.root.parent.name.encode()).hexdigest()[:8]}"
+    done = publish(clean, ready, name, token=token)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: http://")
+    if token == WRITER:
+        assert files(clean, name).keys() <= {".gitattributes"}
+
+
+def test_after_a_failure_in_the_middle_the_same_command_continues(clean: HubProcess, ready: Workspace) -> None:
+    clean.fail("status", path="/commit/main", status=502, headers=AT_ONCE)
+    clean.fail("status", method="PUT", status=500, headers=AT_ONCE, skip=2, times=2)
+    failed = publish(clean, ready, "org/continued")
+    assert failed.returncode == 1
+    assert "run the same command again" in failed.stderr
+    assert files(clean, "org/continued").keys() <= {".gitattributes"}
+    before = sent(clean)
+    clean.clear_faults()
+    done = publish(clean, ready, "org/continued")
+    assert done.returncode == 0, done.stderr
+    assert sent(clean)[: len(before)] == before
+    assert max(Counter(sent(clean)).values()) == 1
+
+
+@pytest.mark.parametrize("name", ["nobody", "a/b/c", "org/../name", "org/na me", ""])
+def test_a_name_that_is_none_is_refused_before_anything_is_done(clean: HubProcess, ready: Workspace, name: str) -> None:
+    with pytest.raises(UsageError):
+        publish_dataset(ready, name, Wish())
+    assert clean.requests() == []
+
+
+def test_without_a_manifest_the_reader_is_told_what_to_run(clean: HubProcess, filled: Builder) -> None:
+    done = publish(clean, filled.write(), "org/early")
+    assert done.returncode == 2
+    assert "cf-build-manifest" in done.stderr
+    assert clean.requests() == []
+
+
+def test_damage_after_the_manifest_was_built_is_not_published(clean: HubProcess, ready: Workspace) -> None:
+    (ready.images_of("org/painter") / "00000004.png").write_bytes(b"not what it was")
+    done = publish(clean, ready, "org/damaged")
+    assert done.returncode == 1
+    assert "images/org--painter/00000004.png" in done.stderr
+    assert [path for path in files(clean, "org/damaged") if path.startswith("data/")] == []
