@@ -5,8 +5,8 @@ does not grow with the dataset; what still does not fit is spilled to the worksp
 holds only what it needs, and each time joins those only that these generators had. Rows come out in one fixed order, so
 the same workspace gives the same bytes.
 
-What a row has is read once, into Arrow. DuckDB is asked only where its pieces lie (`_PLACES`) and sorts those numbers, not
-the rows; the writer takes the pieces from there.
+What a row has is read once, into Arrow. DuckDB is asked only where its pieces lie (`_PLACES`) and sorts those numbers,
+not the rows; the writer takes the pieces from there.
 
 What is decided here because all rows must be known: whether an image is a duplicate, who else made it (`repeats`), and
 the split of a row, for a real image whose caption a test generator had must not come to training by another way.
