@@ -24,7 +24,7 @@ Columns: TypeAlias = dict[str, Any]
 ROW_GROUP_ROWS = 50_000
 
 #: Row groups that may wait to be written.
-_WAITING = 1
+_WAITING = 4
 
 #: Columns whose values hardly ever come twice: a dictionary of them, or their smallest and largest of some thousand
 #: rows, cost time and save nothing.
