@@ -8,10 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from manifests.joining import opened, write_join
+from manifests.splits import Division
 from samplers.sample import ImageFile, Sample
 from tests.manifests.making import entry, sha256
 from tests.scale import scaled
 from workspace import records
+from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace, part_name
 
 GENERATORS = scaled(50, 5_000)
@@ -25,6 +28,7 @@ import re, sys
 from pathlib import Path
 from manifests.joining import opened, write_join
 from manifests.splits import Division
+from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 workspace = Workspace(Path(sys.argv[1]))
 with opened(workspace, "256MB") as connection:
@@ -73,3 +77,8 @@ def test_every_row_is_joined_in_bounded_memory(sampled: Workspace) -> None:
     assert peak < PEAK_MIB
     names = pq.read_table(sampled.root / "joined.parquet", columns=["model_name"]).column(0)
     assert len(names.unique()) == GENERATORS
+
+
+def test_too_little_memory_is_told_in_one_line(sampled: Workspace) -> None:
+    with pytest.raises(CommunityForensicsError, match="--memory 4GB"), opened(sampled, "2MB") as connection:
+        write_join(connection, sampled.root / "joined.parquet", Division({}))
