@@ -84,12 +84,15 @@ SEMI JOIN (SELECT hash(prompt_id) AS mark FROM tries WHERE prompt_id IS NOT NULL
 
 _FATES = "SELECT model_name, fate, count(*) FROM tries GROUP BY ALL"
 
-# Which captions were used, and whether for training: what the rows of real images are decided by.
+# Which captions were used, and whether for training: what the rows of real images are decided by. What is known is not
+# kept again, so there are never many more than there are prompts.
 _USES = """
 INSERT INTO uses
-SELECT hash(t.prompt_id), coalesce(bool_or(d.split = 'train'), false)
-FROM tries t LEFT JOIN divided d USING (model_name)
-WHERE t.fate = 'kept' AND t.prompt_id IS NOT NULL GROUP BY 1
+FROM (
+    SELECT hash(t.prompt_id) AS mark, coalesce(bool_or(d.split = 'train'), false) AS trained
+    FROM tries t LEFT JOIN divided d USING (model_name)
+    WHERE t.fate = 'kept' AND t.prompt_id IS NOT NULL GROUP BY mark)
+ANTI JOIN uses USING (mark, trained)
 """
 
 # The rows of generated images, as places: of the try, of its generator in the catalogue, of its caption. What has no
