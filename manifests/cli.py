@@ -110,6 +110,7 @@ def _build_manifest(
         return
     from manifests.building import build
     from manifests.choices import Choices
+    from manifests.manifest import rows_by_split
     from manifests.report import write_report
 
     opened = Workspace.open(workspace)
@@ -121,6 +122,8 @@ def _build_manifest(
     if holdout:
         sides = Counter(row.split or "neither" for row in built.generators if row.kept)
         typer.echo(f"generators: {sides['train']} train, {sides['test']} test, {sides['neither']} in neither")
+        images = rows_by_split(opened)
+        typer.echo(f"images: {images['train']} train, {images['test']} test, {images[None]} in neither")
     if edition is EditionName.public:
         typer.echo(f"public edition: {built.withheld} real images are listed without their pixels")
     typer.echo(f"manifest: {opened.manifest}")

@@ -6,12 +6,14 @@ Rows stand in one order: generated images by generator and index, then real ones
 depends on when or where it was built.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workspace import records
@@ -143,3 +145,13 @@ def iterate_manifest(workspace: Workspace, batch_rows: int = 10_000) -> Iterator
     records.read_table(path, ManifestRow, columns=[])
     with pq.ParquetFile(path) as file:
         yield from file.iter_batches(batch_size=batch_rows)
+
+
+def rows_by_split(workspace: Workspace) -> Counter[Split | None]:
+    """How many of the manifest's rows are in train, in test and (None) in neither; errors as `existing_manifest`."""
+    counted: Counter[Split | None] = Counter()
+    with pq.ParquetFile(existing_manifest(workspace), read_dictionary=["split"]) as file:
+        for batch in file.iter_batches(columns=["split"]):
+            for found in pc.value_counts(batch.column("split")).to_pylist():
+                counted[found["values"]] += found["counts"]
+    return counted

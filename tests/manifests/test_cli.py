@@ -1,0 +1,50 @@
+"""`cf-build-manifest` as a person runs it, in a process of its own: what it prints and how it ends."""
+
+import subprocess
+import sys
+
+from manifests.manifest import manifest_path
+from tests.manifests.making import Builder
+
+BUILD = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
+
+
+def built(builder: Builder, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [*BUILD, "--workspace", str(builder.write().root), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_what_a_holdout_leaves_in_neither_split_is_said_of_generators_and_of_images(filled: Builder) -> None:
+    """Sketcher and painter have one base, and all captions: with one of them held out, the other cannot train."""
+    stranger = filled.generator("org/stranger", base_model=None, lineage=())
+    for prompt in filled.prompts["photos"][4:]:  # two of which the held out generator had
+        filled.sample(stranger, prompt)
+    done = built(filled, "--holdout", "name=org/sketcher")
+    assert done.returncode == 0, done.stderr
+    assert "25 generated images of 4 generators, 10 real images" in done.stdout
+    assert "generators: 2 train, 1 test, 1 in neither" in done.stdout
+    assert "images: 6 train, 18 test, 11 in neither" in done.stdout
+
+
+def test_without_a_holdout_nothing_is_said_of_splits(filled: Builder) -> None:
+    done = built(filled)
+    assert done.returncode == 0, done.stderr
+    assert "train" not in done.stdout
+
+
+def test_damage_is_told_without_a_traceback(filled: Builder) -> None:
+    filled.change("org/painter", 0, nsfw_flag=True)
+    done = built(filled)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: no manifest was written, for the workspace does not add up:",
+        "  - 1 were kept although flagged, or without being checked: org/painter #0",
+    ]
+    assert not manifest_path(filled.workspace).exists()
+
+
+def test_misuse_is_told_in_one_line(filled: Builder) -> None:
+    done = built(filled, "--license-allow", "mit")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "add --edition public" in done.stderr
