@@ -1,8 +1,8 @@
 """A workspace of rows alone, as large as one likes: catalogue, prompts and samples of a campaign without its images.
 
-Made column by column in Arrow, for a Python object a row would take longer than what is measured with it. A generator
-has one part. One try in twenty was rejected; one generator in fifty made some of its images twice, and one in fifty an
-image of the generator before it.
+Made column by column in Arrow, for a Python object a row would take longer than what is measured with it. One try in
+twenty was rejected; one generator in fifty made some of its images twice, and one in fifty an image of the generator
+before it.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ _PROMPTS_A_PART = 10_000
 _LIBRARIES = "diffusers=0.39.0, huggingface_hub=1.24.0, safetensors=0.8.0, torch=2.13.0, transformers=5.14.1"
 
 
-def write_rows(workspace: Workspace, generators: int) -> None:
-    """Write the samples of so many generators, `TRIES` each, with `PROMPTS` prompts and the catalogue."""
+def write_rows(workspace: Workspace, generators: int, parts: int = 1) -> None:
+    """Write so many parts of each of so many generators, of `TRIES` each, with `PROMPTS` prompts and the catalogue."""
     random = np.random.default_rng(0)
     catalog = [_entry(number) for number in range(generators)]
     records.write(workspace.catalog, CatalogEntry, catalog)
@@ -39,13 +39,14 @@ def write_rows(workspace: Workspace, generators: int) -> None:
             )
     before = _digests(random, TRIES)
     for entry in catalog:
-        digests = _digests(random, TRIES)
-        if entry.rank % 50 == 0:
-            digests = pa.concat_arrays([digests[:7], before[7:8], digests[8:]])
-        asked = prompts.take(pa.array(random.integers(0, PROMPTS, TRIES)))
-        part = workspace.samples_of(entry.model_name) / part_name(0)
-        records.write_table(part, _samples(random, entry, asked, digests))
-        before = digests
+        for number in range(parts):
+            digests = _digests(random, TRIES)
+            if entry.rank % 50 == 0:
+                digests = pa.concat_arrays([digests[:7], before[7:8], digests[8:]])
+            asked = prompts.take(pa.array(random.integers(0, PROMPTS, TRIES)))
+            table = _samples(random, entry, asked, digests, np.arange(number * TRIES, (number + 1) * TRIES))
+            records.write_table(workspace.samples_of(entry.model_name) / part_name(number), table)
+            before = digests
 
 
 def _entry(number: int) -> CatalogEntry:
@@ -106,8 +107,9 @@ def _prompts(random: np.random.Generator, count: int) -> pa.Table:
     )
 
 
-def _samples(random: np.random.Generator, entry: CatalogEntry, asked: pa.Table, digests: pa.Array) -> pa.Table:
-    index = np.arange(TRIES)
+def _samples(
+    random: np.random.Generator, entry: CatalogEntry, asked: pa.Table, digests: pa.Array, index: np.ndarray
+) -> pa.Table:
     image_name = pc.binary_join_element_wise(_numbers(index, 8), ".png", "")
     again = index % 90 == 89 if entry.rank % 50 == 1 else np.zeros(TRIES, bool)
     path = pc.binary_join_element_wise(f"images/{generator_folder(entry.model_name)}", image_name, "/")
@@ -134,7 +136,7 @@ def _samples(random: np.random.Generator, entry: CatalogEntry, asked: pa.Table, 
         scheduler=wanted.scheduler,
         libraries=_LIBRARIES,
         image_name=of_kept(image_name),
-        sha256=of_kept(digests.take(pa.array(index - again))),
+        sha256=of_kept(digests.take(pa.array(np.arange(TRIES) - again))),
         file_size=of_kept(random.integers(300_000, 500_000, TRIES)),
         format=of_kept("PNG"),
         mode=of_kept("RGB"),
