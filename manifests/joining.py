@@ -45,7 +45,7 @@ _THREADS = 4
 _CATALOG = """
 SELECT model_name, revision, subset, architecture, license, license_source, license_family, hf_pipeline_tag,
     hf_diffusers_tag, task, kind, base_model, lineage
-FROM catalog_file
+FROM catalog_file ORDER BY model_name, revision
 """
 
 # What the join needs of prompts; `mark` stands for the id, for numbers are found faster than texts. `held`: a test
@@ -66,7 +66,8 @@ ANTI JOIN duplicates USING (model_name, revision, "index")
 WHERE status = 'ok' AND prompt_id IS NOT NULL
 """
 
-# All tries of some generators: `fate` is what became of one, `folder` the one in which its part lies.
+# All tries of some generators: `fate` is what became of one, `folder` the one in which its part lies. The places of its
+# generator and its caption are added (`_resolved`).
 _TRIES = """
 SELECT * EXCLUDE (image, scheduler, filename), image.path AS path, nullif(scheduler, '') AS scheduler,
     prompt IS NULL AS unprompted, string_split(filename, '/')[-2] AS folder,
@@ -82,7 +83,12 @@ SELECT * EXCLUDE (mark) FROM captions
 SEMI JOIN (SELECT hash(prompt_id) AS mark FROM tries WHERE prompt_id IS NOT NULL) USING (mark)
 """
 
-_FATES = "SELECT model_name, fate, count(*) FROM tries GROUP BY ALL"
+_DIVIDED = """
+CREATE TEMP TABLE divided AS
+SELECT min(place) AS generator, model_name, split FROM splits JOIN catalog USING (model_name) GROUP BY ALL
+"""
+
+_FATES = "SELECT generator, fate, count(*) FROM tries WHERE generator IS NOT NULL GROUP BY ALL"
 
 # Which captions were used, and whether for training: what the rows of real images are decided by. What is known is not
 # kept again, so there are never many more than there are prompts.
@@ -90,7 +96,7 @@ _USES = """
 INSERT INTO uses
 FROM (
     SELECT hash(t.prompt_id) AS mark, coalesce(bool_or(d.split = 'train'), false) AS trained
-    FROM tries t LEFT JOIN divided d USING (model_name)
+    FROM tries t LEFT JOIN divided d USING (generator)
     WHERE t.fate = 'kept' AND t.prompt_id IS NOT NULL GROUP BY mark)
 ANTI JOIN uses USING (mark, trained)
 """
@@ -98,16 +104,15 @@ ANTI JOIN uses USING (mark, trained)
 # The rows of generated images, as places: of the try, of its generator in the catalogue, of its caption. What has no
 # generator there, the checks tell.
 _PLACES = """
-SELECT t.place AS try, c.place AS generator, p.place AS caption,
+SELECT t.place AS try, generator, t.caption,
     CASE WHEN d.split = 'train' AND p.held THEN NULL ELSE d.split END AS split,
     list_filter(m.makers, lambda maker: maker <> t.model_name) AS also_by
 FROM tries t
-JOIN catalog c USING (model_name, revision)
-LEFT JOIN divided d USING (model_name)
-LEFT JOIN told p USING (prompt_id)
+LEFT JOIN divided d USING (generator)
+LEFT JOIN told p ON p.place = t.caption
 LEFT JOIN shown m USING (sha256)
-WHERE t.fate = 'kept'
-ORDER BY model_name, "index"
+WHERE fate = 'kept' AND generator IS NOT NULL
+ORDER BY generator, "index"
 """
 
 # An image counts as shared where several of those who made it are in the manifest.
@@ -168,7 +173,7 @@ def opened(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.DuckDB
             _view(connection, "prompts", prompt_parts(workspace), Prompt)
             _view(connection, "catalog_file", [workspace.catalog], CatalogEntry)
             find_repeats(connection)
-            with _placed(connection, "catalog", _CATALOG):
+            with _seen(connection, catalog=_table(connection, _CATALOG)):
                 yield connection
         except (duckdb.OutOfMemoryException, OSError) as error:
             # While rows come as Arrow, its reader tells what befell DuckDB.
@@ -191,18 +196,23 @@ def write_join(
 
     `withheld` is for the public edition: the file for those real images that may not be passed on; without it they are
     in the manifest. `metadata` goes into the manifest's schema. `look` is called once for some generators at a time,
-    when the connection has their `tries` and the captions they were `told`, for the checks of rows, and may
-    raise. Raises `CommunityForensicsError` when a row lacks what every row has.
+    when the connection has their `tries`, the `catalog` and the captions they were `told`, for the checks of rows, and
+    may raise. Raises `CommunityForensicsError` when a row lacks what every row has.
     """
     rows, fates = 0, defaultdict[str, dict[str, int]](dict)
     _prepare(connection, division)
-    catalog = connection.sql("FROM catalog ORDER BY place").to_arrow_table()
+    catalog = _table(connection, "SELECT * EXCLUDE (place) FROM catalog ORDER BY place")
+    names = catalog["model_name"].to_pylist()
     with RowWriter(path, ManifestRow, metadata) as manifest:
         for paths in batches(connection, division.withheld):
-            with _placed(connection, "tries", _TRIES, [paths]) as tries, _placed(connection, "told", _TOLD) as told:
+            tries = _table(connection, _TRIES, [paths])
+            with _seen(connection, tries=tries):
+                told = _table(connection, _TOLD)
+            tries = _resolved(tries, catalog, told)
+            with _seen(connection, tries=tries, told=told):
                 connection.execute(_USES)
-                for model_name, fate, count in connection.execute(_FATES).fetchall():
-                    fates[model_name][fate] = fates[model_name].get(fate, 0) + count
+                for generator, fate, count in connection.execute(_FATES).fetchall():
+                    fates[names[generator]][fate] = fates[names[generator]].get(fate, 0) + count
                 look()
                 rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
             del tries, told  # before the next are read
@@ -217,18 +227,32 @@ def write_join(
         return Joined(rows, others.write(connection.sql(query)), dict(fates))
 
 
-@contextmanager
-def _placed(
-    connection: duckdb.DuckDBPyConnection, name: str, query: str, parameters: Sequence[object] = ()
-) -> Iterator[pa.Table]:
-    """What a query gives, in Arrow and as the view `name` of the connection, with each row's `place` in it."""
+def _table(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> pa.Table:
+    """What a query gives, in Arrow, with each row's `place` in it."""
     table = connection.sql(query, params=parameters).to_arrow_reader(_CHUNK_ROWS).read_all()
-    table = table.append_column("place", pa.arange(0, table.num_rows))
-    connection.register(name, table)
+    return table.append_column("place", pa.arange(0, table.num_rows))
+
+
+@contextmanager
+def _seen(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
+    """Tables that queries see under these names."""
+    for name, table in tables.items():
+        connection.register(name, table)
     try:
-        yield table
+        yield
     finally:
-        connection.unregister(name)
+        for name in tables:
+            connection.unregister(name)
+
+
+def _resolved(tries: pa.Table, catalog: pa.Table, told: pa.Table) -> pa.Table:
+    """Tries with the places of their `generator` in the catalogue and of their `caption`; null: it is not there.
+
+    Once for all that is asked of them, because numbers are joined faster than texts.
+    """
+    generator, known = (pc.binary_join_element_wise(t["model_name"], t["revision"], "@") for t in (tries, catalog))
+    tries = tries.append_column("generator", pc.index_in(generator, known.combine_chunks()))
+    return tries.append_column("caption", pc.index_in(tries["prompt_id"], told["prompt_id"].combine_chunks()))
 
 
 def _generated(tries: pa.Table, catalog: pa.Table, told: pa.Table, places: pa.RecordBatch) -> Columns:
@@ -248,7 +272,8 @@ def _prepare(connection: duckdb.DuckDBPyConnection, division: Division) -> None:
             "split": pa.array(division.splits.values(), pa.string()),
         }
     )
-    connection.from_arrow(splits).create("divided")
+    with _seen(connection, splits=splits):
+        connection.execute(_DIVIDED)
     connection.execute("CREATE TEMP TABLE asked_of_test (mark UBIGINT)")
     others = {name for name, split in division.splits.items() if split != "test"}
     if len(others) < len(division.splits):

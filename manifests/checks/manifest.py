@@ -25,7 +25,7 @@ _OF_A_ROW = {
     "lack what says where they come from": f"""
         label = {FAKE} AND (model_name IS NULL OR revision IS NULL OR "index" IS NULL OR seed IS NULL)
         OR label = {REAL} AND (real_source IS NULL OR real_id IS NULL OR real_sha256 IS NULL)""",
-    "have a sha256 that is none": "NOT regexp_full_match(sha256, '[0-9a-f]{64}')",
+    "have a sha256 that is none": "strlen(sha256) <> 64",
     "are flagged, or were never checked": f"label = {FAKE} AND nsfw_flag IS DISTINCT FROM FALSE",
     "are of a subset that is none": f"""
         label = {FAKE} AND subset NOT IN ('Systematic', 'Manual', 'Commercial')

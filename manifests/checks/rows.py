@@ -2,7 +2,8 @@
 
 Most is looked at while the join goes through the generators, for what can be wrong within some of them needs none of
 the others; what concerns all prompts or the whole catalogue is looked at once. `tries` are all tries of some
-generators, `told` the captions they had (`joining`).
+generators, `told` the captions they had; a try's `generator` is its place in the `catalog`, its `caption` in `told`
+(`joining`).
 """
 
 import duckdb
@@ -38,24 +39,28 @@ _OF_A_TRY = {
 #: What may be wrong with tries beside others, the catalogue and the captions.
 _OF_SOME_GENERATORS = {
     "stand twice in samples/": f"""
-        SELECT {_TRY} FROM tries GROUP BY model_name, "index" HAVING count(*) > 1""",
+        SELECT {_TRY} FROM (SELECT generator, "index" FROM tries GROUP BY ALL HAVING count(*) > 1)
+        JOIN catalog ON place = generator""",
     "are generators that lack tries: theirs are not numbered 0, 1, 2, ...": """
-        SELECT model_name FROM tries GROUP BY model_name HAVING min("index") <> 0 OR max("index") >= count(*)""",
-    "were sampled with the seed of another of their generator": """
-        SELECT model_name || ' #' || max("index") FROM tries
-        GROUP BY model_name, seed HAVING min("index") <> max("index")""",
+        SELECT model_name FROM (
+            SELECT generator FROM tries GROUP BY ALL HAVING min("index") <> 0 OR max("index") >= count(*))
+        JOIN catalog ON place = generator""",
+    "were sampled with the seed of another of their generator": f"""
+        SELECT {_TRY} FROM (
+            SELECT generator, max("index") AS "index" FROM tries GROUP BY generator, seed
+            HAVING min("index") <> max("index"))
+        JOIN catalog ON place = generator""",
     "come from a generator that the catalogue does not have at that revision": """
-        SELECT DISTINCT model_name || '@' || revision FROM tries
-        ANTI JOIN catalog USING (model_name, revision)""",
+        SELECT DISTINCT model_name || '@' || revision FROM tries WHERE generator IS NULL""",
     "name a prompt that prompts/ does not have": f"""
-        SELECT {_TRY} || ': ' || prompt_id FROM tries
-        ANTI JOIN told USING (prompt_id) WHERE prompt_id IS NOT NULL""",
+        SELECT {_TRY} || ': ' || prompt_id FROM tries WHERE prompt_id IS NOT NULL AND caption IS NULL""",
     "have another real source than their prompt": f"""
-        SELECT {_TRY} || ': ' || coalesce(t.real_source, 'none') FROM tries t JOIN told p USING (prompt_id)
+        SELECT {_TRY} || ': ' || coalesce(t.real_source, 'none') FROM tries t JOIN told p ON p.place = t.caption
         WHERE t.real_source IS DISTINCT FROM p.real_source""",
     "lack the prompt that their generator needs": f"""
-        SELECT {_TRY} FROM tries JOIN catalog USING (model_name, revision)
-        WHERE task = 'text-to-image' AND (prompt_id IS NULL OR unprompted)""",
+        SELECT {_TRY} FROM tries t
+        SEMI JOIN (FROM catalog WHERE task = 'text-to-image') c ON c.place = t.generator
+        WHERE prompt_id IS NULL OR unprompted""",
 }
 
 #: The same of all prompts and of the catalogue.
