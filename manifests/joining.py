@@ -27,7 +27,7 @@ from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.database import MEMORY, database, record_view
 from manifests.manifest import FAKE, ManifestRow
-from manifests.parts import batches, checked_rows, find_parts
+from manifests.parts import batches, check_version, find_parts
 from manifests.real import REAL_ROWS
 from manifests.repeats import find_repeats
 from manifests.splits import Division
@@ -285,6 +285,5 @@ def _prepare(connection: duckdb.DuckDBPyConnection, division: Division) -> None:
 
 
 def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type) -> None:
-    for _ in checked_rows(paths, record):
-        pass
+    check_version(connection, paths, record)
     record_view(connection, name, paths, record)

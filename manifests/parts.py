@@ -5,13 +5,12 @@ holds does not grow with their number. How many rows a part has stands in its fo
 the part is one of this version.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.database import literal
 from samplers.sample import Sample, sample_parts
@@ -22,6 +21,13 @@ from workspace.layout import Workspace
 #: Rows joined together, but at least one generator's: at some hundred bytes each, a hundred megabytes.
 BATCH_ROWS = 100_000
 
+_ROWS = "SELECT file_name, num_rows FROM parquet_file_metadata(?)"
+
+_KINDS = """
+WITH said AS (SELECT file_name AS path, value FROM parquet_kv_metadata(?) WHERE key = 'ARROW:schema')
+SELECT min(path) FROM (SELECT unnest(?) AS path) LEFT JOIN said USING (path) GROUP BY value
+"""
+
 
 def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
     """Make the table `parts` of a connection: generator, path (as DuckDB takes it) and rows of each sample part.
@@ -31,12 +37,14 @@ def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> N
     paths = sample_parts(workspace)
     if not paths:
         raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
+    check_version(connection, paths, Sample)
+    rows = dict(connection.execute(_ROWS, [[literal(path) for path in paths]]).fetchall())
     table = pa.table(
         {
             # The name of a folder with its slash again (`workspace.layout.generator_folder`).
             "model_name": [path.parent.name.replace("--", "/") for path in paths],
             "path": [literal(path) for path in paths],
-            "rows": list(checked_rows(paths, Sample)),
+            "rows": [rows[str(path)] for path in paths],
         }
     )
     connection.from_arrow(table).create("parts")
@@ -70,14 +78,10 @@ def batches(connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()
         yield batch
 
 
-def checked_rows(paths: Iterable[Path], record: type) -> Iterator[int]:
-    """How many rows each Parquet file of a record has. Raises `UsageError` for a file that is none of this version."""
-    good: list[pq.ParquetSchema] = []
-    for path in paths:
-        with records.reading(path):
-            footer = pq.read_metadata(path)
-        # Thousands of files have one schema: what equals one that was looked at is not looked at again.
-        if not any(footer.schema.equals(schema) for schema in good):
-            records.read_table(path, record, columns=[])
-            good.append(footer.schema)
-        yield footer.num_rows
+def check_version(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], record: type) -> None:
+    """Raise `UsageError` for a Parquet file that is none of this version's records."""
+    if paths:
+        # Thousands of files say the same of their columns: one of them is looked at.
+        of_a_kind = connection.execute(_KINDS, [[literal(path) for path in paths], [str(path) for path in paths]])
+        for (path,) in of_a_kind.fetchall():
+            records.read_table(Path(path), record, columns=[])

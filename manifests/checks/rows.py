@@ -13,9 +13,10 @@ from manifests.generators import REJECTIONS
 
 _TRY = "model_name || ' #' || \"index\""
 
-#: Whole generators are at hand, so an image's own file is where the sampler puts it, or in one of its own parts.
-_OWN_FILE = "'images/' || folder || '/' || image_name"
-_OWN_PART = "starts_with(path, 'samples/' || folder || '/part-') AND ends_with(path, '.parquet#' || image_name)"
+#: An image's own file is where the sampler puts it, or in a part of its own generator.
+_ELSEWHERE = """CASE WHEN path = concat('images/', folder, '/', image_name) THEN false
+    ELSE NOT starts_with(path, concat('samples/', folder, '/part-')) OR contains(path, '..')
+        OR NOT ends_with(path, concat('.parquet#', image_name)) END"""
 
 _INCOMPLETE = "lack a part of what every image has (name, place, sha256, format, mode, size)"
 
@@ -27,8 +28,7 @@ _OF_A_TRY = {
         OR width IS NULL OR height IS NULL OR file_size IS NULL)""",
     "have a sha256 that is none": "NOT regexp_full_match(sha256, '[0-9a-f]{64}')",
     "have another file name than their index says": "image_name <> printf('%08d.png', \"index\")",
-    "name a file that is not their own": f"""path <> {_OWN_FILE}
-        AND (NOT ({_OWN_PART}) OR contains(path, '..'))""",
+    "name a file that is not their own": f"image_name IS NOT NULL AND {_ELSEWHERE}",
     "are no PNG of mode RGB or L, or have a size that no image has": """format <> 'PNG' OR mode NOT IN ('RGB', 'L')
         OR fate = 'kept' AND (width NOT BETWEEN 1 AND 16384 OR height NOT BETWEEN 1 AND 16384 OR file_size < 1)""",
     "were kept although flagged, or without being checked": "fate = 'kept' AND nsfw_flag IS DISTINCT FROM FALSE",
