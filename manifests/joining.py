@@ -33,6 +33,7 @@ from manifests.repeats import find_repeats
 from manifests.splits import Division
 from manifests.withheld import WithheldRow
 from manifests.writing import Columns, RowWriter, named
+from workspace import records
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
@@ -257,11 +258,25 @@ def _resolved(tries: pa.Table, catalog: pa.Table, told: pa.Table) -> pa.Table:
 
 def _generated(tries: pa.Table, catalog: pa.Table, told: pa.Table, places: pa.RecordBatch) -> Columns:
     """The columns of generated images that lie at these places (`_PLACES`)."""
+    wanted = {*records.schema(ManifestRow).names, "real_title"} - set(catalog.column_names)
     columns: Columns = {"label": pa.repeat(pa.scalar(FAKE, pa.int64()), places.num_rows)}
-    for table, which in ((catalog, "generator"), (told, "caption"), (tries, "try")):
-        columns |= named(table.take(places.column(which)))
+    for table, which in ((told, "caption"), (tries, "try")):
+        columns |= named(table.select(wanted.intersection(table.column_names)).take(places.column(which)))
     columns["real_source"] = pc.coalesce(columns["real_title"], columns["real_source"])
+    # Many rows have one generator.
+    generators = places.column("generator").dictionary_encode()
+    columns |= {
+        name: _spread(values, generators.indices) for name, values in named(catalog.take(generators.dictionary)).items()
+    }
     return columns | {name: places.column(name) for name in ("split", "also_by")}
+
+
+def _spread(values: pa.ChunkedArray, places: pa.Array) -> pa.Array:
+    """The values at these places, texts as a dictionary."""
+    if values.type != pa.string():
+        return values.take(places)
+    encoded = pc.dictionary_encode(values.combine_chunks())
+    return pa.DictionaryArray.from_arrays(encoded.indices.take(places), encoded.dictionary)
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, division: Division) -> None:

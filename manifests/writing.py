@@ -4,21 +4,25 @@ A query gives them, in its order: the columns themselves, or what the caller mak
 writer's thread too.
 """
 
+import base64
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workspace import records
 from workspace.errors import CommunityForensicsError
 
 Columns: TypeAlias = dict[str, Any]
-"""Arrow's, by name."""
+"""Arrow's, by name; a text may come as a dictionary."""
+
+_DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
 #: Most rows of a row group of the manifest.
 ROW_GROUP_ROWS = 50_000
@@ -28,9 +32,10 @@ _WAITING = 4
 
 #: Columns whose values hardly ever come twice: a dictionary of them, or their smallest and largest of some thousand
 #: rows, cost time and save nothing.
-_VARIOUS = frozenset(
-    {"image_name", "index", "prompt", "real_id", "real_sha256", "seed", "file_size", "sha256", "nsfw_score", "path"}
-)
+_VARIOUS = frozenset({"image_name", "index", "prompt", "real_id", "file_size", "path"})
+
+#: Such whose bytes are as good as random: compressing them takes long and saves little.
+_RANDOM = frozenset({"real_sha256", "seed", "sha256", "nsfw_score"})
 
 
 def named(rows: pa.RecordBatch | pa.Table) -> Columns:
@@ -42,11 +47,20 @@ class RowWriter:
     """Writes rows to one Parquet file of a record."""
 
     def __init__(self, path: Path, record: type, metadata: Mapping[bytes, bytes] | None = None) -> None:
-        self._schema = records.schema(record).with_metadata(metadata)
-        often = [field.name for field in self._schema if field.name not in _VARIOUS]
+        schema = records.schema(record).with_metadata(metadata)
+        often = [name for name in schema.names if name not in _VARIOUS | _RANDOM]
+        self._schema = _with_dictionaries(schema, often)
         self._file = pq.ParquetWriter(
-            path, self._schema, compression="zstd", use_dictionary=often, write_statistics=often
+            path,
+            self._schema,
+            compression={leaf: "none" if leaf in _RANDOM else "zstd" for leaf in records.leaves(schema)},
+            use_dictionary=often,
+            write_statistics=often,
+            store_schema=False,
         )
+        # Where readers look for the Arrow schema (https://arrow.apache.org/docs/cpp/parquet.html): for them, texts are
+        # texts. That they were given as dictionaries is how they are written fast.
+        self._file.add_key_value_metadata({"ARROW:schema": base64.b64encode(schema.serialize()).decode()})
         self._thread = ThreadPoolExecutor(1)
         self._waiting: deque[Future[None]] = deque()
 
@@ -76,6 +90,14 @@ class RowWriter:
         self._file.write_table(table, row_group_size=ROW_GROUP_ROWS)
 
 
+def _with_dictionaries(schema: pa.Schema, often: Collection[str]) -> pa.Schema:
+    """The schema with dictionaries for those of its texts of which few come often."""
+    fields = [
+        field.with_type(_DICTIONARY) if field.name in often and field.type == pa.string() else field for field in schema
+    ]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
 def _fitted(known: Columns, rows: int, schema: pa.Schema) -> pa.Table:
     """Columns as the record has them, in its types and nullability."""
     columns: list[pa.Array | pa.ChunkedArray] = []
@@ -86,5 +108,6 @@ def _fitted(known: Columns, rows: int, schema: pa.Schema) -> pa.Table:
             raise CommunityForensicsError(
                 f"{column.null_count} rows have no {field.name}: a part in samples/ or prompts/ is damaged"
             )
-        columns.append(column.cast(field.type))
+        encode = field.type == _DICTIONARY and not pa.types.is_dictionary(column.type)
+        columns.append(pc.dictionary_encode(column.cast(pa.string())) if encode else column.cast(field.type))
     return pa.Table.from_arrays(columns, schema=schema)

@@ -88,14 +88,14 @@ def write_table(path: Path, table: pa.Table, plain: Collection[str] = ()) -> Non
     """
     options: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
     if plain:
-        others = [leaf for leaf in _leaves(table.schema) if leaf not in plain]
+        others = [leaf for leaf in leaves(table.schema) if leaf not in plain]
         compression = dict.fromkeys(others, "zstd") | dict.fromkeys(plain, "none")
         options |= {"compression": compression, "use_dictionary": others, "write_statistics": others}
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, **options)
 
 
-def _leaves(columns: pa.Schema) -> list[str]:
+def leaves(columns: pa.Schema) -> list[str]:
     """Paths of a schema's leaf columns, as Parquet names them."""
     sink = pa.BufferOutputStream()
     pq.write_table(columns.empty_table(), sink)

@@ -28,6 +28,7 @@ from manifests.publishing.layouts import Layout
 from manifests.publishing.planning import PlannedShard, changed, file_sizes
 from manifests.publishing.published import published_split
 from manifests.reading import ReadingThreads
+from workspace import records
 from workspace.atomic import atomic_path
 from workspace.layout import Workspace
 
@@ -165,9 +166,7 @@ def _read_one(images: ImageReader, path: str, sha256: str, place: memoryview) ->
 
 
 def _writer_options(layout: Layout) -> dict[str, Any]:
-    sink = pa.BufferOutputStream()
-    pq.write_table(layout.schema.empty_table(), sink)
-    leaves = [column.path for column in pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema]
+    leaves = records.leaves(layout.schema)
     plain = [leaf for leaf in leaves if leaf != layout.leaf]
     return {
         "compression": {leaf: "zstd" if leaf in plain else "none" for leaf in leaves},
