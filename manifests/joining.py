@@ -53,10 +53,18 @@ FROM catalog_file ORDER BY model_name, revision
 # generator made an image of the caption of this photograph, which may be in several data sets.
 _CAPTIONS = """
 CREATE TEMP TABLE captions AS
-SELECT hash(prompt_id) AS mark, prompt_id, caption_origin, captioner, real_title, real_source, real_id, real_sha256,
+SELECT hash(prompt_id) AS mark, prompt_id, caption_origin::said AS caption_origin, captioner::said AS captioner,
+    real_title::said AS real_title, real_source::said AS real_source, real_id, real_sha256,
     real_sha256 IN (
         SELECT real_sha256 FROM prompts WHERE hash(prompt_id) IN (FROM asked_of_test)) AS held
 FROM prompts
+"""
+
+# What very many captions have in common: kept, and handed to Arrow, as numbers.
+_SAID = """
+CREATE TYPE said AS ENUM (
+    SELECT DISTINCT word FROM prompts, unnest([caption_origin, captioner, real_title, real_source]) AS words(word)
+    WHERE word IS NOT NULL)
 """
 
 _ASKED_OF_TEST = """
@@ -294,6 +302,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, division: Division) -> None:
     if len(others) < len(division.splits):
         for paths in batches(connection, others | division.withheld):
             connection.execute(_ASKED_OF_TEST, [paths])
+    connection.execute(_SAID)
     connection.execute(_CAPTIONS)
     connection.execute(_SHOWN, [sorted(division.withheld)])
     connection.execute("CREATE TEMP TABLE uses (mark UBIGINT, trained BOOLEAN)")
