@@ -13,7 +13,8 @@ the split of a row, for a real image whose caption a test generator had must not
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -213,8 +214,7 @@ def write_join(
     catalog = _table(connection, "SELECT * EXCLUDE (place) FROM catalog ORDER BY place")
     names = catalog["model_name"].to_pylist()
     with RowWriter(path, ManifestRow, metadata) as manifest:
-        for paths in batches(connection, division.withheld):
-            tries = _table(connection, _TRIES, [paths])
+        for tries in _read_ahead(connection.cursor(), batches(connection, division.withheld)):
             with _seen(connection, tries=tries):
                 told = _table(connection, _TOLD)
             tries = _resolved(tries, catalog, told)
@@ -224,7 +224,7 @@ def write_join(
                     fates[names[generator]][fate] = fates[names[generator]].get(fate, 0) + count
                 look()
                 rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
-            del tries, told  # before the next are read
+            del tries, told
         connection.execute(_CHOSEN)
         connection.execute(_REAL_IMAGES)
         which = "true" if withheld is None else "redistributable"
@@ -234,6 +234,19 @@ def write_join(
     with RowWriter(withheld, WithheldRow) as others:
         query = f"FROM real_images WHERE redistributable IS NOT TRUE {_IN_ORDER}"
         return Joined(rows, others.write(connection.sql(query)), dict(fates))
+
+
+def _read_ahead(connection: duckdb.DuckDBPyConnection, some: Iterable[list[str]]) -> Iterator[pa.Table]:
+    """The tries of each batch of parts; the next is read while who asked works on this one."""
+    with ThreadPoolExecutor(1) as thread:
+        before: Future[pa.Table] | None = None
+        for paths in some:
+            reading = thread.submit(_table, connection, _TRIES, [paths])
+            if before is not None:
+                yield before.result()
+            before = reading
+        if before is not None:
+            yield before.result()
 
 
 def _table(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> pa.Table:

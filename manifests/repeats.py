@@ -19,7 +19,7 @@ WHERE status = 'ok' AND hash(sha256) IN (FROM repeated_marks)
 
 # Of equal images of a generator, the one of the lowest index is kept.
 _DUPLICATES = """
-CREATE TEMP TABLE duplicates AS SELECT model_name, revision, "index" FROM repeated
+CREATE TABLE duplicates AS SELECT model_name, revision, "index" FROM repeated
 QUALIFY row_number() OVER (PARTITION BY model_name, revision, sha256 ORDER BY "index") > 1
 """
 _SHARED = """
