@@ -10,7 +10,7 @@ import duckdb
 from manifests.parts import batches
 
 # Rejected tries have no image and no sha256.
-_MARKS = "INSERT INTO marks SELECT hash(sha256), file_index + ? FROM read_parquet(?) WHERE status = 'ok'"
+_MARKS = "INSERT INTO marks SELECT hash(sha256), file_index + ? FROM read_parquet(?) WHERE sha256 IS NOT NULL"
 _REPEATED = """
 INSERT INTO repeated
 SELECT model_name, revision, "index", sha256 FROM read_parquet(?)

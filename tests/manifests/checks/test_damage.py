@@ -105,6 +105,10 @@ FILES: dict[str, tuple[Callable[[Builder], object], str]] = {
     "flipped byte": (lambda b: flip_a_byte(first(b)), rf"1 have another sha256 than their row says: {PLACE}"),
     "metadata in a PNG": (with_metadata, rf"1 hold metadata beside the picture: {PLACE}"),
     "an animation": (animated, rf"1 hold metadata beside the picture: {PLACE}"),
+    "a sha256 in capitals": (
+        lambda b: b.change(PAINTER, 0, sha256=sha256(first(b).read_bytes()).upper()),
+        rf"1 have another sha256 than their row says: {PLACE}",
+    ),
     "a JPEG named .png": (as_jpeg, rf"1 are not PNG files: {PLACE}"),
     "something behind the picture": (
         lambda b: rewrite(b, first(b).read_bytes() + b"PK\3\4 an archive"),
@@ -237,7 +241,7 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
         r"1 are no PNG of mode RGB or L.*: org/painter #1",
     ),
     "a sha256 that is none": (
-        lambda b: b.change(PAINTER, 1, sha256="F" * 64),
+        lambda b: b.change(PAINTER, 1, sha256="f" * 40),
         r"1 have a sha256 that is none: org/painter #1",
     ),
     "rows in another generator's folder": (
