@@ -19,7 +19,7 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 #: Rows joined together, but at least one generator's: at some hundred bytes each, a hundred megabytes.
-BATCH_ROWS = 100_000
+BATCH_ROWS = 70_000
 
 _ROWS = "SELECT file_name, num_rows FROM parquet_file_metadata(?)"
 
