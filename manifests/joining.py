@@ -5,8 +5,8 @@ does not grow with the dataset; what still does not fit is spilled to the worksp
 holds only what it needs, and each time joins those only that these generators had. Rows come out in one fixed order, so
 the same workspace gives the same bytes.
 
-What a row has is read once, into Arrow. DuckDB is asked only where its pieces lie (`_PLACES`) and sorts those numbers,
-not the rows; the writer takes the pieces from there.
+What a row has is read once, into Arrow, while the rows before are worked on. DuckDB is asked only where its pieces lie
+(`_PLACES`) and sorts those numbers, not the rows; the writer takes the pieces from there.
 
 What is decided here because all rows must be known: whether an image is a duplicate, who else made it (`repeats`), and
 the split of a row, for a real image whose caption a test generator had must not come to training by another way.
@@ -214,7 +214,7 @@ def write_join(
     catalog = _table(connection, "SELECT * EXCLUDE (place) FROM catalog ORDER BY place")
     names = catalog["model_name"].to_pylist()
     with RowWriter(path, ManifestRow, metadata) as manifest:
-        for tries in _read_ahead(connection.cursor(), batches(connection, division.withheld)):
+        for tries in _read_ahead(connection, batches(connection, division.withheld)):
             with _seen(connection, tries=tries):
                 told = _table(connection, _TOLD)
             tries = _resolved(tries, catalog, told)
@@ -237,11 +237,11 @@ def write_join(
 
 
 def _read_ahead(connection: duckdb.DuckDBPyConnection, some: Iterable[list[str]]) -> Iterator[pa.Table]:
-    """The tries of each batch of parts; the next is read while who asked works on this one."""
-    with ThreadPoolExecutor(1) as thread:
+    """The tries of each batch of parts; the next are read while who asked works on these."""
+    with connection.cursor() as beside, ThreadPoolExecutor(1) as thread:
         before: Future[pa.Table] | None = None
         for paths in some:
-            reading = thread.submit(_table, connection, _TRIES, [paths])
+            reading = thread.submit(_table, beside, _TRIES, [paths])
             if before is not None:
                 yield before.result()
             before = reading

@@ -18,7 +18,7 @@ from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
-#: Rows joined together, but at least one generator's: at some hundred bytes each, a hundred megabytes.
+#: Rows joined together, but at least one generator's: at most a thousand bytes each, and the next ones are read meanwhile.
 BATCH_ROWS = 70_000
 
 _ROWS = "SELECT file_name, num_rows FROM parquet_file_metadata(?)"

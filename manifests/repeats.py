@@ -17,7 +17,7 @@ SELECT model_name, revision, "index", sha256 FROM read_parquet(?)
 WHERE status = 'ok' AND hash(sha256) IN (FROM repeated_marks)
 """
 
-# Of equal images of a generator, the one of the lowest index is kept.
+# Of equal images of a generator, the one of the lowest index is kept. Not temporary, or a cursor would not see it.
 _DUPLICATES = """
 CREATE TABLE duplicates AS SELECT model_name, revision, "index" FROM repeated
 QUALIFY row_number() OVER (PARTITION BY model_name, revision, sha256 ORDER BY "index") > 1
