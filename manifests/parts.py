@@ -18,7 +18,7 @@ from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
-#: Rows joined together, but at least one generator's: some fifty megabytes, and as much of the rows that are read ahead.
+#: Rows joined together, but at least one generator's: some fifty megabytes, and as much of the rows read ahead.
 BATCH_ROWS = 70_000
 
 _ROWS = "SELECT file_name, num_rows FROM parquet_file_metadata(?)"
