@@ -51,7 +51,7 @@ def _build_manifest(
         Verification,
         typer.Option(help="quick: look into one image file in fifty; full: into every file, and every record."),
     ] = Verification.quick,
-    memory: Annotated[str, typer.Option(help="What the join may hold in memory; beyond that it spills.")] = "384MB",
+    memory: Annotated[str, typer.Option(help="What the join may hold in memory; beyond that it spills.")] = "320MB",
     holdout: Annotated[
         list[str] | None,
         typer.Option(

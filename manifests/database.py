@@ -12,7 +12,7 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 #: What DuckDB may hold unless somebody says otherwise; the process as a whole takes about half a gigabyte more.
-MEMORY = "384MB"
+MEMORY = "320MB"
 
 
 @contextmanager

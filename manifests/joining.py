@@ -225,6 +225,7 @@ def write_join(
                 look()
                 rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
             del tries, told
+        pa.default_memory_pool().release_unused()  # what the real images are sorted in comes from elsewhere
         connection.execute(_CHOSEN)
         connection.execute(_REAL_IMAGES)
         which = "true" if withheld is None else "redistributable"

@@ -28,7 +28,7 @@ _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 ROW_GROUP_ROWS = 50_000
 
 #: Row groups that may wait to be written.
-_WAITING = 4
+_WAITING = 2
 
 #: Columns whose values hardly ever come twice: a dictionary of them, or their smallest and largest of some thousand
 #: rows, cost time and save nothing.
