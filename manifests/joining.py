@@ -61,11 +61,11 @@ SELECT hash(prompt_id) AS mark, prompt_id, caption_origin::said AS caption_origi
 FROM prompts
 """
 
-# What very many captions have in common: kept, and handed to Arrow, as numbers.
+# What very many captions have in common: kept, and handed to Arrow, as numbers; in order, for these are written.
 _SAID = """
 CREATE TYPE said AS ENUM (
     SELECT DISTINCT word FROM prompts, unnest([caption_origin, captioner, real_title, real_source]) AS words(word)
-    WHERE word IS NOT NULL)
+    WHERE word IS NOT NULL ORDER BY word)
 """
 
 _ASKED_OF_TEST = """
