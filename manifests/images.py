@@ -6,17 +6,24 @@ read last are remembered. Threads may share a reader.
 """
 
 import errno
+import io
 import threading
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from captioning.prompt import REAL_FORMATS
 from samplers.sample import part_of
 from workspace.layout import Workspace
 from workspace.locator import LocatorReader, is_plain_file
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 T = TypeVar("T")
 
@@ -24,6 +31,21 @@ T = TypeVar("T")
 _PARTS = 4
 #: Parts whose sizes are remembered.
 _SIZES = 64
+
+
+@contextmanager
+def picture(content: bytes) -> Iterator["Image.Image"]:
+    """An image file, opened with suspicion: formats are a fixed list, and whatever Pillow makes of what is none, in the
+    block too, becomes an `OSError`."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are still no bomb
+            with Image.open(io.BytesIO(content), formats=REAL_FORMATS) as image:
+                yield image
+    except (ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise OSError(None, f"is no picture: {error}") from error
 
 
 class ImageReader:

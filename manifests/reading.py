@@ -13,15 +13,15 @@ from workspace.locator import is_plain_file
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Files read together: enough to hide a disk's latency.
+#: Files read together unless somebody says otherwise: enough to hide a disk's latency.
 _THREADS = 8
 
 
 class ReadingThreads:
     """To be used in a `with` block, which ends when all that was submitted is done."""
 
-    def __init__(self) -> None:
-        self._several = ThreadPoolExecutor(_THREADS)
+    def __init__(self, threads: int = _THREADS) -> None:
+        self._several = ThreadPoolExecutor(threads)
         self._one = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:

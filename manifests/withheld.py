@@ -48,6 +48,12 @@ def withheld_path(workspace: Workspace) -> Path:
     return workspace.manifest / "withheld.parquet"
 
 
+def existing_list(workspace: Workspace) -> Path | None:
+    """The list of a public edition; None: the manifest is that of a full one."""
+    path = withheld_path(workspace)
+    return path if path.exists() else None
+
+
 def read_wanted(path: Path) -> dict[str, str]:
     """The ids (`real_id`) by sha256 of the published images of a list that came with a download.
 
@@ -55,17 +61,12 @@ def read_wanted(path: Path) -> dict[str, str]:
     """
     wanted: dict[str, str] = {}
     records.read_table(path, WithheldRow, columns=[])
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                batch.validate(full=True)
-                rows = batch.filter(pc.is_valid(batch.column("split")))
-                for sha256, real_id, split, *size in zip(
-                    *(rows.column(name).to_pylist() for name in _READ), strict=True
-                ):
-                    if not _SHA256.fullmatch(sha256) or split not in get_args(Split) or min(size) < 1:
-                        raise UsageError(f"{path} speaks of no image in the row of {real_id[:80]!r}")
-                    wanted[sha256] = real_id
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UsageError(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from error
+    with records.reading(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            batch.validate(full=True)
+            rows = batch.filter(pc.is_valid(batch.column("split")))
+            for sha256, real_id, split, *size in zip(*(rows.column(name).to_pylist() for name in _READ), strict=True):
+                if not _SHA256.fullmatch(sha256) or split not in get_args(Split) or min(size) < 1:
+                    raise UsageError(f"{path} speaks of no image in the row of {real_id[:80]!r}")
+                wanted[sha256] = real_id
     return wanted

@@ -137,7 +137,9 @@ def reading(path: Path) -> Iterator[None]:
         raise UsageError(f"{path} does not exist") from error
     # Damage shows in as many ways as there are places for it; PyArrow has an error of its own for few of them.
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not a Parquet file, or a damaged one: {' '.join(str(error).split())}") from error
+        raise UsageError(
+            f"{path} is not a Parquet file, or a damaged one: {' '.join(str(error).split())[:200]}"
+        ) from error
 
 
 def _difference(found: pa.Schema, expected: pa.Schema) -> str:

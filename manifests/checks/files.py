@@ -7,7 +7,6 @@ on the Hub, `quick` looks at the sample only: to ask for the size of each may be
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -18,6 +17,7 @@ from manifests.checks.failures import NAMED_ROWS, Failure
 from manifests.checks.pictures import wrong_photograph, wrong_png
 from manifests.images import ImageReader
 from manifests.manifest import FAKE, REAL
+from manifests.reading import ReadingThreads
 from workspace.layout import Workspace
 from workspace.locator import is_plain_file
 
@@ -52,11 +52,12 @@ def check_files(
     wrong: dict[str, list[str]] = {}
     images = ImageReader(workspace)
     columns = [field.name for field in fields(_Row)]
-    with ThreadPoolExecutor(THREADS) as threads, pq.ParquetFile(manifest) as file:
+    with ReadingThreads(THREADS) as threads, pq.ParquetFile(manifest) as file:
         for batch in file.iter_batches(_CHUNK, columns=columns):
             chunk = [_Row(**row) for row in batch.to_pylist()]
-            for row, what in zip(chunk, threads.map(lambda row: _look(images, verify, row), chunk), strict=True):
-                if what is not None:
+            looking = [threads.submit(row.path, _look, images, verify, row) for row in chunk]
+            for row, looked in zip(chunk, looking, strict=True):
+                if (what := looked.result()) is not None:
                     wrong.setdefault(what, []).append(row.path)
             advance(len(chunk))
     return [Failure(what, len(paths), tuple(sorted(paths)[:NAMED_ROWS])) for what, paths in sorted(wrong.items())]

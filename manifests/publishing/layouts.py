@@ -86,10 +86,8 @@ def layout_of(name: str) -> Layout:
 
 def layout_of_shard(path: Path) -> Layout:
     """The layout that a published shard has; raises `UsageError` when it is none that this version writes."""
-    try:
+    with records.reading(path):
         schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{path} is not a Parquet file: {error}") from error
     for make in _layouts().values():
         layout = make()
         if layout.schema.equals(schema):

@@ -31,7 +31,7 @@ from manifests.publishing.planning import MAX_SHARD, PlannedShard, plan_shards
 from manifests.publishing.published import Reservations, reservations, withheld_images
 from manifests.publishing.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
 from manifests.scratch import scratch_folder
-from manifests.withheld import withheld_path
+from manifests.withheld import existing_list
 from workspace.errors import HubError, UsageError
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
@@ -210,13 +210,9 @@ def _refuse_in_public(hub: DatasetOnHub, wish: Wish, reserved: Reservations) -> 
 
 def _refuse_what_does_not_add_up(workspace: Workspace) -> None:
     """Look at the manifest once more, for something may have befallen it since it was built."""
-    withheld = withheld_path(workspace)
     with task("checking the manifest"):
         failures = check_manifest(
-            workspace,
-            manifest_path(workspace),
-            withheld if withheld.exists() else None,
-            read_generators(workspace),
+            workspace, manifest_path(workspace), existing_list(workspace), read_generators(workspace)
         )
     refuse(failures, "nothing is published, for the manifest does not add up; run `cf-build-manifest` again")
 

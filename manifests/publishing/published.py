@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from manifests.database import database, parquet_view
 from manifests.manifest import existing_manifest
-from manifests.withheld import withheld_path
+from manifests.withheld import existing_list
 from workspace.layout import Workspace
 
 #: The published split of all that is for evaluation.
@@ -51,5 +51,5 @@ def reservations(workspace: Workspace) -> Reservations:
 
 def withheld_images(workspace: Workspace) -> pa.Table | None:
     """The real images whose pixels this edition leaves out: what they are, where to get them; None: no table."""
-    path = withheld_path(workspace)
-    return pq.read_table(path) if path.exists() else None
+    path = existing_list(workspace)
+    return None if path is None else pq.read_table(path)

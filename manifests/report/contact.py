@@ -7,15 +7,13 @@ spaced ones by downloads are shown. Files are hostile: formats are a fixed list,
 
 import base64
 import io
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from captioning.prompt import REAL_FORMATS
 from manifests.generators import GeneratorRow
-from manifests.images import ImageReader
+from manifests.images import ImageReader, picture
 from manifests.manifest import FAKE, REAL
 from manifests.report.charts import count
 from manifests.report.rows import Rows
@@ -163,19 +161,15 @@ def _said(origin: dict[str, Any]) -> dict[str, str]:
 
 def _thumbnails(images: ImageReader, row: dict[str, Any], origin: dict[str, str]) -> list[Thumbnail]:
     """The picture of a row: one, or none where its file cannot be read (a check may not have looked at it)."""
-    from PIL import Image
-
     asked = row["prompt"] or ("" if row.get("class_label") is None else f"class {row['class_label']}")
     try:
         content = images.read(row["path"])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are still no bomb
-            with Image.open(io.BytesIO(content), formats=REAL_FORMATS) as image:
-                kind, size = image.format or "", image.size
-                image.load()
-                if max(size) > THUMBNAILS[0][0] or len(content) > PICTURE_BYTES or kind not in {"PNG", "JPEG"}:
-                    kind, content = "WEBP", _shrunk(image)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        with picture(content) as image:
+            kind, size = image.format or "", image.size
+            image.load()
+            if max(size) > THUMBNAILS[0][0] or len(content) > PICTURE_BYTES or kind not in {"PNG", "JPEG"}:
+                kind, content = "WEBP", _shrunk(image)
+    except (OSError, ValueError):
         return []
     uri = f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"
     return [Thumbnail(uri, asked, origin, max(size) <= _PIXELATED_SIDE)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from samplers.outcomes import Outcome, Status, write_outcome
 from samplers.sample import ImageFile, Sample, Store, place_in_part
 from workspace import records
 from workspace.layout import Workspace, part_name
+
+#: The command cf-build-manifest, of the code that is tested.
+BUILD = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
 
 
 def png(seed: int, size: int = 16) -> bytes:

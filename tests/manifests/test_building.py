@@ -1,5 +1,4 @@
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +16,7 @@ from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
 from manifests.withheld import WithheldRow, withheld_path
 from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import Sample
-from tests.manifests.making import Builder
+from tests.manifests.making import BUILD, Builder
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace, part_name
@@ -253,9 +252,8 @@ def test_every_column_is_on_the_page_about_the_manifest() -> None:
 
 def test_the_command_line_builds_and_says_what_came_of_it(filled: Builder) -> None:
     workspace = filled.write()
-    command = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
     done = subprocess.run(
-        [*command, "--workspace", str(workspace.root), "--verify", "full"], capture_output=True, text=True
+        [*BUILD, "--workspace", str(workspace.root), "--verify", "full"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "22 generated images of 3 generators, 9 real images" in done.stdout
@@ -263,8 +261,7 @@ def test_the_command_line_builds_and_says_what_came_of_it(filled: Builder) -> No
 
 
 def test_the_command_line_names_what_is_missing_in_one_line(builder: Builder) -> None:
-    command = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
-    done = subprocess.run([*command, "--workspace", str(builder.workspace.root)], capture_output=True, text=True)
+    done = subprocess.run([*BUILD, "--workspace", str(builder.workspace.root)], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "cf-crawl" in done.stderr

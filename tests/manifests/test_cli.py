@@ -1,12 +1,9 @@
 """`cf-build-manifest` as a person runs it, in a process of its own: what it prints and how it ends."""
 
 import subprocess
-import sys
 
 from manifests.manifest import manifest_path
-from tests.manifests.making import Builder
-
-BUILD = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
+from tests.manifests.making import BUILD, Builder
 
 
 def built(builder: Builder, *options: str) -> subprocess.CompletedProcess[str]:

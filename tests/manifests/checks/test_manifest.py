@@ -13,7 +13,7 @@ from manifests.choices import Choices
 from manifests.generators import read_generators
 from manifests.manifest import FAKE, REAL, ManifestRow, manifest_path
 from manifests.publishing.publish import Wish, publish_dataset
-from manifests.withheld import WithheldRow, withheld_path
+from manifests.withheld import WithheldRow, existing_list, withheld_path
 from tests.manifests.making import Builder
 from workspace import records
 from workspace.errors import CommunityForensicsError
@@ -38,8 +38,7 @@ def rewritten(workspace: Workspace, rows: Rows, choices: Choices) -> None:
 
 
 def failures(workspace: Workspace) -> list[str]:
-    listed = withheld_path(workspace) if withheld_path(workspace).exists() else None
-    found = check_manifest(workspace, manifest_path(workspace), listed, read_generators(workspace))
+    found = check_manifest(workspace, manifest_path(workspace), existing_list(workspace), read_generators(workspace))
     return [str(failure) for failure in found]
 
 

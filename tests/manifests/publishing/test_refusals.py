@@ -2,7 +2,6 @@
 
 import hashlib
 import subprocess
-import sys
 from collections import Counter
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.publishing.publish import Wish, publish_dataset
-from tests.manifests.making import Builder
+from tests.manifests.making import BUILD, Builder
 from tests.manifests.publishing.publishing import READER, WRITER, add_by_hand, ask, files, in_public, publish, sent
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -37,9 +36,8 @@ def test_room_for_less_than_a_shard_is_no_room(clean: HubProcess, ready: Workspa
 
 
 def test_what_the_refusal_advises_is_then_published(clean: HubProcess, ready: Workspace) -> None:
-    build_manifest = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
     options = ["--edition", "public", "--workspace", str(ready.root)]
-    built = subprocess.run([*build_manifest, *options], capture_output=True, text=True, check=False)
+    built = subprocess.run([*BUILD, *options], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     assert "public edition: 3 real images are listed without their pixels" in built.stdout
     done = publish(clean, ready, "org/advised", "--public")

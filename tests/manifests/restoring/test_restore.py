@@ -30,14 +30,12 @@ from manifests.choices import Choices
 from manifests.publishing.sums import parse_sums, sums_text
 from manifests.restoring.restore import restore
 from manifests.withheld import WithheldRow
-from tests.manifests.making import Builder
+from tests.manifests.making import BUILD, Builder
 from tests.manifests.publishing.publishing import WRITER, publish
 from tests.scale import scaled
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
-
-BUILD = [sys.executable, "-c", "from manifests.cli import build_manifest; build_manifest()"]
 
 #: The real command's work with shards so small that there are many of them.
 RESTORE_IN_SMALL = """
