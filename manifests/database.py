@@ -28,6 +28,8 @@ def database(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.Duck
             raise UsageError(f"--memory {memory!r} is not an amount of memory, such as 1GB") from error
         connection.execute("SET temp_directory = ?", [str(spill)])
         connection.execute("SET enable_progress_bar = false")
+        # It would keep something of each file that was read, beyond `memory`, for files far away.
+        connection.execute("SET enable_external_file_cache = false")
         yield connection
 
 

@@ -15,7 +15,7 @@ the split of a row, for a real image whose caption a test generator had must not
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from crawler.catalog import CatalogEntry
 from manifests.database import MEMORY, database, record_view
 from manifests.manifest import FAKE, ManifestRow
 from manifests.parts import batches, check_version, find_parts
-from manifests.real import REAL_ROWS
+from manifests.real import write_real_images
 from manifests.repeats import find_repeats
 from manifests.splits import Division
 from manifests.withheld import WithheldRow
@@ -133,27 +133,6 @@ FROM (SELECT sha256, unnest(makers) AS maker FROM shared)
 WHERE maker NOT IN (SELECT unnest(?::VARCHAR[])) GROUP BY sha256 HAVING count(*) > 1
 """
 
-# The real images whose captions were used. One image may have several captions: the first by id stands for it.
-_CHOSEN = """
-CREATE TEMP TABLE chosen AS
-WITH used AS (SELECT mark, bool_or(trained) AS trained FROM uses GROUP BY mark),
-    images AS (
-        SELECT min(prompt_id) AS prompt_id, any_value(real_sha256) AS real_sha256, any_value(held) AS held
-        FROM captions SEMI JOIN used USING (mark) GROUP BY real_title, real_id, real_sha256),
-    training AS (SELECT DISTINCT real_sha256 FROM captions JOIN used USING (mark) WHERE trained)
-SELECT prompt_id, CASE WHEN held THEN 'test' WHEN real_sha256 IN (FROM training) THEN 'train' END AS split
-FROM images
-"""
-_REAL_IMAGES = """
-CREATE TEMP VIEW real_images AS
-SELECT
-    real_title AS real_source, real_id, real_sha256, real_format AS format, real_mode AS mode, real_width AS width,
-    real_height AS height, license, license_link, redistributable, split, prompt, caption_origin, captioner,
-    real_path AS path, real_source AS named
-FROM prompts JOIN chosen USING (prompt_id)
-"""
-_IN_ORDER = "ORDER BY real_source, real_id, named"
-
 
 @dataclass(frozen=True)
 class Joined:
@@ -213,7 +192,8 @@ def write_join(
     _prepare(connection, division)
     catalog = _table(connection, "SELECT * EXCLUDE (place) FROM catalog ORDER BY place")
     names = catalog["model_name"].to_pylist()
-    with RowWriter(path, ManifestRow, metadata) as manifest:
+    listing = nullcontext() if withheld is None else RowWriter(withheld, WithheldRow)
+    with RowWriter(path, ManifestRow, metadata) as manifest, listing as others:
         for tries in _read_ahead(connection, batches(connection, division.withheld)):
             with _seen(connection, tries=tries):
                 told = _table(connection, _TOLD)
@@ -225,16 +205,8 @@ def write_join(
                 look()
                 rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
             del tries, told
-        pa.default_memory_pool().release_unused()  # what the real images are sorted in comes from elsewhere
-        connection.execute(_CHOSEN)
-        connection.execute(_REAL_IMAGES)
-        which = "true" if withheld is None else "redistributable"
-        rows += manifest.write(connection.sql(f"{REAL_ROWS} WHERE {which} {_IN_ORDER}"))
-    if withheld is None:
-        return Joined(rows, 0, dict(fates))
-    with RowWriter(withheld, WithheldRow) as others:
-        query = f"FROM real_images WHERE redistributable IS NOT TRUE {_IN_ORDER}"
-        return Joined(rows, others.write(connection.sql(query)), dict(fates))
+        real, listed = write_real_images(connection, manifest, others)
+    return Joined(rows + real, listed, dict(fates))
 
 
 def _read_ahead(connection: duckdb.DuckDBPyConnection, some: Iterable[list[str]]) -> Iterator[pa.Table]:

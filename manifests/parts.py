@@ -21,6 +21,9 @@ from workspace.layout import Workspace
 #: Rows joined together, but at least one generator's: some fifty megabytes, and as much of the rows read ahead.
 BATCH_ROWS = 70_000
 
+#: Files whose footers are read together.
+_FOOTERS = 1_000
+
 _ROWS = "SELECT file_name, num_rows FROM parquet_file_metadata(?)"
 
 _KINDS = """
@@ -38,7 +41,9 @@ def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> N
     if not paths:
         raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
     check_version(connection, paths, Sample)
-    rows = dict(connection.execute(_ROWS, [[literal(path) for path in paths]]).fetchall())
+    rows: dict[str, int] = {}
+    for some in _some(paths):
+        rows |= connection.execute(_ROWS, [[literal(path) for path in some]]).fetchall()
     table = pa.table(
         {
             # The name of a folder with its slash again (`workspace.layout.generator_folder`).
@@ -80,8 +85,12 @@ def batches(connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()
 
 def check_version(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], record: type) -> None:
     """Raise `UsageError` for a Parquet file that is none of this version's records."""
-    if paths:
+    for some in _some(paths):
         # Thousands of files say the same of their columns: one of them is looked at.
-        of_a_kind = connection.execute(_KINDS, [[literal(path) for path in paths], [str(path) for path in paths]])
+        of_a_kind = connection.execute(_KINDS, [[literal(path) for path in some], [str(path) for path in some]])
         for (path,) in of_a_kind.fetchall():
             records.read_table(Path(path), record, columns=[])
+
+
+def _some(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    return (paths[start : start + _FOOTERS] for start in range(0, len(paths), _FOOTERS))

@@ -24,11 +24,12 @@ Columns: TypeAlias = dict[str, Any]
 
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
-#: Most rows of a row group of the manifest.
-ROW_GROUP_ROWS = 50_000
+#: Most rows of a row group of the manifest: what is written at once, and there is little else, is one of them, for the
+#: writer keeps what the footer will say of each.
+ROW_GROUP_ROWS = 100_000
 
 #: Row groups that may wait to be written.
-_WAITING = 2
+_WAITING = 1
 
 #: Columns whose values hardly ever come twice: a dictionary of them, or their smallest and largest of some thousand
 #: rows, cost time and save nothing.

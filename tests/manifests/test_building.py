@@ -8,7 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from manifests import parts
+from manifests import parts, real
 from manifests.building import build
 from manifests.choices import Choices, read_choices
 from manifests.generators import RejectedRow, read_generators, rejected_path
@@ -115,6 +115,24 @@ def test_generators_joined_in_several_goes_stand_in_the_order_of_their_names(
     rows = rows_of(builder.workspace)
     assert [row.model_name for row in rows] == ["a-b/c", "a.b/c", "a/b", "a/z", "b", None]
     assert all((row.tried, row.kept, row.nsfw) == (2, 1, 1) for row in built.generators)
+
+
+def test_real_images_written_in_several_goes_are_the_same_in_the_manifest_and_in_the_list(
+    filled: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = filled.write()
+
+    def real_rows(choices: Choices) -> tuple[list[object], list[object]]:
+        build(workspace, choices=choices)
+        path = withheld_path(workspace)
+        listed = records.read(path, WithheldRow) if path.exists() else []
+        return [row for row in rows_of(workspace) if row.label == 0], list(listed)
+
+    editions = Choices(), Choices.made("public", (), ())
+    at_once = [real_rows(choices) for choices in editions]
+    monkeypatch.setattr(real, "ROW_GROUP_ROWS", 2)
+    assert [real_rows(choices) for choices in editions] == at_once
+    assert [(len(rows), len(listed)) for rows, listed in at_once] == [(9, 0), (6, 3)]
 
 
 def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder], tmp_path: Path) -> None:
