@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,7 +30,7 @@ from crawler.catalog import CatalogEntry
 from manifests.database import MEMORY, database, record_view
 from manifests.manifest import FAKE, ManifestRow
 from manifests.parts import batches, check_version, find_parts
-from manifests.real import write_real_images
+from manifests.real import UsedCaptions, write_real_images
 from manifests.repeats import find_repeats
 from manifests.splits import Division
 from manifests.withheld import WithheldRow
@@ -89,7 +90,7 @@ FROM read_parquet(?, filename = true)
 
 # The captions that these tries had.
 _TOLD = """
-SELECT * EXCLUDE (mark) FROM captions
+SELECT * EXCLUDE (mark), rowid AS caption_row FROM captions
 SEMI JOIN (SELECT hash(prompt_id) AS mark FROM tries WHERE prompt_id IS NOT NULL) USING (mark)
 """
 
@@ -99,17 +100,6 @@ SELECT min(place) AS generator, model_name, split FROM splits JOIN catalog USING
 """
 
 _FATES = "SELECT generator, fate, count(*) FROM tries WHERE generator IS NOT NULL GROUP BY ALL"
-
-# Which captions were used, and whether for training: what the rows of real images are decided by. What is known is not
-# kept again, so there are never many more than there are prompts.
-_USES = """
-INSERT INTO uses
-FROM (
-    SELECT hash(t.prompt_id) AS mark, coalesce(bool_or(d.split = 'train'), false) AS trained
-    FROM tries t LEFT JOIN divided d USING (generator)
-    WHERE t.fate = 'kept' AND t.prompt_id IS NOT NULL GROUP BY mark)
-ANTI JOIN uses USING (mark, trained)
-"""
 
 # The rows of generated images, as places: of the try, of its generator in the catalogue, of its caption. What has no
 # generator there, the checks tell.
@@ -192,6 +182,8 @@ def write_join(
     _prepare(connection, division)
     catalog = _table(connection, "SELECT * EXCLUDE (place) FROM catalog ORDER BY place")
     names = catalog["model_name"].to_pylist()
+    trains = np.array([division.splits.get(name) == "train" for name in names], bool)
+    used = UsedCaptions(connection)
     listing = nullcontext() if withheld is None else RowWriter(withheld, WithheldRow)
     with RowWriter(path, ManifestRow, metadata) as manifest, listing as others:
         for tries in _read_ahead(connection, batches(connection, division.withheld)):
@@ -199,13 +191,13 @@ def write_join(
                 told = _table(connection, _TOLD)
             tries = _resolved(tries, catalog, told)
             with _seen(connection, tries=tries, told=told):
-                connection.execute(_USES)
+                used.add(*_asked(tries, told, trains))
                 for generator, fate, count in connection.execute(_FATES).fetchall():
                     fates[names[generator]][fate] = fates[names[generator]].get(fate, 0) + count
                 look()
                 rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
             del tries, told
-        real, listed = write_real_images(connection, manifest, others)
+        real, listed = write_real_images(connection, used, manifest, others)
     return Joined(rows + real, listed, dict(fates))
 
 
@@ -250,6 +242,13 @@ def _resolved(tries: pa.Table, catalog: pa.Table, told: pa.Table) -> pa.Table:
     return tries.append_column("caption", pc.index_in(tries["prompt_id"], told["prompt_id"].combine_chunks()))
 
 
+def _asked(tries: pa.Table, told: pa.Table, trains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of `captions` that kept images were made of, and whether for training; `trains`: which generators do."""
+    kept = tries.select(["generator", "caption"]).filter(pc.equal(tries["fate"], "kept")).drop_null()
+    generator, caption = (column.to_numpy() for column in kept.columns)
+    return told["caption_row"].to_numpy()[caption], trains[generator]
+
+
 def _generated(tries: pa.Table, catalog: pa.Table, told: pa.Table, places: pa.RecordBatch) -> Columns:
     """The columns of generated images that lie at these places (`_PLACES`)."""
     wanted = {*records.schema(ManifestRow).names, "real_title"} - set(catalog.column_names)
@@ -291,7 +290,6 @@ def _prepare(connection: duckdb.DuckDBPyConnection, division: Division) -> None:
     connection.execute(_SAID)
     connection.execute(_CAPTIONS)
     connection.execute(_SHOWN, [sorted(division.withheld)])
-    connection.execute("CREATE TEMP TABLE uses (mark UBIGINT, trained BOOLEAN)")
 
 
 def _view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type) -> None:

@@ -1,8 +1,8 @@
 """The sample parts, as the join goes through them: whole generators at a time, in the order of their names.
 
 DuckDB is never given all parts at once, for it keeps something of each file it reads; so what a pass over the samples
-holds does not grow with their number. How many rows a part has stands in its footer, which is read anyway to see that
-the part is one of this version.
+holds does not grow with their number. The first pass is made here: it tells how many rows each part has, and keeps
+eight bytes of each image, by which equal ones are found (`repeats`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -21,10 +21,18 @@ from workspace.layout import Workspace
 #: Rows joined together, but at least one generator's: some fifty megabytes, and as much of the rows read ahead.
 BATCH_ROWS = 70_000
 
-#: Files whose footers are read together.
-_FOOTERS = 1_000
+#: Files of which little is read at once: a footer, one column.
+_FILES = 1_000
 
-_ROWS = "SELECT file_name, num_rows FROM parquet_file_metadata(?)"
+# `marks`: the part and, eight bytes for each, the image of every try; null: it was rejected, and has none.
+_MARKS = """
+INSERT INTO marks
+SELECT file_index + ?, CASE WHEN sha256 IS NOT NULL THEN hash(sha256) END FROM read_parquet(?)
+"""
+_PARTS = """
+CREATE TEMP TABLE parts AS SELECT found.*, coalesce(tries, 0) AS rows
+FROM found LEFT JOIN (SELECT part, count(*) AS tries FROM marks GROUP BY part) USING (part)
+"""
 
 _KINDS = """
 WITH said AS (SELECT file_name AS path, value FROM parquet_kv_metadata(?) WHERE key = 'ARROW:schema')
@@ -33,7 +41,8 @@ SELECT min(path) FROM (SELECT unnest(?) AS path) LEFT JOIN said USING (path) GRO
 
 
 def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the table `parts` of a connection: generator, path (as DuckDB takes it) and rows of each sample part.
+    """Make the tables of a connection that say what samples there are: `parts` (part: its number, model_name, path as
+    DuckDB takes it, rows) and `marks` (part, mark: a number for the image of each row, equal where sha256 are).
 
     Raises `UsageError` when there are none, or for one that another version wrote.
     """
@@ -41,18 +50,20 @@ def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> N
     if not paths:
         raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
     check_version(connection, paths, Sample)
-    rows: dict[str, int] = {}
-    for some in _some(paths):
-        rows |= connection.execute(_ROWS, [[literal(path) for path in some]]).fetchall()
-    table = pa.table(
+    found = pa.table(
         {
+            "part": range(len(paths)),
             # The name of a folder with its slash again (`workspace.layout.generator_folder`).
             "model_name": [path.parent.name.replace("--", "/") for path in paths],
             "path": [literal(path) for path in paths],
-            "rows": [rows[str(path)] for path in paths],
         }
     )
-    connection.from_arrow(table).create("parts")
+    connection.execute("CREATE TEMP TABLE marks (part INTEGER, mark UBIGINT)")
+    for first in range(0, len(paths), _FILES):
+        connection.execute(_MARKS, [first, found["path"][first : first + _FILES].to_pylist()])
+    connection.register("found", found)
+    connection.execute(_PARTS)
+    connection.unregister("found")
 
 
 def sampled(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -85,12 +96,9 @@ def batches(connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()
 
 def check_version(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], record: type) -> None:
     """Raise `UsageError` for a Parquet file that is none of this version's records."""
-    for some in _some(paths):
+    for first in range(0, len(paths), _FILES):
         # Thousands of files say the same of their columns: one of them is looked at.
+        some = paths[first : first + _FILES]
         of_a_kind = connection.execute(_KINDS, [[literal(path) for path in some], [str(path) for path in some]])
         for (path,) in of_a_kind.fetchall():
             records.read_table(Path(path), record, columns=[])
-
-
-def _some(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
-    return (paths[start : start + _FOOTERS] for start in range(0, len(paths), _FOOTERS))

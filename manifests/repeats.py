@@ -1,16 +1,18 @@
 """Images that were made more than once: by one generator again, or by several.
 
-Equality is that of sha256. Two passes over the samples find it in bounded memory: the first keeps eight bytes of each
-image and the number of its part, the second the rows of those whose eight bytes came twice. They are few, and so are
-the parts that have them, which alone are read again.
+Equality is that of sha256. Bounded memory finds it: by the eight bytes of each image that are known of it (`marks`,
+`parts`), and then by the rows of those whose eight bytes came twice. They are few, and so are the parts that have them,
+which alone are read again.
 """
 
 import duckdb
 
 from manifests.parts import batches
 
-# Rejected tries have no image and no sha256.
-_MARKS = "INSERT INTO marks SELECT hash(sha256), file_index + ? FROM read_parquet(?) WHERE sha256 IS NOT NULL"
+_TWICE = """
+CREATE TEMP TABLE repeated_marks AS
+SELECT mark FROM marks WHERE mark IS NOT NULL GROUP BY mark HAVING count(*) > 1
+"""
 _REPEATED = """
 INSERT INTO repeated
 SELECT model_name, revision, "index", sha256 FROM read_parquet(?)
@@ -30,19 +32,16 @@ FROM repeated GROUP BY sha256 HAVING count(DISTINCT model_name) > 1
 
 def find_repeats(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables `duplicates` (model_name, revision, index: tries that count no more) and `shared` (sha256,
-    makers: who made it, by name) of a connection that has `parts`."""
-    connection.execute("CREATE TEMP TABLE marks (mark UBIGINT, part INTEGER)")
+    makers: who made it, by name) of a connection that has `parts` and `marks`; of these there is no more need."""
     connection.execute(
         'CREATE TEMP TABLE repeated (model_name VARCHAR, revision VARCHAR, "index" BIGINT, sha256 VARCHAR)'
     )
-    parts: list[str] = []
-    for paths in batches(connection):
-        connection.execute(_MARKS, [len(parts), paths])
-        parts += paths
-    connection.execute("CREATE TEMP TABLE repeated_marks AS SELECT mark FROM marks GROUP BY mark HAVING count(*) > 1")
-    again = connection.execute("SELECT DISTINCT part FROM marks SEMI JOIN repeated_marks USING (mark)").fetchall()
+    connection.execute(_TWICE)
+    again = connection.execute(
+        "SELECT path FROM parts WHERE part IN (SELECT part FROM marks SEMI JOIN repeated_marks USING (mark))"
+    ).fetchall()
     connection.execute("DROP TABLE marks")
-    with_repeats = {parts[part] for (part,) in again}
+    with_repeats = {path for (path,) in again}
     for paths in batches(connection):
         if some := [path for path in paths if path in with_repeats]:
             connection.execute(_REPEATED, [some])
