@@ -6,7 +6,6 @@ eight bytes of each image, by which equal ones are found (`repeats`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 
 import duckdb
@@ -77,21 +76,24 @@ def batches(connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()
 
     Where a batch ends hangs on how many rows the generators have, not on how these are cut into parts.
     """
-    parts = connection.execute("SELECT model_name, path, rows FROM parts ORDER BY ALL").fetchall()
+    sizes = connection.execute("SELECT model_name, sum(rows)::BIGINT FROM parts GROUP BY ALL ORDER BY ALL").fetchall()
     batch: list[str] = []
     rows = 0
-    for model_name, group in groupby(parts, key=lambda part: part[0]):
+    for model_name, more in sizes:
         if model_name in without:
             continue
-        own = list(group)
-        more = sum(part[2] for part in own)
         if batch and rows + more > BATCH_ROWS:
-            yield batch
+            yield _paths(connection, batch)
             batch, rows = [], 0
-        batch += [part[1] for part in own]
+        batch.append(model_name)
         rows += more
     if batch:
-        yield batch
+        yield _paths(connection, batch)
+
+
+def _paths(connection: duckdb.DuckDBPyConnection, generators: list[str]) -> list[str]:
+    paths = "SELECT path FROM parts WHERE model_name IN (SELECT unnest(?)) ORDER BY model_name, path"
+    return [path for (path,) in connection.execute(paths, [generators]).fetchall()]
 
 
 def check_version(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], record: type) -> None:
