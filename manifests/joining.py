@@ -105,11 +105,11 @@ _FATES = "SELECT generator, fate, count(*) FROM tries WHERE generator IS NOT NUL
 # generator there, the checks tell.
 _PLACES = """
 SELECT t.place AS try, generator, t.caption,
-    CASE WHEN d.split = 'train' AND p.held THEN NULL ELSE d.split END AS split,
+    CASE WHEN d.split = 'train' AND t.caption IN (SELECT place FROM told WHERE held) THEN NULL
+        ELSE d.split END AS split,
     list_filter(m.makers, lambda maker: maker <> t.model_name) AS also_by
 FROM tries t
 LEFT JOIN divided d USING (generator)
-LEFT JOIN told p ON p.place = t.caption
 LEFT JOIN shown m USING (sha256)
 WHERE fate = 'kept' AND generator IS NOT NULL
 ORDER BY generator, "index"
@@ -169,14 +169,14 @@ def write_join(
     division: Division,
     withheld: Path | None = None,
     metadata: Mapping[bytes, bytes] | None = None,
-    look: Callable[[], None] = lambda: None,
+    look: Callable[[pa.Table], None] = lambda _tries: None,
 ) -> Joined:
     """Write the manifest's rows, not checked yet, to the file `path`; `connection` is one of `opened`.
 
     `withheld` is for the public edition: the file for those real images that may not be passed on; without it they are
-    in the manifest. `metadata` goes into the manifest's schema. `look` is called once for some generators at a time,
-    when the connection has their `tries`, the `catalog` and the captions they were `told`, for the checks of rows, and
-    may raise. Raises `CommunityForensicsError` when a row lacks what every row has.
+    in the manifest. `metadata` goes into the manifest's schema. `look` is called with the tries of
+    some generators at a time, when the connection has them as `tries`, the `catalog` and the captions they were `told`,
+    for the checks of rows, and may raise. Raises `CommunityForensicsError` when a row lacks what every row has.
     """
     rows, fates = 0, defaultdict[str, dict[str, int]](dict)
     _prepare(connection, division)
@@ -194,7 +194,7 @@ def write_join(
                 used.add(*_asked(tries, told, trains))
                 for generator, fate, count in connection.execute(_FATES).fetchall():
                     fates[names[generator]][fate] = fates[names[generator]].get(fate, 0) + count
-                look()
+                look(tries)
                 rows += manifest.write(connection.sql(_PLACES), partial(_generated, tries, catalog, told))
             del tries, told
         real, listed = write_real_images(connection, used, manifest, others)

@@ -7,6 +7,9 @@ generators, `told` the captions they had; a try's `generator` is its place in th
 """
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from manifests.checks.failures import NAMED_ROWS, Failure, failing, failing_rules, refuse_workspace
 from manifests.generators import REJECTIONS
@@ -37,8 +40,8 @@ _OF_A_TRY = {
     "lie in the folder of another generator": "replace(model_name, '/', '--') <> folder",
 }
 
-#: What may be wrong with tries beside others, the catalogue and the captions.
-_OF_SOME_GENERATORS = {
+#: What may be wrong with the numbers and seeds of a generator's tries (`_numbered`).
+_OF_NUMBERS = {
     "stand twice in samples/": f"""
         SELECT {_TRY} FROM (SELECT generator, "index" FROM tries GROUP BY ALL HAVING count(*) > 1)
         JOIN catalog ON place = generator""",
@@ -51,6 +54,10 @@ _OF_SOME_GENERATORS = {
             SELECT generator, max("index") AS "index" FROM tries GROUP BY generator, seed
             HAVING min("index") <> max("index"))
         JOIN catalog ON place = generator""",
+}
+
+#: What may be wrong with tries beside the catalogue and the captions.
+_OF_SOME_GENERATORS = {
     "come from a generator that the catalogue does not have at that revision": """
         SELECT DISTINCT model_name || '@' || revision FROM tries WHERE generator IS NULL""",
     "name a prompt that prompts/ does not have": f"""
@@ -85,13 +92,13 @@ class RowChecks:
         self._connection = connection
         self._failures: dict[str, Failure] = {}
 
-    def look(self) -> None:
-        """Look at the generators that `joining.write_join` is at.
+    def look(self, tries: pa.Table) -> None:
+        """Look at the generators that `joining.write_join` is at, and at their `tries`, which the connection has too.
 
         Raises `CommunityForensicsError` at once where rows are so incomplete that they cannot be written.
         """
         self._add(failing_rules(self._connection, "tries", _TRY, _OF_A_TRY))
-        for what, query in _OF_SOME_GENERATORS.items():
+        for what, query in (_OF_SOME_GENERATORS if _numbered(tries) else _OF_NUMBERS | _OF_SOME_GENERATORS).items():
             self._add(failing(self._connection, what, query))
         if _INCOMPLETE in self._failures:
             refuse_workspace(self.failures())
@@ -107,3 +114,17 @@ class RowChecks:
             before = self._failures.get(new.what, Failure(new.what, 0, ()))
             named = (*before.named, *new.named)[:NAMED_ROWS]
             self._failures[new.what] = Failure(new.what, before.rows + new.rows, named)
+
+
+def _numbered(tries: pa.Table) -> bool:
+    """Whether the tries of each generator are numbered 0, 1, 2, ..., and no two of all have one seed: then nothing is
+    wrong with their numbers, and no query needs to ask what.
+    """
+    known = tries.select(["generator", "index", "seed"]).filter(pc.is_valid(tries["generator"]))
+    generator, index, seed = (column.to_numpy() for column in known.columns)
+    count = np.bincount(generator)
+    if not ((index >= 0) & (index < count[generator])).all():
+        return False
+    # Another number for each pair of a generator and a number of its tries.
+    place = (np.cumsum(count) - count)[generator] + index
+    return bool(np.bincount(place).max(initial=0) <= 1) and np.unique(seed).size == seed.size
