@@ -33,6 +33,10 @@ CREATE TEMP TABLE parts AS SELECT found.*, coalesce(tries, 0) AS rows
 FROM found LEFT JOIN (SELECT part, count(*) AS tries FROM marks GROUP BY part) USING (part)
 """
 
+_GENERATORS = """
+SELECT model_name, sum(rows)::BIGINT, list(path ORDER BY path) FROM parts GROUP BY model_name ORDER BY model_name
+"""
+
 _KINDS = """
 WITH said AS (SELECT file_name AS path, value FROM parquet_kv_metadata(?) WHERE key = 'ARROW:schema')
 SELECT min(path) FROM (SELECT unnest(?) AS path) LEFT JOIN said USING (path) GROUP BY value
@@ -76,24 +80,20 @@ def batches(connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()
 
     Where a batch ends hangs on how many rows the generators have, not on how these are cut into parts.
     """
-    sizes = connection.execute("SELECT model_name, sum(rows)::BIGINT FROM parts GROUP BY ALL ORDER BY ALL").fetchall()
+    # In Arrow, where tens of thousands of paths are a few megabytes.
+    generators = connection.sql(_GENERATORS).to_arrow_table()
     batch: list[str] = []
     rows = 0
-    for model_name, more in sizes:
-        if model_name in without:
+    for model_name, more, paths in zip(*generators.columns, strict=True):
+        if model_name.as_py() in without:
             continue
-        if batch and rows + more > BATCH_ROWS:
-            yield _paths(connection, batch)
+        if batch and rows + more.as_py() > BATCH_ROWS:
+            yield batch
             batch, rows = [], 0
-        batch.append(model_name)
-        rows += more
+        batch += paths.as_py()
+        rows += more.as_py()
     if batch:
-        yield _paths(connection, batch)
-
-
-def _paths(connection: duckdb.DuckDBPyConnection, generators: list[str]) -> list[str]:
-    paths = "SELECT path FROM parts WHERE model_name IN (SELECT unnest(?)) ORDER BY model_name, path"
-    return [path for (path,) in connection.execute(paths, [generators]).fetchall()]
+        yield batch
 
 
 def check_version(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], record: type) -> None:
