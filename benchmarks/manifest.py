@@ -192,7 +192,7 @@ def run() -> Iterator[Comparison]:
         if os.environ.get("CF_SOAK"):
             # Of as many generators: a longer catalogue takes memory of its own.
             workspaces[GENERATORS * 10] = _workspace(Path(name), GENERATORS, parts=10)
-            claim += f", at most {MAX_MORE_MEMORY:g} times that of 2,700,000"
+            claim += f", at most {MAX_MORE_MEMORY:g} times that of {GENERATORS * TRIES:,}"
         usual = max(peaks[_OURS])
         for parts in workspaces:
             start = time.perf_counter()

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from manifests.scratch import scratch_folder
 from workspace import records
@@ -44,6 +45,18 @@ def record_view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Pa
         parquet_view(connection, name, paths)
     else:
         connection.register(name, records.to_table(record, []))
+
+
+@contextmanager
+def seen(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
+    """Tables that queries see under these names."""
+    for name, table in tables.items():
+        connection.register(name, table)
+    try:
+        yield
+    finally:
+        for name in tables:
+            connection.unregister(name)
 
 
 def literal(path: Path) -> str:

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
-from manifests.database import MEMORY, database, record_view
+from manifests.database import MEMORY, database, record_view, seen
 from manifests.manifest import FAKE, ManifestRow
 from manifests.parts import batches, check_version, find_parts
 from manifests.real import UsedCaptions, write_real_images
@@ -152,7 +152,7 @@ def opened(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.DuckDB
             _view(connection, "prompts", prompt_parts(workspace), Prompt)
             _view(connection, "catalog_file", [workspace.catalog], CatalogEntry)
             find_repeats(connection)
-            with _seen(connection, catalog=_table(connection, _CATALOG)):
+            with seen(connection, catalog=_table(connection, _CATALOG)):
                 yield connection
         except (duckdb.OutOfMemoryException, OSError) as error:
             # While rows come as Arrow, its reader tells what befell DuckDB.
@@ -174,9 +174,9 @@ def write_join(
     """Write the manifest's rows, not checked yet, to the file `path`; `connection` is one of `opened`.
 
     `withheld` is for the public edition: the file for those real images that may not be passed on; without it they are
-    in the manifest. `metadata` goes into the manifest's schema. `look` is called with the tries of
-    some generators at a time, when the connection has them as `tries`, the `catalog` and the captions they were `told`,
-    for the checks of rows, and may raise. Raises `CommunityForensicsError` when a row lacks what every row has.
+    in the manifest. `metadata` goes into the manifest's schema. `look` is called with the tries of some generators at a
+    time, when the connection has them as `tries`, the `catalog` and the captions they were `told`, for the checks of
+    rows, and may raise. Raises `CommunityForensicsError` when a row lacks what every row has.
     """
     rows, fates = 0, defaultdict[str, dict[str, int]](dict)
     _prepare(connection, division)
@@ -187,10 +187,10 @@ def write_join(
     listing = nullcontext() if withheld is None else RowWriter(withheld, WithheldRow)
     with RowWriter(path, ManifestRow, metadata) as manifest, listing as others:
         for tries in _read_ahead(connection, batches(connection, division.withheld)):
-            with _seen(connection, tries=tries):
+            with seen(connection, tries=tries):
                 told = _table(connection, _TOLD)
             tries = _resolved(tries, catalog, told)
-            with _seen(connection, tries=tries, told=told):
+            with seen(connection, tries=tries, told=told):
                 used.add(*_asked(tries, told, trains))
                 for generator, fate, count in connection.execute(_FATES).fetchall():
                     fates[names[generator]][fate] = fates[names[generator]].get(fate, 0) + count
@@ -218,18 +218,6 @@ def _table(connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequen
     """What a query gives, in Arrow, with each row's `place` in it."""
     table = connection.sql(query, params=parameters).to_arrow_reader(_CHUNK_ROWS).read_all()
     return table.append_column("place", pa.arange(0, table.num_rows))
-
-
-@contextmanager
-def _seen(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
-    """Tables that queries see under these names."""
-    for name, table in tables.items():
-        connection.register(name, table)
-    try:
-        yield
-    finally:
-        for name in tables:
-            connection.unregister(name)
 
 
 def _resolved(tries: pa.Table, catalog: pa.Table, told: pa.Table) -> pa.Table:
@@ -280,7 +268,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, division: Division) -> None:
             "split": pa.array(division.splits.values(), pa.string()),
         }
     )
-    with _seen(connection, splits=splits):
+    with seen(connection, splits=splits):
         connection.execute(_DIVIDED)
     connection.execute("CREATE TEMP TABLE asked_of_test (mark UBIGINT)")
     others = {name for name, split in division.splits.items() if split != "test"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from manifests.database import literal
+from manifests.database import literal, seen
 from samplers.sample import Sample, sample_parts
 from workspace import records
 from workspace.errors import UsageError
@@ -64,9 +64,8 @@ def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> N
     connection.execute("CREATE TEMP TABLE marks (part INTEGER, mark UBIGINT)")
     for first in range(0, len(paths), _FILES):
         connection.execute(_MARKS, [first, found["path"][first : first + _FILES].to_pylist()])
-    connection.register("found", found)
-    connection.execute(_PARTS)
-    connection.unregister("found")
+    with seen(connection, found=found):
+        connection.execute(_PARTS)
 
 
 def sampled(connection: duckdb.DuckDBPyConnection) -> list[str]:

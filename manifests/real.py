@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from manifests.database import seen
 from manifests.manifest import REAL_SUBSET
 from manifests.writing import ROW_GROUP_ROWS, RowWriter
 
@@ -73,8 +74,8 @@ def write_real_images(
 
     `connection` has the `prompts`, and what the join keeps of them: `captions`.
     """
-    connection.register("uses", used.table())
-    connection.execute(_CHOSEN)
+    with seen(connection, uses=used.table()):
+        connection.execute(_CHOSEN)
     ((images,),) = connection.execute("SELECT count(*) FROM chosen").fetchall()
     written = listed = 0
     for first in range(0, images, ROW_GROUP_ROWS):

@@ -24,8 +24,8 @@ Columns: TypeAlias = dict[str, Any]
 
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
-#: Most rows of a row group of the manifest: what is written at once, and there is little else, is one of them, for the
-#: writer keeps what the footer will say of each.
+#: Most rows of a row group of the manifest: more than the join mostly hands over at once, which then is one of them.
+#: The fewer row groups, the less the writer keeps for the footer.
 ROW_GROUP_ROWS = 100_000
 
 #: Row groups that may wait to be written.
