@@ -42,10 +42,10 @@ from pathlib import Path
 from crawler.catalog import read_catalog
 from manifests.checks import RowChecks, check_manifest, refuse_workspace
 from manifests.choices import Choices
-from manifests.generators import generator_rows
-from manifests.joining import opened, write_join
-from manifests.parts import sampled
-from manifests.repeats import twins
+from manifests.tables.generators import generator_rows
+from manifests.joining.join import opened, write_join
+from manifests.joining.sample_batches import sampled
+from manifests.joining.duplicates import twins
 from workspace.layout import Workspace
 
 workspace, path, choices = Workspace.open(Path(sys.argv[1])), Path(sys.argv[2]), Choices()

@@ -21,7 +21,7 @@ class Blip:
     def __init__(self, folder: Path, device: str, generation: Generation) -> None:
         """Load from a folder of files onto a device; errors as `captioning.loading.load`."""
         self._loaded = load(folder, device)
-        self.sight = self._loaded.preprocessing.sight
+        self.target_size = self._loaded.preprocessing.target_size
         self._generation = generation
         # The last token is the end mark, which BLIP's own `generate` takes off; the first becomes the start mark.
         self._prompt: list[int] = self._loaded.tokenizer(generation.prompt)["input_ids"]

@@ -1,6 +1,6 @@
 """The captioner: whatever turns images into captions, and how one is named.
 
-Its `sight` says what it looks at of an image, so that images are brought to that size where they are decoded; it is
+Its `target_size` says what it looks at of an image, so that images are brought to that size where they are decoded; it is
 asked for a batch of what that leaves. `CaptionerReference` says which captioner
 is meant, exactly: a repository at a commit, or a folder and the hash of its files.
 """
@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from captioning.sight import Sight
+from captioning.target_size import TargetSize
 from workspace.errors import UsageError
 
 DEFAULT_CAPTIONER = "Salesforce/blip-image-captioning-base@82a37760796d32b1411fe092ab5d4e227313294b"
@@ -31,14 +31,14 @@ class Captioner(Protocol):
     """A loaded captioner."""
 
     @property
-    def sight(self) -> Sight:
+    def target_size(self) -> TargetSize:
         """What it looks at of an image."""
         ...
 
     def caption(self, views: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
         """One caption for each view of the batch, in their order, as the model says it: not yet cleaned.
 
-        A view is what `sight` leaves of an image: bytes (height, width, 3), RGB.
+        A view is what `target_size` leaves of an image: bytes (height, width, 3), RGB.
         """
         ...
 

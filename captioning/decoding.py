@@ -8,26 +8,26 @@ import numpy as np
 import numpy.typing as npt
 
 from captioning.images import ImageFacts, UnusableImageError, read_image
-from captioning.sight import Sight
 from captioning.skipped import SkipReason
 from captioning.sources.source import RealImage
+from captioning.target_size import TargetSize
 
 Ticket = TypeVar("Ticket")
 
 
 @dataclass(frozen=True)
 class Job:
-    """An image to decode; without a `sight` only its facts are wanted."""
+    """An image to decode; without a `target_size` only its facts are wanted."""
 
     image: RealImage
-    sight: Sight | None
+    target_size: TargetSize | None
     content: bytes | None = None
     """Its bytes, where they do not lie in a file of their own: whoever decodes should not have to fetch them."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image that is whole; `view` is what the job's sight leaves of it: bytes (height, width, 3), RGB."""
+    """An image that is whole; `view` is what the job's target_size leaves of it: bytes (height, width, 3), RGB."""
 
     facts: ImageFacts
     view: npt.NDArray[np.uint8] | None
@@ -51,8 +51,8 @@ def decode(job: Job) -> Outcome:
     """Decode one image."""
     try:
         # An image of which nothing is looked at is decoded to its end all the same, as small as that can be done.
-        facts, view = read_image(job.image.path, 1 if job.sight is None else job.sight.least, job.content)
-        return Decoded(facts, None if job.sight is None else np.asarray(job.sight.of(view)))
+        facts, view = read_image(job.image.path, 1 if job.target_size is None else job.target_size.least, job.content)
+        return Decoded(facts, None if job.target_size is None else np.asarray(job.target_size.of(view)))
     except UnusableImageError as error:
         return Refusal(error.reason, error.detail)
     except MemoryError:

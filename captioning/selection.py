@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from captioning.sources.containers import read_container
-from captioning.sources.hub import is_hub, read_hub
+from captioning.sources.hub_dataset import is_hub, read_hub
 from captioning.sources.registry import looks_like, source_named
 from captioning.sources.source import Collection, Source
 from workspace.errors import UsageError

@@ -12,11 +12,11 @@ from captioning.decoders import Decoders, default_workers
 from captioning.generation import Generation
 from captioning.lavis.backend import Lavis, lavis_python
 from captioning.loading import model_class, resolve_device
-from captioning.parts import Captioning, caption_part, parts_of, write_part
 from captioning.prompt import Prompt
+from captioning.prompt_parts import Captioning, caption_part, parts_of, write_part
 from captioning.selection import Selection
-from captioning.sight import JPEG_DETAIL
 from captioning.skipped import Skipped, skipped_name
+from captioning.target_size import JPEG_DETAIL
 from captioning.unprompted import Unprompted
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records

@@ -25,10 +25,10 @@ class Unprompted:
         Raises `UsageError` as well when the model does not caption an image that comes alone.
         """
         self._loaded = load(folder, device)
-        self.sight = self._loaded.preprocessing.sight
+        self.target_size = self._loaded.preprocessing.target_size
         self._generation = generation
         try:
-            self.caption([np.asarray(self.sight.of(Image.new("RGB", (64, 64))))])
+            self.caption([np.asarray(self.target_size.of(Image.new("RGB", (64, 64))))])
         except CommunityForensicsError:
             raise
         # What a model says when something is missing is its own affair.

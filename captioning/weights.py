@@ -107,7 +107,7 @@ def _commit_of(repository: str, revision: str) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
-    from workspace.patience import retrying
+    from workspace.retry import retrying
 
     try:
         commit = retrying()(HfApi().model_info, repository, revision=revision).sha
@@ -136,7 +136,7 @@ def _fetched(repository: str, revision: str) -> Path:
         RevisionNotFoundError,
     )
 
-    from workspace.patience import retrying
+    from workspace.retry import retrying
 
     fetch = partial(retrying(), snapshot_download, repository, revision=revision)
 

@@ -126,7 +126,7 @@ class CatalogEntry:
     crawled_at: str = column(pa.string(), "UTC, ISO 8601: when this revision was looked at")
     status: Status = column(pa.string(), "compatible: can be sampled | incompatible")
     reason: str | None = column(
-        pa.string(), "why it is incompatible, of the closed set in crawler/verdict.py", default=None
+        pa.string(), "why it is incompatible, of the closed set in crawler/reasons.py", default=None
     )
     reason_detail: str | None = column(pa.string(), "the reason in words: what and where", default=None)
 

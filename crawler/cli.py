@@ -64,9 +64,9 @@ def crawl(
         print_explanation(Workspace(workspace), explain)
         return
     from crawler.crawl import crawl as run
-    from crawler.hub import Hub
-    from crawler.listing import Selection
-    from crawler.named import read_names
+    from crawler.hub.client import Hub
+    from crawler.hub.from_file import read_names
+    from crawler.hub.listing import Selection
     from crawler.summary import print_summary
 
     names = read_names(from_) if from_ is not None else None

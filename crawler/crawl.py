@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from crawler.catalog import CatalogEntry, read_catalog
-from crawler.entry import Bases, Examiner
-from crawler.hub import Hub
-from crawler.inspection import Inspector
-from crawler.journal import Journal
+from crawler.hub.client import Hub
+from crawler.hub.from_file import Found, digest, look_up
+from crawler.hub.listing import Listed, Selection, list_models
+from crawler.hub.repository import Inspector
+from crawler.hub.thread_pool import each
 from crawler.lineage import adapted, with_lineage
-from crawler.listing import Listed, Selection, list_models
-from crawler.named import Found, digest, look_up
-from crawler.pool import each
-from crawler.verdict import PASSING, Incompatible, Reason
+from crawler.reasons import PASSING, Incompatible, Reason
+from crawler.resume_log import ResumeLog
+from crawler.row_builder import Bases, Examiner
 from workspace import progress, recipe, records
 from workspace.errors import HubError
 from workspace.layout import Workspace
@@ -60,7 +60,7 @@ def crawl(
     )
     log = progress.Log(workspace, "crawl")
     before = {entry.model_name: entry for entry in read_catalog(workspace)} if workspace.catalog.exists() else {}
-    journal = Journal(workspace)
+    journal = ResumeLog(workspace)
     known = before | {entry.model_name: entry for entry in journal.read()}
     if names is None:
         found = Found(list_models(hub, selection), files={}, missing=())

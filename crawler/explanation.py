@@ -46,7 +46,7 @@ _ORIGINS = {
     "last_modified": _LISTED,
     "crawled_at": "the clock",
     "status": "the verdict of cf-crawl",
-    "reason": "the verdict of cf-crawl (crawler/verdict.py)",
+    "reason": "the verdict of cf-crawl (crawler/reasons.py)",
     "reason_detail": "the verdict of cf-crawl",
 }
 

@@ -10,11 +10,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from crawler.card import Card
+from crawler.card.model_card import Card
+from crawler.card.settings_in_text import read_prose
+from crawler.card.snippets import Plain, Usage, is_setting
 from crawler.catalog import Hyperparameters, HyperparameterSources, Origin
-from crawler.pipelines import PipelineTraits
-from crawler.prose import read_prose
-from crawler.snippets import Plain, Usage, is_setting
+from crawler.pipelines.traits import PipelineTraits
 
 #: Fields of `Hyperparameters` that are arguments of a pipeline call.
 CALL_FIELDS = ("num_inference_steps", "guidance_scale", "height", "width", "negative_prompt")

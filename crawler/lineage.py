@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crawler.catalog import CatalogEntry
-from crawler.listing import Listed
+from crawler.hub.listing import Listed
 
 # The Hub repeats a card's base_model as tags: base_model:ORG/NAME and base_model:<relation>:ORG/NAME.
 _TAG = "base_model:"

@@ -29,8 +29,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localhub import web
-from localhub.journal import is_local
 from localhub.refusals import BadRequest, Refusal
+from localhub.request_log import is_local
 
 PATH = "/__faults__"
 #: Seconds by which a busy machine may have overslept on a throttled line.

@@ -133,7 +133,7 @@ class HubProcess:
         self._ask("DELETE", "/__faults__")
 
     def requests(self) -> list[dict[str, Any]]:
-        """The requests so far, oldest first (`localhub.journal` says what a row holds)."""
+        """The requests so far, oldest first (`localhub.request_log` says what a row holds)."""
         rows: list[dict[str, Any]] = self._ask("GET", "/__requests__")
         return rows
 

@@ -18,8 +18,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from localhub.access import Doorkeeper, Token
 from localhub.app import Hub, application
 from localhub.faults import Faults
-from localhub.journal import Journal
 from localhub.limits import Limits
+from localhub.request_log import RequestLog
 from localhub.store import Store
 from workspace.atomic import write_bytes
 from workspace.errors import UsageError
@@ -91,7 +91,7 @@ def run(
     app = application(hub)
     if limits is not None:
         app = limits.around(app)
-    with closing(Journal(request_log)) as journal:
+    with closing(RequestLog(request_log)) as journal:
         app = journal.around(Faults().around(app))
         server = uvicorn.Server(
             uvicorn.Config(

@@ -23,12 +23,12 @@ from manifests.checks import (
 )
 from manifests.choices import Choices
 from manifests.database import MEMORY
-from manifests.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
-from manifests.joining import opened, write_join
+from manifests.joining.duplicates import twins
+from manifests.joining.join import opened, write_join
+from manifests.joining.sample_batches import sampled
 from manifests.manifest import manifest_path
-from manifests.parts import sampled
-from manifests.repeats import twins
-from manifests.withheld import withheld_path
+from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
+from manifests.tables.withheld import withheld_path
 from workspace.atomic import atomic_path, remove_partial
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from crawler.catalog import CatalogEntry
 from manifests.editions import Edition, parse_licenses
-from manifests.splits import Division, divide, parse_holdouts
+from manifests.splits import SplitAssignment, assign_splits, parse_holdouts
 from workspace.errors import UsageError
 
 #: Key of the choices in the metadata of the manifest's file.
@@ -51,10 +51,12 @@ class Choices:
 
     def division(
         self, catalog: Sequence[CatalogEntry], sampled: Collection[str], twins: Iterable[Collection[str]]
-    ) -> Division:
-        """What becomes of the generators; see `splits.divide`, of which it has the errors."""
+    ) -> SplitAssignment:
+        """What becomes of the generators; see `splits.assign_splits`, of which it has the errors."""
         withheld = self.withheld(catalog)
-        return Division(divide(catalog, set(sampled) - withheld, parse_holdouts(self.holdout), twins), withheld)
+        return SplitAssignment(
+            assign_splits(catalog, set(sampled) - withheld, parse_holdouts(self.holdout), twins), withheld
+        )
 
 
 def read_choices(manifest: Path) -> Choices:

@@ -23,7 +23,7 @@ HoldoutKind = Literal["name", "architecture", "family", "after"]
 
 
 @dataclass(frozen=True)
-class Division:
+class SplitAssignment:
     """What becomes of the generators, by name: `splits` of each (None: in neither), and those `withheld`, which the
     manifest has no rows of."""
 
@@ -57,7 +57,7 @@ def parse_holdouts(texts: Iterable[str]) -> list[Holdout]:
     return [_parse(text) for text in dict.fromkeys(texts)]
 
 
-def divide(
+def assign_splits(
     catalog: Sequence[CatalogEntry],
     present: Collection[str],
     holdouts: Sequence[Holdout],

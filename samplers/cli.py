@@ -83,11 +83,11 @@ def sample(
         cf-status --watch                             # how it stands
     """
     from samplers import summary
-    from samplers.forecast import show_survey
+    from samplers.forecast import show_forecast
+    from samplers.pending import DEFAULT_CHECKER, Run, Wish
+    from samplers.pending import survey as survey_shard
     from samplers.prompting import parse_weights
     from samplers.supervisor import sample as sample_shard
-    from samplers.survey import DEFAULT_CHECKER, Run, Wish
-    from samplers.survey import survey as survey_shard
 
     space = Workspace.open(workspace)
     wish = Wish(
@@ -113,7 +113,7 @@ def sample(
         retry_failed=retry_failed,
     )
     if dry_run:
-        show_survey(space, run.shard, survey_shard(space, wish, run))
+        show_forecast(space, run.shard, survey_shard(space, wish, run))
     else:
         summary.show_report(space, sample_shard(space, wish, run))
 

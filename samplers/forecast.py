@@ -7,9 +7,9 @@ from rich.table import Table
 
 from crawler.catalog import CatalogEntry
 from samplers.cost import correction
+from samplers.durations import in_bytes, in_time
 from samplers.outcomes import read_outcome
-from samplers.survey import Owed, Survey
-from samplers.wording import in_bytes, in_time
+from samplers.pending import PendingGenerator, PendingWork
 from workspace.layout import Workspace
 from workspace.shard import Shard
 
@@ -19,7 +19,7 @@ _SHOWN = 10
 _ESTIMATED = ("load", "sample", "decode", "check")
 
 
-def show_survey(workspace: Workspace, shard: Shard, survey: Survey) -> None:
+def show_forecast(workspace: Workspace, shard: Shard, survey: PendingWork) -> None:
     """Print what a shard owes, what is downloaded for it, how long that may take, and how the shards compare."""
     console = Console()
     pace, measured = _pace(workspace, survey)
@@ -28,7 +28,7 @@ def show_survey(workspace: Workspace, shard: Shard, survey: Survey) -> None:
         console.print(_first(survey, pace))
     if len(owed) > _SHOWN:
         console.print(f"... and {len(owed) - _SHOWN} more")
-    images = sum(recipe.images - len(one.standing.kept) for one in owed)
+    images = sum(recipe.images - len(one.progress.kept) for one in owed)
     console.print(
         f"{len(owed)} generators to sample, {images} images; {survey.finished} finished, {len(survey.left)} left alone"
     )
@@ -41,20 +41,20 @@ def show_survey(workspace: Workspace, shard: Shard, survey: Survey) -> None:
     _show_left(console, survey)
 
 
-def _first(survey: Survey, pace: float) -> Table:
+def _first(survey: PendingWork, pace: float) -> Table:
     table = Table()
     table.add_column("generator", overflow="ellipsis", no_wrap=True)
     for name in ("images", "tries left", "download", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in survey.owed[:_SHOWN]:
-        images = survey.recipe.images - len(one.standing.kept)
-        tries = survey.recipe.max_tries - one.standing.next_index
+        images = survey.recipe.images - len(one.progress.kept)
+        tries = survey.recipe.max_tries - one.progress.next_index
         size, seconds = in_bytes(one.entry.download_bytes), _seconds(one, survey) * pace
         table.add_row(one.entry.model_name, str(images), str(tries), size, in_time(seconds))
     return table
 
 
-def _show_balance(console: Console, shard: Shard, survey: Survey, pace: float) -> None:
+def _show_balance(console: Console, shard: Shard, survey: PendingWork, pace: float) -> None:
     """Print the hours of this shard's whole share, finished or not, beside those of the others."""
     if shard.count == 1:
         return
@@ -69,7 +69,7 @@ def _show_balance(console: Console, shard: Shard, survey: Survey, pace: float) -
     console.print(f"the {shard.count} shards: {least} at least, {mean} in the mean, {most} at most")
 
 
-def _show_left(console: Console, survey: Survey) -> None:
+def _show_left(console: Console, survey: PendingWork) -> None:
     if len(survey.left) > _SHOWN:
         for why, count in sorted(Counter(why.split(":")[0] for why in survey.left.values()).items()):
             console.print(f"left alone: {count} generators: {why}", markup=False, highlight=False, soft_wrap=True)
@@ -77,8 +77,8 @@ def _show_left(console: Console, survey: Survey) -> None:
         console.print(f"left alone: {model_name}: {why}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _seconds(one: Owed, survey: Survey) -> float:
-    return one.cost.seconds(survey.recipe.images - len(one.standing.kept))
+def _seconds(one: PendingGenerator, survey: PendingWork) -> float:
+    return one.cost.seconds(survey.recipe.images - len(one.progress.kept))
 
 
 def _download(entries: list[CatalogEntry]) -> int:
@@ -87,7 +87,7 @@ def _download(entries: list[CatalogEntry]) -> int:
     return sum(sizes.values())
 
 
-def _pace(workspace: Workspace, survey: Survey) -> tuple[float, int]:
+def _pace(workspace: Workspace, survey: PendingWork) -> tuple[float, int]:
     """Real seconds in a nominal one, by the generators of all shards that were sampled, and how many those are."""
     pairs = []
     for model_name, cost in survey.costs.items():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
-from crawler.verdict import Reason
+from crawler.reasons import Reason
 from samplers.outcomes import Status
 from samplers.plan import Plan
 from samplers.sample import Memory
@@ -65,7 +65,7 @@ class Ready:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moved:
+class Progress:
     """A phase is over: the generator is loaded, or one more batch is through."""
 
     kept: int
@@ -77,7 +77,7 @@ class Moved:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ended:
+class Result:
     """The generator is through, well or not."""
 
     status: Status
@@ -94,15 +94,15 @@ class Ended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Broken:
+class Fatal:
     """Not the generator's fault, so no generator can be sampled: no checker, no device, no space left."""
 
     detail: str
 
 
-FromChild: TypeAlias = Ready | Moved | Ended | Broken
+FromChild: TypeAlias = Ready | Progress | Result | Fatal
 
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Ready, Moved, Ended, Broken)}
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Ready, Progress, Result, Fatal)}
 
 
 def encode(message: FromChild) -> bytes:

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from crawler.verdict import Reason
+from crawler.reasons import Reason
 from workspace.atomic import write_json
 from workspace.errors import UsageError
 from workspace.layout import Workspace

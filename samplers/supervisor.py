@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from samplers.child.walls.limits import default_memory
-from samplers.messages import Assignment, Moved, Start
+from samplers.messages import Assignment, Progress, Start
 from samplers.outcomes import Outcome, after, write_outcome
+from samplers.pending import PendingGenerator, PendingWork, Run, Wish, survey
 from samplers.plan import Plan, plan_of
-from samplers.standing import standing_of, tidy
-from samplers.status.journal import Journal, journal_name
-from samplers.survey import Owed, Run, Survey, Wish, survey
+from samplers.progress import progress_of, tidy
+from samplers.status.run_log import RunLog, run_log_name
 from samplers.weights.fetching import Fetcher, FetchError, key_of
 from samplers.weights.prefetch import placed
 from samplers.weights.scratch import Slot, default_weights_dir
@@ -37,7 +37,7 @@ _UNANSWERED_AT_MOST = 3
 class Report:
     """What a run came to."""
 
-    survey: Survey
+    survey: PendingWork
     outcomes: list[Outcome]
 
 
@@ -50,7 +50,7 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
         write_outcome(workspace, outcome)
     outcomes: list[Outcome] = []
     unanswered = 0
-    journal = Journal(workspace, run.shard)
+    journal = RunLog(workspace, run.shard)
     # Also where nothing is owed: what a kill left of weights is cleared here.
     with Slot(run.weights_dir or default_weights_dir()) as slot:
         if not found.owed:
@@ -62,7 +62,7 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
             checker=store.place_checker(checker, commit),
             device=run.device,
             home=slot.home,
-            stderr=workspace.logs / f"{journal_name(run.shard)}.stderr",
+            stderr=workspace.logs / f"{run_log_name(run.shard)}.stderr",
             weights=slot.path,
             workspace=workspace.root,
             memory=default_memory() if run.max_memory is None else run.max_memory or None,
@@ -78,7 +78,7 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
                 plan = plan_of(owed.entry, found.prompts, found.recipe)
                 journal.began(owed, found.recipe)
 
-                def moved(news: Moved, plan: Plan = plan) -> None:
+                def moved(news: Progress, plan: Plan = plan) -> None:
                     journal.moved(plan.model_name, news.kept, news.tries)
                     bar.advance(0, note=f"{plan.model_name}: {news.kept} of {plan.images} images")
 
@@ -98,30 +98,30 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
 
 def _outcome(
     workspace: Workspace,
-    owed: Owed,
+    owed: PendingGenerator,
     plan: Plan,
     arrived: Placed | FetchError,
     worker: Worker,
-    moved: Callable[[Moved], None],
+    moved: Callable[[Progress], None],
 ) -> Outcome:
     """Sample one generator, whatever it does."""
     about = Outcome(model_name=plan.model_name, revision=plan.revision, status="done")
     if isinstance(arrived, FetchError):
-        standing = owed.standing
+        progress = owed.progress
         return replace(
-            about, status="fetch-failed", detail=str(arrived), kept=len(standing.kept), tries=standing.next_index
+            about, status="fetch-failed", detail=str(arrived), kept=len(progress.kept), tries=progress.next_index
         )
-    tidy(workspace, owed.standing, plan.model_name)
+    tidy(workspace, owed.progress, plan.model_name)
     assignment = Assignment(
         plan=plan,
         workspace=workspace.root,
         folder=arrived.folder,
         base_folder=arrived.base_folder,
-        next_index=owed.standing.next_index,
-        next_part=owed.standing.parts,
-        call_size=owed.standing.call_size(plan.batch_size),
-        kept=owed.standing.kept,
-        memory=owed.standing.memory,
+        next_index=owed.progress.next_index,
+        next_part=owed.progress.parts,
+        call_size=owed.progress.call_size(plan.batch_size),
+        kept=owed.progress.kept,
+        memory=owed.progress.memory,
         hashes={file.path: key_of(file) for file in owed.entry.base_files or owed.entry.files},
     )
     seconds = {"fetch": arrived.fetch_seconds, "verify": arrived.verify_seconds}
@@ -131,13 +131,13 @@ def _outcome(
         seconds |= ended.seconds
     except ChildLostError as lost:
         about = replace(about, status=lost.status, detail=lost.detail)
-    standing = standing_of(workspace, plan.model_name)
-    tidy(workspace, standing, plan.model_name)
+    progress = progress_of(workspace, plan.model_name)
+    tidy(workspace, progress, plan.model_name)
     return replace(
         about,
-        kept=len(standing.kept),
-        tries=standing.next_index,
-        timed=standing.next_index - owed.standing.next_index,
+        kept=len(progress.kept),
+        tries=progress.next_index,
+        timed=progress.next_index - owed.progress.next_index,
         seconds={phase: round(value, 3) for phase, value in seconds.items()},
         stderr=worker.last_lines() if about.failed else (),
     )

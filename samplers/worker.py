@@ -16,7 +16,7 @@ from types import TracebackType
 
 from samplers.child.loop import main
 from samplers.child.walls.sandbox import clean_environment
-from samplers.messages import Assignment, Broken, Ended, FromChild, Moved, Ready, Start, decode
+from samplers.messages import Assignment, Fatal, FromChild, Progress, Ready, Result, Start, decode
 from samplers.outcomes import Status
 from workspace.errors import CommunityForensicsError
 
@@ -81,7 +81,7 @@ class Worker:
             raise SamplingError(f"the sampling process began with {ready}")
         return ready
 
-    def sample(self, assignment: Assignment, moved: Callable[[Moved], None]) -> Ended:
+    def sample(self, assignment: Assignment, moved: Callable[[Progress], None]) -> Result:
         """Have one generator sampled; `moved` hears of every batch. Raises `ChildLostError` and `SamplingError`."""
         if self._connection is None:
             self.start()
@@ -94,12 +94,12 @@ class Worker:
             raise self._lost() from error
         while True:
             message = self._receive()
-            if isinstance(message, Ended):
+            if isinstance(message, Result):
                 if message.status == "out-of-memory":
                     # Much of the memory may still be held, in pieces: the next generator gets a fresh process.
                     self._end()
                 return message
-            if isinstance(message, Moved):
+            if isinstance(message, Progress):
                 moved(message)
 
     def last_lines(self) -> tuple[str, ...]:
@@ -123,7 +123,7 @@ class Worker:
             message = decode(self._connection.recv_bytes(maxlength=1 << 20))
         except (EOFError, OSError, ValueError) as error:
             raise self._lost() from error
-        if isinstance(message, Broken):
+        if isinstance(message, Fatal):
             self._end()
             raise SamplingError(message.detail)
         return message

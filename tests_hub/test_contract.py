@@ -10,8 +10,8 @@ from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers
 
-from crawler.hub import PAGE_SIZE
-from crawler.listing import EXPAND, Listed
+from crawler.hub.client import PAGE_SIZE
+from crawler.hub.listing import EXPAND, Listed
 from workspace.identity import git_blob_id
 
 NOWHERE = "community-forensics/there-is-no-such-model"

@@ -4,8 +4,8 @@ import pytest
 
 from crawler.catalog import read_catalog
 from crawler.crawl import Crawled, crawl
-from crawler.hub import Hub
-from crawler.listing import Selection
+from crawler.hub.client import Hub
+from crawler.hub.listing import Selection
 from workspace.layout import Workspace
 
 TWENTY = Selection(limit=20, kinds=("checkpoint", "lora", "textual-inversion"))

@@ -56,12 +56,12 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def views(captioner: Captioner, folder: Path) -> list[npt.NDArray[np.uint8]]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".png", ".jpg"))
-    return [np.asarray(captioner.sight.of(Image.open(path).convert("RGB"))) for path in paths]
+    return [np.asarray(captioner.target_size.of(Image.open(path).convert("RGB"))) for path in paths]
 
 
 def test_a_trained_captioner_says_the_same_by_both_back_ends(pictures: Path) -> None:
     ours, theirs = Blip(REPOSITORY, "cpu", GREEDY), Lavis(REPOSITORY, "cpu", GREEDY)
-    assert ours.sight == theirs.sight
+    assert ours.target_size == theirs.target_size
     seen = views(ours, pictures)
     assert len(seen) == 216
     for start in range(0, len(seen), 50):

@@ -77,7 +77,7 @@ class Lavis:
         except (OSError, ValueError) as error:
             said = " ".join(str(error).split())[:300]
             raise UsageError(f"{folder} cannot be loaded as BLIP ({said})") from error
-        self.sight = preprocessing.sight
+        self.target_size = preprocessing.target_size
         self._scratch = tempfile.TemporaryDirectory(prefix="cf-lavis-")
         self._process = self._started(python)
         weakref.finalize(self, _end, self._process, self._scratch)

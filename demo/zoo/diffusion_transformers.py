@@ -3,7 +3,7 @@
 from typing import Any
 
 from demo.zoo.cards import SQUARE, card, snippet, snippet_with_variables
-from demo.zoo.parts import attentive, autoencoder, spread, t5_text
+from demo.zoo.components import attentive, autoencoder, spread, t5_text
 from demo.zoo.repository import Repository, generator
 from demo.zoo.safety import feature_extractor, safety_checker
 from demo.zoo.tokenizers import bert_tokenizer

@@ -3,7 +3,7 @@
 from typing import Any
 
 from demo.zoo.cards import SQUARE, card, snippet, snippet_with_settings, snippet_with_variables
-from demo.zoo.parts import attentive, autoencoder, clip_text, spread, t5_text
+from demo.zoo.components import attentive, autoencoder, clip_text, spread, t5_text
 from demo.zoo.repository import Repository, generator
 from demo.zoo.tokenizers import t5_tokenizer
 

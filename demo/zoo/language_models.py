@@ -3,8 +3,8 @@
 from typing import Any
 
 from demo.zoo.cards import SQUARE, card, snippet, snippet_with_settings, snippet_with_variables, table
+from demo.zoo.components import attentive, expose, spread
 from demo.zoo.flow_transformers import flow_scheduler, sixteen_channel_autoencoder
-from demo.zoo.parts import attentive, expose, spread
 from demo.zoo.repository import Repository, generator
 from demo.zoo.tokenizers import gemma_tokenizer, glm_tokenizer, qwen_tokenizer
 

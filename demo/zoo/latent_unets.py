@@ -3,7 +3,7 @@
 from typing import Any
 
 from demo.zoo.cards import SQUARE, card, snippet, snippet_with_settings, snippet_with_variables
-from demo.zoo.parts import autoencoder, clip_text, expose, t5_text
+from demo.zoo.components import autoencoder, clip_text, expose, t5_text
 from demo.zoo.repository import Repository, generator
 from demo.zoo.safety import feature_extractor, safety_checker
 from demo.zoo.stable_diffusion import unet

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.zoo.cards import card, snippet, snippet_with_settings, snippet_with_variables, table
-from demo.zoo.parts import attentive, autoencoder, clip_text
+from demo.zoo.components import attentive, autoencoder, clip_text
 from demo.zoo.repository import Repository, generator, seeded
 from demo.zoo.safety import feature_extractor, safety_checker
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from demo.zoo.cards import card
-from demo.zoo.parts import expose
+from demo.zoo.components import expose
 from demo.zoo.repository import Repository, generator
 
 SIDE = 32

@@ -9,7 +9,7 @@ from manifests.checks.failures import Failure, refuse, refuse_workspace
 from manifests.checks.files import Verify, check_files
 from manifests.checks.manifest import check_manifest
 from manifests.checks.outcomes import check_outcomes
-from manifests.checks.parts import check_parts
+from manifests.checks.record_files import check_parts
 from manifests.checks.rows import RowChecks
 
 __all__ = [

@@ -17,7 +17,7 @@ from manifests.checks.failures import NAMED_ROWS, Failure
 from manifests.checks.pictures import wrong_photograph, wrong_png
 from manifests.images import ImageReader
 from manifests.manifest import FAKE, REAL
-from manifests.reading import ReadingThreads
+from manifests.reading_threads import ReadingThreads
 from workspace.layout import Workspace
 from workspace.locator import is_plain_file
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 from manifests.checks.failures import Failure, failing, failing_rules
 from manifests.choices import read_choices
 from manifests.database import MEMORY, database, parquet_view, record_view
-from manifests.generators import GeneratorRow
 from manifests.manifest import FAKE, REAL, REAL_SUBSET
-from manifests.withheld import WithheldRow
+from manifests.tables.generators import GeneratorRow
+from manifests.tables.withheld import WithheldRow
 from workspace.layout import Workspace
 
 _ROW = "coalesce(model_name || ' #' || \"index\", real_source || ': ' || real_id, path)"

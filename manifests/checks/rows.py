@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.checks.failures import NAMED_ROWS, Failure, failing, failing_rules, refuse_workspace
-from manifests.generators import REJECTIONS
+from manifests.tables.generators import REJECTIONS
 
 _TRY = "model_name || ' #' || \"index\""
 

@@ -13,12 +13,12 @@ from typing import Any
 import yaml
 
 from manifests.choices import read_choices
-from manifests.generators import REJECTIONS, read_generators
 from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.publishing.layouts import Layout
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.published import EVALUATION
 from manifests.publishing.tally import tally
+from manifests.tables.generators import REJECTIONS, read_generators
 from workspace import recipe
 from workspace.layout import Workspace
 

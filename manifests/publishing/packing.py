@@ -27,7 +27,7 @@ from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import Layout
 from manifests.publishing.planning import PlannedShard, changed, file_sizes
 from manifests.publishing.published import published_split
-from manifests.reading import ReadingThreads
+from manifests.reading_threads import ReadingThreads
 from workspace import records
 from workspace.atomic import atomic_path
 from workspace.layout import Workspace

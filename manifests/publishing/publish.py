@@ -21,17 +21,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from manifests.checks import check_manifest, refuse
-from manifests.generators import generators_path, read_generators
 from manifests.manifest import manifest_path
 from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
-from manifests.publishing.hub import DatasetOnHub, StoredFile
 from manifests.publishing.layouts import Layout, layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import MAX_SHARD, PlannedShard, plan_shards
 from manifests.publishing.published import Reservations, reservations, withheld_images
+from manifests.publishing.repository import DatasetOnHub, StoredFile
 from manifests.publishing.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
 from manifests.scratch import scratch_folder
-from manifests.withheld import existing_list
+from manifests.tables.generators import generators_path, read_generators
+from manifests.tables.withheld import existing_list
 from workspace.errors import HubError, UsageError
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from manifests.database import database, parquet_view
 from manifests.manifest import existing_manifest
-from manifests.withheld import existing_list
+from manifests.tables.withheld import existing_list
 from workspace.layout import Workspace
 
 #: The published split of all that is for evaluation.

@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from captioning.prompt import Prompt, prompt_parts
 from manifests.database import database, parquet_view, record_view
-from manifests.generators import generators_path
 from manifests.manifest import manifest_path
 from manifests.publishing.published import EVALUATION, withheld_images
+from manifests.tables.generators import generators_path
 from workspace.layout import Workspace
 
 #: Combinations of libraries and device that are named; a campaign on many nodes has more.

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from manifests.generators import read_generators
 from manifests.report.charts import count, percent
 from manifests.report.comparison import WARNED, compare
 from manifests.report.contact import generator_sheets, real_sheets
 from manifests.report.figures import count_figures, ending
 from manifests.report.rows import opened_rows
 from manifests.report.table import COLUMNS, table_rows
+from manifests.tables.generators import read_generators
 from workspace.atomic import write_bytes
 from workspace.layout import Workspace
 

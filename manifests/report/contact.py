@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from manifests.generators import GeneratorRow
 from manifests.images import ImageReader, picture
 from manifests.manifest import FAKE, REAL
 from manifests.report.charts import count
 from manifests.report.rows import Rows
+from manifests.tables.generators import GeneratorRow
 from workspace.layout import Workspace
 
 if TYPE_CHECKING:

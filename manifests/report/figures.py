@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from manifests.generators import REJECTIONS, GeneratorRow
 from manifests.manifest import FAKE, REAL
 from manifests.report.charts import ROWS, Chart, Row, ranked
 from manifests.report.rows import Rows
+from manifests.tables.generators import REJECTIONS, GeneratorRow
 
 #: Generators named for one reason why they gave no images.
 EXAMPLES = 4

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from manifests.generators import GeneratorRow
 from manifests.manifest import FAKE
 from manifests.report.figures import ending
 from manifests.report.rows import Rows
+from manifests.tables.generators import GeneratorRow
 
 #: Longest detail in a row, characters; generators.csv has all of it.
 DETAIL = 120

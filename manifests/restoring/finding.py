@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from manifests.reading import ReadingThreads
+from manifests.reading_threads import ReadingThreads
 from workspace.containers import ParquetImages, Tar
 from workspace.identity import sha256_of_file
 from workspace.locator import LocatorReader, row_locator, split_locator

@@ -13,17 +13,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from manifests.database import database, literal
+from manifests.joining.real_images import REAL_ROWS
+from manifests.joining.row_writer import RowWriter
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.publishing.layouts import layout_of_shard
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import MAX_SHARD, plan_shards
-from manifests.real import REAL_ROWS
 from manifests.restoring.download import RESTORED_SUMS_FILE, Download
 from manifests.restoring.finding import find_images
 from manifests.restoring.gathering import gather
 from manifests.scratch import scratch_folder
-from manifests.withheld import read_wanted
-from manifests.writing import RowWriter
+from manifests.tables.withheld import read_wanted
 from workspace.containers import ParquetImages
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace

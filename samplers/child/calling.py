@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crawler.verdict import Reason
+from crawler.reasons import Reason
 from samplers.child.clock import Clock
 from samplers.child.decoding import mend, watched
 from samplers.child.failures import GeneratorError, OutOfMemoryError, in_words, is_out_of_memory

@@ -1,6 +1,6 @@
 """How a generator fails inside the child: under a code of the closed set, in words."""
 
-from crawler.verdict import Reason
+from crawler.reasons import Reason
 from samplers.outcomes import Status
 
 

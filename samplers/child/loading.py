@@ -16,9 +16,16 @@ from typing import Any
 
 from samplers.child.adapters import apply_lora, apply_textual_inversion, changed_by
 from samplers.child.classes import component_class, is_model, pipeline_class
-from samplers.child.components import Identity, Loan, Shelf, can_be_shared, identity_of, mark_of
+from samplers.child.component_cache import (
+    ComponentCache,
+    ComponentHandle,
+    Identity,
+    can_be_shared,
+    identity_of,
+    mark_of,
+)
 from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
-from samplers.child.intake import look_over
+from samplers.child.file_checks import check_files
 from samplers.child.memory import can_offload, place
 from samplers.child.models import load_model
 from samplers.messages import Assignment
@@ -43,24 +50,24 @@ class Generator:
     device: str = "cpu"
     memory: Memory | None = None
     """How memory is being saved."""
-    loans: tuple[Loan, ...] = ()
+    handles: tuple[ComponentHandle, ...] = ()
     """Components that may be handed on when it ends well."""
 
 
-def load(assignment: Assignment, device: str, shelf: Shelf | None = None) -> Generator:
-    """The generator in the assignment's folder, on `device`, with what `shelf` has of it.
+def load(assignment: Assignment, device: str, cache: ComponentCache | None = None) -> Generator:
+    """The generator in the assignment's folder, on `device`, with what `cache` has of it.
 
     Raises `GeneratorError` (load-failed) when any part of it is missing, damaged or not ours to run.
     """
     plan = assignment.plan
     folder = assignment.folder
-    look_over(folder)
+    check_files(folder)
     if plan.kind != "checkpoint":
         if assignment.base_folder is None:
             raise GeneratorError("load-failed", "an adapter without a base")
         folder = assignment.base_folder
-        look_over(folder)
-    pipeline, dtype, loans = _pipeline(folder, assignment, device, shelf or Shelf())
+        check_files(folder)
+    pipeline, dtype, handles = _pipeline(folder, assignment, device, cache or ComponentCache())
     word = None
     if plan.kind == "lora":
         apply_lora(pipeline, assignment.folder)
@@ -73,11 +80,13 @@ def load(assignment: Assignment, device: str, shelf: Shelf | None = None) -> Gen
     if memory == "offload" and not can_offload(pipeline, device):
         memory = "slicing"
     place(pipeline, device, memory)
-    unchanged = tuple(loan for loan in loans if loan.identity.name not in changed)
+    unchanged = tuple(handle for handle in handles if handle.identity.name not in changed)
     return Generator(pipeline, str(dtype).removeprefix("torch."), word, device, memory, unchanged)
 
 
-def _pipeline(folder: Path, assignment: Assignment, device: str, shelf: Shelf) -> tuple[Any, Any, list[Loan]]:
+def _pipeline(
+    folder: Path, assignment: Assignment, device: str, cache: ComponentCache
+) -> tuple[Any, Any, list[ComponentHandle]]:
     """The pipeline, what its weights became, and its components that another generator may share."""
     index = _index(folder)
     cls = pipeline_class(index.get("_class_name"))
@@ -94,20 +103,20 @@ def _pipeline(folder: Path, assignment: Assignment, device: str, shelf: Shelf) -
         for name, made_of in wanted.items()
     }
     # First, so that what is not shared makes room.
-    shelf.keep_only({identity for identity in identities.values() if identity is not None})
-    loans: dict[str, Loan] = {}
+    cache.keep_only({identity for identity in identities.values() if identity is not None})
+    handles: dict[str, ComponentHandle] = {}
     components: dict[str, Any] = {}
     for name, (library, class_name) in wanted.items():
         made_by = component_class(name, library, class_name)
         # The bytes of a text are ByT5's vocabulary: it says that it has no file of one.
         reads = "Tokenizer" in class_name and getattr(made_by, "vocab_files_names", None) != {}
         _require_files(folder / name, name, class_name, reads)
-        taken = shelf.take(identities[name])
+        taken = cache.take(identities[name])
         if taken is not None:
-            loans[name], components[name] = taken, taken.component
+            handles[name], components[name] = taken, taken.component
         elif is_model(made_by):
             components[name] = load_model(made_by, folder / name, variant, dtype, assignment.plan.allow_pickle)
-            loans |= _lent(identities[name], components[name])
+            handles |= _lent(identities[name], components[name])
     components |= dict.fromkeys(left_out)
     known = inspect.signature(cls.__init__).parameters
     settings = {"requires_safety_checker": False, "add_watermarker": False}
@@ -126,14 +135,14 @@ def _pipeline(folder: Path, assignment: Assignment, device: str, shelf: Shelf) -
         raise GeneratorError("load-failed", f"components did not load: {', '.join(absent)}")
     _require_values(pipeline)
     for name in wanted.keys() - components.keys():
-        loans |= _lent(identities[name], getattr(pipeline, name))
-    return pipeline, dtype, list(loans.values())
+        handles |= _lent(identities[name], getattr(pipeline, name))
+    return pipeline, dtype, list(handles.values())
 
 
-def _lent(identity: Identity | None, component: Any) -> dict[str, Loan]:
+def _lent(identity: Identity | None, component: Any) -> dict[str, ComponentHandle]:
     if identity is None or not can_be_shared(component):
         return {}
-    return {identity.name: Loan(identity, component, mark_of(component))}
+    return {identity.name: ComponentHandle(identity, component, mark_of(component))}
 
 
 def _knowing_of(cls: Any, index: dict[str, Any], handed: dict[str, Any]) -> Any:

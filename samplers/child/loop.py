@@ -16,16 +16,16 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from samplers.child.async_writer import WorkspaceError
 from samplers.child.clock import Clock
-from samplers.child.components import Shelf
+from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError, in_words
 from samplers.child.memory import free_memory
 from samplers.child.safety import CheckerError, SafetyChecker
 from samplers.child.sampling import Sampling
-from samplers.child.scribe import WorkspaceError
 from samplers.child.settings import fix_arithmetic
 from samplers.child.walls import limits, sandbox
-from samplers.messages import Assignment, Broken, Ended, FromChild, Moved, Ready, Start, encode
+from samplers.messages import Assignment, Fatal, FromChild, Progress, Ready, Result, Start, encode
 from workspace.layout import Workspace
 
 
@@ -47,14 +47,14 @@ def main(connection: Connection, start: Start) -> None:
         connection.send_bytes(encode(message))
 
     def moved(kept: int, tries: int) -> None:
-        tell(Moved(kept=kept, tries=tries))
+        tell(Progress(kept=kept, tries=tries))
 
     try:
         device = _device(start.device)
         fix_arithmetic()
         checker = SafetyChecker(start.checker, device)
         tell(Ready(device=device, walls=walls))
-        shelf = Shelf()
+        cache = ComponentCache()
         # The libraries stay for good: nothing of them is to be looked through each time memory is freed.
         gc.freeze()
         while True:
@@ -62,17 +62,17 @@ def main(connection: Connection, start: Start) -> None:
             clock = Clock()
             try:
                 with limits.room_for([assignment.folder, assignment.base_folder]):
-                    sampling = Sampling(assignment, checker, device, clock, moved, shelf)
+                    sampling = Sampling(assignment, checker, device, clock, moved, cache)
                 tell(sampling.run())
             except GeneratorError as failure:
                 traceback.print_exc()
                 sys.stderr.flush()
-                tell(Ended(status=failure.status, detail=failure.detail, reason=failure.reason, seconds=clock.seconds))
+                tell(Result(status=failure.status, detail=failure.detail, reason=failure.reason, seconds=clock.seconds))
             free_memory()
     except CheckerError as error:
-        tell(Broken(detail=str(error)))
+        tell(Fatal(detail=str(error)))
     except WorkspaceError as error:
-        tell(Broken(detail=f"the workspace cannot be written: {error}"))
+        tell(Fatal(detail=f"the workspace cannot be written: {error}"))
 
 
 class _Inbox:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
-from samplers.child.proportion import in_proportion
+from samplers.child.size_guard import size_guard
 
 #: Buffers that are computed today, in whichever layer.
 _COMPUTED = re.compile(r"(^|\.)(position_ids|inv_freq|num_batches_tracked|masked_bias|attn\.bias)$")
@@ -26,7 +26,7 @@ def load_model(cls: Any, folder: Path, variant: str | None, dtype: Any, allow_pi
     files = folder.glob("*.bin" if pickled else "*.safetensors")
     present = variant is not None and any(f".{variant}." in path.name for path in files)
     try:
-        with in_proportion(folder):
+        with size_guard(folder):
             model, loading = cls.from_pretrained(
                 folder,
                 variant=variant if present else None,

@@ -4,24 +4,24 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from samplers.child.adapters import require_effect
+from samplers.child.async_writer import AsyncWriter, Judged
 from samplers.child.calling import Caller, Shot
 from samplers.child.clock import Clock
-from samplers.child.components import Shelf
+from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError, OutOfMemoryError, in_words, is_out_of_memory
 from samplers.child.gate import Pixels, judge
 from samplers.child.loading import Generator, load
 from samplers.child.memory import free_memory
 from samplers.child.safety import Judgement, SafetyChecker
-from samplers.child.scribe import Judged, Scribe
 from samplers.child.writing import Writer
-from samplers.messages import Assignment, Ended
+from samplers.messages import Assignment, Result
 from samplers.outcomes import ending
 from samplers.plan import ROUND
 from samplers.sample import ImageFile, Sample, SampleStatus
 
 
 class Sampling:
-    """Carries out one assignment. Making it loads the generator, with what `shelf` has of it; what may be shared
+    """Carries out one assignment. Making it loads the generator, with what `cache` has of it; what may be shared
     is laid down there again when the generator ended well.
 
     `moved` is told the images kept and the tries made whenever something is through, so that the supervisor sees that
@@ -36,16 +36,16 @@ class Sampling:
         device: str,
         clock: Clock,
         moved: Callable[[int, int], None],
-        shelf: Shelf,
+        cache: ComponentCache,
     ) -> None:
-        self._assignment, self._plan, self._shelf = assignment, assignment.plan, shelf
+        self._assignment, self._plan, self._shelf = assignment, assignment.plan, cache
         self._checker, self._clock, self._moved = checker, clock, moved
         with clock("load"):
-            self._generator = _loaded(assignment, device, shelf)
+            self._generator = _loaded(assignment, device, cache)
             self._call = Caller(self._generator, self._plan, assignment.call_size, clock)
         self._device, self._libraries = _device_name(device), _libraries()
 
-    def run(self) -> Ended:
+    def run(self) -> Result:
         """Sample, judge and write until the number is reached or the tries are spent; a part every few batches."""
         start = self._assignment
         self._moved(len(start.kept), start.next_index)
@@ -54,19 +54,19 @@ class Sampling:
                 require_effect(self._generator.pipeline, self._first_picture)
             self._moved(len(start.kept), start.next_index)
         writer = Writer(start.workspace, self._plan.model_name, start.next_part, self._plan.store)
-        with Scribe(writer, self._plan.images, start.next_index, start.kept, self._clock) as scribe:
+        with AsyncWriter(writer, self._plan.images, start.next_index, start.kept, self._clock) as async_writer:
             for batch in self._plan.batches(start.next_index):
                 with self._clock("sample"):
                     shots = self._call(batch)
-                scribe.hand_over(self._judged(shots))
-                self._moved(scribe.kept, scribe.next_index)
-                if scribe.is_through():
+                async_writer.hand_over(self._judged(shots))
+                self._moved(async_writer.kept, async_writer.next_index)
+                if async_writer.is_through():
                     break
-            scribe.finish()
-        self._moved(scribe.kept, scribe.next_index)
+            async_writer.finish()
+        self._moved(async_writer.kept, async_writer.next_index)
         self._hand_on()
-        status, detail = ending(scribe.kept, self._plan.images, scribe.next_index)
-        return Ended(status=status, detail=detail, seconds=self._clock.seconds)
+        status, detail = ending(async_writer.kept, self._plan.images, async_writer.next_index)
+        return Result(status=status, detail=detail, seconds=self._clock.seconds)
 
     def _first_picture(self) -> bytes:
         """The first try, alone: in a batch the last bits of a picture depend on its neighbours."""
@@ -76,7 +76,7 @@ class Sampling:
         """Lay down what the next generator may share; nothing of one that had to save memory."""
         if self._call.memory is None:
             changed = {"vae"} if self._call.mended else set()
-            self._shelf.put_back(loan for loan in self._generator.loans if loan.identity.name not in changed)
+            self._shelf.put_back(handle for handle in self._generator.handles if handle.identity.name not in changed)
 
     def _judged(self, shots: list[Shot]) -> list[Judged]:
         """Each shot's row and, where it passes every check, its pixels, in order."""
@@ -124,7 +124,7 @@ class Sampling:
         )
 
 
-def _loaded(assignment: Assignment, device: str, shelf: Shelf) -> Generator:
+def _loaded(assignment: Assignment, device: str, cache: ComponentCache) -> Generator:
     """The generator; where memory is short once more without what others left, then with models that wait elsewhere
     than on the device."""
     attempts = [assignment, assignment]
@@ -133,7 +133,7 @@ def _loaded(assignment: Assignment, device: str, shelf: Shelf) -> Generator:
     said = ""
     for attempt in attempts:
         try:
-            return load(attempt, device, shelf)
+            return load(attempt, device, cache)
         except GeneratorError:
             raise
         except Exception as error:
@@ -142,7 +142,7 @@ def _loaded(assignment: Assignment, device: str, shelf: Shelf) -> Generator:
             if not is_out_of_memory(error):
                 raise GeneratorError("load-failed", said) from error
         # Only here, where the exception is gone, is what was half loaded.
-        shelf.clear()
+        cache.clear()
         free_memory()
     raise OutOfMemoryError(said)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from samplers.outcomes import BUSY, PHASES
-from samplers.status.journal import Reader
+from samplers.status.run_log import Reader
 
 #: Seconds that the recent pace looks back.
 RECENT = 600.0

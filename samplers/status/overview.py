@@ -8,10 +8,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from samplers.durations import in_time
 from samplers.outcomes import BUSY, ENDED_WELL
 from samplers.status.following import WALL, ShardStatus
 from samplers.status.run import RunStatus
-from samplers.wording import in_time
 
 
 class Screen:

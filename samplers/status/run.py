@@ -13,7 +13,7 @@ from pathlib import Path
 
 from crawler.catalog import CatalogEntry
 from samplers.outcomes import Outcome, read_outcome
-from samplers.standing import standing_of
+from samplers.progress import progress_of
 from samplers.status.following import Following, ShardStatus, Time
 from workspace import recipe, records
 from workspace.errors import UsageError
@@ -98,7 +98,7 @@ class Watcher:
         """The images that generators without an outcome have, and how many of them have all."""
         folders = {path.name for path in self._workspace.samples.iterdir()} if self._workspace.samples.is_dir() else {}
         images = recipe.read(self._workspace).get("sample", {}).get("images")
-        kept = [len(standing_of(self._workspace, name).kept) for name in names if generator_folder(name) in folders]
+        kept = [len(progress_of(self._workspace, name).kept) for name in names if generator_folder(name) in folders]
         return sum(kept), sum(isinstance(images, int) and count >= images for count in kept)
 
 

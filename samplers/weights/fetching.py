@@ -1,7 +1,7 @@
 """One file from the Hub, whole and as the catalogue says, or a reason why not.
 
 huggingface_hub checks sizes only and raises at the first 503 or reset connection, so two things are added: patience
-(`workspace/patience.py`), and the hash of every byte before a file may be used. Repositories choose their
+(`workspace/retry.py`), and the hash of every byte before a file may be used. Repositories choose their
 file names, so no name is used before it is known to stay below the folder it is meant for.
 
 The client locks what it downloads even in a folder of our own. Where a file system knows no such locks it does without;
@@ -158,7 +158,7 @@ def _damage(file: ModelFile, downloaded: Path) -> str | None:
 
 def _patiently(what: str, ask: Callable[[], T], leaving: threading.Event | None = None) -> T:
     """The Hub's answer; asked again while it is busy or the line breaks."""
-    from workspace.patience import retrying
+    from workspace.retry import retrying
 
     try:
         return retrying(passing=_may_pass, leaving=leaving)(ask)
@@ -171,7 +171,7 @@ def _patiently(what: str, ask: Callable[[], T], leaving: threading.Event | None 
 
 def _may_pass(error: BaseException) -> bool:
     """Whether the same request may succeed later."""
-    from workspace.patience import is_transient
+    from workspace.retry import is_transient
 
     if isinstance(error, OSError) and error.errno in _OUR_STORAGE:
         return False

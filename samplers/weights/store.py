@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from crawler.catalog import CatalogEntry, ModelFile
+from samplers.weights.disk_space import Room
 from samplers.weights.fetching import Fetched, Fetcher, FetchError, StorageError, checked_name, key_of
 from samplers.weights.pool import Pool
-from samplers.weights.room import Room
 from samplers.weights.scratch import Slot
 from samplers.weights.threads import each
 from workspace.layout import generator_folder

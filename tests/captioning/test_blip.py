@@ -26,7 +26,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def view(blip: Blip, image: Image.Image) -> npt.NDArray[np.uint8]:
-    return np.asarray(blip.sight.of(image))
+    return np.asarray(blip.target_size.of(image))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 900), (900, 1), (3, 1), (640, 427)])

@@ -17,17 +17,17 @@ from PIL import Image
 
 from captioning.decoders import AHEAD, Decoders, default_workers
 from captioning.decoding import Decoded, Job, Refusal, decode, decode_here
-from captioning.sight import Sight
 from captioning.sources.source import RealImage
+from captioning.target_size import TargetSize
 from tests.captioning.oddities import all_oddities, write
 from tests.scale import scaled
 from workspace.errors import CommunityForensicsError
 
-SIGHT = Sight(8, 8, Image.Resampling.BICUBIC)
+SIGHT = TargetSize(8, 8, Image.Resampling.BICUBIC)
 
 
-def job(path: Path, sight: Sight | None = SIGHT) -> Job:
-    return Job(RealImage(path.name, path), sight)
+def job(path: Path, target_size: TargetSize | None = SIGHT) -> Job:
+    return Job(RealImage(path.name, path), target_size)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_outcomes_come_in_order_with_their_tickets_whatever_the_sizes(tmp_path: 
 
 def test_processes_say_of_every_odd_file_what_this_one_says(tmp_path: Path, decoders: Decoders) -> None:
     write(tmp_path, all_oddities())
-    jobs = [(path.name, job(path, sight)) for path in sorted(tmp_path.iterdir()) for sight in (SIGHT, None)]
+    jobs = [(path.name, job(path, target_size)) for path in sorted(tmp_path.iterdir()) for target_size in (SIGHT, None)]
     assert len(jobs) >= 120
     for (name, here), (ticket, there) in zip(decode_here(jobs), decoders.decode(jobs), strict=True):
         assert name == ticket
@@ -128,7 +128,7 @@ def test_an_image_that_ends_every_process_is_broken_and_costs_no_other(tmp_path:
     assert all(isinstance(outcome, Decoded) for outcome in outcomes.values())
 
 
-class Deadly(Sight):
+class Deadly(TargetSize):
     """Looking at an image this way ends the process, as a defect in a decoder would."""
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class Deadly(Sight):
 def test_a_process_may_fill_so_much_memory_and_no_more(tmp_path: Path, decoders: Decoders) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (4, 4)).save(path)
-    ((_, outcome), (_, after)) = decoders.decode([(0, job(path, Sight(40_000, 40_000, 0))), (1, job(path))])
+    ((_, outcome), (_, after)) = decoders.decode([(0, job(path, TargetSize(40_000, 40_000, 0))), (1, job(path))])
     assert outcome == Refusal("broken", "decoding it takes too much memory")
     assert isinstance(after, Decoded)
 
@@ -199,13 +199,13 @@ def test_processes_that_do_not_start_end_the_run_and_no_image(tmp_path: Path, mo
 def test_memory_stays_as_it_is_however_many_images_there_are(tmp_path: Path, decoders: Decoders) -> None:
     path = tmp_path / "a.jpg"
     Image.effect_noise((64, 64), 50).save(path)
-    sight = Sight(384, 384, Image.Resampling.NEAREST)  # 442 kB each
+    target_size = TargetSize(384, 384, Image.Resampling.NEAREST)  # 442 kB each
 
     def resident() -> int:
         return sum(process.memory_info().rss for process in [psutil.Process(), *processes()])
 
     count, before = scaled(1_500, 100_000), 0
-    for number, _ in decoders.decode((number, job(path, sight)) for number in range(count)):
+    for number, _ in decoders.decode((number, job(path, target_size)) for number in range(count)):
         if number == 200:
             before = resident()
     assert resident() - before < 100e6

@@ -114,7 +114,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_every_image_has_the_caption_that_it_has_alone(folder: Path, photos: Path) -> None:
     captioner = Unprompted(folder, "cpu", Generation(num_beams=1))
     images = [Image.open(path).convert("RGB") for path in sorted(photos.iterdir()) if path.suffix in (".png", ".jpg")]
-    views = [np.asarray(captioner.sight.of(image)) for image in images]
+    views = [np.asarray(captioner.target_size.of(image)) for image in images]
     alone = [captioner.caption([view])[0] for view in views]
     assert len(set(alone)) >= 8
     assert not any("<image>" in caption for caption in alone)
@@ -127,7 +127,7 @@ def test_every_image_has_the_caption_that_it_has_alone(folder: Path, photos: Pat
 def test_the_settings_reach_the_model(folder: Path, photos: Path) -> None:
     image = Image.open(photos / "coffee.png").convert("RGB")
     short, long = (Unprompted(folder, "cpu", Generation(max_length=length)) for length in (3, 30))
-    view = np.asarray(short.sight.of(image))
+    view = np.asarray(short.target_size.of(image))
     assert 0 < len(short.caption([view])[0]) < len(long.caption([view])[0])
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from crawler.catalog import CatalogEntry
 from crawler.crawl import crawl
-from crawler.hub import Hub
-from crawler.listing import Selection
+from crawler.hub.client import Hub
+from crawler.hub.listing import Selection
 from localhub.process import HubProcess
 from tests.crawler.repositories import wild
 from tests.hubs import fill

@@ -11,8 +11,8 @@ from huggingface_hub import constants
 
 from benchmarks.campaign import build, name_of
 from crawler.crawl import Crawled, crawl
-from crawler.hub import PAGE_SIZE, Hub
-from crawler.listing import Selection
+from crawler.hub.client import PAGE_SIZE, Hub
+from crawler.hub.listing import Selection
 from localhub.process import HubProcess
 from tests.scale import scaled
 from workspace.layout import Workspace

@@ -14,8 +14,8 @@ from huggingface_hub import constants
 
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.crawl import Crawled, crawl
-from crawler.hub import Hub
-from crawler.listing import Selection
+from crawler.hub.client import Hub
+from crawler.hub.listing import Selection
 from localhub.process import HubProcess
 from localhub.store import Store
 from tests.crawler.conftest import ALL

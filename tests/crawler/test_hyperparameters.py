@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.card import Card, read_card
+from crawler.card.model_card import Card, read_card
+from crawler.card.snippets import Usage
 from crawler.catalog import Hyperparameters
 from crawler.hyperparameters import checked, config_implies, hyperparameters_of
-from crawler.pipelines import describe
-from crawler.snippets import Usage
+from crawler.pipelines.traits import describe
 
 CONFIG = {"height": 512, "width": 512, "scheduler": "PNDMScheduler", "prediction_type": "epsilon"}
 

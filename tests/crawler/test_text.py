@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from crawler.card import read_card
-from crawler.inspection import parse_object
-from crawler.snippets import read_usage
+from crawler.card.model_card import read_card
+from crawler.card.snippets import read_usage
+from crawler.hub.repository import parse_object
+from crawler.reasons import Incompatible
 from crawler.text import load_json, parse_python
-from crawler.verdict import Incompatible
 
 HALF = "\\ud800"
 

@@ -8,12 +8,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from manifests import parts, real
 from manifests.building import build
 from manifests.choices import Choices, read_choices
-from manifests.generators import RejectedRow, read_generators, rejected_path
+from manifests.joining import real_images as real
+from manifests.joining import sample_batches as parts
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
-from manifests.withheld import WithheldRow, withheld_path
+from manifests.tables.generators import RejectedRow, read_generators, rejected_path
+from manifests.tables.withheld import WithheldRow, withheld_path
 from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import Sample
 from tests.manifests.making import BUILD, Builder

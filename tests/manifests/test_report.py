@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from manifests.building import build
-from manifests.generators import GeneratorRow, write_generators
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.report import PAGE_ROWS, write_report
 from manifests.report.charts import ROWS, Chart, Row, percent, ranked
 from manifests.report.contact import PICTURE_BYTES, PICTURES, PICTURES_OF_FEW, SHEETS, evenly
+from manifests.tables.generators import GeneratorRow, write_generators
 from tests.browser import look
 from tests.manifests.making import Builder, png, sha256
 from tests.scale import scaled

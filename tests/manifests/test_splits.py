@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import CatalogEntry, ModelFile
-from manifests.splits import Holdout, divide, parse_holdouts
+from manifests.splits import Holdout, assign_splits, parse_holdouts
 from tests.manifests.making import entry
 from workspace.errors import UsageError
 
@@ -17,7 +17,7 @@ def generator(name: str, *ancestors: str, weights: str | None = None, **changes:
 
 
 def divided(catalog: Sequence[CatalogEntry], *holdouts: str, twins: Sequence[set[str]] = ()) -> dict[str, str | None]:
-    return {**divide(catalog, {one.model_name for one in catalog}, parse_holdouts(holdouts), twins)}
+    return {**assign_splits(catalog, {one.model_name for one in catalog}, parse_holdouts(holdouts), twins)}
 
 
 def test_without_a_holdout_everything_trains() -> None:
@@ -119,8 +119,8 @@ def test_who_is_not_in_the_dataset_trains_nothing_but_still_tells_who_is_kin() -
         generator("trainer", "root"),
     ]
     holdouts = [Holdout("after", "2025-01-01")]
-    assert divide(catalog, {"new"}, holdouts) == {"new": "test"}
-    assert divide(catalog, {"new", "trainer"}, holdouts) == {"new": None, "trainer": "train"}
+    assert assign_splits(catalog, {"new"}, holdouts) == {"new": "test"}
+    assert assign_splits(catalog, {"new", "trainer"}, holdouts) == {"new": None, "trainer": "train"}
 
 
 NAMES = [f"g{number}" for number in range(8)]

@@ -10,8 +10,8 @@ import pytest
 from crawler.catalog import CatalogEntry
 from localhub.process import HubProcess
 from localhub.store import Store
-from samplers.survey import Run
-from tests.samplers.hub import PROMPTS, build, write_catalog, write_prompts
+from samplers.pending import Run
+from tests.samplers.inputs import PROMPTS, build, write_catalog, write_prompts
 from workspace.layout import Workspace
 
 BASE = "tiny-labs/stable-diffusion-v1-5"

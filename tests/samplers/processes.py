@@ -6,8 +6,8 @@ import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from samplers.pending import Run, Wish
 from samplers.supervisor import sample
-from samplers.survey import Run, Wish
 from workspace.layout import Workspace
 
 

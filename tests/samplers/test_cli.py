@@ -15,7 +15,7 @@ from crawler.catalog import Hyperparameters
 from localhub.process import HubProcess
 from localhub.store import Store
 from tests.samplers.conftest import ENDLESS, PIXELS
-from tests.samplers.hub import entry_of, files_of
+from tests.samplers.inputs import entry_of, files_of
 from workspace.layout import Workspace
 
 COMMAND = [sys.executable, "-c", "from samplers.cli import main; main()"]

@@ -9,8 +9,8 @@ import psutil
 from safetensors.torch import load_file, save_file
 
 from localhub.store import Store
-from samplers.survey import Run, Wish
-from tests.samplers.hub import build, entry_of
+from samplers.pending import Run, Wish
+from tests.samplers.inputs import build, entry_of
 from tests.samplers.processes import start, under_fork_server
 from tests.scale import scaled
 from workspace.layout import Workspace

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from samplers.forecast import show_survey
+from samplers.durations import in_bytes, in_time
+from samplers.forecast import show_forecast
 from samplers.outcomes import Outcome, write_outcome
-from samplers.sharing import in_order
-from samplers.survey import Run, Wish, survey
-from samplers.wording import in_bytes, in_time
+from samplers.pending import Run, Wish, survey
+from samplers.shard_assignment import in_order
 from tests.samplers.campaign import catalogue, entry, stable_diffusion
 from workspace.layout import Workspace
 from workspace.shard import Shard
@@ -24,7 +24,7 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _said(workspace: Workspace, capsys: pytest.CaptureFixture[str], shard: str = "1/1") -> list[str]:
     asked = Shard.parse(shard)
-    show_survey(workspace, asked, survey(workspace, Wish(), Run(shard=asked)))
+    show_forecast(workspace, asked, survey(workspace, Wish(), Run(shard=asked)))
     return capsys.readouterr().out.splitlines()
 
 

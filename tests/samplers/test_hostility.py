@@ -14,14 +14,14 @@ from crawler.catalog import CatalogEntry, Hyperparameters, ModelFile
 from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.outcomes import Outcome
+from samplers.pending import Run, Wish
 from samplers.sample import read_samples
 from samplers.supervisor import Report, sample
-from samplers.survey import Run, Wish
 from tests.samplers import hostile
 from tests.samplers.child.making import save_stable_diffusion
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
 from tests.samplers.hostile import UNET, config, header, pickled_as, replaced
-from tests.samplers.hub import PROMPTS, build, entry_of, model_files, write_catalog, write_prompts
+from tests.samplers.inputs import PROMPTS, build, entry_of, model_files, write_catalog, write_prompts
 from workspace.layout import Workspace
 
 #: By what is hostile in it: what it is made of, the change, how it must end, and in which words.

@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.verdict import Reason
-from samplers.messages import Broken, Ended, FromChild, Moved, Ready, decode, encode
+from crawler.reasons import Reason
+from samplers.messages import Fatal, FromChild, Progress, Ready, Result, decode, encode
 
 
 @pytest.mark.parametrize(
     "message",
     [
         Ready(device="cuda:0", walls=["seccomp"]),
-        Moved(kept=3, tries=5),
-        Ended(status="load-failed", detail="it lacks a tensor", seconds={"load": 0.5}),
-        Ended(status="incompatible", detail="its call needs image", reason=Reason.NEEDS_OTHER_INPUT),
-        Broken(detail="no checker"),
+        Progress(kept=3, tries=5),
+        Result(status="load-failed", detail="it lacks a tensor", seconds={"load": 0.5}),
+        Result(status="incompatible", detail="its call needs image", reason=Reason.NEEDS_OTHER_INPUT),
+        Fatal(detail="no checker"),
     ],
 )
 def test_what_the_child_says_arrives(message: FromChild) -> None:
@@ -32,10 +32,10 @@ def test_anything_else_is_refused(text: bytes) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b'["Ended", {"status": "whatever"}]',
-        b'["Ended", {"status": "done", "seconds": {"load": "long"}}]',
-        b'["Ended", {"status": "incompatible", "reason": "whatever"}]',
-        b'["Moved", {"kept": "three", "tries": 5}]',
+        b'["Result", {"status": "whatever"}]',
+        b'["Result", {"status": "done", "seconds": {"load": "long"}}]',
+        b'["Result", {"status": "incompatible", "reason": "whatever"}]',
+        b'["Progress", {"kept": "three", "tries": 5}]',
         b'["Start", {}]',
     ],
 )

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.verdict import Reason
+from crawler.reasons import Reason
 from samplers.outcomes import Outcome, after, read_outcome, write_outcome
 from workspace.errors import UsageError
 from workspace.layout import Workspace

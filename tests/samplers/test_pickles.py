@@ -15,13 +15,13 @@ from localhub.store import Store
 from samplers.child.calling import Caller
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import load
+from samplers.pending import Run, Wish, survey
 from samplers.sample import read_samples
 from samplers.supervisor import sample
-from samplers.survey import Run, Wish, survey
 from tests.samplers.child.making import assignment, save_stable_diffusion
 from tests.samplers.conftest import PIXELS
 from tests.samplers.hostile import PAYLOAD, pickled_as
-from tests.samplers.hub import build, entry_of
+from tests.samplers.inputs import build, entry_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 

@@ -12,10 +12,10 @@ import pytest
 
 from crawler.catalog import Hyperparameters
 from localhub.store import Store
+from samplers.pending import Run, Wish
 from samplers.supervisor import sample
-from samplers.survey import Run, Wish
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
-from tests.samplers.hub import entry_of, files_of
+from tests.samplers.inputs import entry_of, files_of
 from tests.samplers.processes import start, under_fork_server, wait_for_none
 from tests.scale import scaled
 from workspace.layout import Workspace

@@ -21,12 +21,12 @@ from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
 from manifests.report.contact import PICTURES_OF_FEW, generator_sheets
 from manifests.report.rows import opened_rows
+from samplers.pending import Run, Wish
+from samplers.progress import progress_of, tidy
 from samplers.sample import Sample, part_of, read_samples
-from samplers.standing import standing_of, tidy
 from samplers.supervisor import sample
-from samplers.survey import Run, Wish
 from tests.samplers.conftest import NAN, PIXELS
-from tests.samplers.hub import PROMPTS, entry_of, write_catalog, write_prompts
+from tests.samplers.inputs import PROMPTS, entry_of, write_catalog, write_prompts
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
@@ -131,9 +131,9 @@ def test_image_bytes_lie_in_the_part_as_they_are(stores: Stores) -> None:
 
 
 def test_tidying_leaves_rows_with_images_alone(stores: Stores) -> None:
-    before = standing_of(stores.inside, PIXELS)
+    before = progress_of(stores.inside, PIXELS)
     tidy(stores.inside, before, PIXELS)
-    assert standing_of(stores.inside, PIXELS) == before
+    assert progress_of(stores.inside, PIXELS) == before
     assert len(before.kept) == 9
 
 

@@ -18,12 +18,12 @@ from crawler.catalog import Hyperparameters
 from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.outcomes import Outcome, read_outcome, write_outcome
+from samplers.pending import Run, Wish
 from samplers.sample import read_samples
 from samplers.supervisor import Report, sample
-from samplers.survey import Run, Wish
 from samplers.worker import SamplingError
 from tests.samplers.conftest import BASE, CHECKER, CLASSES, ENDLESS, FINETUNE, NAN, PIXELS
-from tests.samplers.hub import PROMPTS, build, entry_of, files_of
+from tests.samplers.inputs import PROMPTS, build, entry_of, files_of
 from tests.samplers.watching import Watch
 from workspace.errors import HubError, UsageError
 from workspace.identity import seed_of, sha256_of_file
@@ -36,7 +36,7 @@ ENDLESSLY = Hyperparameters(num_inference_steps=1_000_000)
 @pytest.fixture(scope="module")
 def sampled(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Report]:
     """One run over one generator of each task, with another that yields NaN."""
-    from tests.samplers.hub import write_catalog, write_prompts
+    from tests.samplers.inputs import write_catalog, write_prompts
 
     workspace = Workspace.open(tmp_path_factory.mktemp("workspace"))
     names = (BASE, PIXELS, CLASSES, NAN)
@@ -277,7 +277,7 @@ def test_a_failure_of_a_former_revision_does_not_count(store: Store, run: Run, m
 def test_a_hub_that_does_not_answer_is_no_generators_failure(
     store: Store, hub: HubProcess, run: Run, make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workspace.patience.ATTEMPTS", 1)
+    monkeypatch.setattr("workspace.retry.ATTEMPTS", 1)
     names = (PIXELS, CLASSES, BASE, FINETUNE)
     workspace = make_workspace(*(entry_of(store, name, rank) for rank, name in enumerate(names, start=1)))
     hub.fail("status", status=500, method="GET", path="^/(hobbyists|tiny-labs)/.*/resolve/")

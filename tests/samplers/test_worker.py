@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import samplers.worker
-from samplers.messages import Ended, Moved, Ready, Start, encode
+from samplers.messages import Progress, Ready, Result, Start, encode
 from samplers.worker import ChildLostError, Worker
 from tests.samplers.child.making import assignment
 
@@ -36,8 +36,8 @@ def _slow(connection: Connection, start: Start) -> None:
     connection.recv()
     for number in range(8):
         time.sleep(0.5)
-        connection.send_bytes(encode(Moved(kept=number, tries=number)))
-    connection.send_bytes(encode(Ended(status="done")))
+        connection.send_bytes(encode(Progress(kept=number, tries=number)))
+    connection.send_bytes(encode(Result(status="done")))
 
 
 def _silent(connection: Connection, start: Start) -> None:
@@ -56,12 +56,12 @@ def _aborting(connection: Connection, start: Start) -> None:
 def _spent(connection: Connection, start: Start) -> None:
     connection.send_bytes(encode(Ready(device="cpu")))
     connection.recv()
-    connection.send_bytes(encode(Ended(status="out-of-memory", detail=str(os.getpid()))))
+    connection.send_bytes(encode(Result(status="out-of-memory", detail=str(os.getpid()))))
     connection.recv()
-    connection.send_bytes(encode(Ended(status="done", detail=str(os.getpid()))))
+    connection.send_bytes(encode(Result(status="done", detail=str(os.getpid()))))
 
 
-def _sampled(worker: Worker, folder: Path) -> tuple[Ended, list[int]]:
+def _sampled(worker: Worker, folder: Path) -> tuple[Result, list[int]]:
     heard: list[int] = []
     return worker.sample(assignment(folder), lambda news: heard.append(news.kept)), heard
 

@@ -10,10 +10,10 @@ import pytest
 from manifests.building import build
 from manifests.checks import check_manifest
 from manifests.choices import Choices
-from manifests.generators import read_generators
 from manifests.manifest import FAKE, REAL, ManifestRow, manifest_path
 from manifests.publishing.publish import Wish, publish_dataset
-from manifests.withheld import WithheldRow, existing_list, withheld_path
+from manifests.tables.generators import read_generators
+from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
 from tests.manifests.making import Builder
 from workspace import records
 from workspace.errors import CommunityForensicsError

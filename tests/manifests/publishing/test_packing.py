@@ -93,12 +93,12 @@ def test_no_path_of_this_machine_is_published(filled: Builder, tmp_path: Path) -
 def test_rows_are_split_by_what_they_are_for(filled: Builder, tmp_path: Path) -> None:
     workspace = built(filled)
 
-    def divide(row: ManifestRow) -> ManifestRow:
+    def assign_splits(row: ManifestRow) -> ManifestRow:
         if row.model_name == "org/sketcher" or row.real_id == "folder/3.png":
             return replace(row, split="test")
         return replace(row, split=None) if row.index == 2 else row
 
-    rows = rewrite(workspace, divide)
+    rows = rewrite(workspace, assign_splits)
     tables = by_split(pack(workspace, tmp_path))
     published = {name: table.column("sha256").to_pylist() for name, table in tables.items()}
     assert published.pop("PublicEval") == [row.sha256 for row in rows if row.split == "test"]

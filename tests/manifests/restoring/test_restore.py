@@ -29,7 +29,7 @@ from manifests.building import build
 from manifests.choices import Choices
 from manifests.publishing.sums import parse_sums, sums_text
 from manifests.restoring.restore import restore
-from manifests.withheld import WithheldRow
+from manifests.tables.withheld import WithheldRow
 from tests.manifests.making import BUILD, Builder
 from tests.manifests.publishing.publishing import WRITER, publish
 from tests.scale import scaled

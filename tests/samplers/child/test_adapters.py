@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from samplers.child.adapters import require_effect
 from samplers.child.calling import Caller
 from samplers.child.clock import Clock
-from samplers.child.components import Shelf
+from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import load
 from samplers.child.sampling import Sampling
@@ -48,7 +48,7 @@ def test_a_lora_that_changes_no_picture_is_refused_although_its_weights_are_not_
 ) -> None:
     folder = save_lora(tmp_path / "lora", change=_cancelled)
     wanted = assignment(folder, base, kind="lora", task="text-to-image")
-    sampling = Sampling(wanted, checker(tmp_path / "checker"), "cpu", Clock(), lambda *_: None, Shelf())
+    sampling = Sampling(wanted, checker(tmp_path / "checker"), "cpu", Clock(), lambda *_: None, ComponentCache())
     with pytest.raises(GeneratorError, match="no effect on what its base draws") as caught:
         sampling.run()
     assert caught.value.status == "load-failed"

@@ -15,14 +15,14 @@ import torch
 
 from samplers.child.calling import Caller, Shot
 from samplers.child.clock import Clock
-from samplers.child.components import Shelf
+from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import Generator, load
 from samplers.child.memory import place
 from samplers.child.sampling import Sampling
 from samplers.messages import Assignment
+from samplers.progress import progress_of
 from samplers.sample import Sample, read_samples
-from samplers.standing import standing_of
 from tests.samplers.child.making import assignment, checker, plan, save_stable_diffusion
 from workspace.layout import Workspace
 
@@ -154,7 +154,7 @@ def test_a_vae_whose_precision_was_raised_when_memory_ran_out_is_as_before(folde
 
 def _sampled(wanted: Assignment, folder: Path, after: int | None = None) -> list[Sample]:
     """Rows of a run on a device where no call fits without slicing; `after`: it is ended so many decodes in."""
-    sampling = Sampling(wanted, checker(folder), "cpu", Clock(), lambda *_: None, Shelf())
+    sampling = Sampling(wanted, checker(folder), "cpu", Clock(), lambda *_: None, ComponentCache())
     vae, count = sampling._generator.pipeline.vae, 0
 
     def refuse(*_: Any) -> None:
@@ -183,29 +183,29 @@ def test_a_run_that_is_resumed_starts_at_the_step_it_was_at(folder: Path, tmp_pa
     broken = dataclasses.replace(whole, workspace=tmp_path / "broken")
     # Two calls that did not fit, then a part of eight images and one more.
     assert len(_sampled(broken, tmp_path / "checker", after=12)) == 8
-    standing = standing_of(Workspace(broken.workspace), small.model_name)
-    assert (standing.memory, standing.call_size(2)) == ("slicing", 1)
+    progress = progress_of(Workspace(broken.workspace), small.model_name)
+    assert (progress.memory, progress.call_size(2)) == ("slicing", 1)
     resumed = dataclasses.replace(
         broken,
-        next_index=standing.next_index,
-        next_part=standing.parts,
-        call_size=standing.call_size(2),
-        kept=standing.kept,
-        memory=standing.memory,
+        next_index=progress.next_index,
+        next_part=progress.parts,
+        call_size=progress.call_size(2),
+        kept=progress.kept,
+        memory=progress.memory,
     )
     assert _sampled(resumed, tmp_path / "checker") == expected
 
 
 def test_what_was_loaded_before_is_given_up_for_a_generator_that_does_not_fit(folder: Path, tmp_path: Path) -> None:
     wanted = assignment(folder, task="text-to-image", tries=2)
-    shelf = Shelf()
+    cache = ComponentCache()
     judge = checker(tmp_path / "checker")
-    first = Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, shelf)
+    first = Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, cache)
     first.run()
     former = first._generator.pipeline.vae
     # Moving to the device fails once, as where the room is taken.
     former.to, moves = _failing(former.to, times=1)
-    second = Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, shelf)._generator.pipeline
+    second = Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, cache)._generator.pipeline
     assert second.vae is not former
     assert len(moves) == 1
 
@@ -224,9 +224,9 @@ def _failing(method: Callable[..., Any], times: int) -> tuple[Callable[..., Any]
 
 def test_offloading_hands_nothing_on(folder: Path) -> None:
     generator = _loaded(folder)
-    shelf = Shelf()
+    cache = ComponentCache()
     place(generator.pipeline, "cpu:0", "offload")
-    shelf.put_back(generator.loans)
-    again = load(assignment(folder), "cpu", shelf).pipeline
+    cache.put_back(generator.handles)
+    again = load(assignment(folder), "cpu", cache).pipeline
     assert again.unet is not generator.pipeline.unet
     assert again.vae is not generator.pipeline.vae

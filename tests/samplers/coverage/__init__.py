@@ -2,5 +2,5 @@
 our own code from tiny weights, or listed with the reason why not.
 
 A module of builders a family, each with its table `KINDS`; `checks` says what must hold of a class. The test files only
-divide the families, so that they run beside each other.
+assign_shards the families, so that they run beside each other.
 """

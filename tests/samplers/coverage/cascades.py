@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from demo.zoo.components import autoencoder, clip_text
 from demo.zoo.latent_unets import kandinsky_2, kandinsky_2_prior, kandinsky_3
-from demo.zoo.parts import autoencoder, clip_text
 from demo.zoo.stable_diffusion import unet
+from tests.samplers.coverage.components import stirred
 from tests.samplers.coverage.kind import Kind, sized
-from tests.samplers.coverage.parts import stirred
 from tests.samplers.coverage.tokenizers import xlm_roberta_tokenizer
 
 

@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 
 from crawler.catalog import Hyperparameters, ModelFile
-from crawler.checkpoint import Checkpoint, look_at
-from crawler.files import REPLACED
-from crawler.inspection import Inspector, Repository
+from crawler.hub.repository import Inspector, Repository
+from crawler.pipelines.checkpoint import Checkpoint, look_at
+from crawler.pipelines.weight_files import REPLACED
 from demo.zoo.building import quiet_libraries
 from demo.zoo.repository import seeded
 from samplers.child.calling import Caller, Shot
-from samplers.child.components import Shelf
+from samplers.child.component_cache import ComponentCache
 from samplers.child.gate import judge
 from samplers.child.loading import load
 from samplers.child.writing import encode_png
@@ -117,12 +117,12 @@ def _sampled(folder: Path, found: Checkpoint, kind: Kind) -> list[Shot]:
         kept=frozenset(),
         hashes=hashes_of(folder),
     )
-    shelf = Shelf()
-    generator = load(assigned, "cpu", shelf)
+    cache = ComponentCache()
+    generator = load(assigned, "cpu", cache)
     assert type(generator.pipeline).__name__ == found.class_name
     shots = Caller(generator, plan, plan.batch_size)(plan.tries)
-    shelf.put_back(generator.loans)
-    again = Caller(load(assigned, "cpu", shelf), plan, plan.batch_size)(plan.tries)
+    cache.put_back(generator.handles)
+    again = Caller(load(assigned, "cpu", cache), plan, plan.batch_size)(plan.tries)
     for shot, other in zip(shots, again, strict=True):
         assert np.array_equal(shot.picture, other.picture, equal_nan=True), "the same was asked, another picture came"
     return shots

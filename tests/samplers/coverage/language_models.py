@@ -3,11 +3,11 @@
 from typing import Any
 
 from demo.zoo import language_models as zoo
+from demo.zoo.components import attentive, autoencoder, clip_text, expose, spread, t5_text
 from demo.zoo.flow_transformers import flow_scheduler
-from demo.zoo.parts import attentive, autoencoder, clip_text, expose, spread, t5_text
 from demo.zoo.tokenizers import gemma_tokenizer, qwen_tokenizer
+from tests.samplers.coverage.components import PARTS_CHAT, around, flux_2_autoencoder, stirred
 from tests.samplers.coverage.kind import Kind, sized
-from tests.samplers.coverage.parts import PARTS_CHAT, around, flux_2_autoencoder, stirred
 from tests.samplers.coverage.tokenizers import mistral_tokenizer
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from demo.zoo.components import attentive, autoencoder, clip_text, expose
 from demo.zoo.latent_unets import sdxl
-from demo.zoo.parts import attentive, autoencoder, clip_text, expose
 from demo.zoo.stable_diffusion import unet
 from tests.samplers.coverage.kind import Kind
 from tests.samplers.coverage.stable_diffusion import components, ddim

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.zoo.components import autoencoder, spread
 from demo.zoo.flow_transformers import flow_scheduler
-from demo.zoo.parts import autoencoder, spread
 from tests.samplers.coverage.checks import check
+from tests.samplers.coverage.components import stirred
 from tests.samplers.coverage.kind import Kind, sized
-from tests.samplers.coverage.parts import stirred
 from tests.samplers.coverage.qwen import qwen_3
 from tests.samplers.coverage.stable_diffusion import of
 from tests.samplers.coverage.tokenizers import mistral_tokenizer

@@ -3,8 +3,8 @@
 from typing import Any
 
 from demo.zoo import unconditional
+from demo.zoo.components import t5_text
 from demo.zoo.diffusion_transformers import dit
-from demo.zoo.parts import t5_text
 from demo.zoo.stable_diffusion import unet
 from tests.samplers.coverage.kind import Kind
 

@@ -3,11 +3,11 @@
 from typing import Any
 
 from demo.zoo import language_models as zoo
+from demo.zoo.components import attentive, expose, spread
 from demo.zoo.flow_transformers import flow_scheduler, sixteen_channel_autoencoder
-from demo.zoo.parts import attentive, expose, spread
 from demo.zoo.tokenizers import qwen_tokenizer
+from tests.samplers.coverage.components import PARTS_CHAT, around, flux_2_autoencoder, stirred
 from tests.samplers.coverage.kind import Kind, sized
-from tests.samplers.coverage.parts import PARTS_CHAT, around, flux_2_autoencoder, stirred
 
 
 def qwen_3(kind: str = "Qwen3Model") -> tuple[Any, Any]:

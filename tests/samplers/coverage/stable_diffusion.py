@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from demo.zoo.components import autoencoder, clip_text
 from demo.zoo.latent_unets import latent_consistency
-from demo.zoo.parts import autoencoder, clip_text
 from demo.zoo.safety import feature_extractor, safety_checker
 from demo.zoo.stable_diffusion import scheduler, unet
 from tests.samplers.coverage.kind import Kind, sized

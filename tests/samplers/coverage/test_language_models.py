@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crawler.pipelines import describe
-from crawler.sources import folder_of, offered_by
+from crawler.pipelines.source_code import folder_of, offered_by
+from crawler.pipelines.traits import describe
 from tests.samplers.coverage import (
     cascades,
     language_models,

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from demo.zoo.components import attentive, autoencoder, t5_text
 from demo.zoo.diffusion_transformers import hunyuan_dit, pixart_alpha, pixart_sigma
 from demo.zoo.flow_transformers import aura_flow, chroma, flow_scheduler, flux, stable_diffusion_3
-from demo.zoo.parts import attentive, autoencoder, t5_text
+from tests.samplers.coverage.components import around
 from tests.samplers.coverage.kind import Kind, sized
-from tests.samplers.coverage.parts import around
 
 
 def bria() -> Any:

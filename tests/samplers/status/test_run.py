@@ -18,14 +18,14 @@ from crawler.catalog import Hyperparameters
 from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.outcomes import PHASES, Outcome, read_outcome, write_outcome
+from samplers.pending import Run
 from samplers.status.following import WALL, ShardStatus, Time
 from samplers.status.overview import as_json, as_tables
 from samplers.status.run import RunStatus, Watcher
 from samplers.supervisor import sample
-from samplers.survey import Run
 from tests.samplers.campaign import catalogue
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
-from tests.samplers.hub import PROMPTS, entry_of, write_catalog, write_prompts
+from tests.samplers.inputs import PROMPTS, entry_of, write_catalog, write_prompts
 from tests.samplers.processes import start
 from tests.samplers.test_resume import WISH
 from tests.scale import scaled

@@ -10,7 +10,7 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.weights.fetching import Fetcher, FetchError, checked_name, key_of
 from tests.samplers.conftest import PIXELS
-from tests.samplers.hub import model_files
+from tests.samplers.inputs import model_files
 from workspace.identity import sha256_of_file
 
 

@@ -22,7 +22,7 @@ from crawler.catalog import CatalogEntry
 from localhub.process import HubProcess
 from localhub.store import Store
 from tests.hubs import fill
-from tests.samplers.hub import entry_of
+from tests.samplers.inputs import entry_of
 from tests.scale import scaled
 
 #: Bytes of one content: large beside what else is written, small beside a test's patience.

@@ -15,7 +15,7 @@ from samplers.weights.scratch import Slot
 from samplers.weights.store import Placed, WeightStore
 from samplers.weights.threads import each
 from tests.hubs import fill, hub  # noqa: F401
-from tests.samplers.hub import entry_of
+from tests.samplers.inputs import entry_of
 
 
 @pytest.fixture

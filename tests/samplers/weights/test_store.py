@@ -11,7 +11,7 @@ from samplers.weights.fetching import Fetcher, FetchError
 from samplers.weights.scratch import Slot
 from samplers.weights.store import WeightStore
 from tests.samplers.conftest import BASE, CHECKER, FINETUNE, PIXELS
-from tests.samplers.hub import entry_of, model_files
+from tests.samplers.inputs import entry_of, model_files
 
 
 @pytest.fixture

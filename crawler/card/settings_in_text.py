@@ -1,0 +1,218 @@
+"""Sampling settings that a model card states in words, where the words are regular.
+
+Authors list settings as `Steps: 30`, in bullets, in tables, or as the web UI writes them under a picture ("Steps: 30,
+Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x768"). A wrong value is worse than none, so a statement must have
+one of these forms from its first to its last character, and
+
+* all statements of a card about a setting must agree: pictures made with different scales recommend none, and
+  neither does a range ("20-30"), a list or a remark with numbers in it;
+* sections about something else do not count: training (known by its heading, or by a learning rate, batch size or
+  the like among its statements), starting from a picture, upscaling, comparisons;
+* a table counts if it has a setting and its value a row, or one row of values below their names.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from crawler.card.snippets import FENCE
+
+#: More is a number of training steps, whatever the heading says; scales beyond are no guidance.
+MAX_STEPS, MAX_SCALE = 150, 30.0
+#: Characters of a card that are read, and of a line: settings stand in short ones, negative prompts in long ones.
+MAX_PROSE, MAX_LINE = 200_000, 5000
+
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_BREAK = re.compile(r"<(?:br|/?p|/?li|/?ul|/?div)\b[^>\n]{0,200}>", re.IGNORECASE)
+_MARKUP = re.compile(r"\*+|(?<!\w)__?(?=\S)|(?<=\S)__?(?!\w)|</?(?:b|i|em|strong|code|span|u)>", re.IGNORECASE)
+_BULLET = re.compile(r"^[ \t>]*(?:[-*+•][ \t]+|\d{1,2}[.)][ \t]+)?")
+_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)")
+_BOLD_LINE = re.compile(r"^[ \t]*(?:\*\*|__)[^*_\n]+(?:\*\*|__)[ \t]*:?[ \t]*$")
+_INTRODUCTION = re.compile(r"^(?:[\w-]+ ){0,2}(?:settings?|parameters?|params)\s*:\s*(?=\S)", re.IGNORECASE)
+# A comma, semicolon or bar ends a statement where another one begins behind it: "7, Seed: 1", but not "Euler a, DDIM".
+_NEXT = re.compile(r"[,;|]\s*(?=[A-Za-z][^,;|:=]{0,40}[:=])")
+_STATEMENT = re.compile(r"^([A-Za-z][\w ./()-]{0,40}?)\s*[:=]\s*(\S.*)$")
+_NUMBER = re.compile(r"^`?(\d{1,5}(?:\.\d{1,4})?)`?(?:\s*steps)?(?:\s*\([^()\d]*\))?\.?$", re.IGNORECASE)
+_SIZE = re.compile(
+    r"^`?(\d{2,5})\s?(?:px)?\s?[x×*]\s?(\d{2,5})\s?(?:px|pixels)?`?(?:\s*\([^()\d]*\))?\.?$", re.IGNORECASE
+)
+_QUOTED = re.compile(r"^`([^`]+)`\.?$")
+
+_OTHER_TASK = re.compile(
+    r"train|fine-?tun|dataset|img2img|image[- ]to[- ]image|inpaint|upscal|hi-?res|high-?res|refine|video|controlnet"
+    r"|detailer|evaluat|benchmark|compar|ablation|speed|performance|changelog|previous|older|legacy",
+    re.IGNORECASE,
+)
+_TRAINING = re.compile(
+    r"^(?:.*\b)?(?:learning[ _-]?rate|lr|unet[ _]lr|batch[ _-]?size|epochs?|repeats|rank|network[ _-]\w+|dim|alpha"
+    r"|optimi[sz]er|gradient\w*|warm-?up|mixed[ _]precision|max[ _]train\w*|train\w*|dataset\w*|images used)\b",
+    re.IGNORECASE,
+)
+_KIND = r"(?:(?:recommended|suggested|optimal|best|default|num|number of)[ _])?"
+_SETTINGS: Mapping[str, re.Pattern[str]] = {
+    name: re.compile(f"^{_KIND}(?:{words})$", re.IGNORECASE)
+    for name, words in {
+        "num_inference_steps": r"(?:(?:sampling|sampler|inference|denoising|generation)[ _])?steps",
+        "guidance_scale": r"guidance(?:[ _]scale)?|classifier[- ]free guidance(?: scale)?|distilled cfg(?:[ _]scale)?",
+        "cfg": r"cfg(?:[ _-]?scale)?",
+        "size": r"(?:image[ _]|output[ _])?(?:size|resolution|dimensions)",
+        "height": "(?:image[ _])?height",
+        "width": "(?:image[ _])?width",
+        "scheduler": r"sampler|scheduler|sampling method|noise scheduler",
+        "negative_prompt": r"negative[ _]prompt|negatives",
+    }.items()
+}
+# What web UIs call diffusers' scheduler classes (https://huggingface.co/docs/diffusers/api/schedulers/overview). A
+# Karras noise schedule is an option of the class. "DPM++ SDE" is left out: two classes claim it.
+_SAMPLERS = {
+    "euler": "EulerDiscreteScheduler",
+    "euler a": "EulerAncestralDiscreteScheduler",
+    "euler ancestral": "EulerAncestralDiscreteScheduler",
+    "heun": "HeunDiscreteScheduler",
+    "lms": "LMSDiscreteScheduler",
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "pndm": "PNDMScheduler",
+    "lcm": "LCMScheduler",
+    "unipc": "UniPCMultistepScheduler",
+    "deis": "DEISMultistepScheduler",
+    "dpm2": "KDPM2DiscreteScheduler",
+    "dpm2 a": "KDPM2AncestralDiscreteScheduler",
+    "dpm++ 2m": "DPMSolverMultistepScheduler",
+    "dpm++ 2m sde": "DPMSolverMultistepScheduler",
+}
+_SCHEDULER_CLASS = re.compile(r"^[A-Z]\w{2,60}Scheduler$", re.ASCII)
+
+
+# What a statement gives; a size is its width and height.
+_Value: TypeAlias = int | float | str | tuple[int, int]
+
+
+@dataclass
+class _Section:
+    """What stands below one heading."""
+
+    #: None of what it states is about making an image from text with this model.
+    other_task: bool
+    stated: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_prose(body: str) -> dict[str, int | float | str]:
+    """Settings that the Markdown `body` of a card states in regular words, by the names of `Hyperparameters`.
+
+    `cfg` stands for a scale that the author calls CFG: for most pipelines that is guidance_scale, for those with a
+    true_cfg_scale beside it nobody can tell. Never raises.
+    """
+    stated: dict[str, set[_Value | None]] = {}
+    for section in _sections(body[:MAX_PROSE]):
+        if section.other_task or any(_TRAINING.match(key) for key, _ in section.stated):
+            continue
+        for key, text in section.stated:
+            name = next((name for name, pattern in _SETTINGS.items() if pattern.match(key)), None)
+            if name is not None:
+                stated.setdefault(name, set()).add(_value(name, text))
+    agreed = {name: next(iter(values)) for name, values in stated.items() if len(values) == 1}
+    size = agreed.pop("size", None)
+    if isinstance(size, tuple) and not stated.keys() & {"height", "width"}:
+        agreed["width"], agreed["height"] = size
+    return {name: value for name, value in agreed.items() if value is not None and not isinstance(value, tuple)}
+
+
+def _value(name: str, text: str) -> _Value | None:
+    """What one statement says; None: it speaks of the setting, but does not give one value."""
+    if name == "size":
+        size = _SIZE.match(text)
+        return (int(size[1]), int(size[2])) if size else None
+    if name == "scheduler":
+        return _scheduler(text)
+    if name == "negative_prompt":
+        quoted = _QUOTED.match(text)
+        return quoted[1].strip() if quoted else None
+    return _number(name, text)
+
+
+def _number(name: str, text: str) -> int | float | None:
+    number = _NUMBER.match(text)
+    if number is None:
+        return None
+    value = float(number[1])
+    if name in ("guidance_scale", "cfg"):
+        return value if value <= MAX_SCALE else None
+    if not value.is_integer() or (name == "num_inference_steps" and not 1 <= value <= MAX_STEPS):
+        return None
+    return int(value)
+
+
+def _scheduler(text: str) -> str | None:
+    name = " ".join(text.strip("`. ").split())
+    if _SCHEDULER_CLASS.match(name):
+        return name
+    return _SAMPLERS.get(name.lower().removesuffix(" karras"))
+
+
+def _sections(body: str) -> Iterator[_Section]:
+    """The card heading by heading; a line in bold, or one that ends with a colon, is a heading below all others."""
+    open_headings: dict[int, bool] = {}
+    section, titled = _Section(False), False
+    table: list[list[str]] = []
+    lines = _lines(body)
+    for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):
+        heading = _HEADING.match(line)
+        text = _plain(line)
+        if heading is not None or _BOLD_LINE.match(line) or text.endswith(":"):
+            level = len(heading[1]) if heading is not None else 7
+            # The first heading is the model's name: a "Fine-tuned SDXL" speaks of sampling below it.
+            other = titled and _OTHER_TASK.search(text) is not None
+            titled = True
+            open_headings = {above: of for above, of in open_headings.items() if above < level} | {level: other}
+            yield section
+            section = _Section(any(open_headings.values()))
+        elif text.startswith("|"):
+            table.append(_cells(text))
+            if not _plain(following).startswith("|"):
+                section.stated += _table(table)
+                table = []
+        else:
+            section.stated += _statements(text, following)
+    yield section
+
+
+def _lines(body: str) -> list[str]:
+    """The lines of Markdown that are prose: of fenced blocks, those of no language, which authors put settings in."""
+
+    def prose(fence: re.Match[str]) -> str:
+        return fence[3] if fence[2].lower() in ("", "text", "txt") and "import " not in fence[3] else "\n"
+
+    text = _BREAK.sub("\n", _COMMENT.sub("", FENCE.sub(prose, body)))
+    return [line for line in text.splitlines() if len(line) <= MAX_LINE]
+
+
+def _plain(line: str) -> str:
+    return _MARKUP.sub("", _BULLET.sub("", line)).strip()
+
+
+def _statements(text: str, following: str) -> Iterator[tuple[str, str]]:
+    # The web UI writes a picture's negative prompt, as it was, in the line above its steps.
+    if text.lower().startswith("negative prompt:") and re.match(r"Steps:\s*\d+,", following.strip()):
+        yield "negative prompt", f"`{text.partition(':')[2].replace('`', '').strip()}`"
+        return
+    for part in _NEXT.split(_INTRODUCTION.sub("", text)):
+        statement = _STATEMENT.match((part.replace("`", "", 2) if part.startswith("`") else part).strip())
+        if statement is not None:
+            yield statement[1].strip(), statement[2].strip()
+
+
+def _table(rows: list[list[str]]) -> Iterator[tuple[str, str]]:
+    """The statements of a table: each row's, and those of a single row under its header."""
+    header, *values = [cells for cells in rows if not all(re.fullmatch(r":?-*:?", cell) for cell in cells)] or [[]]
+    if len(values) == 1 and len(header) == len(values[0]):
+        yield from zip(header, values[0], strict=True)
+    for cells in values:
+        # Behind the value there may be a remark; a second value disagrees with the first.
+        yield from ((cells[0], cell) for cell in cells[1:] if len(cells) == 2 or _NUMBER.match(cell))
+
+
+def _cells(line: str) -> list[str]:
+    return [_plain(cell) for cell in line.strip().strip("|").split("|")]

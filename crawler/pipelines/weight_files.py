@@ -1,0 +1,213 @@
+"""What sampling will download: exactly the files that loading the pipeline opens, and no other.
+
+A repository often carries its weights four times (safetensors and pickle, full and half precision), once more as a
+single file, for ONNX, Flax and OpenVINO, and with sample images and training states beside. Of each component
+that model_index.json names, this takes the configuration and one set of safetensors: full precision where there
+is one, a variant such as fp16 only where there is none. What the sampler replaces (the safety checker and its
+feature extractor) is left out wherever the pipeline class allows.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crawler.catalog import ModelFile
+from crawler.pipelines.traits import PipelineTraits
+from crawler.reasons import Incompatible, Reason
+
+MODEL_INDEX = "model_index.json"
+#: Bytes at most: the largest open pipelines have about 200 GB. Larger sizes are claims.
+MAX_DOWNLOAD = 500 * 10**9
+#: Components that the sampler brings itself or does without, where the class allows.
+REPLACED = frozenset({"safety_checker", "feature_extractor"})
+
+# diffusion_pytorch_model.fp16-00001-of-00002.safetensors, model.safetensors, pytorch_model-00001-of-00003.fp16.bin
+_WEIGHTS = re.compile(
+    r"(?P<stem>diffusion_pytorch_model|pytorch_model|model)"
+    r"(?:\.(?P<variant>\w+?))?(?:-(?P<part>\d{5})-of-(?P<parts>\d{5}))?(?:\.(?P<late_variant>\w+))?"
+    r"\.(?P<format>safetensors|bin)",
+    re.ASCII,
+)
+_WEIGHT_SUFFIXES = (
+    (".gguf", Reason.QUANTIZED_ONLY),
+    (".onnx", Reason.ONNX_ONLY),
+    (".onnx_data", Reason.ONNX_ONLY),
+    (".msgpack", Reason.OTHER_FORMAT),
+    (".h5", Reason.OTHER_FORMAT),
+    (".xml", Reason.OTHER_FORMAT),
+    (".mlmodelc", Reason.OTHER_FORMAT),
+    (".bin", Reason.PICKLE_ONLY),
+    (".pt", Reason.PICKLE_ONLY),
+    (".pth", Reason.PICKLE_ONLY),
+    (".ckpt", Reason.PICKLE_ONLY),
+    (".pkl", Reason.PICKLE_ONLY),
+)
+# Configuration, vocabularies and merges: what tokenizers, processors, schedulers and models are described by.
+_DESCRIPTIONS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".vocab")
+# How diffusers and transformers name classes that have no weights.
+_WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|FeatureExtractor|Guidance|Guider")
+
+
+@dataclass(frozen=True)
+class Download:
+    """The files of one repository that sampling needs, by path."""
+
+    files: tuple[ModelFile, ...]
+    #: The weight variant to load, such as fp16; None: the plain weights of every component.
+    variant: str | None = None
+    #: Which weights there are as pickles only; None: everything is safetensors.
+    pickled: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True)
+class _WeightSet:
+    variant: str | None
+    format: str
+    files: tuple[ModelFile, ...]
+
+
+def components(model_index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The components that model_index.json names: library and class, by component.
+
+    A list of numbers is a setting of the pipeline, such as the layers of a text encoder that are read. Raises
+    `Incompatible` (malformed) for another entry that is no pair of texts.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for name, value in model_index.items():
+        if name.startswith("_") or not isinstance(value, list) or all(item is None for item in value):
+            continue
+        if all(isinstance(item, int | float) for item in value):
+            continue
+        if len(value) != 2 or not all(isinstance(item, str) for item in value):
+            raise Incompatible(Reason.MALFORMED, f"{MODEL_INDEX}: {name} is no pair of library and class")
+        if not re.fullmatch(r"\w{1,100}", name, re.ASCII):
+            raise Incompatible(Reason.MALFORMED, f"{MODEL_INDEX}: {name[:100]!r} is no name of a component")
+        found[name] = (value[0], value[1])
+    return found
+
+
+def checkpoint_files(
+    files: Mapping[str, ModelFile], model_index: Mapping[str, Any], traits: PipelineTraits
+) -> Download:
+    """What loading a checkpoint of this class opens. Where weights are pickles only, those are taken, and the download
+    says so: whether that will do is for others to say.
+
+    Raises `Incompatible`: missing-files, pickle-only, onnx-only, quantized-only, other-format, too-large, malformed.
+    """
+    chosen: list[ModelFile] = [files[MODEL_INDEX]]
+    variants: set[str] = set()
+    pickled: list[str] = []
+    for name, (_, class_name) in sorted(components(model_index).items()):
+        if name in REPLACED and name in traits.optional_components:
+            continue
+        inside = {path.rpartition("/")[2]: file for path, file in files.items() if path.rpartition("/")[0] == name}
+        descriptions = [file for file_name, file in inside.items() if _is_description(file_name)]
+        if not descriptions:
+            raise Incompatible(Reason.MISSING_FILES, f"the folder {name}/ with the configuration of its {class_name}")
+        chosen += descriptions
+        if not _WITHOUT_WEIGHTS.search(class_name):
+            if "config.json" not in inside:
+                raise Incompatible(Reason.MISSING_FILES, f"{name}/config.json")
+            weights = _best_weights(name, inside)
+            chosen += weights.files
+            pickled += [name] if weights.format == "bin" else []
+            variants |= {weights.variant} if weights.variant is not None else set()
+    if len(variants) > 1:
+        detail = f"one set of weights: its components have different variants ({', '.join(sorted(variants))})"
+        raise Incompatible(Reason.MISSING_FILES, detail)
+    in_pickles = f"{pickled[0]}/ has its weights in another format than safetensors" if pickled else None
+    return _checked(chosen, variants.pop() if variants else None, in_pickles)
+
+
+def adapter_file(files: Mapping[str, ModelFile], preferred: Iterable[str | None], what: str) -> Download:
+    """The one safetensors file of an adapter: the first of the `preferred` names that exists, else the only one.
+
+    Raises `Incompatible`: pickle-only, ambiguous-weights, missing-files, too-large. `what` names the adapter in
+    words.
+    """
+    names = [name for name in preferred if name is not None]
+    for name in names:
+        if name.endswith(".safetensors") and name in files:
+            return _checked([files[name]], None)
+    candidates = sorted(path for path in files if "/" not in path and path.endswith(".safetensors"))
+    if len(candidates) == 1:
+        return _checked([files[candidates[0]]], None)
+    if candidates:
+        detail = f"{len(candidates)} files could be {what}, such as {', '.join(candidates[:3])}; the card names none"
+        raise Incompatible(Reason.AMBIGUOUS_WEIGHTS, detail)
+    raise _without_safetensors("", [path for path in files if "/" not in path], what)
+
+
+def formats_of(paths: Iterable[str]) -> Reason | None:
+    """The reason for which these weight files cannot be used; None: there is none among them."""
+    names = list(paths)
+    return next((reason for suffix, reason in _WEIGHT_SUFFIXES if any(name.endswith(suffix) for name in names)), None)
+
+
+def _is_description(file_name: str) -> bool:
+    return file_name.endswith(_DESCRIPTIONS) and ".index." not in file_name
+
+
+def _best_weights(component: str, inside: Mapping[str, ModelFile]) -> _WeightSet:
+    found = list(_weight_sets(inside))
+    incomplete = any(name.endswith(".safetensors") for name in inside)
+    sets = [weights for weights in found if weights.format == "safetensors"] or ([] if incomplete else found)
+    if not sets:
+        raise _without_safetensors(f"{component}/", inside, "its weights")
+    # Plain before variants, fp16 (the common one) before others; half the download, but not what its author made.
+    return min(
+        sets, key=lambda weights: (weights.variant is not None, weights.variant != "fp16", weights.variant or "")
+    )
+
+
+def _weight_sets(inside: Mapping[str, ModelFile]) -> Iterator[_WeightSet]:
+    """The complete sets of weights of a component's folder: one file, or all shards with their index."""
+    shards: dict[tuple[str, str | None, int, str], dict[int, ModelFile]] = {}
+    for name, file in inside.items():
+        match = _WEIGHTS.fullmatch(name)
+        if match is None:
+            continue
+        variant = match["variant"] or match["late_variant"]
+        if match["part"] is None:
+            # transformers names its pickles pytorch_model.bin and the others model.safetensors: it opens no other pair.
+            if (match["stem"], match["format"]) not in (("pytorch_model", "safetensors"), ("model", "bin")):
+                yield _WeightSet(variant, match["format"], (file,))
+        else:
+            key = (match["stem"], variant, int(match["parts"]), match["format"])
+            shards.setdefault(key, {})[int(match["part"])] = file
+    for (stem, variant, count, suffix), parts in shards.items():
+        indexes = (
+            [f"{stem}.{suffix}.index.json"]
+            if variant is None
+            else [
+                f"{stem}.{suffix}.index.{variant}.json",
+                f"{stem}.{variant}.{suffix}.index.json",
+            ]
+        )
+        index = next((inside[name] for name in indexes if name in inside), None)
+        if index is not None and parts.keys() == set(range(1, count + 1)):
+            yield _WeightSet(variant, suffix, (index, *(parts[number] for number in sorted(parts))))
+
+
+def _without_safetensors(folder: str, names: Iterable[str], what: str) -> Incompatible:
+    others = list(names)
+    if any(name.endswith(".safetensors") for name in others):
+        return Incompatible(Reason.MISSING_FILES, f"{folder}: {what} are incomplete, or named as nothing loads them")
+    reason = formats_of(others)
+    if reason is None:
+        return Incompatible(Reason.MISSING_FILES, f"{folder or 'a file'} with {what}")
+    return Incompatible(reason, f"{folder or 'the repository'} has {what} in another format than safetensors")
+
+
+def _checked(files: list[ModelFile], variant: str | None, pickled: str | None = None) -> Download:
+    unique = {file.path: file for file in files}
+    download = Download(tuple(unique[path] for path in sorted(unique)), variant, pickled)
+    if download.size > MAX_DOWNLOAD:
+        raise Incompatible(Reason.TOO_LARGE, f"{download.size} bytes, more than {MAX_DOWNLOAD}")
+    return download

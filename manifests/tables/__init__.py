@@ -1,0 +1,1 @@
+"""The tables beside the manifest: generators, rejected tries, and real images that a public edition leaves out."""

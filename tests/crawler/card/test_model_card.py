@@ -1,0 +1,127 @@
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crawler.card.model_card import MAX_FRONT_MATTER, read_card
+
+
+def card(front_matter: str, body: str = "") -> bytes:
+    return f"---\n{front_matter}\n---\n{body}".encode()
+
+
+def test_front_matter_and_body_are_told_apart() -> None:
+    found = read_card(card("license: mit\ntags:\n- diffusers", "# Title\n---\nmore\n"))
+    assert found.metadata == {"license": "mit", "tags": ["diffusers"]}
+    assert found.body == "\n# Title\n---\nmore\n"
+    assert found.malformed is None
+
+
+def test_text_stays_text_whatever_yaml_would_make_of_it() -> None:
+    found = read_card(card("license: no\nbase_model: 1.0\ndate: 2024-01-01"))
+    assert found.metadata == {"license": "no", "base_model": "1.0", "date": "2024-01-01"}
+
+
+def test_windows_line_ends_and_a_byte_order_mark_do_not_hide_the_front_matter() -> None:
+    assert read_card("\ufeff---\r\nlicense: mit\r\n---\r\n# Hi".encode()).metadata == {"license": "mit"}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"# Only a title\n", b"---\n---\n", b"----\nx: y\n"])
+def test_a_card_without_front_matter_is_no_fault(content: bytes | None) -> None:
+    found = read_card(content)
+    assert found.metadata == {}
+    assert found.malformed is None
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (card("tags: [a\nlicense: {"), "front matter"),
+        (card("- a\n- b"), "no mapping"),
+        (card("just text"), "no mapping"),
+        (card("a: \x00"), "front matter"),
+        (b"---\nlicense: \xff\n---\n", "not UTF-8"),
+        (card("a: " + "x" * MAX_FRONT_MATTER), "characters"),
+        (card("a: " + "[" * 5000), "front matter"),
+        (card("a: !!python/object/apply:os.system ['true']\nb: &x [1]\nc: *x"), "alias"),
+    ],
+)
+def test_what_cannot_be_read_is_said(content: bytes, said: str) -> None:
+    found = read_card(content)
+    assert found.malformed is not None
+    assert said in found.malformed
+    assert found.metadata == {}
+
+
+def test_a_bomb_of_aliases_is_refused_before_it_grows() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
+    assert "alias" in (read_card(card("\n".join(lines))).malformed or "")
+
+
+def test_tags_that_construct_objects_construct_nothing() -> None:
+    found = read_card(card("a: !!python/object/apply:os.system ['false']"))
+    assert found.metadata == {"a": ["false"]}
+
+
+@pytest.mark.parametrize(
+    ("front_matter", "bases"),
+    [
+        ("base_model: a/b", ("a/b",)),
+        ("base_model: [a/b, c/d, a/b]", ("a/b", "c/d")),
+        ("base_model: https://huggingface.co/a/b", ("a/b",)),
+        ("base_model: https://huggingface.co/a/b/tree/main", ("a/b",)),
+        ("base_model: null", ()),
+        ("base_model: {a: b}", ()),
+        ("base_model:", ()),
+    ],
+)
+def test_base_models_are_read_as_authors_write_them(front_matter: str, bases: tuple[str, ...]) -> None:
+    assert read_card(card(front_matter)).base_models == bases
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (card("instance_prompt: a photo of sks dog"), "a photo of sks dog"),
+        (card("instance_prompt: null", "You should use `TOK` to trigger the image generation."), "TOK"),
+        (
+            card(
+                "a: b",
+                "You should use a to trigger the image generation.\nYou should use b to trigger the image generation.",
+            ),
+            "a, b",
+        ),
+        (card("a: b", "This is the `<cat-toy>` concept taught to Stable Diffusion"), "<cat-toy>"),
+        (
+            card("a: b", "The weights were trained on a photo of sks dog using [DreamBooth](https://x)."),
+            "a photo of sks dog",
+        ),
+        (card("a: b", "Nothing special."), None),
+    ],
+)
+def test_trigger_words_are_found_where_training_scripts_write_them(content: bytes, words: str | None) -> None:
+    assert read_card(content).trigger_words == words
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300))
+def test_no_bytes_are_an_error(content: bytes) -> None:
+    for found in (read_card(content), read_card(b"---\n" + content + b"\n---\n")):
+        assert isinstance(found.base_models, tuple)
+        assert found.trigger_words is None or found.trigger_words
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(["license", "base_model", "instance_prompt", "tags", "x"]), json_like))
+def test_fields_of_any_type_are_an_answer(metadata: dict[str, object]) -> None:
+    found = read_card(card(yaml.safe_dump(metadata)))
+    assert all(isinstance(base, str) and base for base in found.base_models)
+    assert found.trigger_words is None or isinstance(found.trigger_words, str)

@@ -1,0 +1,110 @@
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crawler.card.settings_in_text import MAX_PROSE, MAX_SCALE, MAX_STEPS, read_prose
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Steps: 30, CFG scale: 7",
+        "- Steps: 30\n- CFG scale: 7\n",
+        "* **Sampling steps:** 30\n* **CFG**: 7.0 (softer below)\n",
+        "1. `num_inference_steps`: 30\n2. cfg_scale=7",
+        "Recommended settings: Steps: 30 | CFG Scale: 7",
+        "| Setting | Value |\n|---|:-:|\n| Steps | 30 |\n| CFG | 7 | \n",
+        "| Setting | Value | Note |\n|---|---|---|\n| Steps | `30` | more is slower |\n| CFG | 7 | 6-8 work |\n",
+        "| Steps | CFG | Seed |\n|--|--|--|\n| 30 | 7 | 1 |\n",
+        "<ul><li><b>Steps:</b> 30</li><li>CFG: 7</li></ul>",
+        "```\nSteps: 30, Sampler: secret, CFG scale: 7, Seed: 1\n```",
+    ],
+)
+def test_settings_in_regular_words_are_found(body: str) -> None:
+    found = read_prose(f"# Model\n\n{body}\n")
+    assert {name: found.get(name) for name in ("num_inference_steps", "cfg")} == {"num_inference_steps": 30, "cfg": 7.0}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Steps: 20-30",
+        "Steps: 5~7",
+        "Steps: 20 to 30",
+        "Steps: 30+",
+        "Steps: 30 (20-40 work)",
+        "Steps: 30, 40",
+        "Steps: 30\n\nSteps: 40",
+        "Steps: 30\n\nSteps: 25-40",
+        "Steps: 0",
+        f"Steps: {MAX_STEPS + 1}",
+        f"CFG: {MAX_SCALE + 1}",
+        "We took 30 steps",
+        "Hires steps: 30",
+        "# Training\n\nSteps: 30",
+        "## Training\n\n### Details\n\nSteps: 30",
+        "**Training parameters:**\n\n- Steps: 30",
+        "- Steps: 30\n\n- Learning rate: 1e-4",
+        "## Image-to-image\n\nSteps: 30",
+        "```python\nsteps: 30\n```",
+        "```yaml\nsteps: 30\n```",
+        "```\nimport torch\nsteps: 30\n```",
+        "<!-- Steps: 30 -->",
+        "| Model | Steps |\n|---|---|\n| a | 30 |\n| b | 50 |",
+        "| Setting | Fast | Good |\n|---|---|---|\n| Steps | 4 | 30 |",
+        "| Parameter | Type |\n|---|---|\n| Steps | int |",
+        "Resolution: 1024",
+        "Size: 512x512\n\nSize: 512x768",
+        "Sampler: Euler a or DDIM",
+        "Sampler: DPM++ SDE",
+        "Negative prompt: none needed",
+    ],
+)
+def test_what_is_not_plainly_one_value_is_left_out(body: str) -> None:
+    assert read_prose(f"# Model\n\n{body}\n") == {}
+
+
+def test_a_section_behind_training_counts_again() -> None:
+    assert read_prose("# M\n## Training\nSteps: 90\n## Usage\nSteps: 30\n") == {"num_inference_steps": 30}
+
+
+def test_the_first_heading_is_a_name() -> None:
+    assert read_prose("# Fine-tuned SDXL\nSteps: 30\n") == {"num_inference_steps": 30}
+
+
+def test_what_the_web_ui_writes_under_a_picture_is_found() -> None:
+    picture = (
+        "a cat\nNegative prompt: dog, (ugly:1.3)\nSteps: 9, Sampler: Euler a, CFG scale: 6.5, Seed: 3, Size: 512x768"
+    )
+    assert read_prose(picture) == {
+        "num_inference_steps": 9,
+        "cfg": 6.5,
+        "width": 512,
+        "height": 768,
+        "scheduler": "EulerAncestralDiscreteScheduler",
+        "negative_prompt": "dog, (ugly:1.3)",
+    }
+
+
+@pytest.mark.parametrize(
+    "piece", ["|", "|a|\n", "|a|\n\n", "<!--", "```", "```a\n", "```\n", " ", "* ", "Steps:\n", "#\n", ",;", "<p"]
+)
+def test_a_long_card_takes_no_long_time(piece: str) -> None:
+    start = time.process_time()
+    read_prose(piece * (2 * MAX_PROSE // len(piece)))
+    assert time.process_time() - start < 5
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.text(max_size=20) | st.sampled_from(["\n", "|", "Steps:", "30", "# ", "```\n", ",", "CFG=", "- ", "x"]))
+)
+def test_no_text_is_an_error_and_values_are_within_reason(pieces: list[str]) -> None:
+    found = read_prose("".join(pieces))
+    steps, scale = found.get("num_inference_steps", 1), found.get("cfg", 0.0)
+    assert isinstance(steps, int)
+    assert 1 <= steps <= MAX_STEPS
+    assert isinstance(scale, float)
+    assert 0 <= scale <= MAX_SCALE

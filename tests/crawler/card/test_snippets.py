@@ -1,0 +1,221 @@
+import ast
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crawler.card.snippets import Usage, read_usage
+
+KNOWN = {"num_inference_steps", "guidance_scale", "height", "width", "negative_prompt", "true_cfg_scale", "prompt"}
+NAME = "acme/model"
+
+
+def usage(*snippets: str, language: str = "python") -> Usage:
+    return read_usage("\n".join(f"text\n```{language}\n{code}\n```\n" for code in snippets), NAME, KNOWN)
+
+
+LOAD = 'from diffusers import DiffusionPipeline\npipe = DiffusionPipeline.from_pretrained("acme/model").to("cuda")\n'
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'image = pipe("a", num_inference_steps=4, guidance_scale=-0.5).images[0]',
+        'steps = 4\nscale = -0.5\npipe("a", num_inference_steps=steps, guidance_scale=scale)',
+        'settings = {"num_inference_steps": 4, "guidance_scale": -0.5}\npipe("a", **settings)',
+        'settings = dict(num_inference_steps=4, guidance_scale=-0.5)\npipe("a", **settings)',
+        'for seed in range(3):\n    with torch.inference_mode():\n        pipe("a", num_inference_steps=4, '
+        "guidance_scale=-0.5, generator=torch.manual_seed(seed))",
+        "def make(prompt):\n    return pipe(prompt, num_inference_steps=4, guidance_scale=-0.5)",
+        'DiffusionPipeline.from_pretrained("acme/model")("a", num_inference_steps=4, guidance_scale=-0.5)',
+    ],
+)
+def test_settings_are_found_however_they_are_given(call: str) -> None:
+    assert usage(LOAD + call).arguments == {"num_inference_steps": 4, "guidance_scale": -0.5}
+
+
+def test_arguments_that_the_pipeline_does_not_know_are_left_out() -> None:
+    assert usage(LOAD + 'pipe("a", true_cfg_scale=4.0, wings=2)').arguments == {"true_cfg_scale": 4.0}
+
+
+def test_values_that_are_not_plainly_written_are_left_out() -> None:
+    assert usage(LOAD + 'pipe("a", height=args.height, width=64 * 8, num_inference_steps=int("3"))').arguments == {}
+
+
+def test_a_later_snippet_knows_the_names_of_an_earlier_one() -> None:
+    assert usage(LOAD, 'image = pipe("a", height=512).images[0]').arguments == {"height": 512}
+
+
+def test_the_first_call_with_settings_counts() -> None:
+    found = usage(LOAD + 'pipe("a")\npipe("a", height=512)\npipe("a", height=768)')
+    assert found.arguments == {"height": 512}
+
+
+def test_another_models_pipeline_does_not_speak_of_this_one() -> None:
+    other = 'refiner = DiffusionPipeline.from_pretrained("acme/refiner")\nrefiner("a", height=1)\n'
+    assert usage(other + LOAD + 'pipe("a", height=512)').arguments == {"height": 512}
+
+
+def test_image_to_image_snippets_are_of_another_task() -> None:
+    code = 'pipe = StableDiffusionImg2ImgPipeline.from_pretrained("acme/model")\npipe("a", image=x, height=512)'
+    assert usage(code).arguments == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        LOAD + 'pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)\npipe("a")',
+        'scheduler = DDIMScheduler.from_pretrained("acme/model", subfolder="scheduler")\n'
+        'pipe = DiffusionPipeline.from_pretrained("acme/model", scheduler=scheduler)\npipe("a")',
+        LOAD + 'pipe.scheduler = diffusers.DDIMScheduler.from_config(pipe.scheduler.config)\npipe("a")',
+    ],
+)
+def test_the_scheduler_that_is_set_before_the_call_counts(code: str) -> None:
+    assert usage(code).scheduler == "DDIMScheduler"
+
+
+def test_a_scheduler_that_is_set_after_the_call_does_not_count() -> None:
+    assert usage(LOAD + 'pipe("a", height=8)\npipe.scheduler = DDIMScheduler()').scheduler is None
+
+
+def test_an_adapter_loaded_onto_a_base_is_this_model() -> None:
+    found = usage(
+        'pipe = AutoPipelineForText2Image.from_pretrained("acme/base")\n'
+        'pipe.load_lora_weights("acme/model", weight_name="style.safetensors")\n'
+        'pipe("a", num_inference_steps=9)\n'
+    )
+    assert found.weight_name == "style.safetensors"
+    assert found.arguments == {"num_inference_steps": 9}
+
+
+def test_the_token_of_a_textual_inversion_is_found() -> None:
+    found = usage(LOAD + 'pipe.load_textual_inversion("acme/model", token="<cat>")')
+    assert found.token == "<cat>"
+
+
+def test_prompts_of_the_interpreter_and_notebook_commands_are_no_obstacle() -> None:
+    assert usage("!pip install diffusers\n%cd x\n" + LOAD + 'pipe("a", height=8)').arguments == {"height": 8}
+    shell = "\n".join(f">>> {line}" for line in LOAD.splitlines()) + '\n>>> pipe("a",\n...      height=8)\nanswer'
+    assert usage(shell).arguments == {"height": 8}
+
+
+@pytest.mark.parametrize("code", ["pipe(", "def", "height=8 width=9", "\x00", "(" * 300 + ")" * 300, "a" * 60_000])
+def test_what_is_no_python_says_nothing(code: str) -> None:
+    assert usage(code, LOAD + 'pipe("a", height=8)').arguments == {"height": 8}
+
+
+def test_snippets_in_other_languages_are_not_read() -> None:
+    assert usage(LOAD + 'pipe("a", height=8)', language="bash") == Usage()
+
+
+def test_lists_of_lists_do_not_grow() -> None:
+    bomb = "a0 = [1, 1]\n" + "\n".join(f"a{n} = [a{n - 1}, a{n - 1}]" for n in range(1, 60))
+    assert usage(LOAD + bomb + '\npipe("a", height=a59)').arguments == {}
+
+
+@settings(deadline=None)
+@given(st.text(max_size=200))
+def test_no_text_is_an_error(text: str) -> None:
+    read_usage(text, NAME, KNOWN)
+    read_usage(f"```python\n{text}\n```", NAME, KNOWN)
+
+
+literals = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.binary(max_size=3)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(KNOWN)), literals), st.booleans())
+def test_every_literal_is_found_as_it_stands_or_left_out(given_settings: dict[str, object], unpacked: bool) -> None:
+    given_ = (
+        f"**{given_settings!r}"
+        if unpacked
+        else ", ".join(f"{name}={value!r}" for name, value in given_settings.items())
+    )
+    code = f"{LOAD}\npipe({given_})"
+    ast.parse(code)
+    found = usage(code).arguments
+    assert found.items() <= given_settings.items()
+    assert all(
+        name in found for name, value in given_settings.items() if value is None or isinstance(value, bool | int)
+    )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'pipe("a", image=photo, height=512)',
+        'pipe("a", height=512, denoising_end=0.8)',
+        'AutoPipelineForImage2Image.from_pipe(pipe)("a", height=512)',
+        'pipe_prior = DiffusionPipeline.from_pretrained("acme/x-prior")\npipe_prior("a", height=512)',
+        'DiffusionPipeline.from_pretrained("acme/base")("a", height=512)',
+    ],
+)
+def test_calls_that_make_no_whole_image_from_text_do_not_count(call: str) -> None:
+    assert usage(LOAD + call).arguments == {}
+
+
+def test_another_models_code_alone_says_nothing() -> None:
+    assert usage('pipe = DiffusionPipeline.from_pretrained("acme/other")\npipe("a", height=512)') == Usage()
+
+
+def test_a_mirror_keeps_the_name_and_changes_the_owner() -> None:
+    assert usage('x = DiffusionPipeline.from_pretrained("first/model")\nx("a", height=512)').arguments == {
+        "height": 512
+    }
+
+
+def test_a_part_of_this_model_in_anothers_pipeline_is_this_model() -> None:
+    code = 'unet = UNet2DConditionModel.from_pretrained("acme/model")\n'
+    code += 'pipe = DiffusionPipeline.from_pretrained("acme/base", unet=unet)\npipe("a", height=512)'
+    assert usage(code).arguments == {"height": 512}
+
+
+def test_a_call_with_a_prompt_only_sets_nothing() -> None:
+    assert usage(LOAD + 'pipe(prompt="a")\npipe(prompt="a", height=512)').arguments == {"prompt": "a", "height": 512}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "height = 8\nfor height in (8, 16):\n    pipe('a', height=height)",
+        "height = 8\nheight += 8\npipe('a', height=height)",
+        "if fast:\n    height = 8\nelse:\n    height = 16\npipe('a', height=height)",
+        "height = 8\nif fast:\n    height = 16\npipe('a', height=height)",
+        "height = 8\ndef make(height):\n    return pipe('a', height=height)",
+        "height = 8\nimages = [pipe('a', height=height) for height in sizes]",
+    ],
+)
+def test_a_name_that_is_decided_elsewhere_has_no_value(code: str) -> None:
+    assert usage(LOAD + code).arguments == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def make(prompt, height=8):\n    return pipe(prompt, height=height)",
+        "def make(prompt, *, height: int = 8):\n    return pipe(prompt, height=height)",
+        "height: int = 8\npipe('a', height=height)",
+    ],
+)
+def test_a_default_and_an_annotated_name_have_their_value(code: str) -> None:
+    assert usage(LOAD + code).arguments == {"height": 8}
+
+
+def test_a_downloaded_file_of_this_model_is_its_adapter() -> None:
+    found = usage(
+        'pipe = DiffusionPipeline.from_pretrained("acme/base")\n'
+        'pipe.load_lora_weights(hf_hub_download("acme/model", "fast.safetensors"))\npipe("a", height=8)'
+    )
+    assert (found.weight_name, found.arguments) == ("fast.safetensors", {"height": 8})
+
+
+def test_a_slip_of_the_pen_costs_its_line_only() -> None:
+    assert usage(LOAD + "path = find(a='x' b='y')\npip3 install it\npipe('a', height=8)").arguments == {"height": 8}
+
+
+@pytest.mark.parametrize("piece", ["`", "```a\n", "```\n", "~~~\n```\n", "```\n     \n"])
+def test_fences_without_end_take_no_long_time(piece: str) -> None:
+    start = time.process_time()
+    read_usage(piece * (2**20 // len(piece)), NAME, KNOWN)
+    assert time.process_time() - start < 5

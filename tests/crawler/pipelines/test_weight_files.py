@@ -1,0 +1,160 @@
+import pytest
+
+from crawler.catalog import CatalogEntry, ModelFile
+from crawler.pipelines.traits import PipelineTraits, describe
+from crawler.pipelines.weight_files import MAX_DOWNLOAD, adapter_file, checkpoint_files, components
+from crawler.reasons import Incompatible, Reason
+from tests.crawler.repositories import SD_INDEX, stable_diffusion
+
+NEEDED = [
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/merges.txt",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+]
+
+
+def traits() -> PipelineTraits:
+    found = describe("StableDiffusionPipeline")
+    assert found is not None
+    return found
+
+
+def listed(*paths: str, size: int = 1) -> dict[str, ModelFile]:
+    return {path: ModelFile(path=path, size=size) for path in paths}
+
+
+def chosen(entry: CatalogEntry) -> list[str]:
+    return [file.path for file in entry.files]
+
+
+def test_a_pipeline_needs_its_components_and_neither_checker_nor_extractor(catalog: dict[str, CatalogEntry]) -> None:
+    entry = catalog["acme/base"]
+    assert chosen(entry) == NEEDED
+    assert entry.variant is None
+    assert entry.download_bytes == sum(len(stable_diffusion()[path]) for path in NEEDED)
+
+
+def test_duplicates_in_other_formats_are_not_downloaded(catalog: dict[str, CatalogEntry]) -> None:
+    assert chosen(catalog["acme/everything"]) == NEEDED
+    assert catalog["acme/everything"].download_bytes == catalog["acme/base"].download_bytes
+
+
+def test_half_precision_is_taken_only_where_there_is_no_other(catalog: dict[str, CatalogEntry]) -> None:
+    entry = catalog["acme/halves"]
+    assert entry.variant == "fp16"
+    assert "unet/diffusion_pytorch_model.fp16.safetensors" in chosen(entry)
+    assert "text_encoder/model.safetensors" in chosen(entry)
+
+
+def test_large_files_have_a_sha256_and_small_ones_a_git_hash(catalog: dict[str, CatalogEntry]) -> None:
+    for file in catalog["acme/base"].files:
+        large = file.path.endswith(".safetensors")
+        assert (file.sha256 is not None, file.git_oid is not None) == (large, not large), file
+
+
+def test_an_adapter_needs_one_file_and_its_base(catalog: dict[str, CatalogEntry]) -> None:
+    entry, base = catalog["acme/lora"], catalog["acme/base"]
+    assert chosen(entry) == ["pytorch_lora_weights.safetensors"]
+    assert entry.base_files == base.files
+    assert (entry.base_model, entry.base_revision) == ("acme/base", base.revision)
+    assert entry.download_bytes == entry.files[0].size + base.download_bytes
+    assert (entry.hf_diffusers_tag, entry.architecture, entry.task) == (
+        base.hf_diffusers_tag,
+        base.architecture,
+        base.task,
+    )
+
+
+def test_sharded_weights_come_whole_and_with_their_index() -> None:
+    shards = [f"unet/diffusion_pytorch_model-{part:05d}-of-00002.safetensors" for part in (1, 2)]
+    index = "unet/diffusion_pytorch_model.safetensors.index.json"
+    rest = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
+    download = checkpoint_files(listed(*rest, *shards, index), SD_INDEX, traits())
+    assert {*shards, index} <= {file.path for file in download.files}
+    with pytest.raises(Incompatible) as refused:
+        checkpoint_files(listed(*rest, shards[0], index), SD_INDEX, traits())
+    assert refused.value.reason is Reason.MISSING_FILES
+
+
+@pytest.mark.parametrize(
+    ("index", "shards"),
+    [
+        ("unet/m.safetensors.index.fp16.json", "unet/m.fp16-0000{}-of-00002.safetensors"),
+        ("unet/m.fp16.safetensors.index.json", "unet/m-0000{}-of-00002.fp16.safetensors"),
+    ],
+)
+def test_both_spellings_of_sharded_variants_are_understood(index: str, shards: str) -> None:
+    rest = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
+    names = [name.replace("/m", "/diffusion_pytorch_model") for name in (index, shards.format(1), shards.format(2))]
+    download = checkpoint_files(listed(*rest, *names), SD_INDEX, traits())
+    assert download.variant == "fp16"
+    assert set(names) <= {file.path for file in download.files}
+
+
+def test_components_with_different_variants_are_no_set_of_weights() -> None:
+    rest = [path for path in NEEDED if not path.endswith("diffusion_pytorch_model.safetensors")]
+    mixed = ["unet/diffusion_pytorch_model.fp16.safetensors", "vae/diffusion_pytorch_model.bf16.safetensors"]
+    with pytest.raises(Incompatible, match="different variants"):
+        checkpoint_files(listed(*rest, *mixed), SD_INDEX, traits())
+
+
+def test_a_claim_beyond_any_pipeline_is_too_large() -> None:
+    with pytest.raises(Incompatible) as refused:
+        checkpoint_files(listed(*NEEDED, size=MAX_DOWNLOAD), SD_INDEX, traits())
+    assert refused.value.reason is Reason.TOO_LARGE
+
+
+def test_the_file_that_the_card_names_is_the_adapter() -> None:
+    files = listed("a.safetensors", "b.safetensors", "checkpoint-500/pytorch_lora_weights.safetensors")
+    assert [file.path for file in adapter_file(files, ("b.safetensors",), "the LoRA").files] == ["b.safetensors"]
+
+
+@pytest.mark.parametrize("entry", [["diffusers"], [1, "UNet"], ["a", "b", "c"], [None, "UNet"]])
+def test_a_component_that_is_no_pair_is_malformed(entry: list[object]) -> None:
+    with pytest.raises(Incompatible) as refused:
+        components({"unet": entry})
+    assert refused.value.reason is Reason.MALFORMED
+
+
+def test_a_list_of_numbers_is_a_setting_and_no_component() -> None:
+    index = {"text_encoder_select_layers": [2, 5, 8], "sample_sigmas": [1.0, 0.5], "unet": ["diffusers", "UNet"]}
+    assert components(index) == {"unet": ("diffusers", "UNet")}
+
+
+def test_a_guider_has_settings_and_no_weights() -> None:
+    index = {**SD_INDEX, "guider": ["diffusers", "AdaptiveProjectedMixGuidance"]}
+    found = checkpoint_files(listed(*NEEDED, "guider/guider_config.json"), index, traits())
+    assert "guider/guider_config.json" in [file.path for file in found.files]
+
+
+def test_a_component_cannot_name_a_folder_elsewhere() -> None:
+    with pytest.raises(Incompatible):
+        components({"../../etc": ["diffusers", "UNet2DModel"]})
+
+
+def test_pickles_are_listed_where_there_is_nothing_else_and_make_the_row_incompatible(
+    catalog: dict[str, CatalogEntry],
+) -> None:
+    entry = catalog["acme/pickles"]
+    assert (entry.status, entry.reason) == ("incompatible", "pickle-only")
+    assert chosen(entry) == sorted(
+        [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
+        + ["unet/diffusion_pytorch_model.bin"]
+    )
+    assert entry.download_bytes == sum(file.size for file in entry.files)
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.ckpt", "diffusion_pytorch_model-00001-of-00002.bin"])
+def test_pickles_that_nothing_loads_are_not_listed(name: str) -> None:
+    paths = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
+    with pytest.raises(Incompatible) as caught:
+        checkpoint_files(listed(*paths, f"unet/{name}"), SD_INDEX, traits())
+    assert caught.value.reason is Reason.PICKLE_ONLY

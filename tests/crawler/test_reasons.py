@@ -1,0 +1,71 @@
+import pytest
+
+from crawler.catalog import CatalogEntry
+from crawler.reasons import Reason
+from tests.crawler.repositories import wild
+
+EXPECTED = {
+    "acme/base": None,
+    "acme/everything": None,
+    "acme/halves": None,
+    "acme/gated": "gated",
+    "acme/disabled": "disabled",
+    "acme/pickles": "pickle-only",
+    "acme/quantized": "quantized-only",
+    "acme/custom-pipeline": "remote-code",
+    "acme/custom-unet": "remote-code",
+    "acme/film": "video",
+    "acme/sound": "audio",
+    "acme/inpainting": "needs-input-image",
+    "acme/controlnet-pipeline": "needs-input-image",
+    "acme/depth": "no-image-output",
+    "acme/attention": "needs-other-input",
+    "acme/from-the-future": "unknown-class",
+    "acme/future-component": "unknown-class",
+    "acme/flax-pipeline": "other-format",
+    "acme/onnx-pipeline": "onnx-only",
+    "acme/no-weights": "missing-files",
+    "acme/no-tokenizer": "missing-files",
+    "acme/broken-index": "malformed",
+    "acme/list-index": "malformed",
+    "acme/broken-config": "malformed",
+    "acme/broken-card": None,
+    "acme/single-file": "no-model-index",
+    "acme/gguf": "quantized-only",
+    "acme/onnx": "onnx-only",
+    "acme/controlnet": "no-model-index",
+    "acme/lora": None,
+    "acme/lora-without-base": "base-missing",
+    "acme/lora-lost-base": "base-missing",
+    "acme/lora-two-bases": "base-ambiguous",
+    "acme/lora-bad-base": "base-incompatible",
+    "acme/lora-many": "ambiguous-weights",
+    "acme/lora-pickle": "pickle-only",
+    "acme/concept": None,
+    "acme/concept-pickle": "pickle-only",
+}
+
+
+def test_every_wild_repository_has_an_expected_verdict() -> None:
+    assert EXPECTED.keys() == wild().keys()
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_verdict_says_whether_it_can_be_sampled_and_why_not(name: str, catalog: dict[str, CatalogEntry]) -> None:
+    entry = catalog[name]
+    assert entry.reason == EXPECTED[name], entry.reason_detail
+    assert entry.status == ("compatible" if EXPECTED[name] is None else "incompatible")
+    if entry.reason is not None:
+        assert Reason(entry.reason)
+        assert entry.reason_detail
+
+
+def test_a_broken_card_is_said_where_the_model_is_fine(catalog: dict[str, CatalogEntry]) -> None:
+    detail = catalog["acme/broken-card"].reason_detail
+    assert detail is not None
+    assert detail.startswith("malformed: front matter of README.md")
+
+
+def test_a_row_without_a_look_inside_still_names_its_class(catalog: dict[str, CatalogEntry]) -> None:
+    assert catalog["acme/gated"].hf_diffusers_tag == "StableDiffusionPipeline"
+    assert catalog["acme/gated"].gated == "manual"
