@@ -11,10 +11,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.utils.sha import git_hash
+
 from localhub.facts import Facts
 from localhub.records import Commit, File, Repo, is_large
 from localhub.store import Store
-from workspace.identity import git_blob_id
 
 DATE = "2024-05-06T07:08:09.000Z"
 #: Of so many repositories one is a LoRA.
@@ -128,4 +129,4 @@ def _keep(store: Store, path: str, content: bytes) -> File:
         blob.parent.mkdir(parents=True, exist_ok=True)
         blob.write_bytes(content)
     assert not is_large(path, len(content)), f"{path} would be kept outside git"
-    return File(len(content), sha256, git_blob_id(content), lfs=False)
+    return File(len(content), sha256, git_hash(content), lfs=False)

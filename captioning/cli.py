@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
-from captioning.captioner import DEFAULT_CAPTIONER, Backend, CaptionerReference
+from captioning.captioner import CaptionerReference
+from captioning.options import DEFAULT_CAPTIONER, Backend
 from captioning.selection import select_all
 from captioning.stage import Settings, SourceSummary, caption
-from workspace import errors
+from workspace import command_line
 from workspace.layout import Workspace
 from workspace.shard import Shard
 
 
 def main() -> None:
     """Entry point of cf-caption."""
-    errors.run_command(_caption)
+    command_line.run_command(_caption)
 
 
 def _caption(

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from workspace import records
 from workspace.errors import UsageError
-from workspace.layout import Workspace
+from workspace.layout import Workspace, parts_below
 from workspace.records import column
 
 #: Pillow's names of the formats that a real image may have, so that no file starts another program; the multi-picture
@@ -53,7 +53,7 @@ class Prompt:
 
 def prompt_parts(workspace: Workspace) -> list[Path]:
     """All prompt parts, by source and number; none before captioning."""
-    return sorted(workspace.prompts.glob("*/part-*.parquet"))
+    return parts_below(workspace.prompts)
 
 
 def read_prompts(workspace: Workspace) -> list[Prompt]:

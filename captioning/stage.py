@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 
 from captioning.blip import Blip
-from captioning.captioner import Backend, Captioner, CaptionerReference
+from captioning.captioner import Captioner, CaptionerReference
 from captioning.copying import copy_images
 from captioning.decoders import Decoders, default_workers
 from captioning.generation import Generation
 from captioning.lavis.backend import Lavis, lavis_python
 from captioning.loading import model_class, resolve_device
+from captioning.options import Backend
 from captioning.prompt import Prompt
 from captioning.prompt_parts import Captioning, caption_part, parts_of, write_part
 from captioning.selection import Selection

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from huggingface_hub.utils.sha import git_hash
+
 from captioning.captioner import COMMIT, CaptionerReference
 from workspace.errors import HubError, UsageError
-from workspace.identity import git_blob_id, sha256_of_file
+from workspace.identity import sha256_of_file
 
 CONFIGURATION = (
     "added_tokens.json",
@@ -175,7 +177,7 @@ def _verify(folder: Path, names: Iterable[str]) -> None:
         if _SHA256.fullmatch(blob.name):
             found = sha256_of_file(blob)
         elif _GIT_SHA1.fullmatch(blob.name):
-            found = git_blob_id(blob.read_bytes())
+            found = git_hash(blob.read_bytes())
         else:  # a cache without links (some file systems): no hash is kept
             continue
         if found != blob.name:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from crawler.options import Kind
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -14,7 +15,6 @@ from workspace.records import column
 
 Architecture = Literal["LatDiff", "PixDiff", "GAN", "Other"]
 Task = Literal["text-to-image", "class-conditional", "unconditional"]
-Kind = Literal["checkpoint", "lora", "textual-inversion"]
 Status = Literal["compatible", "incompatible"]
 Origin = Literal["card", "config", "default"]
 LicenseFamily = Literal["open", "openrail", "non-commercial", "research-only", "proprietary", "unknown"]

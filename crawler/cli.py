@@ -5,8 +5,8 @@ from typing import Annotated, NoReturn, get_args
 
 import typer
 
-from crawler.catalog import Kind
-from workspace import errors
+from crawler.options import Kind
+from workspace import command_line, errors
 
 _KINDS = get_args(Kind)
 #: Models that a crawl takes at most, where nobody says how many.
@@ -93,7 +93,7 @@ def _parse_kinds(text: str) -> tuple[Kind, ...]:
 
 def main() -> NoReturn:
     """Run the command line."""
-    errors.run_command(crawl)
+    command_line.run_command(crawl)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from crawler.hub.client import Hub
 from crawler.hub.from_file import Found, digest, look_up
 from crawler.hub.listing import Listed, Selection, list_models
 from crawler.hub.repository import Inspector
-from crawler.hub.thread_pool import each
 from crawler.lineage import adapted, with_lineage
 from crawler.reasons import PASSING, Incompatible, Reason
 from crawler.resume_log import ResumeLog
@@ -22,6 +21,7 @@ from crawler.row_builder import Bases, Examiner
 from workspace import progress, recipe, records
 from workspace.errors import HubError
 from workspace.layout import Workspace
+from workspace.threads import each
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def crawl(
 
     with journal, progress.task("crawl", total=len(listed) + len(unlisted)) as task:
         task.advance(len(listed) - len(todo))
-        for entry in each(lambda item: examiner.examine(item[1], item[0]), todo, workers, hub):
+        for entry in each(lambda item: examiner.examine(item[1], item[0]), todo, workers, hub.stop):
             journal.add(entry)
             log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
             rows[entry.model_name] = entry

@@ -7,13 +7,14 @@ from typing import Any
 from crawler.card.licenses import license_of
 from crawler.card.model_card import Card, read_card
 from crawler.card.snippets import Usage, read_usage
-from crawler.catalog import CatalogEntry, Kind
+from crawler.catalog import CatalogEntry
 from crawler.hub.client import UnavailableError
 from crawler.hub.listing import Listed
 from crawler.hub.repository import Inspector, Repository
 from crawler.hub.single_flight import SingleFlight
 from crawler.hyperparameters import CALL_FIELDS, checked, hyperparameters_of
 from crawler.lineage import tagged_bases
+from crawler.options import Kind
 from crawler.pipelines.checkpoint import Checkpoint, look_at
 from crawler.pipelines.traits import PipelineTraits
 from crawler.pipelines.weight_files import MODEL_INDEX, adapter_file, formats_of

@@ -22,7 +22,8 @@ from demo.stages import run_stage
 from demo.summary import summarise
 from demo.zoo import building
 from localhub.process import HubProcess
-from workspace.errors import CommunityForensicsError, run
+from workspace.command_line import run
+from workspace.errors import CommunityForensicsError
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 

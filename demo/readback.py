@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from workspace.errors import CommunityForensicsError, run
+from workspace.command_line import run
+from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
 

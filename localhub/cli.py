@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from workspace import errors
+from workspace import command_line
 from workspace.errors import UsageError
 
 app = typer.Typer(
@@ -144,7 +144,7 @@ def ls(directory: Directory) -> None:
 
 def main() -> NoReturn:
     """Run `cf-hub`."""
-    errors.run(app)
+    command_line.run(app)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
+from huggingface_hub.utils.sha import git_hash
+
 from localhub.facts import Facts
 from localhub.names import is_commit_id
 from localhub.refusals import RevisionNotFound
-from workspace.identity import git_blob_id
 
 Gate = Literal[False, "auto", "manual"]
 
@@ -55,7 +56,7 @@ class File:
     @classmethod
     def large(cls, sha256: str, size: int) -> Self:
         """A file kept outside git."""
-        return cls(size, sha256, git_blob_id(lfs_pointer(sha256, size)), lfs=True)
+        return cls(size, sha256, git_hash(lfs_pointer(sha256, size)), lfs=True)
 
     @property
     def etag(self) -> str:

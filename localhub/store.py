@@ -25,6 +25,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.utils.sha import git_hash
+
 from localhub import facts
 from localhub.blobs import Blobs
 from localhub.names import check_kind, check_path, check_repo_id, check_revision, is_commit_id
@@ -32,7 +34,6 @@ from localhub.records import GIT_ATTRIBUTES, Commit, File, Gate, Repo, is_large
 from localhub.records import commit_id as id_of
 from localhub.refusals import BadRequest, Conflict, Refusal, RepoNotFound, RevisionNotFound
 from workspace.atomic import write_bytes, write_json
-from workspace.identity import git_blob_id
 
 _FIRST_MESSAGE = "initial commit"
 #: A short commit id needs this many digits, as in git.
@@ -168,7 +169,7 @@ class Store:
 
     def small_file(self, sha256: str, size: int) -> File:
         """A content that is here already, as a file that git itself holds."""
-        return File(size, sha256, git_blob_id(self.blobs.read(sha256)), lfs=False)
+        return File(size, sha256, git_hash(self.blobs.read(sha256)), lfs=False)
 
     def commit(
         self,

@@ -14,7 +14,6 @@ import duckdb
 from crawler.catalog import read_catalog
 from manifests.checks import (
     RowChecks,
-    Verify,
     check_files,
     check_manifest,
     check_outcomes,
@@ -27,6 +26,7 @@ from manifests.joining.duplicates import twins
 from manifests.joining.join import opened, write_join
 from manifests.joining.sample_batches import sampled
 from manifests.manifest import manifest_path
+from manifests.options import Verify
 from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.tables.withheld import withheld_path
 from workspace.atomic import atomic_path, remove_partial

@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from crawler.catalog import CatalogEntry
-from manifests.editions import Edition, parse_licenses
+from manifests.editions import parse_licenses
+from manifests.options import Edition
 from manifests.splits import SplitAssignment, assign_splits, parse_holdouts
 from workspace.errors import UsageError
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workspace import errors
+from workspace import command_line, errors
 from workspace.layout import Workspace
 from workspace.size import bytes_of
 
@@ -37,12 +37,12 @@ class LayoutName(StrEnum):
 
 def build_manifest() -> None:
     """Entry point of cf-build-manifest."""
-    errors.run_command(_build_manifest)
+    command_line.run_command(_build_manifest)
 
 
 def publish() -> None:
     """Entry point of cf-publish."""
-    errors.run_command(_publish)
+    command_line.run_command(_publish)
 
 
 def _build_manifest(

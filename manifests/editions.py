@@ -7,12 +7,10 @@ which whoever has the real data set completes the edition (`restoring`).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from crawler.catalog import CatalogEntry, LicenseFamily
 from workspace.errors import UsageError
-
-Edition = Literal["full", "public"]
 
 #: What `public` allows where nobody says: licences that allow use for any purpose, or for any but the listed harms.
 USUALLY_ALLOWED = ("family=open", "family=openrail")

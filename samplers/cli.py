@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from workspace.errors import run_command
+from workspace.command_line import run_command
 from workspace.layout import Workspace
 from workspace.shard import Shard
 from workspace.size import bytes_of
@@ -84,7 +84,8 @@ def sample(
     """
     from samplers import summary
     from samplers.forecast import show_forecast
-    from samplers.pending import DEFAULT_CHECKER, Run, Wish
+    from samplers.options import DEFAULT_CHECKER
+    from samplers.pending import Run, Wish
     from samplers.pending import survey as survey_shard
     from samplers.prompting import parse_weights
     from samplers.supervisor import sample as sample_shard

@@ -1,13 +1,6 @@
-"""Sizes and times in words short enough for a column."""
+"""Times in words short enough for a column."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-
-
-def in_bytes(count: int) -> str:
-    """Bytes as the Hub counts them, in powers of ten: 512.0 MB, 3.44 GB, 1.20 TB."""
-    if count >= 10**12:
-        return f"{count / 1e12:,.2f} TB"
-    return f"{count / 1e9:.2f} GB" if count >= 10**8 else f"{count / 1e6:.1f} MB"
 
 
 def in_time(seconds: float | None) -> str:

@@ -7,11 +7,12 @@ from rich.table import Table
 
 from crawler.catalog import CatalogEntry
 from samplers.cost import correction
-from samplers.durations import in_bytes, in_time
+from samplers.durations import in_time
 from samplers.outcomes import read_outcome
 from samplers.pending import PendingGenerator, PendingWork
 from workspace.layout import Workspace
 from workspace.shard import Shard
+from workspace.size import text_of
 
 #: Generators, and ones that are left alone, that are shown by name.
 _SHOWN = 10
@@ -32,7 +33,7 @@ def show_forecast(workspace: Workspace, shard: Shard, survey: PendingWork) -> No
     console.print(
         f"{len(owed)} generators to sample, {images} images; {survey.finished} finished, {len(survey.left)} left alone"
     )
-    size = in_bytes(_download([one.entry for one in owed]))
+    size = text_of(_download([one.entry for one in owed]))
     console.print(f"{size} to download, every content that generators share counted once")
     seconds = sum(_seconds(one, survey) for one in owed)
     origin = f"at the pace of {measured} generators done here" if measured else "on a GPU as samplers/cost.py takes it"
@@ -49,7 +50,7 @@ def _first(survey: PendingWork, pace: float) -> Table:
     for one in survey.owed[:_SHOWN]:
         images = survey.recipe.images - len(one.progress.kept)
         tries = survey.recipe.max_tries - one.progress.next_index
-        size, seconds = in_bytes(one.entry.download_bytes), _seconds(one, survey) * pace
+        size, seconds = text_of(one.entry.download_bytes), _seconds(one, survey) * pace
         table.add_row(one.entry.model_name, str(images), str(tries), size, in_time(seconds))
     return table
 

@@ -4,26 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from captioning.prompt import read_prompts
+from captioning.prompt import prompt_parts, read_prompts
 from crawler.catalog import CatalogEntry, read_catalog
 from samplers.cost import Cost, cost_of
+from samplers.options import DEFAULT_CHECKER, Store
 from samplers.outcomes import PASSING, Outcome, ending, read_outcome
 from samplers.plan import Recipe
 from samplers.progress import GeneratorProgress, progress_of
 from samplers.prompting import PromptPool
-from samplers.sample import Store
 from samplers.shard_assignment import ShardAssignment, assign_shards, in_order
 from samplers.weights.fetching import Fetcher
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.repo_id import split_revision
 from workspace.shard import Shard
 
 _COMMIT_LENGTH = 40
 #: The crawl's verdict on what has no weights but pickles (crawler/reasons.py).
 _PICKLE_ONLY = "pickle-only"
-
-#: Stable Diffusion's safety checker, at the last commit of its main branch.
-DEFAULT_CHECKER = "CompVis/stable-diffusion-safety-checker@cb41f3a270d63d454d385fc2e4f571c487c253c5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +103,7 @@ def survey(workspace: Workspace, wish: Wish, run: Run) -> PendingWork:
     division = assign_shards({name: cost.seconds(wish.images) for name, cost in costs.items()}, run.shard.count)
     mine = set(division.share(run.shard.index))
     share = in_order(entry for entry in chosen if entry.model_name in mine)
-    has_prompts = any(workspace.prompts.glob("*/part-*.parquet"))
+    has_prompts = bool(prompt_parts(workspace))
     if not has_prompts and any(entry.task == "text-to-image" for entry in share):
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
     prompts = PromptPool(read_prompts(workspace) if has_prompts else (), wish.source_weights)
@@ -177,8 +175,8 @@ def _code(entry: CatalogEntry) -> str | None:
 
 def _pinned(checker: str, run: Run) -> str:
     """The checker as repository@commit; asks the Hub what a missing revision stands for."""
-    repo_id, _, revision = checker.partition("@")
-    if len(revision) == _COMMIT_LENGTH:
+    repo_id, revision = split_revision(checker)
+    if revision is not None and len(revision) == _COMMIT_LENGTH:
         return checker
-    commit, _ = Fetcher(run.endpoint, run.token).listing(repo_id, revision or None)
+    commit, _ = Fetcher(run.endpoint, run.token).listing(repo_id, revision)
     return f"{repo_id}@{commit}"

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crawler.catalog import CatalogEntry, Hyperparameters, Kind, Task
+from crawler.catalog import CatalogEntry, Hyperparameters, Task
+from crawler.options import Kind
+from samplers.options import Store
 from samplers.prompting import PromptPool
-from samplers.sample import Store
 from workspace.errors import UsageError
 from workspace.identity import seed_of
 from workspace.recipe import Setting

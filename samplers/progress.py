@@ -12,7 +12,7 @@ from samplers.sample import Memory, Sample
 from workspace import records
 from workspace.atomic import remove_partial
 from workspace.errors import UsageError
-from workspace.layout import Workspace
+from workspace.layout import Workspace, parts_in
 
 _COLUMNS = ("index", "revision", "batch_size", "image_name", "sha256", "memory")
 
@@ -45,7 +45,7 @@ class GeneratorProgress:
 
 def progress_of(workspace: Workspace, model_name: str) -> GeneratorProgress:
     """Read where a generator stands. Raises `UsageError` when a part is missing in the middle."""
-    parts = sorted(workspace.samples_of(model_name).glob("part-*.parquet"))
+    parts = parts_in(workspace.samples_of(model_name))
     columns: dict[str, list[list[object]]] = {name: [] for name in _COLUMNS}
     for part in parts:
         table = records.read_table(part, Sample, _COLUMNS)

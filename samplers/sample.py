@@ -13,12 +13,10 @@ from typing import Literal
 import pyarrow as pa
 
 from workspace import records
-from workspace.layout import Workspace
+from workspace.layout import Workspace, parts_below, parts_in
 from workspace.records import column
 
 Memory = Literal["slicing", "offload"]
-#: Where images lie: in files beside the rows, or inside the parts.
-Store = Literal["files", "parquet"]
 SampleStatus = Literal["ok", "nsfw", "blank", "nan"]
 
 
@@ -92,10 +90,10 @@ def part_of(path: str) -> tuple[str, str] | None:
 
 def read_samples(workspace: Workspace, model_name: str) -> list[Sample]:
     """All rows of one generator, in the order of their parts; empty before it was sampled."""
-    parts = sorted(workspace.samples_of(model_name).glob("part-*.parquet"))
+    parts = parts_in(workspace.samples_of(model_name))
     return [sample for part in parts for sample in records.read(part, Sample)]
 
 
 def sample_parts(workspace: Workspace) -> list[Path]:
     """All sample parts of all generators, by generator and number; none before sampling."""
-    return sorted(workspace.samples.glob("*/part-*.parquet"))
+    return parts_below(workspace.samples)

@@ -8,7 +8,7 @@ from rich.table import Table
 from samplers.sample import Sample
 from samplers.supervisor import Report
 from workspace import records
-from workspace.layout import Workspace
+from workspace.layout import Workspace, parts_in
 
 
 def show_report(workspace: Workspace, report: Report) -> None:
@@ -24,7 +24,7 @@ def show_report(workspace: Workspace, report: Report) -> None:
         table.add_section()
         images: Counter[str] = Counter()
         for outcome in report.outcomes:
-            for part in workspace.samples_of(outcome.model_name).glob("part-*.parquet"):
+            for part in parts_in(workspace.samples_of(outcome.model_name)):
                 images.update(records.read_table(part, Sample, ["status"]).column("status").to_pylist())
         for status in ("ok", "nsfw", "blank", "nan"):
             table.add_row(f"images {status}", str(images[status]))

@@ -57,7 +57,7 @@ def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
             return Report(found, outcomes)
         warm_up(slot.home)
         store = WeightStore(slot, Fetcher(run.endpoint, run.token), run.max_disk)
-        checker, commit = found.recipe.safety_checker.rsplit("@", 1)
+        checker, _, commit = found.recipe.safety_checker.partition("@")
         start = Start(
             checker=store.place_checker(checker, commit),
             device=run.device,

@@ -9,10 +9,10 @@ import pytest
 from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers
+from huggingface_hub.utils.sha import git_hash
 
 from crawler.hub.client import PAGE_SIZE
 from crawler.hub.listing import EXPAND, Listed
-from workspace.identity import git_blob_id
 
 NOWHERE = "community-forensics/there-is-no-such-model"
 
@@ -80,7 +80,7 @@ def test_a_model_tells_sizes_and_hashes_of_its_files(model: Listed) -> None:
     large = [sibling for name, sibling in siblings.items() if name.endswith(".safetensors")]
     assert all(len(sibling["lfs"]["sha256"]) == 64 for sibling in large)
     content = get(f"/{model.model_name}/resolve/{model.revision}/model_index.json").content
-    assert git_blob_id(content) == siblings["model_index.json"]["blobId"]
+    assert git_hash(content) == siblings["model_index.json"]["blobId"]
     assert len(content) == siblings["model_index.json"]["size"]
 
 
@@ -89,7 +89,7 @@ def test_a_small_file_has_its_git_hash_and_commit(model: Listed) -> None:
     head = get_session().head(address, headers={**build_hf_headers(), "Accept-Encoding": "identity"}, timeout=60)
     # The client too follows redirects within the Hub only.
     assert head.headers.get("X-Repo-Commit") == model.revision
-    assert head.headers["ETag"].strip('W/"') == git_blob_id(get(httpx2.URL(address).path).content)
+    assert head.headers["ETag"].strip('W/"') == git_hash(get(httpx2.URL(address).path).content)
 
 
 def test_the_client_reads_trees_paths_and_files(model: Listed, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_client_reads_trees_paths_and_files(model: Listed, tmp_path: Path) -
     assert api.file_exists(name, "README.md")
     assert not api.file_exists(name, "none")
     path = Path(api.hf_hub_download(name, "model_index.json", revision=model.revision, cache_dir=tmp_path))
-    assert path.resolve().name == git_blob_id(path.read_bytes())
+    assert path.resolve().name == git_hash(path.read_bytes())
     assert len(hashlib.sha256(path.read_bytes()).hexdigest()) == 64
 
 

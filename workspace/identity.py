@@ -11,11 +11,6 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def git_blob_id(content: bytes) -> str:
-    """The name git gives this content, and the Hub every small file: the sha1 of a header and the bytes."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
 def seed_of(*parts: str | int) -> int:
     """A number in [0, 2**63) that depends on nothing but `parts`.
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workspace.errors import UsageError
+from workspace.repo_id import checked_repo_id
 
-# What the Hub allows (huggingface_hub's validate_repo_id): so `--` is free to stand for the slash.
-_HUB_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?", re.ASCII)
-_MAX_HUB_ID = 96
+#: What `part_name` makes.
+_PARTS = "part-*.parquet"
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -112,16 +112,28 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
+def parts_in(folder: Path) -> list[Path]:
+    """The part files of one generator or real source, in the order of their numbers; none where there is no folder."""
+    return sorted(folder.glob(_PARTS))
+
+
+def parts_below(folder: Path) -> list[Path]:
+    """The part files of all generators or real sources in `folder`, by name and number."""
+    return sorted(folder.glob(f"*/{_PARTS}"))
+
+
 def generator_folder(model_name: str) -> str:
     """A repository id as one path component: `org/name` -> `org--name`; different ids give different names.
 
-    Raises `UsageError` for what the Hub would not accept as an id.
+    The Hub allows no `--` in an id, so it is free to stand for the slash. Raises `UsageError` for what the Hub would not
+    accept as an id.
     """
-    parts = model_name.split("/")
-    valid = len(parts) <= 2 and len(model_name) <= _MAX_HUB_ID and "--" not in model_name and ".." not in model_name
-    if not valid or not all(_HUB_NAME.fullmatch(part) for part in parts):
-        raise UsageError(f"{model_name!r} is not a repository id of the Hub (ORG/NAME)")
-    return "--".join(parts)
+    return checked_repo_id(model_name).replace("/", "--")
+
+
+def model_name_of(folder: str) -> str:
+    """The repository id that `generator_folder` made a folder's name of."""
+    return folder.replace("--", "/")
 
 
 def checked_source(real_source: str) -> str:

@@ -2,6 +2,8 @@
 
 import re
 
+from rich import filesize
+
 from workspace.errors import UsageError
 
 _UNITS = {
@@ -16,9 +18,14 @@ _UNITS = {
 }
 
 
-def bytes_of(size: str, option: str) -> int:
-    """A size such as 500MB, 1.5TB or 1GiB in bytes; raises `UsageError`, naming `option`, for anything else."""
-    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([KMGT]i?B)", size, re.ASCII | re.IGNORECASE)
+def bytes_of(size: int | str, option: str) -> int:
+    """A size as bytes: a number of them, or a text such as 500MB, 1.5TB or 1GiB.
+
+    Raises `UsageError`, naming `option`, for anything else.
+    """
+    if isinstance(size, int) and size > 0:
+        return size
+    match = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([KMGT]i?B)", str(size), re.ASCII | re.IGNORECASE)
     number = round(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
     if number == 0:
         raise UsageError(f"{option} {size!r} is not a size, such as 500MB or 1.5TB")
@@ -26,8 +33,5 @@ def bytes_of(size: str, option: str) -> int:
 
 
 def text_of(size: int) -> str:
-    """A number of bytes in the largest decimal unit that leaves at least one of it, with a decimal: 1.5 TB."""
-    for unit in ("TB", "GB", "MB"):
-        if size >= _UNITS[unit]:
-            return f"{size / _UNITS[unit]:.1f} {unit}"
-    return f"{size / _UNITS['KB']:.1f} KB"
+    """A number of bytes in powers of ten, as the Hub counts them: 512 bytes, 1.5 kB, 3.4 GB."""
+    return filesize.decimal(size)

@@ -29,10 +29,10 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils.sha import git_hash
 
 from crawler.text import load_json
 from workspace.errors import HubError
-from workspace.identity import git_blob_id
 from workspace.retry import ATTEMPTS, MAX_WAIT, retrying
 
 #: Most rows the Hub gives in one page of a listing.
@@ -168,7 +168,7 @@ class Hub:
                 _read(response, MAX_JSON)
                 hf_raise_for_status(response)
             content = _read(response, max_bytes)
-        if git_oid is not None and git_blob_id(content) != git_oid:
+        if git_oid is not None and git_hash(content) != git_oid:
             raise DamagedError(f"what arrived of {url} is not the file the Hub states")
         return response, content
 

@@ -20,10 +20,10 @@ from crawler.catalog import ModelFile
 from crawler.hub.client import FINAL, Hub, OversizedError, UnavailableError
 from crawler.hub.listing import Listed, Selection
 from crawler.hub.repository import files_of
-from crawler.hub.thread_pool import each
 from workspace import progress
 from workspace.errors import HubError, UsageError
 from workspace.layout import generator_folder
+from workspace.threads import each
 
 #: What a column of repository ids may be called, the first that is there counts.
 COLUMNS = ("model_name", "model_id", "id", "modelId", "repo_id")
@@ -70,7 +70,7 @@ def look_up(hub: Hub, selection: Selection, names: Sequence[str], workers: int) 
     asked = [name for name in names if selection.takes_name(name)]
     answers: list[tuple[str, Listed | None, Mapping[str, ModelFile]]] = []
     with progress.task("look up", total=len(asked)) as task:
-        for answer in each(partial(_look_up, hub), asked, workers, hub):
+        for answer in each(partial(_look_up, hub), asked, workers, hub.stop):
             answers.append(answer)
             task.advance(note=answer[0])
     found = {listed.model_name: (listed, files) for _, listed, files in sorted(answers, key=_name) if listed}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from crawler.catalog import Kind
 from crawler.hub.client import PAGE_SIZE, Hub
+from crawler.options import Kind
 from workspace.errors import UsageError
 from workspace.layout import generator_folder
 

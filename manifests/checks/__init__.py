@@ -6,7 +6,7 @@ Each check names the rows that fail it.
 """
 
 from manifests.checks.failures import Failure, refuse, refuse_workspace
-from manifests.checks.files import Verify, check_files
+from manifests.checks.files import check_files
 from manifests.checks.manifest import check_manifest
 from manifests.checks.outcomes import check_outcomes
 from manifests.checks.record_files import check_parts
@@ -15,7 +15,6 @@ from manifests.checks.rows import RowChecks
 __all__ = [
     "Failure",
     "RowChecks",
-    "Verify",
     "check_files",
     "check_manifest",
     "check_outcomes",

@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
 
 import pyarrow.parquet as pq
 
@@ -17,11 +16,10 @@ from manifests.checks.failures import NAMED_ROWS, Failure
 from manifests.checks.pictures import wrong_photograph, wrong_png
 from manifests.images import ImageReader
 from manifests.manifest import FAKE, REAL
+from manifests.options import Verify
 from manifests.reading_threads import ReadingThreads
 from workspace.layout import Workspace
 from workspace.locator import is_plain_file
-
-Verify = Literal["quick", "full"]
 
 #: Of how many files `quick` reads one whole. The choice hangs on the file's sha256, so it is the same every time.
 QUICK_ONE_IN = 50

@@ -15,7 +15,7 @@ from manifests.database import literal, seen
 from samplers.sample import Sample, sample_parts
 from workspace import records
 from workspace.errors import UsageError
-from workspace.layout import Workspace
+from workspace.layout import Workspace, model_name_of
 
 #: Rows joined together, but at least one generator's: some fifty megabytes, and as much of the rows read ahead.
 BATCH_ROWS = 70_000
@@ -56,8 +56,7 @@ def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> N
     found = pa.table(
         {
             "part": range(len(paths)),
-            # The name of a folder with its slash again (`workspace.layout.generator_folder`).
-            "model_name": [path.parent.name.replace("--", "/") for path in paths],
+            "model_name": [model_name_of(path.parent.name) for path in paths],
             "path": [literal(path) for path in paths],
         }
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from crawler.catalog import Kind
+from crawler.options import Kind
 from samplers.child.failures import GeneratorError, in_words, is_out_of_memory
 
 #: What diffusers and the trainers built on it call the file.

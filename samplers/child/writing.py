@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from samplers.child.gate import Pixels
-from samplers.sample import ImageFile, Sample, Store, place_in_part
+from samplers.options import Store
+from samplers.sample import ImageFile, Sample, place_in_part
 from workspace import records
 from workspace.atomic import write_bytes
 from workspace.layout import Workspace, part_name

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from workspace.errors import UsageError, run_command
+from workspace.command_line import run_command
+from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 

@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from huggingface_hub.utils.sha import git_hash
+
 from crawler.catalog import ModelFile
 from workspace.errors import CommunityForensicsError, HubError
-from workspace.identity import git_blob_id, sha256_of_file
+from workspace.identity import sha256_of_file
 
 #: How often a file may arrive damaged.
 _TRANSFERS = 2
@@ -152,7 +154,7 @@ def _damage(file: ModelFile, downloaded: Path) -> str | None:
     if size != file.size:
         return f"has {size} bytes, not the {file.size} of the catalogue"
     key = key_of(file)
-    found = sha256_of_file(downloaded) if file.sha256 == key else f"git-{git_blob_id(downloaded.read_bytes())}"
+    found = sha256_of_file(downloaded) if file.sha256 == key else f"git-{git_hash(downloaded.read_bytes())}"
     return None if found == key else f"has hash {found}, not {key}"
 
 

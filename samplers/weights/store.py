@@ -20,8 +20,8 @@ from samplers.weights.disk_space import Room
 from samplers.weights.fetching import Fetched, Fetcher, FetchError, StorageError, checked_name, key_of
 from samplers.weights.pool import Pool
 from samplers.weights.scratch import Slot
-from samplers.weights.threads import each
 from workspace.layout import generator_folder
+from workspace.threads import each
 
 #: Files of one generator fetched at a time: a connection to the Hub's CDN seldom fills a line by itself, and four do.
 FILES_AT_A_TIME = 4

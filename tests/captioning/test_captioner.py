@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from captioning.captioner import DEFAULT_CAPTIONER, CaptionerReference
+from captioning.captioner import CaptionerReference
+from captioning.options import DEFAULT_CAPTIONER
 from demo.zoo.captioner import COMMIT_ID, REPO_ID
 from workspace.errors import UsageError
 

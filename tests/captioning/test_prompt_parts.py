@@ -1,4 +1,4 @@
-"""captioning/prompt_parts.py: every image of a part is captioned with its own caption or skipped, none lost, none mixed up."""
+"""Every image of a part is captioned with its own caption or skipped; none is lost, none mixed up."""
 
 import dataclasses
 import hashlib

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from captioning.captioner import DEFAULT_CAPTIONER, CaptionerReference
+from captioning.captioner import CaptionerReference
+from captioning.options import DEFAULT_CAPTIONER
 from captioning.weights import pin
 from demo.zoo.captioner import COMMIT_ID, REPO_ID, REPOSITORY
 from localhub.process import HubProcess
@@ -21,14 +22,14 @@ FETCH = """
 import sys
 from captioning.captioner import CaptionerReference
 from captioning.weights import pin
-from workspace import errors
+from workspace import command_line
 
 def fetch():
     captioner = pin(CaptionerReference.parse(sys.argv[1]))
     print(captioner.name)
     print(captioner.folder())
 
-errors.run(fetch)
+command_line.run(fetch)
 """
 
 BOTH = "somebody/blip-of-both-kinds"

@@ -2,11 +2,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils.sha import git_hash
 
 from localhub.facts import Facts
 from localhub.records import Commit, File, Repo, commit_id, is_large, lfs_pointer
 from localhub.refusals import RevisionNotFound
-from workspace.identity import git_blob_id
 
 SMALL = File(1, "a" * 64, "b" * 40, lfs=False)
 
@@ -14,12 +14,12 @@ SMALL = File(1, "a" * 64, "b" * 40, lfs=False)
 def test_ids_are_those_of_git(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content\n")
     ended = subprocess.run(["git", "hash-object", "file"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert git_blob_id(b"content\n") == ended.stdout.strip()
+    assert git_hash(b"content\n") == ended.stdout.strip()
 
 
 def test_a_large_file_is_known_by_its_pointer() -> None:
     file = File.large("a" * 64, 123)
-    assert file.oid == git_blob_id(lfs_pointer("a" * 64, 123))
+    assert file.oid == git_hash(lfs_pointer("a" * 64, 123))
     assert (file.etag, SMALL.etag) == ("a" * 64, "b" * 40)
 
 

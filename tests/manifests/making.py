@@ -12,8 +12,9 @@ from PIL import Image
 
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from samplers.options import Store
 from samplers.outcomes import Outcome, Status, write_outcome
-from samplers.sample import ImageFile, Sample, Store, place_in_part
+from samplers.sample import ImageFile, Sample, place_in_part
 from workspace import records
 from workspace.layout import Workspace, part_name
 

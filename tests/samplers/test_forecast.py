@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from samplers.durations import in_bytes, in_time
+from samplers.durations import in_time
 from samplers.forecast import show_forecast
 from samplers.outcomes import Outcome, write_outcome
 from samplers.pending import Run, Wish, survey
@@ -13,6 +13,7 @@ from samplers.shard_assignment import in_order
 from tests.samplers.campaign import catalogue, entry, stable_diffusion
 from workspace.layout import Workspace
 from workspace.shard import Shard
+from workspace.size import text_of
 
 MakeWorkspace = Callable[..., Workspace]
 
@@ -84,7 +85,7 @@ def test_a_content_that_generators_share_is_counted_once(
 ) -> None:
     entries = [entry(f"org/{number}", rank=number, files=stable_diffusion(f"{number}")) for number in range(1, 11)]
     said = "\n".join(_said(make_workspace(*entries), capsys))
-    assert in_bytes(246_000_000 + 167_000_000 + 10 * 1_720_000_000) in said
+    assert text_of(246_000_000 + 167_000_000 + 10 * 1_720_000_000) in said
     assert "10 generators to sample, 4000 images; 0 finished, 0 left alone" in said
 
 

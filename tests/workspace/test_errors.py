@@ -9,7 +9,8 @@ import pytest
 
 PROGRAM = """
 import time, typer
-from workspace.errors import CommunityForensicsError, UsageError, run
+from workspace.command_line import run
+from workspace.errors import CommunityForensicsError, UsageError
 app = typer.Typer()
 @app.command()
 def main(what: str) -> None:

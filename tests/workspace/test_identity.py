@@ -1,6 +1,8 @@
 """Seeds depend on nothing but what they are made of."""
 
-from workspace.identity import git_blob_id, seed_of
+from huggingface_hub.utils.sha import git_hash
+
+from workspace.identity import seed_of
 
 
 def test_a_seed_is_the_same_in_every_release() -> None:
@@ -18,4 +20,4 @@ def test_a_seed_fits_a_signed_column() -> None:
 
 def test_the_git_name_of_a_file_is_gits() -> None:
     # printf 'hello\\n' | git hash-object --stdin
-    assert git_blob_id(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
+    assert git_hash(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.utils.sha import git_hash
 
 from crawler.hub.client import AbsentError, Hub, OversizedError, UnavailableError
 from localhub.process import HubProcess
 from tests.crawler.servers import serving
 from workspace.errors import HubError
-from workspace.identity import git_blob_id
 
 MODEL = "acme/base"
 
@@ -49,7 +49,7 @@ def test_a_flipped_byte_is_noticed_and_asked_again(hub: HubProcess) -> None:
     hub.fail("flip", path="/resolve/", after=20, times=1)
     content = client.small_file(MODEL, info["sha"], "model_index.json", 10_000, git_oid=oid)
     assert json.loads(content)["_class_name"] == "StableDiffusionPipeline"
-    assert git_blob_id(content) == oid
+    assert git_hash(content) == oid
     assert hub.faults()[0]["struck"] == 1
 
 

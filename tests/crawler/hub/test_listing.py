@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.catalog import Kind
 from crawler.hub.client import Hub
 from crawler.hub.listing import Listed, Selection, list_models
+from crawler.options import Kind
 from localhub.process import HubProcess
 from tests.crawler.repositories import wild
 from tests.crawler.servers import Answer, serving

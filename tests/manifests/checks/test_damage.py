@@ -15,10 +15,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from manifests.building import build
-from manifests.checks import Verify
 from manifests.manifest import manifest_path
+from manifests.options import Verify
+from samplers.options import Store
 from samplers.outcomes import Outcome, write_outcome
-from samplers.sample import ImageFile, Store
+from samplers.sample import ImageFile
 from tests.manifests.making import Builder, sha256
 from tests.scale import scaled
 from workspace.errors import CommunityForensicsError

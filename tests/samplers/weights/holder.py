@@ -17,8 +17,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+from huggingface_hub.utils.sha import git_hash
+
 from crawler.catalog import ModelFile
-from workspace.identity import git_blob_id, sha256_of_file
+from workspace.identity import sha256_of_file
 
 
 def main() -> None:
@@ -58,7 +60,7 @@ def _whole(folder: Path, files: Sequence[ModelFile]) -> bool:
         if file.sha256 is not None:
             assert sha256_of_file(path) == file.sha256, path
         else:
-            assert git_blob_id(path.read_bytes()) == file.git_oid, path
+            assert git_hash(path.read_bytes()) == file.git_oid, path
     return True
 
 

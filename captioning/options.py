@@ -1,0 +1,61 @@
+"""The options of captioning, with the defaults that the command line and the Python interface share."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from workspace.errors import UsageError
+from workspace.hub_access import HubAccess
+from workspace.shard import Shard
+
+DEFAULT_CAPTIONER = "Salesforce/blip-image-captioning-base@82a37760796d32b1411fe092ab5d4e227313294b"
+"""BLIP base, fine-tuned for captions on COCO; the head of its `main` in 2025."""
+
+Backend = Literal["transformers", "lavis"]
+"""What runs a captioner: transformers, or for BLIP the code of its authors."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionOptions:
+    """How real images are captioned. Raises `UsageError` for values that make no sense.
+
+    All but `workers`, `device`, `shard`, `endpoint` and `token` is in the workspace's recipe.
+    """
+
+    limit: int | None = None
+    """Images of all sources together at most; None: all."""
+    max_per_source: int | None = None
+    """Images of each source at most; None: all."""
+    copy: bool = False
+    """Copy the images into the workspace, bytes unchanged."""
+    captioner: str = DEFAULT_CAPTIONER
+    """A captioning model of transformers: ORG/NAME, ORG/NAME@REVISION or a folder."""
+    backend: Backend = "transformers"
+    """What runs the captioner."""
+    batch_size: int = 8
+    """Images captioned in one call."""
+    part_size: int = 1000
+    """Images of one part file; an interruption costs one part at most."""
+    workers: int | None = None
+    """Processes that decode images; None: one for each core, 16 at most."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, ..."""
+    shard: str = "1/1"
+    """Which share of the parts this process takes, counted from 1: "3/16" is the third of sixteen."""
+    endpoint: str | None = None
+    """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
+    token: str | None = field(default=None, repr=False)
+    """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
+
+    def __post_init__(self) -> None:
+        Shard.parse(self.shard)
+        if self.backend not in get_args(Backend):
+            raise UsageError(f"--backend {self.backend!r} is not one of {', '.join(get_args(Backend))}")
+        for name in ("limit", "max_per_source", "batch_size", "part_size", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')} must be at least 1")
+
+    @property
+    def hub(self) -> HubAccess:
+        """Which Hub is asked, and with which token."""
+        return HubAccess(self.endpoint, self.token)

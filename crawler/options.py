@@ -1,0 +1,57 @@
+"""The options of a crawl, with the defaults that the command line and the Python interface share."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from workspace.errors import UsageError
+from workspace.hub_access import HubAccess
+
+Kind = Literal["checkpoint", "lora", "textual-inversion"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+#: Models a crawl takes at most where nobody says how many: the size of the study's Systematic set.
+DEFAULT_LIMIT = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrawlOptions:
+    """Which of the Hub's models are crawled, and how. Raises `UsageError` for values that make no sense."""
+
+    limit: int | None = None
+    """Models at most, most downloads first. None: 5,000, or all models that `from_file` names."""
+    min_downloads: int = 0
+    """Downloads of the last 30 days at least."""
+    author: str | None = None
+    """Only models of this user or organization."""
+    kinds: tuple[Kind, ...] = KINDS
+    """Kinds of models, in any order."""
+    include: tuple[str, ...] = ()
+    """Shell patterns over ORG/NAME, one of which must match; none: every name matches."""
+    exclude: tuple[str, ...] = ()
+    """Shell patterns over ORG/NAME, none of which may match."""
+    from_file: Path | None = None
+    """Only models that this Parquet or CSV file names, such as a former catalogue."""
+    workers: int = 8
+    """Models inspected in parallel, 1 to 64."""
+    endpoint: str | None = None
+    """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
+    token: str | None = field(default=None, repr=False)
+    """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.kinds) - set(KINDS))
+        if unknown or not self.kinds:
+            wrong = f"{unknown[0]!r} is not one of" if unknown else "name at least one of"
+            raise UsageError(f"--kinds: {wrong} {', '.join(KINDS)}")
+        # In their own order, whatever order they were given in: they are in the recipe.
+        object.__setattr__(self, "kinds", tuple(kind for kind in KINDS if kind in self.kinds))
+        if self.limit is not None and self.limit < 1:
+            raise UsageError("--limit must be at least 1")
+        if not 1 <= self.workers <= 64:
+            raise UsageError("--workers must be 1 to 64")
+
+    @property
+    def hub(self) -> HubAccess:
+        """Which Hub is asked, and with which token."""
+        return HubAccess(self.endpoint, self.token)

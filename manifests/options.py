@@ -1,0 +1,81 @@
+"""The options of building and publishing, with the defaults that the command lines and the Python interface share."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from workspace.errors import UsageError
+from workspace.hub_access import HubAccess
+from workspace.size import bytes_of
+
+Verify = Literal["quick", "full"]
+"""How many image files are read whole: one in fifty, or all (and every record)."""
+Edition = Literal["full", "public"]
+"""Everything; or only what may be passed on."""
+LayoutName = Literal["viewer", "community-forensics"]
+"""Columns of the published files: all of ours, or exactly those of the study's dataset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How the manifest is built. Raises `UsageError` for values that make no sense."""
+
+    verify: Verify = "quick"
+    """quick: read one image file in fifty; full: every file and every record."""
+    memory: str = "320MB"
+    """Memory the join may use before it spills to the disk."""
+    holdout: tuple[str, ...] = ()
+    """Generators kept for evaluation: name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31."""
+    edition: Edition = "full"
+    """full: everything; public: only what may be passed on, and a list of the other real images."""
+    license_allow: tuple[str, ...] = ()
+    """Licences of the public edition's generators, as cards name them, none, or family=NAME; none given: open and
+    openrail families."""
+
+    def __post_init__(self) -> None:
+        _one_of("--verify", self.verify, get_args(Verify))
+        _one_of("--edition", self.edition, get_args(Edition))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishOptions:
+    """How the dataset is published. Raises `UsageError` for values that make no sense."""
+
+    layout: LayoutName = "viewer"
+    """viewer: all columns, images shown on the Hub; community-forensics: the study's columns."""
+    public: bool = False
+    """Make a new dataset public; otherwise it is private."""
+    dry_run: bool = False
+    """Say what would be sent, and send nothing."""
+    max_shard_size: int | str = "500MB"
+    """Largest size of one Parquet file: bytes, or a text such as "500MB"."""
+    max_staging: int | str = "4GB"
+    """Space on this disk for shards that wait to be sent; an interruption costs at most that."""
+    endpoint: str | None = None
+    """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
+    token: str | None = field(default=None, repr=False)
+    """Access token that may write. None: HF_TOKEN, else the one `hf auth login` stored."""
+
+    def __post_init__(self) -> None:
+        _one_of("--layout", self.layout, get_args(LayoutName))
+        if self.staging_bytes < self.shard_bytes:
+            raise UsageError("--max-staging must hold one shard: make it larger, or --max-shard-size smaller")
+
+    @property
+    def shard_bytes(self) -> int:
+        """`max_shard_size` in bytes."""
+        return bytes_of(self.max_shard_size, "--max-shard-size")
+
+    @property
+    def staging_bytes(self) -> int:
+        """`max_staging` in bytes."""
+        return bytes_of(self.max_staging, "--max-staging")
+
+    @property
+    def hub(self) -> HubAccess:
+        """Which Hub is asked, and with which token."""
+        return HubAccess(self.endpoint, self.token)
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{option} {value!r} is not one of {', '.join(known)}")

@@ -1,0 +1,102 @@
+"""The options of sampling, with the defaults that the command line and the Python interface share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from workspace.errors import UsageError
+from workspace.hub_access import HubAccess
+from workspace.shard import Shard
+from workspace.size import bytes_of
+
+Store = Literal["files", "parquet"]
+"""Where images are stored: in files beside the rows, or inside the part files."""
+
+DEFAULT_CHECKER = "CompVis/stable-diffusion-safety-checker@cb41f3a270d63d454d385fc2e4f571c487c253c5"
+"""Stable Diffusion's safety checker, at the last commit of its main branch."""
+
+_DEFAULT_BATCH = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions:
+    """What is sampled of each generator, and how this process does it. Raises `UsageError` for values that make no sense.
+
+    The first group changes images or rows and is in the workspace's recipe; the second one changes neither.
+    """
+
+    images: int = 400
+    """Images to keep of each generator."""
+    batch_size: int | None = None
+    """Images of one batch; None: 8, or `images` where that is less."""
+    max_tries: int | None = None
+    """Images to sample at most, rejected ones included; None: twice `images`."""
+    steps: int | None = None
+    """Denoising steps; None: each generator's own."""
+    seed: int = 0
+    """Each seed gives other images and other prompts."""
+    safety_checker: str = DEFAULT_CHECKER
+    """Repository of the safety checker: ORG/NAME or ORG/NAME@REVISION."""
+    source_weights: Mapping[str, float] = MappingProxyType({})
+    """How often prompts of a real source are drawn compared with others: 1 where none is given, 0 for never."""
+    store: Store = "files"
+    """Images as files beside the rows, or inside the part files."""
+    allow_pickle: bool = False
+    """Also sample checkpoints whose weights are pickles, loaded with `weights_only`."""
+
+    shard: str = "1/1"
+    """Which share of the generators, counted from 1: "3/16" is the third of sixteen."""
+    only: tuple[str, ...] = ()
+    """Only these generators, ORG/NAME; none: all."""
+    limit: int | None = None
+    """Only this many compatible generators, in order of downloads; None: all."""
+    device: str = "auto"
+    """auto, cpu or cuda:N."""
+    weights_dir: Path | None = None
+    """Folder for downloaded weights, on a local disk; None: below the system's temporary folder."""
+    max_disk: int | str | None = None
+    """Space that weights of all runs on this node may take: bytes, or a text such as "200GB"; None: what the disk has."""
+    timeout: float = 1800.0
+    """Seconds that loading a generator, or one batch, may take."""
+    max_memory: float | None = None
+    """GB of memory (10**9 bytes) that the sampling process may take; 0: no limit; None: 90 % of the machine's."""
+    retry_failed: bool = False
+    """Sample every failed generator again, also quarantined ones."""
+    endpoint: str | None = None
+    """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
+    token: str | None = field(default=None, repr=False)
+    """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
+
+    def __post_init__(self) -> None:
+        Shard.parse(self.shard)
+        if self.store not in get_args(Store):
+            raise UsageError(f"--store {self.store!r} is not one of {', '.join(get_args(Store))}")
+        for name in ("images", "batch_size", "max_tries", "steps", "limit", "timeout"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')} must be at least 1")
+        if self.max_tries is not None and self.max_tries < self.images:
+            raise UsageError(
+                f"--max-tries {self.max_tries} is less than --images {self.images}: make it at least as many"
+            )
+        if self.max_memory is not None and self.max_memory < 0:
+            raise UsageError("--max-memory must be 0 (no limit) or more")
+        if self.max_disk is not None:
+            bytes_of(self.max_disk, "--max-disk")
+
+    @property
+    def images_a_batch(self) -> int:
+        """Images of one batch."""
+        return min(_DEFAULT_BATCH, self.images) if self.batch_size is None else self.batch_size
+
+    @property
+    def tries(self) -> int:
+        """Images to sample at most."""
+        return 2 * self.images if self.max_tries is None else self.max_tries
+
+    @property
+    def hub(self) -> HubAccess:
+        """Which Hub is asked, and with which token."""
+        return HubAccess(self.endpoint, self.token)

@@ -1,0 +1,96 @@
+"""What all command lines share: signals, error messages, exit codes, `--version`, and how the help looks."""
+
+import inspect
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from importlib import metadata
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand
+
+from workspace.errors import CommunityForensicsError
+
+#: What a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
+INTERRUPTED_EXIT_CODE = 130
+
+
+class Command(TyperCommand):
+    """A command whose help shows flags without a type: `--dry-run`, not `--dry-run <bool>`."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, as typer has them."""
+        parameters: list[Any] = [*super().get_params(ctx)]
+        for parameter in parameters:
+            if getattr(parameter, "is_flag", False):
+                parameter.display_type_rich = _no_type
+        return parameters
+
+
+def run(app: Callable[[], Any]) -> NoReturn:
+    """Run a command line to its end: `app` parses `sys.argv` and works; then the process exits.
+
+    SIGTERM, which schedulers send before they kill, is treated like Ctrl-C: unwind, keep what is finished, exit 130.
+    """
+    interrupted = threading.Event()
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        app()
+    except BaseException as error:
+        # The event, not the exception, says that it was an interrupt: typer makes an exit of it, and inside a library's
+        # C code it comes out as that library's error (a failed import, a cancelled query).
+        succeeded = isinstance(error, SystemExit) and error.code in (0, None)  # a server that was told to stop
+        if interrupted.is_set() and not succeeded:
+            typer.echo("interrupted: finished work is kept; run the same command again to continue", err=True)
+            sys.exit(INTERRUPTED_EXIT_CODE)
+        if not isinstance(error, CommunityForensicsError):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(0)
+
+
+def run_command(command: Callable[..., None]) -> NoReturn:
+    """Run a stage's command line, which is one command: its parameters are the options, its docstring is the help."""
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+    app.command(cls=Command)(with_version(command))
+    run(app)
+
+
+def with_version(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with one more option: `--version`."""
+
+    def versioned(*arguments: Any, **options: Any) -> None:
+        options.pop("version")
+        command(*arguments, **options)
+
+    option = Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_print_version)
+    ]
+    signature = inspect.signature(command)
+    added = inspect.Parameter("version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+    versioned.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), added]
+    )
+    versioned.__annotations__ = {**inspect.get_annotations(command), "version": option}
+    versioned.__doc__ = command.__doc__
+    return versioned
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"community-forensics {metadata.version('community-forensics')}")
+        raise typer.Exit
+
+
+def _no_type(ctx: Any) -> None:  # noqa: ARG001 - typer calls it by name
+    return None

@@ -1,0 +1,41 @@
+"""Names of the Hub's repositories: `ORG/NAME`, and `ORG/NAME@REVISION` for one that is pinned."""
+
+from workspace.errors import UsageError
+
+
+def checked_repo_id(repo_id: str, *, namespace: bool = False) -> str:
+    """`repo_id` if the Hub could have a repository of that name, by the rule of its own client.
+
+    Repositories of early models have no organization (`gpt2`): those are accepted unless `namespace` is set. Raises
+    `UsageError` for anything else.
+    """
+    # Imported here: who opens a workspace and asks nobody should not wait for the client.
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError:
+        valid = False
+    else:
+        valid = "/" in repo_id or not namespace
+    if not valid:
+        raise UsageError(f"{repo_id!r} is not a repository id of the Hub (ORG/NAME)")
+    return repo_id
+
+
+def is_repo_id(text: str) -> bool:
+    """Whether the Hub could have a repository of that name."""
+    try:
+        checked_repo_id(text)
+    except UsageError:
+        return False
+    return True
+
+
+def split_revision(text: str) -> tuple[str, str | None]:
+    """`ORG/NAME[@REVISION]` as name and revision (None: the newest); raises `UsageError` for anything else."""
+    name, at, revision = text.partition("@")
+    if at and not revision:
+        raise UsageError(f"{text!r} names no revision after the @")
+    return checked_repo_id(name), revision or None
