@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal, get_args
 
 from workspace.errors import UsageError
@@ -22,9 +21,10 @@ _DEFAULT_BATCH = 8
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions:
-    """What is sampled of each generator, and how this process does it. Raises `UsageError` for values that make no sense.
+    """What is sampled of each generator, and how this process does it.
 
-    The first group changes images or rows and is in the workspace's recipe; the second one changes neither.
+    The first group changes images or rows and is in the workspace's recipe; the second one changes neither. Raises
+    `UsageError` for values that make no sense.
     """
 
     images: int = 400
@@ -39,7 +39,7 @@ class SampleOptions:
     """Each seed gives other images and other prompts."""
     safety_checker: str = DEFAULT_CHECKER
     """Repository of the safety checker: ORG/NAME or ORG/NAME@REVISION."""
-    source_weights: Mapping[str, float] = MappingProxyType({})
+    source_weights: Mapping[str, float] = field(default_factory=dict)
     """How often prompts of a real source are drawn compared with others: 1 where none is given, 0 for never."""
     store: Store = "files"
     """Images as files beside the rows, or inside the part files."""
@@ -57,7 +57,7 @@ class SampleOptions:
     weights_dir: Path | None = None
     """Folder for downloaded weights, on a local disk; None: below the system's temporary folder."""
     max_disk: int | str | None = None
-    """Space that weights of all runs on this node may take: bytes, or a text such as "200GB"; None: what the disk has."""
+    """Space for the weights of all runs on this node: bytes, or a text such as "200GB"; None: what the disk has."""
     timeout: float = 1800.0
     """Seconds that loading a generator, or one batch, may take."""
     max_memory: float | None = None

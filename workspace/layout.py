@@ -125,8 +125,8 @@ def parts_below(folder: Path) -> list[Path]:
 def generator_folder(model_name: str) -> str:
     """A repository id as one path component: `org/name` -> `org--name`; different ids give different names.
 
-    The Hub allows no `--` in an id, so it is free to stand for the slash. Raises `UsageError` for what the Hub would not
-    accept as an id.
+    The Hub allows no `--` in an id, so it is free to stand for the slash. Raises `UsageError` for what is no repository
+    id of the Hub.
     """
     return checked_repo_id(model_name).replace("/", "--")
 

@@ -154,7 +154,7 @@ def test_interrupted_it_says_so_and_keeps_what_is_finished(
     process.send_signal(number)
     _, err = process.communicate()
     assert process.returncode == 130
-    assert err.splitlines()[-1].startswith("interrupted: what is finished is kept")
+    assert err.splitlines()[-1].startswith("interrupted: finished work is kept")
     assert "Traceback" not in err
     assert 0 < len(prompts_of(tmp_path)) < len(prompts_of(undisturbed))
     assert prompts_of(undisturbed).items() >= prompts_of(tmp_path).items()

@@ -34,8 +34,8 @@ def test_any_text_is_a_size_or_refused(text: str) -> None:
 
 def test_sizes_are_written_in_the_unit_that_suits_them() -> None:
     assert [text_of(size) for size in (0, 1_500, 20_000_000, 3 * 10**9, 1_500 * 10**9)] == [
-        "0.0 KB",
-        "1.5 KB",
+        "0 bytes",
+        "1.5 kB",
         "20.0 MB",
         "3.0 GB",
         "1.5 TB",

@@ -17,9 +17,11 @@ def test_after_an_error_nothing_more_is_begun_and_what_is_under_way_ends() -> No
     begun: list[int] = []
     ended: list[int] = []
     stops: list[bool] = []
+    together = threading.Barrier(3)
 
     def work(item: int) -> None:
         begun.append(item)
+        together.wait(10)
         if item == 0:
             raise ValueError("refused")
         time.sleep(0.2)

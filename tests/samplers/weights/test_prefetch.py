@@ -13,7 +13,6 @@ from samplers.weights.pool import Pool
 from samplers.weights.prefetch import AHEAD, placed
 from samplers.weights.scratch import Slot
 from samplers.weights.store import Placed, WeightStore
-from samplers.weights.threads import each
 from tests.hubs import fill, hub  # noqa: F401
 from tests.samplers.inputs import entry_of
 
@@ -97,24 +96,3 @@ def test_who_leaves_waits_for_nobody(hub: HubProcess, slot: Slot, tmp_path: Path
         slot.__exit__()
         with pytest.raises(CancelledError):
             waiting.result(20)
-
-
-def test_after_an_error_nothing_more_is_begun() -> None:
-    begun, together, ended = [], threading.Barrier(3), []
-
-    def work(item: int) -> None:
-        begun.append(item)
-        together.wait(10)
-        if item == 0:
-            raise FetchError("refused")
-        time.sleep(0.2)
-        ended.append(item)
-
-    with pytest.raises(FetchError, match="refused"):
-        each(work, range(20), 3)
-    assert (sorted(begun), sorted(ended)) == ([0, 1, 2], [1, 2])
-
-
-def test_every_item_is_worked_on_once() -> None:
-    assert sorted(each(lambda item: item * item, range(50), 4)) == [item * item for item in range(50)]
-    assert each(str, (), 4) == []

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 
@@ -61,4 +62,36 @@ def test_an_interrupt_says_that_the_same_command_continues(what: str, number: si
         process.send_signal(number)
         _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert stderr == "interrupted: what is finished is kept; the same command continues from there\n"
+    assert stderr == "interrupted: finished work is kept; run the same command again to continue\n"
+
+
+COMMAND = """
+from typing import Annotated
+import typer
+from workspace.command_line import run_command
+def work(number: Annotated[int, typer.Option(help="How many.")] = 3, fast: bool = False) -> None:
+    "Work."
+    print(number, fast)
+run_command(work)
+"""
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", COMMAND, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_every_command_has_a_version() -> None:
+    ended = _run("--version")
+    assert (ended.returncode, ended.stdout) == (0, f"community-forensics {version('community-forensics')}\n")
+
+
+def test_options_reach_the_command_with_their_defaults() -> None:
+    assert _run("--number", "4").stdout == "4 False\n"
+
+
+def test_help_shows_no_type_for_flags() -> None:
+    shown = _run("--help").stdout
+    assert "--fast" in shown
+    assert "<int>" in shown
+    assert "<bool>" not in shown
