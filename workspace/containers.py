@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workspace.hub_access import HubAccess
+
 HUB = "hf://"
 
 #: Rows decoded at a time: some tens of megabytes of photographs.
@@ -24,21 +26,21 @@ _BATCH_ROWS = 16
 _BUFFER_BYTES = 1 << 20
 
 
-def open_file(path: str) -> BinaryIO:
+def open_file(path: str, hub: HubAccess = HubAccess()) -> BinaryIO:
     """A file on this disk or, as hf://datasets/ORG/NAME@REVISION/FILE, on the Hub."""
     if not path.startswith(HUB):
         return Path(path).open("rb")
     from huggingface_hub import HfFileSystem
 
-    return cast(BinaryIO, HfFileSystem().open(path, "rb"))
+    return cast(BinaryIO, HfFileSystem(endpoint=hub.endpoint, token=hub.token).open(path, "rb"))
 
 
 class Tar:
     """An uncompressed tar archive. Of two members with one name the last counts, as when it is unpacked."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, hub: HubAccess = HubAccess()) -> None:
         self._path = path
-        self._file = open_file(path)
+        self._file = open_file(path, hub)
         try:
             self.members: Mapping[str, tuple[int, int]] = dict(_places(self._file))
         except (tarfile.TarError, EOFError, ValueError) as error:
@@ -74,9 +76,9 @@ class Tar:
 class ParquetImages:
     """A Parquet file with a column of images: bytes, or `datasets`' struct of bytes and path."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, hub: HubAccess = HubAccess()) -> None:
         self._path = path
-        self._source = open_file(path)
+        self._source = open_file(path, hub)
         try:
             self._file = pq.ParquetFile(self._source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         except (pa.ArrowException, ValueError) as error:

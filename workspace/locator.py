@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from workspace.containers import HUB, ParquetImages, Tar, open_file
-from workspace.errors import HubError
+from workspace.errors import HubError, in_one_line
+from workspace.hub_access import HubAccess
 
 #: Where bytes lie: a path, or the text of a locator.
 Locator = Path | str
@@ -61,7 +62,9 @@ class LocatorReader:
     that says nothing of an image.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hub: HubAccess = HubAccess()) -> None:
+        """`hub`: where locators that begin with hf:// are looked up."""
+        self._hub = hub
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[object, ...], Tar | ParquetImages] = OrderedDict()
         weakref.finalize(self, _close, self._open)
@@ -70,7 +73,7 @@ class LocatorReader:
         """The bytes, whole, as they lie there."""
         inside = split_locator(locator)
         if inside is None:
-            with _hub_answers(str(locator)), open_file(str(locator)) as file:
+            with _hub_answers(str(locator)), open_file(str(locator), self._hub) as file:
                 return file.read()
         with self._lock, _hub_answers(inside[0]):
             container = self._container(inside[0])
@@ -80,7 +83,7 @@ class LocatorReader:
         """How many bytes `read` would give."""
         inside = split_locator(locator)
         if inside is None:
-            with _hub_answers(str(locator)), open_file(str(locator)) as file:
+            with _hub_answers(str(locator)), open_file(str(locator), self._hub) as file:
                 return file.seek(0, os.SEEK_END)
         with self._lock:
             container = self._container(inside[0])
@@ -101,7 +104,7 @@ class LocatorReader:
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]
-        opened = Tar(path) if path.lower().endswith(".tar") else ParquetImages(path)
+        opened = Tar(path, self._hub) if path.lower().endswith(".tar") else ParquetImages(path, self._hub)
         self._open[key] = opened
         if len(self._open) > _OPEN:
             self._open.popitem(last=False)[1].close()
@@ -122,14 +125,15 @@ def _hub_answers(path: str) -> Iterator[None]:
         known = isinstance(error, FileNotFoundError) or getattr(error, "errno", None) == errno.EIO
         if known or not path.startswith(HUB):
             raise
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
-        raise HubError(f"{path} cannot be fetched ({said}): what is finished is kept; run the same again") from error
+        raise HubError(
+            f"{path} cannot be fetched ({in_one_line(error, 200)}): finished work is kept; run the same command again"
+        ) from error
 
 
 @cache
-def process_reader() -> LocatorReader:
-    """This process's reader: whoever reads one image after the other finds its container open."""
-    return LocatorReader()
+def process_reader(hub: HubAccess = HubAccess()) -> LocatorReader:
+    """This process's reader for a Hub: whoever reads one image after the other finds its container open."""
+    return LocatorReader(hub)
 
 
 def _row(inside: str) -> int:

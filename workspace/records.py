@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workspace.atomic import atomic_path
-from workspace.errors import UsageError
+from workspace.errors import UsageError, in_one_line
 
 R = TypeVar("R")
 
@@ -138,7 +138,7 @@ def reading(path: Path) -> Iterator[None]:
     # Damage shows in as many ways as there are places for it; PyArrow has an error of its own for few of them.
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{path} is not a Parquet file, or a damaged one: {' '.join(str(error).split())[:200]}"
+            f"{path} is not a Parquet file, or a damaged one: {in_one_line(error, 200, named=False)}"
         ) from error
 
 

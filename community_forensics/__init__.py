@@ -1,0 +1,1 @@
+"""The Python interface of community-forensics: `import community_forensics as cf`."""
