@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from huggingface_hub.utils.sha import git_hash
-
 from captioning.captioner import COMMIT, CaptionerReference
 from workspace.errors import HubError, UsageError
 from workspace.identity import sha256_of_file
@@ -172,6 +170,8 @@ def _fetched(repository: str, revision: str) -> Path:
 
 def _verify(folder: Path, names: Iterable[str]) -> None:
     """Compare each file with the hash that the Hub's cache keeps it under: sha256, or git's sha1 for small files."""
+    from huggingface_hub.utils.sha import git_hash
+
     for name in names:
         blob = (folder / name).resolve()
         if _SHA256.fullmatch(blob.name):
