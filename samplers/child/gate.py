@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from samplers.child.failures import GeneratorError
+from samplers.image_checks import is_blank
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -29,4 +30,4 @@ def judge(picture: npt.NDArray[Any]) -> Literal["nan", "blank"] | Pixels:
             return "nan"
         # As diffusers' numpy_to_pil does; what lies outside [0, 1] must not wrap around.
         picture = (picture.clip(0.0, 1.0) * 255).round().astype(np.uint8)
-    return "blank" if (picture == picture[0, 0]).all() else picture
+    return "blank" if is_blank(picture) else picture

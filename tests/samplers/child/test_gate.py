@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from diffusers import DiffusionPipeline
 from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
@@ -9,8 +10,6 @@ from samplers.child.gate import judge
 
 @given(arrays.arrays(np.float32, (4, 5, 3), elements={"min_value": 0.0, "max_value": 1.0}))
 def test_pixels_are_those_that_diffusers_would_give(picture: np.ndarray) -> None:
-    from diffusers import DiffusionPipeline
-
     verdict = judge(picture)
     expected = np.asarray(DiffusionPipeline.numpy_to_pil(picture)[0])
     if isinstance(verdict, str):
