@@ -1,0 +1,40 @@
+"""What the Hub's tags say of a model's origin."""
+
+from typing import Any
+
+import pytest
+
+from crawler.hub.listing import Listed
+from crawler.lineage import adapted, tagged_bases
+
+
+@pytest.mark.parametrize("relation", ["", "finetune:", "adapter:", "merge:", "quantized:"])
+def test_every_relation_names_the_base(relation: str) -> None:
+    tags = ("diffusers", "region:us", f"base_model:{relation}org/base", "license:mit", "dataset:base_model:org/other")
+    assert tagged_bases(tags) == ("org/base",)
+
+
+def listed(*tags: str, **changes: Any) -> Listed:
+    values: dict[str, Any] = dict.fromkeys(Listed.__dataclass_fields__)
+    named = {"model_name": "org/name", "revision": "a" * 40, "downloads": 0, "likes": 0, "disabled": False}
+    return Listed(**{**values, **named, "tags": tags, **changes})
+
+
+BASE = ("base_model:org/base",)
+
+
+@pytest.mark.parametrize(
+    ("tags", "bases"),
+    [
+        # A fine-tune has its own weights: no base is needed to sample it.
+        (("diffusers", *BASE, "base_model:finetune:org/base"), ()),
+        (("diffusers",), ()),
+        # An adapter by its kind, and one by the relation alone.
+        (("lora", *BASE), ("org/base",)),
+        (("textual_inversion", *BASE), ("org/base",)),
+        (("diffusers", *BASE, "base_model:adapter:org/base"), ("org/base",)),
+        (("lora", "diffusers"), ()),
+    ],
+)
+def test_only_an_adapter_is_made_for_a_base(tags: tuple[str, ...], bases: tuple[str, ...]) -> None:
+    assert adapted(listed(*tags)) == bases

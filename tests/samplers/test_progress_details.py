@@ -1,0 +1,76 @@
+"""What the rows say of a generator: whether it is finished, and how memory limits the next call."""
+
+from pathlib import Path
+
+import pytest
+
+from samplers.plan import Recipe
+from samplers.progress import progress_of
+from samplers.sample import ImageFile, Sample
+from workspace import records
+from workspace.layout import Workspace, part_name
+
+NAME = "org/name"
+SIZE = "call_size" if "call_size" in Sample.__dataclass_fields__ else "batch_size"
+
+
+def write(root: Path, part: int, rows: list[dict[str, object]], first: int = 0) -> Workspace:
+    workspace = Workspace.open(root)
+    values: dict[str, object] = {
+        "model_name": NAME,
+        "revision": "a" * 40,
+        "round": 1,
+        "status": "ok",
+        "image": ImageFile(),
+        "seed": 0,
+        "batch_size": 4,
+        "device": "cpu",
+        "dtype": "float32",
+        "scheduler": "",
+        "libraries": "",
+    }
+    values[SIZE] = 4
+    samples = [Sample(**{**values, "index": first + number, **row}) for number, row in enumerate(rows)]  # type: ignore[arg-type]
+    records.write(workspace.samples_of(NAME) / part_name(part), Sample, samples)
+    return workspace
+
+
+def recipe(images: int, max_tries: int) -> Recipe:
+    return Recipe(
+        images=images, batch_size=4, max_tries=max_tries, seed=0, steps=None, safety_checker="org/checker", prompts=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "max_tries", "finished"),
+    [(2, 9, True), (1, 9, True), (3, 9, False), (3, 3, True), (3, 4, False), (2, 3, True)],
+)
+def test_a_generator_is_finished_with_its_images_or_its_tries(
+    tmp_path: Path, images: int, max_tries: int, finished: bool
+) -> None:
+    workspace = write(tmp_path, 0, [{"sha256": "one"}, {"sha256": "two"}, {"status": "nan"}])
+    assert progress_of(workspace, NAME).finished(recipe(images, max_tries)) is finished
+
+
+def test_the_next_call_is_as_large_as_the_largest_of_the_last_batch(tmp_path: Path) -> None:
+    workspace = write(tmp_path, 0, [{SIZE: size} for size in (4, 4, 2, 1)])
+    progress = progress_of(workspace, NAME)
+    assert [progress.call_size(batch_size) for batch_size in (1, 2, 3, 4)] == [1, 2, 4, 4]
+
+
+def test_one_row_tells_its_revision_and_its_image(tmp_path: Path) -> None:
+    workspace = write(tmp_path, 0, [{"image_name": "00000000.png"}])
+    progress = progress_of(workspace, NAME)
+    assert (progress.revision, progress.image_names) == ("a" * 40, {"00000000.png"})
+
+
+def test_rows_without_an_image_have_no_image_name(tmp_path: Path) -> None:
+    workspace = write(tmp_path, 0, [{"status": "nan"}, {"status": "blank"}])
+    progress = progress_of(workspace, NAME)
+    assert (progress.image_names, progress.kept) == (frozenset(), frozenset())
+
+
+def test_how_memory_is_saved_is_read_from_the_last_row(tmp_path: Path) -> None:
+    write(tmp_path, 0, [{}, {}])
+    workspace = write(tmp_path, 1, [{"memory": "slicing"}, {"memory": "offload"}], first=2)
+    assert progress_of(workspace, NAME).memory == "offload"
