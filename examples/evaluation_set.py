@@ -1,6 +1,6 @@
 """Hold generators out for evaluation, and show what would be published of an edition that may be passed on.
 
-    python evaluation_set.py WORKSPACE ORG/NAME HELD_OUT [HELD_OUT ...]     # such as architecture=PixDiff
+python evaluation_set.py WORKSPACE ORG/NAME HELD_OUT [HELD_OUT ...]     # such as architecture=PixDiff
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Make a dataset: all five stages on one workspace. Start it again after an interruption, and it continues.
 
-    python make_dataset.py WORKSPACE PHOTOS ORG/NAME
+python make_dataset.py WORKSPACE PHOTOS ORG/NAME
 """
 
 import sys

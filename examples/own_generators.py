@@ -1,6 +1,6 @@
 """Sample generators of your own choice, and print how each of them ended.
 
-    python own_generators.py WORKSPACE PHOTOS ORG/NAME [ORG/NAME ...]
+python own_generators.py WORKSPACE PHOTOS ORG/NAME [ORG/NAME ...]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Read a workspace as a training set in PyTorch: images as tensors, and 1 for generated or 0 for real.
 
-    python training_set.py WORKSPACE
+python training_set.py WORKSPACE
 """
 
 import sys

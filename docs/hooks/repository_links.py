@@ -1,9 +1,11 @@
 """A hook of mkdocs: links from the documentation into the source tree.
 
-On a page that is read in the repository, `[crawler/catalog.py](../crawler/catalog.py)` opens the file. The site does not
-contain the source, so there the link becomes plain text. A link to a file that does not exist stays, and fails the build.
+On a page that is read in the repository, `[crawler/catalog.py](../crawler/catalog.py)` opens the file. The site does
+not contain the source, so there the link becomes plain text. A link to a file that does not exist stays, and fails
+the build.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     folder = (DOCS / page.file.src_uri).parent
 
     def as_text(match: re.Match[str]) -> str:
-        target = (folder / match[2]).resolve()
+        target = Path(os.path.normpath(folder / match[2]))
         is_source = target.is_relative_to(ROOT) and not target.is_relative_to(DOCS) and target.exists()
         if not is_source:
             return match[0]
