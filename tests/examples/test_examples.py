@@ -1,7 +1,6 @@
 """The examples run, as their first lines say, on a small Hub; the notebook shows pictures."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -124,7 +123,7 @@ def test_the_notebook_runs_and_its_output_has_pictures(
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     for cell in notebook.cells:
         cell.outputs = [] if cell.cell_type == "code" else cell.get("outputs", [])
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": os.getcwd()}}).execute()
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     assert len(pictures_of(notebook)) >= 3
 
 
