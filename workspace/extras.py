@@ -22,8 +22,11 @@ def require_extra(extra: str, needed_for: str) -> None:
     """
     missing = sorted(name for name in _packages_of(extra) if not _is_installed(name))
     if missing:
-        what = f"{missing[0]}, which is not installed" if len(missing) == 1 else f"{', '.join(missing)}: not installed"
-        raise UsageError(f"{needed_for} needs {what}; run: pip install '{_DISTRIBUTION}[{extra}]'")
+        are = "is" if len(missing) == 1 else "are"
+        raise UsageError(
+            f"{needed_for} needs {', '.join(missing)}, which {are} not installed; "
+            f"run: pip install '{_DISTRIBUTION}[{extra}]'"
+        )
 
 
 def _packages_of(extra: str) -> set[str]:
