@@ -21,6 +21,7 @@ from captioning.target_size import JPEG_DETAIL
 from captioning.unprompted import Unprompted
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
+from workspace.extras import require_extra
 from workspace.layout import Workspace, part_name
 from workspace.progress import Log, task
 from workspace.shard import Shard
@@ -62,6 +63,7 @@ def caption(
 
     Raises `UsageError` when the workspace's recipe says otherwise, `HubError` when the captioner cannot be fetched.
     """
+    require_extra("caption", "cf-caption")
     if settings.backend == "lavis":
         lavis_python()
     captioner = pin(settings.captioner)

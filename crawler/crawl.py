@@ -20,6 +20,7 @@ from crawler.resume_log import ResumeLog
 from crawler.row_builder import Bases, Examiner
 from workspace import progress, recipe, records
 from workspace.errors import HubError
+from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.threads import each
 
@@ -45,6 +46,7 @@ def crawl(
     Raises `UsageError` when the workspace was crawled with another selection, `HubError` when the Hub cannot be
     asked; what was finished until then is kept for the next call.
     """
+    require_extra("crawl", "cf-crawl")
     recipe.pin(
         workspace,
         "crawl",

@@ -24,6 +24,7 @@ from demo.zoo import building
 from localhub.process import HubProcess
 from workspace.command_line import run
 from workspace.errors import CommunityForensicsError
+from workspace.extras import require_extra
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 
@@ -41,6 +42,7 @@ def demo(
 
     Interrupt it whenever you like: the next run continues from there.
     """
+    require_extra("demo", "the demo")
     console = Console()
     # Another zoo or another library gives other weights, hence another run: it gets a folder of its own.
     root = (directory / zoo_version()).resolve()

@@ -7,6 +7,7 @@ import typer
 
 from workspace import command_line
 from workspace.errors import UsageError
+from workspace.extras import require_extra
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,6 +56,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve DIR as a Hugging Face Hub to unmodified clients."""
+    require_extra("hub", "cf-hub serve")
     from localhub import serve as server
     from localhub.access import Token
     from localhub.limits import Limits

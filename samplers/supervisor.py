@@ -24,6 +24,7 @@ from samplers.weights.store import Placed, WeightStore
 from samplers.worker import ChildLostError, Worker, warm_up
 from workspace import recipe as recipes
 from workspace.errors import HubError
+from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import task
 
@@ -44,6 +45,7 @@ class Report:
 def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
     """Sample a shard. Raises `UsageError` for a wish that cannot be carried out, `SamplingError` without a working
     checker or device, `HubError` when the checker cannot be had."""
+    require_extra("sample", "cf-sample")
     found = survey(workspace, wish, run)
     recipes.pin(workspace, "sample", found.recipe.settings())
     for outcome in found.unrecorded:

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Sampling as a SLURM job array: one shard for each GPU.
+#
+#     sbatch --array=1-16 slurm_sample.sh /shared/run-1
+#
+# Submit it again after a time limit: it continues, also with another number of tasks. Where the nodes have no internet,
+# set HF_ENDPOINT to a `cf-hub serve`. Options after the workspace are passed to cf-sample.
+#SBATCH --job-name=cf-sample
+#SBATCH --gres=gpu:1
+#SBATCH --cpus-per-task=8
+#SBATCH --mem=64G
+#SBATCH --time=24:00:00
+#SBATCH --signal=B:TERM@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=cf-sample-%a.log
+set -euo pipefail
+
+workspace=$1
+shift
+# A local disk of the node: all jobs of this user on the node share what they download there.
+weights=${CF_WEIGHTS_DIR:-${TMPDIR:-/tmp}/cf-weights-$USER}
+
+# exec: the signal that SLURM sends two minutes before the time limit reaches cf-sample, which stops in order.
+exec cf-sample --workspace "$workspace" --weights-dir "$weights" \
+    --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" "$@"

@@ -1,0 +1,56 @@
+"""`make docs`: the site builds without a warning, needs nothing from elsewhere, and a broken link fails it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """The repository with a documentation of its own, which a test may change."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    for entry in ROOT.iterdir():
+        if entry.name not in ("docs", "site") and not entry.name.startswith("."):
+            (root / entry.name).symlink_to(entry)
+    shutil.copytree(ROOT / "docs", root / "docs")
+    return root
+
+
+def build(root: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command of the Makefile's target docs."""
+    recipe = re.search(r"^docs:.*\n\t(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    command = recipe[1].replace("$(BIN)/mkdocs", f"{sys.executable} -m mkdocs")
+    return subprocess.run(
+        command, shell=True, cwd=root, env=dict(os.environ), capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_site_builds_without_a_warning_and_without_anything_from_elsewhere(tree: Path) -> None:
+    built = build(tree)
+    assert built.returncode == 0, built.stderr
+    assert "WARNING" not in built.stdout + built.stderr
+    pages = list((tree / "site").rglob("*.html"))
+    assert len(pages) > 15
+    for page in pages:
+        loaded = re.findall(
+            r'(?:<(?:script|img|iframe|source)\b[^>]*\ssrc|<link\b[^>]*\shref)="([^"]+)"', page.read_text()
+        )
+        assert not [address for address in loaded if "://" in address], page
+
+
+@pytest.mark.parametrize("link", ["[x](no-such-page.md)", "[x](glossary.md#no-such-heading)", "[x](../crawler/no.py)"])
+def test_a_broken_link_fails_the_build(tree: Path, link: str) -> None:
+    with (tree / "docs" / "costs.md").open("a") as page:
+        page.write(f"\n{link}\n")
+    built = build(tree)
+    assert built.returncode == 1, built.stdout
+    assert "costs.md" in built.stderr

@@ -1,0 +1,138 @@
+"""The examples run, as their first lines say, on a small Hub; the notebook shows pictures."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from localhub.process import HubProcess
+from tests.small_hub import GENERATORS, environment_of, small_hub, write_photographs
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NOTEBOOK = EXAMPLES / "look_at_a_dataset.ipynb"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("examples")
+    write_photographs(folder / "photos")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hub(place: Path) -> Iterator[HubProcess]:
+    with small_hub(place / "hub") as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def environment(hub: HubProcess, place: Path) -> dict[str, str]:
+    return environment_of(hub, place / "home")
+
+
+@pytest.fixture(scope="module")
+def workspace(place: Path, environment: Mapping[str, str]) -> Path:
+    """The workspace that the first example makes; the others read it."""
+    run("make_dataset.py", place / "workspace", place / "photos", "org/made", environment=environment)
+    return place / "workspace"
+
+
+def run(script: str, *arguments: object, environment: Mapping[str, str]) -> str:
+    """Run an example to its end; returns what it printed."""
+    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
+    ended = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False, timeout=200)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_every_example_is_tested_here() -> None:
+    tested = Path(__file__).read_text()
+    assert all(path.name in tested for path in EXAMPLES.iterdir() if path.is_file())
+
+
+@pytest.mark.timeout(200)
+def test_make_dataset_ends_with_a_dataset_on_the_hub(workspace: Path, hub: HubProcess) -> None:
+    from localhub.store import Store
+
+    assert (workspace / "report" / "index.html").is_file()
+    assert {path.name for path in (workspace / "images").iterdir()} == {one.replace("/", "--") for one in GENERATORS}
+    store = Store(hub.directory)
+    assert "SHA256SUMS" in store.commit_of(store.repo("dataset", "org/made")).files
+
+
+@pytest.mark.timeout(200)
+def test_own_generators_says_how_each_of_them_ended(place: Path, environment: Mapping[str, str]) -> None:
+    names = ["inkwell/ddpm-digits", "CompVis/stable-diffusion-safety-checker"]
+    output = run("own_generators.py", place / "own", place / "photos", *names, environment=environment)
+    assert output.splitlines() == [
+        "CompVis/stable-diffusion-safety-checker: cannot be sampled, no-model-index: "
+        "CompVis/stable-diffusion-safety-checker has no model_index.json",
+        "inkwell/ddpm-digits: done, 4 images",
+    ]
+
+
+def test_evaluation_set_holds_generators_out(workspace: Path, environment: Mapping[str, str], tmp_path: Path) -> None:
+    copy = shutil.copytree(workspace, tmp_path / "workspace")
+    output = run("evaluation_set.py", copy, "org/evaluated", "architecture=PixDiff", environment=environment)
+    assert "evaluation: inkwell/ddpm-digits inkwell/if-digits" in output
+    assert "PublicEval" in output
+
+
+def test_training_set_gives_batches_of_tensors_and_labels(workspace: Path, environment: Mapping[str, str]) -> None:
+    output = run("training_set.py", workspace, environment=environment)
+    assert output.startswith("(8, 3, 64, 64) [")
+
+
+@pytest.mark.timeout(200)
+def test_a_shard_of_a_job_array_samples_from_a_mirror_without_the_hub(
+    workspace: Path, place: Path, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    run("mirror_for_cluster.py", workspace, tmp_path / "mirror", environment=environment)
+    node = tmp_path / "node"
+    node.mkdir()
+    shutil.copy(workspace / "catalog.parquet", node)
+    shutil.copytree(workspace / "prompts", node / "prompts")
+    job = {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "3", "USER": "somebody"}
+    with HubProcess(tmp_path / "mirror") as mirror:
+        ended = subprocess.run(
+            ["bash", str(EXAMPLES / "slurm_sample.sh"), str(node), "--images", "2"],
+            env={**environment, **mirror.environment(), **job},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=150,
+        )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (sampled,) = (node / "images").iterdir()
+    assert len(list(sampled.iterdir())) == 2
+
+
+@pytest.mark.timeout(200)
+def test_the_notebook_runs_and_its_output_has_pictures(
+    workspace: Path, environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CF_WORKSPACE", str(workspace))
+    monkeypatch.setenv("PATH", environment["PATH"])
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    for cell in notebook.cells:
+        cell.outputs = [] if cell.cell_type == "code" else cell.get("outputs", [])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert len(pictures_of(notebook)) >= 3
+
+
+def test_the_notebook_was_saved_with_its_pictures_and_is_small() -> None:
+    notebook = json.loads(NOTEBOOK.read_text())
+    assert len(pictures_of(notebook)) >= 3
+    assert NOTEBOOK.stat().st_size < 500_000
+
+
+def pictures_of(notebook: Mapping[str, Any]) -> list[str]:
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    return [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]

@@ -1,0 +1,112 @@
+"""Who reads, builds, publishes or completes a dataset needs no extra; a stage that needs one says which."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from localhub.process import HubProcess
+from tests.base_installation import BaseInstallation, packages_of_base
+from tests.manifests.making import Builder, fill
+from workspace.layout import Workspace
+
+BUILD = "from manifests.cli import build_manifest; build_manifest()"
+PUBLISH = "from manifests.cli import publish; publish()"
+DOWNLOAD = (
+    "import sys; from huggingface_hub import snapshot_download;"
+    "snapshot_download(sys.argv[1], repo_type='dataset', local_dir=sys.argv[2])"
+)
+READ = """
+import sys
+import community_forensics as cf
+rows = cf.read_manifest(sys.argv[1])
+print(len(rows), sorted({cf.open_image(sys.argv[1], path).size for path in rows["path"]}))
+print(sorted({"torch", "diffusers", "transformers", "datasets", "starlette"} & set(sys.modules)))
+"""
+COUNT = """
+import sys, pandas
+from pathlib import Path
+print(sum(len(pandas.read_parquet(shard)) for shard in Path(sys.argv[1]).glob("data/*.parquet")))
+"""
+NEEDS = {
+    "cf-crawl": ("from crawler.cli import main; main()", ["--limit", "1"], "crawl", "diffusers"),
+    "cf-caption": ("from captioning.cli import main; main()", ["--source", "mine={images}"], "caption", "torch"),
+    "cf-sample": ("from samplers.cli import main; main()", [], "sample", "torch"),
+    "cf-hub serve": ("from localhub.cli import main; main()", ["serve", "{images}"], "hub", "starlette"),
+    "the demo": (
+        "from demo.__main__ import app; from workspace.command_line import run; run(app)",
+        [],
+        "demo",
+        "torch",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> BaseInstallation:
+    return BaseInstallation(tmp_path_factory.mktemp("base") / "packages")
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Builder:
+    return fill(Builder(Workspace.open(tmp_path / "workspace")))
+
+
+def test_the_base_installs_neither_torch_nor_diffusers_nor_transformers() -> None:
+    packages = packages_of_base()
+    assert not packages & {"torch", "diffusers", "transformers", "accelerate", "peft", "datasets", "starlette"}
+    assert {"duckdb", "huggingface-hub", "pandas", "pyarrow"} <= packages
+
+
+def test_a_dataset_is_built_published_completed_and_read_with_the_base_alone(
+    base: BaseInstallation, filled: Builder, tmp_path: Path
+) -> None:
+    workspace = str(filled.write().root)
+    built = base.run(BUILD, "--workspace", workspace, "--edition", "public", "--license-allow", "family=openrail,none")
+    assert built.returncode == 0, built.stderr
+    with HubProcess(tmp_path / "hub") as hub:
+        sent = base.run(PUBLISH, "org/data", "--workspace", workspace, environment=hub.environment("hf_any"))
+        assert sent.returncode == 0, sent.stderr
+        folder = str(tmp_path / "download")
+        home = {"HF_HOME": str(tmp_path / "home")}
+        fetched = base.run(DOWNLOAD, "org/data", folder, environment=hub.environment() | home)
+        assert fetched.returncode == 0, fetched.stderr
+    # The real images, where somebody else has them.
+    shutil.move(tmp_path / "real", tmp_path / "copies")
+    completed = base.run(BUILD, "--workspace", folder, "--restore", str(tmp_path / "copies"))
+    assert completed.returncode == 0, completed.stderr
+    rows = base.run(COUNT, folder)
+    assert rows.stdout.strip() == "31", rows.stderr
+
+
+def test_a_manifest_and_its_images_are_read_with_the_base_alone(base: BaseInstallation, filled: Builder) -> None:
+    workspace = str(filled.write().root)
+    assert base.run(BUILD, "--workspace", workspace).returncode == 0
+    read = base.run(READ, workspace)
+    assert read.returncode == 0, read.stderr
+    assert read.stdout.splitlines() == ["31 [(16, 16), (24, 24)]", "[]"]
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_a_command_without_its_extra_names_it_in_one_line(base: BaseInstallation, name: str, tmp_path: Path) -> None:
+    code, options, extra, package = NEEDS[name]
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"an image")
+    arguments = [option.format(images=tmp_path / "images") for option in options]
+    environment = {"CF_WORKSPACE": str(tmp_path / "workspace"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    ended = base.run(code, *arguments, environment=environment)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"error: {name} needs ")
+    assert package in line
+    assert line.endswith(f"run: pip install 'community-forensics[{extra}]'")
+
+
+def test_with_its_extra_a_command_does_not_complain() -> None:
+    code = "from workspace.extras import require_extra; [require_extra(one, 'it') for one in sys.argv[1:]]"
+    extras = ["crawl", "caption", "sample", "hub", "demo", "all"]
+    ended = subprocess.run([sys.executable, "-c", f"import sys; {code}", *extras], env=dict(os.environ), check=False)
+    assert ended.returncode == 0
