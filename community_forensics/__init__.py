@@ -1,1 +1,49 @@
-"""The Python interface of community-forensics: `import community_forensics as cf`."""
+"""The Python interface of community-forensics.
+
+    import community_forensics as cf
+
+    cf.crawl("workspace", cf.CrawlOptions(limit=10))
+    cf.caption("workspace", {"photos": "/data/photos"})
+    cf.sample("workspace", cf.SampleOptions(images=16))
+    cf.build_manifest("workspace")
+    rows = cf.read_manifest("workspace")
+
+Each function is one stage, and does what the command line of that name does; each options class holds the defaults of
+both. A workspace is given as a path or as a `Workspace`. Everything raises `CommunityForensicsError` with a message of
+one line: `UsageError` where an argument or the workspace has to be corrected, `HubError` where the Hub failed.
+"""
+
+from importlib.metadata import version
+
+from captioning.options import CaptionOptions
+from community_forensics.reading import open_image, read_manifest
+from community_forensics.stages import build_manifest, caption, crawl, publish, restore, sample, status
+from crawler.options import CrawlOptions
+from manifests.options import BuildOptions, PublishOptions
+from samplers.options import SampleOptions
+from workspace.errors import CommunityForensicsError, HubError, UsageError
+from workspace.layout import Workspace
+
+__version__ = version("community-forensics")
+
+__all__ = [
+    "BuildOptions",
+    "CaptionOptions",
+    "CommunityForensicsError",
+    "CrawlOptions",
+    "HubError",
+    "PublishOptions",
+    "SampleOptions",
+    "UsageError",
+    "Workspace",
+    "__version__",
+    "build_manifest",
+    "caption",
+    "crawl",
+    "open_image",
+    "publish",
+    "read_manifest",
+    "restore",
+    "sample",
+    "status",
+]

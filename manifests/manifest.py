@@ -6,8 +6,9 @@ Rows stand in one order: generated images by generator and index, then real ones
 depends on when or where it was built.
 """
 
+import difflib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -145,6 +146,25 @@ def iterate_manifest(workspace: Workspace, batch_rows: int = 10_000) -> Iterator
     records.read_table(path, ManifestRow, columns=[])
     with pq.ParquetFile(path) as file:
         yield from file.iter_batches(batch_size=batch_rows)
+
+
+def read_rows(workspace: Workspace, columns: Sequence[str] | None = None, split: Split | None = None) -> pa.Table:
+    """The manifest's rows in order; `columns` and `split` limit what is read.
+
+    Raises `UsageError` when there is no manifest, one of another version or a damaged one, or for an unknown column.
+    """
+    path = existing_manifest(workspace)
+    records.read_table(path, ManifestRow, columns=[])
+    known = records.schema(ManifestRow).names
+    for name in columns or ():
+        if name not in known:
+            like = difflib.get_close_matches(name, known, n=1)
+            raise UsageError(f"the manifest has no column {name!r}" + (f"; did you mean {like[0]!r}?" if like else ""))
+    rows = None if split is None else pc.field("split") == split
+    with records.reading(path):
+        return pq.read_table(
+            path, columns=columns, filters=rows, partitioning=None, page_checksum_verification=True
+        ).replace_schema_metadata()
 
 
 def rows_by_split(workspace: Workspace) -> Counter[Split | None]:

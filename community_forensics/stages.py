@@ -1,0 +1,171 @@
+"""The stages as functions: files in a workspace -> files in the same workspace.
+
+What a stage needs is imported when it is called, so that `import community_forensics` takes no time and reading a
+dataset needs neither torch nor diffusers.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from captioning.options import CaptionOptions
+from crawler.options import CrawlOptions
+from manifests.options import BuildOptions, PublishOptions
+from samplers.options import SampleOptions
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+
+if TYPE_CHECKING:
+    from captioning.stage import SourceSummary
+    from crawler.crawl import Crawled
+    from manifests.building import Built
+    from manifests.publishing.publish import Published
+    from manifests.restoring.restore import Restored
+    from samplers.status.run import RunStatus
+    from samplers.supervisor import Report
+
+WorkspaceLike: TypeAlias = Workspace | str | Path
+"""A workspace, or the path of its folder."""
+
+
+def crawl(workspace: WorkspaceLike, options: CrawlOptions = CrawlOptions()) -> "Crawled":
+    """Rank the Hub's diffusers repositories by downloads, inspect each, and write `catalog.parquet`.
+
+    The folder is created where it does not exist. Returns the catalogue's entries by rank, and the names of the
+    generators that are new, changed or gone since the last crawl. A crawl that was interrupted continues.
+
+    Raises `UsageError` for a workspace that was crawled with other options, `HubError` when the Hub cannot be reached.
+
+    >>> import community_forensics as cf
+    >>> crawled = cf.crawl("workspace", cf.CrawlOptions(limit=10))
+    >>> sampled_with_prompts = [entry for entry in crawled.entries if entry.task == "text-to-image"]
+    """
+    from crawler.crawl import crawl as run
+
+    return run(_created(workspace), options)
+
+
+def caption(
+    workspace: WorkspaceLike, sources: Mapping[str, str | Path], options: CaptionOptions = CaptionOptions()
+) -> "list[SourceSummary]":
+    """Turn real images into prompts: each image's own caption where it has one, else the captioner's.
+
+    `sources` maps the name of a real source to a folder of images, a tar archive, a Parquet file, or a data set of the
+    Hub (`hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]`). Writes `prompts/`. Known names (coco, imagenet, ffhq, ...) are read in the layout
+    that their makers publish. Returns, for each source, how many images gave a prompt and why others were skipped.
+
+    Raises `UsageError` for a source that cannot be read or a workspace with other settings, `HubError` when the
+    captioner cannot be downloaded.
+
+    >>> import community_forensics as cf
+    >>> summaries = cf.caption("workspace", {"photos": "photos"}, cf.CaptionOptions(batch_size=8))
+    >>> print([summary.name for summary in summaries])
+    ['photos']
+    """
+    from captioning.stage import caption as run
+
+    return run(_created(workspace), sources, options)
+
+
+def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -> "Report":
+    """Sample images of the catalogue's generators; writes `images/`, `samples/` and `outcomes/`.
+
+    Each generator's files are downloaded, sampled in a child process without token and network, checked by the safety
+    checker, and removed. An interrupted run continues. Returns how each generator of the shard ended.
+
+    Raises `UsageError` for a workspace without catalogue or prompts or with other settings, `HubError` when the safety
+    checker cannot be downloaded, and `CommunityForensicsError` when the device or the checker does not work. For a
+    generator that fails nothing is raised: its outcome says why.
+
+    >>> import community_forensics as cf
+    >>> report = cf.sample("workspace", cf.SampleOptions(images=2))
+    >>> failed = [outcome.model_name for outcome in report.outcomes if outcome.failed]
+    """
+    from samplers.supervisor import sample as run
+
+    return run(_created(workspace), options)
+
+
+def status(workspace: WorkspaceLike) -> "RunStatus":
+    """How far sampling is: generators done, left and failed, images, images per second, and where the time goes.
+
+    Reads files and changes nothing; may be called while shards are running, on any node. Times are in seconds.
+
+    Raises `UsageError` when there is no workspace or no catalogue.
+
+    >>> import community_forensics as cf
+    >>> now = cf.status("workspace")
+    >>> now.done + now.left + now.failed == now.generators
+    True
+    """
+    from samplers.status.run import Watcher
+
+    return Watcher(existing(workspace)).look(time.time())
+
+
+def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOptions()) -> "Built":
+    """Join samples, catalogue and prompts, check everything, and write `manifest/` and `report/`.
+
+    Returns the number of rows and a row for each generator. Where a check fails, `manifest/` stays as it was.
+
+    Raises `UsageError` when a stage before this one has not run, `CommunityForensicsError` when a check fails; the
+    message names the rows.
+
+    >>> import community_forensics as cf
+    >>> built = cf.build_manifest("workspace")
+    >>> built.rows == built.kept + built.real
+    True
+    """
+    from manifests.building import build
+    from manifests.report import write_report
+
+    opened = existing(workspace)
+    built = build(opened, options)
+    write_report(opened)
+    return built
+
+
+def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = PublishOptions()) -> "Published":
+    """Put the manifest's images on the Hub as the dataset `repo_id` (ORG/NAME); private unless `options.public`.
+
+    Only what is not there yet is sent, and readers see the former version or the new one. Returns what was sent.
+
+    Raises `UsageError` without a manifest, for an invalid name, and for real images that must not be made public;
+    `HubError` when the Hub refuses or fails; `CommunityForensicsError` for files that changed since the build.
+
+    >>> import community_forensics as cf
+    >>> published = cf.publish("workspace", "my-org/my-dataset", cf.PublishOptions(dry_run=True))
+    >>> len(published.shards)
+    2
+    """
+    from manifests.publishing.publish import publish_dataset
+
+    return publish_dataset(existing(workspace), repo_id, options)
+
+
+def restore(folder: str | Path, copies: Sequence[str | Path]) -> "Restored":
+    """Complete the public edition that was downloaded to `folder` with real images from your own copies of their data.
+
+    `copies` are folders, tar archives or Parquet files; images are found by their sha256. Returns what was found and
+    what is still missing.
+
+    Raises `UsageError` for a folder that holds no edition of this version.
+    """
+    from manifests.restoring.restore import restore as run
+
+    return run(Path(folder), [Path(copy) for copy in copies])
+
+
+def existing(workspace: WorkspaceLike) -> Workspace:
+    """A workspace that exists; raises `UsageError` for a folder that does not."""
+    if isinstance(workspace, Workspace):
+        return workspace
+    folder = Path(workspace)
+    if not folder.is_dir():
+        raise UsageError(f"{folder} does not exist: name the folder of a workspace")
+    return Workspace(folder.resolve())
+
+
+def _created(workspace: WorkspaceLike) -> Workspace:
+    return workspace if isinstance(workspace, Workspace) else Workspace.open(Path(workspace))
