@@ -47,11 +47,12 @@ def read_manifest(
 
     Raises `UsageError` when there is no manifest, when it is of another version, or for a column that does not exist.
 
-    >>> import community_forensics as cf
-    >>> rows = cf.read_manifest("workspace", ["label", "model_name", "seed", "path"])
-    >>> str(rows["seed"].dtype)
-    'Int64'
-    >>> generated = rows[rows["label"] == 1]
+    Examples:
+        >>> import community_forensics as cf
+        >>> rows = cf.read_manifest("workspace", ["label", "model_name", "seed", "path"])
+        >>> str(rows["seed"].dtype)
+        'Int64'
+        >>> generated = rows[rows["label"] == 1]
     """
     from manifests.manifest import read_rows
 
@@ -66,11 +67,12 @@ def open_image(workspace: WorkspaceLike, path: str) -> "Image":
 
     Raises `CommunityForensicsError` when it is missing or damaged.
 
-    >>> import community_forensics as cf
-    >>> rows = cf.read_manifest("workspace", ["path", "width", "height"])
-    >>> image = cf.open_image("workspace", rows["path"][0])
-    >>> image.size == (rows["width"][0], rows["height"][0])
-    True
+    Examples:
+        >>> import community_forensics as cf
+        >>> rows = cf.read_manifest("workspace", ["path", "width", "height"])
+        >>> image = cf.open_image("workspace", rows["path"][0])
+        >>> image.size == (rows["width"][0], rows["height"][0])
+        True
     """
     from manifests.images import ImageReader, picture
 

@@ -37,9 +37,10 @@ def crawl(workspace: WorkspaceLike, options: CrawlOptions = CrawlOptions()) -> "
 
     Raises `UsageError` for a workspace that was crawled with other options, `HubError` when the Hub cannot be reached.
 
-    >>> import community_forensics as cf
-    >>> crawled = cf.crawl("workspace", cf.CrawlOptions(limit=10))
-    >>> sampled_with_prompts = [entry for entry in crawled.entries if entry.task == "text-to-image"]
+    Examples:
+        >>> import community_forensics as cf
+        >>> crawled = cf.crawl("workspace", cf.CrawlOptions(limit=10))
+        >>> compatible = [row for row in crawled.entries if row.status == "compatible"]
     """
     from crawler.crawl import crawl as run
 
@@ -58,10 +59,11 @@ def caption(
     Raises `UsageError` for a source that cannot be read or a workspace with other settings, `HubError` when the
     captioner cannot be downloaded.
 
-    >>> import community_forensics as cf
-    >>> summaries = cf.caption("workspace", {"photos": "photos"}, cf.CaptionOptions(batch_size=8))
-    >>> print([summary.name for summary in summaries])
-    ['photos']
+    Examples:
+        >>> import community_forensics as cf
+        >>> summaries = cf.caption("workspace", {"photos": "photos"})
+        >>> print([summary.name for summary in summaries])
+        ['photos']
     """
     from captioning.stage import caption as run
 
@@ -78,9 +80,10 @@ def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -
     checker cannot be downloaded, and `CommunityForensicsError` when the device or the checker does not work. For a
     generator that fails nothing is raised: its outcome says why.
 
-    >>> import community_forensics as cf
-    >>> report = cf.sample("workspace", cf.SampleOptions(images=2))
-    >>> failed = [outcome.model_name for outcome in report.outcomes if outcome.failed]
+    Examples:
+        >>> import community_forensics as cf
+        >>> report = cf.sample("workspace", cf.SampleOptions(images=2))
+        >>> failed = [end.model_name for end in report.outcomes if end.failed]
     """
     from samplers.supervisor import sample as run
 
@@ -94,10 +97,11 @@ def status(workspace: WorkspaceLike) -> "RunStatus":
 
     Raises `UsageError` when there is no workspace or no catalogue.
 
-    >>> import community_forensics as cf
-    >>> now = cf.status("workspace")
-    >>> now.done + now.left + now.failed == now.generators
-    True
+    Examples:
+        >>> import community_forensics as cf
+        >>> now = cf.status("workspace")
+        >>> now.done + now.left + now.failed == now.generators
+        True
     """
     from samplers.status.run import Watcher
 
@@ -112,10 +116,11 @@ def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOption
     Raises `UsageError` when a stage before this one has not run, `CommunityForensicsError` when a check fails; the
     message names the rows.
 
-    >>> import community_forensics as cf
-    >>> built = cf.build_manifest("workspace")
-    >>> built.rows == built.kept + built.real
-    True
+    Examples:
+        >>> import community_forensics as cf
+        >>> built = cf.build_manifest("workspace")
+        >>> built.rows == built.kept + built.real
+        True
     """
     from manifests.building import build
     from manifests.report import write_report
@@ -134,10 +139,12 @@ def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = Pu
     Raises `UsageError` without a manifest, for an invalid name, and for real images that must not be made public;
     `HubError` when the Hub refuses or fails; `CommunityForensicsError` for files that changed since the build.
 
-    >>> import community_forensics as cf
-    >>> published = cf.publish("workspace", "my-org/my-dataset", cf.PublishOptions(dry_run=True))
-    >>> len(published.shards)
-    2
+    Examples:
+        >>> import community_forensics as cf
+        >>> options = cf.PublishOptions(dry_run=True)
+        >>> published = cf.publish("workspace", "my-org/my-dataset", options)
+        >>> len(published.shards)
+        2
     """
     from manifests.publishing.publish import publish_dataset
 
@@ -150,7 +157,12 @@ def restore(folder: str | Path, copies: Sequence[str | Path]) -> "Restored":
     `copies` are folders, tar archives or Parquet files; images are found by their sha256. Returns what was found and
     what is still missing.
 
-    Raises `UsageError` for a folder that holds no edition of this version.
+    Raises `UsageError` for a folder that holds no edition of this version, `CommunityForensicsError` for damaged files.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> restored = cf.restore("download", ["photos"])
+        >>> missing = sum(source.listed - source.found for source in restored.sources)
     """
     from manifests.restoring.restore import restore as run
 

@@ -31,6 +31,15 @@ for name in sys.argv[1:]:
 sys.exit(runner.summarize().failed > 0)
 """
 
+# What somebody does who restores: the dataset is downloaded with the Hub's own client.
+DOWNLOAD = """
+import sys
+from huggingface_hub import snapshot_download
+import community_forensics as cf
+cf.publish("workspace", "my-org/my-dataset", cf.PublishOptions(endpoint=sys.argv[1], token="hf_any"))
+snapshot_download("my-org/my-dataset", repo_type="dataset", local_dir="download")
+"""
+
 # What the project's page shows: no `if __name__ == "__main__"`, one import.
 SCRIPT = """
 import community_forensics as cf
@@ -77,6 +86,8 @@ def _folder(path: Path) -> Path:
 def test_every_example_runs_as_written(hub: HubProcess, tmp_path: Path) -> None:
     names = ["crawl", "caption", "sample", "status", "build_manifest", "publish", "read_manifest", "open_image"]
     _run([sys.executable, "-c", RUN_EXAMPLES, *names], _folder(tmp_path), hub)
+    _run([sys.executable, "-c", DOWNLOAD, hub.endpoint], tmp_path, hub)
+    _run([sys.executable, "-c", RUN_EXAMPLES, "restore"], tmp_path, hub)
 
 
 def test_a_short_script_makes_the_dataset_that_the_command_lines_make(hub: HubProcess, tmp_path: Path) -> None:
