@@ -1,6 +1,6 @@
 """Copy the catalogue's generators and the safety checker into a folder for `cf-hub serve`, for nodes without internet.
 
-    python mirror_for_cluster.py WORKSPACE FOLDER
+python mirror_for_cluster.py WORKSPACE FOLDER
 """
 
 import subprocess
