@@ -1,16 +1,15 @@
-# The five command lines in a container, for GPU nodes:
+# All commands in a container, for GPU nodes:
 #
 #   docker build -t community-forensics .
 #   docker run --gpus all -v $PWD/workspace:/workspace -e HF_TOKEN community-forensics cf-sample --shard 3/16
 #
-# Any base with Python 3.11 or newer from its package manager will do; torch brings its own CUDA libraries.
-# No engine for `docker build` runs on the development machines. So the RUN lines are nothing but what is tested elsewhere:
-# `make install` is how the tests make their environment.
+# Any base image with Python 3.11 or newer in its package manager works; torch brings its own CUDA libraries. The tests do not
+# build this image, so its RUN lines are only what is tested elsewhere: `make install` is how the tests get their environment.
 #
 # `docker build --target lavis` makes another image, in which `cf-caption --backend lavis` works too.
 ARG BASE=nvidia/cuda:13.0.1-base-ubuntu24.04
 
-# LAVIS needs a Python as old as this one, which is new enough for the rest.
+# LAVIS needs exactly Python 3.11.
 FROM python:3.11-slim-bookworm AS lavis
 
 RUN apt-get update \
@@ -19,7 +18,7 @@ RUN apt-get update \
 
 WORKDIR /opt/community-forensics
 COPY . .
-RUN make install EXTRAS=demo && make lavis-env
+RUN make install EXTRAS=all && make lavis-env
 
 ENV PATH=/opt/community-forensics/.venv/bin:$PATH \
     CF_WORKSPACE=/workspace \
@@ -36,7 +35,7 @@ RUN apt-get update \
 
 WORKDIR /opt/community-forensics
 COPY . .
-RUN make install EXTRAS=demo
+RUN make install EXTRAS=all
 
 ENV PATH=/opt/community-forensics/.venv/bin:$PATH \
     CF_WORKSPACE=/workspace

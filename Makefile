@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 LAVIS := .lavis
 LAVIS_PYTHON ?= python3.11
 LAVIS_FILES := captioning/lavis/requirements.txt captioning/lavis/lavis.txt
-# What is installed beside the five stages: dev (everything), demo, hub.
+# Which extras of pyproject.toml are installed: dev (everything), all (what users run), crawl, caption, sample, hub.
 EXTRAS ?= dev
 
 # Tiny models run many times faster on one thread; without byte code every start of a stage imports three times as long.

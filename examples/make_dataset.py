@@ -7,8 +7,7 @@ import sys
 
 import community_forensics as cf
 
-root, photos, name = sys.argv[1:]
-workspace = cf.Workspace.open(root)
+workspace, photos, name = sys.argv[1:]
 cf.crawl(workspace, cf.CrawlOptions(limit=50))
 cf.caption(workspace, {"photos": photos}, cf.CaptionOptions(limit=100))
 cf.sample(workspace, cf.SampleOptions(images=4))

@@ -8,19 +8,20 @@ import sys
 import tempfile
 from collections import defaultdict
 
-import pandas as pd
+import pyarrow.parquet as pq
 from huggingface_hub import snapshot_download
 
 import community_forensics as cf
 
 workspace, folder = sys.argv[1:]
-catalog = pd.read_parquet(cf.Workspace.open(workspace).catalog)
-files = defaultdict(set)
-for row in catalog[catalog["status"] == "compatible"].itertuples():
-    files[row.model_name, row.revision] |= {file["path"] for file in row.files}
-    if row.base_revision:
-        files[row.base_model, row.base_revision] |= {file["path"] for file in row.base_files}
-files[tuple(cf.SampleOptions.safety_checker.split("@"))] = {"*"}
+files: dict[tuple[str, str], set[str]] = defaultdict(set)
+for row in pq.read_table(f"{workspace}/catalog.parquet").to_pylist():
+    if row["status"] == "compatible":
+        files[row["model_name"], row["revision"]] |= {file["path"] for file in row["files"]}
+        if row["base_revision"]:
+            files[row["base_model"], row["base_revision"]] |= {file["path"] for file in row["base_files"]}
+checker, _, revision = cf.SampleOptions.safety_checker.partition("@")
+files[checker, revision] = {"*"}
 
 for (name, revision), paths in files.items():
     with tempfile.TemporaryDirectory() as copy:

@@ -9,8 +9,8 @@ from pathlib import Path
 import community_forensics as cf
 
 root, photos, *names = sys.argv[1:]
-workspace = cf.Workspace.open(root)
-listed = Path(root) / "generators.csv"
+workspace = cf.Workspace.open(Path(root))
+listed = workspace.root / "generators.csv"
 listed.write_text("\n".join(["model_name", *names]) + "\n")
 
 crawled = cf.crawl(workspace, cf.CrawlOptions(from_file=listed))

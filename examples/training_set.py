@@ -7,12 +7,12 @@ import sys
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 import community_forensics as cf
 
 
-class Images(Dataset[tuple[torch.Tensor, int]]):
+class Images:
     """All images of one split, resized to 64 x 64: 3 x 64 x 64 values from 0 to 1."""
 
     def __init__(self, workspace: str, split: str) -> None:
