@@ -1,4 +1,4 @@
-"""The schema of a record and the bytes of its file are fixed: other tools read them, and equal rows give equal bytes."""
+"""The schema of a record and the layout of its file are fixed: other tools read them."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,0 +1,151 @@
+"""Where a setting comes from when several places state it, and which values are taken at the limits."""
+
+import json
+from typing import Any
+
+import pytest
+
+from crawler.card.model_card import read_card
+from crawler.card.snippets import Usage
+from crawler.catalog import Hyperparameters, HyperparameterSources
+from crawler.hyperparameters import checked, config_implies, decoder_scale, hyperparameters_of
+from crawler.pipelines.traits import describe
+
+NOISE = {"height": 512, "width": 448, "scheduler": "PNDMScheduler", "prediction_type": "epsilon"}
+FLOW = {"scheduler": "FlowMatchEulerDiscreteScheduler", "prediction_type": "flow"}
+INFOTEXT = "Steps: 30, Sampler: Euler a, CFG scale: 5, Size: 640x768"
+
+
+def settings_of(
+    text: str = "",
+    pipeline: str | None = "StableDiffusionPipeline",
+    config: dict[str, Any] = NOISE,
+    usage: Usage = Usage(),
+    trigger: str | None = None,
+) -> tuple[Hyperparameters, HyperparameterSources]:
+    traits = describe(pipeline) if pipeline is not None else None
+    return hyperparameters_of(traits, read_card(f"# A model\n\n{text}\n".encode()), usage, config, trigger)
+
+
+def stated(name: str, **options: Any) -> tuple[Any, Any]:
+    values, sources = settings_of(**options)
+    return getattr(values, name), getattr(sources, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("num_inference_steps", 1, 1),
+        ("num_inference_steps", 5000, 5000),
+        ("num_inference_steps", 5001, None),
+        ("guidance_scale", -0.5, None),
+        ("guidance_scale", 1000, 1000.0),
+        ("guidance_scale", 1000.5, None),
+        ("height", 1, 1),
+        ("height", 0, None),
+        ("height", 16384, 16384),
+        ("height", 16385, None),
+        ("width", 16384, 16384),
+        ("width", 16385, None),
+        ("width", True, None),
+        ("negative_prompt", "blurry", "blurry"),
+        ("negative_prompt", "x" * 5001, "x" * 5000),
+    ],
+)
+def test_values_at_the_limits(name: str, value: Any, expected: Any) -> None:
+    found = checked(name, value)
+    assert (found, type(found)) == (expected, type(expected))
+
+
+def test_what_the_card_states_in_words_comes_before_the_configuration() -> None:
+    values, sources = settings_of(INFOTEXT)
+    assert (values.num_inference_steps, values.guidance_scale, values.width, values.height) == (30, 5.0, 640, 768)
+    assert (values.scheduler, values.prediction_type) == ("EulerAncestralDiscreteScheduler", "epsilon")
+    named = ("num_inference_steps", "guidance_scale", "width", "height", "scheduler", "prediction_type")
+    assert [getattr(sources, name) for name in named] == ["card"] * 5 + ["config"]
+
+
+def test_what_the_code_states_comes_before_the_words() -> None:
+    usage = Usage({"num_inference_steps": 4, "width": 1024, "negative_prompt": "blurry"}, scheduler="LCMScheduler")
+    assert stated("num_inference_steps", text=INFOTEXT, usage=usage) == (4, "card")
+    assert stated("width", text=INFOTEXT, usage=usage) == (1024, "card")
+    assert stated("height", text=INFOTEXT, usage=usage) == (768, "card")
+    assert stated("scheduler", text=INFOTEXT, usage=usage) == ("LCMScheduler", "card")
+    values, _ = settings_of(usage=usage)
+    assert (values.negative_prompt, values.extra) == ("blurry", None)
+
+
+def test_a_number_in_words_is_held_to_the_limits() -> None:
+    assert stated("num_inference_steps", text="Steps: 9000") == (50, "default")
+
+
+def test_words_count_only_for_arguments_that_the_pipeline_has() -> None:
+    values, _ = settings_of(INFOTEXT, "DDPMPipeline", {"scheduler": "DDPMScheduler"})
+    assert (values.num_inference_steps, values.guidance_scale, values.width, values.height) == (30, None, None, None)
+    values, sources = settings_of(INFOTEXT, None)
+    assert (values.num_inference_steps, values.width, sources.width) == (None, 448, "config")
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (NOISE, ("EulerAncestralDiscreteScheduler", "card")),
+        ({"scheduler": "PNDMScheduler"}, ("EulerAncestralDiscreteScheduler", "card")),
+        (FLOW, ("FlowMatchEulerDiscreteScheduler", "config")),
+        ({}, (None, None)),
+    ],
+)
+def test_a_sampler_in_words_means_noise_prediction(config: dict[str, Any], expected: tuple[Any, Any]) -> None:
+    assert stated("scheduler", text=INFOTEXT, config=config) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "pipeline", "expected"),
+    [
+        ("- CFG: 5", "StableDiffusionPipeline", (5.0, "card")),
+        ("- CFG: 5\n- Guidance scale: 5", "StableDiffusionPipeline", (5.0, "card")),
+        ("- CFG: 5\n- Guidance scale: 4", "StableDiffusionPipeline", (7.5, "default")),
+        ("- Guidance scale: 4", "StableDiffusionPipeline", (4.0, "card")),
+        # Which of its two scales is meant cannot be known.
+        ("- CFG: 5", "QwenImagePipeline", (None, None)),
+        ("- Guidance scale: 4", "QwenImagePipeline", (4.0, "card")),
+    ],
+)
+def test_two_words_for_the_guidance_scale(text: str, pipeline: str, expected: tuple[Any, Any]) -> None:
+    assert stated("guidance_scale", text=text, pipeline=pipeline) == expected
+
+
+def test_trigger_words_of_the_code_come_before_those_of_a_file() -> None:
+    assert stated("trigger_words", usage=Usage(token="<cat>"), trigger="<dog>") == ("<cat>", "card")
+    assert stated("trigger_words", trigger="<dog>") == ("<dog>", "config")
+    assert stated("trigger_words", trigger="") == (None, None)
+    assert stated("trigger_words", usage=Usage(token="x" * 5001)) == ("x" * 5000, "card")
+
+
+def test_further_arguments_are_one_text_whatever_their_order() -> None:
+    arguments = {"eta": 0.5, "clip_skip": 2, "height": 640, "clean_caption": "é"}
+    values, sources = settings_of(usage=Usage(arguments))
+    turned, _ = settings_of(usage=Usage(dict(reversed(arguments.items()))))
+    assert values.extra == turned.extra == '{"clean_caption": "é", "clip_skip": 2, "eta": 0.5}'
+    assert (sources.extra, json.loads(values.extra or "")["eta"]) == ("card", 0.5)
+
+
+def test_the_prediction_type_of_a_scheduler() -> None:
+    scheduler = {"_class_name": "EulerDiscreteScheduler", "prediction_type": "v_prediction"}
+    assert config_implies(scheduler, None, None) == {
+        "scheduler": "EulerDiscreteScheduler",
+        "prediction_type": "v_prediction",
+    }
+    assert config_implies({"prediction_type": "sample"}, None, None) == {"prediction_type": "sample"}
+    flow = {"_class_name": "FlowMatchEulerDiscreteScheduler", "prediction_type": "epsilon"}
+    assert config_implies(flow, None, None)["prediction_type"] == "epsilon"
+
+
+@pytest.mark.parametrize("size", [[64], [64, 64, 3], [True, True], True, "64", None, [64, None]])
+def test_a_sample_size_that_is_no_size_implies_none(size: Any) -> None:
+    assert config_implies(None, {"sample_size": size}, None) == {}
+
+
+@pytest.mark.parametrize("name", ["block_out_channels", "encoder_block_out_channels", "decoder_block_out_channels"])
+def test_a_decoder_doubles_the_size_between_its_blocks(name: str) -> None:
+    assert [decoder_scale({name: [8] * blocks}) for blocks in (0, 1, 2, 4, 12, 13)] == [None, 1, 2, 8, 2048, None]
