@@ -8,11 +8,11 @@ there is refused here.
 import re
 
 from localhub.refusals import BadRequest
+from workspace.errors import UsageError
+from workspace.repo_id import checked_repo_id
 
 KINDS = ("model", "dataset")
 
-# huggingface_hub.utils.validate_repo_id, with the namespace obligatory: both parts become folder names.
-_PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+/-]{0,199}")
 _HEX_40 = re.compile(r"[0-9a-f]{40}")
 _HEX_64 = re.compile(r"[0-9a-f]{64}")
@@ -32,21 +32,14 @@ def check_kind(kind: str) -> str:
 
 
 def check_repo_id(repo_id: str) -> str:
-    """Return `repo_id` if it is a valid ORG/NAME; raises `BadRequest` otherwise."""
-    parts = repo_id.split("/")
-    allowed = (
-        len(parts) == 2
-        and all(_PART.fullmatch(part) for part in parts)
-        and "--" not in repo_id
-        and ".." not in repo_id
-        and not repo_id.endswith(".git")
-    )
-    if not allowed:
+    """Return `repo_id` if it is a valid ORG/NAME (both parts become folder names); raises `BadRequest` otherwise."""
+    try:
+        return checked_repo_id(repo_id, namespace=True)
+    except UsageError:
         raise BadRequest(
             f"repository id {repo_id!r} must be ORG/NAME of letters, digits, '-', '_' and '.', each part at most"
             " 96 long, not starting or ending with '-' or '.', without '--' or '..', not ending in '.git'"
-        )
-    return repo_id
+        ) from None
 
 
 def check_revision(name: str) -> str:

@@ -1,6 +1,11 @@
-"""What all tests share: nothing leaves this machine, and nothing of the user's own Hub account is seen."""
+"""What all tests share: nothing leaves this machine, and nothing of the user's own Hub account is seen.
+
+pytest imports this file before the `conftest.py` of any folder below. So the environment is set here at import: a
+library that is imported later, by whatever file, reads its settings from it.
+"""
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -9,38 +14,53 @@ import pytest
 
 GUARD = Path(__file__).parent / "guard"
 
+#: The Hub's libraries and this project read settings, tokens and folders from variables with these prefixes.
+PREFIXES = ("HF_", "HUGGING_FACE_", "HUGGINGFACE_", "TRANSFORMERS_", "DIFFUSERS_", "CF_")
+#: Variables with these prefixes are the tests' own.
+OWN_PREFIXES = ("CF_TESTS_", "CF_SOAK")
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Prepare the environment that this process and all its children inherit."""
-    if "CF_TESTS_NETWORK_LOG" not in os.environ:
-        scratch = Path(tempfile.mkdtemp(prefix="cf-tests-"))
-        os.environ["CF_TESTS_NETWORK_LOG"] = str(scratch / "refused-connections")
-        os.environ["HF_HOME"] = str(scratch / "hf-home")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])])
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "CF_WORKSPACE", "PYTHONDONTWRITEBYTECODE"):
-        os.environ.pop(name, None)
+
+def isolate() -> Path | None:
+    """Set the environment that this process and all its children inherit; returns the folder made for it.
+
+    None: a parent process has done it, as for the workers of pytest-xdist. Raises `UsageError` where it is too late.
+    """
+    if "CF_TESTS_FOLDER" in os.environ:
+        return None
+    if "huggingface_hub" in sys.modules:
+        raise pytest.UsageError("huggingface_hub was imported before tests/conftest.py and knows the user's account")
+    folder = Path(tempfile.mkdtemp(prefix="cf-tests-"))
+    for name in list(os.environ):
+        if name.startswith(PREFIXES) and not name.startswith(OWN_PREFIXES):
+            del os.environ[name]
+    # Without byte code every child would compile all it imports again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["CF_TESTS_FOLDER"] = str(folder)
+    os.environ["CF_TESTS_NETWORK_LOG"] = str(folder / "refused-connections")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])])
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1,::1"
-    remember_no_agents()
-    sys.path.insert(0, str(GUARD))
-    # Python's own sitecustomize, if there is one, was imported at start; ours has to be loaded by its path.
-    exec(
-        compile((GUARD / "sitecustomize.py").read_text(), str(GUARD / "sitecustomize.py"), "exec"),
-        {"__name__": "guard"},
-    )
+    os.environ["HF_HOME"] = str(folder / "hf-home")
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    # huggingface_hub asks the real Hub for this once a day, whatever endpoint it is given: the answer, beforehand.
+    (folder / "hf-home").mkdir()
+    (folder / "hf-home" / ".agent_harnesses.json").write_text('{"standardEnvVars": [], "harnesses": {}}')
+    return folder
+
+
+def guard() -> None:
+    """Refuse connections that leave this machine, in this process too: it may have started without PYTHONPATH."""
+    source = GUARD / "sitecustomize.py"
+    exec(compile(source.read_text(), str(source), "exec"), {"__name__": "guard"})
+
+
+MADE = isolate()
+guard()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The demo first: it is the longest file, and should not be what everybody waits for at the end."""
     items.sort(key=lambda item: item.path.name != "test_demo.py")
-
-
-def remember_no_agents() -> None:
-    """Answer beforehand what huggingface_hub asks the real Hub once a day, whatever endpoint it is given."""
-    notes = Path(os.environ["HF_HOME"]) / ".agent_harnesses.json"
-    notes.parent.mkdir(parents=True, exist_ok=True)
-    notes.write_text('{"standardEnvVars": [], "harnesses": {}}')
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -50,3 +70,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not is_worker and log.exists():
         print(f"\nconnections that were refused, none of which a test may try:\n{log.read_text()}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure() -> None:
+    """Remove the folder, in the process that made it."""
+    if MADE is not None:
+        shutil.rmtree(MADE, ignore_errors=True)

@@ -1,6 +1,13 @@
-"""The ground floor: the folder every stage reads from and writes to.
+"""What all stages share: the workspace folder, and how it is read and written. Nothing here knows a stage.
 
-What all rooms share and nothing else: where a file lies (`layout`), how it gets there whole (`atomic`,
-`records`), whose turn it is (`shard`), which choices must not drift (`recipe`), what a reader is told when
-something is wrong (`errors`) and while it goes well (`progress`). It knows no stage.
+layout          the paths of all files
+atomic          writing a file whole or not at all
+records         typed rows in Parquet files
+recipe          the settings that must not change within a workspace
+shard           a share of the work
+locator         the bytes of an image, by the text that says where they are (`containers`: inside archives)
+hub_access      which Hub, with which token; `retry`: when to repeat a request; `repo_id`: valid names
+errors          the exceptions; `command_line`: messages and exit codes
+progress        progress bars and logs
+threads, size, identity, environment    small tools
 """

@@ -1,9 +1,8 @@
 """A file that exists is whole.
 
-A file is written under a temporary name in its own folder, flushed to the disk, and renamed. A reader therefore
-sees the old file, the new file or none, whatever is killed in between. Temporary names start with a dot and end
-in `.partial`, so that what a kill leaves behind is known for what it is; `remove_partial` clears a folder of
-it.
+A file is written under a temporary name in its own folder, flushed to the disk, and renamed. A reader therefore sees
+the old file, the new file or none, even when the writer is killed. Temporary names start with a dot and end in
+`.partial`, so that files left by a killed writer can be recognized; `remove_partial` removes them from a folder.
 """
 
 import json
@@ -19,13 +18,13 @@ PARTIAL_SUFFIX = ".partial"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; when the block ends well it becomes `path`, otherwise it is removed.
+    """Yield a temporary path to write to; when the block succeeds it becomes `path`, otherwise it is removed.
 
-    Raises `OSError` as the file system does (no space, no permission); then `path` is as it was.
+    Raises `OSError` as the file system does (no space, no permission); `path` is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
-    # Made here, so that two writers cannot share it; with the permissions the umask gives, because results are shared.
+    # Created here, so that two writers cannot share it; with the permissions of the umask, because results are shared.
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
@@ -44,20 +43,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON that people read and tools compare: indented, keys sorted, a line feed at the end."""
+    """Write a value as JSON for people and for diff: indented, keys sorted, a line feed at the end."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode())
 
 
 def remove_partial(folder: Path) -> int:
-    """Remove what killed writers left in `folder` (not below it); returns how many files that were.
+    """Remove the temporary files of killed writers from `folder` (not below it); returns their number.
 
-    Only for a folder whose one writer is the caller: another writer's file of this moment looks the same.
+    Only for a folder that nobody but the caller writes to: the temporary file of a running writer has such a name too.
     """
-    left = list(folder.glob(f".*{PARTIAL_SUFFIX}")) if folder.is_dir() else []
-    for path in left:
+    partial = list(folder.glob(f".*{PARTIAL_SUFFIX}")) if folder.is_dir() else []
+    for path in partial:
         path.unlink(missing_ok=True)
-    return len(left)
+    return len(partial)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -31,9 +31,9 @@ class Command(TyperCommand):
 
 
 def run(app: Callable[[], Any]) -> NoReturn:
-    """Run a command line to its end: `app` parses `sys.argv` and works; then the process exits.
+    """Run a command line to its end: `app` parses `sys.argv` and does the work; then the process exits.
 
-    SIGTERM, which schedulers send before they kill, is treated like Ctrl-C: unwind, keep what is finished, exit 130.
+    SIGTERM, which schedulers send before SIGKILL, is treated like Ctrl-C: clean up, keep finished work, exit code 130.
     """
     interrupted = threading.Event()
 
@@ -46,9 +46,9 @@ def run(app: Callable[[], Any]) -> NoReturn:
     try:
         app()
     except BaseException as error:
-        # The event, not the exception, says that it was an interrupt: typer makes an exit of it, and inside a library's
-        # C code it comes out as that library's error (a failed import, a cancelled query).
-        succeeded = isinstance(error, SystemExit) and error.code in (0, None)  # a server that was told to stop
+        # The event, not the exception, says that it was an interrupt: typer turns the exception into an exit, and a
+        # library's C code into an error of that library (a failed import, a cancelled query).
+        succeeded = isinstance(error, SystemExit) and error.code in (0, None)  # a server that was stopped
         if interrupted.is_set() and not succeeded:
             typer.echo("interrupted: finished work is kept; run the same command again to continue", err=True)
             sys.exit(INTERRUPTED_EXIT_CODE)

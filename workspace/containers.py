@@ -1,7 +1,7 @@
 """Files that hold many images: tar archives and Parquet files, here or on the Hub, read one image at a time.
 
-Neither is ever read whole. A tar is walked once from header to header for its members' places, and then each member is
-read where it lies; a Parquet file is read by row group, a few rows at a time, and what is asked for in its order is
+Neither is ever read whole. The headers of a tar are read once for the offsets of its members, and then each member by
+its offset; a Parquet file is read by row group, a few rows at a time, and rows that are requested in their order are
 read once. All methods raise `OSError` for what cannot be read.
 """
 
@@ -22,7 +22,7 @@ HUB = "hf://"
 
 #: Rows decoded at a time: some tens of megabytes of photographs.
 _BATCH_ROWS = 16
-#: Read ahead in a Parquet column, in bytes; without it Arrow reads a row group's whole column at once.
+#: Buffer of a Parquet column, in bytes; without it Arrow reads a row group's whole column at once.
 _BUFFER_BYTES = 1 << 20
 
 
@@ -60,7 +60,7 @@ class Tar:
         self._file.seek(offset)
         content = self._file.read(size)
         if len(content) != size:
-            raise OSError(errno.EIO, "the archive ends early", self._path)
+            raise OSError(errno.EIO, "the archive is truncated", self._path)
         return content
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class Tar:
 
     def _place(self, member: str) -> tuple[int, int]:
         if member not in self.members:
-            raise FileNotFoundError(errno.ENOENT, "the archive does not hold it", f"{self._path}#{member}")
+            raise FileNotFoundError(errno.ENOENT, "the archive has no such member", f"{self._path}#{member}")
         return self.members[member]
 
 
@@ -93,17 +93,17 @@ class ParquetImages:
 
     @property
     def rows(self) -> int:
-        """How many rows it has."""
+        """The number of rows."""
         return int(self._starts[-1])
 
     @property
     def columns(self) -> pa.Schema:
-        """Its columns."""
+        """The schema of its columns."""
         return self._file.schema_arrow
 
     @property
     def image_columns(self) -> list[str]:
-        """The columns that may hold images; of several the one called `image`, where there is one."""
+        """The columns that may hold images; of several only the one called `image`, where it exists."""
         found = [field.name for field in self.columns if _is_bytes(field.type) or _holds_bytes(field.type)]
         return ["image"] if "image" in found else found
 
@@ -111,17 +111,18 @@ class ParquetImages:
         """The bytes of the image in a row."""
         columns = self.image_columns
         if len(columns) != 1:
-            raise OSError(errno.EIO, "holds no column of images", self._path)
+            found = f"columns that may hold images: {', '.join(columns)}" if columns else "no column holds images"
+            raise OSError(errno.EIO, f"the file needs one column of images; {found}", self._path)
         (column,) = columns
         nested = _holds_bytes(self.columns.field(column).type)
         value = self.values(row, [f"{column}.bytes" if nested else column])[column]
         content = value["bytes"] if nested and value is not None else value
         if content is None:
-            raise FileNotFoundError(errno.ENOENT, "the row holds no image", f"{self._path}#row={row}")
+            raise FileNotFoundError(errno.ENOENT, "the row has no image", f"{self._path}#row={row}")
         return cast(bytes, content)
 
     def values(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
-        """Some columns of a row."""
+        """The values of some columns of a row."""
         if not 0 <= row < self.rows:
             raise FileNotFoundError(errno.ENOENT, "the file has fewer rows", f"{self._path}#row={row}")
         key = tuple(columns)
@@ -141,7 +142,7 @@ class ParquetImages:
 
 
 class _Cursor:
-    """A place in some columns of a Parquet file, which goes forward through a row group."""
+    """A position in some columns of a Parquet file, which moves forward through a row group."""
 
     def __init__(self, file: pq.ParquetFile, starts: Sequence[int], columns: Sequence[str]) -> None:
         self._file, self._starts, self._columns = file, starts, list(columns)
@@ -163,7 +164,7 @@ class _Cursor:
 
 
 def _places(file: BinaryIO) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Where each regular file of an archive lies: name, (offset, size)."""
+    """Each regular file of an archive: name, (offset, size)."""
     with tarfile.open(fileobj=file, mode="r:") as tar:
         while (member := tar.next()) is not None:
             if member.isreg() and member.sparse is None:

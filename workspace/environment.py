@@ -1,10 +1,10 @@
-"""The environment of the processes that work on strangers' files: no secret, no way to the Hub."""
+"""The environment of processes that open untrusted files: without secrets, offline."""
 
 import os
 import re
 from collections.abc import Mapping
 
-# Names of variables that hold secrets, or the way to the network (proxies, which may carry a password).
+# Names of variables that hold secrets, or the address of a proxy, which may contain a password.
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|PRIVATE|(^|_)KEY($|_)|_PROXY$", re.IGNORECASE)
 
 _OFFLINE = {

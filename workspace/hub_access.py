@@ -1,4 +1,4 @@
-"""Which Hub is asked, and with which token: passed to everything that talks to it."""
+"""Which Hub is used, and with which token: a parameter of everything that sends requests to it."""
 
 from dataclasses import dataclass, field
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 class HubAccess:
     """A Hub and a token.
 
-    `endpoint` None: `HF_ENDPOINT`, else https://huggingface.co. `token` None: `HF_TOKEN`, else what `hf auth login`
-    stored, else none.
+    `endpoint` None: `HF_ENDPOINT`, else https://huggingface.co. `token` None: `HF_TOKEN`, else the token that
+    `hf auth login` stored, else none.
     """
 
     endpoint: str | None = None

@@ -1,4 +1,4 @@
-"""Content hashes and seeds: the numbers that say what a thing is, wherever and whenever it is looked at."""
+"""Hashes of contents, and seeds: numbers that depend on nothing but their input."""
 
 import hashlib
 import json
@@ -14,8 +14,8 @@ def sha256_of_file(path: Path) -> str:
 def seed_of(*parts: str | int) -> int:
     """A number in [0, 2**63) that depends on nothing but `parts`.
 
-    It is made of the first eight bytes of the sha256 of their JSON list, which keeps ("a", "bc") and ("ab", "c"),
-    1 and "1" apart.
+    It is made of the first eight bytes of the sha256 of their JSON list, so that ("a", "bc") and ("ab", "c"), 1 and "1"
+    give different seeds.
     """
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -1,17 +1,17 @@
-"""Where everything lies in a workspace.
+"""The paths of all files of a workspace.
 
     workspace/
-      recipe.toml                             every choice that changes a pixel or a row
+      recipe.toml                             every setting that changes a pixel or a row
       catalog.parquet                         the generators, pinned
       prompts/<real_source>/part-00000.parquet
-      real/<real_source>/                     copies of real images, where --copy asked for them
+      real/<real_source>/                     copies of real images, made by --copy
       images/<org>--<name>/00000000.png
       samples/<org>--<name>/part-00000.parquet
       outcomes/<org>--<name>.json             how sampling that generator ended
       manifest/  report/  logs/
 
-No other module puts a path together. Names that come from outside (repository ids, names of real sources) are
-checked here before they become part of a path.
+No other module builds a path. Names from outside (repository ids, names of real sources) are checked here before they
+become part of a path.
 """
 
 import re
@@ -21,7 +21,7 @@ from pathlib import Path
 from workspace.errors import UsageError
 from workspace.repo_id import checked_repo_id
 
-#: What `part_name` makes.
+#: The names that `part_name` makes.
 _PARTS = "part-*.parquet"
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
@@ -34,11 +34,13 @@ class Workspace:
 
     @classmethod
     def open(cls, root: Path) -> "Workspace":
-        """The workspace at `root`, made when it does not exist; raises `UsageError` when that cannot be."""
+        """The workspace at `root`, created if it does not exist; raises `UsageError` if that is not possible."""
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"--workspace {root}: cannot be a folder ({error.strerror}); name another") from error
+            raise UsageError(
+                f"--workspace {root}: the folder cannot be created ({error.strerror}); name another"
+            ) from error
         return cls(root.resolve())
 
     @property
@@ -53,22 +55,22 @@ class Workspace:
 
     @property
     def prompts(self) -> Path:
-        """The folder of all prompts, a folder a real source in it."""
+        """The folder of all prompts, with one folder for each real source."""
         return self.root / "prompts"
 
     @property
     def samples(self) -> Path:
-        """The folder of all sample rows, a folder a generator in it."""
+        """The folder of all sample rows, with one folder for each generator."""
         return self.root / "samples"
 
     @property
     def images(self) -> Path:
-        """The folder of all sampled images, a folder a generator in it."""
+        """The folder of all sampled images, with one folder for each generator."""
         return self.root / "images"
 
     @property
     def outcomes(self) -> Path:
-        """The folder of how sampling ended, a file a generator in it."""
+        """The folder of the outcomes, with one file for each generator."""
         return self.root / "outcomes"
 
     @property
@@ -103,7 +105,7 @@ class Workspace:
         return self.images / generator_folder(model_name)
 
     def outcome_of(self, model_name: str) -> Path:
-        """The file that says how sampling one generator ended."""
+        """The outcome of one generator: how sampling it ended."""
         return self.outcomes / f"{generator_folder(model_name)}.json"
 
 
@@ -113,7 +115,7 @@ def part_name(number: int) -> str:
 
 
 def parts_in(folder: Path) -> list[Path]:
-    """The part files of one generator or real source, in the order of their numbers; none where there is no folder."""
+    """The part files of one generator or real source, in the order of their numbers; none if there is no folder."""
     return sorted(folder.glob(_PARTS))
 
 
@@ -125,21 +127,21 @@ def parts_below(folder: Path) -> list[Path]:
 def generator_folder(model_name: str) -> str:
     """A repository id as one path component: `org/name` -> `org--name`; different ids give different names.
 
-    The Hub allows no `--` in an id, so it is free to stand for the slash. Raises `UsageError` for what is no repository
-    id of the Hub.
+    The Hub allows no `--` in an id, so it can replace the slash. Raises `UsageError` for an invalid repository id.
     """
     return checked_repo_id(model_name).replace("/", "--")
 
 
 def model_name_of(folder: str) -> str:
-    """The repository id that `generator_folder` made a folder's name of."""
+    """The repository id of a folder that `generator_folder` named."""
     return folder.replace("--", "/")
 
 
 def checked_source(real_source: str) -> str:
-    """A real source's name as it may stand in a path; raises `UsageError` for other names."""
+    """`real_source` if it may be part of a path; raises `UsageError` otherwise."""
     if not _SOURCE_NAME.fullmatch(real_source) or ".." in real_source:
         raise UsageError(
-            f"{real_source!r} cannot name a real source: letters, digits, '.', '_' and '-' only, 64 at most"
+            f"{real_source!r} cannot name a real source: use at most 64 letters, digits, '.', '_' and '-', "
+            "begin with a letter or digit, and do not use '..'"
         )
     return real_source

@@ -1,11 +1,11 @@
-"""Locators: one text that says where the bytes of an image lie, and the one place that fetches them.
+"""Locators: texts that say where the bytes of an image are, and the reader that fetches these bytes.
 
     /data/coco/val2017/000000000139.jpg                    a file
     /data/laion/00000.tar#000000012.jpg                    a member of a tar archive
     /data/faces/train.parquet#row=000000017                a row of a Parquet file, counted from 0
     hf://datasets/ORG/NAME@COMMIT/train.parquet#row=...    the same on the Hub, pinned; also .tar#... and plain files
 
-A file whose very name looks like one of the others is a file. Rows have nine digits, so that names sort as rows do.
+A file with a name such as `a.tar#b.jpg` is read as that file. Rows have nine digits, so that names sort as rows do.
 """
 
 import errno
@@ -24,23 +24,23 @@ from workspace.containers import HUB, ParquetImages, Tar, open_file
 from workspace.errors import HubError, in_one_line
 from workspace.hub_access import HubAccess
 
-#: Where bytes lie: a path, or the text of a locator.
+#: Where bytes are: a path, or the text of a locator.
 Locator = Path | str
 
 _INSIDE = re.compile(r"(.+?\.(?:(tar)|parquet))#(.+)", re.ASCII | re.DOTALL | re.IGNORECASE)
 _ROW = re.compile(r"row=([0-9]{1,18})", re.ASCII)
 
-#: Containers kept open by one reader: images are asked for in the order in which they lie.
+#: Containers that one reader keeps open: images are mostly requested in their order in the container.
 _OPEN = 4
 
 
 def row_locator(row: int) -> str:
-    """What stands behind the `#` of a Parquet file for a row, counted from 0."""
+    """The part of a locator behind the `#` of a Parquet file, for a row counted from 0."""
     return f"row={row:09d}"
 
 
 def split_locator(locator: Locator) -> tuple[str, str] | None:
-    """The container and what is meant inside it; None: the locator is that of a file of its own."""
+    """The container and the member or row inside it; None for the locator of a plain file."""
     text = str(locator)
     match = _INSIDE.fullmatch(text)
     if match is None or (not match[2] and not _ROW.fullmatch(match[3])):
@@ -56,21 +56,21 @@ def is_plain_file(locator: Locator) -> bool:
 
 
 class LocatorReader:
-    """Fetches bytes by locator; the containers read last stay open. Threads may share it.
+    """Fetches bytes by locator; the containers used last stay open. Threads may share it.
 
-    All methods raise `OSError` for what is missing, damaged or refused, and `HubError` where the Hub does not answer:
-    that says nothing of an image.
+    All methods raise `OSError` for what is missing, damaged or forbidden, and `HubError` where the Hub does not answer:
+    then nothing is known of the image.
     """
 
     def __init__(self, hub: HubAccess = HubAccess()) -> None:
-        """`hub`: where locators that begin with hf:// are looked up."""
+        """`hub`: the Hub of locators that begin with hf://."""
         self._hub = hub
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[object, ...], Tar | ParquetImages] = OrderedDict()
         weakref.finalize(self, _close, self._open)
 
     def read(self, locator: Locator) -> bytes:
-        """The bytes, whole, as they lie there."""
+        """All bytes, unchanged."""
         inside = split_locator(locator)
         if inside is None:
             with _hub_answers(str(locator)), open_file(str(locator), self._hub) as file:
@@ -80,7 +80,7 @@ class LocatorReader:
             return container.read(inside[1]) if isinstance(container, Tar) else container.read(_row(inside[1]))
 
     def size(self, locator: Locator) -> int:
-        """How many bytes `read` would give."""
+        """The number of bytes that `read` would return."""
         inside = split_locator(locator)
         if inside is None:
             with _hub_answers(str(locator)), open_file(str(locator), self._hub) as file:
@@ -90,7 +90,7 @@ class LocatorReader:
             return container.size(inside[1]) if isinstance(container, Tar) else len(container.read(_row(inside[1])))
 
     def values(self, path: str, row: int, columns: Sequence[str]) -> dict[str, Any]:
-        """Some columns of a row of a Parquet file."""
+        """The values of some columns of a row of a Parquet file."""
         with self._lock, _hub_answers(path):
             container = self._container(path)
             if not isinstance(container, ParquetImages):
@@ -98,7 +98,7 @@ class LocatorReader:
             return container.values(row, columns)
 
     def _container(self, path: str) -> Tar | ParquetImages:
-        # A forked process shares its parent's places in open files, and a file may have been replaced.
+        # A forked process shares the positions of its parent's open files, and a file may have been replaced.
         status = None if path.startswith(HUB) else Path(path).stat()
         key = (os.getpid(), path, status and (status.st_mtime_ns, status.st_size, status.st_ino))
         if key in self._open:
@@ -118,7 +118,7 @@ def _close(containers: OrderedDict[tuple[object, ...], Tar | ParquetImages]) -> 
 
 @contextmanager
 def _hub_answers(path: str) -> Iterator[None]:
-    """Tells a Hub that does not answer from a file that is damaged (EIO, by workspace/containers.py) or not there."""
+    """Tells a Hub that does not answer from a file that is damaged (EIO, by workspace/containers.py) or missing."""
     try:
         yield
     except Exception as error:
@@ -126,13 +126,13 @@ def _hub_answers(path: str) -> Iterator[None]:
         if known or not path.startswith(HUB):
             raise
         raise HubError(
-            f"{path} cannot be fetched ({in_one_line(error, 200)}): finished work is kept; run the same command again"
+            f"{path} cannot be fetched ({in_one_line(error, 200)}); finished work is kept: run the same command again"
         ) from error
 
 
 @cache
 def process_reader(hub: HubAccess = HubAccess()) -> LocatorReader:
-    """This process's reader for a Hub: whoever reads one image after the other finds its container open."""
+    """The reader of this process for a Hub: for callers that read one image after another from a container."""
     return LocatorReader(hub)
 
 

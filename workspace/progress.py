@@ -1,9 +1,8 @@
-"""What a stage tells while it works: a bar for the person, a line of JSON an event for the tools.
+"""The progress of a stage: a bar for people, a log in JSON lines for tools.
 
-The bar (rich) goes to standard error, with what is done, what is left and how long that will take; without a
-terminal it is a plain line now and then. The log lies in `logs/<stage>.jsonl`, one object a line with `time`
-(UTC, ISO 8601), `event` and the event's own fields; lines are appended whole, so several shards may share a
-folder, each with a file of its own.
+The bar (rich) goes to standard error and shows finished and remaining steps and the remaining time; without a terminal
+it is a plain line every few seconds. The log is `logs/<stage>.jsonl`, one object a line with `time` (UTC, ISO 8601),
+`event` and the fields of the event. Each shard has a file of its own.
 """
 
 import json
@@ -27,7 +26,7 @@ from rich.progress import (
 
 from workspace.layout import Workspace
 
-#: Seconds between two lines where there is no terminal to draw a bar on.
+#: Seconds between two lines where there is no terminal.
 PLAIN_INTERVAL = 10.0
 
 
@@ -39,7 +38,7 @@ class Log:
         self.path: Path = workspace.logs / f"{stage}.jsonl"
 
     def event(self, event: str, **fields: Any) -> None:
-        """Append one event. Values that JSON does not know are written as their text."""
+        """Append one event. Values of types that JSON does not have are written as their `str`."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": now, "event": event, **fields}, ensure_ascii=False, default=str)
         with self.path.open("a", encoding="utf-8") as file:
@@ -47,28 +46,28 @@ class Log:
 
 
 class Task:
-    """One countable piece of work on the screen."""
+    """A number of steps, shown on the screen."""
 
     def __init__(self, label: str, total: int | None, progress: Progress | None, console: Console) -> None:
         self._label, self._total, self._done = label, total, 0
         self._progress, self._console = progress, console
-        self._said = time.monotonic()
+        self._printed = time.monotonic()
         self._bar = progress.add_task(label, total=total, note="") if progress else None
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Count `count` more as done; `note` says what is being worked on."""
+        """Count `count` more steps as finished; `note` names the step."""
         self._done += count
         if self._progress is not None and self._bar is not None:
             self._progress.update(self._bar, advance=count, note=note)
-        elif time.monotonic() - self._said >= PLAIN_INTERVAL:
-            self._said = time.monotonic()
+        elif time.monotonic() - self._printed >= PLAIN_INTERVAL:
+            self._printed = time.monotonic()
             of = f"/{self._total}" if self._total is not None else ""
             self._console.print(f"{self._label}: {self._done}{of} {note}".rstrip(), highlight=False, markup=False)
 
 
 @contextmanager
 def task(label: str, total: int | None = None) -> Iterator[Task]:
-    """Show a piece of work of `total` steps (None: unknown) on standard error while the block runs."""
+    """Show the progress of `total` steps (None: unknown) on standard error while the block runs."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Task(label, total, None, console)

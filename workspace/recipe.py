@@ -1,10 +1,11 @@
-"""The recipe: every choice that changes a pixel or a row, in one file a person can read.
+"""The recipe: every setting that changes a pixel or a row, in one file that people can read.
 
-Each stage has a table of settings in `recipe.toml`. The first run of a stage writes its table; every later run,
-on any node, must bring the same settings or stops with an error that shows the difference. So what is in a
-workspace was made one way.
+Each stage has a table of settings in `recipe.toml`. The first run of a stage writes its table; every later run, on any
+node, must have the same settings, or it stops with an error that names the differences. So all files of a workspace
+were made with the same settings.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -19,12 +20,14 @@ from workspace.layout import Workspace
 #: What a setting may be: TOML has no null, so an absent setting is left out.
 Setting: TypeAlias = bool | int | float | str | list[str] | dict[str, str] | dict[str, float]
 
+#: A setting that stands for a content: it says nothing to a reader, so messages name the setting only.
+_HASH = re.compile(r"(sha256:)?[0-9a-f]{64}")
+
 
 def pin(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None]) -> None:
-    """Write `settings` as the recipe's table `stage`, or require that they equal the table that is there.
+    """Write `settings` as the table `stage` of the recipe, or compare them with that table where it exists.
 
-    Settings that are None are left out. Raises `UsageError` with the difference when the workspace was made
-    another way.
+    Settings that are None are left out. Raises `UsageError` with all differences.
     """
     wanted = {name: value for name, value in sorted(settings.items()) if value is not None}
     # Several shards may start at once; without a lock two first writers could lose each other's table.
@@ -34,13 +37,12 @@ def pin(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None]
             text = tomli_w.dumps({**recipe, stage: wanted})
             write_bytes(workspace.recipe, text.encode())
             return
-    made_with = recipe[stage]
-    # Compared as they are shown: in Python True equals 1 and 1 equals 1.0, in the recipe they are different choices.
-    shown = {name: (_show(made_with.get(name)), _show(wanted.get(name))) for name in made_with.keys() | wanted.keys()}
-    changes = [f"{name} was {was}, now {now}" for name, (was, now) in sorted(shown.items()) if was != now]
-    if changes:
+    former = recipe[stage]
+    names = sorted(former.keys() | wanted.keys())
+    differences = [text for name in names for text in _differences(name, former.get(name), wanted.get(name))]
+    if differences:
         raise UsageError(
-            f"{workspace.recipe} says this workspace was made another way: [{stage}] {'; '.join(changes)}. "
+            f"settings differ from this workspace's ({workspace.recipe}): [{stage}] {'; '.join(differences)}. "
             "Run with the former settings, or name a new --workspace"
         )
 
@@ -53,6 +55,22 @@ def read(workspace: Workspace) -> dict[str, dict[str, Setting]]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{workspace.recipe} is not TOML: {error}") from error
+
+
+def _differences(name: str, former: Setting | None, now: Setting | None) -> list[str]:
+    if isinstance(former, dict) and isinstance(now, dict):
+        keys = sorted(former.keys() | now.keys())
+        return [text for key in keys for text in _differences(f"{name}.{key}", former.get(key), now.get(key))]
+    # Compared as they are shown: in Python True equals 1 and 1 equals 1.0, in the recipe they are different settings.
+    if _show(former) == _show(now):
+        return []
+    if _is_hash(former) or _is_hash(now):
+        return [f"{name} was added" if former is None else f"{name} was removed" if now is None else f"{name} changed"]
+    return [f"{name} was {_show(former)}, now {_show(now)}"]
+
+
+def _is_hash(setting: Setting | None) -> bool:
+    return isinstance(setting, str) and _HASH.fullmatch(setting) is not None
 
 
 def _show(setting: Setting | None) -> str:

@@ -1,10 +1,9 @@
-"""Records: frozen dataclasses that know their Parquet schema.
+"""Records: frozen dataclasses with a Parquet schema.
 
-A record is a dataclass whose fields are made by `column`: the Arrow type, the documentation with unit and
-source, and, for a field that is itself a record (or a tuple of them), that record's class. `schema` turns the
-class into a `pyarrow.Schema` in field order; the documentation travels in the Parquet file as each field's
-`doc` metadata. `write` and `read` move rows between records and Parquet files, atomically; a file with another
-schema is refused, never guessed at.
+A record is a dataclass whose fields are made by `column`: the Arrow type, the documentation with unit and source, and,
+for a field that is itself a record (or a tuple of them), the class of that record. `schema` turns the class into a
+`pyarrow.Schema` in field order; the documentation is stored in the Parquet file as the `doc` metadata of each field.
+`write` and `read` move rows between records and Parquet files; a file with another schema is an error.
 """
 
 import dataclasses
@@ -32,9 +31,9 @@ def column(
 ) -> Any:
     """A field of a record.
 
-    `arrow_type` is its Arrow type; or `of` names the record class nested here (`many`: a list of them, a tuple
-    in Python). A field without a default is never null; a field whose default is None may be. `field_options`
-    go to `dataclasses.field`.
+    `arrow_type` is its Arrow type; or `of` is the class of a nested record (`many`: a list of them, a tuple in Python).
+    A field without a default is never null; a field whose default is None may be. `field_options` are passed to
+    `dataclasses.field`.
     """
     if of is not None:
         arrow_type = pa.struct(list(schema(of)))
@@ -122,7 +121,7 @@ def read(path: Path, record: type[R]) -> list[R]:
 
 
 def verify(path: Path) -> None:
-    """Read a whole Parquet file and compare the checksum of every page that has one; raises `UsageError` for damage."""
+    """Read a whole Parquet file and check the checksum of every page that has one; raises `UsageError` for damage."""
     with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         for group in range(file.num_row_groups):
             file.read_row_group(group)
@@ -130,15 +129,15 @@ def verify(path: Path) -> None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """A block that reads a Parquet file: whatever the reader makes of a damaged one becomes a `UsageError`."""
+    """A block that reads a Parquet file: errors of the reader for a missing or damaged file become a `UsageError`."""
     try:
         yield
     except FileNotFoundError as error:
         raise UsageError(f"{path} does not exist") from error
-    # Damage shows in as many ways as there are places for it; PyArrow has an error of its own for few of them.
+    # PyArrow raises different exceptions for damage in different parts of a file.
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{path} is not a Parquet file, or a damaged one: {in_one_line(error, 200, named=False)}"
+            f"{path} is not a Parquet file, or it is damaged: {in_one_line(error, 200, named=False)}"
         ) from error
 
 
@@ -153,7 +152,7 @@ def _difference(found: pa.Schema, expected: pa.Schema) -> str:
     said = [f"it lacks {', '.join(missing)}"] if missing else []
     said += [f"it also has {', '.join(extra)}"] if extra else []
     said += retyped
-    return "; ".join(said) or "its columns stand in another order"
+    return "; ".join(said) or "its columns are in another order"
 
 
 def _build(record: type[R], row: dict[str, Any]) -> R:

@@ -1,15 +1,14 @@
-"""Names of the Hub's repositories: `ORG/NAME`, and `ORG/NAME@REVISION` for one that is pinned."""
+"""Ids of repositories on the Hub: `ORG/NAME`, and `ORG/NAME@REVISION` for a pinned one."""
 
 from workspace.errors import UsageError
 
 
 def checked_repo_id(repo_id: str, *, namespace: bool = False) -> str:
-    """`repo_id` if the Hub could have a repository of that name, by the rule of its own client.
+    """`repo_id` if it is valid by the rule of huggingface_hub; raises `UsageError` otherwise.
 
-    Repositories of early models have no organization (`gpt2`): those are accepted unless `namespace` is set. Raises
-    `UsageError` for anything else.
+    Early models have no organization (`gpt2`): such ids are accepted unless `namespace` is set.
     """
-    # Imported here: who opens a workspace and asks nobody should not wait for the client.
+    # Imported here: a command that sends no request should not wait for the client's import.
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -25,7 +24,7 @@ def checked_repo_id(repo_id: str, *, namespace: bool = False) -> str:
 
 
 def is_repo_id(text: str) -> bool:
-    """Whether the Hub could have a repository of that name."""
+    """Whether `text` is a valid repository id, with or without an organization."""
     try:
         checked_repo_id(text)
     except UsageError:
@@ -37,5 +36,5 @@ def split_revision(text: str) -> tuple[str, str | None]:
     """`ORG/NAME[@REVISION]` as name and revision (None: the newest); raises `UsageError` for anything else."""
     name, at, revision = text.partition("@")
     if at and not revision:
-        raise UsageError(f"{text!r} names no revision after the @")
+        raise UsageError(f"{text!r} has no revision after the @")
     return checked_repo_id(name), revision or None

@@ -1,8 +1,8 @@
-"""When to ask the Hub again, and after how long.
+"""When a request to the Hub is repeated, and after how long.
 
-huggingface_hub tries some calls again by itself and raises others at the first 503 or reset connection. So
-every call of ours goes through `retrying`: busy answers, time-outs and broken lines are asked again, after the
-wait the Hub names; what is not there, gated or forbidden is final.
+huggingface_hub repeats some calls by itself and raises an error for others at the first 503 or reset connection. So
+all our calls go through `retrying`: after a busy answer, a time-out or a lost connection the call is repeated, after
+the wait that the Hub names; that something is missing, gated or forbidden is final.
 """
 
 import threading
@@ -14,24 +14,24 @@ import httpx2
 import tenacity
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
-#: Seconds waited at most because the Hub says so: its windows are five minutes long.
+#: Longest wait that the Hub may request, in seconds: its rate-limit windows are five minutes long.
 MAX_WAIT = 310.0
 #: Tries of one request.
 ATTEMPTS = 8
-#: Seconds waited at most where the Hub names none: twice as long each time, at random up to that.
+#: Longest wait where the Hub requests none, in seconds: random, with a limit that doubles each time up to this one.
 MAX_BACKOFF = 30.0
-# Timeout, too early, too many requests, and the server's (and its CDN's) own troubles.
+# Time-out, too early, too many requests, and errors of the server and its CDN.
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
 
 def status_of(error: BaseException | None) -> int | None:
-    """The HTTP status behind an error; None where no answer came. The client hides causes under other errors."""
+    """The HTTP status behind an error; None if there was no answer. The client wraps errors in others."""
     response = _response_of(error)
     return None if response is None else int(response.status_code)
 
 
 def is_connection_trouble(error: BaseException | None) -> bool:
-    """Whether a connection was lost, timed out or never made, in whatever wrapping."""
+    """Whether the cause of an error, however wrapped, is a connection that failed, timed out or was lost."""
     while error is not None:
         if isinstance(error, httpx2.TransportError | ConnectionError | TimeoutError):
             return not isinstance(error, httpx2.UnsupportedProtocol)
@@ -40,13 +40,16 @@ def is_connection_trouble(error: BaseException | None) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether asking again may help."""
+    """Whether the same request may succeed later."""
     status = status_of(error)
     return status in _BUSY if status is not None else is_connection_trouble(error)
 
 
 def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds the Hub asks to wait, by `Retry-After` (a number or a date) or `RateLimit`, at most `MAX_WAIT`."""
+    """Seconds to wait by the headers `Retry-After` (a number or a date) or `RateLimit`, at most `MAX_WAIT`.
+
+    None: the headers request no wait.
+    """
     seconds: float | None = None
     after = headers.get("Retry-After", "").strip()
     if after.isdecimal() and len(after) <= 9:
@@ -68,9 +71,9 @@ def retrying(
     passing: Callable[[BaseException], bool] = is_transient,
     leaving: threading.Event | None = None,
 ) -> tenacity.Retrying:
-    """Calls a function again while its errors are `passing`, `attempts()` times at most, then raises the last.
+    """Calls a function again while `passing` is true of its error, at most `attempts()` times; raises the last error.
 
-    Who waits gives up at once when `leaving` is set.
+    When `leaving` is set, a wait ends at once and the error is raised.
     """
     event = leaving or threading.Event()
     return tenacity.Retrying(

@@ -25,12 +25,11 @@ class Shard:
             raise UsageError(f"--shard {text!r} is not of the form INDEX/COUNT, such as 3/16 (the third of sixteen)")
         index, count = int(match[1]), int(match[2])
         if count < 1 or not 1 <= index <= count:
-            raise UsageError(f"--shard {text!r}: shards are counted from 1, so INDEX must lie in 1..{max(count, 1)}")
+            raise UsageError(f"--shard {text!r}: shards are counted from 1, so INDEX must be in 1..{max(count, 1)}")
         return cls(index, count)
 
     def of(self, items: Sequence[T]) -> list[T]:
-        """This shard's share of `items`: every `count`-th one. The shares of all shards make up `items`, each
-        item once."""
+        """This shard's share of `items`: every `count`-th one. Each item is in exactly one share."""
         return list(items[self.index - 1 :: self.count])
 
     def __str__(self) -> str:

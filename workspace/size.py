@@ -33,5 +33,5 @@ def bytes_of(size: int | str, option: str) -> int:
 
 
 def text_of(size: int) -> str:
-    """A number of bytes in powers of ten, as the Hub counts them: 512 bytes, 1.5 kB, 3.4 GB."""
+    """A number of bytes in powers of ten, as the Hub shows it: 512 bytes, 1.5 kB, 3.4 GB."""
     return filesize.decimal(size)

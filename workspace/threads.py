@@ -1,7 +1,7 @@
-"""Several things at a time, in threads that nobody waits for at the end of the process.
+"""Parallel work in threads that do not keep the process alive.
 
-The standard library's thread pools wait at exit for what is still running; a request that stalls would then keep a
-process that was interrupted.
+At exit, the thread pools of the standard library wait for running work; a stalled request would then keep an
+interrupted process alive.
 """
 
 import queue
@@ -17,10 +17,10 @@ R = TypeVar("R")
 def each(
     work: Callable[[T], R], items: Iterable[T], at_a_time: int, stop: Callable[[], None] = lambda: None
 ) -> Iterator[R]:
-    """`work` of every item, `at_a_time` in parallel, begun in order; results as they are finished.
+    """Yield `work(item)` of every item, `at_a_time` in parallel, started in order, as results are finished.
 
-    After an error, or when the caller stops taking results, nothing more is begun, `stop` is called once so that work
-    under way may give up early, and the error is raised when all threads have ended.
+    After an error, or when the caller stops iterating, no further item is started and `stop` is called once, so that
+    running work can end early; the error is raised when all threads have ended.
     """
     left = deque(items)
     finished: queue.SimpleQueue[tuple[bool, R | BaseException] | None] = queue.SimpleQueue()

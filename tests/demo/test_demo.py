@@ -16,8 +16,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from demo.__main__ import zoo_version
 from tests.browser import look
 from tests.scale import SOAK, scaled
+from tests.zoo import copy_zoo
 
 #: Images asked of each generator: three batches, where the demo itself asks for four.
 IMAGES = 12
@@ -54,6 +56,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(place: Path) -> Run:
+    """A demo that nothing interrupted. The zoo is on its Hub already: below, the interrupted demo builds its own."""
+    copy_zoo(place / zoo_version() / "hub")
     run = finish(place)
     kept = place.with_name("undisturbed")
     place.rename(kept)
@@ -126,8 +130,21 @@ def results(workspace: Path) -> dict[str, str]:
     return {str(path.relative_to(workspace)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def interrupt(directory: Path, moment: str, delay: float) -> bool:
-    """Start the demo, press Ctrl-C `delay` seconds after it prints `moment`; False when it ended before."""
+@dataclass(frozen=True)
+class Moment:
+    """When to interrupt: `delay` seconds after the demo printed `line` and, below its folder, `count` files exist."""
+
+    line: str
+    delay: float = 0.0
+    pattern: str = ""
+    count: int = 0
+
+    def has_come(self, directory: Path) -> bool:
+        return not self.pattern or sum(1 for _ in directory.glob(self.pattern)) >= self.count
+
+
+def interrupt(directory: Path, moment: Moment) -> bool:
+    """Start the demo and press Ctrl-C at a moment; False when it ended before."""
     printed: list[str] = []
     with subprocess.Popen(
         demo_command(directory), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -135,12 +152,14 @@ def interrupt(directory: Path, moment: str, delay: float) -> bool:
         assert process.stdout is not None
         for line in process.stdout:
             printed.append(line)
-            if moment in line:
+            if moment.line in line:
                 break
         # Somebody has to go on reading, or a full pipe stops the demo instead of the interrupt.
         reader = threading.Thread(target=printed.extend, args=(process.stdout,))
         reader.start()
-        time.sleep(delay)
+        while process.poll() is None and not moment.has_come(directory):
+            time.sleep(0.05)
+        time.sleep(moment.delay)
         alive = process.poll() is None
         if alive:
             os.killpg(process.pid, signal.SIGINT)
@@ -152,20 +171,23 @@ def interrupt(directory: Path, moment: str, delay: float) -> bool:
     return alive
 
 
+MOMENTS = (
+    Moment("The embedded Hub", pattern="*/hub/models/*/*/repo.json", count=5),
+    Moment("$ cf-crawl", delay=1.5),
+    Moment("$ cf-caption", pattern="*/workspace/prompts/*/part-*.parquet", count=1),
+    Moment("$ cf-sample", pattern="*/workspace/samples/*/part-*.parquet", count=40),
+    Moment("$ cf-build-manifest", delay=1.0),
+    Moment("$ cf-publish", delay=0.7),
+)
+
+
 @pytest.mark.timeout(scaled(900, 7200))
 def test_interrupted_anywhere_it_ends_with_the_same_files(undisturbed: Run, place: Path) -> None:
-    moments = [
-        ("The embedded Hub", 8.0),
-        ("$ cf-crawl", 1.5),
-        ("$ cf-caption", 3.0),
-        ("$ cf-sample", 14.0),
-        ("$ cf-build-manifest", 1.0),
-        ("$ cf-publish", 2.0),
-    ]
+    moments = list(MOMENTS)
     if SOAK:
         chance = random.Random(2026)
-        moments = [(chance.choice(moments)[0], chance.uniform(0.0, 40.0)) for _ in range(40)]
-    interrupted = [interrupt(place, moment, delay) for moment, delay in moments]
+        moments = [Moment(chance.choice(MOMENTS).line, delay=chance.uniform(0.0, 40.0)) for _ in range(40)]
+    interrupted = [interrupt(place, moment) for moment in moments]
     assert sum(interrupted) >= len(moments) // 2
     final = finish(place)
     try:

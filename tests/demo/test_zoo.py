@@ -18,6 +18,7 @@ from demo.zoo.building import quiet_libraries
 from demo.zoo.catalogue import repositories
 from demo.zoo.repository import Repository
 from demo.zoo.stable_diffusion import BASE
+from tests.zoo import write_files
 
 ZOO = {repository.repo_id: repository for repository in repositories()}
 MAGENTA, OVERTRAINED, HALF = (
@@ -47,15 +48,13 @@ Images = Callable[[str], "np.ndarray[Any, Any]"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """Where a repository of the zoo is built, once."""
+    """A folder with the files of a repository of the zoo."""
     root = tmp_path_factory.mktemp("zoo")
 
     def built(repo_id: str) -> Path:
         path = root / repo_id.replace("/", "--")
         if not path.exists():
-            path.mkdir()
-            with quiet_libraries():
-                ZOO[repo_id].build(path)
+            write_files(repo_id, path)
         return path
 
     return built

@@ -95,7 +95,16 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
 
 def test_the_command_line_is_light() -> None:
     code = "import sys, localhub.cli, localhub.serve; print([m for m in sys.modules if m in sys.argv[1:]])"
-    heavy = ["torch", "huggingface_hub", "numpy", "pandas", "datasets", "transformers", "diffusers", "pyarrow"]
+    # huggingface_hub itself is a few milliseconds: it imports its client (httpx2, hf_api) when somebody uses it.
+    heavy = ["torch", "numpy", "pandas", "datasets", "transformers", "diffusers", "pyarrow"]
+    heavy += [
+        "httpx2",
+        "fsspec",
+        "tqdm",
+        "huggingface_hub.hf_api",
+        "huggingface_hub.errors",
+        "huggingface_hub.constants",
+    ]
     assert (
         subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True).stdout
         == "[]\n"

@@ -1,0 +1,58 @@
+"""The demo's zoo, built once for all tests of a run, by the first process that needs it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from filelock import FileLock
+
+from demo.zoo.building import KIND
+from localhub.store import Store
+
+#: In a process of its own, with two threads and another order of sets than most: it gives the same bytes as any other.
+BUILD = """
+import sys, torch
+from pathlib import Path
+from demo.zoo.building import fill
+torch.set_num_threads(2)
+fill(Path(sys.argv[1]))
+"""
+
+
+def zoo() -> Path:
+    """A Hub's directory with every repository of the zoo. All tests of a run share it: read only."""
+    folder = Path(os.environ["CF_TESTS_FOLDER"])
+    built = folder / "zoo"
+    with FileLock(folder / "zoo.lock"):
+        if not built.exists():
+            unfinished = folder / "zoo-unfinished"
+            command = [sys.executable, "-c", BUILD, str(unfinished)]
+            subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "2"}, stderr=subprocess.PIPE)
+            unfinished.rename(built)
+    return built
+
+
+def copy_zoo(directory: Path, repo_ids: Iterable[str] | None = None) -> None:
+    """Make `directory` a Hub with these repositories of the zoo (None: all), to be written to."""
+    source = Store(zoo())
+    for repo_id in source.repo_ids(KIND) if repo_ids is None else repo_ids:
+        shutil.copytree(source.root / f"{KIND}s" / repo_id, directory / f"{KIND}s" / repo_id)
+        for commit in source.history(repo := source.repo(KIND, repo_id), source.commit_of(repo)):
+            for file in commit.files.values():
+                blob = Store(directory).blobs.path(file.sha256)
+                if not blob.exists():
+                    blob.parent.mkdir(parents=True, exist_ok=True)
+                    # Nobody writes to a blob that exists.
+                    os.link(source.blobs.path(file.sha256), blob)
+
+
+def write_files(repo_id: str, folder: Path) -> None:
+    """Write the files that a repository of the zoo was built of into `folder`."""
+    source = Store(zoo())
+    for path, file in source.commit_of(source.repo(KIND, repo_id)).files.items():
+        if path != ".gitattributes":
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source.blobs.path(file.sha256), folder / path)
