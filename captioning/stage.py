@@ -1,7 +1,9 @@
 """The captioning stage: real images -> `prompts/`, a function from files to files."""
 
+import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from captioning.skipped import Skipped
 from captioning.target_size import JPEG_DETAIL
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
+from workspace.errors import CommunityForensicsError, in_one_line
 from workspace.layout import Workspace
 from workspace.progress import Log, task
 from workspace.shard import Shard
@@ -63,11 +66,12 @@ def caption(
     captioner = pin(reference, options.hub)
     # Created only now, so that a mistake in the sources leaves no folder behind.
     workspace = Workspace.open(workspace.root)
-    _pin_recipe(workspace, selections, options, captioner)
     parts = parts_of(selections, options.part_size)
-    _require_this_version(workspace, parts)
     shard = Shard.parse(options.shard)
-    log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
+    with _write_errors(workspace.root):
+        _pin_recipe(workspace, selections, options, captioner)
+        log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
+    _require_this_version(workspace, parts)
     pending = [part for part in shard.of(parts) if not part.is_finished(workspace)]
     with (
         Decoders(options.workers or default_workers()) as decoders,
@@ -83,17 +87,18 @@ def caption(
         for part in pending:
             name = part.selection.source.name
             result = caption_part(part, captioning, partial(progress.advance, 1, name))
-            if options.copy:
-                result.prompts = copy_images(workspace, result.prompts, options.hub)
-            write_part(workspace, part, result)
-            log.event(
-                "part",
-                source=name,
-                number=part.number,
-                prompts=len(result.prompts),
-                skipped=Counter(row.reason for row in result.skipped),
-                dropped_captions=result.dropped,
-            )
+            with _write_errors(workspace.root):
+                if options.copy:
+                    result.prompts = copy_images(workspace, result.prompts, options.hub)
+                write_part(workspace, part, result)
+                log.event(
+                    "part",
+                    source=name,
+                    number=part.number,
+                    prompts=len(result.prompts),
+                    skipped=Counter(row.reason for row in result.skipped),
+                    dropped_captions=result.dropped,
+                )
     return [_summary(workspace, selection, options.part_size) for selection in selections]
 
 
@@ -116,6 +121,19 @@ def _pin_recipe(
             "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in selections},
         },
     )
+
+
+@contextmanager
+def _write_errors(folder: Path) -> Iterator[None]:
+    """A block that writes below a folder; raises `CommunityForensicsError` with what to do when the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        cause = os.strerror(error.errno) if error.errno is not None else in_one_line(error, 150)
+        raise CommunityForensicsError(
+            f"{error.filename or folder} cannot be written ({cause}): free space on the disk or change the permissions "
+            f"of {folder}, then run the same command again"
+        ) from error
 
 
 def _require_this_version(workspace: Workspace, parts: Sequence[Part]) -> None:

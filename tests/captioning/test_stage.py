@@ -11,7 +11,7 @@ from captioning.selection import select
 from demo.zoo.captioner.captions import PHOTOGRAPHS
 from tests.captioning.runs import caption_here
 from workspace import recipe, records
-from workspace.errors import UsageError
+from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 
 SMALL = {"batch_size": 2, "part_size": 3}
@@ -72,6 +72,19 @@ def test_a_relative_workspace_is_taken(tmp_path: Path, digits: Path, monkeypatch
     caption_here(Path("ws"), {"digits": digits}, limit=1, copy=True)
     (prompt,) = read_prompts(Workspace(tmp_path / "ws"))
     assert (tmp_path / "ws" / prompt.real_path).is_file()
+
+
+def test_a_workspace_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path, digits: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/digits").write_text("a file where a folder belongs")
+    with pytest.raises(CommunityForensicsError, match="cannot be written") as refused:
+        caption_here(tmp_path, {"digits": digits}, limit=1)
+    assert refused.value.exit_code == 1
+    assert str(refused.value).startswith(str(tmp_path / "prompts/digits"))
+    assert "run the same command again" in str(refused.value)
+    (tmp_path / "prompts/digits").unlink()
+    (summary,) = caption_here(tmp_path, {"digits": digits}, limit=1)
+    assert summary.from_dataset == 1
 
 
 # A workspace of the former version
