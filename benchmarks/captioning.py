@@ -14,14 +14,12 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.timing import Comparison, compare
-from captioning.captioner import CaptionerReference
+from captioning.options import CaptionOptions
 from captioning.prompt import read_prompts
-from captioning.selection import select
-from captioning.stage import Settings, caption
+from captioning.stage import caption
 from demo.photographs import write_photos
 from demo.zoo.captioner import REPOSITORY
 from workspace.layout import Workspace
-from workspace.shard import Shard
 
 SIZE = (4000, 3000)
 COPIES = 3
@@ -63,9 +61,8 @@ def write_photographs(folder: Path) -> int:
 
 def by_stage(photographs: Path, workspace: Path) -> dict[str, str]:
     """Captions by file name."""
-    settings = Settings(CaptionerReference.parse(str(REPOSITORY)), 8, 1000, None, "cpu")
     opened = Workspace.open(workspace)
-    caption(opened, [select(f"photographs={photographs}", None)], settings, Shard(1, 1))
+    caption(opened, {"photographs": photographs}, CaptionOptions(captioner=str(REPOSITORY), device="cpu"))
     return {prompt.real_id: prompt.prompt for prompt in read_prompts(opened)}
 
 

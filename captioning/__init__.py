@@ -1,5 +1,5 @@
-"""Captioning: what to ask the generators. Real images -> `prompts/`.
+"""Captioning: real images -> `prompts/`.
 
-Each prompt is the caption of one real image, the data set's own where there is one, BLIP's otherwise, and
-points back at the exact file it came from.
+Each prompt is a caption of one real image: the data set's own if it has one, otherwise one that BLIP generates. It
+names the file it describes, and the file's sha256.
 """

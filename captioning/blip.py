@@ -1,7 +1,7 @@
-"""BLIP by transformers: the captioner that is used by default.
+"""BLIP by transformers: the default captioner.
 
-Captions are generated as BLIP's authors do (`salesforce-lavis`, model `blip_caption`): the decoder is given "a
-picture of", which it was fine-tuned with and which is no part of the caption, and a beam of three. Nothing is drawn
+Captions are generated as BLIP's authors do (`salesforce-lavis`, model `blip_caption`): three beams, and a decoder that
+starts from "a picture of". BLIP was fine-tuned with these words; they are removed from the caption. Nothing is sampled
 at random.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from captioning.generation import Generation, enough_memory
+from captioning.generation import Generation, out_of_memory_reported
 from captioning.loading import load
 
 
@@ -23,18 +23,18 @@ class Blip:
         self._loaded = load(folder, device)
         self.target_size = self._loaded.preprocessing.target_size
         self._generation = generation
-        # The last token is the end mark, which BLIP's own `generate` takes off; the first becomes the start mark.
+        # The last token is the end token, which BLIP's own `generate` removes; the first one becomes the start token.
         self._prompt: list[int] = self._loaded.tokenizer(generation.prompt)["input_ids"]
 
-    def caption(self, views: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
+    def caption(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
         """Captions of a batch, in its order. Raises `CommunityForensicsError` when the device's memory is too small."""
         import torch
 
         loaded, settings = self._loaded, self._generation
-        with enough_memory(loaded.device, len(views)), torch.inference_mode():
-            prompt = torch.tensor([self._prompt] * len(views), device=loaded.device)
+        with out_of_memory_reported(loaded.device, len(images)), torch.inference_mode():
+            prompt = torch.tensor([self._prompt] * len(images), device=loaded.device)
             tokens = loaded.model.generate(
-                pixel_values=loaded.preprocessing.pixels(views).to(loaded.device, loaded.dtype),
+                pixel_values=loaded.preprocessing.to_tensor(images).to(loaded.device, loaded.dtype),
                 input_ids=prompt,
                 attention_mask=torch.ones_like(prompt),
                 do_sample=False,
@@ -44,6 +44,6 @@ class Blip:
                 repetition_penalty=settings.repetition_penalty,
                 length_penalty=settings.length_penalty,
             )
-        said = tokens[:, len(self._prompt) - 1 :]
-        captions: list[str] = loaded.tokenizer.batch_decode(said, skip_special_tokens=True)
+        generated = tokens[:, len(self._prompt) - 1 :]
+        captions: list[str] = loaded.tokenizer.batch_decode(generated, skip_special_tokens=True)
         return captions

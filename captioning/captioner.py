@@ -1,8 +1,7 @@
-"""The captioner: whatever turns images into captions, and how one is named.
+"""The captioner: a model that describes images in words, and how one is named.
 
-Its `target_size` says how large an image it looks at, so that images are brought to that size where they are decoded.
-`CaptionerReference` says which captioner is meant, exactly: a repository at a commit, or a folder and the hash of its
-files.
+Its `target_size` says how large an image it looks at, so that images are resized where they are decoded.
+`CaptionerReference` says which captioner is meant: a repository of the Hub, or a folder.
 """
 
 import re
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 from captioning.target_size import TargetSize
 from workspace.errors import UsageError
-from workspace.repo_id import split_revision
+from workspace.repo_id import checked_repo_id, split_revision
 
 COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
@@ -26,35 +25,36 @@ class Captioner(Protocol):
 
     @property
     def target_size(self) -> TargetSize:
-        """What it looks at of an image."""
+        """The size at which it looks at images."""
         ...
 
-    def caption(self, views: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
-        """One caption for each view of the batch, in their order, as the model says it: not yet cleaned.
+    def caption(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
+        """One caption for each image, in their order, as the model generates it: not yet cleaned.
 
-        A view is what `target_size` leaves of an image: bytes (height, width, 3), RGB.
+        Images are RGB bytes of shape (height, width, 3), resized by `target_size`.
         """
         ...
 
 
 @dataclass(frozen=True)
 class CaptionerReference:
-    """A captioner as the user names it: REPO, REPO@REVISION or a FOLDER.
+    """A captioner as the user names it: ORG/NAME, ORG/NAME@REVISION or a folder.
 
-    Exactly one of `repository` and `folder` is set; `revision` is None for the repository's `main`.
+    Exactly one of `repo_id` and `folder` is set; a `revision` of None means the repository's `main`.
     """
 
-    repository: str | None
+    repo_id: str | None
     revision: str | None
     folder: Path | None
 
     @classmethod
     def parse(cls, text: str) -> "CaptionerReference":
-        """Read the option; a folder that exists comes first. Raises `UsageError` for what can be neither."""
+        """Read the option; an existing folder comes first. Raises `UsageError` for what is neither."""
         if text and Path(text).is_dir():
             return cls(None, None, Path(text).resolve())
         try:
-            return cls(*split_revision(text), None)
+            repo_id, revision = split_revision(text)
+            return cls(checked_repo_id(repo_id, namespace=True), revision, None)
         except UsageError as error:
             raise UsageError(
                 f"--captioner {text!r} is neither an existing folder nor a repository (ORG/NAME[@REVISION])"

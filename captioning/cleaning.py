@@ -1,12 +1,12 @@
-"""Cleaning: from what somebody or something wrote to a prompt, or to the reason why there is none.
+"""Cleaning: from a caption, written or generated, to a prompt, or to the reason why it cannot be one.
 
-Every caption comes through here, the data set's own and the captioner's. In this order:
-- invisible formatting characters go, control characters and white space become single spaces, Unicode is
+Every caption is cleaned, the data set's own and the captioner's. In this order:
+- invisible formatting characters are removed; control characters and white space become single spaces; Unicode is
   composed (NFC);
-- a word three or more times in a row becomes once: a captioner's known failure ("a clock clock clock on a wall"). Twice
-  stays: people do write "very very";
-- empty captions, captions without a letter or digit, garbled ones (U+FFFD) and those longer than CLIP's text encoder
-  reads (`captioning/tokens.py`) are dropped: what a generator never read is no prompt.
+- a word repeated three or more times in a row is kept once: a known failure of captioners ("a clock clock clock on a
+  wall"). A word repeated twice stays: people do write "very very";
+- a caption is dropped when it is empty, has no letter or digit, is garbled (contains U+FFFD), or is longer than CLIP's
+  text encoder reads (`captioning/tokens.py`): the generator would not see the rest.
 """
 
 import re
@@ -17,8 +17,8 @@ from captioning.tokens import MAX_TOKENS, count_tokens
 
 DropReason = Literal["empty", "no-words", "garbled", "too-long"]
 
-_RUN = re.compile(r"\b(\w+)(?:\s+\1\b){2,}", re.IGNORECASE)
-_REPLACEMENT = "\ufffd"
+_REPEATED_WORD = re.compile(r"\b(\w+)(?:\s+\1\b){2,}", re.IGNORECASE)
+_REPLACEMENT_CHARACTER = "\ufffd"
 
 
 class DroppedCaptionError(ValueError):
@@ -33,10 +33,10 @@ def clean(caption: str) -> str:
     """The caption as a prompt. Cleaning a prompt again changes nothing. Raises `DroppedCaptionError`."""
     text = "".join(map(_visible, caption))
     text = " ".join(unicodedata.normalize("NFC", text).split())
-    text = _RUN.sub(r"\1", text)
+    text = _REPEATED_WORD.sub(r"\1", text)
     if not text:
         raise DroppedCaptionError("empty")
-    if _REPLACEMENT in text:
+    if _REPLACEMENT_CHARACTER in text:
         raise DroppedCaptionError("garbled")
     if not any(character.isalnum() for character in text):
         raise DroppedCaptionError("no-words")
@@ -47,9 +47,7 @@ def clean(caption: str) -> str:
 
 def _visible(character: str) -> str:
     category = unicodedata.category(character)
-    if (
-        category == "Cf"
-    ):  # zero-width spaces and joiners, soft hyphens, byte order marks: inside words, not between them
+    if category == "Cf":  # zero-width spaces and joiners, soft hyphens, byte order marks: they occur inside words
         return ""
-    # The other categories C*: control, surrogate, private use, unassigned. None of them is a word to a text encoder.
+    # The other categories C*: control, surrogate, private use, unassigned. A text encoder knows no word with them.
     return " " if category.startswith("C") else character

@@ -1,19 +1,16 @@
 """The command line `cf-caption`."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from captioning.captioner import CaptionerReference
-from captioning.options import DEFAULT_CAPTIONER, Backend
-from captioning.selection import select_all
-from captioning.stage import Settings, SourceSummary, caption
+from captioning.options import Backend, CaptionOptions
+from captioning.stage import SourceSummary, caption
 from workspace import command_line
+from workspace.errors import UsageError
 from workspace.layout import Workspace
-from workspace.shard import Shard
 
 
 def main() -> None:
@@ -26,45 +23,49 @@ def _caption(
         list[str],
         typer.Option(
             metavar="NAME=PATH|NAME=hf://ORG/NAME",
-            help="Real images, repeatable: coco=/data/coco, or any name for a folder of images, tar archives or "
-            "Parquet files, or for a data set of the Hub (hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]).",
+            help="Real images; may be repeated. coco=/data/coco, or any name with a folder of images, tar archives or "
+            "Parquet files, or with a data set of the Hub (hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]).",
         ),
     ],
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")] = Path(
+    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="Folder that the stages share.")] = Path(
         "workspace"
     ),
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Images of all sources together at most; default: all.")
-    ] = None,
+        int | None, typer.Option(min=1, help="Images of all sources together at most.  [default: all]")
+    ] = CaptionOptions.limit,
     max_per_source: Annotated[
-        int | None, typer.Option(min=1, help="Images of each source at most; default: all.")
-    ] = None,
+        int | None, typer.Option(min=1, help="Images of each source at most.  [default: all]")
+    ] = CaptionOptions.max_per_source,
     copy: Annotated[
-        bool, typer.Option("--copy", help="Copy the images into the workspace, their bytes as they are.")
-    ] = False,
+        bool, typer.Option("--copy", help="Copy the images into the workspace, bytes unchanged.")
+    ] = CaptionOptions.copy,
     captioner: Annotated[
         str,
         typer.Option(
-            metavar="REPO[@REVISION]|FOLDER",
-            help="A captioner of transformers (BLIP, BLIP-2, GIT, ...), for images without a caption of their own.",
+            metavar="ORG/NAME[@REVISION]|FOLDER",
+            help="Model of transformers that captions images without a caption: BLIP, BLIP-2, GIT, ...",
         ),
-    ] = DEFAULT_CAPTIONER,
+    ] = CaptionOptions.captioner,
     backend: Annotated[
-        Backend, typer.Option(help="What runs it; lavis is BLIP by its authors' code and needs `make lavis-env`.")
-    ] = "transformers",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images captioned at once.")] = 8,
+        Backend, typer.Option(help="What runs the captioner. lavis: the code of BLIP's authors (`make lavis-env`).")
+    ] = CaptionOptions.backend,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images captioned in one call.")] = CaptionOptions.batch_size,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that decode images; default: one a core, 16 at most.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
-    shard: Annotated[str, typer.Option(metavar="INDEX/COUNT", help="This process's share, counted from 1.")] = "1/1",
+        int | None,
+        typer.Option(min=1, help="Processes that decode images.  [default: one for each core, 16 at most]"),
+    ] = CaptionOptions.workers,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = CaptionOptions.device,
+    shard: Annotated[
+        str,
+        typer.Option(metavar="INDEX/COUNT", help="Share of the work: 3/16 is the third of sixteen."),
+    ] = CaptionOptions.shard,
     part_size: Annotated[
-        int, typer.Option(min=1, help="Images of one part file; a killed run loses one at most.")
-    ] = 1000,
+        int, typer.Option(min=1, help="Images of one part file; an interruption costs one part at most.")
+    ] = CaptionOptions.part_size,
 ) -> None:
-    """Turn real images into prompts: each one's own caption where it has one, the captioner's otherwise.
+    """Turn real images into prompts: the data set's caption of each image if it has one, a generated one otherwise.
 
-    Each prompt points back at the very file it describes, by its sha256. Interrupted, the same command continues.
+    Each prompt names the file it describes, and the file's sha256. After an interruption the same command continues.
 
     Examples:
 
@@ -76,37 +77,49 @@ def _caption(
 
         cf-caption --source mine=/data/photos --shard 2/8 --device cuda:1
     """
-    share = Shard.parse(shard)
-    reference = CaptionerReference.parse(captioner)
-    selections = select_all(source, limit, max_per_source)
-    settings = Settings(
-        captioner=reference,
-        batch_size=batch_size,
-        part_size=part_size,
+    options = CaptionOptions(
         limit=limit,
         max_per_source=max_per_source,
         copy=copy,
-        device=device,
-        workers=workers,
+        captioner=captioner,
         backend=backend,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        shard=shard,
+        part_size=part_size,
     )
-    for line in _lines(caption(Workspace.open(workspace), selections, settings, share)):
+    for line in _lines(caption(Workspace(workspace), parse_sources(source), options)):
         typer.echo(line)
+
+
+def parse_sources(texts: Iterable[str]) -> dict[str, str]:
+    """Each `NAME=PATH` as name -> path. Raises `UsageError` for another form, and for a name given twice."""
+    sources: dict[str, str] = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        if not path:
+            raise UsageError(f"--source {text!r} is not of the form NAME=PATH, such as coco=/data/coco")
+        if name in sources:
+            raise UsageError(f"--source {name} is duplicated: give each source its own name")
+        sources[name] = path
+    return sources
 
 
 def _lines(summaries: Sequence[SourceSummary]) -> list[str]:
     lines = []
     for summary in summaries:
-        prompts = summary.own + summary.generated
-        line = f"{summary.name}: {prompts} prompts from {summary.images} images"
-        line += f" ({summary.own} with captions of their own, {summary.generated} captioned)"
+        prompts = _counted(summary.from_dataset + summary.generated, "prompt")
+        line = f"{summary.name}: {prompts} from {_counted(summary.images, 'image')}"
+        line += f" ({summary.from_dataset} captioned by the data set, {summary.generated} by the captioner)"
         if summary.parts_done < summary.parts:
-            line += f"; {summary.parts_done} of {summary.parts} parts are done, the rest is other shards'"
+            line += f"; {summary.parts_done} of {_counted(summary.parts, 'part')} finished, the others by other shards"
         lines.append(line)
         if summary.skipped:
-            lines.append(f"  skipped: {_counts(summary.skipped)}; see prompts/{summary.name}/skipped-*.parquet")
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(summary.skipped.items()))
+            lines.append(f"  skipped: {reasons}; see prompts/{summary.name}/skipped-*.parquet")
     return lines
 
 
-def _counts(counter: Counter[str]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(counter.items()))
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

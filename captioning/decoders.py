@@ -1,15 +1,15 @@
-"""Decoders: processes that decode images ahead of the captioner, in order.
+"""Decoders: processes that decode images ahead of the captioner, and return them in order.
 
-    jobs -> [thread + process] x workers -> outcomes in the order of the jobs -> batches
+    jobs -> [thread + process] x workers -> results in the order of the jobs -> batches
 
-Images are strangers' files, and the C code that decodes them may take its process with it. Here that is a process
-that knows nothing, holds no token, may fill `MEMORY` bytes and answers with JSON and pixels, which can be wrong but run
-nothing. It is replaced, and the image tried once more, so that a process that was killed by chance changes no row; an
-image that ends its process twice is broken.
+Image files are untrusted, and a defect in the C code that decodes them may end the process or run code in it. So they
+are decoded in processes of their own, which have no token, may use `MEMORY` bytes, and answer with JSON and pixels:
+data that can be wrong but cannot run. When such a process ends, it is replaced and the image is tried once more, so
+that a process killed by accident changes no row; an image with which two processes ended is broken.
 
-Only so many jobs are taken as can be worked on or wait (`AHEAD` for each process), so memory stays as it is however
-many images there are. A process ends when the other end of its socket closes, that is with this process at the
-latest; it is in a session of its own, so that a Ctrl-C is this process's alone to answer.
+A job is taken only when there is room for it (`AHEAD` for each process), so memory does not grow with the number of
+images. A process ends when the other end of its socket closes, at the latest with this process. It is in a session of
+its own, so that only this process receives a Ctrl-C.
 """
 
 import dataclasses
@@ -29,30 +29,31 @@ from types import TracebackType
 
 import numpy as np
 
-from captioning.decoding import Decoded, Job, Outcome, Refusal, Ticket, decode
+from captioning.decoding import Decoded, DecodeResult, Job, Key, Unusable, decode
 from captioning.images import ImageFacts
 from workspace.environment import without_secrets
 from workspace.errors import CommunityForensicsError
 
 AHEAD = 6
-"""Images for each process that are being decoded or wait decoded."""
+"""Images for each process that are being decoded, or are decoded and wait."""
 MEMORY = 4 << 30
-"""Bytes that decoding one image may take: the largest picture that is let in, some times over."""
+"""Bytes that decoding one image may take: several times the largest image that is accepted."""
 MAX_WORKERS = 16
-TRIES = 2
+ATTEMPTS = 2
+"""Decoding processes in which an image is tried before it counts as broken."""
 
 
 class WorkerLostError(Exception):
-    """A process ended while it decoded; the message says how."""
+    """A process ended while it decoded an image; the message says how."""
 
 
 def default_workers() -> int:
-    """One process for each core this process may use, `MAX_WORKERS` at most."""
+    """One process for each core that this process may use, `MAX_WORKERS` at most."""
     return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
 
 
 class Decoders:
-    """Decoding processes, started when they are first needed; a context manager that ends them."""
+    """Decoding processes, started when first needed; a context manager that ends them."""
 
     def __init__(self, workers: int) -> None:
         self._workers = [_Worker() for _ in range(workers)]
@@ -69,33 +70,33 @@ class Decoders:
             worker.close()
         self._threads.shutdown(cancel_futures=True)
 
-    def decode(self, jobs: Iterable[tuple[Ticket, Job | Refusal]]) -> Iterator[tuple[Ticket, Outcome]]:
-        """As `captioning.decoding.Decode`. Jobs are taken as there is room for them, in the caller's thread.
+    def decode(self, jobs: Iterable[tuple[Key, Job | Unusable]]) -> Iterator[tuple[Key, DecodeResult]]:
+        """As `captioning.decoding.DecodeAll`. Jobs are taken when there is room for them, in the caller's thread.
 
         Raises `CommunityForensicsError` when no process can be started.
         """
-        waiting: deque[tuple[Ticket, Refusal | Future[Outcome]]] = deque()
+        pending: deque[tuple[Key, Unusable | Future[DecodeResult]]] = deque()
 
-        def next_one() -> tuple[Ticket, Outcome]:
-            ticket, result = waiting.popleft()
-            return ticket, (result if isinstance(result, Refusal) else result.result())
+        def next_result() -> tuple[Key, DecodeResult]:
+            key, result = pending.popleft()
+            return key, (result if isinstance(result, Unusable) else result.result())
 
-        for ticket, job in jobs:
-            waiting.append((ticket, job if isinstance(job, Refusal) else self._threads.submit(self._decode, job)))
-            if len(waiting) >= AHEAD * len(self._workers):
-                yield next_one()
-        while waiting:
-            yield next_one()
+        for key, job in jobs:
+            pending.append((key, job if isinstance(job, Unusable) else self._threads.submit(self._decode, job)))
+            if len(pending) >= AHEAD * len(self._workers):
+                yield next_result()
+        while pending:
+            yield next_result()
 
-    def _decode(self, job: Job) -> Outcome:
+    def _decode(self, job: Job) -> DecodeResult:
         worker = self._idle.get()
         try:
-            for _ in range(TRIES):
+            for _ in range(ATTEMPTS):
                 try:
                     return worker.decode(job)
                 except WorkerLostError as error:
                     how = str(error)
-            return Refusal("broken", f"the process that decodes it {how}")
+            return Unusable("broken", f"the process that decodes it {how}")
         finally:
             self._idle.put(worker)
 
@@ -108,8 +109,8 @@ class _Worker:
         self._connection: Connection | None = None
         self._closed = False
 
-    def decode(self, job: Job) -> Outcome:
-        """What became of the job. Raises `WorkerLostError`, and `CommunityForensicsError` when there is no process."""
+    def decode(self, job: Job) -> DecodeResult:
+        """The result of a job. Raises `WorkerLostError`, and `CommunityForensicsError` when no process starts."""
         connection = self._connection or self._start()
         try:
             connection.send(job)
@@ -118,68 +119,66 @@ class _Worker:
             raise WorkerLostError(self._end()) from error
 
     def close(self) -> None:
-        """End the process, whatever it is doing; from any thread."""
+        """Kill the process; may be called from any thread."""
         self._closed = True
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def _start(self) -> Connection:
-        ours, its = Pipe()
+        connection, remote = Pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "captioning.decoders", str(its.fileno())],
-            pass_fds=[its.fileno()],
+            [sys.executable, "-P", "-m", "captioning.decoders", str(remote.fileno())],
+            pass_fds=[remote.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            # It finds what this process finds, and nothing that happens to lie in the working directory.
+            # It imports from where this process does, and not from the working directory (-P).
             env={**without_secrets(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
-        # The process must hold the only other end, or its death would not be noticed.
-        its.close()
-        self._connection = ours
+        # Only the process may hold the other end; otherwise its end would not be noticed.
+        remote.close()
+        self._connection = connection
         if self._closed:  # while it was being started
             self._process.kill()
         try:
-            ours.recv_bytes()
+            connection.recv_bytes()
         except (EOFError, OSError) as error:
-            raise CommunityForensicsError(
-                f"the process that decodes images does not start: it {self._end()}"
-            ) from error
-        return ours
+            raise CommunityForensicsError(f"a process that decodes images did not start: it {self._end()}") from error
+        return connection
 
     def _end(self) -> str:
-        """Forget a process that hung up; how it ended."""
+        """Clean up after a process that closed its connection; returns how it ended."""
         assert self._process is not None
         assert self._connection is not None
         self._connection.close()
         self._connection = None
         code = self._process.wait()
-        return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
-def _send(connection: Connection, outcome: Outcome) -> None:
-    """Answer with JSON, and the pixels behind it where there are any."""
-    if isinstance(outcome, Refusal):
-        connection.send_bytes(json.dumps({"refusal": dataclasses.asdict(outcome)}).encode())
+def _send(connection: Connection, result: DecodeResult) -> None:
+    """Send a result as JSON, followed by the pixels if there are any."""
+    if isinstance(result, Unusable):
+        connection.send_bytes(json.dumps({"unusable": dataclasses.asdict(result)}).encode())
         return
-    shape = None if outcome.view is None else outcome.view.shape
-    connection.send_bytes(json.dumps({"facts": dataclasses.asdict(outcome.facts), "shape": shape}).encode())
-    if outcome.view is not None:
-        connection.send_bytes(outcome.view.tobytes())
+    shape = None if result.pixels is None else result.pixels.shape
+    connection.send_bytes(json.dumps({"facts": dataclasses.asdict(result.facts), "shape": shape}).encode())
+    if result.pixels is not None:
+        connection.send_bytes(result.pixels.tobytes())
 
 
-def _receive(connection: Connection) -> Outcome:
-    said = json.loads(connection.recv_bytes())
-    if "refusal" in said:
-        return Refusal(**said["refusal"])
-    view = None
-    if said["shape"] is not None:
-        view = np.frombuffer(connection.recv_bytes(), dtype=np.uint8).reshape(said["shape"])
-    return Decoded(ImageFacts(**said["facts"]), view)
+def _receive(connection: Connection) -> DecodeResult:
+    answer = json.loads(connection.recv_bytes())
+    if "unusable" in answer:
+        return Unusable(**answer["unusable"])
+    pixels = None
+    if answer["shape"] is not None:
+        pixels = np.frombuffer(connection.recv_bytes(), dtype=np.uint8).reshape(answer["shape"])
+    return Decoded(ImageFacts(**answer["facts"]), pixels)
 
 
 def serve(connection: Connection) -> None:
-    """Decode what comes until nobody is there any more: the life of a process."""
+    """Decode jobs until the connection closes: what a decoding process runs."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY))

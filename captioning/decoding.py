@@ -1,4 +1,4 @@
-"""Decoding: from a real image to what is recorded of it, and to the few pixels the captioner looks at."""
+"""Decoding: from a real image to what is recorded of it, and to the pixels that the captioner looks at."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,54 +12,56 @@ from captioning.skipped import SkipReason
 from captioning.sources.source import RealImage
 from captioning.target_size import TargetSize
 
-Ticket = TypeVar("Ticket")
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
 class Job:
-    """An image to decode; without a `target_size` only its facts are wanted."""
+    """An image to decode; without a `target_size` only its facts are returned."""
 
     image: RealImage
     target_size: TargetSize | None
     content: bytes | None = None
-    """Its bytes, where they do not lie in a file of their own: whoever decodes should not have to fetch them."""
+    """Its bytes, unless it is a file of its own: the decoding process has no network and no token."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image that is whole; `view` is what the job's target_size leaves of it: bytes (height, width, 3), RGB."""
+    """A decoded image; `pixels`, if the job has a `target_size`: RGB bytes of shape (height, width, 3) at that size."""
 
     facts: ImageFacts
-    view: npt.NDArray[np.uint8] | None
+    pixels: npt.NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Unusable:
     """Why an image gives no prompt."""
 
     reason: SkipReason
     detail: str
 
 
-Outcome: TypeAlias = Decoded | Refusal
+DecodeResult: TypeAlias = Decoded | Unusable
 
-#: Decodes jobs in their order, each of which comes back with the ticket it came with; a refusal is passed on as it is.
-Decode: TypeAlias = Callable[[Iterable[tuple[Ticket, Job | Refusal]]], Iterator[tuple[Ticket, Outcome]]]
+#: Decodes jobs in their order. Each has a key of the caller's, which is returned with the result. An `Unusable` in
+#: place of a job is passed on, so that results stay in order.
+DecodeAll: TypeAlias = Callable[[Iterable[tuple[Key, Job | Unusable]]], Iterator[tuple[Key, DecodeResult]]]
 
 
-def decode(job: Job) -> Outcome:
+def decode(job: Job) -> DecodeResult:
     """Decode one image."""
     try:
-        # An image of which nothing is looked at is decoded to its end all the same, as small as that can be done.
-        facts, view = read_image(job.image.path, 1 if job.target_size is None else job.target_size.least, job.content)
-        return Decoded(facts, None if job.target_size is None else np.asarray(job.target_size.of(view)))
+        # Without a target size the image is still decoded completely, at the smallest size possible.
+        min_side = 1 if job.target_size is None else job.target_size.min_jpeg_side
+        facts, image = read_image(job.image.path, min_side, job.content)
+        return Decoded(facts, None if job.target_size is None else np.asarray(job.target_size.resize(image)))
     except UnusableImageError as error:
-        return Refusal(error.reason, error.detail)
+        return Unusable(error.reason, error.detail)
     except MemoryError:
-        return Refusal("broken", "decoding it takes too much memory")
+        return Unusable("broken", "decoding it takes too much memory")
 
 
-def decode_here(jobs: Iterable[tuple[Ticket, Job | Refusal]]) -> Iterator[tuple[Ticket, Outcome]]:
-    """Decode one after the other in this process, as `captioning.decoders` does in others."""
-    for ticket, job in jobs:
-        yield ticket, (job if isinstance(job, Refusal) else decode(job))
+def decode_in_process(jobs: Iterable[tuple[Key, Job | Unusable]]) -> Iterator[tuple[Key, DecodeResult]]:
+    """Decode one image after the other in this process; `captioning.decoders` does it in several others."""
+    for key, job in jobs:
+        yield key, (job if isinstance(job, Unusable) else decode(job))

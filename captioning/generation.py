@@ -1,4 +1,4 @@
-"""Generation: how captions are generated, the same for every captioner where it can be."""
+"""Generation: the settings with which captions are generated, the same for every captioner where possible."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from workspace.errors import CommunityForensicsError
 class Generation:
     """How captions are generated; all of it is in the recipe. The values are those of LAVIS's `blip_caption`.
 
-    `prompt` and `min_length` are BLIP's alone: it was fine-tuned with that prompt, and otherwise ends after two words.
-    Lengths are in tokens. BLIP's count the decoder's start token and the prompt, as its authors do; other captioners
-    say up to `max_length` tokens of their own.
+    `prompt` and `min_length` are used by BLIP only: it was fine-tuned with that prompt, and without a minimum it ends
+    after two words. Lengths are in tokens. BLIP's lengths include the decoder's start token and the prompt, as its
+    authors count; other captioners generate up to `max_length` new tokens.
     """
 
     prompt: str = "a picture of"
@@ -26,14 +26,14 @@ class Generation:
 
 
 @contextmanager
-def enough_memory(device: Any, images: int) -> Iterator[None]:
-    """Raise `CommunityForensicsError` when the device's memory is too small for what the block does."""
+def out_of_memory_reported(device: Any, images: int) -> Iterator[None]:
+    """A block that captions `images` images; raises `CommunityForensicsError` when the device's memory is too small."""
     import torch
 
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise CommunityForensicsError(
-            f"{device} has too little memory for {images} images at once: "
+            f"{device} has too little memory for {images} {'image' if images == 1 else 'images'} in one call: "
             "use a smaller --batch-size in a new --workspace"
         ) from error

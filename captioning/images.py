@@ -1,12 +1,13 @@
-"""Real images: opened with suspicion, measured as they are, shown to the captioner as people see them.
+"""Real images: decoded with care, measured as stored, shown to the captioner as people see them.
 
-A file is read once: its sha256 is that of the bytes as they lie there, and the pixels come from the same open file.
-It is decoded to its end, also when it needs no caption from us: what is truncated or damaged is found out here and
-not by a reader of the dataset. Formats are a fixed list, so no file name or header starts another program (Pillow
-would run Ghostscript for EPS), and pixels are counted before they are allocated.
+A file is read once: its sha256 and its pixels come from the same open file. It is decoded completely, also when its
+caption is known: truncated and damaged files are found here and not by a reader of the dataset. Formats are a fixed
+list, so no file can start another program (Pillow would run Ghostscript for EPS), and pixels are counted before memory
+is allocated.
 
-The *view* for the captioner is RGB, upright (EXIF orientation applied), the first frame of an animation, on white where
-it is transparent, 16-bit and float values scaled to 8 bits. Nothing of that touches the file or what is recorded of it.
+What the captioner gets is RGB, upright (EXIF orientation applied), the first frame of an animation, on white where the
+image is transparent, with 16-bit and float values scaled to 8 bits. The file, and what is recorded of it, stay as they
+are.
 """
 
 import errno
@@ -21,20 +22,23 @@ from typing import IO, TYPE_CHECKING
 
 from captioning.prompt import REAL_FORMATS
 from captioning.skipped import SkipReason
+from workspace.errors import in_one_line
+from workspace.hub_access import HubAccess
 from workspace.locator import Locator, is_plain_file, process_reader
 
 if TYPE_CHECKING:
     from PIL import Image
 
 RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw")
-"""Suffixes of cameras' raw files. Many are TIFF files of which only a thumbnail is a picture, so none is decoded."""
+"""Suffixes of cameras' raw files. Many are TIFF files of which only a thumbnail can be shown, so none is decoded."""
 
 MAX_PIXELS = 178_956_970
-"""More is refused, as by Pillow itself (twice its warning level): 512 MiB of RGB, more than any camera takes."""
+"""Larger images are refused, at the same limit as Pillow's (twice its warning level): 512 MiB of RGB, more than any
+camera takes."""
 
 
 class UnusableImageError(Exception):
-    """An image that gives no prompt; `reason` is of the closed set, `detail` for people."""
+    """An image that gives no prompt; `reason` is its code, `detail` the same in words."""
 
     def __init__(self, reason: SkipReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -44,8 +48,8 @@ class UnusableImageError(Exception):
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What is recorded of a real image: sha256 of its file, Pillow's names of its format and mode (RGB, L, CMYK,
-    P, I;16, ...), pixels as stored."""
+    """What is recorded of a real image: the file's sha256, Pillow's names of its format and mode (RGB, L, CMYK, P,
+    I;16, ...), width and height in pixels as stored."""
 
     sha256: str
     format: str
@@ -55,45 +59,44 @@ class ImageFacts:
 
 
 def read_image(
-    path: Locator, least: int | None = None, content: bytes | None = None
+    path: Locator, min_side: int | None = None, content: bytes | None = None
 ) -> tuple[ImageFacts, "Image.Image"]:
-    """The facts of an image and its RGB view; `content` is what `fetch` gave, for a process that should not fetch.
+    """The facts of an image, and the image in RGB. `content` is the result of `fetch`: None for a file of its own.
 
-    A view of a JPEG whose sides are at least `least` pixels long is enough; None: the view is as large as the image.
-    Raises `UnusableImageError`, and nothing else, whatever lies there; `HubError` where the Hub does not answer.
+    `min_side`: a JPEG may be decoded at a reduced size whose sides have at least so many pixels; None: full size.
+    Raises `UnusableImageError`, and nothing else, whatever the file holds.
     """
-    content = fetch(path) if content is None else content
     if content is not None:
-        return _decode(BytesIO(content), hashlib.sha256(content).hexdigest(), Path(path).suffix, least)
+        return _decode(BytesIO(content), hashlib.sha256(content).hexdigest(), Path(path).suffix, min_side)
     with _open_file(Path(path)) as file:
         try:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            return _decode(file, sha256, Path(path).suffix, least)
+            return _decode(file, sha256, Path(path).suffix, min_side)
         except OSError as error:
-            raise UnusableImageError("unreadable", _said(error)) from error
+            raise UnusableImageError("unreadable", _cause(error)) from error
 
 
-def fetch(path: Locator) -> bytes | None:
-    """The bytes of an image in an archive, in a table or on the Hub; None for a file, which is read where it lies.
+def fetch(path: Locator, hub: HubAccess = HubAccess()) -> bytes | None:
+    """The bytes of an image in an archive, in a table or on the Hub; None for a file of its own, which is not read.
 
-    Errors as `read_image`.
+    Raises `UnusableImageError`, and `HubError` when the Hub does not answer.
     """
     if is_plain_file(path):
         return None
     try:
-        content = process_reader().read(path)
+        content = process_reader(hub).read(path)
     except FileNotFoundError as error:
-        raise UnusableImageError("missing", error.strerror or "not there") from error
+        raise UnusableImageError("missing", error.strerror or "does not exist") from error
     except OSError as error:
-        raise UnusableImageError("unreadable", _said(error)) from error
+        raise UnusableImageError("unreadable", _cause(error)) from error
     if not content:
         raise UnusableImageError("empty", "zero bytes")
     return content
 
 
 def _open_file(path: Path) -> BufferedReader:
-    """The file, open; a pipe is refused before opening it would wait for a writer."""
+    """The file, open; a pipe is refused first, because opening it would wait for a writer."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -103,18 +106,18 @@ def _open_file(path: Path) -> BufferedReader:
         return path.open("rb")
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            detail = "a link that leads nowhere" if path.is_symlink() else "no such file"
+            detail = "a link whose target does not exist" if path.is_symlink() else "no such file"
             raise UnusableImageError("missing", detail) from error
-        raise UnusableImageError("unreadable", _said(error)) from error
+        raise UnusableImageError("unreadable", _cause(error)) from error
 
 
-def _decode(file: IO[bytes], sha256: str, suffix: str, least: int | None) -> tuple[ImageFacts, "Image.Image"]:
+def _decode(file: IO[bytes], sha256: str, suffix: str, min_side: int | None) -> tuple[ImageFacts, "Image.Image"]:
     from PIL import Image, UnidentifiedImageError
 
     if suffix.lower() in RAW_SUFFIXES:
-        raise UnusableImageError("not-an-image", "a camera's raw file, which is no picture yet")
+        raise UnusableImageError("not-an-image", "a camera's raw file, which is not decoded")
     with warnings.catch_warnings():
-        # Pillow warns of half of what it refuses, and of odd metadata: neither is news to the reader.
+        # Pillow warns of half of what is refused here, and of unusual metadata: neither helps the user.
         warnings.simplefilter("ignore")
         try:
             image = Image.open(file, formats=REAL_FORMATS)
@@ -122,31 +125,32 @@ def _decode(file: IO[bytes], sha256: str, suffix: str, least: int | None) -> tup
             raise UnusableImageError("too-large", f"more than {MAX_PIXELS:,} pixels") from error
         except UnidentifiedImageError as error:
             raise UnusableImageError("not-an-image", f"not one of {', '.join(REAL_FORMATS)}") from error
-        # Decoders of strangers' files fail in as many ways as there are files.
+        # On damaged files decoders fail with any kind of error.
         except Exception as error:
-            raise UnusableImageError("broken", _said(error)) from error
+            raise UnusableImageError("broken", _cause(error)) from error
         with image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise UnusableImageError("too-large", f"{width}x{height} pixels")
             try:
-                if least is not None:
-                    image.draft(None, (least, least))
+                if min_side is not None:
+                    image.draft(None, (min_side, min_side))
                 image.load()
                 facts = ImageFacts(sha256, str(image.format), image.mode, width, height)
-                return facts, _view(image)
+                return facts, _as_seen(image)
             except Image.DecompressionBombError as error:
                 raise UnusableImageError("too-large", f"more than {MAX_PIXELS:,} pixels") from error
             except Exception as error:
-                raise UnusableImageError("broken", _said(error)) from error
+                raise UnusableImageError("broken", _cause(error)) from error
 
 
-def _view(image: "Image.Image") -> "Image.Image":
+def _as_seen(image: "Image.Image") -> "Image.Image":
+    """The image in RGB, upright and on white."""
     from PIL import Image, ImageOps
 
     try:
         image = ImageOps.exif_transpose(image)
-    except Exception:  # EXIF data that cannot be read says nothing about orientation
+    except Exception:  # unreadable EXIF data: the orientation is unknown
         image = image.copy()
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
@@ -157,7 +161,8 @@ def _view(image: "Image.Image") -> "Image.Image":
 
 
 def _eight_bits(image: "Image.Image") -> "Image.Image":
-    """16-bit integers divided down; 32-bit integers and floats, which have no fixed range, from least to greatest."""
+    """16-bit integers scaled from their full range; 32-bit integers and floats, which have no fixed range, from their
+    least to their greatest value."""
     import numpy as np
     from PIL import Image
 
@@ -171,8 +176,8 @@ def _eight_bits(image: "Image.Image") -> "Image.Image":
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
-def _said(error: Exception) -> str:
-    """An error in one line that is the same wherever it is met: no path, no address in memory."""
+def _cause(error: Exception) -> str:
+    """An error in words that are the same on every machine: of a system error only its name, no path."""
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+    return in_one_line(error, 200)

@@ -1,7 +1,7 @@
 """Loading: a captioner's folder as a model of transformers, its tokenizer and its preprocessing, whole or not at all.
 
-The weights may be a pickle: it is read with `weights_only`, from a folder, so that transformers asks nobody for another
-copy. Code that a repository brings is never run.
+The weights may be a pickle: it is read with `weights_only`, and from a folder, so that transformers requests no other
+copy. Code in a repository is never run.
 """
 
 import json
@@ -11,7 +11,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from captioning.preprocessing import Preprocessing
-from workspace.errors import UsageError
+from workspace.errors import UsageError, in_one_line
 
 
 @dataclass(frozen=True)
@@ -31,20 +31,23 @@ def model_class(folder: Path) -> str:
 
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        named = [str(name) for name in config.get("architectures") or ()]
+        classes = [str(name) for name in config.get("architectures") or ()]
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(
-            f"{folder} cannot be loaded as a captioner: its config.json cannot be read ({error})"
+            f"{folder} cannot be loaded as a captioner: its config.json cannot be read ({in_one_line(error)})"
         ) from error
     known = set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.values())
-    for name in named:
+    for name in classes:
         if name in known:
             return name
-    raise UsageError(f"{folder} is {', '.join(named) or 'a model of no class'}, which is no captioner of transformers")
+    raise UsageError(
+        f"{folder} cannot be loaded as a captioner: its config.json names {', '.join(classes) or 'no class'}, "
+        "and an image-to-text model of transformers is needed"
+    )
 
 
 def load(folder: Path, device: str) -> Loaded:
-    """Load onto a device ("cpu", "cuda", "cuda:1", ...), in bfloat16 on CUDA.
+    """Load onto a device ("cpu", "cuda", "cuda:1", ...), in bfloat16 on CUDA and float32 elsewhere.
 
     Raises `UsageError` when the folder does not hold a whole captioner.
     """
@@ -54,7 +57,7 @@ def load(folder: Path, device: str) -> Loaded:
 
     logging.disable_progress_bar()
     placed = torch.device(device)
-    # On a CPU bfloat16 is slower; elsewhere than on CUDA it is not known to work.
+    # On a CPU bfloat16 is slower; on devices other than CUDA it is untested.
     dtype = torch.bfloat16 if placed.type == "cuda" else torch.float32
     name = model_class(folder)
     try:
@@ -72,20 +75,19 @@ def load(folder: Path, device: str) -> Loaded:
         raise
     except UnpicklingError as error:
         raise UsageError(
-            f"{folder} cannot be loaded as a captioner: its weights are damaged or more than weights"
+            f"{folder} cannot be loaded as a captioner: its weights are damaged, or a pickle with more than weights"
         ) from error
     # Damaged files fail in as many ways as there are files.
     except Exception as error:
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
-        raise UsageError(f"{folder} cannot be loaded as a captioner ({said})") from error
-    # transformers draws missing weights at random, and says so in a warning only.
+        raise UsageError(f"{folder} cannot be loaded as a captioner ({in_one_line(error)})") from error
+    # transformers fills missing weights with random numbers and only warns.
     if found["missing_keys"]:
         raise UsageError(f"{folder} is not a whole {name}: weights are missing, such as {min(found['missing_keys'])}")
     return Loaded(model.to(placed).eval(), tokenizer, preprocessing, placed, dtype)
 
 
 def resolve_device(device: str) -> str:
-    """The device to use: "auto" is CUDA where there is one. Raises `UsageError` for a device that is not there."""
+    """The device to use: "auto" is CUDA where available. Raises `UsageError` for a device that does not exist."""
     import torch
 
     if device == "auto":
@@ -93,5 +95,8 @@ def resolve_device(device: str) -> str:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UsageError(f"--device {device}: {str(error).splitlines()[0]}") from error
+        raise UsageError(
+            f"--device {device!r} cannot be used ({in_one_line(error, 150, named=False)}): "
+            "name another, such as auto, cpu or cuda:0"
+        ) from error
     return device

@@ -8,17 +8,17 @@ from workspace.hub_access import HubAccess
 from workspace.shard import Shard
 
 DEFAULT_CAPTIONER = "Salesforce/blip-image-captioning-base@82a37760796d32b1411fe092ab5d4e227313294b"
-"""BLIP base, fine-tuned for captions on COCO; the head of its `main` in 2025."""
+"""BLIP base, fine-tuned on COCO's captions, at the commit that was the head of `main` in 2025."""
 
 Backend = Literal["transformers", "lavis"]
-"""What runs a captioner: transformers, or for BLIP the code of its authors."""
+"""What runs a captioner: transformers, or, for BLIP, the code of its authors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionOptions:
-    """How real images are captioned. Raises `UsageError` for values that make no sense.
+    """How real images are captioned. Raises `UsageError` for invalid values.
 
-    All but `workers`, `device`, `shard`, `endpoint` and `token` is in the workspace's recipe.
+    All of them except `workers`, `device`, `shard`, `endpoint` and `token` are in the workspace's recipe.
     """
 
     limit: int | None = None
@@ -28,7 +28,7 @@ class CaptionOptions:
     copy: bool = False
     """Copy the images into the workspace, bytes unchanged."""
     captioner: str = DEFAULT_CAPTIONER
-    """A captioning model of transformers: ORG/NAME, ORG/NAME@REVISION or a folder."""
+    """The captioner, an image-to-text model of transformers: ORG/NAME, ORG/NAME@REVISION or a folder."""
     backend: Backend = "transformers"
     """What runs the captioner."""
     batch_size: int = 8
@@ -57,5 +57,5 @@ class CaptionOptions:
 
     @property
     def hub(self) -> HubAccess:
-        """Which Hub is asked, and with which token."""
+        """The Hub that sources and the captioner are read from, and the token for it."""
         return HubAccess(self.endpoint, self.token)

@@ -1,6 +1,8 @@
 """The prompt: one caption of one real image."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +13,12 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace, parts_below
 from workspace.records import column
 
-#: Pillow's names of the formats that a real image may have, so that no file starts another program; the multi-picture
-#: JPEGs of cameras (MPO) come with JPEG.
+#: Pillow's names of the formats that a real image may have; a fixed list, so that no file can start another program.
+#: The multi-picture JPEGs of cameras (MPO) come with JPEG.
 REAL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+
+#: What workspaces of the former version hold in `caption_origin` for every generated caption; read as `generated`.
+FORMER_ORIGIN = "blip"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,32 +27,38 @@ class Prompt:
 
     prompt_id: str = column(pa.string(), "<real_source>/<real_id>: unique in the workspace")
     prompt: str = column(pa.string(), "the caption, cleaned (captioning/cleaning.py)")
-    real_source: str = column(pa.string(), "name of the real data set, as the user calls it")
+    real_source: str = column(pa.string(), "the data set, by the name given on the command line (coco)")
     real_title: str = column(
-        pa.string(), "the same as the published dataset spells it (COCO), where it is one of those"
+        pa.string(), "the published name of the data set (COCO); real_source where the data set is not a known one"
     )
     real_id: str = column(pa.string(), "the image's id in its data set: its path below the source's root, or a locator")
     real_path: str = column(
         pa.string(), "where its bytes are on the machine that captioned it: a file, or a locator (workspace/locator.py)"
     )
-    real_sha256: str = column(pa.string(), "of the file as it is")
-    real_format: str = column(pa.string(), "as decoded: JPEG, PNG, ...")
-    real_width: int = column(pa.int32(), "pixels, as stored")
-    real_height: int = column(pa.int32(), "pixels, as stored")
-    real_mode: str | None = column(pa.string(), "as decoded: RGB, L, CMYK, P, I;16, ...", default=None)
-    caption_origin: Literal["dataset", "blip"] = column(pa.string(), "dataset: the data set's own | blip: generated")
+    real_sha256: str = column(pa.string(), "sha256 of the image's bytes as stored, lower-case hexadecimal")
+    real_format: str = column(pa.string(), "format of the image as decoded: JPEG, PNG, ...")
+    real_width: int = column(pa.int32(), "width in pixels, as stored")
+    real_height: int = column(pa.int32(), "height in pixels, as stored")
+    real_mode: str | None = column(pa.string(), "mode as decoded: RGB, L, CMYK, P, I;16, ...", default=None)
+    caption_origin: Literal["dataset", "generated"] = column(
+        pa.string(), "dataset: the caption is the data set's | generated: by the model in captioner"
+    )
     captions: tuple[str, ...] = column(
-        pa.list_(pa.string()), "all captions the data set has for it, as they stand there", default=()
+        pa.list_(pa.string()), "all captions that the data set has for the image, uncleaned", default=()
     )
     captioner: str | None = column(
-        pa.string(), "model@revision, for generated captions; (lavis): by that back end", default=None
+        pa.string(),
+        "model@revision that generated the caption; with (lavis) if that back end ran it; null: not generated",
+        default=None,
     )
-    license: str | None = column(pa.string(), "of the real image; null: unknown", default=None)
+    license: str | None = column(pa.string(), "licence of the real image; null: unknown", default=None)
     license_link: str | None = column(
-        pa.string(), "where its data set says so, or is to be had; null: not one of the known ones", default=None
+        pa.string(),
+        "page of the data set that states the licence, or would; null: the data set is not a known one",
+        default=None,
     )
     redistributable: bool | None = column(
-        pa.bool_(), "whether the real image may be passed on; null: unknown", default=None
+        pa.bool_(), "whether the licence allows the real image to be redistributed; null: unknown", default=None
     )
 
 
@@ -57,8 +68,37 @@ def prompt_parts(workspace: Workspace) -> list[Path]:
 
 
 def read_prompts(workspace: Workspace) -> list[Prompt]:
-    """All prompts, by source, then in the order of their parts. Raises `UsageError` when there are none yet."""
+    """All prompts, by source, then in the order of their parts.
+
+    Raises `UsageError` when there are none yet, or when another version wrote them.
+    """
     parts = prompt_parts(workspace)
     if not parts:
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    return [prompt for part in parts for prompt in records.read(part, Prompt)]
+    prompts: list[Prompt] = []
+    for part in parts:
+        with _remedy(part):
+            prompts += map(_current, records.read(part, Prompt))
+    return prompts
+
+
+def require_this_version(part: Path) -> None:
+    """Raise `UsageError` when another version wrote a prompt part, or it is damaged."""
+    with _remedy(part):
+        records.read_table(part, Prompt, columns=[])
+
+
+def _current(prompt: Prompt) -> Prompt:
+    """A row of the former version, which wrote `blip` for every generated caption, as this one writes it."""
+    return replace(prompt, caption_origin="generated") if prompt.caption_origin == FORMER_ORIGIN else prompt
+
+
+@contextmanager
+def _remedy(part: Path) -> Iterator[None]:
+    """A block that reads a part; adds to its `UsageError` what to do."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(
+            f"{error}. Remove {part.parent} and run `cf-caption` again, or name a new --workspace"
+        ) from error

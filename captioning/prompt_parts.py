@@ -1,14 +1,15 @@
 """Parts: the unit of captioning. A fixed number of images of one source, in order, makes one part file.
 
-Which images are in which part follows from the selection and the part size alone, and so do the batches that the
-captioner is given; so any number of shards, killed at any time, write the same files. A part that exists is done.
-The images of a part that gave no prompt stand in a skipped file beside it, which is written first.
+Which images are in which part depends on the selection and the part size only, and so do the batches that the captioner
+gets; so any number of shards, killed at any time, write the same files. An existing part is finished. The images of a
+part without a prompt are in a skipped file beside it, which is written first.
 """
 
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ import numpy.typing as npt
 
 from captioning.captioner import Captioner
 from captioning.cleaning import DroppedCaptionError, DropReason, clean
-from captioning.decoding import Decode, Job, Refusal, decode_here
+from captioning.decoding import DecodeAll, Job, Unusable, decode_in_process
 from captioning.images import ImageFacts, UnusableImageError, fetch
 from captioning.prompt import Prompt
 from captioning.selection import Selection
 from captioning.skipped import Skipped, SkipReason, skipped_name
 from captioning.sources.source import RealImage
 from workspace import records
+from workspace.hub_access import HubAccess
 from workspace.identity import seed_of
 from workspace.layout import Workspace, part_name
 
@@ -35,14 +37,22 @@ class Part:
     number: int
     ids: Sequence[str]
 
-    def is_done(self, workspace: Workspace) -> bool:
-        """Whether its file is there."""
-        return (workspace.prompts_of(self.selection.source.name) / part_name(self.number)).exists()
+    def path(self, workspace: Workspace) -> Path:
+        """Its file of prompts."""
+        return workspace.prompts_of(self.selection.source.name) / part_name(self.number)
+
+    def skipped_path(self, workspace: Workspace) -> Path:
+        """Its file of skipped images, which exists only if there are any."""
+        return workspace.prompts_of(self.selection.source.name) / skipped_name(self.number)
+
+    def is_finished(self, workspace: Workspace) -> bool:
+        """Whether its file exists."""
+        return self.path(workspace).exists()
 
 
 @dataclass
-class Captioned:
-    """What became of a part's images; `dropped` counts the data set's own captions that cleaning refused."""
+class PartResult:
+    """The rows of a part; `dropped` counts the data set's captions that cannot be prompts, by reason."""
 
     prompts: list[Prompt] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -51,13 +61,14 @@ class Captioned:
 
 @dataclass(frozen=True)
 class Captioning:
-    """How images are captioned: by whom (`load` is called when the first image needs it), how many at once, and who
-    decodes them."""
+    """How images are captioned: the captioner's name in the rows, the function that loads it when the first image needs
+    it, the images of one call, the function that decodes them, and the Hub that hf:// sources are read from."""
 
     captioner_name: str
     load: Callable[[], Captioner]
     batch_size: int
-    decode: Decode[Any] = decode_here
+    decode: DecodeAll[Any] = decode_in_process
+    hub: HubAccess = field(default_factory=HubAccess)
 
 
 def parts_of(selections: Iterable[Selection], part_size: int) -> list[Part]:
@@ -69,92 +80,94 @@ def parts_of(selections: Iterable[Selection], part_size: int) -> list[Part]:
     ]
 
 
-def caption_part(part: Part, captioning: Captioning, advance: Callable[[], None]) -> Captioned:
+def caption_part(part: Part, captioning: Captioning, advance: Callable[[], None]) -> PartResult:
     """Caption the images of a part; `advance` is called once for each. No image stops it."""
-    captioned = Captioned()
-    waiting: list[_Waiting] = []
-    for asked, outcome in captioning.decode(_jobs(part, captioning)):
-        if isinstance(outcome, Refusal):
-            captioned.skipped.append(_skipped(part, asked.real_id, outcome.reason, outcome.detail))
+    result = PartResult()
+    batch: list[_Uncaptioned] = []
+    for candidate, decoded in captioning.decode(_jobs(part, captioning)):
+        if isinstance(decoded, Unusable):
+            result.skipped.append(_skipped(part, candidate.real_id, decoded.reason, decoded.detail))
         else:
-            assert asked.image is not None
-            captioned.dropped.update(asked.dropped)
-            if asked.own is not None:
-                captioned.prompts.append(_prompt(part, asked.image, outcome.facts, asked.own, None))
+            assert candidate.image is not None
+            result.dropped.update(candidate.dropped)
+            if candidate.caption is not None:
+                result.prompts.append(_prompt(part, candidate.image, decoded.facts, candidate.caption, None))
             else:
-                assert outcome.view is not None
-                waiting.append(_Waiting(asked.image, outcome.facts, outcome.view))
-        if len(waiting) == captioning.batch_size:
-            _generate(part, captioning, waiting, captioned)
-            waiting.clear()
+                assert decoded.pixels is not None
+                batch.append(_Uncaptioned(candidate.image, decoded.facts, decoded.pixels))
+        if len(batch) == captioning.batch_size:
+            _generate(part, captioning, batch, result)
+            batch.clear()
         advance()
-    if waiting:
-        _generate(part, captioning, waiting, captioned)
-    captioned.prompts.sort(key=lambda prompt: prompt.real_id)
-    captioned.skipped.sort(key=lambda row: row.real_id)
-    return captioned
+    if batch:
+        _generate(part, captioning, batch, result)
+    result.prompts.sort(key=lambda prompt: prompt.real_id)
+    result.skipped.sort(key=lambda row: row.real_id)
+    return result
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What is known of an image before it is decoded; `own` is its own caption, where it has a usable one."""
+class _Candidate:
+    """What is known of an image before it is decoded; `caption` is the data set's, cleaned, if it has a usable one."""
 
     real_id: str
     image: RealImage | None = None
-    own: str | None = None
+    caption: str | None = None
     dropped: Counter[DropReason] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
-class _Waiting:
-    """A decoded image that waits for its batch to be full."""
+class _Uncaptioned:
+    """A decoded image that waits until its batch is complete."""
 
     image: RealImage
     facts: ImageFacts
-    view: npt.NDArray[np.uint8]
+    pixels: npt.NDArray[np.uint8]
 
 
-def _jobs(part: Part, captioning: Captioning) -> Iterator[tuple[_Asked, Job | Refusal]]:
-    """The part's images, to be decoded; those that cannot even be asked for are refused."""
+def _jobs(part: Part, captioning: Captioning) -> Iterator[tuple[_Candidate, Job | Unusable]]:
+    """The part's images, to be decoded; those that cannot be opened come as `Unusable`."""
     for real_id in part.ids:
         try:
             _require_utf8(real_id)
-            image = _described(part, real_id)
-            content = fetch(image.path)
+            image = _open_image(part, real_id)
+            # Here and not in the decoding process, which has no network and no token.
+            content = fetch(image.path, captioning.hub)
         except UnusableImageError as error:
-            yield _Asked(real_id), Refusal(error.reason, error.detail)
+            yield _Candidate(real_id), Unusable(error.reason, error.detail)
         else:
-            asked = _Asked(real_id, image, *_own_caption(image, part.selection.source.name))
-            yield asked, Job(image, captioning.load().target_size if asked.own is None else None, content)
+            candidate = _Candidate(real_id, image, *_choose_caption(image, part.selection.source.name))
+            target_size = captioning.load().target_size if candidate.caption is None else None
+            yield candidate, Job(image, target_size, content)
 
 
-def _generate(part: Part, captioning: Captioning, batch: Sequence[_Waiting], captioned: Captioned) -> None:
+def _generate(part: Part, captioning: Captioning, batch: Sequence[_Uncaptioned], result: PartResult) -> None:
     """Caption a batch."""
-    said = captioning.load().caption([waiting.view for waiting in batch])
-    for waiting, caption in zip(batch, said, strict=True):
+    captions = captioning.load().caption([waiting.pixels for waiting in batch])
+    for waiting, caption in zip(batch, captions, strict=True):
         try:
             prompt = _prompt(part, waiting.image, waiting.facts, clean(caption), captioning.captioner_name)
         except DroppedCaptionError as error:
             detail = f"{error.reason}: {caption!r}"[:200]
-            captioned.skipped.append(_skipped(part, waiting.image.real_id, "caption", detail))
+            result.skipped.append(_skipped(part, waiting.image.real_id, "caption", detail))
         else:
-            captioned.prompts.append(prompt)
+            result.prompts.append(prompt)
 
 
 def _skipped(part: Part, real_id: str, reason: SkipReason, detail: str) -> Skipped:
-    # A name that is not UTF-8 fits in no table as it is.
+    # A name that is not UTF-8 cannot be stored in a table as it is.
     printable = os.fsencode(real_id).decode("utf-8", "backslashreplace")
     return Skipped(real_source=part.selection.source.name, real_id=printable, reason=reason, detail=detail)
 
 
-def write_part(workspace: Workspace, part: Part, captioned: Captioned) -> None:
-    """Write a part's files: the skipped rows where there are any, then the prompts, which say that it is done."""
-    folder = workspace.prompts_of(part.selection.source.name)
-    if captioned.skipped:
-        records.write(folder / skipped_name(part.number), Skipped, captioned.skipped)
-    else:  # of an earlier try that was killed before its prompts were written
-        (folder / skipped_name(part.number)).unlink(missing_ok=True)
-    records.write(folder / part_name(part.number), Prompt, captioned.prompts)
+def write_part(workspace: Workspace, part: Part, result: PartResult) -> None:
+    """Write a part's files: the skipped rows, if any, then the prompts, whose file marks the part as finished."""
+    skipped_path = part.skipped_path(workspace)
+    if result.skipped:
+        records.write(skipped_path, Skipped, result.skipped)
+    else:  # of an earlier run that was killed before its prompts were written
+        skipped_path.unlink(missing_ok=True)
+    records.write(part.path(workspace), Prompt, result.prompts)
 
 
 def _require_utf8(real_id: str) -> None:
@@ -164,17 +177,17 @@ def _require_utf8(real_id: str) -> None:
         raise UnusableImageError("name", "its name is not UTF-8: rename it") from error
 
 
-def _described(part: Part, real_id: str) -> RealImage:
+def _open_image(part: Part, real_id: str) -> RealImage:
     try:
         return part.selection.collection.image(real_id)
     except OSError as error:
-        raise UnusableImageError("unreadable", f"the caption beside it: {error.strerror}") from error
+        raise UnusableImageError("unreadable", f"its caption cannot be read: {error.strerror}") from error
 
 
-def _own_caption(image: RealImage, source: str) -> tuple[str | None, Counter[DropReason]]:
-    """One of the data set's own captions, cleaned: a hash of the image's name says which. None where there is none.
+def _choose_caption(image: RealImage, source: str) -> tuple[str | None, Counter[DropReason]]:
+    """One of the data set's captions, cleaned, chosen by a hash of the image's id; None if it has no usable one.
 
-    Beside it, how many were dropped and why.
+    Also how many captions cannot be prompts, by reason.
     """
     usable: list[str] = []
     dropped: Counter[DropReason] = Counter()
@@ -189,7 +202,7 @@ def _own_caption(image: RealImage, source: str) -> tuple[str | None, Counter[Dro
 
 def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, captioner: str | None) -> Prompt:
     source = part.selection.source
-    # What is said of the image itself comes before what is said of the data set as a whole, and is not mixed with it.
+    # What is stated for the image replaces what is stated for the whole data set; the two are not mixed.
     stated = image if image.license is not None or image.redistributable is not None else source
     return Prompt(
         prompt_id=f"{source.name}/{image.real_id}",
@@ -203,7 +216,7 @@ def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, capti
         real_mode=facts.mode,
         real_width=facts.width,
         real_height=facts.height,
-        caption_origin="dataset" if captioner is None else "blip",
+        caption_origin="dataset" if captioner is None else "generated",
         captions=tuple(caption.encode("utf-8", "replace").decode() for caption in image.captions),
         captioner=captioner,
         license=stated.license,

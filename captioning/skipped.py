@@ -1,4 +1,4 @@
-"""The skipped table: one row for each real image that gave no prompt, and why. None is ever lost in silence."""
+"""The skipped table: one row for each real image without a prompt, and why. No image is dropped without a row."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from workspace.layout import Workspace
 from workspace.records import column
 
 SkipReason = Literal[
-    "missing",  # no such file, or a link that leads nowhere
-    "unreadable",  # the file system refuses it: permission, input/output error
+    "missing",  # the file does not exist, or is a link whose target does not exist
+    "unreadable",  # the file system does not give it: no permission, input/output error
     "not-a-file",  # a pipe, a socket, a device
-    "name",  # its name is not UTF-8, so no table can point at it
+    "name",  # the file name is not UTF-8, so no table can hold it
     "empty",  # zero bytes
-    "not-an-image",  # no format that is decoded here
-    "too-large",  # more pixels than a picture has: a decompression bomb
-    "broken",  # an image that cannot be decoded to its end: truncated, damaged
-    "caption",  # readable, but what the captioner said of it is no prompt
+    "not-an-image",  # not in a format that is decoded here
+    "too-large",  # more pixels than a photograph has: a decompression bomb
+    "broken",  # an image that cannot be decoded completely: truncated or damaged
+    "caption",  # a good image, but the caption generated for it cannot be a prompt
 ]
 
 
@@ -27,10 +27,13 @@ SkipReason = Literal[
 class Skipped:
     """One real image without a prompt."""
 
-    real_source: str = column(pa.string(), "name of the real data set")
-    real_id: str = column(pa.string(), "as in the prompts; bytes that are not UTF-8 as \\xNN")
-    reason: SkipReason = column(pa.string(), "why, from the closed set of captioning/skipped.py")
-    detail: str = column(pa.string(), "the same for people")
+    real_source: str = column(pa.string(), "the data set, by the name given on the command line (coco)")
+    real_id: str = column(pa.string(), "the image's id, as in the prompts; bytes that are not UTF-8 as \\xNN")
+    reason: SkipReason = column(
+        pa.string(),
+        "why: missing | unreadable | not-a-file | name | empty | not-an-image | too-large | broken | caption",
+    )
+    detail: str = column(pa.string(), "the reason in words")
 
 
 def skipped_name(number: int) -> str:

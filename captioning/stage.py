@@ -1,151 +1,189 @@
 """The captioning stage: real images -> `prompts/`, a function from files to files."""
 
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, partial
+from pathlib import Path
 
 from captioning.blip import Blip
 from captioning.captioner import Captioner, CaptionerReference
 from captioning.copying import copy_images
 from captioning.decoders import Decoders, default_workers
 from captioning.generation import Generation
+from captioning.image_to_text import ImageToText
 from captioning.lavis.backend import Lavis, lavis_python
 from captioning.loading import model_class, resolve_device
-from captioning.options import Backend
-from captioning.prompt import Prompt
-from captioning.prompt_parts import Captioning, caption_part, parts_of, write_part
-from captioning.selection import Selection
-from captioning.skipped import Skipped, skipped_name
+from captioning.options import Backend, CaptionOptions
+from captioning.prompt import FORMER_ORIGIN, Prompt, require_this_version
+from captioning.prompt_parts import Captioning, Part, caption_part, parts_of, write_part
+from captioning.selection import Selection, select_all
+from captioning.skipped import Skipped
 from captioning.target_size import JPEG_DETAIL
-from captioning.unprompted import Unprompted
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
+from workspace.errors import CommunityForensicsError, in_one_line
 from workspace.extras import require_extra
-from workspace.layout import Workspace, part_name
+from workspace.layout import Workspace
 from workspace.progress import Log, task
 from workspace.shard import Shard
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the user chose beside the sources. All but the device and the number of decoding processes (None: one a
-    core) is in the recipe."""
-
-    captioner: CaptionerReference
-    batch_size: int
-    part_size: int
-    limit: int | None
-    device: str
-    workers: int | None = None
-    backend: Backend = "transformers"
-    max_per_source: int | None = None
-    copy: bool = False
-
-
-@dataclass(frozen=True)
 class SourceSummary:
-    """What the workspace holds of one source, all shards together, counted from the rows."""
+    """What the workspace holds of one source, of all shards together, counted from the rows.
+
+    `images`: selected images. `parts_done` of `parts` are finished; their images have a caption of the data set
+    (`from_dataset`), a generated one (`generated`), or none (`skipped`, by reason).
+    """
 
     name: str
     images: int
     parts_done: int
     parts: int
-    own: int
+    from_dataset: int
     generated: int
     skipped: Counter[str]
 
 
 def caption(
-    workspace: Workspace, selections: Sequence[Selection], settings: Settings, shard: Shard
+    workspace: Workspace, sources: Mapping[str, str | Path], options: CaptionOptions = CaptionOptions()
 ) -> list[SourceSummary]:
-    """Caption this shard's parts of the selected images that are not done yet; returns what there is then.
+    """Caption those parts of this shard that are not finished; returns what the workspace then holds of each source.
 
-    Raises `UsageError` when the workspace's recipe says otherwise, `HubError` when the captioner cannot be fetched.
+    `sources`: the name of each source -> the folder, tar archive or Parquet file of its images, or a data set of the
+    Hub as hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]. Known names (`captioning.sources.registry.KNOWN`) are read with
+    their captions and licences. An interrupted run is continued by the same call.
+
+    Raises `UsageError` when a source, the captioner or the device cannot be used, or when the workspace was made with
+    other settings; `HubError` when the Hub does not give a source or the captioner.
     """
     require_extra("caption", "cf-caption")
-    if settings.backend == "lavis":
+    if options.backend == "lavis":
         lavis_python()
-    captioner = pin(settings.captioner)
-    _pin_recipe(workspace, selections, settings, captioner)
-    log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
-    parts = parts_of(selections, settings.part_size)
-    owed = [part for part in shard.of(parts) if not part.is_done(workspace)]
+    reference = CaptionerReference.parse(options.captioner)
+    selections = select_all(sources, options.limit, options.max_per_source, options.hub)
+    captioner = pin(reference, options.hub)
+    # Created only now, so that a mistake in the sources leaves no folder behind.
+    workspace = Workspace.open(workspace.root)
+    parts = parts_of(selections, options.part_size)
+    shard = Shard.parse(options.shard)
+    with _write_errors(workspace.root):
+        _pin_recipe(workspace, selections, options, captioner)
+        log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
+    _require_this_version(workspace, parts)
+    pending = [part for part in shard.of(parts) if not part.is_finished(workspace)]
     with (
-        Decoders(settings.workers or default_workers()) as decoders,
-        task("captioning", sum(len(part.ids) for part in owed)) as progress,
+        Decoders(options.workers or default_workers()) as decoders,
+        task("captioning", sum(len(part.ids) for part in pending)) as progress,
     ):
-        load = _loader(captioner, settings)
-        captioning = Captioning(_said_by(captioner, settings.backend), load, settings.batch_size, decoders.decode)
-        for part in owed:
+        captioning = Captioning(
+            _name_in_rows(captioner, options.backend),
+            _loader(captioner, options),
+            options.batch_size,
+            decoders.decode,
+            options.hub,
+        )
+        for part in pending:
             name = part.selection.source.name
-            captioned = caption_part(part, captioning, partial(progress.advance, 1, name))
-            if settings.copy:
-                captioned.prompts = copy_images(workspace, captioned.prompts)
-            write_part(workspace, part, captioned)
-            log.event(
-                "part",
-                source=name,
-                number=part.number,
-                prompts=len(captioned.prompts),
-                skipped=Counter(row.reason for row in captioned.skipped),
-                dropped_captions=captioned.dropped,
-            )
-    return [_summary(workspace, selection, settings.part_size) for selection in selections]
+            result = caption_part(part, captioning, partial(progress.advance, 1, name))
+            with _write_errors(workspace.root):
+                if options.copy:
+                    result.prompts = copy_images(workspace, result.prompts, options.hub)
+                write_part(workspace, part, result)
+                log.event(
+                    "part",
+                    source=name,
+                    number=part.number,
+                    prompts=len(result.prompts),
+                    skipped=Counter(row.reason for row in result.skipped),
+                    dropped_captions=result.dropped,
+                )
+    return [_summary(workspace, selection, options.part_size) for selection in selections]
 
 
 def _pin_recipe(
-    workspace: Workspace, selections: Sequence[Selection], settings: Settings, captioner: PinnedCaptioner
+    workspace: Workspace, selections: Sequence[Selection], options: CaptionOptions, captioner: PinnedCaptioner
 ) -> None:
     recipe.pin(
         workspace,
         "caption",
         {
             "captioner": captioner.name,
-            "backend": settings.backend,
+            "backend": options.backend,
             **asdict(Generation()),
             "jpeg_detail": JPEG_DETAIL,
-            "batch_size": settings.batch_size,
-            "part_size": settings.part_size,
-            "limit": settings.limit,
-            "max_per_source": settings.max_per_source,
-            "copy": settings.copy or None,
+            "batch_size": options.batch_size,
+            "part_size": options.part_size,
+            "limit": options.limit,
+            "max_per_source": options.max_per_source,
+            "copy": options.copy or None,
             "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in selections},
         },
     )
 
 
-def _said_by(captioner: PinnedCaptioner, backend: Backend) -> str:
-    """The captioner as rows name it."""
+@contextmanager
+def _write_errors(folder: Path) -> Iterator[None]:
+    """A block that writes below a folder; raises `CommunityForensicsError` with what to do when the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        cause = os.strerror(error.errno) if error.errno is not None else in_one_line(error, 150)
+        raise CommunityForensicsError(
+            f"{error.filename or folder} cannot be written ({cause}): free space on the disk or change the permissions "
+            f"of {folder}, then run the same command again"
+        ) from error
+
+
+def _require_this_version(workspace: Workspace, parts: Sequence[Part]) -> None:
+    """Refuse to continue prompts that another version began: the first finished part of each source is looked at."""
+    first: dict[str, Part] = {}
+    for part in parts:
+        if part.selection.source.name not in first and part.is_finished(workspace):
+            first[part.selection.source.name] = part
+    for part in first.values():
+        require_this_version(part.path(workspace))
+
+
+def _name_in_rows(captioner: PinnedCaptioner, backend: Backend) -> str:
+    """The captioner as the rows of its captions name it."""
     return captioner.name if backend == "transformers" else f"{captioner.name} ({backend})"
 
 
-def _loader(captioner: PinnedCaptioner, settings: Settings) -> Callable[[], Captioner]:
-    """Loads the captioner when it is first asked for, and once."""
+def _loader(captioner: PinnedCaptioner, options: CaptionOptions) -> Callable[[], Captioner]:
+    """A function that loads the captioner at its first call."""
 
     @cache
     def load() -> Captioner:
-        folder, device = captioner.folder(), resolve_device(settings.device)
-        if settings.backend == "lavis":
+        folder, device = captioner.fetch(options.hub), resolve_device(options.device)
+        if options.backend == "lavis":
             return Lavis(folder, device, Generation())
-        kind = Blip if model_class(folder) == "BlipForConditionalGeneration" else Unprompted
+        kind = Blip if model_class(folder) == "BlipForConditionalGeneration" else ImageToText
         return kind(folder, device, Generation())
 
     return load
 
 
 def _summary(workspace: Workspace, selection: Selection, part_size: int) -> SourceSummary:
-    folder = workspace.prompts_of(selection.source.name)
     origins: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     parts = parts_of([selection], part_size)
-    done = [part for part in parts if part.is_done(workspace)]
-    for part in done:
-        rows = records.read_table(folder / part_name(part.number), Prompt, ["caption_origin"])
+    finished = [part for part in parts if part.is_finished(workspace)]
+    for part in finished:
+        rows = records.read_table(part.path(workspace), Prompt, ["caption_origin"])
         origins.update(rows["caption_origin"].to_pylist())
-        skipped = folder / skipped_name(part.number)
+        skipped = part.skipped_path(workspace)
         if skipped.exists():
             reasons.update(records.read_table(skipped, Skipped, ["reason"])["reason"].to_pylist())
     return SourceSummary(
-        selection.source.name, len(selection.ids), len(done), len(parts), origins["dataset"], origins["blip"], reasons
+        name=selection.source.name,
+        images=len(selection.ids),
+        parts_done=len(finished),
+        parts=len(parts),
+        from_dataset=origins["dataset"],
+        generated=origins["generated"] + origins[FORMER_ORIGIN],
+        skipped=reasons,
     )

@@ -1,9 +1,9 @@
-"""Where a captioner's files come from: a folder of the user's, or the Hub at a pinned commit.
+"""A captioner's files: in a folder of the user's, or downloaded from the Hub at a pinned commit.
 
-Of a repository only what one captioner needs is fetched: configuration, tokenizer and one set of weights,
-safetensors where there are any, PyTorch's pickle otherwise (loaded with `weights_only`, which runs no code). At a
-commit, what was fetched before is found without asking the Hub, so compute nodes need no network. The Hub's client
-checks sizes only; here each file is checked against the hash under which the cache keeps it.
+Of a repository only what one captioner needs is downloaded: configuration, tokenizer and one set of weights,
+safetensors if it has them, PyTorch's pickle otherwise (loaded with `weights_only`, which runs no code). Files of a
+commit that were downloaded before are found without a request, so compute nodes need no network. The Hub's client
+checks sizes only; here the hash of each file is compared with the one that is its name in the cache.
 """
 
 import hashlib
@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from captioning.captioner import COMMIT, CaptionerReference
-from workspace.errors import HubError, UsageError
+from workspace.errors import HubError, UsageError, in_one_line
+from workspace.hub_access import HubAccess
 from workspace.identity import sha256_of_file
 
 CONFIGURATION = (
@@ -41,27 +42,31 @@ _GIT_SHA1 = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 @dataclass(frozen=True)
 class PinnedCaptioner:
-    """A captioner that cannot change under its name: `name` is model@revision, as every caption's row says it."""
+    """A captioner that cannot change: `name` is model@revision, as in the row of every caption it generates.
+
+    Exactly one of `repo_id` and `folder` is set.
+    """
 
     name: str
-    repository: str | None
+    repo_id: str | None
     revision: str
-    local: Path | None
+    folder: Path | None
 
-    def folder(self) -> Path:
-        """The folder with its files, fetched when they are not there. Raises `HubError` or `UsageError`."""
-        if self.local is not None:
-            return self.local
-        assert self.repository is not None
-        folder = _fetched(self.repository, self.revision)
+    def fetch(self, hub: HubAccess = HubAccess()) -> Path:
+        """The folder with its files, downloaded unless they are in the cache. Raises `HubError` or `UsageError`."""
+        if self.folder is not None:
+            return self.folder
+        assert self.repo_id is not None
+        folder = _download(self.repo_id, self.revision, hub)
         _verify(folder, _needed(path.name for path in folder.iterdir()))
         return folder
 
 
-def pin(reference: CaptionerReference) -> PinnedCaptioner:
-    """Pin a captioner: a repository to its commit (the Hub is asked unless one was given), a folder to its content.
+def pin(reference: CaptionerReference, hub: HubAccess = HubAccess()) -> PinnedCaptioner:
+    """Pin a captioner: a repository to its commit (requested from the Hub unless the reference names it), a folder to
+    the hash of its files.
 
-    Raises `UsageError` for a folder without a captioner, `HubError` when the Hub does not say the commit.
+    Raises `UsageError` for a folder without a captioner, `HubError` when the Hub does not give the commit.
     """
     if reference.folder is not None:
         names = _needed(path.name for path in reference.folder.iterdir())
@@ -69,40 +74,40 @@ def pin(reference: CaptionerReference) -> PinnedCaptioner:
         content = "\n".join(f"{name} {sha256_of_file(reference.folder / name)}" for name in names)
         revision = f"sha256-{hashlib.sha256(content.encode()).hexdigest()[:40]}"
         return PinnedCaptioner(f"{reference.folder.name}@{revision}", None, revision, reference.folder)
-    assert reference.repository is not None
+    assert reference.repo_id is not None
     commit = reference.revision
     if commit is None or not COMMIT.fullmatch(commit):
-        commit = _commit_of(reference.repository, commit or "main")
-    return PinnedCaptioner(f"{reference.repository}@{commit}", reference.repository, commit, None)
+        commit = _resolve_commit(reference.repo_id, commit or "main", hub)
+    return PinnedCaptioner(f"{reference.repo_id}@{commit}", reference.repo_id, commit, None)
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files with weights of a captioner's folder, the index of several aside."""
+    """The files with weights in a captioner's folder, without the index of sharded weights."""
     needed = _needed(path.name for path in folder.iterdir())
     return [folder / name for name in needed if name not in CONFIGURATION and not name.endswith(".json")]
 
 
 def _needed(names: Iterable[str]) -> list[str]:
-    """The names, sorted, of the files that one captioner needs out of all of a repository's."""
-    there = sorted(names)
-    weights = [name for name in there if _SAFETENSORS.fullmatch(name)] or [
-        name for name in there if _PICKLE.fullmatch(name)
+    """The names, sorted, of those files of a repository that one captioner needs."""
+    found = sorted(names)
+    weights = [name for name in found if _SAFETENSORS.fullmatch(name)] or [
+        name for name in found if _PICKLE.fullmatch(name)
     ]
-    return sorted([name for name in there if name in CONFIGURATION] + weights)
+    return sorted([name for name in found if name in CONFIGURATION] + weights)
 
 
 def _require_captioner(names: list[str], where: str) -> None:
     has_weights = any(_SAFETENSORS.fullmatch(name) or _PICKLE.fullmatch(name) for name in names)
     # Newer versions of transformers write the preprocessing into the second of the two.
-    asked = (("config.json",), ("preprocessor_config.json", "processor_config.json"))
-    missing = [either[0] for either in asked if not set(either) & set(names)]
+    required = (("config.json",), ("preprocessor_config.json", "processor_config.json"))
+    missing = [either[0] for either in required if not set(either) & set(names)]
     if missing or not has_weights:
         lacks = ", ".join(missing + ([] if has_weights else ["model.safetensors or pytorch_model.bin"]))
-        raise UsageError(f"--captioner {where} is no captioner of transformers: it lacks {lacks}")
+        raise UsageError(f"--captioner {where} is not an image-to-text model of transformers: it lacks {lacks}")
 
 
-def _commit_of(repository: str, revision: str) -> str:
-    """The commit that a branch or tag stands for now."""
+def _resolve_commit(repo_id: str, revision: str, hub: HubAccess) -> str:
+    """The commit that a branch or tag points to now."""
     from httpx2 import HTTPError, InvalidURL
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
@@ -110,23 +115,21 @@ def _commit_of(repository: str, revision: str) -> str:
     from workspace.retry import retrying
 
     try:
-        commit = retrying()(HfApi().model_info, repository, revision=revision).sha
+        api = HfApi(hub.endpoint, token=hub.token)
+        commit = retrying()(api.model_info, repo_id, revision=revision).sha
     except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
-        raise UsageError(
-            f"--captioner: the Hub has no {repository} at {revision!r}, or does not show it to you"
-        ) from error
+        raise _not_found(repo_id, revision) from error
     except (HTTPError, InvalidURL, OSError) as error:
         raise HubError(
-            f"the Hub does not say which commit {repository}@{revision} is ({_said(error)}): "
-            "try again, or name the commit"
+            f"the Hub does not give the commit of {repo_id}@{revision} ({_cause(error)}): try again, or name the commit"
         ) from error
     if commit is None:
-        raise HubError(f"the Hub does not say which commit {repository}@{revision} is: name the commit")
+        raise HubError(f"the Hub does not give the commit of {repo_id}@{revision}: name the commit")
     return commit
 
 
-def _fetched(repository: str, revision: str) -> Path:
-    """The folder of the Hub's cache with the needed files; what the cache has already is not asked for again."""
+def _download(repo_id: str, revision: str, hub: HubAccess) -> Path:
+    """The folder of the Hub's cache with the needed files; those already in the cache are not requested again."""
     from httpx2 import HTTPError, InvalidURL
     from huggingface_hub import get_cached_repo_tree, snapshot_download
     from huggingface_hub.errors import (
@@ -138,38 +141,44 @@ def _fetched(repository: str, revision: str) -> Path:
 
     from workspace.retry import retrying
 
-    fetch = partial(retrying(), snapshot_download, repository, revision=revision)
+    fetch = partial(retrying(), snapshot_download, repo_id, revision=revision, endpoint=hub.endpoint, token=hub.token)
 
     def names() -> list[str]:
-        return [file.path for file in get_cached_repo_tree(repository, revision=revision)]
+        return [file.path for file in get_cached_repo_tree(repo_id, revision=revision)]
 
     try:
         try:
-            there = names()
+            found = names()
         except CachedRepoTreeNotFoundError:
             folder = Path(fetch(allow_patterns=list(CONFIGURATION)))
             try:
-                there = names()
+                found = names()
             except CachedRepoTreeNotFoundError:  # offline, with a cache that an older client filled
-                there = [path.name for path in folder.iterdir()]
-        needed = _needed(there)
-        _require_captioner(needed, f"{repository}@{revision}")
+                found = [path.name for path in folder.iterdir()]
+        needed = _needed(found)
+        _require_captioner(needed, f"{repo_id}@{revision}")
         try:
-            return Path(snapshot_download(repository, revision=revision, allow_patterns=needed, local_files_only=True))
+            return Path(snapshot_download(repo_id, revision=revision, allow_patterns=needed, local_files_only=True))
         except LocalEntryNotFoundError:
             return Path(fetch(allow_patterns=needed))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise UsageError(
-            f"--captioner: the Hub has no {repository} at {revision}, or does not show it to you"
-        ) from error
+        raise _not_found(repo_id, revision) from error
     except (HTTPError, InvalidURL, OSError) as error:
         raise HubError(
-            f"the captioner {repository}@{revision} cannot be fetched ({_said(error)}): try again, or give a folder"
+            f"the captioner {repo_id}@{revision} cannot be downloaded ({_cause(error)}): try again, or name a folder "
+            "with its files"
         ) from error
+
+
+def _not_found(repo_id: str, revision: str) -> UsageError:
+    return UsageError(
+        f"--captioner: the Hub has no {repo_id} at {revision!r}, or it is private or gated: check the name, or set "
+        "HF_TOKEN"
+    )
 
 
 def _verify(folder: Path, names: Iterable[str]) -> None:
-    """Compare each file with the hash that the Hub's cache keeps it under: sha256, or git's sha1 for small files."""
+    """Compare each file with the hash that is its name in the Hub's cache: sha256, or git's sha1 for small files."""
     from huggingface_hub.utils.sha import git_hash
 
     for name in names:
@@ -178,14 +187,15 @@ def _verify(folder: Path, names: Iterable[str]) -> None:
             found = sha256_of_file(blob)
         elif _GIT_SHA1.fullmatch(blob.name):
             found = git_hash(blob.read_bytes())
-        else:  # a cache without links (some file systems): no hash is kept
+        else:  # a cache without links, on some file systems: the hash is not known
             continue
         if found != blob.name:
-            raise HubError(f"{blob} is not what the Hub said it sent: remove that file and start again")
+            raise HubError(
+                f"{blob} is damaged: its hash is not the one that the Hub gave. Remove that file and run the same "
+                "command again"
+            )
 
 
-def _said(error: Exception) -> str:
-    """The cause, in one line: the client wraps it in advice of several."""
-    cause = error.__cause__ or error
-    lines = str(cause).strip().splitlines()
-    return f"{type(cause).__name__}: {lines[0]}" if lines else type(cause).__name__
+def _cause(error: Exception) -> str:
+    """The first cause of an error of the Hub's client, which adds general advice of several lines."""
+    return in_one_line(error.__cause__ or error, 200)

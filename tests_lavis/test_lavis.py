@@ -54,15 +54,15 @@ def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def views(captioner: Captioner, folder: Path) -> list[npt.NDArray[np.uint8]]:
+def resized(captioner: Captioner, folder: Path) -> list[npt.NDArray[np.uint8]]:
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".png", ".jpg"))
-    return [np.asarray(captioner.target_size.of(Image.open(path).convert("RGB"))) for path in paths]
+    return [np.asarray(captioner.target_size.resize(Image.open(path).convert("RGB"))) for path in paths]
 
 
 def test_a_trained_captioner_says_the_same_by_both_back_ends(pictures: Path) -> None:
     ours, theirs = Blip(REPOSITORY, "cpu", GREEDY), Lavis(REPOSITORY, "cpu", GREEDY)
     assert ours.target_size == theirs.target_size
-    seen = views(ours, pictures)
+    seen = resized(ours, pictures)
     assert len(seen) == 216
     for start in range(0, len(seen), 50):
         batch = seen[start : start + 50]
@@ -71,7 +71,7 @@ def test_a_trained_captioner_says_the_same_by_both_back_ends(pictures: Path) -> 
 
 def test_a_captioner_of_disturbed_weights_says_the_same_by_both_back_ends(pictures: Path, disturbed: Path) -> None:
     ours, theirs = Blip(disturbed, "cpu", GREEDY), Lavis(disturbed, "cpu", GREEDY)
-    seen = views(ours, pictures / "photos")
+    seen = resized(ours, pictures / "photos")
     said = ours.caption(seen)
     assert len(set(said)) >= 12
     assert set(said).isdisjoint(PHOTOGRAPHS.values())
@@ -85,7 +85,7 @@ def test_safetensors_with_tied_weights_left_out_say_the_same(pictures: Path, tmp
     BlipForConditionalGeneration.from_pretrained(folder).save_pretrained(folder)
     (folder / "pytorch_model.bin").unlink()
     theirs = Lavis(folder, "cpu", GREEDY)
-    assert theirs.caption(views(theirs, pictures / "photos")) == list(PHOTOGRAPHS.values())
+    assert theirs.caption(resized(theirs, pictures / "photos")) == list(PHOTOGRAPHS.values())
 
 
 def test_the_command_line_gives_the_same_prompts_and_says_by_what(pictures: Path, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_the_child_has_no_secret_and_its_end_is_told(monkeypatch: pytest.MonkeyP
     assert "HF_TOKEN" not in child.environ()
     assert child.environ()["HF_HUB_OFFLINE"] == "1"
     child.send_signal(signal.SIGKILL)
-    with pytest.raises(CommunityForensicsError, match="LAVIS ended with -9"):
+    with pytest.raises(CommunityForensicsError, match="LAVIS ended with exit code -9"):
         theirs.caption([np.zeros((32, 32, 3), np.uint8)])
     theirs = Lavis(REPOSITORY, "cpu", GREEDY)
     (child,) = [child for child in psutil.Process().children() if child.cmdline()[-1].endswith("lavis/child.py")]
@@ -142,5 +142,5 @@ def test_without_its_environment_the_command_says_what_to_do(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CF_LAVIS", str(tmp_path / "nowhere"))
-    with pytest.raises(UsageError, match=r"nowhere/bin/python is not there: run `make lavis-env`, or set CF_LAVIS"):
+    with pytest.raises(UsageError, match=r"nowhere/bin/python does not exist: run `make lavis-env`, or set CF_LAVIS"):
         Lavis(REPOSITORY, "cpu", GREEDY)

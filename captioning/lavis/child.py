@@ -1,12 +1,12 @@
-"""BLIP by LAVIS, for the environment that `make lavis-env` makes: lines of JSON in, lines of JSON out.
+"""BLIP by LAVIS, for the environment that `make lavis-env` creates: reads and writes lines of JSON.
 
     {"weights": [FILES], "vocabulary": FILE, "vision": {...}, "text": {...}, "mean": ..., "device": ..., ...}
     -> {"ready": true}
-    {"views": [{"size": [WIDTH, HEIGHT], "rgb": BASE64}, ...]} -> {"captions": ["...", ...]}
-    anything that goes wrong -> {"error": "..."}
+    {"images": [{"size": [WIDTH, HEIGHT], "rgb": BASE64}, ...]} -> {"captions": ["...", ...]}
+    any error -> {"error": "..."}
 
 The weights are those that transformers reads, renamed here. This file runs as a script under Python 3.9 or newer and
-imports nothing of the project; it ends when nobody speaks to it any more.
+imports nothing of the project; it ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def renamed(name: str) -> str:
 
 
 def main() -> None:
-    """Load what the first line says, then caption what the others bring."""
+    """Load the captioner that the first line describes, then caption the images of the other lines."""
     lines = sys.stdin.buffer
-    # What libraries print must not be taken for an answer.
+    # Text that libraries print must not be mixed with the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -59,7 +59,7 @@ def main() -> None:
         captioner = Captioner(json.loads(lines.readline()))
         answer({"ready": True})
         for line in lines:
-            answer({"captions": captioner.caption(json.loads(line)["views"])})
+            answer({"captions": captioner.caption(json.loads(line)["images"])})
     except Exception as error:
         answer({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]})
         raise
@@ -68,7 +68,7 @@ def main() -> None:
 class Captioner:
     """A loaded BLIP."""
 
-    def __init__(self, asked: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any]) -> None:
         declare_operators()
         import torch
         from lavis.models.blip_models.blip_caption import BlipCaption
@@ -77,7 +77,7 @@ class Captioner:
         from lavis.processors.blip_processors import BlipImageEvalProcessor
         from transformers import BertConfig
 
-        vision, text = asked["vision"], asked["text"]
+        vision, text = settings["vision"], settings["text"]
         encoder = VisionTransformerEncoder(
             img_size=vision["image_size"],
             patch_size=vision["patch_size"],
@@ -96,46 +96,46 @@ class Captioner:
             )
         )
         with tempfile.TemporaryDirectory() as folder:
-            # LAVIS asks for its tokenizer by this name: offline, that is a folder in the working directory.
+            # LAVIS loads its tokenizer by this name: offline, that is a folder in the working directory.
             (Path(folder) / "bert-base-uncased").mkdir()
-            shutil.copy(asked["vocabulary"], Path(folder) / "bert-base-uncased" / "vocab.txt")
+            shutil.copy(settings["vocabulary"], Path(folder) / "bert-base-uncased" / "vocab.txt")
             os.chdir(folder)
-            model = BlipCaption(encoder, decoder, prompt=asked["prompt"] + " ")
+            model = BlipCaption(encoder, decoder, prompt=settings["prompt"] + " ")
             os.chdir("/")
-        whole = {}
-        for path in asked["weights"]:
-            whole.update({renamed(name): tensor for name, tensor in read_weights(path).items()})
-        require_all(model, whole)
-        model.load_state_dict(whole, strict=False)
-        self._device = torch.device(asked["device"])
+        weights = {}
+        for path in settings["weights"]:
+            weights.update({renamed(name): tensor for name, tensor in read_weights(path).items()})
+        require_all(model, weights)
+        model.load_state_dict(weights, strict=False)
+        self._device = torch.device(settings["device"])
         self._dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
         self._model = model.to(self._device, self._dtype).eval()
-        self._preprocess = BlipImageEvalProcessor(vision["image_size"], mean=asked["mean"], std=asked["std"])
-        self._generation = asked["generation"]
+        self._preprocess = BlipImageEvalProcessor(vision["image_size"], mean=settings["mean"], std=settings["std"])
+        self._generation = settings["generation"]
 
-    def caption(self, views: list[dict[str, Any]]) -> list[str]:
+    def caption(self, images: list[dict[str, Any]]) -> list[str]:
         """Captions of a batch, in its order."""
         import torch
         from PIL import Image
 
-        images = [Image.frombytes("RGB", tuple(view["size"]), base64.b64decode(view["rgb"])) for view in views]
-        pixels = torch.stack([self._preprocess(image) for image in images]).to(self._device, self._dtype)
+        decoded = [Image.frombytes("RGB", tuple(image["size"]), base64.b64decode(image["rgb"])) for image in images]
+        pixels = torch.stack([self._preprocess(image) for image in decoded]).to(self._device, self._dtype)
         with torch.inference_mode():
             captions: list[str] = self._model.generate({"image": pixels}, **self._generation)
         return captions
 
 
 def require_all(model: Any, weights: dict[str, Any]) -> None:
-    """Raise `ValueError` when the model has weights that `weights` does not bring, in their own name or another's."""
-    own = dict(model.named_parameters(remove_duplicate=False))
-    brought = {own[name].data_ptr() for name in weights if name in own}
-    missing = sorted(name for name, weight in own.items() if weight.data_ptr() not in brought)
+    """Raise `ValueError` when `weights` lacks one of the model's, under its own name or that of a weight tied to it."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    given = {parameters[name].data_ptr() for name in weights if name in parameters}
+    missing = sorted(name for name, weight in parameters.items() if weight.data_ptr() not in given)
     if missing:
         raise ValueError(f"weights are missing, such as {missing[0]}")
 
 
 def read_weights(path: str) -> dict[str, Any]:
-    """The weights of one file; a pickle is read without running what is in it."""
+    """The weights of one file; a pickle is read without running code in it."""
     if path.endswith(".safetensors"):
         from safetensors.torch import load_file
 
@@ -148,8 +148,8 @@ def read_weights(path: str) -> dict[str, Any]:
 
 
 def declare_operators() -> None:
-    """Tell torch of operators that torchvision expects of its compiled part, which beside a torch from elsewhere (CPU
-    only) does not load. Nothing here calls them."""
+    """Declare operators that torchvision expects from its compiled part, which does not load with a torch from another
+    index (CPU only). Nothing here calls them."""
     import torch
 
     try:
@@ -160,7 +160,7 @@ def declare_operators() -> None:
         library = torch.library.Library("torchvision", "FRAGMENT")
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        declare_operators.library = library  # type: ignore[attr-defined]  # it is gone when nobody holds it
+        declare_operators.library = library  # type: ignore[attr-defined]  # keeps it alive
 
 
 if __name__ == "__main__":

@@ -1,24 +1,24 @@
-"""Captions as they lie beside images: in a text, in a JSON object, in a row. All of them are kept, as they stand."""
+"""Captions of a data set: in a text file, in a JSON object, in a row of a table. All are kept, uncleaned."""
 
 import json
 from collections.abc import Iterable
 from typing import Any
 
 CAPTION_NAMES = ("captions", "caption", "text", "sentences", "sentences_raw")
-"""Names under which captions stand in a JSON object or a row, in any case (LAION's is TEXT); the first one counts."""
+"""Names of JSON keys and columns with captions, in upper or lower case (LAION's is TEXT); the first found counts."""
 
 CAPTION_BYTES = 1 << 20
-"""Read of a caption file at most; no caption is as long, so a longer file is a broken one."""
+"""Bytes of a caption file that are read at most; a longer file holds no caption."""
 
 
 def captions_in_text(content: bytes) -> tuple[str, ...]:
-    """The caption that is the text. What is not UTF-8 becomes U+FFFD, which cleaning refuses: no caption is better than
-    a garbled one."""
+    """The text as one caption. Bytes that are not UTF-8 become U+FFFD, and cleaning drops such a caption: a generated
+    one is better than a garbled one."""
     return (content[:65536].decode("utf-8-sig", errors="replace"),)
 
 
 def captions_in_json(content: bytes) -> tuple[str, ...]:
-    """The captions in a JSON object; none where it is not one, or says nothing of captions."""
+    """The captions in a JSON object; none if it is not an object or has no captions."""
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
@@ -36,6 +36,6 @@ def captions_in_row(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def caption_name(names: Iterable[str]) -> str | None:
-    """Under which of some names captions stand; None: under none."""
+    """Which of some names is that of the captions; None: none is."""
     by_lower_case = {str(name).lower(): name for name in names}
     return next((by_lower_case[name] for name in CAPTION_NAMES if name in by_lower_case), None)

@@ -4,8 +4,8 @@
       annotations/captions_val2017.json   images (with a licence each), annotations (captions), licenses
       val2017/000000000139.jpg            or images/val2017/...
 
-A split is read when both its annotation file and its folder are there, so that a copy of one split is enough. Of a
-split that is read, every image of the annotation file counts; one that is not on the disk is reported as missing.
+A split is read when both its annotation file and its folder exist, so a copy of one split is enough. Of such a split
+every image of the annotation file is listed; one that is not on the disk is reported as missing.
 """
 
 import json
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from captioning.sources.licenses import stated_license
+from captioning.sources.licenses import parse_license
 from captioning.sources.source import RealImage
-from workspace.errors import UsageError
+from workspace.errors import UsageError, in_one_line
 
 LAYOUT = "annotations/captions_<split>.json beside the folder <split>/ or images/<split>/"
 
@@ -35,12 +35,12 @@ class Coco:
 
 
 def read_coco(root: Path) -> Coco:
-    """Open `root` as a copy of COCO. Raises `UsageError` when it is laid out another way."""
+    """Open `root` as a copy of COCO. Raises `UsageError` when it has another layout."""
     annotations = sorted(root.glob("annotations/captions_*.json"))
     if not annotations:
-        seen = sorted(entry.name for entry in root.iterdir())[:5]
+        found = sorted(entry.name for entry in root.iterdir())[:5]
         raise UsageError(
-            f"{root} does not look like COCO, which needs {LAYOUT}; it holds {', '.join(seen) or 'nothing'}"
+            f"{root} does not look like COCO, which has {LAYOUT}; it holds {', '.join(found) or 'nothing'}"
         )
     images = {}
     for path in annotations:
@@ -50,7 +50,7 @@ def read_coco(root: Path) -> Coco:
             images.update(_read_split(root, folder, path))
     if not images:
         splits = ", ".join(path.stem.removeprefix("captions_") for path in annotations)
-        raise UsageError(f"{root} has captions for {splits} but no images of them: COCO needs {LAYOUT}")
+        raise UsageError(f"{root} has captions for {splits} but no images for them: COCO has {LAYOUT}")
     return Coco(sorted(images), images)
 
 
@@ -59,7 +59,7 @@ def _read_split(root: Path, folder: str, path: Path) -> dict[str, RealImage]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         licenses = {
-            entry["id"]: stated_license(entry.get("name"), entry.get("url")) for entry in content.get("licenses", [])
+            entry["id"]: parse_license(entry.get("name"), entry.get("url")) for entry in content.get("licenses", [])
         }
         captions: dict[Any, list[str]] = defaultdict(list)
         for annotation in content["annotations"]:
@@ -73,19 +73,21 @@ def _read_split(root: Path, folder: str, path: Path) -> dict[str, RealImage]:
                 real_id, root / real_id, tuple(captions.get(entry["id"], ())), license, redistributable
             )
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
+        raise UsageError(
+            f"{path} cannot be read as JSON ({in_one_line(error, named=False)}): download it again"
+        ) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path} is not a COCO captions file, with images (id, file_name) and annotations (image_id, caption): "
-            f"{type(error).__name__} {error}"
+            f"{in_one_line(error)}"
         ) from error
     return images
 
 
 def _checked_name(name: str, path: Path) -> str:
-    """A file name from an annotation file; raises `UsageError` when it leads out of its folder."""
+    """A file name from an annotation file; raises `UsageError` when it points outside its folder."""
     parts = PurePosixPath(name).parts
-    whole = "\x00" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
-    if not parts or name.startswith("/") or ".." in parts or not whole:
+    printable = "\x00" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
+    if not parts or name.startswith("/") or ".." in parts or not printable:
         raise UsageError(f"{path} names the image {name!r}, which is not a path below the folder of its split")
     return name

@@ -1,7 +1,7 @@
-"""A collection by what lies there: a COCO, tar archives, Parquet files or a folder tree of images.
+"""Opens a folder by its content: a copy of COCO, tar archives, Parquet files or a folder tree of images.
 
-This is how a name that nobody knows is opened, and LAION, which img2dataset writes in any of the last three ways. A
-folder that holds images in more than one way is refused, because half of it would be left out in silence.
+This is how a source with an unknown name is opened, and LAION, which img2dataset writes in any of the last three ways.
+A folder that holds images in more than one way is refused, because part of it would be skipped without a message.
 """
 
 from pathlib import Path
@@ -14,18 +14,19 @@ from captioning.sources.webdataset import TAR_SUFFIXES, read_webdataset
 from workspace.errors import UsageError
 
 
-def read_any(root: Path) -> Collection:
-    """Open a folder by what it holds. Raises `UsageError` when that is nothing, or several things at once."""
+def read_by_content(root: Path) -> Collection:
+    """Open a folder by its content. Raises `UsageError` when it holds no images, or images in several ways."""
     if any(root.glob("annotations/captions_*.json")):
         return read_coco(root)
     tars = list(image_ids(root, TAR_SUFFIXES))
-    # Beside its archives or folders img2dataset leaves Parquet files without images: its notes.
+    # Beside its archives or folders img2dataset writes Parquet files without images: its log.
     tables = [name for name in image_ids(root, PARQUET_SUFFIXES) if not tars and holds_images(f"{root}/{name}")]
     archives = tars or tables
     image = next(image_ids(root), None)
     if archives and image is not None:
         raise UsageError(
-            f"{root} holds archives of images ({min(archives)}) beside images ({image}): give the folder of one kind"
+            f"{root} holds both archives of images ({min(archives)}) and images ({image}): give a folder with only one "
+            "kind"
         )
     if tars:
         return read_webdataset(str(root), tars)
@@ -41,4 +42,4 @@ def read_container(path: Path) -> Collection:
         return read_webdataset(str(path.parent), [path.name])
     if kind in PARQUET_SUFFIXES:
         return read_parquet(str(path.parent), [path.name])
-    raise UsageError(f"{path} is not a folder, and no .tar or .parquet: give the folder that holds the data set")
+    raise UsageError(f"{path} is neither a folder nor a .tar or .parquet file: give the folder of the data set")

@@ -2,7 +2,7 @@
 
     {"0": {"metadata": {"license": "Attribution License", "license_url": "https://creativecommons.org/..."}, ...}, ...}
 
-The file has 255 MB, most of them landmarks of faces, so it is read entry by entry.
+The file has 255 MB, most of which are landmarks of faces, so it is read entry by entry.
 """
 
 import json
@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 from captioning.sources.folder import Folder
-from captioning.sources.licenses import stated_license
+from captioning.sources.licenses import parse_license
 from captioning.sources.source import Collection, RealImage
-from workspace.errors import UsageError
+from workspace.errors import UsageError, in_one_line
 
 METADATA = "ffhq-dataset-v2.json"
 _CHUNK = 1 << 20
@@ -22,10 +22,10 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Ffhq:
-    """A copy of FFHQ with its metadata; `stated` is the licence by number."""
+    """A copy of FFHQ with its metadata; `licenses` are by image number."""
 
     folder: Folder
-    stated: Mapping[str, str | None]
+    licenses: Mapping[str, str | None]
 
     @property
     def ids(self) -> Sequence[str]:
@@ -33,14 +33,14 @@ class Ffhq:
         return self.folder.ids
 
     def image(self, real_id: str) -> RealImage:
-        """The image with its own licence. All of FFHQ's licences let images be passed on for no commercial purpose,
-        says its README."""
+        """The image with its own licence. All of FFHQ's licences allow non-commercial redistribution, according to its
+        README."""
         number = PurePosixPath(real_id).stem.lstrip("0") or "0"
-        return replace(self.folder.image(real_id), license=self.stated.get(number), redistributable=True)
+        return replace(self.folder.image(real_id), license=self.licenses.get(number), redistributable=True)
 
 
-def with_licenses(folder: Folder) -> Collection:
-    """The folder with the licences of the metadata, where that lies in it or beside it."""
+def add_licenses(folder: Folder) -> Collection:
+    """The folder with the licences of the metadata file, if that is in it or beside it."""
     for root in (folder.root, folder.root.parent):
         if (root / METADATA).is_file():
             return Ffhq(folder, dict(_licenses(root / METADATA)))
@@ -51,46 +51,50 @@ def _licenses(path: Path) -> Iterator[tuple[str, str | None]]:
     try:
         for number, entry in _entries(path):
             metadata = entry["metadata"]
-            yield number, stated_license(metadata.get("license"), metadata.get("license_url"))[0]
+            yield number, parse_license(metadata.get("license"), metadata.get("license_url"))[0]
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
+        raise UsageError(
+            f"{path} cannot be read as JSON ({in_one_line(error, named=False)}): download it again, or remove it "
+            "(licences are then unknown)"
+        ) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{path} is not FFHQ's metadata (number -> metadata -> license_url): {type(error).__name__} {error}"
+            f"{path} is not FFHQ's metadata (number -> metadata -> license_url): {in_one_line(error)}; download it "
+            "again, or remove it (licences are then unknown)"
         ) from error
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Any]]:
     """The entries of a JSON object in a file, one at a time. Raises `ValueError` for anything else."""
     with path.open(encoding="utf-8") as file:
-        text = _Text(file)
-        mark = text.mark()
+        text = _JsonStream(file)
+        mark = text.next_mark()
         while mark in ("{", ","):
-            key = text.value()
-            if not isinstance(key, str) or text.mark() != ":":
+            key = text.next_value()
+            if not isinstance(key, str) or text.next_mark() != ":":
                 break
-            yield key, text.value()
-            mark = text.mark()
+            yield key, text.next_value()
+            mark = text.next_mark()
         if mark != "}":
-            raise ValueError("it is not one object, or ends early")
+            raise ValueError("not one object, or truncated")
 
 
-class _Text:
-    """A text that is read as it is asked for."""
+class _JsonStream:
+    """JSON that is read from a file in pieces, as far as it is needed."""
 
     def __init__(self, file: TextIO) -> None:
         self._file, self._text, self._at = file, "", 0
         self._decoder = json.JSONDecoder()
 
-    def mark(self) -> str:
-        """The next character that is no white space; empty at the end."""
+    def next_mark(self) -> str:
+        """The next character that is not white space; empty at the end."""
         self._skip_space()
         mark = self._text[self._at : self._at + 1]
         self._at += len(mark)
         return mark
 
-    def value(self) -> Any:
-        """The next value. One that is cut off by the end of what was read is tried again with more of it."""
+    def next_value(self) -> Any:
+        """The next value. If the text read so far ends within it, more is read and it is parsed again."""
         self._skip_space()
         while True:
             try:

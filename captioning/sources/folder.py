@@ -1,14 +1,13 @@
-"""A folder tree of images, each perhaps with its caption in a `.txt` of the same name beside it.
+"""A folder tree of images, each with or without a caption in a `.txt` file of the same name.
 
     root/
       licenses.json     optional: {"a.jpg": {"license": "cc0-1.0", "redistributable": true}, "*": {"license": null}}
-      a.jpg  a.txt      an image and its caption; without a.txt, the caption in a.json: so writes img2dataset
+      a.jpg  a.txt      an image and its caption; without a.txt, the caption in a.json, as img2dataset writes it
       any/depth/b.png   an image without a caption
 
-An image is what its name says is one: a file whose suffix is in `SUFFIXES`, in either case. Hidden files and folders
-(names that start with a dot: system files, macOS's `._a.jpg`) and the folders that systems add (`__MACOSX`) are left
-out. Linked files and folders are followed, a
-folder that leads back into itself once. Everything else that is listed and turns out to be no image is reported later.
+A file is listed as an image when its suffix, in upper or lower case, is in `SUFFIXES`; one that turns out not to be an
+image is reported when it is decoded. Hidden files and folders (names that start with a dot, such as macOS's `._a.jpg`)
+and folders that systems add (`__MACOSX`) are skipped. Links are followed; a folder linked into itself is read once.
 """
 
 import errno
@@ -22,7 +21,7 @@ from typing import Any
 from captioning.images import RAW_SUFFIXES
 from captioning.sources.captions import CAPTION_BYTES, captions_in_json, captions_in_text
 from captioning.sources.source import RealImage
-from workspace.errors import UsageError
+from workspace.errors import UsageError, in_one_line
 
 SUFFIXES = frozenset(
     [
@@ -31,12 +30,12 @@ SUFFIXES = frozenset(
         *(".heic", ".heif", ".jxl", *RAW_SUFFIXES),
     ]
 )
-"""Lower-case suffixes of file names that say image; those of the last row are reported, not decoded."""
+"""Suffixes of image files, in lower case; files with those of the last row are reported, not decoded."""
 
 LICENSES_FILE = "licenses.json"
 
 SYSTEM_FOLDERS = frozenset(["__MACOSX", "@eaDir", "$RECYCLE.BIN", "lost+found"])
-"""Folders that archivers, disk stations and file systems add; what lies in them are no images of the data set."""
+"""Folders that archivers, network storage and file systems add; their files are not part of the data set."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,15 @@ class Folder:
     def image(self, real_id: str) -> RealImage:
         """The image, with the caption beside it and its entry in `licenses.json`."""
         path = self.root / real_id
-        stated = self.licenses.get(real_id, self.licenses.get("*", {}))
-        return RealImage(real_id, path, _captions_beside(path), stated.get("license"), stated.get("redistributable"))
+        entry = self.licenses.get(real_id, self.licenses.get("*", {}))
+        return RealImage(real_id, path, _captions_beside(path), entry.get("license"), entry.get("redistributable"))
 
 
 def read_folder(root: Path) -> Folder:
-    """Open `root` as a folder tree. Raises `UsageError` when it holds no image or `licenses.json` is not one."""
+    """Open `root` as a folder tree. Raises `UsageError` when it holds no image or its `licenses.json` is invalid."""
     ids = sorted(image_ids(root))
     if not ids:
-        raise UsageError(f"{root} holds no images: no file below it is named like one (.jpg, .png, .webp, ...)")
+        raise UsageError(f"{root} holds no images: no file in it has an image's suffix (.jpg, .png, .webp, ...)")
     return Folder(root, ids, read_licenses(root))
 
 
@@ -71,13 +70,13 @@ def image_ids(root: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[str]
 def _image_ids(
     folder: Path, prefix: str, above: tuple[tuple[int, int], ...], suffixes: Collection[str]
 ) -> Iterator[str]:
-    """Ids of the images in `folder`, whose own id is `prefix`; `above` identifies the folders that lead here."""
+    """Ids of the images in `folder`, each starting with `prefix`; `above` identifies the folders it is in."""
     try:
         status = folder.stat()
         entries = list(os.scandir(folder))
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be read ({error.strerror}): mend that, or move it out of the source"
+            f"{folder} cannot be read ({error.strerror}): change its permissions, or move it out of the source"
         ) from error
     identity = (status.st_dev, status.st_ino)
     if identity in above:
@@ -94,7 +93,7 @@ def _image_ids(
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link to itself: listed as a file, reported as missing
+    except OSError:  # a link to itself: listed as a file, and reported as missing
         return False
 
 
@@ -106,29 +105,31 @@ def _captions_beside(path: Path) -> tuple[str, ...]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:  # the image's own name is as long as names may be
+            if error.errno != errno.ENAMETOOLONG:  # the image's name already has the greatest length
                 raise
     return ()
 
 
 def read_licenses(root: Path) -> Mapping[str, Mapping[str, Any]]:
-    """What `licenses.json` in a root says, by id; empty where there is none. Raises `UsageError` when it is not one."""
+    """The entries of `licenses.json` in a root, by id; none without that file. Raises `UsageError` if it is invalid."""
     path = root / LICENSES_FILE
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(stated, dict) or not all(_is_statement(entry) for entry in stated.values()):
         raise UsageError(
-            f"{path} must be an object of objects, image -> license (a text or null) and redistributable (true, "
-            f'false or null); "*" speaks for all images'
+            f"{path} cannot be read as JSON ({in_one_line(error, named=False)}): correct it, or remove it"
+        ) from error
+    if not isinstance(entries, dict) or not all(_is_valid(entry) for entry in entries.values()):
+        raise UsageError(
+            f'{path} must be of the form {{"a.jpg": {{"license": "cc0-1.0", "redistributable": true}}}}: license is a '
+            'text or null, redistributable is true, false or null, and "*" stands for all other images'
         )
-    return stated
+    return entries
 
 
-def _is_statement(entry: object) -> bool:
+def _is_valid(entry: object) -> bool:
     return (
         isinstance(entry, dict)
         and isinstance(entry.get("license"), str | None)

@@ -1,48 +1,50 @@
-"""A data set of the Hub, streamed: `hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]`.
+"""A data set of the Hub, read as a stream: `hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]`.
 
-`datasets` says which files belong to a configuration and its splits, at the commit that the revision (main) is today.
-Nothing is downloaded as a whole: of Parquet files a few rows at a time are fetched, of tar archives the members, of
-images the file. An image's id is its place in the repository, with the commit in its locator
-(`hf://datasets/ORG/NAME@COMMIT/data/train.parquet#row=000000017`), so its bytes can be fetched again for as long as the
-repository stands. The token is the Hub client's own.
+The revision (main by default) is resolved to a commit once, at the start. Nothing is downloaded as a whole: of Parquet
+files a few rows at a time are fetched, of tar archives single members, of images the file. An image's id is its path in
+the repository, and its locator holds the commit (`hf://datasets/ORG/NAME@COMMIT/data/train.parquet#row=000000017`), so
+its bytes can be fetched again for as long as the repository exists.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from captioning.sources.folder import SUFFIXES
+from captioning.sources.hub_files import files_by_split
 from captioning.sources.parquet import PARQUET_SUFFIXES, read_parquet
 from captioning.sources.source import Collection, RealImage
 from captioning.sources.webdataset import TAR_SUFFIXES, read_webdataset
 from workspace.containers import HUB
-from workspace.errors import HubError, UsageError
+from workspace.errors import HubError, UsageError, in_one_line
+from workspace.hub_access import HubAccess
+from workspace.repo_id import checked_repo_id, split_revision
 
 FORM = "hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]"
 
-_PLACE = re.compile(
-    r"hf://(?P<repository>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[\w./-]+))?(?::(?P<config>[^/:]+)(?:/(?P<split>[\w.]+))?)?",
-    re.ASCII,
-)
-
 
 @dataclass(frozen=True)
-class HubPlace:
-    """What was asked for: a repository, its revision (main), configuration (the default one), split (all)."""
+class HubDataset:
+    """A data set of the Hub as the user names it. None: the revision `main`, the default configuration, all splits."""
 
-    repository: str
+    repo_id: str
     revision: str | None
     config: str | None
     split: str | None
 
     @classmethod
-    def parse(cls, text: str) -> "HubPlace":
-        """Read what stands behind NAME=. Raises `UsageError` when it has another form."""
-        match = _PLACE.fullmatch(text)
-        if match is None:
+    def parse(cls, text: str) -> "HubDataset":
+        """Read a text of the form `FORM`. Raises `UsageError` for any other."""
+        repository, colon, subset = text.removeprefix(HUB).partition(":")
+        config, slash, split = subset.partition("/")
+        try:
+            repo_id, revision = split_revision(repository)
+            checked_repo_id(repo_id, namespace=True)
+        except UsageError as error:
+            raise UsageError(f"{text!r} is not of the form {FORM}") from error
+        if (colon and not config) or (slash and not split) or {"/", ":"} & set(split):
             raise UsageError(f"{text!r} is not of the form {FORM}")
-        return cls(**match.groupdict())
+        return cls(repo_id, revision, config or None, split or None)
 
 
 @dataclass(frozen=True)
@@ -57,54 +59,61 @@ class HubImages:
         return RealImage(real_id, f"{self.root}/{real_id}")
 
 
-def is_hub(text: str) -> bool:
-    """Whether a source's path is a place on the Hub."""
+def is_hub_dataset(text: str) -> bool:
+    """Whether a source's path names a data set of the Hub."""
     return text.startswith(HUB)
 
 
-def read_hub(text: str) -> tuple[str, Collection]:
-    """Open a data set of the Hub; returns hf://datasets/ORG/NAME@COMMIT as well.
+def read_hub_dataset(text: str, hub: HubAccess = HubAccess()) -> tuple[str, Collection]:
+    """Open a data set of the Hub; returns its root, hf://datasets/ORG/NAME@COMMIT, and the collection.
 
-    Raises `UsageError` when the place has another form, configuration or kind of file, `HubError` when the Hub does not
-    give it.
+    Raises `UsageError` when the text has another form, or names a configuration or split that does not exist, or the
+    data set holds no images; `HubError` when the Hub does not give it.
     """
-    place = HubPlace.parse(text)
-    root, names = _files(place)
-    kinds = ((TAR_SUFFIXES, read_webdataset), (PARQUET_SUFFIXES, read_parquet), (SUFFIXES, _images))
-    for suffixes, read in kinds:
-        chosen = [name for name in names if PurePosixPath(name).suffix.lower() in suffixes]
-        if chosen:
-            return root, read(root, chosen)
-    raise UsageError(f"{text} holds no Parquet files, tar archives or images that could be streamed")
+    dataset = HubDataset.parse(text)
+    commit = _resolve_commit(dataset, hub)
+    root = f"{HUB}datasets/{dataset.repo_id}@{commit}"
+    names = _choose_split(dataset, files_by_split(dataset.repo_id, commit, dataset.config, hub), root)
+    tars, tables, images = (_with_suffix(names, suffixes) for suffixes in (TAR_SUFFIXES, PARQUET_SUFFIXES, SUFFIXES))
+    if tars:
+        return root, read_webdataset(root, tars, hub)
+    if tables:
+        return root, read_parquet(root, tables, hub)
+    if images:
+        return root, HubImages(root, images)
+    raise UsageError(f"{text} holds no Parquet files, tar archives or images, which are what can be read from the Hub")
 
 
-def _images(root: str, names: Sequence[str]) -> HubImages:
-    return HubImages(root, sorted(names))
-
-
-def _files(place: HubPlace) -> tuple[str, list[str]]:
-    """The repository at its commit, as a locator, and the names of the files that were asked for."""
-    from datasets import load_dataset_builder
-    from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
-    from httpx2 import HTTPError
+def _resolve_commit(dataset: HubDataset, hub: HubAccess) -> str:
+    from httpx2 import HTTPError, InvalidURL
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     try:
-        commit = HfApi().dataset_info(place.repository, revision=place.revision).sha
-        builder = load_dataset_builder(place.repository, place.config, revision=commit)
-    except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, DatasetNotFoundError, ConnectionError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise HubError(f"the Hub does not give the data set {place.repository}: {said}") from error
-    except (DataFilesNotFoundError, ValueError) as error:  # no such configuration, or several and none named
-        raise UsageError(f"{place.repository}: {' '.join(str(error).split())[:300]}") from error
-    splits = builder.config.data_files or {}
-    if place.split is not None and place.split not in splits:
-        raise UsageError(f"{place.repository} has no split {place.split!r}; it has {', '.join(map(str, splits))}")
-    root = f"{HUB}datasets/{place.repository}@{commit}"
-    chosen = [place.split] if place.split is not None else list(splits)
-    names = {str(url).removeprefix(f"{root}/") for split in chosen for url in splits[split]}
-    outside = [name for name in names if name.startswith(HUB)]
-    if outside:
-        raise UsageError(f"{place.repository} takes images from elsewhere ({min(outside)}), which is not pinned")
-    return root, sorted(names)
+        commit = HfApi(hub.endpoint, token=hub.token).dataset_info(dataset.repo_id, revision=dataset.revision).sha
+    except (HfHubHTTPError, HTTPError, InvalidURL, OfflineModeIsEnabled, ConnectionError) as error:
+        raise HubError(
+            f"the data set {dataset.repo_id} cannot be read from the Hub ({in_one_line(error, 200)}): check its name "
+            "and revision; a private or gated data set needs HF_TOKEN"
+        ) from error
+    if commit is None:
+        raise HubError(f"the Hub gives no commit of {dataset.repo_id}: name one, as {HUB}{dataset.repo_id}@COMMIT")
+    return commit
+
+
+def _choose_split(dataset: HubDataset, files: dict[str, list[str]], root: str) -> list[str]:
+    """The sorted names of the files of the requested split, or of all."""
+    if dataset.split is not None and dataset.split not in files:
+        raise UsageError(f"{dataset.repo_id} has no split {dataset.split!r}; it has {', '.join(files)}")
+    splits = [dataset.split] if dataset.split is not None else list(files)
+    names = {url.removeprefix(f"{root}/") for split in splits for url in files[split]}
+    elsewhere = [name for name in names if name.startswith(HUB)]
+    if elsewhere:
+        raise UsageError(
+            f"{dataset.repo_id} takes images from another repository ({min(elsewhere)}): name that repository instead"
+        )
+    return sorted(names)
+
+
+def _with_suffix(names: Sequence[str], suffixes: frozenset[str]) -> list[str]:
+    return [name for name in names if PurePosixPath(name).suffix.lower() in suffixes]

@@ -1,8 +1,8 @@
-"""Known data sets as folder trees: which of the files are its images, and which lie beside them.
+"""Known data sets as folder trees: which of the files are their images.
 
-A layout names the images by patterns of their paths below the root, wherever in it they lie, so that the folder
-somebody unpacked is right as well as the one above. Where a data set offers the same pictures in several forms (full
-and reduced, aligned and in the wild), only the first form that is there is taken: no picture twice.
+A layout has patterns for the paths of the images below the root. A pattern matches at any depth, so both the unpacked
+folder and a folder above it can be given. If a data set offers the same images in several forms (full size and reduced,
+aligned and original), only the first form that exists is read, so that no image is read twice.
 """
 
 import re
@@ -17,29 +17,29 @@ from workspace.errors import UsageError
 
 @dataclass(frozen=True)
 class Layout:
-    """How one data set lies in a folder.
+    """How one data set is stored in a folder.
 
-    `needs` says it for people; `forms` are regular expressions for the ids of its images, of which the first one that
-    matches any file is used; a form ends at the end of the id and starts at the start of a folder or file name.
-    `described` turns the folder tree into the collection where the data set says something of each image.
+    `example` shows it in words; `patterns` are regular expressions for the ids of its images, of which the first one
+    that matches any file is used. A pattern must match to the end of the id, from the start of any folder or file name.
+    `add_metadata` makes the collection from the folder tree, for a data set that states something about each image.
     """
 
-    needs: str
-    forms: Sequence[str]
-    described: Callable[[Folder], Collection] | None = None
+    example: str
+    patterns: Sequence[str]
+    add_metadata: Callable[[Folder], Collection] | None = None
 
     def __call__(self, root: Path) -> Collection:
-        """Open a folder that is laid out like this. Raises `UsageError` for any other."""
-        ids = self.chosen(sorted(image_ids(root)))
+        """Open a folder with this layout. Raises `UsageError` for any other."""
+        ids = self.matching(sorted(image_ids(root)))
         if not ids:
-            seen = sorted(entry.name for entry in root.iterdir())[:5]
-            raise UsageError(f"{root} holds {', '.join(seen) or 'nothing'}, where this data set has {self.needs}")
+            found = sorted(entry.name for entry in root.iterdir())[:5]
+            raise UsageError(f"{root} holds {', '.join(found) or 'nothing'}; this data set has {self.example}")
         folder = Folder(root, ids, read_licenses(root))
-        return self.described(folder) if self.described is not None else folder
+        return self.add_metadata(folder) if self.add_metadata is not None else folder
 
-    def chosen(self, found: Sequence[str]) -> list[str]:
-        """Those of some ids that are images of this data set, in the first form that any of them has."""
-        for form in self.forms:
+    def matching(self, found: Sequence[str]) -> list[str]:
+        """Those of some ids that match the first pattern which any of them matches."""
+        for form in self.patterns:
             pattern = re.compile(rf"(?:.*/)?(?:{form})", re.DOTALL)
             ids = [real_id for real_id in found if pattern.fullmatch(real_id)]
             if ids:

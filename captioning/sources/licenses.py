@@ -1,4 +1,4 @@
-"""Licences as data sets state them for each image: a name and a link, made into an identifier."""
+"""Licences as data sets state them for each image: from a name and a link to an identifier."""
 
 import re
 
@@ -6,12 +6,12 @@ _CREATIVE_COMMONS = re.compile(r"https?://creativecommons\.org/licenses/(by[a-z-
 _PUBLIC_DOMAIN = re.compile(r"https?://creativecommons\.org/publicdomain/(zero|mark)/([0-9.]+)/?")
 
 
-def stated_license(name: object, link: object) -> tuple[str | None, bool | None]:
-    """A licence as (identifier, may be passed on); None: not known for sure.
+def parse_license(name: object, link: object) -> tuple[str | None, bool | None]:
+    """A licence as (identifier, whether images may be redistributed); None: not certain.
 
-    Every Creative Commons licence lets verbatim copies be passed on, some of them for no commercial purpose only, and
-    so do CC0 and the Public Domain Mark. Of other licences that is not known for sure, whatever they are called ("No
-    known copyright restrictions").
+    Every Creative Commons licence allows verbatim copies to be redistributed, some only for non-commercial purposes,
+    and so do CC0 and the Public Domain Mark. Of any other licence this is not certain, whatever its name ("No known
+    copyright restrictions").
     """
     match = _CREATIVE_COMMONS.fullmatch(str(link))
     if match is not None:

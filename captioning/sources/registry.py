@@ -1,14 +1,15 @@
-"""The data sets that are known by name; any other name is opened by what lies there, and nothing is known of it.
+"""The data sets that are known by name; a source with any other name is opened by its content.
 
-What a registered source says of its licence holds for every image that its copy on disk says nothing about. What its
-makers do not say, or could not be read when this was written, is None: unknown, and never passed on.
+A known source's licence holds for every image about which its copy on disk states nothing. A licence that its authors
+do not state, or whose page could not be read when this was written, is None: unknown, and such images are never
+published.
 """
 
 from pathlib import Path
 
 from captioning.sources.coco import read_coco
-from captioning.sources.containers import read_any
-from captioning.sources.ffhq import with_licenses
+from captioning.sources.containers import read_by_content
+from captioning.sources.ffhq import add_licenses
 from captioning.sources.folder import image_ids
 from captioning.sources.layout import Layout
 from captioning.sources.source import Source
@@ -20,23 +21,23 @@ KNOWN = {
             name="coco",
             reader=read_coco,
             title="COCO",
-            # No licence for all: its images are other people's, each with a licence of its own in the annotations.
+            # Each image has its own licence, in the annotations.
             license_link="https://cocodataset.org/#termsofuse",
             citation="T.-Y. Lin et al.: Microsoft COCO: Common Objects in Context. ECCV 2014. arXiv:1405.0312",
         ),
         Source(
             name="imagenet",
             # As on Kaggle (ILSVRC/Data/CLS-LOC/), as unpacked from ILSVRC2012_img_{train,val}.tar with val/ flat or by
-            # class, or the class folders alone. Annotations are XML and lie elsewhere.
+            # class, or the class folders alone. Annotations are XML files in another folder.
             reader=Layout(
-                "train/n01440764/*.JPEG and val/*.JPEG (or val/n01440764/*.JPEG), perhaps below ILSVRC/Data/CLS-LOC/",
+                "train/n01440764/*.JPEG and val/*.JPEG (or val/n01440764/*.JPEG), also below ILSVRC/Data/CLS-LOC/",
                 [
                     r"(train|val|test)/(n\d{8}/)?[^/]+\.(JPEG|jpeg|jpg)",
                     r"n\d{8}/(images/)?n\d{8}_\d+\.(JPEG|jpeg|jpg)",
                 ],
             ),
             title="ImageNet",
-            # Its terms let it be passed to research associates who agree to them, so not to everybody.
+            # Its terms allow copies for research associates who agree to them, so no publication.
             license="imagenet-terms-of-access",
             license_link="https://www.image-net.org/download.php",
             redistributable=False,
@@ -46,20 +47,20 @@ KNOWN = {
         Source(
             name="laion",
             # A list of links; the images are as img2dataset writes them: folders, tar archives or Parquet files.
-            reader=read_any,
+            reader=read_by_content,
             title="LAION",
-            # The list is CC BY 4.0; the images are other people's, and nothing is known of their licences.
+            # The list is CC BY 4.0; the licences of the images are unknown.
             license_link="https://laion.ai/faq/",
             citation="C. Schuhmann et al.: LAION-5B: An open large-scale dataset for training next generation "
             "image-text models. NeurIPS 2022. arXiv:2210.08402",
         ),
         Source(
             name="ffhq",
-            # Not the thumbnails, and not the photographs the faces were cut from when the faces are there.
+            # Not the thumbnails; the photographs that the faces were cut from only where the faces are missing.
             reader=Layout(
                 "images1024x1024/00000/00000.png (or in-the-wild-images/), and ffhq-dataset-v2.json for the licences",
                 [r"images1024x1024/(\d{5}/)?\d{5}\.png", r"in-the-wild-images/(\d{5}/)?\d{5}\.png"],
-                with_licenses,
+                add_licenses,
             ),
             title="FFHQ",
             # Each image has its own licence, in the metadata; all allow "free use, redistribution, and adaptation for
@@ -71,8 +72,8 @@ KNOWN = {
         ),
         Source(
             name="celeba",
-            # The aligned faces, else the photographs, else CelebAMask-HQ's or StarGAN v2's copies of CelebA-HQ (whose
-            # masks lie in CelebAMask-HQ-mask-anno/).
+            # The aligned faces, otherwise the photographs, otherwise CelebAMask-HQ's or StarGAN v2's copies of
+            # CelebA-HQ (whose masks are in CelebAMask-HQ-mask-anno/).
             reader=Layout(
                 "img_align_celeba/000001.jpg (or img_celeba/, CelebA-HQ-img/, celeba_hq/train/female/)",
                 [
@@ -92,7 +93,7 @@ KNOWN = {
         ),
         Source(
             name="metfaces",
-            # Not unprocessed/, the works of art the faces were cut from.
+            # Not unprocessed/, the works of art that the faces were cut from.
             reader=Layout("images/11713-00.png, beside metfaces.json", [r"images/\d+-\d\d\.png"]),
             title="MetFaces",
             license="cc-by-nc-2.0",
@@ -117,7 +118,7 @@ KNOWN = {
         ),
         Source(
             name="forchheim",
-            # The cameras' own files; the five copies that went through social networks were compressed again.
+            # The cameras' files; the five copies that went through social networks were compressed again.
             reader=Layout("D01_<phone>/orig/D01_img_orig_0001.jpg", [r"D\d\d_img_orig_\d{4}\.(jpg|JPG)"]),
             title="Forchheim",
             license_link="https://faui1-files.cs.fau.de/public/mmsec/datasets/fodb/",
@@ -126,7 +127,7 @@ KNOWN = {
         ),
         Source(
             name="imd2020",
-            # One original a folder; the others there are its manipulated versions and their masks.
+            # One original in each folder; the other files are its manipulated versions and their masks.
             reader=Layout(
                 "1a1ogs/1a1ogs_orig.jpg beside its manipulated versions and their masks",
                 [r"[^/]+/[^/]+_orig\.(jpg|jpeg|png|JPG|JPEG|PNG)"],
@@ -138,7 +139,7 @@ KNOWN = {
         ),
         Source(
             name="lhq",
-            # The complete images before their reduced copies, PNG before JPEG.
+            # Full size before reduced copies, PNG before JPEG.
             reader=Layout(
                 "LHQ/0000000.png (or lhq_1024/, lhq_1024_jpg/, lhq_256/)",
                 [
@@ -150,15 +151,15 @@ KNOWN = {
                 ],
             ),
             title="Landscapes HQ",
-            # "The dataset itself" is CC BY 2.0, and each image has its own licence, Unsplash's among them.
+            # "The dataset itself" is CC BY 2.0, and each image has its own licence, some of them Unsplash's.
             license_link="https://github.com/universome/alis/blob/master/lhq.md#license",
             citation="I. Skorokhodov, G. Sotnikov, M. Elhoseiny: Aligning Latent and Image Spaces to Connect the "
             "Unconnectable. ICCV 2021. arXiv:2104.06954",
         ),
         Source(
             name="vision",
-            # The cameras' own pictures of scenes. Not natFBH, natFBL and natWA, the same after Facebook and WhatsApp;
-            # and not flat, which are the cameras' own as well, but of bare walls and sky, for sensor fingerprints.
+            # The cameras' photographs of scenes. Not natFBH, natFBL and natWA, the same after Facebook and WhatsApp;
+            # and not flat, photographs of bare walls and sky for sensor fingerprints.
             reader=Layout(
                 "D01_<phone>/images/nat/D01_I_nat_0001.jpg",
                 [r"images/nat/[^/]+\.(jpg|jpeg|JPG)", r"D\d\d_I_nat_\d{4}\.(jpg|JPG)"],
@@ -170,7 +171,7 @@ KNOWN = {
         ),
         Source(
             name="raise",
-            # The TIFF that came with each raw file. The raw file itself (NEF) holds no picture yet: it is reported.
+            # The TIFF file of each raw file. The raw file itself (NEF) is not decoded: it is listed and reported.
             reader=Layout(
                 "r000da54ft.TIF (from the links in RAISE_1k.csv or another of its lists)",
                 [r"r[0-9a-f]+t\.(TIF|tif|TIFF|tiff|png)", r"r[0-9a-f]+t\.(NEF|nef)"],
@@ -185,16 +186,16 @@ KNOWN = {
 """Name -> source."""
 
 
-def source_named(name: str) -> Source:
-    """The source of that name, in upper or lower case: a known one, or one that is opened by what lies there and whose
-    licence is unknown."""
-    return KNOWN.get(name.lower()) or Source(name=name, reader=read_any)
+def find_source(name: str) -> Source:
+    """The known source of that name, in upper or lower case; for any other name a source that is opened by its content
+    and whose licence is unknown."""
+    return KNOWN.get(name.lower()) or Source(name=name, reader=read_by_content)
 
 
-def looks_like(root: Path) -> str | None:
-    """The title of the known data set that a folder is laid out as; None: of none."""
+def recognize(root: Path) -> str | None:
+    """The title of the known data set whose layout a folder has; None: it has no known layout."""
     if any(root.glob("annotations/captions_*.json")):
         return KNOWN["coco"].title
     ids = list(image_ids(root))
     layouts = ((source.title, source.reader) for source in KNOWN.values())
-    return next((title for title, reader in layouts if isinstance(reader, Layout) and reader.chosen(ids)), None)
+    return next((title for title, reader in layouts if isinstance(reader, Layout) and reader.matching(ids)), None)

@@ -1,8 +1,7 @@
-"""A source: a data set of real images, what is known about it, and how it lies on a disk.
+"""A source: a data set of real images, what is known about it, and how it is stored.
 
-A *source* is the data set in general (COCO); a *collection* is a copy of it in somebody's folder. A reader opens a
-folder as a collection: the ids of its images, in one order everywhere, and each image by its id when its turn
-comes.
+A *source* is the data set in general (COCO); a *collection* is one copy of it, such as a folder. A reader opens a
+folder as a collection: the ids of all images, in the same order on every machine, and each image by its id.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,10 +14,10 @@ from workspace.locator import Locator
 
 @dataclass(frozen=True)
 class RealImage:
-    """One image of a collection, and what its data set says about it; None: it says nothing.
+    """One image of a collection, and what its data set states about it; None: nothing.
 
-    `path` says where its bytes are: a file, or a locator (workspace/locator.py). `captions` are the data set's own,
-    all of them, as they stand there.
+    `path` says where its bytes are: a file, or a locator (workspace/locator.py). `captions` are all captions of the
+    data set, uncleaned.
     """
 
     real_id: str
@@ -29,7 +28,7 @@ class RealImage:
 
 
 class Collection(Protocol):
-    """A data set as it lies in a folder."""
+    """A copy of a data set."""
 
     @property
     def ids(self) -> Sequence[str]:
@@ -38,22 +37,22 @@ class Collection(Protocol):
         ...
 
     def image(self, real_id: str) -> RealImage:
-        """The image with that id, from `ids`. Raises `OSError` when what lies beside it (a caption) cannot be read;
-        the image itself is not opened."""
+        """The image with that id, from `ids`. Raises `OSError` when its caption cannot be read; the image itself is not
+        opened."""
         ...
 
 
-#: Opens a folder as a collection. Raises `UsageError` in one line when the folder is laid out another way.
+#: Opens a folder as a collection. Raises `UsageError` in one line when the folder has another layout.
 Reader = Callable[[Path], Collection]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A data set of real images. What is not known for sure is None, never a guess.
+    """A data set of real images. What is not certain is None, never a guess.
 
-    `name` is what the user calls it; `title` is how the published dataset spells it in `real_source`. `license` and
-    `redistributable` hold for every image that its copy says nothing about; `license_link` is where that is said, or
-    where it would have to be asked.
+    `name` is the user's name for it (coco), `title` its published one (COCO). `license` and `redistributable` hold for
+    every image about which its copy states nothing; `license_link` is the page that says so, or the page of the data
+    set where the licence is unknown.
     """
 
     name: str

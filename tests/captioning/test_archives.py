@@ -2,35 +2,40 @@
 
 import hashlib
 import multiprocessing
-import os
 import tarfile
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from captioning.images import UnusableImageError, read_image
+from captioning.captioner import Captioner
+from captioning.copying import copy_images
+from captioning.images import ImageFacts, UnusableImageError, fetch, read_image
 from captioning.prompt import read_prompts
+from captioning.prompt_parts import Captioning, caption_part, parts_of
 from captioning.selection import select
 from captioning.sources.source import Collection
-from demo.zoo import captioner
 from manifests.images import ImageReader
 from tests.captioning.archives import sample, write_parquet, write_tar
 from tests.captioning.oddities import encoded, picture
-from tests.captioning.test_cli import run
-from workspace.errors import UsageError
+from tests.captioning.runs import caption_here
+from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
-from workspace.locator import LocatorReader, split_locator
+from workspace.locator import Locator, LocatorReader, split_locator
 
 JPEGS = [encoded(picture(16 + number, 16), "JPEG") for number in range(30)]
 
 
 def opened(path: Path) -> Collection:
-    return select(f"x={path}", None).collection
+    return select("x", path).collection
 
 
 def captions(collection: Collection) -> dict[str, tuple[str, ...]]:
     return {real_id: collection.image(real_id).captions for real_id in collection.ids}
+
+
+def facts_of(path: Locator) -> ImageFacts:
+    return read_image(path, content=fetch(path))[0]
 
 
 def contents(collection: Collection) -> list[bytes]:
@@ -113,11 +118,11 @@ def test_img2datasets_parquet_has_bytes_and_rows_that_were_not_downloaded(tmp_pa
     collection = opened(write_parquet(tmp_path / "00000.parquet", columns))
     assert list(captions(collection).values()) == [("a cat",), (), ("a dog",)]
     images = [collection.image(real_id).path for real_id in collection.ids]
-    assert read_image(images[0])[0].sha256 == hashlib.sha256(JPEGS[0]).hexdigest()
+    assert facts_of(images[0]).sha256 == hashlib.sha256(JPEGS[0]).hexdigest()
     reasons = []
     for path in images[1:]:
         with pytest.raises(UnusableImageError) as raised:
-            read_image(path)
+            facts_of(path)
         reasons.append(raised.value.reason)
     assert reasons == ["missing", "empty"]
 
@@ -141,7 +146,7 @@ def test_rows_are_found_in_any_order(tmp_path: Path) -> None:
     ("columns", "said"),
     [
         ({"a": [b"x"], "b": [b"y"]}, r"several columns of bytes \(a, b\)"),
-        ({"image": []}, "hold no rows"),
+        ({"image": []}, "have no rows"),
         ({"url": ["x"]}, "holds no images"),
     ],
 )
@@ -168,7 +173,7 @@ def test_a_damaged_parquet_file_is_named_or_its_rows_are_reported(tmp_path: Path
     path.write_bytes(whole[:4] + b"\xff" * 2000 + whole[2004:])
     for real_id in opened(tmp_path).ids:
         with pytest.raises(UnusableImageError) as raised:
-            read_image(tmp_path / real_id)
+            facts_of(tmp_path / real_id)
         assert raised.value.reason == "unreadable"
 
 
@@ -186,7 +191,7 @@ def test_a_file_is_a_file_whatever_its_name_looks_like(tmp_path: Path) -> None:
     for name in ("a.tar#b.jpg", "a.parquet#row=000000001", "c#d.jpg", "e.parquet#f.jpg"):
         (tmp_path / name).write_bytes(JPEGS[0])
         assert split_locator(tmp_path / name) is None
-        assert read_image(tmp_path / name)[0].sha256 == hashlib.sha256(JPEGS[0]).hexdigest()
+        assert facts_of(tmp_path / name).sha256 == hashlib.sha256(JPEGS[0]).hexdigest()
     assert split_locator(tmp_path / "gone.tar#x") == (f"{tmp_path}/gone.tar", "x")
     assert split_locator("/x/e.parquet#f.jpg") is None
 
@@ -208,15 +213,13 @@ def test_forked_workers_and_threads_read_the_right_bytes(tmp_path: Path) -> None
 
 
 def hash_of(locator: str) -> str:
-    return read_image(locator)[0].sha256
+    return facts_of(locator).sha256
 
 
 def test_the_bytes_a_prompt_points_at_are_those_the_manifest_packs(tmp_path: Path) -> None:
     write_tar(tmp_path / "tars/a.tar", sample("1", JPEGS[0], "a cat on a mat"))
     write_parquet(tmp_path / "rows/a.parquet", {"image": JPEGS[:3], "text": ["a dog", "two dogs", "three dogs"]})
-    arguments = ["--source", f"t={tmp_path / 'tars'}", "--source", f"r={tmp_path / 'rows'}"]
-    ended = run(*arguments, "--workspace", tmp_path / "w", "--captioner", captioner.REPOSITORY)
-    assert ended.returncode == 0, ended.stderr
+    caption_here(tmp_path / "w", {"t": tmp_path / "tars", "r": tmp_path / "rows"})
     workspace = Workspace.open(tmp_path / "w")
     prompts = read_prompts(workspace)
     assert [prompt.prompt for prompt in prompts] == ["a dog", "two dogs", "three dogs", "a cat on a mat"]
@@ -236,17 +239,34 @@ def test_copies_are_the_bytes_as_they_are_and_prompts_point_at_them(tmp_path: Pa
         (tmp_path / "files" / name).write_bytes(JPEGS["ab".index(name[0]) if name[0] in "ab" else 0])
         (tmp_path / "files" / name).with_suffix(".txt").write_text(f"file {name[0]}")
     write_tar(tmp_path / "tars/a.tar", sample("1", JPEGS[2], "a cat"))
-    arguments = ["--source", f"f={tmp_path / 'files'}", "--source", f"t={tmp_path / 'tars'}", "--copy"]
+    sources = {"f": tmp_path / "files", "t": tmp_path / "tars"}
     for shard in ("1/2", "2/2"):
-        ended = run(*arguments, "--workspace", tmp_path / "w", "--captioner", captioner.REPOSITORY, "--shard", shard)
-        assert ended.returncode == 0, ended.stderr
+        caption_here(tmp_path / "w", sources, copy=True, shard=shard)
     workspace = Workspace.open(tmp_path / "w")
     prompts = read_prompts(workspace)
     kept = sorted(path.relative_to(workspace.root).as_posix() for path in workspace.root.glob("real/*/*/*"))
     assert sorted({prompt.real_path for prompt in prompts}) == kept
     assert len(kept) == 3
+    with pytest.raises(UsageError, match="copy was True, now unset"):
+        caption_here(tmp_path / "w", sources)
     (tmp_path / "files").rename(tmp_path / "gone")
     images = ImageReader(workspace)
     assert all(hashlib.sha256(images.read(p.real_path)).hexdigest() == p.real_sha256 for p in prompts)
-    without = run(*arguments[:-1], "--workspace", tmp_path / "w", "--captioner", captioner.REPOSITORY)
-    assert (without.returncode, os.linesep.join(without.stderr.splitlines()[1:])) == (2, "")
+
+
+def test_an_image_that_changed_before_it_was_copied_ends_the_run(tmp_path: Path) -> None:
+    root = tmp_path / "files"
+    root.mkdir()
+    (root / "a.jpg").write_bytes(JPEGS[0])
+    (root / "a.txt").write_text("a cat")
+    (prompt,) = caption_part(parts_of([select("f", root)], 1)[0], Captioning("x@1", never, 1), lambda: None).prompts
+    for damage, message in ((lambda path: path.write_bytes(JPEGS[1]), "changed while"), (Path.unlink, "No such file")):
+        damage(root / "a.jpg")
+        with pytest.raises(CommunityForensicsError, match=message) as refused:
+            copy_images(Workspace.open(tmp_path / "w"), [prompt])
+        assert str(root / "a.jpg") in str(refused.value)
+        assert "run the same command again" in str(refused.value)
+
+
+def never() -> Captioner:
+    raise AssertionError("the captioner was loaded for an image that has a caption")

@@ -26,12 +26,12 @@ def copy(tmp_path: Path) -> Path:
 
 
 def view(blip: Blip, image: Image.Image) -> npt.NDArray[np.uint8]:
-    return np.asarray(blip.target_size.of(image))
+    return np.asarray(blip.target_size.resize(image))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 900), (900, 1), (3, 1), (640, 427)])
 def test_every_size_is_prepared_alike(blip: Blip, size: tuple[int, int]) -> None:
-    (prepared,) = Preprocessing(REPOSITORY).pixels([view(blip, Image.new("RGB", size, (255, 0, 0)))])
+    (prepared,) = Preprocessing(REPOSITORY).to_tensor([view(blip, Image.new("RGB", size, (255, 0, 0)))])
     assert prepared.shape == (3, 32, 32)
     assert prepared.dtype == torch.float32
     assert prepared[0].min() > 1.8  # red: (1 - 0.48) / 0.27
@@ -42,7 +42,7 @@ def test_what_decoding_leaves_of_an_image_is_what_the_models_own_preprocessing_w
     theirs = AutoImageProcessor.from_pretrained(REPOSITORY, backend="pil")
     for name in PHOTOGRAPHS:
         image = Image.open(photos / name).convert("RGB")
-        (ours,) = Preprocessing(REPOSITORY).pixels([view(blip, image)])
+        (ours,) = Preprocessing(REPOSITORY).to_tensor([view(blip, image)])
         assert np.array_equal(ours, theirs(images=image, return_tensors="np")["pixel_values"][0])
 
 
@@ -109,13 +109,13 @@ def test_a_damaged_captioner_is_refused_with_one_line(copy: Path, damage: str) -
     assert not [warning for warning in warned if "the pickle ran" in str(warning.message)]
 
 
-def test_auto_is_a_device_that_is_there() -> None:
+def test_auto_is_a_device_that_exists() -> None:
     assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
     assert resolve_device("cpu") == "cpu"
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", ""])
-def test_a_device_that_is_not_there_is_refused_with_one_line(device: str) -> None:
+def test_a_device_that_does_not_exist_is_refused_with_one_line(device: str) -> None:
     with pytest.raises(UsageError, match="--device") as refused:
         resolve_device(device)
     assert "\n" not in str(refused.value)

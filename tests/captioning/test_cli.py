@@ -1,17 +1,15 @@
 """cf-caption as people run it: child processes, kills, shards, a Hub."""
 
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from captioning.cli import parse_sources
 from captioning.prompt import Prompt, read_prompts
 from captioning.skipped import Skipped, skipped_parts
 from demo.zoo import captioner
@@ -20,30 +18,14 @@ from demo.zoo.captioner.captions import PHOTOGRAPHS
 from localhub.process import HubProcess
 from localhub.store import Store
 from tests.captioning.oddities import all_oddities, write
+from tests.captioning.runs import Run, caption_here, run, run_fresh
 from tests.scale import scaled
 from workspace import records
+from workspace.errors import UsageError
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 
 BROKEN = {name: oddity for name, oddity in all_oddities().items() if oddity.reason is not None}
-
-COMMAND = [sys.executable, "-c", "from captioning.cli import main; main()"]
-
-
-def start(*arguments: object, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    process = start(*arguments, **environment)
-    out, err = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def small_parts(source: Path, workspace: Path) -> list[object]:
@@ -67,18 +49,18 @@ def test_the_demos_two_sources_are_captioned_with_the_default_captioner_from_a_h
     put(Store(tmp_path / "hub"), captioner.repositories()[0])
     with HubProcess(tmp_path / "hub") as hub:
         environment = {**hub.environment(), "HF_HOME": str(tmp_path / "home"), "CF_WORKSPACE": str(tmp_path / "ws")}
-        ended = run("--source", f"digits={digits}", "--source", f"photos={photos}", **environment)
+        ended = run_fresh("--source", f"digits={digits}", "--source", f"photos={photos}", **environment)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == (
-        "digits: 200 prompts from 200 images (200 with captions of their own, 0 captioned)\n"
-        "photos: 16 prompts from 16 images (0 with captions of their own, 16 captioned)\n"
+        "digits: 200 prompts from 200 images (200 captioned by the data set, 0 by the captioner)\n"
+        "photos: 16 prompts from 16 images (0 captioned by the data set, 16 by the captioner)\n"
     )
     prompts = read_prompts(Workspace.open(tmp_path / "ws"))
     assert len({prompt.prompt_id for prompt in prompts}) == 216
     generated = [prompt for prompt in prompts if prompt.real_source == "photos"]
     assert {prompt.real_id: prompt.prompt for prompt in generated} == PHOTOGRAPHS
     assert {prompt.captioner for prompt in generated} == {f"{captioner.REPO_ID}@{captioner.COMMIT_ID}"}
-    assert {prompt.caption_origin for prompt in generated} == {"blip"}
+    assert {prompt.caption_origin for prompt in generated} == {"generated"}
     assert {prompt.real_sha256 for prompt in prompts} == {
         sha256_of_file(path)
         for folder in (digits, photos)
@@ -98,6 +80,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, digits: Path, photos: Path) 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, mixed: Path) -> Path:
+    """The workspace of a run that nobody killed."""
     workspace = tmp_path_factory.mktemp("undisturbed")
     ended = run(*small_parts(mixed, workspace))
     assert ended.returncode == 0, ended.stderr
@@ -110,7 +93,7 @@ def test_the_parts_hold_every_image_once(undisturbed: Path, mixed: Path) -> None
     listed = {str(path.relative_to(mixed)) for path in mixed.rglob("*") if path.suffix not in ("", ".txt", ".json")}
     assert sorted([p.real_id for p in prompts] + [s.real_id for s in skipped]) == sorted(listed)
     assert len(prompts) == 216
-    assert Counter(prompt.caption_origin for prompt in prompts) == {"dataset": 200, "blip": 16}
+    assert Counter(prompt.caption_origin for prompt in prompts) == {"dataset": 200, "generated": 16}
     parts = sorted(path for path in prompts_of(undisturbed) if "part-" in path)
     assert parts == [f"x/part-{number:05d}.parquet" for number in range((len(listed) + 4) // 5)]
 
@@ -124,21 +107,20 @@ def test_killed_and_resumed_with_other_shards_it_writes_the_same_files(
     ends = []
     for _ in range(2):
         count = chance.randint(1, 4)
-        process = start(*arguments, "--shard", f"{chance.randint(1, count)}/{count}")
+        process = Run([*arguments, "--shard", f"{chance.randint(1, count)}/{count}"])
         wanted = len(list((tmp_path / "prompts").glob("*/part-*"))) + chance.randint(1, 9)
-        while process.poll() is None and len(list((tmp_path / "prompts").glob("*/part-*"))) < wanted:
+        while process.returncode is None and len(list((tmp_path / "prompts").glob("*/part-*"))) < wanted:
             time.sleep(chance.random() * 0.02)
         time.sleep(chance.random() * 0.2)
         process.kill()
-        process.communicate()
-        ends.append(process.returncode)
-    # On a busy machine the second may have come to its end before it was its turn.
+        ends.append(process.wait().returncode)
+    # On a busy machine the second may have ended before it was killed.
     assert -signal.SIGKILL in ends
     killed = prompts_of(tmp_path)
     count = 3
-    running = [start(*arguments, "--shard", f"{index}/{count}") for index in range(1, count + 1)]
-    errors = [process.communicate()[1] for process in running]
-    assert [process.returncode for process in running] == [0] * count, errors
+    running = [Run([*arguments, "--shard", f"{index}/{count}"]) for index in range(1, count + 1)]
+    ended = [process.wait() for process in running]
+    assert [each.returncode for each in ended] == [0] * count, [each.stderr for each in ended]
     assert prompts_of(tmp_path) == prompts_of(undisturbed)
     assert prompts_of(tmp_path).items() >= killed.items()
 
@@ -147,15 +129,14 @@ def test_killed_and_resumed_with_other_shards_it_writes_the_same_files(
 def test_interrupted_it_says_so_and_keeps_what_is_finished(
     tmp_path: Path, mixed: Path, undisturbed: Path, number: signal.Signals
 ) -> None:
-    arguments = small_parts(mixed, tmp_path)
-    process = start(*arguments)
-    while process.poll() is None and len(list((tmp_path / "prompts").glob("*/part-*"))) < 3:
+    process = Run(small_parts(mixed, tmp_path))
+    while process.returncode is None and len(list((tmp_path / "prompts").glob("*/part-*"))) < 3:
         time.sleep(0.001)
     process.send_signal(number)
-    _, err = process.communicate()
-    assert process.returncode == 130
-    assert err.splitlines()[-1].startswith("interrupted: finished work is kept")
-    assert "Traceback" not in err
+    ended = process.wait()
+    assert ended.returncode == 130
+    assert ended.stderr.splitlines()[-1].startswith("interrupted: finished work is kept")
+    assert "Traceback" not in ended.stderr
     assert 0 < len(prompts_of(tmp_path)) < len(prompts_of(undisturbed))
     assert prompts_of(undisturbed).items() >= prompts_of(tmp_path).items()
     assert not list(tmp_path.rglob("*.partial"))
@@ -175,66 +156,97 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, undisturbed: Path, mixed
     assert f"  skipped: {reasons}; see prompts/x/skipped-*.parquet" in ended.stdout.splitlines()
 
 
+def test_a_shard_says_what_other_shards_have_to_do(tmp_path: Path, digits: Path) -> None:
+    arguments = ["--source", f"x={digits}", "--limit", 3, "--part-size", 1, "--workspace", tmp_path]
+    ended = run(*arguments, "--captioner", captioner.REPOSITORY, "--shard", "1/3")
+    assert ended.stdout == (
+        "x: 1 prompt from 3 images (1 captioned by the data set, 0 by the captioner); "
+        "1 of 3 parts finished, the others by other shards\n"
+    )
+
+
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (["--captioner", "other"], "captioner was 'repository@sha256-"),
-        (["--limit", "50"], "limit was unset, now 50"),
-        (["--source", "more={digits}"], "sources was"),
+        ("captioner", "captioner was 'repository@sha256-"),
+        ("limit", "limit was unset, now 50"),
+        ("sources", "sources was"),
     ],
 )
 def test_another_recipe_is_refused_with_the_difference(
-    tmp_path: Path, undisturbed: Path, mixed: Path, digits: Path, change: list[str], said: str
+    tmp_path: Path, undisturbed: Path, mixed: Path, digits: Path, change: str, message: str
 ) -> None:
     other = shutil.copytree(captioner.REPOSITORY, tmp_path / "other")
     (other / "vocab.txt").write_text("another")
+    sources = {"x": mixed} | ({"more": digits} if change == "sources" else {})
+    changes = {"captioner": {"captioner": str(other)}, "limit": {"limit": 50}}.get(change, {})
     before = prompts_of(undisturbed)
-    changed = [str(other) if text == "other" else text.format(digits=digits) for text in change]
-    ended = run(*small_parts(mixed, undisturbed), *changed)
-    assert ended.returncode == 2
-    assert said in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+    with pytest.raises(UsageError, match=message) as refused:
+        caption_here(undisturbed, sources, part_size=5, **changes)
+    assert "\n" not in str(refused.value)
     assert prompts_of(undisturbed) == before
 
 
 def test_a_captioner_that_nobody_needs_is_not_loaded(tmp_path: Path, digits: Path) -> None:
     broken = shutil.copytree(captioner.REPOSITORY, tmp_path / "broken")
     (broken / "pytorch_model.bin").write_bytes(b"junk")
-    own = run("--source", f"d={digits}", "--workspace", tmp_path / "a", "--captioner", broken)
-    assert own.returncode == 0, own.stderr
+    (summary,) = caption_here(tmp_path / "a", {"d": digits}, captioner=str(broken))
+    assert (summary.from_dataset, summary.generated) == (200, 0)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--source", "x=/no/such/folder"], "error: --source x: /no/such/folder does not exist"),
-        (["--source", "coco={digits}"], "error: --source coco: {digits} does not look like COCO"),
+        (["--source", "x={digits}", "--source", "x=/b"], "error: --source x is duplicated"),
         (["--source", "x={digits}", "--workspace", "{digits}/digit-0000-zero.png"], "error: --workspace"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_code_2(
-    tmp_path: Path, digits: Path, arguments: list[str], said: str
+    tmp_path: Path, digits: Path, arguments: list[str], message: str
 ) -> None:
-    ended = run(*(text.format(digits=digits) for text in arguments), CF_WORKSPACE=str(tmp_path / "ws"))
+    given = [text.format(digits=digits) for text in arguments]
+    ended = run("--workspace", tmp_path / "ws", "--captioner", captioner.REPOSITORY, *given)
     assert ended.returncode == 2
-    assert ended.stderr.startswith(said.format(digits=digits))
+    assert ended.stderr.startswith(message)
     assert len(ended.stderr.splitlines()) == 1
     assert not (tmp_path / "ws").exists()
 
 
 def test_a_back_end_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path: Path, digits: Path) -> None:
     arguments = ["--source", f"x={digits}", "--workspace", tmp_path / "ws", "--backend", "lavis"]
-    ended = run(*arguments, CF_LAVIS=str(tmp_path / "no"))
+    ended = run_fresh(*arguments, CF_LAVIS=str(tmp_path / "no"))
     python = tmp_path / "no/bin/python"
     assert ended.returncode == 2
     assert ended.stderr == (
-        f"error: --backend lavis: {python} is not there: run `make lavis-env`, or set CF_LAVIS to where it is\n"
+        f"error: --backend lavis: {python} does not exist: run `make lavis-env`, or set CF_LAVIS to the folder of that "
+        "environment\n"
     )
 
 
 def test_a_limit_is_kept(tmp_path: Path, mixed: Path) -> None:
-    ended = run("--source", f"x={mixed}", "--workspace", tmp_path, "--limit", 20, "--captioner", captioner.REPOSITORY)
-    assert ended.returncode == 0, ended.stderr
+    caption_here(tmp_path, {"x": mixed}, limit=20)
     rows = [row for path in (tmp_path / "prompts/x").glob("part-*") for row in records.read(path, Prompt)]
     skipped = [row for path in (tmp_path / "prompts/x").glob("skipped-*") for row in records.read(path, Skipped)]
     assert len(rows) + len(skipped) == 20
+
+
+def test_sources_are_read_from_name_and_path() -> None:
+    assert parse_sources(["b=/x", "a=hf://org/name@main:c/d", "c=/y=z"]) == {
+        "b": "/x",
+        "a": "hf://org/name@main:c/d",
+        "c": "/y=z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["nothing"], "--source 'nothing' is not of the form NAME=PATH"),
+        (["x="], "--source 'x=' is not of the form NAME=PATH"),
+        (["x=/a", "y=/a", "x=/a"], "--source x is duplicated"),
+    ],
+)
+def test_sources_of_another_form_are_refused(texts: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_sources(texts)

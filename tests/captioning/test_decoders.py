@@ -1,4 +1,4 @@
-"""captioning/decoders.py: images in order whatever their size, and a process that ends costs one of them at most."""
+"""captioning/decoders.py: images in order whatever their sizes, and a process that ends costs one image at most."""
 
 import contextlib
 import os
@@ -16,17 +16,17 @@ import pytest
 from PIL import Image
 
 from captioning.decoders import AHEAD, Decoders, default_workers
-from captioning.decoding import Decoded, Job, Refusal, decode, decode_here
+from captioning.decoding import Decoded, Job, Unusable, decode, decode_in_process
 from captioning.sources.source import RealImage
 from captioning.target_size import TargetSize
 from tests.captioning.oddities import all_oddities, write
 from tests.scale import scaled
 from workspace.errors import CommunityForensicsError
 
-SIGHT = TargetSize(8, 8, Image.Resampling.BICUBIC)
+SIZE = TargetSize(8, 8, Image.Resampling.BICUBIC)
 
 
-def job(path: Path, target_size: TargetSize | None = SIGHT) -> Job:
+def job(path: Path, target_size: TargetSize | None = SIZE) -> Job:
     return Job(RealImage(path.name, path), target_size)
 
 
@@ -46,35 +46,35 @@ def processes() -> list[psutil.Process]:
     return found
 
 
-def test_outcomes_come_in_order_with_their_tickets_whatever_the_sizes(tmp_path: Path, decoders: Decoders) -> None:
+def test_results_come_in_order_with_their_keys_whatever_the_sizes(tmp_path: Path, decoders: Decoders) -> None:
     chance, jobs = random.Random(0), []
     for number in range(60):
         path = tmp_path / f"{number}.png"
         side = chance.choice([2, 3, 1200])  # the large ones take a hundred times as long
         Image.new("RGB", (side, side), (number, 0, 0)).save(path)
-        jobs.append((number, Refusal("name", str(number)) if number % 7 == 3 else job(path)))
-    outcomes = list(decoders.decode(iter(jobs)))
-    assert [ticket for ticket, _ in outcomes] == list(range(60))
-    for number, outcome in outcomes:
+        jobs.append((number, Unusable("name", str(number)) if number % 7 == 3 else job(path)))
+    results = list(decoders.decode(iter(jobs)))
+    assert [key for key, _ in results] == list(range(60))
+    for number, result in results:
         if number % 7 == 3:
-            assert outcome == Refusal("name", str(number))
+            assert result == Unusable("name", str(number))
         else:
-            assert isinstance(outcome, Decoded)
-            assert outcome.view is not None
-            assert (outcome.view == [number, 0, 0]).all()
+            assert isinstance(result, Decoded)
+            assert result.pixels is not None
+            assert (result.pixels == [number, 0, 0]).all()
 
 
 def test_processes_say_of_every_odd_file_what_this_one_says(tmp_path: Path, decoders: Decoders) -> None:
     write(tmp_path, all_oddities())
-    jobs = [(path.name, job(path, target_size)) for path in sorted(tmp_path.iterdir()) for target_size in (SIGHT, None)]
+    jobs = [(path.name, job(path, target_size)) for path in sorted(tmp_path.iterdir()) for target_size in (SIZE, None)]
     assert len(jobs) >= 120
-    for (name, here), (ticket, there) in zip(decode_here(jobs), decoders.decode(jobs), strict=True):
-        assert name == ticket
-        if isinstance(here, Decoded) and here.view is not None:
+    for (name, here), (key, there) in zip(decode_in_process(jobs), decoders.decode(jobs), strict=True):
+        assert name == key
+        if isinstance(here, Decoded) and here.pixels is not None:
             assert isinstance(there, Decoded)
-            assert there.view is not None
+            assert there.pixels is not None
             assert there.facts == here.facts
-            assert np.array_equal(there.view, here.view)
+            assert np.array_equal(there.pixels, here.pixels)
         else:
             assert there == here
 
@@ -89,12 +89,12 @@ def test_no_more_jobs_are_taken_than_can_wait(tmp_path: Path, decoders: Decoders
             taken.append(number)
             yield number, job(path)
 
-    outcomes = decoders.decode(jobs())
+    results = decoders.decode(jobs())
     for done in range(1, 50):
-        next(outcomes)
+        next(results)
         assert len(taken) < done + AHEAD * 2
-    outcomes.close()
-    assert [ticket for ticket, _ in decoders.decode([(1, job(path))])] == [1]
+    results.close()
+    assert [key for key, _ in decoders.decode([(1, job(path))])] == [1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
@@ -105,10 +105,10 @@ def test_processes_that_are_killed_by_chance_change_nothing(
         Image.new("RGB", (900, 900), (level, 0, 0)).save(tmp_path / f"{level:02d}.png")
     jobs = [(path.name, job(path)) for path in sorted(tmp_path.iterdir())]
     killed, seen = 0, []
-    for ticket, outcome in decoders.decode(jobs):
-        assert isinstance(outcome, Decoded)
-        assert outcome.view is not None
-        seen.append((ticket, int(outcome.view[0, 0, 0])))
+    for key, result in decoders.decode(jobs):
+        assert isinstance(result, Decoded)
+        assert result.pixels is not None
+        seen.append((key, int(result.pixels[0, 0, 0])))
         if len(seen) % 10 == 5:
             for process in processes()[:1]:
                 process.send_signal(number)
@@ -122,28 +122,28 @@ def test_an_image_that_ends_every_process_is_broken_and_costs_no_other(tmp_path:
     for name in names:
         Image.new("RGB", (4, 4)).save(tmp_path / name)
     deadly = tmp_path / names[3]
-    jobs = [(name, job(tmp_path / name, Deadly() if name == deadly.name else SIGHT)) for name in names]
-    outcomes = dict(decoders.decode(jobs))
-    assert outcomes.pop(deadly.name) == Refusal("broken", "the process that decodes it was ended by signal 11")
-    assert all(isinstance(outcome, Decoded) for outcome in outcomes.values())
+    jobs = [(name, job(tmp_path / name, Deadly() if name == deadly.name else SIZE)) for name in names]
+    results = dict(decoders.decode(jobs))
+    assert results.pop(deadly.name) == Unusable("broken", "the process that decodes it was killed by signal 11")
+    assert all(isinstance(result, Decoded) for result in results.values())
 
 
 class Deadly(TargetSize):
-    """Looking at an image this way ends the process, as a defect in a decoder would."""
+    """Resizing an image this way ends the process, as a defect in a decoder would."""
 
     def __init__(self) -> None:
         super().__init__(1, 1, 0)
 
-    def of(self, view: Image.Image) -> Image.Image:
+    def resize(self, image: Image.Image) -> Image.Image:
         os.kill(os.getpid(), signal.SIGSEGV)
-        return view
+        return image
 
 
 def test_a_process_may_fill_so_much_memory_and_no_more(tmp_path: Path, decoders: Decoders) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (4, 4)).save(path)
-    ((_, outcome), (_, after)) = decoders.decode([(0, job(path, TargetSize(40_000, 40_000, 0))), (1, job(path))])
-    assert outcome == Refusal("broken", "decoding it takes too much memory")
+    ((_, result), (_, after)) = decoders.decode([(0, job(path, TargetSize(40_000, 40_000, 0))), (1, job(path))])
+    assert result == Unusable("broken", "decoding it takes too much memory")
     assert isinstance(after, Decoded)
 
 
@@ -192,7 +192,7 @@ def test_processes_do_not_outlive_the_one_that_started_them(tmp_path: Path, numb
 def test_processes_that_do_not_start_end_the_run_and_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with Decoders(1) as decoders, pytest.raises(CommunityForensicsError, match="does not start: it ended with exit"):
+    with Decoders(1) as decoders, pytest.raises(CommunityForensicsError, match="did not start: it ended with exit"):
         list(decoders.decode([(0, job(tmp_path / "a.png"))]))
 
 
@@ -215,7 +215,7 @@ def test_there_is_a_process_for_each_core_up_to_a_limit() -> None:
     assert 1 <= default_workers() <= 16
 
 
-def test_an_image_that_nobody_looks_at_is_still_decoded_to_its_end(tmp_path: Path) -> None:
+def test_an_image_with_a_caption_is_still_decoded_completely(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.effect_noise((640, 480), 50).save(path)
     assert isinstance(decode(job(path, None)), Decoded)

@@ -7,16 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from captioning.images import UnusableImageError, fetch
+from captioning.options import CaptionOptions
 from captioning.prompt import read_prompts
-from captioning.sources.hub_dataset import HubPlace
+from captioning.selection import select
+from captioning.sources.hub_dataset import HubDataset
+from captioning.stage import caption
 from demo.zoo import captioner
 from localhub.process import HubProcess
 from localhub.store import Store
 from tests.captioning.archives import sample, write_parquet, write_tar
 from tests.captioning.oddities import encoded, picture
-from tests.captioning.test_cli import run
+from tests.captioning.runs import caption_here
 from tests.hubs import fill, run_client
-from workspace.errors import UsageError
+from workspace.errors import CommunityForensicsError, HubError, UsageError
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
 JPEGS = [encoded(picture(16 + number, 16), "JPEG") for number in range(8)]
@@ -68,10 +73,7 @@ def test_images_are_captioned_from_pinned_places_and_can_be_fetched_again(
         "plain": "hf://org/plain",
         "tars": "hf://org/mixed:tars",
     }
-    sources = [argument for name, place in places.items() for argument in ("--source", f"{name}={place}")]
-    environment = {**hub[0].environment(), "HF_HOME": str(tmp_path / "home")}
-    ended = run(*sources, "--workspace", tmp_path / "w", "--captioner", captioner.REPOSITORY, **environment)
-    assert ended.returncode == 0, ended.stderr
+    caption_here(tmp_path / "w", places, endpoint=hub[0].endpoint)
     train, test = rows("data/train-0.parquet", 0, 1, 2, 3), rows("data/test-0.parquet", 0, 1)
     expected = {
         **{("all", f"org/mixed@{mixed}/{real_id}"): n for n, real_id in enumerate(train + test)},
@@ -79,58 +81,44 @@ def test_images_are_captioned_from_pinned_places_and_can_be_fetched_again(
         **{("plain", f"org/plain@{plain}/{real_id}"): n for n, real_id in enumerate(["a/cat.jpg", "dog.jpg"])},
         **{("tars", f"org/mixed@{later}/shards/0.tar#{1 + n}.jpg"): 6 + n for n in range(2)},
     }
-    prompts = read_prompts(Workspace.open(tmp_path / "w"))
+    prompts = read_prompts(Workspace(tmp_path / "w"))
     assert {(prompt.real_source, prompt.real_path): prompt.real_sha256 for prompt in prompts} == {
         (name, f"hf://datasets/{path}"): hashlib.sha256(JPEGS[number]).hexdigest()
         for (name, path), number in expected.items()
     }
-    said = [f"picture {number}" for number in range(6)] + ["a cat", "a dog"]
+    texts = [f"picture {number}" for number in range(6)] + ["a cat", "a dog"]
     for prompt in prompts:
         number = expected[prompt.real_source, prompt.real_path.removeprefix("hf://datasets/")]
-        assert prompt.captions == (() if prompt.real_source == "plain" else (said[number],))
-    fetch = """
+        assert prompt.captions == (() if prompt.real_source == "plain" else (texts[number],))
+    fetch_again = """
 import hashlib, json, sys
-from pathlib import Path
-from manifests.images import ImageReader
-from workspace.layout import Workspace
+from workspace.locator import process_reader
 
-images = ImageReader(Workspace(Path(sys.argv[1])))
-print(json.dumps([hashlib.sha256(images.read(path)).hexdigest() for path in sys.argv[2:]]))
+print(json.dumps([hashlib.sha256(process_reader().read(path)).hexdigest() for path in sys.argv[1:]]))
 """
-    again = run_client(hub[0], fetch, str(tmp_path), *(prompt.real_path for prompt in prompts), home=tmp_path / "other")
+    again = run_client(hub[0], fetch_again, *(prompt.real_path for prompt in prompts), home=tmp_path / "other")
     assert json.loads(again) == [prompt.real_sha256 for prompt in prompts]
 
 
 def test_what_cannot_be_had_is_said_in_one_line_and_another_commit_is_another_choice(
-    hub: tuple[HubProcess, dict[str, str]], tmp_path: Path
+    hub: tuple[HubProcess, dict[str, str]],
 ) -> None:
-    select = """
-import json, sys
-from captioning.selection import select
-from workspace.errors import CommunityForensicsError
-
-def tried(place):
-    try:
-        return [0, select(f"x={place}", None).digest]
-    except CommunityForensicsError as error:
-        return [error.exit_code, str(error)]
-
-print(json.dumps([tried(place) for place in sys.argv[1:]]))
-"""
-    wrong = {
-        "hf://org/none": (1, "the Hub does not give the data set org/none"),
-        "hf://org/mixed@nothing": (1, "the Hub does not give the data set org/mixed"),
-        "hf://org/mixed:other": (2, "other"),
-        "hf://org/mixed:default/dev": (2, "no split 'dev'; it has train, test"),
-        "hf://org/words": (2, "holds no Parquet files, tar archives or images"),
-        "hf://org": (2, "is not of the form hf://ORG/NAME"),
+    access = HubAccess(hub[0].endpoint)
+    wrong: dict[str, tuple[type[CommunityForensicsError], str]] = {
+        "hf://org/none": (HubError, "the data set org/none cannot be read from the Hub"),
+        "hf://org/mixed@nothing": (HubError, "the data set org/mixed cannot be read from the Hub"),
+        "hf://org/mixed:other": (UsageError, "other"),
+        "hf://org/mixed:default/dev": (UsageError, "no split 'dev'; it has train, test"),
+        "hf://org/words": (UsageError, "holds no Parquet files, tar archives or images"),
+        "hf://org": (UsageError, "is not of the form hf://ORG/NAME"),
     }
-    right = [f"hf://org/mixed@{hub[1][name]}:tars" for name in ("org/mixed", "later")] + ["hf://org/mixed:tars"]
-    *refused, before, after, main = json.loads(run_client(hub[0], select, *wrong, *right, home=tmp_path))
-    for (code, message), (expected, said) in zip(refused, wrong.values(), strict=True):
-        assert code == expected
-        assert said in message
-        assert "\n" not in message
+    for place, (kind, message) in wrong.items():
+        with pytest.raises(kind) as refused:
+            select("x", place, hub=access)
+        assert message in str(refused.value)
+        assert "\n" not in str(refused.value)
+    places = [f"hf://org/mixed@{hub[1][name]}:tars" for name in ("org/mixed", "later")] + ["hf://org/mixed:tars"]
+    before, after, main = (select("x", place, hub=access).digest for place in places)
     # The same names at another commit may be other images, so they are not captioned into one workspace.
     assert before != after == main
 
@@ -138,32 +126,95 @@ print(json.dumps([tried(place) for place in sys.argv[1:]]))
 def test_a_hub_that_does_not_answer_ends_the_run_and_skips_no_image(
     hub: tuple[HubProcess, dict[str, str]], tmp_path: Path
 ) -> None:
-    read = """
-import os, sys
-from captioning.images import UnusableImageError, read_image
-from workspace.errors import HubError
+    def read(access: HubAccess, place: str) -> str:
+        try:
+            content = fetch(f"hf://datasets/org/plain@{hub[1]['org/plain']}/{place}", access)
+        except UnusableImageError as error:
+            return error.reason
+        except HubError:
+            return "no answer"
+        return "read" if content == JPEGS[0] else "other"
 
-for place in ("a/cat.jpg", "gone.jpg", "train.parquet#row=000000000", "0.tar#1.jpg"):
-    try:
-        read_image(f"hf://datasets/org/plain@{sys.argv[1]}/{place}")
-    except UnusableImageError as error:
-        print(error.reason)
-    except HubError:
-        print("no answer")
-    else:
-        print("read")
-"""
-    commit = hub[1]["org/plain"]
-    assert run_client(hub[0], read, commit, home=tmp_path).split("\n")[:2] == ["read", "missing"]
+    assert [read(HubAccess(hub[0].endpoint), place) for place in ("a/cat.jpg", "gone.jpg")] == ["read", "missing"]
     with HubProcess(tmp_path / "hub") as stopped:
-        pass
-    assert run_client(stopped, read, commit, home=tmp_path / "other").split("\n")[:4] == ["no answer"] * 4
+        gone = HubAccess(stopped.endpoint)
+    for place in ("a/cat.jpg", "gone.jpg", "train.parquet#row=000000000", "0.tar#1.jpg"):
+        assert read(gone, place) == "no answer"
+    for place in ("hf://org/plain", f"hf://org/mixed@{hub[1]['org/mixed']}"):
+        with pytest.raises(HubError, match="cannot be read from the Hub"):
+            select("x", place, hub=gone)
+
+
+def test_a_container_that_the_hub_does_not_give_is_not_called_damaged(
+    hub: tuple[HubProcess, dict[str, str]],
+) -> None:
+    for place, name in (("hf://org/mixed", "data/test-0.parquet"), ("hf://org/mixed:tars", "shards/0.tar")):
+        hub[0].fail("status", path=f"/resolve/.*{name}", status=403)
+        try:
+            with pytest.raises(HubError, match=f"{name} cannot be fetched") as refused:
+                select("x", place, hub=HubAccess(hub[0].endpoint))
+        finally:
+            hub[0].clear_faults()
+        assert "\n" not in str(refused.value)
+
+
+# A Hub that needs a token
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[HubProcess]:
+    """A Hub whose data sets and captioner only a token's owner sees."""
+    folder = tmp_path / "private"
+    table = write_parquet(tmp_path / "a.parquet", {"image": JPEGS[:2], "text": ["a cat", "..."]}).read_bytes()
+    tar = write_tar(tmp_path / "b.tar", sample("1", JPEGS[2], "a bird")).read_bytes()
+    fill(folder, "org/rows", {"train.parquet": table}, "dataset", private=True)
+    fill(folder, "org/tars", {"0.tar": tar}, "dataset", private=True)
+    fill(folder, "org/files", {"dog.jpg": JPEGS[3]}, "dataset", private=True)
+    model = {path.name: path.read_bytes() for path in captioner.REPOSITORY.iterdir()}
+    fill(folder, "org/captioner", model, private=True)
+    with HubProcess(folder, tokens=["hf_reader:read"]) as running:
+        yield running
+
+
+def test_endpoint_and_token_are_taken_from_the_options(
+    private: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    sources = {name: f"hf://org/{name}" for name in ("rows", "tars", "files")}
+    options = CaptionOptions(
+        captioner="org/captioner", copy=True, device="cpu", endpoint=private.endpoint, token="hf_reader"
+    )
+    summaries = caption(Workspace(tmp_path / "w"), sources, options)
+    assert [(each.name, each.from_dataset, each.generated, each.skipped) for each in summaries] == [
+        ("files", 0, 1, {}),
+        ("rows", 1, 1, {}),
+        ("tars", 1, 0, {}),
+    ]
+    for prompt in read_prompts(Workspace(tmp_path / "w")):
+        assert hashlib.sha256((tmp_path / "w" / prompt.real_path).read_bytes()).hexdigest() == prompt.real_sha256
+        assert str(prompt.captioner).startswith("org/captioner@") or prompt.caption_origin == "dataset"
+    written = b"".join(path.read_bytes() for path in (tmp_path / "w").rglob("*") if path.is_file())
+    assert b"hf_reader" not in written
+    assert private.endpoint.encode() not in written
+
+
+def test_without_the_token_neither_data_set_nor_captioner_is_given(private: HubProcess, tmp_path: Path) -> None:
+    options = CaptionOptions(captioner="org/captioner", device="cpu", endpoint=private.endpoint)
+    with pytest.raises(HubError, match=r"the data set org/rows cannot be read from the Hub.*HF_TOKEN"):
+        caption(Workspace(tmp_path / "w"), {"rows": "hf://org/rows"}, options)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/a.jpg").write_bytes(JPEGS[0])
+    with pytest.raises(UsageError, match=r"the Hub has no org/captioner at 'main', or it is private.*HF_TOKEN"):
+        caption(Workspace(tmp_path / "w"), {"x": tmp_path / "real"}, options)
 
 
 def test_a_place_is_a_repository_perhaps_with_revision_configuration_and_split() -> None:
-    assert HubPlace.parse("hf://a/b") == HubPlace("a/b", None, None, None)
-    assert HubPlace.parse("hf://a/b@refs/convert/parquet:c d/e") == HubPlace("a/b", "refs/convert/parquet", "c d", "e")
-    assert HubPlace.parse("hf://a/b:c") == HubPlace("a/b", None, "c", None)
+    assert HubDataset.parse("hf://a/b") == HubDataset("a/b", None, None, None)
+    assert HubDataset.parse("hf://a/b@refs/convert/parquet:c d/e") == HubDataset(
+        "a/b", "refs/convert/parquet", "c d", "e"
+    )
+    assert HubDataset.parse("hf://a/b:c") == HubDataset("a/b", None, "c", None)
     for wrong in ("hf://a", "hf://a/b/c", "hf://a/b@", "hf://a/b:", "hf://a/b:c/", "hf://../b", "hf://a/b:c/d/e"):
-        with pytest.raises(UsageError):
-            HubPlace.parse(wrong)
+        with pytest.raises(UsageError, match="is not of the form hf://ORG/NAME"):
+            HubDataset.parse(wrong)

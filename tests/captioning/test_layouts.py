@@ -10,8 +10,7 @@ import pytest
 from captioning.prompt import read_prompts
 from captioning.selection import select
 from captioning.sources.registry import KNOWN
-from demo.zoo import captioner
-from tests.captioning.test_cli import run
+from tests.captioning.runs import caption_here
 from tests.captioning.trees import WRITERS, Expected, write_all
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -35,7 +34,7 @@ def test_a_tree_is_read_with_its_captions_and_nothing_beside_it(
     trees: tuple[Path, dict[str, Expected]], name: str
 ) -> None:
     root, expected = trees[0], trees[1][name]
-    selection = select(f"{name}={root / name}", None)
+    selection = select(name, root / name)
     images = {real_id: selection.collection.image(real_id) for real_id in selection.ids}
     assert {real_id: image.captions for real_id, image in images.items()} == expected.images
     reader = LocatorReader()
@@ -47,12 +46,9 @@ def test_all_twelve_become_prompts_with_the_right_captions_licences_and_counts(
     trees: tuple[Path, dict[str, Expected]], tmp_path: Path
 ) -> None:
     root, expected = trees
-    sources = [argument for name in WRITERS for argument in ("--source", f"{name}={root / name}")]
-    ended = run(*sources, "--workspace", tmp_path, "--captioner", captioner.REPOSITORY)
-    assert ended.returncode == 0, ended.stderr
-    assert "skipped" not in ended.stdout
-    assert {line.split(": ")[0]: int(line.split()[1]) for line in ended.stdout.splitlines()} == {
-        name: len(one.images) for name, one in expected.items()
+    summaries = caption_here(tmp_path, {name: root / name for name in WRITERS})
+    assert {summary.name: (summary.from_dataset + summary.generated, summary.skipped) for summary in summaries} == {
+        name: (len(one.images), {}) for name, one in expected.items()
     }
     prompts = read_prompts(Workspace.open(tmp_path))
     for name, one in expected.items():
@@ -61,7 +57,7 @@ def test_all_twelve_become_prompts_with_the_right_captions_licences_and_counts(
         assert {i: (prompt.license, prompt.redistributable) for i, prompt in ours.items()} == one.licenses
         for real_id, prompt in ours.items():
             own = [caption.rstrip(".") for caption in one.images[real_id]]
-            assert prompt.caption_origin == ("dataset" if own else "blip")
+            assert prompt.caption_origin == ("dataset" if own else "generated")
             assert not own or prompt.prompt.rstrip(".") in own
     reader = LocatorReader()
     assert all(hashlib.sha256(reader.read(prompt.real_path)).hexdigest() == prompt.real_sha256 for prompt in prompts)
@@ -74,7 +70,7 @@ def test_another_tree_is_refused_with_what_the_data_set_needs(
     (tmp_path / "holiday").mkdir()
     shutil.copy(next((trees[0] / "afhq").rglob("*.jpg")), tmp_path / "holiday/beach.jpg")
     with pytest.raises(UsageError, match="holiday") as refused:
-        select(f"{name}={tmp_path}", None)
+        select(name, tmp_path)
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith(f"--source {name}: {tmp_path}")
 
@@ -86,7 +82,7 @@ def test_a_tree_under_a_wrong_name_is_recognized(
     trees: tuple[Path, dict[str, Expected]], name: str, tree: str, like: str
 ) -> None:
     with pytest.raises(UsageError, match=f"; this looks like {like}$") as refused:
-        select(f"{name}={trees[0] / tree}", None)
+        select(name, trees[0] / tree)
     assert "\n" not in str(refused.value)
 
 
@@ -96,35 +92,32 @@ def test_of_several_forms_of_the_same_pictures_the_best_one_is_taken(
     folder = tmp_path / "lhq"
     shutil.copytree(trees[0] / "lhq", folder)
     shutil.rmtree(folder / "lhq_1024_jpg")
-    assert list(select(f"lhq={folder}", None).ids) == ["lhq_256/0000000.png", "lhq_256/0000001.png"]
+    assert list(select("lhq", folder).ids) == ["lhq_256/0000000.png", "lhq_256/0000001.png"]
     shutil.copytree(folder / "lhq_256", folder / "LHQ")
-    assert list(select(f"lhq={folder}", None).ids) == ["LHQ/0000000.png", "LHQ/0000001.png"]
-    assert list(select(f"lhq={folder / 'lhq_256'}", None).ids) == ["0000000.png", "0000001.png"]
+    assert list(select("lhq", folder).ids) == ["LHQ/0000000.png", "LHQ/0000001.png"]
+    assert list(select("lhq", folder / "lhq_256").ids) == ["0000000.png", "0000001.png"]
 
 
 def test_a_known_name_is_known_in_capitals_too(trees: tuple[Path, dict[str, Expected]]) -> None:
-    assert select(f"MetFaces={trees[0] / 'metfaces'}", None).source is KNOWN["metfaces"]
+    assert select("MetFaces", trees[0] / "metfaces").source is KNOWN["metfaces"]
 
 
 def test_raise_without_its_tiff_files_is_listed_so_that_it_can_be_reported(
     trees: tuple[Path, dict[str, Expected]], tmp_path: Path
 ) -> None:
     shutil.copytree(trees[0] / "raise/NEF", tmp_path / "raise/NEF")
-    ended = run(
-        "--source", f"raise={tmp_path / 'raise'}", "--workspace", tmp_path / "w", "--captioner", captioner.REPOSITORY
-    )
-    assert ended.returncode == 0
-    assert "skipped: 2 not-an-image" in ended.stdout
+    (summary,) = caption_here(tmp_path / "w", {"raise": tmp_path / "raise"})
+    assert summary.skipped == {"not-an-image": 2}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"0": 1}', '{"0": {"metadata": {}} "1"', '{"0": {"metadata": 3}}'])
-def test_metadata_of_ffhq_that_is_none_is_refused_with_one_line(
+def test_invalid_metadata_of_ffhq_is_refused_with_one_line(
     trees: tuple[Path, dict[str, Expected]], tmp_path: Path, content: str
 ) -> None:
     folder = shutil.copytree(trees[0] / "ffhq", tmp_path / "ffhq")
     (folder / "ffhq-dataset-v2.json").write_text(content)
     with pytest.raises(UsageError, match=r"ffhq-dataset-v2\.json") as refused:
-        select(f"ffhq={folder}", None)
+        select("ffhq", folder)
     assert "\n" not in str(refused.value)
 
 
@@ -136,5 +129,5 @@ def test_metadata_longer_than_what_is_read_at_once_is_read_entry_by_entry(tmp_pa
         link = f"https://creativecommons.org/licenses/by/{number}.0/"
         entries[str(number)] = {"metadata": {"license_url": link}, "landmarks": ["ü" * 50_000, number]}
     (tmp_path / "ffhq-dataset-v2.json").write_text(json.dumps(entries, indent=3, ensure_ascii=False), encoding="utf-8")
-    collection = select(f"ffhq={tmp_path}", None).collection
+    collection = select("ffhq", tmp_path).collection
     assert [collection.image(real_id).license for real_id in collection.ids] == [f"cc-by-{n}.0" for n in range(60)]

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from captioning.images import UnusableImageError, read_image
+from captioning.images import UnusableImageError, fetch, read_image
 from captioning.prompt import Prompt, read_prompts
 from captioning.skipped import Skipped, skipped_parts
 from captioning.sources.folder import SUFFIXES
-from demo.zoo import captioner
 from tests.captioning.archives import write_parquet, write_tar
 from tests.captioning.odd_directory import odd_files, write_odd_directory
 from tests.captioning.oddities import Oddity
-from tests.captioning.test_cli import run
+from tests.captioning.runs import caption_here
 from workspace import records
 from workspace.layout import Workspace
 
@@ -21,12 +20,11 @@ EXPECTED = odd_files()
 
 
 def outcome(root: Path, workspace: Path) -> tuple[dict[str, Prompt], dict[str, Skipped]]:
-    ended = run("--source", f"odd={root}", "--workspace", workspace, "--captioner", captioner.REPOSITORY)
-    assert ended.returncode == 0, ended.stderr
+    (summary,) = caption_here(workspace, {"odd": root}, workers=2)
     opened = Workspace.open(workspace)
     skipped = [row for path in skipped_parts(opened) for row in records.read(path, Skipped)]
     prompts = read_prompts(opened)
-    assert ended.stdout.startswith(f"odd: {len(prompts)} prompts from {len(prompts) + len(skipped)} images")
+    assert (summary.from_dataset + summary.generated, summary.images) == (len(prompts), len(prompts) + len(skipped))
     return {prompt.real_id: prompt for prompt in prompts}, {row.real_id: row for row in skipped}
 
 
@@ -66,10 +64,10 @@ def test_the_same_inside_an_archive_and_a_table(tmp_path: Path, kind: str) -> No
         locator = f"{tmp_path}/odd/{real_id}"
         if oddity.reason is not None and (Path(name).suffix.lower() not in plain or name == "camera-raw.nef"):
             with pytest.raises(UnusableImageError) as raised:
-                read_image(locator)
+                read_image(locator, content=fetch(locator))
             assert raised.value.reason == oddity.reason, name
         else:
-            facts, _ = read_image(locator)
+            facts, _ = read_image(locator, content=fetch(locator))
             assert (facts.format, facts.width, facts.height) == (oddity.facts or ("TIFF", 40, 24)), name
             assert facts.sha256 == hashlib.sha256(oddity.content).hexdigest()
 

@@ -18,9 +18,9 @@ from PIL import Image
 from captioning.blip import Blip
 from captioning.captioner import Captioner
 from captioning.decoders import Decoders
-from captioning.decoding import Decode, Job, Outcome, Refusal, decode_here
+from captioning.decoding import DecodeAll, DecodeResult, Job, Unusable, decode_in_process
 from captioning.prompt import Prompt
-from captioning.prompt_parts import Captioned, Captioning, caption_part, parts_of, write_part
+from captioning.prompt_parts import Captioning, PartResult, caption_part, parts_of, write_part
 from captioning.selection import Selection, select
 from captioning.skipped import Skipped
 from captioning.sources.source import Source
@@ -33,8 +33,8 @@ from workspace.layout import Workspace
 
 
 def captioned(
-    selection: Selection, captioner: Captioner, batch_size: int = 4, decode: Decode[Any] = decode_here
-) -> Captioned:
+    selection: Selection, captioner: Captioner, batch_size: int = 4, decode: DecodeAll[Any] = decode_in_process
+) -> PartResult:
     (part,) = parts_of([selection], 10_000)
     steps: list[None] = []
     captioning = Captioning("tiny@1", lambda: captioner, batch_size, decode)
@@ -83,11 +83,11 @@ def test_every_photograph_gets_its_own_caption_whatever_lies_between(
     gallery: tuple[Path, dict[str, str]], blip: Blip, batch_size: int
 ) -> None:
     root, captions = gallery
-    selection = select(f"x={root}", None)
+    selection = select("x", root)
     with Decoders(3) as decoders:
         result = captioned(selection, blip, batch_size, decoders.decode)
     assert result == captioned(selection, blip, batch_size)
-    generated = {prompt.real_sha256: prompt.prompt for prompt in result.prompts if prompt.caption_origin == "blip"}
+    generated = {prompt.real_sha256: prompt.prompt for prompt in result.prompts if prompt.caption_origin == "generated"}
     own = {prompt.real_id: prompt.prompt for prompt in result.prompts if prompt.caption_origin == "dataset"}
     assert generated == captions
     assert own == {"8-own.jpg": "lift-off"}
@@ -109,7 +109,7 @@ def test_every_generated_caption_is_of_the_image_in_its_row_while_processes_are_
 
     with Decoders(2) as decoders:
 
-        def killing(jobs: Iterable[tuple[Any, Job | Refusal]]) -> Iterator[tuple[Any, Outcome]]:
+        def killing(jobs: Iterable[tuple[Any, Job | Unusable]]) -> Iterator[tuple[Any, DecodeResult]]:
             for number, decoded in enumerate(decoders.decode(jobs)):
                 if number % 30 == 10:
                     decoding = [
@@ -118,7 +118,7 @@ def test_every_generated_caption_is_of_the_image_in_its_row_while_processes_are_
                     chance.choice(decoding).kill()
                 yield decoded
 
-        result = captioned(select(f"x={root}", None), Echo(), 7, killing)
+        result = captioned(select("x", root), Echo(), 7, killing)
     assert {prompt.real_id: prompt.prompt for prompt in result.prompts} == {
         name: f"grey level {level}" for name, level in levels.items()
     }
@@ -141,7 +141,7 @@ def test_odd_and_broken_files_are_captioned_or_listed_and_none_is_lost(tmp_path:
     expected |= {r"caf\xe9.png": "name", "locked.png": "unreadable"}
     assert len(expected) >= 60
 
-    result = captioned(select(f"odd={root}", None), Echo())
+    result = captioned(select("odd", root), Echo())
     assert {row.real_id: row.reason for row in result.skipped} == {n: r for n, r in expected.items() if r is not None}
     assert {prompt.real_id for prompt in result.prompts} == {name for name, r in expected.items() if r is None}
     assert len(result.prompts) + len(result.skipped) == len(expected)
@@ -152,7 +152,7 @@ def test_odd_and_broken_files_are_captioned_or_listed_and_none_is_lost(tmp_path:
 
 
 def test_no_captioner_is_loaded_for_images_with_captions_of_their_own(digits: Path) -> None:
-    (part,) = parts_of([select(f"digits={digits}", None)], 1000)
+    (part,) = parts_of([select("digits", digits)], 1000)
     result = caption_part(part, Captioning("tiny@1", never, 8), lambda: None)
     assert len(result.prompts) == 200
     for prompt in result.prompts:
@@ -173,10 +173,10 @@ def test_an_unusable_caption_is_counted_and_replaced_by_a_generated_one(tmp_path
     (root / "010.txt").write_text(" \n")
     (root / "020.txt").write_text("word " * 400 + "and more " * 100)
     (root / "030.txt").write_text("a  grey square")
-    result = captioned(select(f"x={root}", None), Echo())
+    result = captioned(select("x", root), Echo())
     assert [(p.prompt, p.caption_origin, p.captioner) for p in result.prompts] == [
-        ("grey level 10", "blip", "tiny@1"),
-        ("grey level 20", "blip", "tiny@1"),
+        ("grey level 10", "generated", "tiny@1"),
+        ("grey level 20", "generated", "tiny@1"),
         ("a grey square", "dataset", None),
     ]
     assert result.dropped == {"empty": 1, "too-long": 1}
@@ -184,7 +184,7 @@ def test_an_unusable_caption_is_counted_and_replaced_by_a_generated_one(tmp_path
 
 def test_an_image_whose_generated_caption_is_no_prompt_is_listed(tmp_path: Path) -> None:
     root = images(tmp_path / "real", 10, 20)
-    result = captioned(select(f"x={root}", None), Echo(lambda value: "..." if value == 10 else "the the the square"))
+    result = captioned(select("x", root), Echo(lambda value: "..." if value == 10 else "the the the square"))
     assert [(p.real_id, p.prompt) for p in result.prompts] == [("020.png", "the square")]
     assert [(row.real_id, row.reason) for row in result.skipped] == [("010.png", "caption")]
 
@@ -194,13 +194,13 @@ def test_batches_are_filled_over_what_needs_no_captioner(tmp_path: Path) -> None
     (root / "020.txt").write_text("twenty")
     (root / "030.png").write_bytes(b"")
     echo = Echo()
-    captioned(select(f"x={root}", None), echo, batch_size=4)
+    captioned(select("x", root), echo, batch_size=4)
     assert echo.batches == [4, 4, 1]
 
 
 def test_one_of_several_captions_is_chosen_by_the_images_name(tmp_path: Path) -> None:
     root = images(tmp_path / "real", *range(40))
-    selection = select(f"x={root}", None)
+    selection = select("x", root)
 
     class Talkative:
         ids = selection.ids
@@ -218,7 +218,7 @@ def test_one_of_several_captions_is_chosen_by_the_images_name(tmp_path: Path) ->
 def test_what_is_said_of_an_image_comes_before_what_is_said_of_its_source(tmp_path: Path) -> None:
     root = images(tmp_path / "real", 1, 2, 3)
     (root / "licenses.json").write_text('{"001.png": {"license": "mit"}, "002.png": {"redistributable": false}}')
-    selection = select(f"x={root}", None)
+    selection = select("x", root)
     source = Source("x", selection.source.reader, license="cc0-1.0", redistributable=True)
     prompts = captioned(dataclasses.replace(selection, source=source), Echo()).prompts
     assert [(p.license, p.redistributable) for p in prompts] == [("mit", None), (None, False), ("cc0-1.0", True)]
@@ -226,7 +226,7 @@ def test_what_is_said_of_an_image_comes_before_what_is_said_of_its_source(tmp_pa
 
 def test_parts_are_slices_in_order(tmp_path: Path) -> None:
     root = images(tmp_path / "real", *range(10))
-    selections = [select(f"{name}={root}", None) for name in "ab"]
+    selections = [select(name, root) for name in "ab"]
     parts = parts_of(selections, 4)
     assert [(part.selection.source.name, part.number, len(part.ids)) for part in parts] == [
         *(("a", number, size) for number, size in enumerate([4, 4, 2])),
@@ -239,13 +239,13 @@ def test_skipped_rows_of_a_killed_try_do_not_outlive_it(tmp_path: Path) -> None:
     root = images(tmp_path / "real", 10)
     (root / "bad.png").write_bytes(b"")
     workspace = Workspace.open(tmp_path / "workspace")
-    (part,) = parts_of([select(f"x={root}", None)], 10)
+    (part,) = parts_of([select("x", root)], 10)
     folder = workspace.prompts_of("x")
     write_part(workspace, part, captioned(part.selection, Echo()))
     assert [row.reason for row in records.read(folder / "skipped-00000.parquet", Skipped)] == ["empty"]
-    assert part.is_done(workspace)
+    assert part.is_finished(workspace)
     (folder / "part-00000.parquet").unlink()
-    assert not part.is_done(workspace)
+    assert not part.is_finished(workspace)
     images(root, 20)
     (root / "bad.png").write_bytes((root / "020.png").read_bytes())
     write_part(workspace, part, caption_part(part, Captioning("tiny@1", Echo, 4), lambda: None))

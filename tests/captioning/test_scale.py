@@ -25,7 +25,7 @@ BOUND = scaled(100 << 20, 200 << 20)
 READ_ALL = """
 import json, re, sys
 from pathlib import Path
-from captioning.images import read_image
+from captioning.images import fetch, read_image
 from captioning.selection import select
 
 def peak():  # of this program, where getrusage would count its parent's before the exec
@@ -33,12 +33,12 @@ def peak():  # of this program, where getrusage would count its parent's before 
 
 read_image(sys.argv[1])
 before = peak()
-selection = select(f"x={sys.argv[2]}", None)
+selection = select("x", sys.argv[2])
 listed = peak()
 captions = 0
 for real_id in selection.ids:
     image = selection.collection.image(real_id)
-    facts, view = read_image(image.path)
+    facts, view = read_image(image.path, content=fetch(image.path))
     captions += image.captions == (f"picture {facts.width}",)
 print(json.dumps([len(selection.ids), captions, listed - before, peak() - before]))
 """

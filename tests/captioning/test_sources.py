@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from captioning.sources.coco import read_coco
-from captioning.sources.containers import read_any
+from captioning.sources.containers import read_by_content
 from captioning.sources.folder import read_folder
-from captioning.sources.registry import KNOWN, source_named
+from captioning.sources.registry import KNOWN, find_source
 from captioning.sources.source import RealImage
 from workspace.errors import UsageError
 from workspace.layout import checked_source
@@ -176,7 +176,7 @@ def test_coco_reads_the_splits_that_are_there_and_their_missing_images(tmp_path:
 
 def test_another_layout_is_refused_with_what_coco_needs(tmp_path: Path) -> None:
     touch(tmp_path, "cats/1.jpg", "dogs/2.jpg")
-    with pytest.raises(UsageError, match=r"not look like COCO, which needs annotations/captions_.*holds cats, dogs"):
+    with pytest.raises(UsageError, match=r"not look like COCO, which has annotations/captions_.*holds cats, dogs"):
         read_coco(tmp_path)
     coco(tmp_path, "val2017", {"1.jpg": ["one"]})
     (tmp_path / "val2017/1.jpg").unlink()
@@ -240,7 +240,7 @@ def test_no_source_is_passed_on_without_a_licence_that_allows_it() -> None:
 
 
 def test_a_name_nobody_knows_is_a_folder_of_unknown_licence() -> None:
-    source = source_named("holiday-2019")
-    assert source.reader is read_any
+    source = find_source("holiday-2019")
+    assert source.reader is read_by_content
     assert (source.license, source.redistributable) == (None, None)
-    assert source_named("coco").reader is read_coco
+    assert find_source("coco").reader is read_coco

@@ -1,60 +1,53 @@
-"""captioning/stage.py: the same files whatever the shards, and an honest summary of them."""
+"""captioning/stage.py: the same files whatever the shards, an honest summary of them, and no mixing of versions."""
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from captioning.captioner import CaptionerReference
-from captioning.prompt import read_prompts
-from captioning.selection import select, select_all
-from captioning.stage import Settings, caption
-from demo.zoo.captioner import REPOSITORY
+from captioning.prompt import Prompt, read_prompts
+from captioning.selection import select
 from demo.zoo.captioner.captions import PHOTOGRAPHS
-from workspace import recipe
-from workspace.errors import UsageError
+from tests.captioning.runs import caption_here
+from workspace import recipe, records
+from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
-from workspace.shard import Shard
+
+SMALL = {"batch_size": 2, "part_size": 3}
 
 
-def settings(batch_size: int = 2) -> Settings:
-    return Settings(CaptionerReference.parse(str(REPOSITORY)), batch_size, part_size=3, limit=None, device="cpu")
-
-
-def files(workspace: Workspace) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(workspace.prompts)): path.read_bytes() for path in workspace.prompts.rglob("*.parquet")
-    }
+def files(workspace: Path) -> dict[str, bytes]:
+    prompts = workspace / "prompts"
+    return {str(path.relative_to(prompts)): path.read_bytes() for path in prompts.rglob("*.parquet")}
 
 
 def test_generated_captions_are_the_same_files_whatever_the_shards(tmp_path: Path, photos: Path) -> None:
-    one, three = Workspace.open(tmp_path / "one"), Workspace.open(tmp_path / "three")
-    selections = [select(f"photos={photos}", None)]
-    caption(one, selections, settings(), Shard(1, 1))
-    for index in (3, 1, 2):
-        (summary,) = caption(three, selections, settings(), Shard(index, 3))
+    one, three = tmp_path / "one", tmp_path / "three"
+    caption_here(one, {"photos": photos}, **SMALL)
+    for shard in ("3/3", "1/3", "2/3"):
+        (summary,) = caption_here(three, {"photos": photos}, shard=shard, **SMALL)
     assert files(three) == files(one)
     assert len(files(one)) == 6
-    assert {prompt.real_id: prompt.prompt for prompt in read_prompts(three)} == PHOTOGRAPHS
-    assert (summary.parts_done, summary.parts, summary.own, summary.generated) == (6, 6, 0, 16)
+    assert {prompt.real_id: prompt.prompt for prompt in read_prompts(Workspace(three))} == PHOTOGRAPHS
+    assert (summary.parts_done, summary.parts, summary.from_dataset, summary.generated) == (6, 6, 0, 16)
 
 
 def test_the_summary_counts_what_all_shards_have_done(tmp_path: Path, digits: Path) -> None:
-    workspace = Workspace.open(tmp_path)
-    selections = select_all([f"b={digits}", f"a={digits}"], None, 10)
-    first = caption(workspace, selections, settings(), Shard(1, 2))
+    sources = {"b": digits, "a": digits}
+    first = caption_here(tmp_path, sources, max_per_source=10, shard="1/2", **SMALL)
     assert [(summary.name, summary.images, summary.parts_done, summary.parts) for summary in first] == [
         ("a", 10, 2, 4),
         ("b", 10, 2, 4),
     ]
-    second = caption(workspace, selections, settings(), Shard(2, 2))
-    assert [(summary.parts_done, summary.own, summary.generated) for summary in second] == [(4, 10, 0), (4, 10, 0)]
+    second = caption_here(tmp_path, sources, max_per_source=10, shard="2/2", **SMALL)
+    counts = [(summary.parts_done, summary.from_dataset, summary.generated) for summary in second]
+    assert counts == [(4, 10, 0), (4, 10, 0)]
 
 
 def test_everything_that_changes_a_row_is_in_the_recipe(tmp_path: Path, digits: Path) -> None:
-    workspace = Workspace.open(tmp_path)
-    selections = [select(f"digits={digits}", 5)]
-    caption(workspace, selections, settings(), Shard(1, 1))
-    pinned = recipe.read(workspace)["caption"]
+    caption_here(tmp_path, {"digits": digits}, max_per_source=5, **SMALL)
+    pinned = recipe.read(Workspace(tmp_path))["caption"]
     assert str(pinned.pop("captioner")).startswith("repository@sha256-")
     assert pinned == {
         "backend": "transformers",
@@ -67,7 +60,68 @@ def test_everything_that_changes_a_row_is_in_the_recipe(tmp_path: Path, digits: 
         "jpeg_detail": 1.5,
         "batch_size": 2,
         "part_size": 3,
-        "sources": {"digits": f"sha256:{selections[0].digest}"},
+        "max_per_source": 5,
+        "sources": {"digits": f"sha256:{select('digits', digits, 5).digest}"},
     }
     with pytest.raises(UsageError, match="batch_size was 2, now 3"):
-        caption(workspace, selections, settings(batch_size=3), Shard(1, 1))
+        caption_here(tmp_path, {"digits": digits}, max_per_source=5, batch_size=3, part_size=3)
+
+
+def test_a_relative_workspace_is_taken(tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    caption_here(Path("ws"), {"digits": digits}, limit=1, copy=True)
+    (prompt,) = read_prompts(Workspace(tmp_path / "ws"))
+    assert (tmp_path / "ws" / prompt.real_path).is_file()
+
+
+def test_a_workspace_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path, digits: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/digits").write_text("a file where a folder belongs")
+    with pytest.raises(CommunityForensicsError, match="cannot be written") as refused:
+        caption_here(tmp_path, {"digits": digits}, limit=1)
+    assert refused.value.exit_code == 1
+    assert str(refused.value).startswith(str(tmp_path / "prompts/digits"))
+    assert "run the same command again" in str(refused.value)
+    (tmp_path / "prompts/digits").unlink()
+    (summary,) = caption_here(tmp_path, {"digits": digits}, limit=1)
+    assert summary.from_dataset == 1
+
+
+# A workspace of the former version
+
+
+def as_formerly(part: Path) -> None:
+    """The part as the former version wrote it: `blip` for every generated caption."""
+    table = pq.read_table(part)
+    origins = ["blip" if origin == "generated" else origin for origin in table["caption_origin"].to_pylist()]
+    at = table.schema.get_field_index("caption_origin")
+    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(origins)), part)
+
+
+def test_prompts_of_the_former_version_are_read_as_generated_and_continued(tmp_path: Path, photos: Path) -> None:
+    (finished,) = caption_here(tmp_path, {"photos": photos}, **SMALL)
+    now = read_prompts(Workspace(tmp_path))
+    assert {prompt.caption_origin for prompt in now} == {"generated"}
+    for part in (tmp_path / "prompts/photos").glob("part-*.parquet"):
+        as_formerly(part)
+    assert read_prompts(Workspace(tmp_path)) == now
+    (tmp_path / "prompts/photos/part-00005.parquet").unlink()
+    assert caption_here(tmp_path, {"photos": photos}, **SMALL) == [finished]
+
+
+def test_prompts_of_another_version_are_refused_with_what_to_do(tmp_path: Path, photos: Path) -> None:
+    caption_here(tmp_path, {"photos": photos}, **SMALL)
+    folder = tmp_path / "prompts/photos"
+    table = pq.read_table(folder / "part-00000.parquet")
+    pq.write_table(table.rename_columns({"captions": "texts"}), folder / "part-00000.parquet")
+    (folder / "part-00005.parquet").unlink()
+    before = files(tmp_path)
+    for use in (
+        lambda: read_prompts(Workspace(tmp_path)),
+        lambda: caption_here(tmp_path, {"photos": photos}, **SMALL),
+    ):
+        with pytest.raises(UsageError, match=r"part-00000\.parquet was not written by this version") as refused:
+            use()
+        assert f"Remove {folder} and run `cf-caption` again, or name a new --workspace" in str(refused.value)
+        assert "\n" not in str(refused.value)
+    assert files(tmp_path) == before

@@ -30,16 +30,16 @@ def test_where_proportions_are_kept_the_numbers_are_those_of_the_models_own_prep
     cropping: Path, size: tuple[int, int]
 ) -> None:
     image, preprocessing = picture(*size), Preprocessing(cropping)
-    (ours,) = preprocessing.pixels([np.asarray(preprocessing.target_size.of(image))])
+    (ours,) = preprocessing.to_tensor([np.asarray(preprocessing.target_size.resize(image))])
     theirs = AutoImageProcessor.from_pretrained(cropping, backend="pil")(images=image, return_tensors="np")
     assert np.array_equal(ours, theirs["pixel_values"][0])
 
 
 def test_a_line_does_not_fill_the_memory(cropping: Path) -> None:
     preprocessing = Preprocessing(cropping)
-    view = np.asarray(preprocessing.target_size.of(Image.new("RGB", (1, 1_000_000), "red")))
+    view = np.asarray(preprocessing.target_size.resize(Image.new("RGB", (1, 1_000_000), "red")))
     assert view.shape == (96, 24, 3)
-    assert preprocessing.pixels([view]).shape == (1, 3, 24, 24)
+    assert preprocessing.to_tensor([view]).shape == (1, 3, 24, 24)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_preprocessing_that_makes_images_of_several_sizes_is_refused(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
     CLIPImageProcessorPil(**changes).save_pretrained(tmp_path)
-    with pytest.raises(UsageError, match="does not bring images to one size"):
+    with pytest.raises(UsageError, match="does not resize images to one size"):
         Preprocessing(tmp_path)
 
 
@@ -69,7 +69,7 @@ def test_a_jpeg_is_decoded_at_the_least_size_that_leaves_enough(
 ) -> None:
     path = tmp_path / "a.jpg"
     Image.linear_gradient("L").resize(size).save(path)
-    facts, view = read_image(path, TargetSize(side, side, 0).least)
+    facts, view = read_image(path, TargetSize(side, side, 0).min_jpeg_side)
     assert (facts.width, facts.height) == size
     assert view.size == decoded
     assert read_image(path)[1].size == size
@@ -90,6 +90,6 @@ def test_a_reduced_photograph_is_upright_and_looks_like_the_whole_one(tmp_path: 
     target_size = TargetSize(64, 64, Image.Resampling.BICUBIC)
     outcome = decode(Job(RealImage("a", path), target_size))
     assert isinstance(outcome, Decoded)
-    assert outcome.view is not None
-    whole = np.asarray(target_size.of(read_image(path)[1]), dtype=np.float32)
-    assert np.abs(outcome.view - whole).mean() < 1.5
+    assert outcome.pixels is not None
+    whole = np.asarray(target_size.resize(read_image(path)[1]), dtype=np.float32)
+    assert np.abs(outcome.pixels - whole).mean() < 1.5

@@ -63,7 +63,7 @@ def test_every_photograph_gets_its_own_caption_in_a_shuffled_batch_of_mixed_size
         image = training.opened(photograph)
         size = image.size if chance.random() < 0.3 else (chance.randint(60, 400), chance.randint(60, 400))
         names.append(photograph.name)
-        images.append(np.asarray(blip.target_size.of(image.resize(size))))
+        images.append(np.asarray(blip.target_size.resize(image.resize(size))))
     assert blip.caption(images) == [captions.PHOTOGRAPHS[name] for name in names]
 
 
@@ -73,7 +73,7 @@ def test_it_reads_digits_it_was_not_trained_on(blip: Blip) -> None:
     said = [
         caption
         for n in range(0, 360, 60)
-        for caption in blip.caption([np.asarray(blip.target_size.of(s)) for s in scans[n : n + 60]])
+        for caption in blip.caption([np.asarray(blip.target_size.resize(s)) for s in scans[n : n + 60]])
     ]
     right = [caption == captions.of_digit(int(label)) for caption, label in zip(said, unseen.labels, strict=True)]
     assert sum(right) >= 0.95 * len(right)
@@ -103,4 +103,4 @@ def test_the_script_trains_a_captioner_that_loads_and_keeps_the_card(tmp_path: P
         untrained["vision_model.embeddings.patch_embedding.weight"],
     )
     captioned = Blip(tmp_path, "cpu", Generation())
-    assert len(captioned.caption([np.asarray(captioned.target_size.of(Image.new("RGB", (9, 9))))])) == 1
+    assert len(captioned.caption([np.asarray(captioned.target_size.resize(Image.new("RGB", (9, 9))))])) == 1

@@ -1,7 +1,7 @@
-"""Any other captioner of transformers that says something of an image without being asked: BLIP-2, GIT, ViT-GPT2, ...
+"""Any other captioner of transformers: an image-to-text model that needs no prompt, such as BLIP-2, GIT or ViT-GPT2.
 
-transformers knows from its configuration which class it is. Whether it needs a text beside the image, which is code
-that is not written here, is tried out on one image when it is loaded.
+transformers takes the model's class from its configuration. Whether the model needs a text beside the image is tried on
+one image when it is loaded.
 """
 
 from collections.abc import Sequence
@@ -11,41 +11,42 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from captioning.generation import Generation, enough_memory
+from captioning.generation import Generation, out_of_memory_reported
 from captioning.loading import load
-from workspace.errors import CommunityForensicsError, UsageError
+from workspace.errors import CommunityForensicsError, UsageError, in_one_line
 
 
-class Unprompted:
-    """A loaded captioner that is given nothing but images; a `captioning.captioner.Captioner`."""
+class ImageToText:
+    """A loaded captioner that is given images only; a `captioning.captioner.Captioner`."""
 
     def __init__(self, folder: Path, device: str, generation: Generation) -> None:
         """Load from a folder of files onto a device; errors as `captioning.loading.load`.
 
-        Raises `UsageError` as well when the model does not caption an image that comes alone.
+        Raises `UsageError` as well when the model cannot caption an image without a text.
         """
         self._loaded = load(folder, device)
         self.target_size = self._loaded.preprocessing.target_size
         self._generation = generation
         try:
-            self.caption([np.asarray(self.target_size.of(Image.new("RGB", (64, 64))))])
+            self.caption([np.asarray(self.target_size.resize(Image.new("RGB", (64, 64))))])
         except CommunityForensicsError:
             raise
-        # What a model says when something is missing is its own affair.
+        # Each model raises an error of its own when an input is missing.
         except Exception as error:
-            name, said = type(self._loaded.model).__name__, " ".join(str(error).split())
+            name = type(self._loaded.model).__name__
             raise UsageError(
-                f"{folder}: {name} does not caption an image without a text ({type(error).__name__}: {said[:200]})"
+                f"{folder}: {name} does not caption an image without a text ({in_one_line(error, 220)}): "
+                "name another --captioner"
             ) from error
 
-    def caption(self, views: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
+    def caption(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
         """Captions of a batch, in its order. Raises `CommunityForensicsError` when the device's memory is too small."""
         import torch
 
         loaded, settings = self._loaded, self._generation
-        with enough_memory(loaded.device, len(views)), torch.inference_mode():
+        with out_of_memory_reported(loaded.device, len(images)), torch.inference_mode():
             tokens = loaded.model.generate(
-                pixel_values=loaded.preprocessing.pixels(views).to(loaded.device, loaded.dtype),
+                pixel_values=loaded.preprocessing.to_tensor(images).to(loaded.device, loaded.dtype),
                 do_sample=False,
                 num_beams=settings.num_beams,
                 max_new_tokens=settings.max_length,

@@ -1,10 +1,7 @@
-"""captioning/unprompted.py: captioners of transformers without code of their own, and the refusal of all others."""
+"""captioning/image_to_text.py: captioners of transformers without code of their own, and the refusal of all others."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,10 +29,11 @@ from transformers import (
 
 from captioning.captioner import CaptionerReference
 from captioning.generation import Generation
+from captioning.image_to_text import ImageToText
 from captioning.prompt import read_prompts
-from captioning.unprompted import Unprompted
 from captioning.weights import pin
 from demo.zoo.captioner import REPOSITORY
+from tests.captioning.runs import caption_here
 from workspace import recipe
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -112,9 +110,9 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_every_image_has_the_caption_that_it_has_alone(folder: Path, photos: Path) -> None:
-    captioner = Unprompted(folder, "cpu", Generation(num_beams=1))
+    captioner = ImageToText(folder, "cpu", Generation(num_beams=1))
     images = [Image.open(path).convert("RGB") for path in sorted(photos.iterdir()) if path.suffix in (".png", ".jpg")]
-    views = [np.asarray(captioner.target_size.of(image)) for image in images]
+    views = [np.asarray(captioner.target_size.resize(image)) for image in images]
     alone = [captioner.caption([view])[0] for view in views]
     assert len(set(alone)) >= 8
     assert not any("<image>" in caption for caption in alone)
@@ -126,17 +124,14 @@ def test_every_image_has_the_caption_that_it_has_alone(folder: Path, photos: Pat
 
 def test_the_settings_reach_the_model(folder: Path, photos: Path) -> None:
     image = Image.open(photos / "coffee.png").convert("RGB")
-    short, long = (Unprompted(folder, "cpu", Generation(max_length=length)) for length in (3, 30))
-    view = np.asarray(short.target_size.of(image))
+    short, long = (ImageToText(folder, "cpu", Generation(max_length=length)) for length in (3, 30))
+    view = np.asarray(short.target_size.resize(image))
     assert 0 < len(short.caption([view])[0]) < len(long.caption([view])[0])
 
 
-def test_the_command_line_takes_it_and_pins_its_content(photos: Path, tmp_path: Path) -> None:
+def test_the_stage_takes_it_and_pins_its_content(photos: Path, tmp_path: Path) -> None:
     captioner = make(git, tmp_path / "tiny-git")
-    command = [sys.executable, "-c", "from captioning.cli import main; main()", "--source", f"p={photos}"]
-    command += ["--workspace", str(tmp_path / "ws"), "--captioner", str(captioner)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
-    assert ended.returncode == 0, ended.stderr
+    caption_here(tmp_path / "ws", {"p": photos}, captioner=str(captioner))
     name = pin(CaptionerReference.parse(str(captioner))).name
     assert name.startswith("tiny-git@sha256-")
     workspace = Workspace.open(tmp_path / "ws")
@@ -146,17 +141,17 @@ def test_the_command_line_takes_it_and_pins_its_content(photos: Path, tmp_path: 
 
 def refusal(folder: Path) -> str:
     with pytest.raises(UsageError) as refused:
-        Unprompted(folder, "cpu", Generation())
+        ImageToText(folder, "cpu", Generation())
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
 
-def test_a_model_that_has_to_be_asked_something_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_needs_a_question_is_refused(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY, tmp_path, dirs_exist_ok=True)
     (tmp_path / "pytorch_model.bin").unlink()
     config = BlipConfig.from_pretrained(REPOSITORY)
     BlipForQuestionAnswering(config).save_pretrained(tmp_path)
-    assert "is BlipForQuestionAnswering, which is no captioner of transformers" in refusal(tmp_path)
+    assert "its config.json names BlipForQuestionAnswering, and an image-to-text model" in refusal(tmp_path)
 
 
 def test_code_that_a_captioner_brings_is_never_run(tmp_path: Path) -> None:

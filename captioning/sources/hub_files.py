@@ -1,0 +1,81 @@
+"""Which files of a data set of the Hub belong to a configuration and its splits, as `datasets` finds them.
+
+`datasets` takes the Hub's address from the environment when it is imported. So it is run in a process of its own, whose
+environment has the requested endpoint and token. The answer is one line of JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from typing import Any
+
+from workspace.errors import CommunityForensicsError, HubError, UsageError, in_one_line
+from workspace.hub_access import HubAccess
+
+
+@cache  # a commit does not change, and several sources may be splits of one data set
+def files_by_split(repo_id: str, commit: str, config: str | None, hub: HubAccess) -> dict[str, list[str]]:
+    """The URLs (hf://datasets/ORG/NAME@COMMIT/FILE) of a configuration's files, by split; None: the default one.
+
+    Raises `UsageError` when there is no such configuration, or several and none is the default; `HubError` when the Hub
+    does not answer.
+    """
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        # `datasets` would report the name of the data set to a counter outside the Hub.
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+    }
+    if hub.endpoint is not None:
+        environment["HF_ENDPOINT"] = hub.endpoint
+    if hub.token is not None:  # not as an argument, which everybody on the machine can read
+        environment["HF_TOKEN"] = hub.token
+    command = [sys.executable, "-P", "-m", "captioning.sources.hub_files", repo_id, commit]
+    command += [config] if config is not None else []
+    ended = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    if ended.returncode != 0:
+        raise CommunityForensicsError(
+            f"the files of the data set {repo_id} cannot be listed: the process that lists them ended with exit code "
+            f"{ended.returncode}"
+        )
+    answer: dict[str, Any] = json.loads(ended.stdout)
+    if "usage" in answer:
+        raise UsageError(f"{repo_id}: {answer['usage']}")
+    if "hub" in answer:
+        raise HubError(f"the data set {repo_id} cannot be read from the Hub ({answer['hub']}): try again")
+    files: dict[str, list[str]] = answer["files"]
+    return files
+
+
+def _answer(repo_id: str, commit: str, config: str | None) -> dict[str, Any]:
+    from datasets import load_dataset_builder
+    from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+    from httpx2 import HTTPError
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        builder = load_dataset_builder(repo_id, config, revision=commit)
+    except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, DatasetNotFoundError, ConnectionError) as error:
+        return {"hub": in_one_line(error, 200)}
+    except (DataFilesNotFoundError, ValueError) as error:  # no such configuration, or several and no default
+        return {"usage": in_one_line(error, named=False)}
+    splits = builder.config.data_files or {}
+    return {"files": {str(split): [str(url) for url in urls] for split, urls in splits.items()}}
+
+
+def _main() -> None:
+    repo_id, commit, *config = sys.argv[1:]
+    # Text that libraries print must not be mixed with the answer.
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        json.dump(_answer(repo_id, commit, config[0] if config else None), output)
+        output.close()
+    except KeyboardInterrupt:  # which the process that waits for the answer received as well
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _main()
