@@ -1,10 +1,10 @@
-"""Processes that share a folder on a disk take turns, without file locks.
+"""A lock between processes that share a folder on a disk, without file locks.
 
-Whose turn it is says a folder `turn` beside the slots: the file in it is named like the slot of its owner. It is
-taken by renaming a folder that holds one's own file to that name, which a file system does as a whole and refuses
-where a folder with anything in it has the name already. A dead owner's turn is ended by removing that file by its
-name: slots' names never come twice, so nobody can end the turn of somebody else by mistake. A turn is for bookkeeping
-and takes milliseconds; nothing is downloaded, hashed or copied in it.
+The lock is a folder `lock` beside the process folders; the file in it has the name of its owner's process folder. A
+process acquires the lock by renaming a folder that holds its own file to that name. A file system does this as one
+step, and refuses it where a folder with a file in it has the name already. The lock of a dead process is removed by the
+name of its file: names of process folders are never used twice, so nobody can remove another process's lock by mistake.
+The lock protects bookkeeping and is held for milliseconds: nothing is downloaded, hashed or copied meanwhile.
 """
 
 import errno
@@ -15,76 +15,76 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST})
-#: Seconds until one looks again, at random so that those who wait do not look together.
-_LOOK = (0.001, 0.01)
+_HELD = frozenset({errno.ENOTEMPTY, errno.EEXIST})
+#: Seconds between two attempts, at random so that several processes do not try at the same moments.
+_INTERVAL = (0.001, 0.01)
 
 
-class Turn:
-    """The turn of the process that owns `slot`, and of one of its threads at a time: `with turn: ...`.
+class FolderLock:
+    """The lock of a weights directory, for the process that owns `folder` and one of its threads: `with lock: ...`.
 
-    `is_dead` says whether the process of another slot is gone.
+    `is_dead` tells whether the process of another folder is gone.
     """
 
-    def __init__(self, slot: Path, is_dead: Callable[[Path], bool]) -> None:
-        self._slot, self._is_dead = slot, is_dead
-        self._turn = slot.parent / "turn"
+    def __init__(self, folder: Path, is_dead: Callable[[Path], bool]) -> None:
+        self._folder, self._is_dead = folder, is_dead
+        self._lock = folder.parent / "lock"
         self._thread = threading.Lock()
 
     def __enter__(self) -> None:
-        self._take(-1)
+        self._acquire(-1)
 
     def __exit__(self, *_: object) -> None:
-        self._give()
+        self._release()
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """The turn, or `TimeoutError` when it does not come in that time."""
-        self._take(seconds)
+        """Hold the lock; raises `TimeoutError` when it is not free in that time."""
+        self._acquire(seconds)
         try:
             yield
         finally:
-            self._give()
+            self._release()
 
-    def _take(self, seconds: float) -> None:
-        """Wait for the turn for so many seconds, for ever where that is negative."""
+    def _acquire(self, seconds: float) -> None:
+        """Wait for the lock for so many seconds; without a limit where that is negative."""
         deadline = time.monotonic() + seconds
         if not self._thread.acquire(timeout=seconds):
-            raise TimeoutError(errno.ETIMEDOUT, "another thread does not end its turn")
+            raise TimeoutError(errno.ETIMEDOUT, "another thread does not release the lock")
         try:
-            mine = self._slot / "turn"
-            mine.mkdir(exist_ok=True)
-            (mine / self._slot.name).touch()
-            while not self._taken(mine):
+            own = self._folder / "lock"
+            own.mkdir(exist_ok=True)
+            (own / self._folder.name).touch()
+            while not self._try(own):
                 if seconds >= 0 and deadline < time.monotonic():
-                    raise TimeoutError(errno.ETIMEDOUT, "another process does not end its turn")
-                time.sleep(random.uniform(*_LOOK))
+                    raise TimeoutError(errno.ETIMEDOUT, "another process does not release the lock")
+                time.sleep(random.uniform(*_INTERVAL))
         except BaseException:
-            self._give()
+            self._release()
             raise
 
-    def _taken(self, mine: Path) -> bool:
+    def _try(self, own: Path) -> bool:
         try:
-            mine.rename(self._turn)
+            own.rename(self._lock)
         except OSError as error:
-            if error.errno not in _TAKEN:
+            if error.errno not in _HELD:
                 raise
         else:
             return True
         with suppress(FileNotFoundError):
-            for file in self._turn.iterdir():
-                if self._is_dead(self._slot.parent / file.name):
+            for file in self._lock.iterdir():
+                if self._is_dead(self._folder.parent / file.name):
                     file.unlink(missing_ok=True)
-        self._clear()
+        self._remove_empty()
         return False
 
-    def _give(self) -> None:
+    def _release(self) -> None:
         with suppress(OSError):
-            (self._turn / self._slot.name).unlink(missing_ok=True)
-        self._clear()
+            (self._lock / self._folder.name).unlink(missing_ok=True)
+        self._remove_empty()
         self._thread.release()
 
-    def _clear(self) -> None:
-        # Only an empty folder can be removed so; not every file system renames onto one.
+    def _remove_empty(self) -> None:
+        # rmdir removes only an empty folder. Not every file system renames onto one.
         with suppress(OSError):
-            self._turn.rmdir()
+            self._lock.rmdir()

@@ -1,4 +1,4 @@
-"""The walls around the child: what the system refuses to it, whatever a generator makes it try.
+"""The sandbox of the child: what the operating system refuses it, whatever a generator's files make it try.
 
-`sandbox` puts them up, once and for good; each of the others is one of them.
+`isolation` enters the sandbox, once and permanently; each of the other modules is one of its layers.
 """
