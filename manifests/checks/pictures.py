@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from manifests.images import picture
-from samplers.child.gate import judge
+from samplers.child.pixel_checks import check_pixels
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -39,7 +39,7 @@ def wrong_png(content: bytes, mode: str, width: int, height: int) -> str | None:
     pixels = _decoded(content)
     if pixels is None or pixels.shape[:2] != (height, width):
         return "are damaged PNG files"
-    return "are blank" if isinstance(judge(pixels), str) else None
+    return "are blank" if isinstance(check_pixels(pixels), str) else None
 
 
 def wrong_photograph(content: bytes, image_format: str, width: int, height: int) -> str | None:
