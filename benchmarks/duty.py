@@ -133,7 +133,7 @@ def _check(workspace: Workspace, first: dict[str, str], fetched: Counter[str]) -
 
 def _duty(workspace: Workspace) -> float:
     log = next(workspace.logs.glob("sample-*.jsonl")).read_text(encoding="utf-8").splitlines()
-    ended = [event for event in map(json.loads, log) if event["event"] == "ended"]
+    ended = [event for event in map(json.loads, log) if event["event"] == "generator_ended"]
     assert len(ended) == GENERATORS
     times = [datetime.fromisoformat(event["time"]) for event in ended]
     seconds = 0.0

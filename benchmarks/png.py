@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmarks.timing import Comparison, compare
 from demo.photographs import write_photos
-from samplers.child.gate import Pixels
+from samplers.child.pixel_checks import Pixels
 from samplers.child.writing import encode_png
 
 

@@ -57,14 +57,14 @@ def _loaded(folder: Path) -> Any:
 def _call(pipeline: Any, plan: Plan, start: int) -> Any:
     import torch
 
-    tries = plan.tries[start : start + BATCH]
+    samples = plan.samples[start : start + BATCH]
     return pipeline(
-        [owed.prompt for owed in tries],
+        [one.prompt for one in samples],
         num_inference_steps=plan.hyperparameters.num_inference_steps,
         guidance_scale=plan.hyperparameters.guidance_scale,
         height=plan.hyperparameters.height,
         width=plan.hyperparameters.width,
-        generator=[torch.Generator("cpu").manual_seed(owed.seed) for owed in tries],
+        generator=[torch.Generator("cpu").manual_seed(one.seed) for one in samples],
         output_type="np",
     ).images
 

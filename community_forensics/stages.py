@@ -53,8 +53,9 @@ def caption(
     """Turn real images into prompts: each image's own caption where it has one, else the captioner's.
 
     `sources` maps the name of a real source to a folder of images, a tar archive, a Parquet file, or a data set of the
-    Hub (`hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]`). Writes `prompts/`. Known names (coco, imagenet, ffhq, ...) are read in the layout
-    that their makers publish. Returns, for each source, how many images gave a prompt and why others were skipped.
+    Hub (`hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]`). Known names (coco, imagenet, ffhq, ...) are read in the layout
+    that their makers publish. Writes `prompts/`. Returns, for each source, how many images gave a prompt and why others
+    were skipped.
 
     Raises `UsageError` for a source that cannot be read or a workspace with other settings, `HubError` when the
     captioner cannot be downloaded.

@@ -1,122 +1,144 @@
-"""cf-sample: a share of the catalogue's generators, a few hundred images each."""
+"""cf-sample: images of every generator of the catalogue, or of a share of them."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from samplers.options import SampleOptions, Store
 from workspace.command_line import run_command
 from workspace.layout import Workspace
-from workspace.shard import Shard
-from workspace.size import bytes_of
 
 
 def sample(
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")] = Path(
+    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
         "workspace"
     ),
     shard: Annotated[
         str,
-        typer.Option(
-            help="Which share of the generators, such as 3/16: the third of sixteen, all alike in estimated time."
-        ),
-    ] = ("1/1"),
-    images: Annotated[int, typer.Option(min=1, help="Images to keep of each generator.")] = 400,
+        typer.Option(help="Share of the generators to sample: 3/16 is the third of sixteen, of about equal duration."),
+    ] = SampleOptions.shard,
+    images: Annotated[int, typer.Option(help="Images to keep of each generator.")] = SampleOptions.images,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images in one call; 8, or --images where that is less.")
-    ] = None,
-    max_tries: Annotated[int | None, typer.Option(min=1, help="Images to try at most; twice --images.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps, instead of the generator's own.")] = None,
-    seed: Annotated[int, typer.Option(help="Another number, other images.")] = 0,
+        int | None, typer.Option(help="Images of one batch. Default: 8, or --images where that is less.")
+    ] = SampleOptions.batch_size,
+    max_tries: Annotated[
+        int | None, typer.Option(help="Images to sample at most, rejected ones included. Default: twice --images.")
+    ] = SampleOptions.max_tries,
+    steps: Annotated[
+        int | None, typer.Option(help="Denoising steps, instead of each generator's own.")
+    ] = SampleOptions.steps,
+    seed: Annotated[int, typer.Option(help="Random seed: each value gives other images.")] = SampleOptions.seed,
     safety_checker: Annotated[
-        str | None, typer.Option(metavar="REPO[@REVISION]", help="Checks every image; Stable Diffusion's by default.")
-    ] = None,
+        str,
+        typer.Option(
+            metavar="REPO[@REVISION]",
+            help="Repository of the safety checker that checks every image.",
+            show_default="Stable Diffusion's",
+        ),
+    ] = SampleOptions.safety_checker,
     source_weight: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=WEIGHT", help="How often a real source is asked (1); 0: never. May be repeated."),
+        typer.Option(
+            metavar="NAME=WEIGHT",
+            help="How often prompts of a real source are drawn, compared with the others (1 each); 0: never. May be "
+            "repeated.",
+        ),
     ] = None,
     store: Annotated[
-        Literal["files", "parquet"],
-        typer.Option(help="Images as files beside the rows, or inside them: a few files a generator."),
-    ] = "files",
+        Store, typer.Option(help="Store images as files beside the rows, or inside the part files: far fewer files.")
+    ] = SampleOptions.store,
     allow_pickle: Annotated[
         bool,
-        typer.Option("--allow-pickle", help="Also checkpoints with weights as pickles, read as weights only."),
-    ] = False,
-    only: Annotated[list[str] | None, typer.Option(metavar="ORG/NAME", help="Only this one; may be repeated.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many compatible generators.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    weights_dir: Annotated[
-        Path | None, typer.Option(envvar="CF_WEIGHTS_DIR", help="Where downloaded weights lie meanwhile; a local disk.")
+        typer.Option(
+            "--allow-pickle", help="Also sample checkpoints whose weights are pickles, loaded with weights_only."
+        ),
+    ] = SampleOptions.allow_pickle,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="ORG/NAME", help="Sample only this generator. May be repeated.")
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Sample only this many compatible generators, those with the most downloads.")
+    ] = SampleOptions.limit,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = SampleOptions.device,
+    weights_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="CF_WEIGHTS_DIR",
+            help="Folder for downloaded weights, on a local disk. Default: a folder in the temporary directory.",
+        ),
+    ] = SampleOptions.weights_dir,
     max_disk: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="What weights of all runs on this node may take there, such as 200GB."),
-    ] = None,
+        typer.Option(
+            metavar="SIZE", help="Limit for the weights of all runs on this node, such as 200GB. Default: the disk."
+        ),
+    ] = SampleOptions.max_disk,  # type: ignore[assignment]
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that loading, or one batch, may take before it is ended.")
-    ] = 1800,
+        float, typer.Option(help="Seconds that loading a generator, or one batch, may take.")
+    ] = SampleOptions.timeout,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Take up every failed generator again, also the quarantined ones.")
-    ] = False,
+        bool, typer.Option("--retry-failed", help="Sample every failed generator again, also quarantined ones.")
+    ] = SampleOptions.retry_failed,
     max_memory: Annotated[
         float | None,
         typer.Option(
-            min=0, metavar="GB", help="What sampling may fill of the machine's memory; 90 % by default, 0: no limit."
+            metavar="GB", help="Memory that the sampling process may use; 0: no limit. Default: 90 % of the machine's."
         ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    ] = SampleOptions.max_memory,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sampled and how long it may take; change nothing.")
+    ] = False,
 ) -> None:
     """Sample images from the generators of the catalogue.
 
     Each generator's files are downloaded, sampled by a process without token and network, and removed. Every image
-    passes a safety checker; a flagged one never reaches the disk. Interrupted, the same command continues.
+    passes a safety checker; a flagged image is never written. After an interruption, run the same command again to
+    continue.
 
     Examples:
 
         cf-sample --shard 3/16                        # on each of sixteen GPUs
 
-        cf-sample --images 16 --only ORG/NAME         # a look at one generator
+        cf-sample --images 16 --only ORG/NAME         # a few images of one generator
 
-        cf-sample --shard 3/16 --dry-run              # what would be done, and how long it may take
+        cf-sample --shard 3/16 --dry-run              # what would be sampled, and how long it may take
 
-        cf-status --watch                             # how it stands
+        cf-status --watch                             # the progress of all shards
     """
-    from samplers import summary
-    from samplers.forecast import show_forecast
-    from samplers.options import DEFAULT_CHECKER
-    from samplers.pending import Run, Wish
-    from samplers.pending import survey as survey_shard
     from samplers.prompting import parse_weights
-    from samplers.supervisor import sample as sample_shard
 
-    space = Workspace.open(workspace)
-    wish = Wish(
+    options = SampleOptions(
         images=images,
-        batch_size=batch_size if batch_size is not None else min(8, images),
+        batch_size=batch_size,
         max_tries=max_tries,
         steps=steps,
         seed=seed,
-        safety_checker=safety_checker or DEFAULT_CHECKER,
+        safety_checker=safety_checker,
         source_weights=parse_weights(source_weight or ()),
         store=store,
         allow_pickle=allow_pickle,
-    )
-    run = Run(
-        shard=Shard.parse(shard),
+        shard=shard,
         only=tuple(only or ()),
         limit=limit,
         device=device,
         weights_dir=weights_dir,
-        max_disk=bytes_of(max_disk, "--max-disk") if max_disk is not None else None,
+        max_disk=max_disk,
         timeout=timeout,
-        max_memory=int(max_memory * 1e9) if max_memory is not None else None,
+        max_memory=max_memory,
         retry_failed=retry_failed,
     )
+    space = Workspace.open(workspace)
     if dry_run:
-        show_forecast(space, run.shard, survey_shard(space, wish, run))
+        from samplers.forecast import show_forecast
+        from samplers.pending import find_pending
+
+        show_forecast(space, options.shard, find_pending(space, options))
     else:
-        summary.show_report(space, sample_shard(space, wish, run))
+        from samplers.summary import show_report
+        from samplers.supervisor import sample as sample_shard
+
+        show_report(space, sample_shard(space, options))
 
 
 def main() -> None:

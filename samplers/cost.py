@@ -1,14 +1,14 @@
-"""What a generator costs: an estimate from its catalogue row and the recipe alone, before a byte is downloaded.
+"""The cost of a generator: an estimate from its catalogue row and the recipe alone, before a byte is downloaded.
 
-It divides the work over the shards, so it must come out the same on every node at any time: no clock, no device and
-nothing that was measured goes into it. Only ratios matter for that. The unit is the second of a nominal device
-(`FLOPS`); what a person is shown is corrected by what generators of this workspace took (`correction`).
+Generators are assigned to shards by it, so it must be the same on every node at any time: it uses no clock, no device
+and no measurement. Only ratios matter for that. The unit is the second of a nominal device (`FLOPS`); times that are
+shown to a person are corrected by what generators of this workspace took (`correction`).
 
-An image costs its denoising steps, each a pass over all weights of the denoiser at every position of the latent image
-(two passes where it is guided), or the time the device needs to be told so, whichever is longer; and a decoder that
-works on every pixel. Weights are counted in the bytes of the files. Text encoder and checker are below 1 % and left
-out. Loading costs the bytes. The constants reproduce the shares that were measured: 25 steps of Stable Diffusion 1.5
-spend 94 % of the arithmetic in the denoiser, four unguided ones (LCM) 56 %, Flux 99 %.
+An image costs its denoising steps and its decoding. A step is a pass over all weights of the denoiser at every position
+of the latent image (two passes with classifier-free guidance), or the time to launch the kernels, whichever is longer.
+The decoder works on every pixel. The number of weights follows from the bytes of the files. Text encoder and safety
+checker are below 1 % and neglected. Loading costs the bytes. The constants reproduce the measured shares: 25 steps of
+Stable Diffusion 1.5 spend 94 % of the arithmetic in the denoiser, four steps without guidance (LCM) 56 %, Flux 99 %.
 """
 
 from collections.abc import Iterable
@@ -19,12 +19,12 @@ from crawler.catalog import CatalogEntry, denoiser_files
 #: Operations a second of the nominal device: one on which Stable Diffusion 1.5 makes an image in 25 steps in a second,
 #: within the 0.4 to 1.2 s of the GPUs that campaigns are planned for.
 FLOPS = 40e12
-#: Bytes a second at which files in the page cache become a pipeline, which is about as fast as they can be read.
+#: Bytes a second at which files in the page cache are loaded as a pipeline, about the speed of reading them.
 LOAD_BYTES = 1e9
-#: Seconds until a pass of a denoiser is under way, however small it is: about 2,000 kernels of 10 microseconds. So
-#: the tiny ones with a thousand steps are no cheaper than large ones.
+#: Seconds to launch one pass of a denoiser, however small it is: about 2,000 kernels of 10 microseconds. So tiny
+#: models with a thousand steps are not cheaper than large ones.
 PASS_SECONDS = 0.02
-#: A latent stands for 8 x 8 pixels.
+#: One latent encodes 8 x 8 pixels.
 _PIXELS_A_LATENT = 64
 #: Positions of its input at which one weight is used, as a share. A U-Net has most weights where the image is small:
 #: 0.8e12 operations for 0.86e9 weights at 4,096 latents (Stable Diffusion 1.5). A transformer uses all of them at every
@@ -33,13 +33,13 @@ _UNET_POSITIONS, _TRANSFORMER_POSITIONS = 0.8e12 / (2 * 0.86e9 * 4096), 1 / 4
 #: Operations a pixel of decoding latents: 2.5e12 for 512 x 512 (Stable Diffusion's autoencoder).
 _DECODER_FLOP = 2.5e12 / 512**2
 
-#: Where nobody says: what most pipelines take.
+#: Defaults of most pipelines, where the catalogue names no value.
 _STEPS = 50
 _SIDE_OF_UNET, _SIDE_OF_TRANSFORMER, _SIDE_OF_PIXELS = 512, 1024, 64
 
-#: Pipelines that take the scale of guidance as an input and do not compute a second pass for it.
+#: Pipelines that take the guidance scale as an input and need no second pass for it.
 _GUIDED_IN_ONE_PASS = ("Flux", "LatentConsistencyModel")
-#: Bytes of a weight where no variant says: U-Nets are published as float32, transformers came with bfloat16.
+#: Bytes of a weight where the variant does not tell: U-Nets are published in float32, transformers in bfloat16.
 _FULL, _HALF = 4, 2
 
 
@@ -48,12 +48,12 @@ class Cost:
     """Seconds of the nominal device."""
 
     load: float
-    """Once, however many images."""
+    """To load it, once."""
     image: float
-    """Each."""
+    """To sample one image."""
 
     def seconds(self, images: int) -> float:
-        """Of so many images; nothing at all for none."""
+        """To load it and sample `images`; 0 for no images."""
         return self.load + self.image * images if images else 0.0
 
 
@@ -75,7 +75,7 @@ def cost_of(entry: CatalogEntry, *, steps: int | None, batch_size: int) -> Cost:
 
 
 def correction(measured: Iterable[tuple[float, float]]) -> float | None:
-    """Real seconds in a nominal one, from pairs of measured and estimated ones; None without any."""
+    """Measured seconds in a nominal one, from pairs of measured and estimated seconds; None without pairs."""
     pairs = list(measured)
     estimated = sum(estimate for _, estimate in pairs)
     return sum(seconds for seconds, _ in pairs) / estimated if estimated > 0 else None

@@ -1,4 +1,4 @@
-"""What a run will do, for the person at the terminal: how much of everything, and the first generators."""
+"""The output of `--dry-run`: how much a run would sample, the first generators, and the balance of the shards."""
 
 from collections import Counter
 
@@ -7,79 +7,83 @@ from rich.table import Table
 
 from crawler.catalog import CatalogEntry
 from samplers.cost import correction
-from samplers.durations import in_time
+from samplers.number_text import count_text, duration_text
 from samplers.outcomes import read_outcome
-from samplers.pending import PendingGenerator, PendingWork
+from samplers.pending import PendingWork
 from workspace.layout import Workspace
 from workspace.shard import Shard
 from workspace.size import text_of
 
-#: Generators, and ones that are left alone, that are shown by name.
+#: Generators, and skipped ones, that are shown by name.
 _SHOWN = 10
-#: Phases that the estimate is about: the others go on beside.
+#: The phases that the estimate covers: the others run at the same time.
 _ESTIMATED = ("load", "sample", "decode", "check")
 
 
-def show_forecast(workspace: Workspace, shard: Shard, survey: PendingWork) -> None:
-    """Print what a shard owes, what is downloaded for it, how long that may take, and how the shards compare."""
+def show_forecast(workspace: Workspace, shard_text: str, pending: PendingWork) -> None:
+    """Print what the shard would sample and download, how long it may take, and how the shards compare."""
     console = Console()
-    pace, measured = _pace(workspace, survey)
-    recipe, owed = survey.recipe, survey.owed
-    if owed:
-        console.print(_first(survey, pace))
-    if len(owed) > _SHOWN:
-        console.print(f"... and {len(owed) - _SHOWN} more")
-    images = sum(recipe.images - len(one.progress.kept) for one in owed)
+    pace, measured = _pace(workspace, pending)
+    recipe, generators = pending.recipe, pending.generators
+    if generators:
+        console.print(_first(pending, pace))
+    if len(generators) > _SHOWN:
+        console.print(f"... and {len(generators) - _SHOWN:,} more")
+    images = sum(one.missing_images(recipe) for one in generators)
     console.print(
-        f"{len(owed)} generators to sample, {images} images; {survey.finished} finished, {len(survey.left)} left alone"
+        f"{count_text(len(generators), 'generator')} to sample, {count_text(images, 'image')}; {pending.finished:,} "
+        f"finished, {len(pending.skipped):,} skipped"
     )
-    size = text_of(_download([one.entry for one in owed]))
-    console.print(f"{size} to download, every content that generators share counted once")
-    seconds = sum(_seconds(one, survey) for one in owed)
-    origin = f"at the pace of {measured} generators done here" if measured else "on a GPU as samplers/cost.py takes it"
-    console.print(f"{in_time(seconds * pace)} to load and sample, estimated {origin}")
-    _show_balance(console, shard, survey, pace)
-    _show_left(console, survey)
+    size = text_of(_download([one.entry for one in generators]))
+    console.print(f"{size} to download; files that generators share are counted once")
+    seconds = sum(one.seconds(recipe) for one in generators)
+    origin = (
+        f"from {count_text(measured, 'generator')} of this workspace"
+        if measured
+        else "for a GPU that needs 1 s for an image of Stable Diffusion 1.5"
+    )
+    console.print(f"{duration_text(seconds * pace)} to load and sample, estimated {origin}")
+    _show_balance(console, Shard.parse(shard_text), pending, pace)
+    _show_skipped(console, pending)
 
 
-def _first(survey: PendingWork, pace: float) -> Table:
+def _first(pending: PendingWork, pace: float) -> Table:
     table = Table()
     table.add_column("generator", overflow="ellipsis", no_wrap=True)
     for name in ("images", "tries left", "download", "time"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in survey.owed[:_SHOWN]:
-        images = survey.recipe.images - len(one.progress.kept)
-        tries = survey.recipe.max_tries - one.progress.next_index
-        size, seconds = text_of(one.entry.download_bytes), _seconds(one, survey) * pace
-        table.add_row(one.entry.model_name, str(images), str(tries), size, in_time(seconds))
+    for one in pending.generators[:_SHOWN]:
+        images = one.missing_images(pending.recipe)
+        tries = pending.recipe.max_tries - one.progress.next_index
+        size, seconds = text_of(one.entry.download_bytes), one.seconds(pending.recipe) * pace
+        table.add_row(one.entry.model_name, str(images), str(tries), size, duration_text(seconds))
     return table
 
 
-def _show_balance(console: Console, shard: Shard, survey: PendingWork, pace: float) -> None:
-    """Print the hours of this shard's whole share, finished or not, beside those of the others."""
+def _show_balance(console: Console, shard: Shard, pending: PendingWork, pace: float) -> None:
+    """Print the hours of this shard's whole share, finished or not, and those of the other shards."""
     if shard.count == 1:
         return
-    # Shards beyond the number of generators have nothing to do; one such stands for all of them.
-    loads = [*survey.division.seconds, *([0.0] if shard.count > len(survey.division.seconds) else [])]
+    assigned = pending.assignment.seconds
+    # Shards beyond the number of generators have nothing to do; one of them stands for all.
+    loads = [*assigned, *([0.0] if shard.count > len(assigned) else [])]
     own = loads[min(shard.index, len(loads)) - 1]
     least, mean, most, mine = (
         f"{pace * seconds / 3600:,.1f} h" for seconds in (min(loads), sum(loads) / shard.count, max(loads), own)
     )
     longer = sum(seconds > own for seconds in loads)
-    console.print(f"all of shard {shard}: {mine}, place {longer + 1} of {shard.count} from the longest")
-    console.print(f"the {shard.count} shards: {least} at least, {mean} in the mean, {most} at most")
+    console.print(f"shard {shard}, finished work included: {mine}; {longer} of the {shard.count} shards take longer")
+    console.print(f"the {shard.count} shards: {least} the shortest, {mean} on average, {most} the longest")
 
 
-def _show_left(console: Console, survey: PendingWork) -> None:
-    if len(survey.left) > _SHOWN:
-        for why, count in sorted(Counter(why.split(":")[0] for why in survey.left.values()).items()):
-            console.print(f"left alone: {count} generators: {why}", markup=False, highlight=False, soft_wrap=True)
-    for model_name, why in list(survey.left.items())[:_SHOWN]:
-        console.print(f"left alone: {model_name}: {why}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _seconds(one: PendingGenerator, survey: PendingWork) -> float:
-    return one.cost.seconds(survey.recipe.images - len(one.progress.kept))
+def _show_skipped(console: Console, pending: PendingWork) -> None:
+    if len(pending.skipped) > _SHOWN:
+        for why, count in sorted(Counter(why.split(":")[0] for why in pending.skipped.values()).items()):
+            console.print(
+                f"skipped {count_text(count, 'generator')}: {why}", markup=False, highlight=False, soft_wrap=True
+            )
+    for model_name, why in list(pending.skipped.items())[:_SHOWN]:
+        console.print(f"skipped {model_name}: {why}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _download(entries: list[CatalogEntry]) -> int:
@@ -88,10 +92,10 @@ def _download(entries: list[CatalogEntry]) -> int:
     return sum(sizes.values())
 
 
-def _pace(workspace: Workspace, survey: PendingWork) -> tuple[float, int]:
-    """Real seconds in a nominal one, by the generators of all shards that were sampled, and how many those are."""
+def _pace(workspace: Workspace, pending: PendingWork) -> tuple[float, int]:
+    """Measured seconds in a nominal one, and the number of sampled generators of all shards that this is from."""
     pairs = []
-    for model_name, cost in survey.costs.items():
+    for model_name, cost in pending.costs.items():
         outcome = read_outcome(workspace, model_name)
         if outcome is not None and outcome.timed and not outcome.failed:
             taken = sum(outcome.seconds.get(phase, 0.0) for phase in _ESTIMATED)

@@ -1,7 +1,7 @@
-"""What supervisor and child say to each other.
+"""The messages between supervisor and child.
 
-The supervisor's words are pickled dataclasses: it is trusted. The child's are JSON, because it works on strangers'
-files: what it sends can be wrong, but reading it cannot run anything in the process that holds the token.
+The supervisor sends pickled dataclasses: it is trusted. The child sends JSON, because it opens untrusted files: a
+message of it can be wrong, but reading it cannot run code in the process that has the token.
 """
 
 import dataclasses
@@ -18,67 +18,71 @@ from samplers.sample import Memory
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """What a child needs before the first generator."""
+    """What a child gets at its start."""
 
     checker: Path
     """Folder of the safety checker's files."""
     device: str
     """auto | cpu | cuda:N"""
     home: Path
-    """An empty folder that stands for the user's Hugging Face home."""
+    """An empty folder, used as the home directory and as Hugging Face's."""
     stderr: Path
+    """File for the child's standard output and standard error."""
     weights: Path
-    """Below it lie the files of generators: it may be read."""
+    """Folder of all generators' files, which the child may read."""
     workspace: Path
-    """Below it images and rows are written."""
+    """The workspace; the child may write its images and samples."""
     memory: int | None
-    """Bytes the child may fill; None: as many as there are."""
+    """Bytes that the child may use; None: no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """One generator to sample, from where it stands."""
+    """One generator to sample, from its first missing sample on."""
 
     plan: Plan
     workspace: Path
     folder: Path
+    """The generator's files."""
     base_folder: Path | None
-    """Where the base of an adapter lies; None for a checkpoint."""
+    """The files of an adapter's base model; None for a checkpoint."""
     next_index: int
     next_part: int
     call_size: int
+    """Images of one pipeline call."""
     kept: frozenset[str]
+    """The sha256 of every image kept so far."""
     memory: Memory | None = None
-    """How memory had to be saved before; None: it was enough."""
+    """How memory was saved before; None: not at all."""
     hashes: dict[str, str] = field(default_factory=dict)
-    """What the content of each file is known by, by its path in the folder that holds the pipeline (of an adapter:
-    its base's): components made from the same are loaded once."""
+    """Content keys of the pipeline's files (of an adapter: its base's), by path in their folder: components of the same
+    content are loaded once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The checker works; `device` is what was found."""
+    """The safety checker works, on `device`."""
 
     device: str
-    walls: list[str] = field(default_factory=list)
-    """Names of the walls that stand around the child (samplers/child/walls/sandbox.py)."""
+    sandbox: list[str] = field(default_factory=list)
+    """The sandbox layers that are active (samplers/child/sandbox/isolation.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """A phase is over: the generator is loaded, or one more batch is through."""
+    """The generator is loaded, or one more batch is finished."""
 
     kept: int
     tries: int
 
     def __post_init__(self) -> None:
         if not (isinstance(self.kept, int) and isinstance(self.tries, int)):
-            raise ValueError("counts are whole numbers")
+            raise ValueError("kept and tries must be whole numbers")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The generator is through, well or not."""
+    """The generator is finished, or failed."""
 
     status: Status
     detail: str | None = None
@@ -90,12 +94,12 @@ class Result:
             object.__setattr__(self, "reason", Reason(self.reason))
         timed = isinstance(self.seconds, dict) and all(isinstance(value, float) for value in self.seconds.values())
         if self.status not in get_args(Status) or not timed:
-            raise ValueError("not how a generator can end")
+            raise ValueError("not a valid result")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fatal:
-    """Not the generator's fault, so no generator can be sampled: no checker, no device, no space left."""
+    """No generator can be sampled: no safety checker, no device, or no space left."""
 
     detail: str
 
@@ -106,12 +110,12 @@ _KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Ready, Progress, Resu
 
 
 def encode(message: FromChild) -> bytes:
-    """A child's message as bytes."""
+    """A message of the child as bytes."""
     return json.dumps([type(message).__name__, dataclasses.asdict(message)]).encode()
 
 
 def decode(text: bytes) -> FromChild:
-    """The message in `text`; raises `ValueError` when there is none."""
+    """The message in `text`; raises `ValueError` where it is not one."""
     try:
         name, values = json.loads(text)
         message: FromChild = _KINDS[name](**values)

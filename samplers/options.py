@@ -1,5 +1,6 @@
 """The options of sampling, with the defaults that the command line and the Python interface share."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,11 +37,11 @@ class SampleOptions:
     steps: int | None = None
     """Denoising steps; None: each generator's own."""
     seed: int = 0
-    """Each seed gives other images and other prompts."""
+    """Random seed: each value gives other images."""
     safety_checker: str = DEFAULT_CHECKER
     """Repository of the safety checker: ORG/NAME or ORG/NAME@REVISION."""
     source_weights: Mapping[str, float] = field(default_factory=dict)
-    """How often prompts of a real source are drawn compared with others: 1 where none is given, 0 for never."""
+    """How often prompts of a real source are drawn, compared with the others: 1 where none is given; 0: never."""
     store: Store = "files"
     """Images as files beside the rows, or inside the part files."""
     allow_pickle: bool = False
@@ -81,6 +82,9 @@ class SampleOptions:
             raise UsageError(
                 f"--max-tries {self.max_tries} is less than --images {self.images}: make it at least as many"
             )
+        for source, weight in self.source_weights.items():
+            if not 0 <= weight < math.inf:
+                raise UsageError(f"--source-weight {source}={weight}: the weight must be 0 (never) or a larger number")
         if self.max_memory is not None and self.max_memory < 0:
             raise UsageError("--max-memory must be 0 (no limit) or more")
         if self.max_disk is not None:
@@ -95,6 +99,16 @@ class SampleOptions:
     def tries(self) -> int:
         """Images to sample at most."""
         return 2 * self.images if self.max_tries is None else self.max_tries
+
+    @property
+    def disk_bytes(self) -> int | None:
+        """`max_disk` in bytes; None: what the disk has."""
+        return None if self.max_disk is None else bytes_of(self.max_disk, "--max-disk")
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """`max_memory` in bytes, 0 for no limit; None: a share of the machine's memory."""
+        return None if self.max_memory is None else int(self.max_memory * 1e9)
 
     @property
     def hub(self) -> HubAccess:

@@ -1,182 +1,173 @@
-"""The survey: what a shard owes, from the catalogue, the prompts, the recipe and the rows; it changes nothing."""
+"""The pending work of a shard, from the catalogue, the prompts, the options and the rows. It changes nothing."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from captioning.prompt import prompt_parts, read_prompts
 from crawler.catalog import CatalogEntry, read_catalog
+from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
-from samplers.options import DEFAULT_CHECKER, Store
-from samplers.outcomes import PASSING, Outcome, ending, read_outcome
+from samplers.options import SampleOptions
+from samplers.outcomes import TRANSIENT, Outcome, final_status, read_outcome
 from samplers.plan import Recipe
 from samplers.progress import GeneratorProgress, progress_of
 from samplers.prompting import PromptPool
-from samplers.shard_assignment import ShardAssignment, assign_shards, in_order
+from samplers.shard_assignment import ShardAssignment, assign_shards, sampling_order
 from samplers.weights.fetching import Fetcher
 from workspace.errors import UsageError
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.repo_id import split_revision
 from workspace.shard import Shard
 
 _COMMIT_LENGTH = 40
-#: The crawl's verdict on what has no weights but pickles (crawler/reasons.py).
-_PICKLE_ONLY = "pickle-only"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """What the user asked for, as far as it goes into the recipe; None: the default."""
-
-    images: int = 400
-    batch_size: int = 8
-    max_tries: int | None = None
-    """None: twice the images."""
-    steps: int | None = None
-    seed: int = 0
-    safety_checker: str = DEFAULT_CHECKER
-    """repository, or repository@revision"""
-    source_weights: Mapping[str, float] = field(default_factory=dict)
-    """How often prompts of a real source are asked in comparison to others: 1 where none is given, 0 for never."""
-    store: Store = "files"
-    """Images as files beside the rows, or inside them."""
-    allow_pickle: bool = False
-    """Also checkpoints whose weights are pickles, read as weights only."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What the user asked for, as far as it changes no pixel and no row."""
-
-    shard: Shard = field(default=Shard(1, 1))
-    only: tuple[str, ...] = ()
-    limit: int | None = None
-    device: str = "auto"
-    weights_dir: Path | None = None
-    max_disk: int | None = None
-    """Bytes that weights may take there; None: what the disk has."""
-    timeout: float = 1800.0
-    """Seconds a phase may take without a sign of life."""
-    max_memory: int | None = None
-    """Bytes the sampling process may fill; 0: no limit; None: a share of what there is."""
-    retry_failed: bool = False
-    endpoint: str | None = None
-    """The Hub; None: huggingface_hub's own (HF_ENDPOINT)."""
-    token: str | None = None
 
 
 @dataclass(frozen=True)
 class PendingGenerator:
-    """One generator of the shard that owes images."""
+    """One generator of the shard that still needs images."""
 
     entry: CatalogEntry
     progress: GeneratorProgress
-    former: Outcome | None
+    previous: Outcome | None
+    """How sampling this revision ended the last time; None before the first time."""
     cost: Cost
+
+    def missing_images(self, recipe: Recipe) -> int:
+        """Images that are still to be sampled and kept."""
+        return recipe.images - len(self.progress.kept)
+
+    def seconds(self, recipe: Recipe) -> float:
+        """Estimated seconds on the nominal device (samplers/cost.py) until it is finished."""
+        return self.cost.seconds(self.missing_images(recipe))
 
 
 @dataclass(frozen=True)
 class PendingWork:
-    """What there is to do."""
+    """What a run of this shard would do."""
 
     recipe: Recipe
     prompts: PromptPool
-    owed: list[PendingGenerator]
-    """In the order in which they are taken."""
+    generators: list[PendingGenerator]
+    """Those to sample, in this order."""
     finished: int
-    """Generators that owe nothing any more."""
-    left: dict[str, str]
-    """Generators that owe images but are not taken up, and why."""
+    """Generators that are finished."""
+    skipped: dict[str, str]
+    """Generators that need images but are not sampled, and why."""
     unrecorded: list[Outcome]
-    """Of those that owe nothing, the outcomes that an interruption kept from being written."""
+    """Outcomes of finished generators that an interruption kept from being written."""
     costs: dict[str, Cost]
     """Of every generator of all shards, by name."""
-    division: ShardAssignment
-    """Who does what, whether finished or not."""
+    assignment: ShardAssignment
+    """Which shard samples which generators, finished or not."""
 
 
-def survey(workspace: Workspace, wish: Wish, run: Run) -> PendingWork:
-    """Look at the shard without changing anything. Raises `UsageError` when there is no catalogue, when generators
-    need prompts and there are none, or when `run.only` or `wish.source_weights` name what is not there."""
-    chosen = _chosen(read_catalog(workspace), run, wish.allow_pickle)
-    costs = {entry.model_name: cost_of(entry, steps=wish.steps, batch_size=wish.batch_size) for entry in chosen}
-    division = assign_shards({name: cost.seconds(wish.images) for name, cost in costs.items()}, run.shard.count)
-    mine = set(division.share(run.shard.index))
-    share = in_order(entry for entry in chosen if entry.model_name in mine)
+def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
+    """The pending work of the shard `options.shard`.
+
+    Raises `UsageError` without a catalogue, for text-to-image generators without prompts, and where `options.only` or
+    `options.source_weights` name what does not exist; `HubError` where the Hub does not give the commit of
+    `options.safety_checker`.
+    """
+    chosen = _chosen(read_catalog(workspace), options)
+    costs = {
+        entry.model_name: cost_of(entry, steps=options.steps, batch_size=options.images_a_batch) for entry in chosen
+    }
+    shard = Shard.parse(options.shard)
+    assignment = assign_shards({name: cost.seconds(options.images) for name, cost in costs.items()}, shard.count)
+    names = set(assignment.names_of(shard.index))
+    share = sampling_order(entry for entry in chosen if entry.model_name in names)
     has_prompts = bool(prompt_parts(workspace))
     if not has_prompts and any(entry.task == "text-to-image" for entry in share):
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    prompts = PromptPool(read_prompts(workspace) if has_prompts else (), wish.source_weights)
+    prompts = PromptPool(read_prompts(workspace) if has_prompts else (), options.source_weights)
     recipe = Recipe(
-        images=wish.images,
-        batch_size=wish.batch_size,
-        max_tries=wish.max_tries if wish.max_tries is not None else 2 * wish.images,
-        seed=wish.seed,
-        steps=wish.steps,
-        safety_checker=_pinned(wish.safety_checker, run),
+        images=options.images,
+        batch_size=options.images_a_batch,
+        max_tries=options.tries,
+        seed=options.seed,
+        steps=options.steps,
+        safety_checker=_pinned(options.safety_checker, options.hub),
         prompts=prompts.digest if has_prompts else None,
-        source_weights=prompts.weights if wish.source_weights else None,
-        store=wish.store,
-        allow_pickle=wish.allow_pickle,
+        source_weights=prompts.weights if options.source_weights else None,
+        store=options.store,
+        allow_pickle=options.allow_pickle,
     )
-    owed, left, finished = [], {}, 0
+    generators, skipped, finished = [], {}, 0
     unrecorded: list[Outcome] = []
     for entry in share:
         progress = progress_of(workspace, entry.model_name)
-        former = read_outcome(workspace, entry.model_name)
-        if former is not None and former.revision != entry.revision:
-            former = None
-        if progress.revision not in (None, entry.revision):
-            left[entry.model_name] = f"sampled at a former revision: {progress.revision}, which the catalogue has left"
-        elif progress.finished(recipe):
+        previous = read_outcome(workspace, entry.model_name)
+        if previous is not None and previous.revision != entry.revision:
+            previous = None
+        if progress.revision in (None, entry.revision) and progress.finished(recipe):
             finished += 1
-            if former is None or former.failed:
-                kept, tries = len(progress.kept), progress.next_index
-                status, detail = ending(kept, recipe.images, tries)
-                now = Outcome(model_name=entry.model_name, revision=entry.revision, status=status, detail=detail)
-                unrecorded.append(replace(now, kept=kept, tries=tries))
-        elif (code := _code(entry)) is not None:
-            left[entry.model_name] = f"the catalogue lists code of its own, which is never fetched: {code}"
-        elif former is not None and former.failed and former.status not in PASSING and not run.retry_failed:
-            left[entry.model_name] = f"{former.status} before (--retry-failed): {former.detail}"
+            if previous is None or previous.failed:
+                unrecorded.append(_outcome_of_rows(entry, progress, recipe))
+            continue
+        reason = _reason_to_skip(entry, progress, previous, options)
+        if reason is not None:
+            skipped[entry.model_name] = reason
         else:
-            owed.append(PendingGenerator(entry, progress, former, costs[entry.model_name]))
-    return PendingWork(recipe, prompts, owed, finished, left, unrecorded, costs, division)
+            generators.append(PendingGenerator(entry, progress, previous, costs[entry.model_name]))
+    return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, costs, assignment)
 
 
-def _chosen(catalog: Sequence[CatalogEntry], run: Run, allow_pickle: bool) -> list[CatalogEntry]:
-    """The generators that can be sampled, by rank, as far as the user wants them."""
+def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> list[CatalogEntry]:
+    """The generators that can be sampled and are wanted, by rank."""
     by_name = {entry.model_name: entry for entry in catalog}
-    for model_name in run.only:
+    for model_name in options.only:
         entry = by_name.get(model_name)
         if entry is None:
-            raise UsageError(f"--only {model_name}: not in the catalogue")
-        if not _can_be_sampled(entry, allow_pickle):
-            hint = "; --allow-pickle takes it" if _can_be_sampled(entry, allow_pickle=True) else ""
+            raise UsageError(f"--only {model_name}: the catalogue has no such generator; crawl it with `cf-crawl`")
+        if not _can_be_sampled(entry, options.allow_pickle):
+            hint = "; --allow-pickle samples it" if _can_be_sampled(entry, allow_pickle=True) else ""
             raise UsageError(f"--only {model_name}: it cannot be sampled ({entry.reason}: {entry.reason_detail}){hint}")
     chosen = [
         entry
         for entry in sorted(catalog, key=lambda entry: (entry.rank, entry.model_name))
-        if _can_be_sampled(entry, allow_pickle) and (not run.only or entry.model_name in run.only)
+        if _can_be_sampled(entry, options.allow_pickle) and (not options.only or entry.model_name in options.only)
     ]
-    return chosen[: run.limit]
+    return chosen[: options.limit]
 
 
 def _can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
-    """What is pickled is incompatible; the crawl lists its files all the same where nothing else is wrong with it."""
-    pickled = entry.reason == _PICKLE_ONLY and bool(entry.files) and entry.task is not None
+    """Compatible, or a checkpoint with pickled weights where these are allowed: the crawl lists the files of one that
+    has no other problem."""
+    pickled = entry.reason == Reason.PICKLE_ONLY and bool(entry.files) and entry.task is not None
     return entry.status == "compatible" or (allow_pickle and pickled and entry.kind == "checkpoint")
 
 
-def _code(entry: CatalogEntry) -> str | None:
-    """A file of code that a row lists, which no crawl does."""
-    return next((file.path for file in (*entry.files, *entry.base_files) if file.path.endswith(".py")), None)
+def _reason_to_skip(
+    entry: CatalogEntry, progress: GeneratorProgress, previous: Outcome | None, options: SampleOptions
+) -> str | None:
+    """Why a generator that needs images is not sampled; None where it is."""
+    if progress.revision not in (None, entry.revision):
+        return "its images are of another revision than the catalogue's; sample that one in another --workspace"
+    code = next((file.path for file in (*entry.files, *entry.base_files) if file.path.endswith(".py")), None)
+    if code is not None:
+        # No crawl lists such a file.
+        return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"
+    if previous is not None and previous.failed and previous.status not in TRANSIENT and not options.retry_failed:
+        return f"{previous.status} before (--retry-failed samples it again): {previous.detail}"
+    return None
 
 
-def _pinned(checker: str, run: Run) -> str:
-    """The checker as repository@commit; asks the Hub what a missing revision stands for."""
-    repo_id, revision = split_revision(checker)
+def _outcome_of_rows(entry: CatalogEntry, progress: GeneratorProgress, recipe: Recipe) -> Outcome:
+    """The outcome of a finished generator, as far as its rows tell."""
+    kept, tries = len(progress.kept), progress.next_index
+    status, detail = final_status(kept, recipe.images, tries)
+    outcome = Outcome(model_name=entry.model_name, revision=entry.revision, status=status, detail=detail)
+    return replace(outcome, kept=kept, tries=tries)
+
+
+def _pinned(checker: str, hub: HubAccess) -> str:
+    """The checker as repository@commit; the Hub is asked where `checker` names no commit."""
+    try:
+        repo_id, revision = split_revision(checker)
+    except UsageError as error:
+        raise UsageError(f"--safety-checker: {error}") from error
     if revision is not None and len(revision) == _COMMIT_LENGTH:
         return checker
-    commit, _ = Fetcher(run.endpoint, run.token).listing(repo_id, revision)
+    commit, _ = Fetcher(hub).listing(repo_id, revision)
     return f"{repo_id}@{commit}"

@@ -1,9 +1,9 @@
-"""The plan: which images a generator owes, as a pure function of its catalogue row, the prompts and the recipe.
+"""The plan: which images a generator should make, as a pure function of its catalogue row, the prompts and the recipe.
 
-A generator owes `images` distinct images that pass every check. It is asked in tries, numbered from 0: each has its
-seed and, where the generator reads, its prompt. Tries are sampled in fixed batches, [b*B, (b+1)*B), because a batch's
-composition reaches the last bit of its pixels; they are taken in order until the number is reached or the tries are
-spent. So whoever samples a generator, wherever and however often interrupted, samples the same images.
+A generator should give `images` distinct images that pass every check. The plan lists `max_tries` samples, numbered
+from 0; each has its seed and, for text-to-image generators, its prompt. They are sampled in fixed batches,
+[b*B, (b+1)*B), because the composition of a batch changes the last bits of its pixels, in order, until the number of
+images is reached or all are used. So any process, on any shard, after any interruption, samples the same images.
 """
 
 import json
@@ -19,16 +19,16 @@ from workspace.errors import UsageError
 from workspace.identity import seed_of
 from workspace.recipe import Setting
 
-#: Batches a part file holds: what a kill costs at most, against the number of files a generator leaves.
+#: Batches in one part file: a kill costs at most these; more batches make fewer files for each generator.
 BATCHES_A_PART = 4
 
-#: The round that is being made; growth (a later issue of the recipe) opens others.
+#: The round that is sampled; a later version may add rounds.
 ROUND = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What the user chose, as far as it changes a pixel or a row."""
+    """The choices that change a pixel or a row."""
 
     images: int
     batch_size: int
@@ -40,14 +40,10 @@ class Recipe:
     prompts: str | None
     """Digest of all prompts; None where there are none."""
     source_weights: dict[str, float] | None = None
-    """Of every real source; None: all alike."""
+    """Of every real source; None: all equal."""
     store: Store = "files"
     allow_pickle: bool = False
-    """Whether checkpoints whose weights are pickles are taken, and read as weights only."""
-
-    def __post_init__(self) -> None:
-        if self.max_tries < self.images:
-            raise UsageError(f"--max-tries {self.max_tries} cannot give --images {self.images}: name at least as many")
+    """Whether checkpoints with pickled weights are sampled, loaded with `weights_only`."""
 
     def settings(self) -> dict[str, Setting | None]:
         """The table `[sample]` of the workspace's recipe."""
@@ -66,20 +62,20 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Try:
-    """One image that may be asked for."""
+class PlannedSample:
+    """One image to sample."""
 
     index: int
     seed: int
     prompt: str | None = None
-    """Exactly what the pipeline will be given."""
+    """With trigger words, as the pipeline gets it."""
     prompt_id: str | None = None
     real_source: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All that is to be asked of one generator, and how."""
+    """All samples of one generator, and how they are made."""
 
     model_name: str
     revision: str
@@ -88,9 +84,11 @@ class Plan:
     variant: str | None
     hyperparameters: Hyperparameters
     images: int
+    """Distinct images to keep."""
     batch_size: int
+    """Images sampled together."""
     store: Store = "files"
-    tries: tuple[Try, ...]
+    samples: tuple[PlannedSample, ...]
     allow_pickle: bool = False
 
     @property
@@ -98,13 +96,13 @@ class Plan:
         """Further arguments of the pipeline call."""
         return json.loads(self.hyperparameters.extra) if self.hyperparameters.extra else {}
 
-    def batches(self, next_index: int) -> Iterator[tuple[Try, ...]]:
-        """The batches from the one that holds `next_index` on, each whole; none when every try is behind it."""
-        if next_index >= len(self.tries):
+    def batches(self, next_index: int) -> Iterator[tuple[PlannedSample, ...]]:
+        """The batches from the one that contains `next_index` on, each complete; none after the last sample."""
+        if next_index >= len(self.samples):
             return
         first = next_index - next_index % self.batch_size
-        for start in range(first, len(self.tries), self.batch_size):
-            yield self.tries[start : start + self.batch_size]
+        for start in range(first, len(self.samples), self.batch_size):
+            yield self.samples[start : start + self.batch_size]
 
 
 def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
@@ -114,16 +112,17 @@ def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
     if entry.task == "text-to-image" and not prompts.size:
         raise UsageError("text-to-image generators need prompts, and there are none: run `cf-caption` first")
     drawn = prompts.draw(entry.model_name) if entry.task == "text-to-image" else iter(())
-    tries = []
+    samples = []
     for index in range(recipe.max_tries):
         seed = seed_of(entry.model_name, entry.revision, recipe.seed, index)
         prompt = next(drawn, None)
         if prompt is None:
-            tries.append(Try(index=index, seed=seed))
+            samples.append(PlannedSample(index=index, seed=seed))
             continue
-        text = _with_trigger(prompt.prompt, entry.hyperparameters.trigger_words)
-        tries.append(
-            Try(index=index, seed=seed, prompt=text, prompt_id=prompt.prompt_id, real_source=prompt.real_source)
+        text = _with_trigger_words(prompt.prompt, entry.hyperparameters.trigger_words)
+        source = prompt.real_source
+        samples.append(
+            PlannedSample(index=index, seed=seed, prompt=text, prompt_id=prompt.prompt_id, real_source=source)
         )
     hyperparameters = entry.hyperparameters
     if recipe.steps is not None:
@@ -138,10 +137,10 @@ def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
         images=recipe.images,
         batch_size=recipe.batch_size,
         store=recipe.store,
-        tries=tuple(tries),
+        samples=tuple(samples),
         allow_pickle=recipe.allow_pickle,
     )
 
 
-def _with_trigger(prompt: str, words: str | None) -> str:
+def _with_trigger_words(prompt: str, words: str | None) -> str:
     return prompt if not words or words in prompt else f"{words}, {prompt}"

@@ -1,13 +1,13 @@
-"""Which prompts a generator is asked: a permutation of its own, spread over the real sources.
+"""Which prompts a generator gets: a permutation of its own, spread over the real sources.
 
-Every generator draws from the same pool in another order, the sources by their weights, so that a few hundred images of
-each cover all sources and thousands of generators together cover the pool. Within a generator no text comes
-twice before every text has come once. The order is a function of the key alone (`workspace.identity.seed_of`), never
-of a library's random numbers, and is drawn lazily: the first eight hundred of half a million cost eight hundred steps.
+Every generator draws from the same pool in another order, the sources by their weights. So a few hundred images of each
+generator cover all sources, and thousands of generators together cover the pool. Within a generator no text is repeated
+before every text was used. The order depends on the key alone (`workspace.identity.seed_of`), never on a library's
+random numbers, and is computed step by step: the first eight hundred of half a million cost eight hundred steps.
 
-Among the sources, the next is always the one whose turn is due first: its n-th prompt (from 0) is due at
-(n + phase) / weight. With equal weights they take turns. The phase is the generator's own, in [0, 1): a source so
-light that it is due once in ten generators comes in every tenth, not in none.
+The next source is always the one whose turn is due first: its n-th prompt (from 0) is due at (n + phase) / weight. With
+equal weights the sources take turns. The phase, in [0, 1), differs between generators: a source of so little weight
+that it is due once in ten generators is drawn in every tenth, not in none.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def parse_weights(texts: Iterable[str]) -> dict[str, float]:
         except ValueError:
             weight = math.nan
         if not name or not 0 <= weight < math.inf:
-            raise UsageError(f"--source-weight {text}: not of the form NAME=WEIGHT, such as coco=2 (0: leave it out)")
+            raise UsageError(f"--source-weight {text}: not of the form NAME=WEIGHT, such as coco=2 (0: never)")
         if name in weights:
             raise UsageError(f"--source-weight {text}: {name} is given twice")
         weights[name] = weight
@@ -37,11 +37,13 @@ def parse_weights(texts: Iterable[str]) -> dict[str, float]:
 
 
 class PromptPool:
-    """All prompts of the workspace, each text once (the first that has it speaks for it)."""
+    """All prompts of the workspace. A text that several prompts have is used once, with the first of them."""
 
     def __init__(self, prompts: Iterable[Prompt], weights: Mapping[str, float] | None = None) -> None:
-        """`weights`: how often a real source is drawn in comparison to others; 1 where none is given, 0 leaves it out.
-        Raises `UsageError` for a source that is not there, or when none is left."""
+        """`weights`: how often a real source is drawn, compared with the others; 1 where none is given, 0 for never.
+
+        Raises `UsageError` for a weight of a source that does not exist, and where every source has weight 0.
+        """
         weights = weights or {}
         digest = hashlib.sha256()
         sources: set[str] = set()
@@ -55,11 +57,12 @@ class PromptPool:
                 by_source.setdefault(prompt.real_source, []).append(prompt)
         for name in sorted(weights.keys() - sources):
             known = ", ".join(sorted(sources)) or "none"
-            raise UsageError(f"--source-weight {name}: no prompts are of that real source; there are: {known}")
+            raise UsageError(f"--source-weight {name}: no such real source in this workspace; it has: {known}")
         if sources and not by_source:
-            raise UsageError("--source-weight: every real source has weight 0, so no prompt is left")
+            raise UsageError("--source-weight: every real source has weight 0, so there is no prompt to draw")
         self._by_source = by_source
-        self._weights = {source: weights.get(source, 1.0) for source in sorted(sources)}
+        # As numbers of one type: the recipe tells 2 from 2.0.
+        self._weights = {source: float(weights.get(source, 1)) for source in sorted(sources)}
         self.digest: str = digest.hexdigest()
         self.size: int = len(texts)
 
@@ -69,23 +72,23 @@ class PromptPool:
         return dict(self._weights)
 
     def draw(self, key: str) -> Iterator[Prompt]:
-        """Prompts without end, in the order that belongs to `key`; nothing at all from an empty pool."""
+        """Prompts without end, in the order that belongs to `key`; nothing from an empty pool."""
         lap = 0
         while self._by_source:
             sources = sorted(self._by_source)
-            turn = [sources[place] for place in permutation(len(sources), key, "sources", lap)]
-            orders = {source: permutation(len(self._by_source[source]), key, source, lap) for source in turn}
+            turns = [sources[number] for number in permutation(len(sources), key, "sources", lap)]
+            orders = {source: permutation(len(self._by_source[source]), key, source, lap) for source in turns}
             phase = seed_of(key, "phase", lap) / 2**63
-            due = {source: phase / self._weights[source] for source in turn}
-            drawn = dict.fromkeys(turn, 0)
-            while turn:
-                # Of several that are due at once, the first of the turn.
-                source = min(turn, key=due.__getitem__)
-                place = next(orders[source], None)
-                if place is None:
-                    turn.remove(source)
+            due = {source: phase / self._weights[source] for source in turns}
+            drawn = dict.fromkeys(turns, 0)
+            while turns:
+                # Of several that are due at the same time, the first in `turns`.
+                source = min(turns, key=due.__getitem__)
+                number = next(orders[source], None)
+                if number is None:
+                    turns.remove(source)
                     continue
-                yield self._by_source[source][place]
+                yield self._by_source[source][number]
                 drawn[source] += 1
                 due[source] = (drawn[source] + phase) / self._weights[source]
             lap += 1
@@ -94,10 +97,11 @@ class PromptPool:
 def permutation(count: int, *key: str | int) -> Iterator[int]:
     """The numbers below `count`, each once, in an order that depends on `key` alone.
 
-    Fisher and Yates' shuffle, of which only the places that were touched are kept: memory grows with what is drawn.
+    The shuffle of Fisher and Yates, which stores only the positions that it has touched: memory grows with what is
+    drawn.
     """
     moved: dict[int, int] = {}
-    for place in range(count):
-        other = place + seed_of(*key, place) % (count - place)
+    for position in range(count):
+        other = position + seed_of(*key, position) % (count - position)
         yield moved.get(other, other)
-        moved[other] = moved.pop(place, place)
+        moved[other] = moved.pop(position, position)

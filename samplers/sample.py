@@ -1,7 +1,7 @@
-"""The sample: one image that was tried, kept or not.
+"""The sample: one image that was tried, kept or rejected.
 
-A row never changes once written, and depends on nothing but its generator, the recipe and its index (and the
-kind of device and library versions it names): no clock, host, shard or neighbour is in it.
+A row never changes once written. It depends on its generator, the recipe, its index, and the kind of device and library
+versions that it names, and on nothing else: no clock, host, shard or other generator.
 """
 
 import builtins
@@ -27,7 +27,7 @@ _IN_PART = re.compile(r"(samples/[^/#]+/part-[0-9]+\.parquet)#([0-9]+\.png)", re
 class ImageFile:
     """The `datasets` library's layout of an image: its bytes inside, or a path beside."""
 
-    bytes: builtins.bytes | None = column(pa.binary(), "the file itself; null: it lies at path", default=None)
+    bytes: builtins.bytes | None = column(pa.binary(), "the PNG file; null: it is at path", default=None)
     path: str | None = column(
         pa.string(),
         "relative to the workspace; the part and the image's name where the bytes are inside; null: no pixels",
@@ -37,26 +37,29 @@ class ImageFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One try."""
+    """One image that was tried."""
 
     model_name: str = column(pa.string(), "the generator's repository id")
     revision: str = column(pa.string(), "its commit sha")
-    index: int = column(pa.int64(), "number of the try within its generator, from 0")
-    round: int = column(pa.int32(), "round of the recipe that asked for it, from 1")
+    index: int = column(pa.int64(), "number within its generator, from 0")
+    round: int = column(pa.int32(), "round of the recipe that it belongs to, from 1")
     status: SampleStatus = column(pa.string(), "ok: kept | nsfw, blank, nan: rejected, without pixels")
     image: ImageFile = column(doc="the PNG; both null unless status is ok", of=ImageFile)
     seed: int = column(pa.int64(), "of this image's own CPU torch.Generator")
-    batch_size: int = column(pa.int32(), "images sampled in the same call")
+    batch_size: int = column(pa.int32(), "images that the recipe samples together")
+    call_size: int = column(
+        pa.int32(),
+        "images of the same pipeline call: fewer than batch_size where memory was short or the pipeline takes one at a "
+        "time",
+    )
     device: str = column(pa.string(), "kind of device: cpu, or the GPU's name")
     dtype: str = column(pa.string(), "float32 | float16 | bfloat16")
-    scheduler: str = column(pa.string(), "scheduler class that was used; empty where a pipeline has none")
+    scheduler: str = column(pa.string(), "scheduler class that was used; empty where the pipeline has none")
     libraries: str = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...")
     memory: Memory | None = column(
-        pa.string(), "slicing, offload (and slicing): how memory had to be saved; null: it was enough", default=None
+        pa.string(), "how memory was saved: slicing, or offload (with slicing); null: not at all", default=None
     )
-    vae_dtype: str | None = column(
-        pa.string(), "what the VAE decoded in; null: none was seen decoding this image", default=None
-    )
+    vae_dtype: str | None = column(pa.string(), "dtype in which the VAE decoded; null: no VAE was used", default=None)
     image_name: str | None = column(pa.string(), "file name, such as 00000162.png; null unless ok", default=None)
     sha256: str | None = column(pa.string(), "of the PNG file; null unless ok", default=None)
     file_size: int | None = column(pa.int32(), "of the PNG file, bytes; null unless ok", default=None)
@@ -64,7 +67,9 @@ class Sample:
     mode: str | None = column(pa.string(), "RGB or L; null unless ok", default=None)
     width: int | None = column(pa.int32(), "pixels; null where there were none", default=None)
     height: int | None = column(pa.int32(), "pixels; null where there were none", default=None)
-    nsfw_flag: bool | None = column(pa.bool_(), "the safety checker's word; null: never came to it", default=None)
+    nsfw_flag: bool | None = column(
+        pa.bool_(), "whether the safety checker flagged it; null: not checked", default=None
+    )
     nsfw_score: float | None = column(
         pa.float32(), "largest (cosine - threshold) over its concepts; above 0 is flagged", default=None
     )
@@ -72,18 +77,18 @@ class Sample:
     prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
     negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
     class_label: int | None = column(pa.int32(), "class id, for class-conditional generators", default=None)
-    real_source: str | None = column(pa.string(), "data set the prompt was taken from", default=None)
+    real_source: str | None = column(pa.string(), "real source of the prompt", default=None)
     num_inference_steps: int | None = column(pa.int32(), "null: the pipeline takes no such argument", default=None)
     guidance_scale: float | None = column(pa.float64(), "null: the pipeline takes no such argument", default=None)
 
 
 def place_in_part(part: str, image_name: str) -> str:
-    """How an image inside a part is named: samples/org--name/part-00000.parquet#00000162.png."""
+    """The path of an image inside a part: samples/org--name/part-00000.parquet#00000162.png."""
     return f"{part}#{image_name}"
 
 
 def part_of(path: str) -> tuple[str, str] | None:
-    """The part and the image's name, where `path` is one that `place_in_part` made; None: it is that of a file."""
+    """The part and the image's name in a path made by `place_in_part`; None: `path` is that of a file."""
     match = _IN_PART.fullmatch(path)
     return (match[1], match[2]) if match else None
 

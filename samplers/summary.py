@@ -1,4 +1,4 @@
-"""What a run came to, as a small table for the person at the terminal."""
+"""The result of a run as a small table, and the reasons of failed and skipped generators."""
 
 from collections import Counter
 
@@ -12,14 +12,14 @@ from workspace.layout import Workspace, parts_in
 
 
 def show_report(workspace: Workspace, report: Report) -> None:
-    """Print how the generators ended, and what became of the images tried for them."""
+    """Print how the generators of this run ended, the number of their images by status, and the seconds by phase."""
     console = Console()
     table = Table("generators", "")
     ends = Counter(outcome.end for outcome in report.outcomes)
     for end in sorted(ends):
         table.add_row(end, str(ends[end]))
-    table.add_row("finished before", str(report.survey.finished))
-    table.add_row("left alone", str(len(report.survey.left)))
+    table.add_row("finished before", str(report.pending.finished))
+    table.add_row("skipped", str(len(report.pending.skipped)))
     if report.outcomes:
         table.add_section()
         images: Counter[str] = Counter()
@@ -35,13 +35,7 @@ def show_report(workspace: Workspace, report: Report) -> None:
         for phase, value in seconds.items():
             table.add_row(f"seconds {phase}", f"{value:.1f}")
     console.print(table)
-    for outcome in report.outcomes:
-        if outcome.failed:
-            console.print(
-                f"{outcome.model_name}: {outcome.end}: {outcome.detail}",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
-    for model_name, why in report.survey.left.items():
-        console.print(f"left alone: {model_name}: {why}", markup=False, highlight=False, soft_wrap=True)
+    lines = [f"{outcome.model_name}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
+    lines += [f"skipped {model_name}: {why}" for model_name, why in report.pending.skipped.items()]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,8 +1,8 @@
-"""The supervisor: a shard's generators one after the other, whatever they do.
+"""The supervisor: samples the generators of a shard one after the other, whatever happens to each.
 
-It holds the token and the network and never opens a weight. While the child samples one generator, a thread fetches
-the next ones' files. What a generator owes is planned, where it stands is read from its rows, and how it ended is
-recorded; a generator that fails, hangs or kills the child costs itself and nothing else.
+It has the token and the network and never opens a weight. While the child samples one generator, a thread downloads the
+files of the next ones. What is missing is planned, progress is read from the rows, and the end of each generator is
+recorded. A generator that fails, hangs or kills the child costs that generator and nothing else.
 """
 
 import time
@@ -10,149 +10,156 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from samplers.child.walls.limits import default_memory
+from samplers.child.sandbox.limits import default_memory
 from samplers.messages import Assignment, Progress, Start
-from samplers.outcomes import Outcome, after, write_outcome
-from samplers.pending import PendingGenerator, PendingWork, Run, Wish, survey
+from samplers.options import SampleOptions
+from samplers.outcomes import Outcome, with_history, write_outcome
+from samplers.pending import PendingGenerator, PendingWork, find_pending
 from samplers.plan import Plan, plan_of
-from samplers.progress import progress_of, tidy
+from samplers.progress import progress_of, remove_leftovers
 from samplers.status.run_log import RunLog, run_log_name
-from samplers.weights.fetching import Fetcher, FetchError, key_of
-from samplers.weights.prefetch import placed
-from samplers.weights.scratch import Slot, default_weights_dir
-from samplers.weights.store import Placed, WeightStore
+from samplers.weights.fetching import Fetcher, FetchError, content_key
+from samplers.weights.prefetch import prefetched
+from samplers.weights.process_folder import ProcessFolder, default_weights_dir
+from samplers.weights.store import LocalFiles, WeightStore
 from samplers.worker import ChildLostError, Worker, warm_up
 from workspace import recipe as recipes
 from workspace.errors import HubError
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import task
+from workspace.shard import Shard
 
 T = TypeVar("T")
 
-#: Generators in a row whose files the Hub did not give, after every attempt, until the run ends: they are not to blame.
-_UNANSWERED_AT_MOST = 3
+#: Generators in a row for which the Hub did not answer, after every retry, that end the run: the Hub is the reason.
+_MAX_UNANSWERED = 3
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run came to."""
+    """The result of a run."""
 
-    survey: PendingWork
+    pending: PendingWork
+    """What was to do when it started."""
     outcomes: list[Outcome]
+    """Of the generators that it sampled, in that order."""
 
 
-def sample(workspace: Workspace, wish: Wish, run: Run) -> Report:
-    """Sample a shard. Raises `UsageError` for a wish that cannot be carried out, `SamplingError` without a working
-    checker or device, `HubError` when the checker cannot be had."""
+def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Report:
+    """Sample the shard `options.shard` of the catalogue's generators, as far as they are not finished.
+
+    Raises `UsageError` for options that do not fit the workspace, `SamplingError` without a working safety checker or
+    device, `HubError` when the checker cannot be downloaded or the Hub no longer answers.
+    """
     require_extra("sample", "cf-sample")
-    found = survey(workspace, wish, run)
-    recipes.pin(workspace, "sample", found.recipe.settings())
-    for outcome in found.unrecorded:
+    pending = find_pending(workspace, options)
+    recipes.pin(workspace, "sample", pending.recipe.settings())
+    for outcome in pending.unrecorded:
         write_outcome(workspace, outcome)
     outcomes: list[Outcome] = []
     unanswered = 0
-    journal = RunLog(workspace, run.shard)
-    # Also where nothing is owed: what a kill left of weights is cleared here.
-    with Slot(run.weights_dir or default_weights_dir()) as slot:
-        if not found.owed:
-            return Report(found, outcomes)
-        warm_up(slot.home)
-        store = WeightStore(slot, Fetcher(run.endpoint, run.token), run.max_disk)
-        checker, _, commit = found.recipe.safety_checker.partition("@")
+    shard = Shard.parse(options.shard)
+    run_log = RunLog(workspace, shard)
+    # Also where nothing is pending: it removes the weights that a killed run left.
+    with ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
+        if not pending.generators:
+            return Report(pending, outcomes)
+        warm_up(folder.home)
+        store = WeightStore(folder, Fetcher(options.hub), options.disk_bytes)
+        checker, _, commit = pending.recipe.safety_checker.partition("@")
         start = Start(
-            checker=store.place_checker(checker, commit),
-            device=run.device,
-            home=slot.home,
-            stderr=workspace.logs / f"{run_log_name(run.shard)}.stderr",
-            weights=slot.path,
+            checker=store.fetch_checker(checker, commit),
+            device=options.device,
+            home=folder.home,
+            stderr=workspace.logs / f"{run_log_name(shard)}.stderr",
+            weights=folder.path,
             workspace=workspace.root,
-            memory=default_memory() if run.max_memory is None else run.max_memory or None,
+            memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
         )
-        # The first files come while the child starts.
-        arriving = placed(found.owed, store)
+        # The first files are downloaded while the child starts.
+        fetched = prefetched(pending.generators, store)
         with (
-            Worker(start, run.timeout) as worker,
-            journal.run(found, worker.start()),
-            task("sampling", len(found.owed)) as bar,
+            Worker(start, options.timeout) as worker,
+            run_log.run(pending, worker.start()),
+            task("sampling", len(pending.generators)) as bar,
         ):
-            for idle, (owed, arrived) in _timed(arriving):
-                plan = plan_of(owed.entry, found.prompts, found.recipe)
-                journal.began(owed, found.recipe)
+            for idle, (generator, files) in _timed(fetched):
+                plan = plan_of(generator.entry, pending.prompts, pending.recipe)
+                run_log.generator_started(generator, pending.recipe)
 
-                def moved(news: Progress, plan: Plan = plan) -> None:
-                    journal.moved(plan.model_name, news.kept, news.tries)
-                    bar.advance(0, note=f"{plan.model_name}: {news.kept} of {plan.images} images")
+                def report(progress: Progress, plan: Plan = plan) -> None:
+                    run_log.progress(plan.model_name, progress.kept, progress.tries)
+                    bar.advance(0, note=f"{plan.model_name}: {progress.kept} of {plan.images} images")
 
-                now = _outcome(workspace, owed, plan, arrived, worker, moved)
-                now = replace(now, seconds={**now.seconds, "idle": round(idle, 3)})
-                outcome = after(owed.former, now)
-                unanswered = unanswered + 1 if _is_passing(arrived) else 0
+                outcome = _sampled(workspace, generator, plan, files, worker, report)
+                outcome = replace(outcome, seconds={**outcome.seconds, "idle": round(idle, 3)})
+                outcome = with_history(outcome, generator.previous)
+                unanswered = unanswered + 1 if _is_unanswered(files) else 0
                 if not unanswered:
                     write_outcome(workspace, outcome)
-                journal.ended(owed, found.recipe, outcome)
+                run_log.generator_ended(generator, pending.recipe, outcome)
                 outcomes.append(outcome)
                 bar.advance(note=f"{outcome.model_name}: {outcome.status}")
-                if unanswered == _UNANSWERED_AT_MOST:
-                    raise HubError(f"the Hub does not answer any more; the same command continues later: {arrived}")
-    return Report(found, outcomes)
+                if unanswered == _MAX_UNANSWERED:
+                    raise HubError(f"the Hub does not answer; run the same command again later to continue: {files}")
+    return Report(pending, outcomes)
 
 
-def _outcome(
+def _sampled(
     workspace: Workspace,
-    owed: PendingGenerator,
+    generator: PendingGenerator,
     plan: Plan,
-    arrived: Placed | FetchError,
+    files: LocalFiles | FetchError,
     worker: Worker,
-    moved: Callable[[Progress], None],
+    report: Callable[[Progress], None],
 ) -> Outcome:
-    """Sample one generator, whatever it does."""
-    about = Outcome(model_name=plan.model_name, revision=plan.revision, status="done")
-    if isinstance(arrived, FetchError):
-        progress = owed.progress
-        return replace(
-            about, status="fetch-failed", detail=str(arrived), kept=len(progress.kept), tries=progress.next_index
-        )
-    tidy(workspace, owed.progress, plan.model_name)
+    """Sample one generator; every failure of it becomes an outcome."""
+    before = generator.progress
+    outcome = Outcome(model_name=plan.model_name, revision=plan.revision, status="done")
+    if isinstance(files, FetchError):
+        detail, kept, tries = str(files), len(before.kept), before.next_index
+        return replace(outcome, status="fetch-failed", detail=detail, kept=kept, tries=tries)
+    remove_leftovers(workspace, before, plan.model_name)
     assignment = Assignment(
         plan=plan,
         workspace=workspace.root,
-        folder=arrived.folder,
-        base_folder=arrived.base_folder,
-        next_index=owed.progress.next_index,
-        next_part=owed.progress.parts,
-        call_size=owed.progress.call_size(plan.batch_size),
-        kept=owed.progress.kept,
-        memory=owed.progress.memory,
-        hashes={file.path: key_of(file) for file in owed.entry.base_files or owed.entry.files},
+        folder=files.folder,
+        base_folder=files.base_folder,
+        next_index=before.next_index,
+        next_part=before.parts,
+        call_size=before.call_size(plan.batch_size),
+        kept=before.kept,
+        memory=before.memory,
+        hashes={file.path: content_key(file) for file in generator.entry.base_files or generator.entry.files},
     )
-    seconds = {"fetch": arrived.fetch_seconds, "verify": arrived.verify_seconds}
+    seconds = {"fetch": files.fetch_seconds, "verify": files.verify_seconds}
     try:
-        ended = worker.sample(assignment, moved)
-        about = replace(about, status=ended.status, detail=ended.detail, reason=ended.reason)
-        seconds |= ended.seconds
+        result = worker.sample(assignment, report)
+        outcome = replace(outcome, status=result.status, detail=result.detail, reason=result.reason)
+        seconds |= result.seconds
     except ChildLostError as lost:
-        about = replace(about, status=lost.status, detail=lost.detail)
+        outcome = replace(outcome, status=lost.status, detail=lost.detail)
     progress = progress_of(workspace, plan.model_name)
-    tidy(workspace, progress, plan.model_name)
+    remove_leftovers(workspace, progress, plan.model_name)
     return replace(
-        about,
+        outcome,
         kept=len(progress.kept),
         tries=progress.next_index,
-        timed=progress.next_index - owed.progress.next_index,
+        timed=progress.next_index - before.next_index,
         seconds={phase: round(value, 3) for phase, value in seconds.items()},
-        stderr=worker.last_lines() if about.failed else (),
+        stderr=worker.last_lines() if outcome.failed else (),
     )
 
 
 def _timed(items: Iterable[T]) -> Iterator[tuple[float, T]]:
-    """Each item with the seconds it was waited for."""
-    asked = time.perf_counter()
+    """Each item with the seconds that it was waited for."""
+    started = time.perf_counter()
     for item in items:
-        yield time.perf_counter() - asked, item
-        asked = time.perf_counter()
+        yield time.perf_counter() - started, item
+        started = time.perf_counter()
 
 
-def _is_passing(arrived: Placed | FetchError) -> bool:
-    """Whether the Hub did not answer: that says nothing about the generator, so nothing is recorded about it."""
-    return isinstance(arrived, FetchError) and arrived.passing
+def _is_unanswered(files: LocalFiles | FetchError) -> bool:
+    """Whether the Hub did not answer: that tells nothing about the generator, so no outcome is recorded."""
+    return isinstance(files, FetchError) and files.transient

@@ -1,38 +1,43 @@
-"""The supervisor's end of a child: start it, give it work, notice when it dies or falls silent.
+"""The supervisor's side of the child: starts it, gives it work, and notices when it dies or does not answer.
 
-Children come from a fork server that has the heavy imports already, so that replacing one costs under a second
-instead of ten. The server is started in a cleaned environment: no token was ever in it. A child that says nothing
-for `timeout` seconds is killed; so every phase (start, load, one batch) has that long.
+Children come from a fork server that has imported the libraries, so that a new one starts in under a second instead of
+ten. The server is started in a clean environment: no token was ever in it. A child that sends nothing for `timeout`
+seconds is killed; so every phase (start, load, one batch) has that long.
 """
 
 import multiprocessing
 import os
 import re
-from collections.abc import Callable
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 
 from samplers.child.loop import main
-from samplers.child.walls.sandbox import clean_environment
+from samplers.child.sandbox.isolation import clean_environment
 from samplers.messages import Assignment, Fatal, FromChild, Progress, Ready, Result, Start, decode
 from samplers.outcomes import Status
 from workspace.errors import CommunityForensicsError
 
-#: Lines of the child's standard error that an outcome keeps, and the bytes they are looked for in.
+#: Lines of the child's standard error that an outcome keeps, and the bytes at its end in which they are looked for.
 _LAST_LINES, _LAST_BYTES = 20, 16_384
 _KILLED_BY_SIGNAL_9 = -9
-#: How C++ and Rust end a process that they cannot get memory for, and Python one whose last words were that.
+#: What C++, Rust and Python print when they end a process that gets no memory.
 _NO_MEMORY = re.compile(r"std::bad_alloc|memory allocation of \d+ bytes failed|MemoryError\b")
+#: Held while a process is started: its environment and main module are then those of this whole process.
+_STARTING = threading.Lock()
 
 
 class SamplingError(CommunityForensicsError):
-    """No generator can be sampled: no working checker, no device, no space left."""
+    """No generator can be sampled: no working safety checker, no device, or no space left."""
 
 
 class ChildLostError(Exception):
-    """The child is gone, or had to be ended."""
+    """The child died, or was killed because it did not answer."""
 
     def __init__(self, status: Status, detail: str) -> None:
         super().__init__(detail)
@@ -41,9 +46,10 @@ class ChildLostError(Exception):
 
 
 def warm_up(home: Path) -> None:
-    """Start the fork server, which imports for seconds, so that files are fetched meanwhile; `home` as in `Start`."""
+    """Start the fork server, whose imports take seconds, so that files are downloaded meanwhile; `home` as in
+    `Start`."""
     _context()
-    with clean_environment(home):
+    with _STARTING, clean_environment(home):
         forkserver.ensure_running()
 
 
@@ -63,11 +69,11 @@ class Worker:
         self._end()
 
     def start(self) -> Ready:
-        """Make sure that there is a child; returns the device it samples on, and its walls. Raises `SamplingError`."""
+        """Start a child; returns the device that it samples on, and its sandbox layers. Raises `SamplingError`."""
         self._start.stderr.write_bytes(b"")
         ours, its = self._context.Pipe(duplex=True)
         process = self._context.Process(target=main, args=(its, self._start), daemon=True)
-        with clean_environment(self._start.home):
+        with _STARTING, clean_environment(self._start.home), _empty_main_module():
             process.start()
         # The child must hold the only other end, or its death would not be noticed.
         its.close()
@@ -75,17 +81,17 @@ class Worker:
         try:
             ready = self._receive()
         except ChildLostError as lost:
-            said = "; ".join(self.last_lines()[-3:])
-            raise SamplingError(f"the sampling process does not start: {lost.detail}; {said}") from lost
+            last = "; ".join(self.last_lines()[-3:])
+            raise SamplingError(f"the sampling process does not start: {lost.detail}; {last}") from lost
         if not isinstance(ready, Ready):
-            raise SamplingError(f"the sampling process began with {ready}")
+            raise SamplingError(f"the sampling process does not start: its first message is {ready}")
         return ready
 
-    def sample(self, assignment: Assignment, moved: Callable[[Progress], None]) -> Result:
-        """Have one generator sampled; `moved` hears of every batch. Raises `ChildLostError` and `SamplingError`."""
+    def sample(self, assignment: Assignment, report: Callable[[Progress], None]) -> Result:
+        """Sample one generator; `report` is called after every batch. Raises `ChildLostError` and `SamplingError`."""
         if self._connection is None:
             self.start()
-        # The file is the child's in append mode, so emptying it makes it start over: its lines are this generator's.
+        # The child writes in append mode, so it continues at the start: the lines in the file are this generator's.
         os.truncate(self._start.stderr, 0)
         assert self._connection is not None
         try:
@@ -96,17 +102,17 @@ class Worker:
             message = self._receive()
             if isinstance(message, Result):
                 if message.status == "out-of-memory":
-                    # Much of the memory may still be held, in pieces: the next generator gets a fresh process.
+                    # Much of the memory may still be held, in fragments: the next generator gets a new process.
                     self._end()
                 return message
             if isinstance(message, Progress):
-                moved(message)
+                report(message)
 
     def last_lines(self) -> tuple[str, ...]:
-        """The last lines the child wrote to its standard error for this generator."""
-        return tuple(line for line in self._said() if line.strip())[-_LAST_LINES:]
+        """The last lines that the child wrote to its standard error for this generator."""
+        return tuple(line for line in self._output() if line.strip())[-_LAST_LINES:]
 
-    def _said(self) -> list[str]:
+    def _output(self) -> list[str]:
         try:
             with self._start.stderr.open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _LAST_BYTES))
@@ -129,7 +135,7 @@ class Worker:
         return message
 
     def _lost(self) -> ChildLostError:
-        """The child hung up: why."""
+        """Why the child closed its end of the connection."""
         process = self._process
         self._connection = None
         if process is None:
@@ -142,9 +148,9 @@ class Worker:
             how = f"was ended by signal {-code}{hint}"
         else:
             how = f"ended with exit code {code}"
-        said = next((line for line in self._said() if _NO_MEMORY.search(line)), None)
-        if said is not None:
-            return ChildLostError("out-of-memory", f"the sampling process {how}: {said[:200]}")
+        no_memory = next((line for line in self._output() if _NO_MEMORY.search(line)), None)
+        if no_memory is not None:
+            return ChildLostError("out-of-memory", f"the sampling process {how}: {no_memory[:200]}")
         return ChildLostError("crashed", f"the sampling process {how}")
 
     def _end(self) -> None:
@@ -152,7 +158,7 @@ class Worker:
             self._connection.close()
             self._connection = None
         if self._process is not None:
-            # Whatever it is doing, the disk is whole.
+            # Every file on the disk is complete at any moment.
             self._process.kill()
             self._process.join(timeout=10)
             self._process = None
@@ -162,3 +168,18 @@ def _context() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["samplers.child.preload"])
     return context
+
+
+@contextmanager
+def _empty_main_module() -> Iterator[None]:
+    """Let multiprocessing see a main module without a file while the block starts a process.
+
+    It would import the main module again in the new process, and so run a script without `if __name__ == "__main__"`
+    once more. The child needs nothing of it.
+    """
+    main_module = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main_module

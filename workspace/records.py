@@ -110,7 +110,10 @@ def read_table(path: Path, record: type, columns: Sequence[str] | None = None) -
     with reading(path), pq.ParquetFile(path) as file:
         # One plain file: a folder name such as `a=b` above it is no partition, so no dataset discovery.
         if not file.schema_arrow.equals(expected):
-            raise UsageError(f"{path} was not written by this version: {_difference(file.schema_arrow, expected)}")
+            raise UsageError(
+                f"{path} was written by another version of community-forensics: continue with that version, or use "
+                f"another --workspace; {_difference(file.schema_arrow, expected)}"
+            )
         return file.read(columns=list(columns) if columns is not None else None)
 
 
@@ -149,10 +152,10 @@ def _difference(found: pa.Schema, expected: pa.Schema) -> str:
         for field in expected
         if field.name in found.names and found.field(field.name) != field
     ]
-    said = [f"it lacks {', '.join(missing)}"] if missing else []
-    said += [f"it also has {', '.join(extra)}"] if extra else []
-    said += retyped
-    return "; ".join(said) or "its columns are in another order"
+    differences = [f"it lacks {', '.join(missing)}"] if missing else []
+    differences += [f"it also has {', '.join(extra)}"] if extra else []
+    differences += retyped
+    return "; ".join(differences) or "its columns are in another order"
 
 
 def _build(record: type[R], row: dict[str, Any]) -> R:

@@ -130,9 +130,9 @@ class ModuleSource:
 
     def class_named(self, name: str) -> ClassSource | None:
         """The class that `name` means in this module: defined here, or imported from its package."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.ClassDef) and node.name == name:
-                return ClassSource(node, self)
+        classes, _ = self._names
+        if name in classes:
+            return ClassSource(classes[name], self)
         imported = self._imported(name)
         return class_in(*imported) if imported is not None else None
 
@@ -154,13 +154,28 @@ class ModuleSource:
 
     def _imported(self, name: str) -> tuple[Path, str] | None:
         """Where an import takes `name` from, a folder or a file without its suffix, and what it is called there."""
+        _, imports = self._names
+        if name not in imports:
+            return None
+        node, original = imports[name]
+        place = self._place(node)
+        return (place, original) if place is not None else None
+
+    @functools.cached_property
+    def _names(self) -> tuple[dict[str, ast.ClassDef], dict[str, tuple[ast.ImportFrom, str]]]:
+        """The classes that the module defines; and the names that it imports, each with its import and the name there.
+
+        Of several with one name, the first. Walking the whole tree for every name took half of the time of `describe`.
+        """
+        classes: dict[str, ast.ClassDef] = {}
+        imports: dict[str, tuple[ast.ImportFrom, str]] = {}
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.ImportFrom):
+            if isinstance(node, ast.ClassDef):
+                classes.setdefault(node.name, node)
+            elif isinstance(node, ast.ImportFrom):
                 for alias in node.names:
-                    if (alias.asname or alias.name) == name:
-                        place = self._place(node)
-                        return (place, alias.name) if place is not None else None
-        return None
+                    imports.setdefault(alias.asname or alias.name, (node, alias.name))
+        return classes, imports
 
     def takes_from(self, package: str, name: str) -> bool:
         """Whether the module imports `name` from another package, by that name."""

@@ -1,11 +1,11 @@
-"""Encoding and writing beside the device: while batch n+1 is sampled, the images of batch n become files.
+"""Encodes and writes images in threads: while batch n+1 is sampled, the images of batch n become files.
 
-Batches are settled one after the other in a thread of their own, in the order they were handed over; only the images
-of one batch are encoded and written together. What is counted, and where a generator's rows end, depends on that
-order alone, so rows and files are those of a program without threads. Two batches at most wait to be settled.
+Batches are processed one after the other in a thread of their own, in the order in which they were added; only the
+images of one batch are encoded and written in parallel. The counts, and the last row of a generator, depend on that
+order alone, so rows and files are those of a program without threads. At most two batches wait to be processed.
 
-Which images are kept is known once their PNGs are: equal bytes count once. So where the batches under way might be
-enough, `is_through` waits for them before another is sampled.
+Which images are kept is known after they are encoded: equal bytes count once. So where the batches in progress might be
+enough, `is_finished` waits for them before another one is sampled.
 """
 
 from collections import deque
@@ -17,54 +17,55 @@ from types import TracebackType
 
 from samplers.child.clock import Clock
 from samplers.child.failures import GeneratorError
-from samplers.child.gate import Pixels
+from samplers.child.pixel_checks import Pixels
 from samplers.child.writing import Png, Writer
 from samplers.plan import BATCHES_A_PART
 from samplers.sample import Sample
 
 #: Threads that encode and write: enough for the fastest devices (`make bench`), and few for a node with eight of them.
 _THREADS = 4
-_BATCHES_UNDER_WAY = 2
+_BATCHES_IN_PROGRESS = 2
 
 
 class WorkspaceError(Exception):
-    """The disk is full, or not ours to write: no generator's fault."""
+    """The disk is full or cannot be written: not the generator's fault."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A try that was judged: its row, as far as it is known before the PNG is, and the pixels to keep, if any."""
+class CheckedImage:
+    """A sampled image after its checks: its row, as far as it is known before encoding, and the pixels if accepted."""
 
     row: Sample
     pixels: Pixels | None
 
 
 class AsyncWriter:
-    """Turns judged batches into files and rows; a context manager. All methods are for one thread, and raise
-    `WorkspaceError` when the workspace could not be written."""
+    """Writes checked batches as files and rows; a context manager. All methods are for one thread, and raise
+    `WorkspaceError` when the workspace cannot be written."""
 
     def __init__(self, writer: Writer, images: int, next_index: int, kept: Iterable[str], clock: Clock) -> None:
-        """`images`: the number to keep; `next_index` and `kept`: where the generator stands."""
+        """`images`: the number to keep; `next_index` and `kept`: the progress so far."""
         self._writer, self._images, self._clock = writer, images, clock
         self._next_index, self._kept = next_index, set(kept)
         self._rows: list[Sample] = []
         self._batches = 0
         self._broken = False
-        self._under_way: deque[tuple[Future[None], int]] = deque()
-        self._settling = ThreadPoolExecutor(1, "settling")
-        self._threads = ThreadPoolExecutor(_THREADS, "encoding")
+        self._in_progress: deque[tuple[Future[None], int]] = deque()
+        self._batch_thread = ThreadPoolExecutor(1, "batches")
+        self._image_threads = ThreadPoolExecutor(_THREADS, "encoding")
 
     def __enter__(self) -> "AsyncWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         try:
-            # What was sampled before a generator failed is settled, so that a failure leaves the same files every time.
+            # Batches sampled before a generator failed are still processed, so that a failure leaves the same files
+            # every time.
             if kind is not None and issubclass(kind, GeneratorError):
                 self._wait(0)
         finally:
-            self._settling.shutdown(cancel_futures=True)
-            self._threads.shutdown(cancel_futures=True)
+            self._batch_thread.shutdown(cancel_futures=True)
+            self._image_threads.shutdown(cancel_futures=True)
 
     @property
     def kept(self) -> int:
@@ -73,25 +74,25 @@ class AsyncWriter:
 
     @property
     def next_index(self) -> int:
-        """The first try that is not settled."""
+        """The first sample that is not processed."""
         return self._next_index
 
-    def hand_over(self, batch: list[Judged]) -> None:
-        """Take the next batch; waits where two are under way."""
-        self._wait(_BATCHES_UNDER_WAY - 1)
-        may_be_kept = sum(judged.pixels is not None for judged in batch)
-        self._under_way.append((self._settling.submit(self._settle, batch), may_be_kept))
+    def add(self, batch: list[CheckedImage]) -> None:
+        """Add the next batch; waits where two are in progress."""
+        self._wait(_BATCHES_IN_PROGRESS - 1)
+        may_be_kept = sum(checked.pixels is not None for checked in batch)
+        self._in_progress.append((self._batch_thread.submit(self._process, batch), may_be_kept))
 
-    def is_through(self) -> bool:
-        """Whether the number is reached."""
-        # First what is under way: what is settled meanwhile then counts twice, which only makes us wait.
-        under_way = sum(count for future, count in self._under_way if not future.done())
-        if self.kept + under_way >= self._images:
+    def is_finished(self) -> bool:
+        """Whether the number of images is reached."""
+        # Counted before `kept`: a batch that is processed in between counts twice, which only makes this wait.
+        in_progress = sum(count for future, count in self._in_progress if not future.done())
+        if self.kept + in_progress >= self._images:
             self._wait(0)
         return self._is_reached
 
     def finish(self) -> None:
-        """Settle everything and write the last part."""
+        """Process everything and write the last part."""
         self._wait(0)
         if self._rows:
             with _as_workspace_error():
@@ -102,25 +103,25 @@ class AsyncWriter:
         return self.kept >= self._images
 
     def _wait(self, at_most: int) -> None:
-        """Until at most so many batches are under way."""
-        while len(self._under_way) > at_most:
+        """Until at most so many batches are in progress."""
+        while len(self._in_progress) > at_most:
             with _as_workspace_error():
-                self._under_way.popleft()[0].result()
+                self._in_progress.popleft()[0].result()
 
-    def _settle(self, batch: list[Judged]) -> None:
-        """Rows for those that are still owed, up to the one that reaches the number; in its own thread."""
+    def _process(self, batch: list[CheckedImage]) -> None:
+        """Write the images without a row yet, up to the one that reaches the number; in its own thread."""
         if self._broken:
             return
         self._broken = True
-        owed = [judged for judged in batch if judged.row.index >= self._next_index]
-        encoded = [self._threads.submit(self._encode, judged.pixels) for judged in owed]
+        new = [checked for checked in batch if checked.row.index >= self._next_index]
+        encoded = [self._image_threads.submit(self._encode, checked.pixels) for checked in new]
         writing: list[Future[None]] = []
-        for judged, png in zip(owed, encoded, strict=True):
+        for checked, png in zip(new, encoded, strict=True):
             if self._is_reached:
                 png.cancel()
                 continue
-            self._rows.append(self._settled(judged, png.result(), writing))
-            self._next_index = judged.row.index + 1
+            self._rows.append(self._complete_row(checked, png.result(), writing))
+            self._next_index = checked.row.index + 1
         for written in wait(writing).done:
             written.result()
         self._batches += 1
@@ -128,13 +129,13 @@ class AsyncWriter:
             self._write_part()
         self._broken = False
 
-    def _settled(self, judged: Judged, png: Png | None, writing: list[Future[None]]) -> Sample:
+    def _complete_row(self, checked: CheckedImage, png: Png | None, writing: list[Future[None]]) -> Sample:
         if png is None:
-            return judged.row
+            return checked.row
         self._kept.add(png.sha256)
-        image = self._writer.image_file(judged.row.index, png)
-        writing.append(self._threads.submit(self._write, judged.row.index, png))
-        return replace(judged.row, image=image, **png.columns(judged.row.index))
+        image = self._writer.image_file(checked.row.index, png)
+        writing.append(self._image_threads.submit(self._write, checked.row.index, png))
+        return replace(checked.row, image=image, **png.columns(checked.row.index))
 
     def _encode(self, pixels: Pixels | None) -> Png | None:
         if pixels is None:

@@ -1,12 +1,12 @@
-"""One batch of a pipeline, whatever its call is named like.
+"""One batch of a pipeline, whatever the arguments of its call are named.
 
-Pipelines differ in what they take: prompts, class labels or a batch size, steps or none, a list of random generators
-or only one. The signature is asked, not a table of class names. Each image has a CPU `torch.Generator` of its own, so
-that its noise does not depend on its neighbours or on the kind of GPU.
+Pipelines take different arguments: prompts, class labels or a batch size, steps or none, a list of random generators or
+only one. So the signature of the call is inspected; there is no table of class names. Each image has a CPU
+`torch.Generator` of its own, so that its noise depends neither on other images nor on the kind of GPU.
 
-A pipeline that fails on a batch is asked one image at a time before it is given up (some refuse a list of
-generators); one that runs out of memory is asked for half as many, and then made to save memory (`memory`), for the
-whole of that generator.
+Where a pipeline fails on a batch, its images are sampled one at a time before it is given up (some pipelines refuse a
+list of generators). Where it runs out of memory, calls are halved, and then it is made to save memory (`memory`), for
+all further images of that generator.
 """
 
 import inspect
@@ -20,15 +20,16 @@ import numpy.typing as npt
 
 from crawler.reasons import Reason
 from samplers.child.clock import Clock
-from samplers.child.decoding import mend, watched
-from samplers.child.failures import GeneratorError, OutOfMemoryError, in_words, is_out_of_memory
+from samplers.child.decoding import decode_again, recorded
+from samplers.child.failures import GeneratorError, OutOfMemoryError, is_out_of_memory
 from samplers.child.loading import Generator
-from samplers.child.memory import free_memory, next_step, place
-from samplers.plan import Plan, Try
+from samplers.child.memory import free_memory, next_saving, place_on_device
+from samplers.plan import Plan, PlannedSample
 from samplers.sample import Memory
+from workspace.errors import in_one_line
 
-#: Arguments that decide what comes back, and to whom: never taken from a model card.
-_OURS = frozenset(
+#: Arguments that decide what is returned and how often: never taken from a model card.
+_RESERVED = frozenset(
     {
         "prompt",
         "class_labels",
@@ -43,23 +44,24 @@ _OURS = frozenset(
 
 
 @dataclass(frozen=True)
-class Shot:
-    """One image as the pipeline gave it, and what it was asked with."""
+class SampledImage:
+    """One image as the pipeline returned it, with the inputs it was made from."""
 
-    owed: Try
-    picture: npt.NDArray[Any]
+    planned: PlannedSample
+    array: npt.NDArray[Any]
     """height x width x channels; floating point in [0, 1], or bytes"""
     call_size: int
+    """Images of the same call."""
     prompt: str | None
     class_label: int | None
     memory: Memory | None = None
-    """how memory had to be saved"""
+    """How memory was saved."""
     vae_dtype: str | None = None
-    """what its decoder worked in; None where none was seen"""
+    """The dtype in which it was decoded; None where no decoder ran."""
 
 
 class Caller:
-    """Asks one generator for batches."""
+    """Samples batches from one generator."""
 
     def __init__(self, generator: Generator, plan: Plan, call_size: int, clock: Clock | None = None) -> None:
         self._pipeline = generator.pipeline
@@ -69,10 +71,10 @@ class Caller:
             component: component.dtype for component in _models(self._pipeline) if hasattr(component, "decode")
         }
         self.memory: Memory | None = generator.memory
-        """How memory has to be saved."""
-        self.mended = False
-        """Whether the VAE was ever made to decode in another precision."""
-        self._word = generator.word
+        """How memory is saved."""
+        self.decoded_again = False
+        """Whether the VAE ever decoded in another precision."""
+        self._placeholder_token = generator.placeholder_token
         self._parameters = inspect.signature(self._pipeline.__call__).parameters
         self._call_size = call_size
         self._task = plan.task
@@ -81,8 +83,8 @@ class Caller:
         self.guidance_scale: float | None = self._value("guidance_scale", wanted.guidance_scale)
         self.negative_prompt: str | None = self._value("negative_prompt", wanted.negative_prompt)
         self._classes = self._known_classes()
-        # What nobody said is left to the pipeline, not repeated to it.
-        said = {
+        # Without a value in the catalogue the argument is omitted, so that the pipeline uses its default.
+        arguments = {
             **plan.extra,
             "num_inference_steps": wanted.num_inference_steps,
             "guidance_scale": wanted.guidance_scale,
@@ -91,8 +93,8 @@ class Caller:
         }
         self._fixed = {
             name: value
-            for name, value in said.items()
-            if value is not None and name in self._parameters and name not in _OURS and "callback" not in name
+            for name, value in arguments.items()
+            if value is not None and name in self._parameters and name not in _RESERVED and "callback" not in name
         }
         if "output_type" in self._parameters:
             self._fixed["output_type"] = "np"
@@ -103,92 +105,95 @@ class Caller:
         scheduler = getattr(self._pipeline, "scheduler", None)
         return type(scheduler).__name__ if scheduler is not None else ""
 
-    def __call__(self, batch: tuple[Try, ...]) -> list[Shot]:
+    def __call__(self, batch: tuple[PlannedSample, ...]) -> list[SampledImage]:
         """The batch's images, in order. Raises `GeneratorError` when the pipeline cannot make them."""
         while True:
             try:
                 return self._in_calls_of(self._call_size, batch)
             except Exception as error:
-                short, said = is_out_of_memory(error), in_words(error)
+                short, detail = is_out_of_memory(error), in_one_line(error)
                 if not short and self._call_size == 1:
                     raise _failure(error) from error
-            # Only here, where the exception is gone, are the tensors of the failed call.
+            # Only here, after the exception is released, the tensors of the failed call can be freed.
             self._recover()
             if not short:
                 self._call_size = 1
-            elif not self._make_do(min(self._call_size, len(batch))):
-                raise OutOfMemoryError(said)
+            elif not self._save_memory(min(self._call_size, len(batch))):
+                raise OutOfMemoryError(detail)
 
     def _recover(self) -> None:
-        """Undo what a call that failed halfway left behind."""
+        """Undo what a failed call left behind."""
         for decoder, dtype in self._decoder_dtypes.items():
-            # Some pipelines raise their VAE's precision for the time of decoding.
+            # Some pipelines raise their VAE's precision while it decodes.
             if decoder.dtype != dtype:
                 decoder.to(dtype)
         free_memory()
 
-    def _make_do(self, size: int) -> bool:
-        """Go on with less memory than for `size` images in one call; False where nothing less is possible."""
+    def _save_memory(self, size: int) -> bool:
+        """Continue with less memory than calls of `size` images need; False where nothing saves more."""
         self._call_size = max(1, size // 2)
         if size > 1:
             return True
-        step = next_step(self._pipeline, self._device, self.memory)
-        if step is not None:
-            place(self._pipeline, self._device, step)
-            self.memory = step
-        return step is not None
+        saving = next_saving(self._pipeline, self._device, self.memory)
+        if saving is not None:
+            place_on_device(self._pipeline, self._device, saving)
+            self.memory = saving
+        return saving is not None
 
-    def _in_calls_of(self, size: int, batch: tuple[Try, ...]) -> list[Shot]:
+    def _in_calls_of(self, size: int, batch: tuple[PlannedSample, ...]) -> list[SampledImage]:
         return [
-            shot for start in range(0, len(batch), size) for shot in self._call(batch[start : start + size], size == 1)
+            image
+            for start in range(0, len(batch), size)
+            for image in self._call(batch[start : start + size], size == 1)
         ]
 
-    def _call(self, owed: tuple[Try, ...], single: bool) -> list[Shot]:
+    def _call(self, planned: tuple[PlannedSample, ...], single: bool) -> list[SampledImage]:
         import torch
 
-        # Some pipelines draw from the global generators as well: those follow from the first seed of the call.
-        torch.manual_seed(owed[0].seed)
-        np.random.seed(owed[0].seed % 2**32)
-        random.seed(owed[0].seed)
-        own = [torch.Generator("cpu").manual_seed(each.seed) for each in owed]
+        # Some pipelines draw from the global generators as well: their seed is the first one of the call.
+        torch.manual_seed(planned[0].seed)
+        np.random.seed(planned[0].seed % 2**32)
+        random.seed(planned[0].seed)
+        generators = [torch.Generator("cpu").manual_seed(one.seed) for one in planned]
         arguments = dict(self._fixed)
         if "generator" in self._parameters:
-            arguments["generator"] = own[0] if single else own
-        prompts = [self._prompt(each) for each in owed]
-        labels = [self._label(each) for each in owed]
+            arguments["generator"] = generators[0] if single else generators
+        prompts = [self._prompt(one) for one in planned]
+        labels = [self._label(one) for one in planned]
         if self._task == "text-to-image":
-            # A copy: some pipelines write their chat template into the list they are given.
+            # A copy: some pipelines write their chat template into the list.
             arguments["prompt"] = list(prompts)
             if self.negative_prompt is not None:
-                arguments["negative_prompt"] = [self.negative_prompt] * len(owed)
+                arguments["negative_prompt"] = [self.negative_prompt] * len(planned)
         elif self._classes:
             arguments["class_labels"] = labels
         if "batch_size" in self._parameters:
-            arguments["batch_size"] = len(owed)
+            arguments["batch_size"] = len(planned)
         self._require(arguments)
         with torch.no_grad():
-            with watched(self._pipeline, self._clock) as seen:
-                pictures = _pictures(self._pipeline(**arguments))
-            if len(pictures) != len(owed):
-                raise GeneratorError("sample-failed", f"asked for {len(owed)} images, it gave {len(pictures)}")
-            mended = mend(self._pipeline, pictures, seen, self._clock)
-        self.mended |= bool(mended)
-        decoded_in = seen[-1].dtype if seen else None
+            with recorded(self._pipeline, self._clock) as decodes:
+                images = _images(self._pipeline(**arguments))
+            if len(images) != len(planned):
+                detail = f"the pipeline returned {len(images)} images, not {len(planned)}"
+                raise GeneratorError("sample-failed", detail)
+            replaced = decode_again(self._pipeline, images, decodes, self._clock)
+        self.decoded_again |= bool(replaced)
+        dtype = decodes[-1].dtype if decodes else None
         return [
-            Shot(
-                each,
-                pictures[number],
-                len(owed),
+            SampledImage(
+                one,
+                images[number],
+                len(planned),
                 prompts[number],
                 labels[number],
                 self.memory,
-                "float32" if number in mended else decoded_in,
+                "float32" if number in replaced else dtype,
             )
-            for number, each in enumerate(owed)
+            for number, one in enumerate(planned)
         ]
 
     def _value(self, name: str, wanted: Any) -> Any:
-        """What the call will use: what was wanted, else the pipeline's default; None where it takes no such
+        """The value that the call will use: the catalogue's, else the pipeline's default; None where it has no such
         argument."""
         if name not in self._parameters:
             return None
@@ -197,22 +202,22 @@ class Caller:
             return default or None if isinstance(default, str) else default
         return wanted
 
-    def _prompt(self, owed: Try) -> str | None:
-        if self._task != "text-to-image" or owed.prompt is None:
+    def _prompt(self, planned: PlannedSample) -> str | None:
+        if self._task != "text-to-image" or planned.prompt is None:
             return None
-        if self._word is not None and self._word not in owed.prompt:
-            return f"{self._word}, {owed.prompt}"
-        return owed.prompt
+        if self._placeholder_token is not None and self._placeholder_token not in planned.prompt:
+            return f"{self._placeholder_token}, {planned.prompt}"
+        return planned.prompt
 
-    def _label(self, owed: Try) -> int | None:
-        """Classes in turn, so that each is asked for equally often."""
-        return self._classes[owed.index % len(self._classes)] if self._classes else None
+    def _label(self, planned: PlannedSample) -> int | None:
+        """Classes in turn, so that each is sampled equally often."""
+        return self._classes[planned.index % len(self._classes)] if self._classes else None
 
     def _known_classes(self) -> Sequence[int]:
-        """The class ids the generator knows, in order; empty where it is not asked for any."""
+        """The class ids of the generator, in order; empty where it takes none."""
         if self._task == "text-to-image" or "class_labels" not in self._parameters:
             return ()
-        # Named classes are what it was trained on: the embedding may have room for more than those.
+        # The named classes are those it was trained on: the embedding may have room for more.
         named = getattr(self._pipeline, "labels", None)
         if isinstance(named, dict) and named:
             return sorted(set(named.values()))
@@ -223,34 +228,37 @@ class Caller:
                 if isinstance(count, int) and count > 0:
                     return range(count)
         if self._task == "class-conditional":
-            raise GeneratorError("sample-failed", "it wants class labels, but does not say how many classes there are")
+            raise GeneratorError(
+                "sample-failed", "the pipeline needs class labels, and the number of classes is unknown"
+            )
         return ()
 
     def _require(self, arguments: dict[str, Any]) -> None:
-        """Say what is missing before the pipeline does it in its own words."""
-        wanted = [
+        """Raise `GeneratorError` for arguments that the call needs and does not get."""
+        missing = [
             name
             for name, parameter in self._parameters.items()
             if parameter.default is parameter.empty
             and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
             and name not in arguments
         ]
-        if wanted:
-            raise GeneratorError("incompatible", f"its call needs {', '.join(wanted)}", Reason.NEEDS_OTHER_INPUT)
+        if missing:
+            detail = f"the pipeline needs the arguments {', '.join(missing)}"
+            raise GeneratorError("incompatible", detail, Reason.NEEDS_OTHER_INPUT)
         if self._task == "text-to-image" and "prompt" not in self._parameters:
-            raise GeneratorError("incompatible", "its call takes no prompt", Reason.NEEDS_OTHER_INPUT)
+            raise GeneratorError("incompatible", "the pipeline takes no prompt", Reason.NEEDS_OTHER_INPUT)
 
 
-def _pictures(result: Any) -> list[npt.NDArray[Any]]:
+def _images(result: Any) -> list[npt.NDArray[Any]]:
     """The images of a pipeline's output, each height x width x channels."""
     images = getattr(result, "images", None)
     if images is None:
-        detail = f"its call returns {type(result).__name__}, which has no images"
+        detail = f"the pipeline returns {type(result).__name__}, which has no images"
         raise GeneratorError("incompatible", detail, Reason.NO_IMAGE_OUTPUT)
-    return [_picture(image) for image in images]
+    return [_as_array(image) for image in images]
 
 
-def _picture(image: Any) -> npt.NDArray[Any]:
+def _as_array(image: Any) -> npt.NDArray[Any]:
     import torch
 
     if isinstance(image, torch.Tensor):
@@ -260,7 +268,7 @@ def _picture(image: Any) -> npt.NDArray[Any]:
 
 
 def _failure(error: BaseException) -> GeneratorError:
-    return error if isinstance(error, GeneratorError) else GeneratorError("sample-failed", in_words(error))
+    return error if isinstance(error, GeneratorError) else GeneratorError("sample-failed", in_one_line(error))
 
 
 def _models(pipeline: Any) -> list[Any]:

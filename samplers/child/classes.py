@@ -1,4 +1,4 @@
-"""Which classes may be loaded: those of diffusers and transformers, and nothing that a repository brings."""
+"""The classes that may be loaded: those of diffusers and transformers, never code of a repository."""
 
 import importlib
 import inspect
@@ -16,21 +16,19 @@ def pipeline_class(name: Any) -> Any:
 
     cls = getattr(diffusers, name, None) if isinstance(name, str) and name.isidentifier() else None
     if not (inspect.isclass(cls) and issubclass(cls, diffusers.DiffusionPipeline)):
-        raise GeneratorError("load-failed", f"{name!r} is no pipeline class of the installed diffusers")
+        raise GeneratorError("load-failed", f"{name!r} is not a pipeline class of the installed diffusers")
     return cls
 
 
 def component_class(name: str, library: str, class_name: str) -> Any:
-    """The class of a component, from diffusers, transformers or one of diffusers' pipelines, nowhere else."""
-    if not name.isidentifier():
-        raise GeneratorError("load-failed", f"model_index.json: {name[:100]!r} is no name of a component")
+    """The class of the component `name`, from diffusers, transformers or a module of diffusers' pipelines only."""
     module = None
     if library in ("diffusers", "transformers"):
         module = importlib.import_module(library)
     elif _LIBRARY.fullmatch(library):
         module = _pipeline_module(library)
     cls = getattr(module, class_name, None) if module is not None and class_name.isidentifier() else None
-    # transformers has renamed classes (CLIPFeatureExtractor, ...); diffusers knows how, for what is no model.
+    # transformers has renamed classes (CLIPFeatureExtractor, ...); diffusers finds their new names, except for models.
     renamed = library == "transformers" and re.search("FeatureExtractor|ImageProcessor|Tokenizer", class_name)
     if not inspect.isclass(cls) and not renamed:
         raise GeneratorError("load-failed", f"{name} is a {library}.{class_name}, which is not installed here")
@@ -38,8 +36,8 @@ def component_class(name: str, library: str, class_name: str) -> Any:
 
 
 def _pipeline_module(library: str) -> Any:
-    """A module of `diffusers.pipelines`; those that diffusers moved to `deprecated` are put back where the
-    repositories, and diffusers' own loading, look for them."""
+    """A module of `diffusers.pipelines`; one that diffusers moved to `deprecated` is put back where the repositories,
+    and diffusers' own loading, look for it."""
     import diffusers.pipelines
 
     for parent in ("diffusers.pipelines", "diffusers.pipelines.deprecated"):
@@ -53,7 +51,7 @@ def _pipeline_module(library: str) -> Any:
 
 
 def is_model(cls: Any) -> bool:
-    """Whether it has weights that it loads itself."""
+    """Whether the class is a model that loads its own weights."""
     import torch
 
     return inspect.isclass(cls) and issubclass(cls, torch.nn.Module) and hasattr(cls, "from_pretrained")

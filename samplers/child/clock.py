@@ -1,4 +1,4 @@
-"""Where the time goes: the seconds of each phase."""
+"""The seconds of each phase."""
 
 import threading
 import time
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 class Clock:
     """Adds up the seconds of each phase; threads may share it.
 
-    A phase inside another counts as itself and not as the outer one. Encoding and writing go on in threads beside the
-    device, so all phases together may be more than the time that passed.
+    A phase inside another is counted as itself and not as the outer one. Encoding and writing run in other threads, so
+    the sum of all phases may be more than the time that passed.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Clock:
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
         """Count the block's time as that of `phase`."""
-        beside = getattr(self._thread, "inner", 0.0)
+        outer = getattr(self._thread, "inner", 0.0)
         self._thread.inner = 0.0
         started = time.perf_counter()
         try:
@@ -30,4 +30,4 @@ class Clock:
             passed = time.perf_counter() - started
             with self._lock:
                 self.seconds[phase] = self.seconds.get(phase, 0.0) + passed - self._thread.inner
-            self._thread.inner = beside + passed
+            self._thread.inner = outer + passed

@@ -1,14 +1,14 @@
-"""Components that the next generator takes over from the last one instead of loading the same bytes again.
+"""Components that the next generator reuses from the previous one instead of loading the same bytes again.
 
-Fine-tunes differ in one model and share the others byte for byte. A component's identity is what it was made from:
-the class, the content of every file of its folder, the precision and the variant; and the pipeline's class, because
-a pipeline may adjust what it is given. Schedulers have a state and are never shared.
+Fine-tunes differ in one model and share the others byte for byte. A component's identity is what it was made from: the
+class, the content of every file of its folder, the dtype and the variant; and the pipeline's class, because a pipeline
+may change what it is given. Schedulers have a state and are never shared.
 
-Whoever takes a component owns it; it comes back only from a generator that ended well, left its hands off it, and
-whose component still bears the mark it was loaded with: layers, shapes, precision and edits of every tensor,
-configuration, switches and hooks. So what an adapter, a shortage of memory or a failure may have touched is never
-handed on. Before a generator is loaded, everything goes that it does not share: there is never more in memory than one
-generator needs.
+A component that is taken out belongs to its generator. It is put back only by a generator that ended well and did not
+change it, and only if it still has the fingerprint it was loaded with: layers, shapes, dtypes and in-place changes of
+every tensor, configuration, flags and hooks. So a component that an adapter, a shortage of memory or a failure may have
+changed is never reused. Before a generator is loaded, everything is dropped that it does not share: there is never more
+in memory than one generator needs.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -22,57 +22,63 @@ class Identity:
 
     pipeline: str
     name: str
-    made_of: tuple[str, str]
+    component_class: tuple[str, str]
     """Library and class, as the repository names them."""
     files: tuple[tuple[str, str], ...]
-    """Path within the component's folder, and hash of the content."""
+    """Path within the component's folder, and content key."""
     dtype: str
     variant: str | None
 
 
 def identity_of(
-    pipeline: str, name: str, made_of: tuple[str, str], hashes: Mapping[str, str], dtype: str, variant: str | None
+    pipeline: str,
+    name: str,
+    component_class: tuple[str, str],
+    hashes: Mapping[str, str],
+    dtype: str,
+    variant: str | None,
 ) -> Identity | None:
-    """The identity of the component in folder `name`; None where the content of its files is not known.
+    """The identity of the component in folder `name`; None where the content of its files is unknown.
 
-    `hashes` has a content's hash by its path in the pipeline's folder.
+    `hashes` has the content keys by path in the pipeline's folder.
     """
     folder = f"{name}/"
     files = tuple(sorted((path.removeprefix(folder), key) for path, key in hashes.items() if path.startswith(folder)))
-    return Identity(pipeline, name, made_of, files, dtype, variant) if files else None
+    return Identity(pipeline, name, component_class, files, dtype, variant) if files else None
 
 
 @dataclass(frozen=True)
 class ComponentHandle:
-    """A component in use, with what is needed to hand it on."""
+    """A component in use, with what is needed to reuse it."""
 
     identity: Identity
     component: Any
-    mark: object
-    """How it looked when it was loaded."""
+    fingerprint: object
+    """Its fingerprint when it was loaded."""
 
 
 class ComponentCache:
-    """Where components lie between two generators."""
+    """The components that wait for the next generator."""
 
     def __init__(self) -> None:
-        self._loans: dict[Identity, ComponentHandle] = {}
+        self._handles: dict[Identity, ComponentHandle] = {}
 
     def keep_only(self, wanted: Collection[Identity]) -> None:
         """Drop what the next generator does not share."""
-        self._loans = {identity: handle for identity, handle in self._loans.items() if identity in wanted}
+        self._handles = {identity: handle for identity, handle in self._handles.items() if identity in wanted}
 
     def take(self, identity: Identity | None) -> ComponentHandle | None:
-        """The component of that identity, which is then the caller's; None where there is none."""
-        return None if identity is None else self._loans.pop(identity, None)
+        """Take out the component of that identity; None where there is none."""
+        return None if identity is None else self._handles.pop(identity, None)
 
     def put_back(self, handles: Iterable[ComponentHandle]) -> None:
-        """Lay down what is still as it was when it was loaded; forget the rest."""
-        self._loans.update((handle.identity, handle) for handle in handles if mark_of(handle.component) == handle.mark)
+        """Put back the components that are unchanged since they were loaded; drop the others."""
+        unchanged = (handle for handle in handles if fingerprint_of(handle.component) == handle.fingerprint)
+        self._handles.update((handle.identity, handle) for handle in unchanged)
 
     def clear(self) -> None:
         """Drop everything."""
-        self._loans = {}
+        self._handles = {}
 
 
 def can_be_shared(component: Any) -> bool:
@@ -83,10 +89,11 @@ def can_be_shared(component: Any) -> bool:
     return isinstance(component, torch.nn.Module | PreTrainedTokenizerBase)
 
 
-def mark_of(component: Any) -> object:
-    """How a component looks, to be compared with how it looks later.
+def fingerprint_of(component: Any) -> object:
+    """A component's state, to be compared with its later state.
 
-    Not where its tensors lie: moving to another device, or to a higher precision and back, changes no value.
+    Without the device of its tensors: moving them to another device, or to a higher precision and back, changes no
+    value.
     """
     import torch
 

@@ -1,8 +1,8 @@
-"""The last step of a latent pipeline, watched: how long decoding takes, in which precision, and from what.
+"""Recording the last step of a latent pipeline: how long decoding takes, in which dtype, and from which latents.
 
-Any model of a pipeline that has a method `decode` is watched while the pipeline is called, and no longer. What is seen
-allows to mend what 16 bits cannot hold: where a picture came out as NaN although its latents are finite, they are
-decoded again, that image alone, in float32.
+Calls of `decode` of every model of a pipeline are recorded while the pipeline is called. This makes it possible to
+repair what 16 bits cannot represent: where an image is NaN although its latents are finite, the latents of that image
+are decoded again in float32.
 """
 
 from collections.abc import Iterator
@@ -24,41 +24,42 @@ class Decode:
     decoder: Any
     latents: Any
     dtype: str
-    """float32 | float16 | bfloat16: what it decoded in"""
+    """float32 | float16 | bfloat16, in which it decoded"""
 
 
 @contextmanager
-def watched(pipeline: Any, clock: Clock) -> Iterator[list[Decode]]:
-    """Watch the decoders of `pipeline`; the list grows by each call of one, and `clock` counts it as `decode`."""
+def recorded(pipeline: Any, clock: Clock) -> Iterator[list[Decode]]:
+    """Record the decoders' calls of `pipeline` in the list, and count their time in `clock` as `decode`."""
     import torch
 
-    seen: list[Decode] = []
+    decodes: list[Decode] = []
     decoders = [
         component
         for component in pipeline.components.values()
         if isinstance(component, torch.nn.Module) and callable(getattr(component, "decode", None))
     ]
     for decoder in decoders:
-        decoder.decode = _watching(decoder, clock, seen)
+        decoder.decode = _recording(decoder, clock, decodes)
     try:
-        yield seen
+        yield decodes
     finally:
         for decoder in decoders:
-            # The method of the class is there again.
+            # This uncovers the method of the class.
             del decoder.decode
 
 
-def mend(pipeline: Any, pictures: list[npt.NDArray[Any]], seen: list[Decode], clock: Clock) -> set[int]:
-    """Replace pictures that are NaN by what float32 makes of their latents; returns which.
+def decode_again(pipeline: Any, images: list[npt.NDArray[Any]], decodes: list[Decode], clock: Clock) -> set[int]:
+    """Replace images that are NaN by their latents decoded in float32; returns the numbers of the replaced ones.
 
-    Only where the pipeline is of the usual kind: one decode of the whole batch by `vae`, and an `image_processor`.
+    Only for the usual kind of pipeline: one decode of the whole batch by `vae`, and an `image_processor`.
     """
-    broken = [number for number, picture in enumerate(pictures) if not np.isfinite(picture).all()]
-    fits = len(seen) == 1 and seen[0].decoder is getattr(pipeline, "vae", None) and hasattr(pipeline, "image_processor")
-    if not broken or not fits or seen[0].dtype == "float32" or len(seen[0].latents) != len(pictures):
+    broken = [number for number, image in enumerate(images) if not np.isfinite(image).all()]
+    vae = getattr(pipeline, "vae", None)
+    usual = len(decodes) == 1 and decodes[0].decoder is vae and hasattr(pipeline, "image_processor")
+    if not broken or not usual or decodes[0].dtype == "float32" or len(decodes[0].latents) != len(images):
         return set()
-    vae, latents, former = seen[0].decoder, seen[0].latents, seen[0].decoder.dtype
-    mended = set()
+    vae, latents, dtype = decodes[0].decoder, decodes[0].latents, decodes[0].decoder.dtype
+    replaced = set()
     try:
         for number in broken:
             if not latents[number].isfinite().all():
@@ -66,36 +67,36 @@ def mend(pipeline: Any, pictures: list[npt.NDArray[Any]], seen: list[Decode], cl
             with clock("decode"):
                 vae.float()
                 decoded = vae.decode(latents[number : number + 1].float(), return_dict=False)[0]
-                picture = pipeline.image_processor.postprocess(decoded, output_type="np")[0]
-            if np.isfinite(picture).all() and picture.shape == pictures[number].shape:
-                pictures[number] = picture
-                mended.add(number)
+                image = pipeline.image_processor.postprocess(decoded, output_type="np")[0]
+            if np.isfinite(image).all() and image.shape == images[number].shape:
+                images[number] = image
+                replaced.add(number)
     except Exception as error:
-        # A VAE of another kind: its image stays what it was, NaN.
+        # A VAE of another kind: its image stays NaN.
         if is_out_of_memory(error):
             raise
     finally:
-        # 16 bits to 32 and back: no value changes.
-        vae.to(former)
-    return mended
+        # From 16 bits to 32 and back: no value changes.
+        vae.to(dtype)
+    return replaced
 
 
-def _watching(decoder: Any, clock: Clock, seen: list[Decode]) -> Any:
+def _recording(decoder: Any, clock: Clock, decodes: list[Decode]) -> Any:
     decode = decoder.decode
 
-    def watching(latents: Any, *arguments: Any, **named: Any) -> Any:
-        seen.append(Decode(decoder, latents, str(decoder.dtype).removeprefix("torch.")))
+    def recording(latents: Any, *arguments: Any, **named: Any) -> Any:
+        decodes.append(Decode(decoder, latents, str(decoder.dtype).removeprefix("torch.")))
         _wait_for_device(latents)
         with clock("decode"):
             decoded = decode(latents, *arguments, **named)
             _wait_for_device(latents)
         return decoded
 
-    return watching
+    return recording
 
 
 def _wait_for_device(tensor: Any) -> None:
-    """A GPU works behind the program's back: what it still has to do belongs to the phase before."""
+    """Wait until the GPU has finished: its calls are asynchronous, and pending work belongs to the phase before."""
     import torch
 
     if getattr(tensor, "is_cuda", False):

@@ -1,9 +1,9 @@
-"""Making do with less memory, step by step.
+"""Saving memory, step by step.
 
-A generator that does not fit is asked for half as many images in one call, and half of that, down to one; then its
-VAE decodes image by image (slicing); then, on GPUs, its models wait in the machine's memory until it is their turn
-(offload). What it took goes into each row, and a run that is resumed starts there. Tiling is not among the steps: it
-changes the pixels of every image that is larger than a tile.
+For a generator that does not fit, calls are halved, down to one image; then its VAE decodes image by image (slicing);
+then, on GPUs, its models wait in the machine's memory until they are needed (offload). The steps that were necessary
+are written into each row, and a resumed run starts with them. Tiling is not among the steps: it changes the pixels of
+every image that is larger than a tile.
 """
 
 import gc
@@ -12,8 +12,8 @@ from typing import Any
 from samplers.sample import Memory
 
 
-def place(pipeline: Any, device: str, memory: Memory | None) -> None:
-    """Put `pipeline` on `device`, saving memory as `memory` says; None: not at all."""
+def place_on_device(pipeline: Any, device: str, memory: Memory | None) -> None:
+    """Move `pipeline` to `device`, saving memory as `memory` says; None: not at all."""
     if memory is not None and _can_slice(pipeline):
         pipeline.vae.enable_slicing()
     if memory == "offload":
@@ -22,20 +22,20 @@ def place(pipeline: Any, device: str, memory: Memory | None) -> None:
         pipeline.to(device)
 
 
-def next_step(pipeline: Any, device: str, memory: Memory | None) -> Memory | None:
-    """What saves more memory than `memory` does; None: nothing does."""
+def next_saving(pipeline: Any, device: str, memory: Memory | None) -> Memory | None:
+    """The step that saves more memory than `memory`; None: there is none."""
     if memory is None and _can_slice(pipeline):
         return "slicing"
     return "offload" if memory != "offload" and can_offload(pipeline, device) else None
 
 
 def can_offload(pipeline: Any, device: str) -> bool:
-    """Whether models can wait elsewhere than on the device: on a CPU they are where they would wait."""
+    """Whether models can wait in the machine's memory: on a CPU they are there already."""
     return device != "cpu" and getattr(pipeline, "model_cpu_offload_seq", None) is not None
 
 
 def free_memory() -> None:
-    """Give back what nobody holds any more. To be called where no exception is at hand: its traceback holds tensors."""
+    """Free memory that is no longer referenced. Not to be called in an `except` block: a traceback holds tensors."""
     import torch
 
     gc.collect()

@@ -1,6 +1,6 @@
-"""What the fork server imports once, so that a child starts in under a second: importing is all it does.
+"""The imports of the fork server, made once, so that a child starts in under a second. It does nothing else.
 
-The one module of the project with heavy imports at its head; only the fork server and the child import it.
+The only module of the project with heavy imports at its top; only the fork server and the child import it.
 """
 
 import cv2
@@ -21,7 +21,7 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from tqdm import tqdm  # type: ignore[import-untyped]
 from transformers import CLIPImageProcessorPil, CLIPTextModel, CLIPTokenizer, T5EncoderModel
 
-# Its lock is a semaphore: made here it has no name; made in a child, it would be left behind when the child is ended.
+# Its lock is a semaphore: created here it has no name; created in a child, it would remain when the child is killed.
 tqdm.get_lock()
 
 __all__ = [

@@ -1,9 +1,9 @@
-"""Stable Diffusion's safety checker, over every image of every generator.
+"""Stable Diffusion's safety checker, applied to every image of every generator.
 
-The checker compares an image's CLIP embedding with those of 17 concepts, each with a threshold of its own; 3 concepts
-of special care, when one of them is near, lower the thresholds of the others by 0.01. An image is flagged when its
-cosine to any concept exceeds the threshold. The score kept is the largest excess, in the checker's own arithmetic
-(float32, rounded to three decimals): so it is above 0 exactly where `StableDiffusionSafetyChecker.forward` flags.
+The checker compares an image's CLIP embedding with those of 17 concepts, each with a threshold of its own. When one of
+3 concepts of special care is near, the thresholds of the others are lowered by 0.01. An image is flagged when its
+cosine to any concept exceeds the threshold. The score is the largest excess, in the checker's own arithmetic (float32,
+rounded to three decimals): so it is above 0 exactly where `StableDiffusionSafetyChecker.forward` flags the image.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from samplers.child.gate import Pixels
+from samplers.child.pixel_checks import Pixels
+from workspace.errors import in_one_line
 
-#: How much nearer every concept counts once one of special care is near (StableDiffusionSafetyChecker.forward).
+#: Added to every excess when a concept of special care is near (StableDiffusionSafetyChecker.forward).
 _SPECIAL_CARE = np.float32(0.01)
 
 
 class CheckerError(Exception):
-    """There is no working checker, so nothing may be sampled."""
+    """There is no working safety checker, so nothing may be sampled."""
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The checker's word on one image."""
+class SafetyResult:
+    """The checker's result for one image."""
 
     flagged: bool
     score: float
@@ -35,10 +36,9 @@ class SafetyChecker:
     """The checker, loaded and complete."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        """Load from `folder`: safetensors where there is one, else a pickle, read as weights only.
+        """Load from `folder`: safetensors if present, else a pickle with `weights_only`.
 
-        Raises `CheckerError` when it cannot be loaded, or lacks a tensor: its thresholds would then be whatever lay
-        in memory.
+        Raises `CheckerError` when it cannot be loaded, or a tensor is missing: thresholds would then be arbitrary.
         """
         import torch
         from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
@@ -55,15 +55,16 @@ class SafetyChecker:
             )
             self._processor: Any = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
         except Exception as error:
-            raise CheckerError(f"the safety checker does not load: {error}") from error
+            raise CheckerError(f"the safety checker does not load: {in_one_line(error)}") from error
         missing = sorted(loading["missing_keys"]) + sorted(str(key) for key in loading["mismatched_keys"])
         if missing:
-            raise CheckerError(f"the safety checker lacks {len(missing)} tensors, among them {', '.join(missing[:5])}")
+            tensors = "tensor" if len(missing) == 1 else "tensors"
+            raise CheckerError(f"the safety checker lacks {len(missing)} {tensors}, such as {', '.join(missing[:5])}")
         self._model: Any = checker.to(device).eval()
         self._device = device
 
-    def judge(self, images: list[Pixels]) -> list[Judgement]:
-        """The checker's word on each image; raises `CheckerError` when it has none."""
+    def check(self, images: list[Pixels]) -> list[SafetyResult]:
+        """The result for each image; raises `CheckerError` when the checker gives no finite scores."""
         import torch
         from PIL import Image
 
@@ -78,8 +79,8 @@ class SafetyChecker:
         near = (special.round(3) > 0).any(axis=1, keepdims=True)
         scores = (concepts + near * _SPECIAL_CARE).round(3).max(axis=1)
         if not np.isfinite(scores).all():
-            raise CheckerError("the safety checker gives scores that are not numbers: its weights are damaged")
-        return [Judgement(flagged=bool(score > 0), score=float(score)) for score in scores]
+            raise CheckerError("the safety checker gives scores that are not finite: its weights are damaged")
+        return [SafetyResult(flagged=bool(score > 0), score=float(score)) for score in scores]
 
 
 def _excess(embeddings: Any, concepts: Any, thresholds: Any) -> Any:

@@ -1,32 +1,33 @@
-"""One generator under way: batch by batch from where it stands, until it owes nothing or cannot go on."""
+"""One generator being sampled: batch by batch from its first missing sample, until it is finished or fails."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from samplers.child.adapters import require_effect
-from samplers.child.async_writer import AsyncWriter, Judged
-from samplers.child.calling import Caller, Shot
+from samplers.child.async_writer import AsyncWriter, CheckedImage
+from samplers.child.calling import Caller, SampledImage
 from samplers.child.clock import Clock
 from samplers.child.component_cache import ComponentCache
-from samplers.child.failures import GeneratorError, OutOfMemoryError, in_words, is_out_of_memory
-from samplers.child.gate import Pixels, judge
+from samplers.child.failures import GeneratorError, OutOfMemoryError, is_out_of_memory
 from samplers.child.loading import Generator, load
 from samplers.child.memory import free_memory
-from samplers.child.safety import Judgement, SafetyChecker
+from samplers.child.pixel_checks import Pixels, check_pixels
+from samplers.child.safety import SafetyChecker, SafetyResult
 from samplers.child.writing import Writer
 from samplers.messages import Assignment, Result
-from samplers.outcomes import ending
+from samplers.outcomes import final_status
 from samplers.plan import ROUND
 from samplers.sample import ImageFile, Sample, SampleStatus
+from workspace.errors import in_one_line
 
 
 class Sampling:
-    """Carries out one assignment. Making it loads the generator, with what `cache` has of it; what may be shared
-    is laid down there again when the generator ended well.
+    """Carries out one assignment.
 
-    `moved` is told the images kept and the tries made whenever something is through, so that the supervisor sees that
-    the child is alive. Both the constructor and `run` raise `GeneratorError` for what is the generator's fault,
-    and `run` `WorkspaceError` for what is not.
+    The constructor loads the generator, with components that `cache` has of it; components that may be shared are put
+    back there when the generator ended well. `report` gets the images kept and the samples tried whenever a step is
+    finished, so that the supervisor sees that the child is alive. Constructor and `run` raise `GeneratorError` for
+    failures of the generator; `run` raises `WorkspaceError` where the workspace cannot be written.
     """
 
     def __init__(
@@ -35,116 +36,118 @@ class Sampling:
         checker: SafetyChecker,
         device: str,
         clock: Clock,
-        moved: Callable[[int, int], None],
+        report: Callable[[int, int], None],
         cache: ComponentCache,
     ) -> None:
-        self._assignment, self._plan, self._shelf = assignment, assignment.plan, cache
-        self._checker, self._clock, self._moved = checker, clock, moved
+        self._assignment, self._plan, self._cache = assignment, assignment.plan, cache
+        self._checker, self._clock, self._report = checker, clock, report
         with clock("load"):
             self._generator = _loaded(assignment, device, cache)
-            self._call = Caller(self._generator, self._plan, assignment.call_size, clock)
+            self._caller = Caller(self._generator, self._plan, assignment.call_size, clock)
         self._device, self._libraries = _device_name(device), _libraries()
 
     def run(self) -> Result:
-        """Sample, judge and write until the number is reached or the tries are spent; a part every few batches."""
+        """Sample, check and write until the number of images is reached or the tries are used; a part every few
+        batches."""
         start = self._assignment
-        self._moved(len(start.kept), start.next_index)
+        self._report(len(start.kept), start.next_index)
         if self._plan.kind == "lora" and start.next_index == 0:
             with self._clock("load"):
-                require_effect(self._generator.pipeline, self._first_picture)
-            self._moved(len(start.kept), start.next_index)
+                require_effect(self._generator.pipeline, self._first_image)
+            self._report(len(start.kept), start.next_index)
         writer = Writer(start.workspace, self._plan.model_name, start.next_part, self._plan.store)
         with AsyncWriter(writer, self._plan.images, start.next_index, start.kept, self._clock) as async_writer:
             for batch in self._plan.batches(start.next_index):
                 with self._clock("sample"):
-                    shots = self._call(batch)
-                async_writer.hand_over(self._judged(shots))
-                self._moved(async_writer.kept, async_writer.next_index)
-                if async_writer.is_through():
+                    images = self._caller(batch)
+                async_writer.add(self._checked(images))
+                self._report(async_writer.kept, async_writer.next_index)
+                if async_writer.is_finished():
                     break
             async_writer.finish()
-        self._moved(async_writer.kept, async_writer.next_index)
-        self._hand_on()
-        status, detail = ending(async_writer.kept, self._plan.images, async_writer.next_index)
+        self._report(async_writer.kept, async_writer.next_index)
+        self._put_back()
+        status, detail = final_status(async_writer.kept, self._plan.images, async_writer.next_index)
         return Result(status=status, detail=detail, seconds=self._clock.seconds)
 
-    def _first_picture(self) -> bytes:
-        """The first try, alone: in a batch the last bits of a picture depend on its neighbours."""
-        return self._call(self._plan.tries[:1])[0].picture.tobytes()
+    def _first_image(self) -> bytes:
+        """The first sample, alone: in a batch the last bits of an image depend on the other images."""
+        return self._caller(self._plan.samples[:1])[0].array.tobytes()
 
-    def _hand_on(self) -> None:
-        """Lay down what the next generator may share; nothing of one that had to save memory."""
-        if self._call.memory is None:
-            changed = {"vae"} if self._call.mended else set()
-            self._shelf.put_back(handle for handle in self._generator.handles if handle.identity.name not in changed)
+    def _put_back(self) -> None:
+        """Put the components back that the next generator may share; none of a generator that had to save memory."""
+        if self._caller.memory is None:
+            changed = {"vae"} if self._caller.decoded_again else set()
+            self._cache.put_back(handle for handle in self._generator.handles if handle.identity.name not in changed)
 
-    def _judged(self, shots: list[Shot]) -> list[Judged]:
-        """Each shot's row and, where it passes every check, its pixels, in order."""
+    def _checked(self, images: list[SampledImage]) -> list[CheckedImage]:
+        """Each image's row and, where it passes every check, its pixels, in order."""
         with self._clock("check"):
-            verdicts = [judge(shot.picture) for shot in shots]
-            words = iter(self._checker.judge([verdict for verdict in verdicts if not isinstance(verdict, str)]))
+            found = [check_pixels(image.array) for image in images]
+            results = iter(self._checker.check([pixels for pixels in found if not isinstance(pixels, str)]))
         return [
-            Judged(self._row(shot, verdict, None), None)
-            if isinstance(verdict, str)
-            else self._kept_or_flagged(shot, verdict, next(words))
-            for shot, verdict in zip(shots, verdicts, strict=True)
+            CheckedImage(self._row(image, pixels, None), None)
+            if isinstance(pixels, str)
+            else self._kept_or_flagged(image, pixels, next(results))
+            for image, pixels in zip(images, found, strict=True)
         ]
 
-    def _kept_or_flagged(self, shot: Shot, pixels: Pixels, word: Judgement) -> Judged:
+    def _kept_or_flagged(self, image: SampledImage, pixels: Pixels, result: SafetyResult) -> CheckedImage:
         height, width = pixels.shape[:2]
-        row = replace(self._row(shot, "nsfw" if word.flagged else "ok", word), height=height, width=width)
-        return Judged(row, None if word.flagged else pixels)
+        row = replace(self._row(image, "nsfw" if result.flagged else "ok", result), height=height, width=width)
+        return CheckedImage(row, None if result.flagged else pixels)
 
-    def _row(self, shot: Shot, status: SampleStatus, word: Judgement | None) -> Sample:
+    def _row(self, image: SampledImage, status: SampleStatus, result: SafetyResult | None) -> Sample:
         """The row as far as it is known before there is a file."""
         return Sample(
             model_name=self._plan.model_name,
             revision=self._plan.revision,
-            index=shot.owed.index,
+            index=image.planned.index,
             round=ROUND,
             status=status,
             image=ImageFile(),
-            seed=shot.owed.seed,
-            batch_size=shot.call_size,
+            seed=image.planned.seed,
+            batch_size=self._plan.batch_size,
+            call_size=image.call_size,
             device=self._device,
             dtype=self._generator.dtype,
-            scheduler=self._call.scheduler,
+            scheduler=self._caller.scheduler,
             libraries=self._libraries,
-            memory=shot.memory,
-            vae_dtype=shot.vae_dtype,
-            nsfw_flag=word.flagged if word else None,
-            nsfw_score=word.score if word else None,
-            prompt_id=shot.owed.prompt_id,
-            prompt=shot.prompt,
-            negative_prompt=self._call.negative_prompt,
-            class_label=shot.class_label,
-            real_source=shot.owed.real_source,
-            num_inference_steps=self._call.num_inference_steps,
-            guidance_scale=self._call.guidance_scale,
+            memory=image.memory,
+            vae_dtype=image.vae_dtype,
+            nsfw_flag=result.flagged if result else None,
+            nsfw_score=result.score if result else None,
+            prompt_id=image.planned.prompt_id,
+            prompt=image.prompt,
+            negative_prompt=self._caller.negative_prompt,
+            class_label=image.class_label,
+            real_source=image.planned.real_source,
+            num_inference_steps=self._caller.num_inference_steps,
+            guidance_scale=self._caller.guidance_scale,
         )
 
 
 def _loaded(assignment: Assignment, device: str, cache: ComponentCache) -> Generator:
-    """The generator; where memory is short once more without what others left, then with models that wait elsewhere
-    than on the device."""
+    """The generator; where memory is short, once more without the components of the previous generator, then with
+    models that wait in the machine's memory."""
     attempts = [assignment, assignment]
     if device != "cpu":
         attempts.append(replace(assignment, memory="offload"))
-    said = ""
+    detail = ""
     for attempt in attempts:
         try:
             return load(attempt, device, cache)
         except GeneratorError:
             raise
         except Exception as error:
-            # Strangers' files can make any library raise anything.
-            said = in_words(error)
+            # Untrusted files can make any library raise any exception.
+            detail = in_one_line(error)
             if not is_out_of_memory(error):
-                raise GeneratorError("load-failed", said) from error
-        # Only here, where the exception is gone, is what was half loaded.
+                raise GeneratorError("load-failed", detail) from error
+        # Only here, after the exception is released, what was partly loaded can be freed.
         cache.clear()
         free_memory()
-    raise OutOfMemoryError(said)
+    raise OutOfMemoryError(detail)
 
 
 def _device_name(device: str) -> str:

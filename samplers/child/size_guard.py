@@ -1,8 +1,8 @@
-"""A model no larger than its weights: a configuration may ask for anything.
+"""Stops a model that its configuration makes larger than its weights.
 
-A number in a config.json costs nothing to write, and a model built by it, before any weight is compared, may take the
-machine's memory, or a day of making layers. But each value of a model must come from its files, and takes a byte there
-at least; so the size of the files bounds what is built, and building stops where that is exceeded.
+A large number in a config.json costs nothing, and the model is built from it before any weight is compared: that may
+take the machine's memory, or a day of creating layers. But each value of a model must come from its files, and takes at
+least one byte there. So the size of the files limits what is built, and building stops beyond it.
 """
 
 from collections.abc import Iterator
@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-#: How often a value may be counted: when its tensor is made, filled, and tied to another.
+#: How often a value may be counted: when its tensor is created, filled, and tied to another.
 _REGISTRATIONS = 4
-#: Values that may be in no file, whatever its size.
+#: Values that need not be in a file.
 _ALWAYS = 1_000_000
 
 
 class OversizedModelError(Exception):
-    """A configuration asks for more weights than there are."""
+    """A configuration asks for more weights than its files can hold."""
 
 
 @contextmanager
 def size_guard(folder: Path) -> Iterator[None]:
-    """While the block loads a model from `folder`, stop it by a `OversizedModelError` once the model has become larger
-    than the weights there could fill."""
+    """Raise `OversizedModelError` in the block that loads a model from `folder` once the model is larger than the
+    weights there could fill."""
     from torch.nn.modules.module import register_module_parameter_registration_hook
 
     stored = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in (".safetensors", ".bin"))
@@ -31,10 +31,10 @@ def size_guard(folder: Path) -> Iterator[None]:
 
     def count(_module: Any, _name: str, parameter: Any) -> None:
         nonlocal left
-        # A tensor without a value takes time and memory too.
+        # A tensor without values takes time and memory too.
         left -= max(1, parameter.numel()) if parameter is not None else 0
         if left < 0:
-            raise OversizedModelError(f"its config.json asks for more weights than its {stored} bytes can hold")
+            raise OversizedModelError(f"its config.json asks for more weights than its files can hold ({stored} bytes)")
 
     hook = register_module_parameter_registration_hook(count)
     try:

@@ -1,8 +1,8 @@
-"""PNGs without metadata, and the part that speaks of them.
+"""PNG files without metadata, and the part with their rows.
 
-OpenCV at level 1 with run-length strategy takes a quarter of the time of Pillow's default, for files that are a fifth
-larger at most (`make bench`). An image lies on the disk before the part that names it, or inside that part; files
-appear whole or not at all.
+OpenCV at level 1 with the run-length strategy takes a quarter of the time of Pillow's default, for files that are at
+most a fifth larger (`make bench`). An image is on the disk before the part that names it, or inside that part; files
+appear complete or not at all.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from samplers.child.gate import Pixels
+from samplers.child.pixel_checks import Pixels
 from samplers.options import Store
 from samplers.sample import ImageFile, Sample, place_in_part
 from workspace import records
@@ -36,7 +36,7 @@ class Png:
         return cls(content, hashlib.sha256(content).hexdigest(), "L" if pixels.ndim == 2 else "RGB")
 
     def columns(self, index: int) -> dict[str, Any]:
-        """What the row of the try with that index says of it."""
+        """The columns of the sample with that index that describe the file."""
         return {
             "image_name": image_name(index),
             "sha256": self.sha256,
@@ -47,10 +47,10 @@ class Png:
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """The PNG of (height, width, 3) RGB or (height, width) grey pixels: nothing in it but these."""
+    """The PNG of (height, width, 3) RGB or (height, width) grey pixels, without metadata."""
     import cv2
 
-    # OpenCV thinks in blue, green, red.
+    # OpenCV orders channels as blue, green, red.
     ordered = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, ::-1])
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     written, encoded = cv2.imencode(".png", ordered, settings)
@@ -60,7 +60,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def image_name(index: int) -> str:
-    """The file name of the try with that index: 00000162.png."""
+    """The file name of the sample with that index: 00000162.png."""
     return f"{index:08d}.png"
 
 
@@ -74,18 +74,18 @@ class Writer:
         self._store = store
 
     def image_file(self, index: int, png: Png) -> ImageFile:
-        """What the row of that try, which goes into the next part, says of where its image is."""
+        """The column `image` of a sample whose row goes into the next part."""
         if self._store == "parquet":
             return ImageFile(bytes=png.content, path=place_in_part(self._relative(self._part), image_name(index)))
         return ImageFile(path=self._relative(self._image(index)))
 
     def image(self, index: int, png: Png) -> None:
-        """Write one image, where it has a file of its own."""
+        """Write one image, if images have files of their own."""
         if self._store == "files":
             write_bytes(self._image(index), png.content)
 
     def part(self, rows: list[Sample]) -> None:
-        """Write the next part; images beside it lie there already."""
+        """Write the next part; its image files must exist already."""
         records.write(self._part, Sample, rows, plain=("image.bytes",))
         self._next_part += 1
 

@@ -1,4 +1,4 @@
-"""How a run stands: what a shard tells while it works (`journal`), and `cf-status`, which reads it.
+"""The progress of a run: what a shard logs while it works (`run_log`), and `cf-status`, which reads it.
 
-It reads files and nothing else, and may look on while shards are at work.
+`cf-status` reads files and nothing else, also while shards are at work.
 """

@@ -1,4 +1,4 @@
-"""cf-status: how a run of cf-sample stands, on all its shards."""
+"""cf-status: the progress of cf-sample on all shards."""
 
 import time
 from pathlib import Path
@@ -12,17 +12,17 @@ from workspace.layout import Workspace
 
 
 def status(
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")] = Path(
+    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
         "workspace"
     ),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a look instead of tables.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks of --watch.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of tables.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the status again and again, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two updates of --watch.")] = 10,
 ) -> None:
-    """Show how sampling stands: what is done, left and failed, how fast it goes, and where the time goes.
+    """Show the progress of sampling: what is done, left and failed, the speed, and how the time is spent.
 
     It reads the files of the workspace and changes nothing, so it may run on any node, during a run or after it. A
-    shard that has not stopped, but of which nothing was heard for a minute, is called silent.
+    shard that has not stopped, but has logged nothing for a minute, is called silent.
 
     Examples:
 
@@ -30,13 +30,13 @@ def status(
 
         cf-status --watch --every 5    # until Ctrl-C
 
-        cf-status --json               # for other programs
+        cf-status --json               # for programs
     """
-    from samplers.status.overview import Screen
+    from samplers.status.display import Screen
     from samplers.status.run import Watcher
 
     if not workspace.is_dir():
-        raise UsageError(f"--workspace {workspace} does not exist: name the folder that cf-sample works in")
+        raise UsageError(f"--workspace {workspace} does not exist: name the folder that cf-sample uses")
     watcher = Watcher(Workspace(workspace.resolve()))
     try:
         with Screen(as_json, live=watch) as screen:
@@ -45,7 +45,7 @@ def status(
                 time.sleep(every)
                 screen.show(watcher.look(time.time()))
     except KeyboardInterrupt:
-        # It is how --watch ends; the end of a single look would be an interruption.
+        # Ctrl-C is the usual end of --watch; without it, the command was interrupted.
         if not watch:
             raise
 

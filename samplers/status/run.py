@@ -1,8 +1,8 @@
-"""How a run stands, read from the workspace's files: outcomes, the shards' journals, rows where neither speaks.
+"""The status of a run, read from the workspace's files: outcomes, the shards' run logs, and rows without an outcome.
 
-It changes nothing, asks nobody, and may look while the run goes on, from any node. What is done and what failed
-comes from the outcomes. The rows are opened only of generators without an outcome, of which a run has one a
-shard, so that a campaign of thousands is looked through in seconds.
+It changes nothing, needs no network, and works during a run, from any node. What is done and what failed is read from
+the outcomes. Rows are opened only for generators without an outcome, one for each running shard, so that the status of
+thousands of generators takes seconds.
 """
 
 import re
@@ -14,49 +14,49 @@ from pathlib import Path
 from crawler.catalog import CatalogEntry
 from samplers.outcomes import Outcome, read_outcome
 from samplers.progress import progress_of
-from samplers.status.following import Following, ShardStatus, Time
+from samplers.status.shard_status import ShardFollower, ShardStatus, Time
 from workspace import recipe, records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, generator_folder
 
-_JOURNAL = re.compile(r"sample-(\d+)-of-(\d+)\.jsonl", re.ASCII)
+_RUN_LOG = re.compile(r"sample-(\d+)-of-(\d+)\.jsonl", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStatus:
-    """How the whole run stands."""
+    """The status of the whole run, on all shards."""
 
     generators: int
     """Compatible ones in the catalogue."""
     done: int
     failed: int
     left: int
-    """Generators that are neither; those under way are among them."""
+    """Generators that are neither done nor failed, those being sampled included."""
     ends: Mapping[str, int]
     """Generators by how they ended: done, exhausted, or the failure with its reason."""
     images: int
-    """Kept, of all generators."""
+    """Images kept, of all generators."""
     images_a_second: float | None
-    """Of the shards at work together, each over all its runs."""
+    """Of all shards at work together, over all their runs."""
     recently: float | None
-    """Of the same, in the last ten minutes."""
+    """The same in the last ten minutes."""
     seconds_left: float | None
-    """Until the last of the shards at work is through; None when nothing is known about that."""
+    """Until the last shard at work is finished; None where unknown."""
     time: Time
     shards: tuple[ShardStatus, ...]
     seconds_left_of: Mapping[str, float]
-    """The same by shard, where known."""
+    """Seconds until a shard is finished, by shard, where known."""
 
 
 class Watcher:
-    """Looks at a workspace again and again; a journal is read on from where it was."""
+    """Reads the status of a workspace again and again; of run logs only what was added since."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._journals: dict[Path, Following] = {}
+        self._followers: dict[Path, ShardFollower] = {}
 
     def look(self, now: float) -> RunStatus:
-        """How the run stands at `now`, in seconds since 1970. Raises `UsageError` when there is no catalogue."""
+        """The status at `now`, in seconds since 1970. Raises `UsageError` without a catalogue."""
         revisions = _compatible(self._workspace)
         outcomes = {name: _outcome(self._workspace, name, revision) for name, revision in revisions.items()}
         ended = [outcome for outcome in outcomes.values() if outcome is not None]
@@ -80,7 +80,7 @@ class Watcher:
             seconds_left=max(
                 (seconds_left_of[shard.shard] for shard in at_work if shard.shard in seconds_left_of), default=None
             ),
-            time=_together(shards),
+            time=_total_time(shards),
             shards=shards,
             seconds_left_of=seconds_left_of,
         )
@@ -88,14 +88,14 @@ class Watcher:
     def _shards(self, now: float) -> tuple[ShardStatus, ...]:
         found = []
         for path in self._workspace.logs.glob("sample-*-of-*.jsonl"):
-            name = _JOURNAL.fullmatch(path.name)
-            status = self._journals.setdefault(path, Following(path)).status(now) if name else None
+            name = _RUN_LOG.fullmatch(path.name)
+            status = self._followers.setdefault(path, ShardFollower(path)).status(now) if name else None
             if name is not None and status is not None:
                 found.append(((int(name[2]), int(name[1])), status))
         return tuple(status for _, status in sorted(found, key=lambda pair: pair[0]))
 
     def _without_outcome(self, names: Sequence[str]) -> tuple[int, int]:
-        """The images that generators without an outcome have, and how many of them have all."""
+        """The number of images of generators without an outcome, and how many of these are finished."""
         folders = {path.name for path in self._workspace.samples.iterdir()} if self._workspace.samples.is_dir() else {}
         images = recipe.read(self._workspace).get("sample", {}).get("images")
         kept = [len(progress_of(self._workspace, name).kept) for name in names if generator_folder(name) in folders]
@@ -103,9 +103,9 @@ class Watcher:
 
 
 def _compatible(workspace: Workspace) -> dict[str, str]:
-    """Revisions of the generators that can be sampled, by name; only three columns are read."""
+    """Revisions of the compatible generators, by name; only three columns are read."""
     if not workspace.catalog.exists():
-        raise UsageError(f"{workspace.catalog} does not exist: nothing has been crawled here; is this the workspace?")
+        raise UsageError(f"{workspace.catalog} does not exist: name the --workspace of a run, or run `cf-crawl` first")
     columns = ("model_name", "revision", "status")
     table = records.read_table(workspace.catalog, CatalogEntry, columns)
     rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
@@ -118,7 +118,7 @@ def _outcome(workspace: Workspace, name: str, revision: str) -> Outcome | None:
 
 
 def _seconds_left(shards: Sequence[ShardStatus]) -> dict[str, float]:
-    """By shard; a shard that has no pace yet is taken to have that of the others."""
+    """By shard; a shard without a pace yet is assumed to have the mean pace of the others."""
     paces = [shard.pace for shard in shards if shard.pace is not None]
     usual = sum(paces) / len(paces) if paces else None
     left = {}
@@ -129,7 +129,7 @@ def _seconds_left(shards: Sequence[ShardStatus]) -> dict[str, float]:
     return left
 
 
-def _together(shards: Sequence[ShardStatus]) -> Time:
+def _total_time(shards: Sequence[ShardStatus]) -> Time:
     phases: Counter[str] = Counter()
     for shard in shards:
         phases.update(shard.time.phases)

@@ -1,15 +1,16 @@
-"""The journal of a shard: what it tells while it works, in `logs/sample-3-of-16.jsonl`, for `cf-status` to read.
+"""The run log of a shard: what it logs while it works, in `logs/sample-3-of-16.jsonl`, read by `cf-status`.
 
 | event | when | its own fields |
 |---|---|---|
-| `started` | the child works | `shard`, `device`, `walls`, `owed`, `finished`, `left` (generators), `estimate` |
-| `began` | a generator's files are there | `model_name`, `kept`, `images`, `estimate` |
-| `moved` | a batch is through, `BEAT` seconds after the last word at the earliest | `model_name`, `kept`, `tries` |
-| `ended` | a generator is through | `model_name`, `end`, `well`, `detail`, `kept`, `tries`, `seconds`, `estimate` |
-| `stopped` | the run is over, other than by SIGKILL | `why`: finished, interrupted, failed; `detail` |
+| `run_started` | the child is ready | `shard`, `device`, `sandbox`, generators: `pending`, `finished`, `skipped` |
+| `generator_started` | a generator's files are complete | `model_name`, `kept`, `images` |
+| `progress` | a batch is finished, at most once in `PROGRESS_SECONDS` | `model_name`, `kept`, `tries` |
+| `generator_ended` | it is finished or failed | `model_name`, `end`, `failed`, `detail`, `kept`, `tries`, `seconds` |
+| `run_stopped` | the run is over, unless SIGKILL ended it | `why`: finished, interrupted, failed; `detail` |
 
-`estimate` is what `samplers/cost.py` expects of what is owed, in seconds of its nominal device. Only the child's
-progress makes the journal go on: a shard of which nothing is heard for longer than a batch takes has a problem.
+`run_started`, `generator_started` and `generator_ended` also have `estimate`: what `samplers/cost.py` expects for the
+missing images, in seconds of its nominal device. Only progress of the child adds events: a shard without an event for
+longer than a batch takes has a problem.
 """
 
 import json
@@ -27,12 +28,12 @@ from workspace.layout import Workspace
 from workspace.progress import Log
 from workspace.shard import Shard
 
-#: Seconds between two words about the same generator: a week of them is 5 MB.
-BEAT = 10.0
+#: Seconds between two progress events at least: the log of a week has 5 MB.
+PROGRESS_SECONDS = 10.0
 
-#: How every line of a log begins (`workspace/progress.py`), and what tells the most frequent event.
-_BEGINNING, _MOVED = b'{"time": ', b'"event": "moved"'
-#: Lines at the end that are always read: a quarter of an hour at least, for the pace of the last ten minutes.
+#: How every line of a log begins (`workspace/progress.py`), and the mark of the most frequent event.
+_LINE_START, _PROGRESS = b'{"time": ', b'"event": "progress"'
+#: Lines at the end that are always read: at least a quarter of an hour, for the pace of the last ten minutes.
 _NEWEST = 100
 
 
@@ -42,25 +43,25 @@ def run_log_name(shard: Shard) -> str:
 
 
 class RunLog:
-    """Writes the journal of one run."""
+    """Writes the log of one run."""
 
     def __init__(self, workspace: Workspace, shard: Shard) -> None:
         self._log = Log(workspace, run_log_name(shard))
         self._shard = shard
-        self._told = 0.0
+        self._written = 0.0
 
     @contextmanager
-    def run(self, survey: PendingWork, ready: Ready) -> Iterator[None]:
-        """Tell of the start, and of the end of the block, whichever it is."""
-        self._tell(
-            "started",
+    def run(self, pending: PendingWork, ready: Ready) -> Iterator[None]:
+        """Log the start of a run, and how the block ended."""
+        self._write(
+            "run_started",
             shard=str(self._shard),
             device=ready.device,
-            walls=ready.walls,
-            owed=len(survey.owed),
-            finished=survey.finished,
-            left=len(survey.left),
-            estimate=_total(survey.owed, survey.recipe),
+            sandbox=ready.sandbox,
+            pending=len(pending.generators),
+            finished=pending.finished,
+            skipped=len(pending.skipped),
+            estimate=_estimate(pending.generators, pending.recipe),
         )
         why, detail = "failed", None
         try:
@@ -73,61 +74,62 @@ class RunLog:
             detail = str(error)
             raise
         finally:
-            self._tell("stopped", why=why, detail=detail)
+            self._write("run_stopped", why=why, detail=detail)
 
-    def began(self, owed: PendingGenerator, recipe: Recipe) -> None:
-        """The generator is sampled from now on."""
-        kept, estimate = len(owed.progress.kept), _total([owed], recipe)
-        self._tell("began", model_name=owed.entry.model_name, kept=kept, images=recipe.images, estimate=estimate)
+    def generator_started(self, generator: PendingGenerator, recipe: Recipe) -> None:
+        """Log that a generator is sampled from now on."""
+        kept, estimate = len(generator.progress.kept), _estimate([generator], recipe)
+        model_name = generator.entry.model_name
+        self._write("generator_started", model_name=model_name, kept=kept, images=recipe.images, estimate=estimate)
 
-    def moved(self, model_name: str, kept: int, tries: int) -> None:
-        """A batch is through."""
-        if time.monotonic() - self._told >= BEAT:
-            self._tell("moved", model_name=model_name, kept=kept, tries=tries)
+    def progress(self, model_name: str, kept: int, tries: int) -> None:
+        """Log the counts after a batch, unless the last event was a moment ago."""
+        if time.monotonic() - self._written >= PROGRESS_SECONDS:
+            self._write("progress", model_name=model_name, kept=kept, tries=tries)
 
-    def ended(self, owed: PendingGenerator, recipe: Recipe, outcome: Outcome) -> None:
-        """The generator is through."""
-        self._tell(
-            "ended",
+    def generator_ended(self, generator: PendingGenerator, recipe: Recipe, outcome: Outcome) -> None:
+        """Log how a generator ended."""
+        self._write(
+            "generator_ended",
             model_name=outcome.model_name,
             end=outcome.end,
-            well=not outcome.failed,
+            failed=outcome.failed,
             detail=outcome.detail,
             kept=outcome.kept,
             tries=outcome.tries,
             seconds=outcome.seconds,
-            estimate=_total([owed], recipe),
+            estimate=_estimate([generator], recipe),
         )
 
-    def _tell(self, event: str, **fields: Any) -> None:
-        self._told = time.monotonic()
+    def _write(self, event: str, **fields: Any) -> None:
+        self._written = time.monotonic()
         self._log.event(event, **fields)
 
 
 class Reader:
-    """Reads a journal that may be growing: every call of `news` gives the events since the last one."""
+    """Reads a log that may be growing: every call of `new_events` gives the events since the last call."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
 
-    def news(self) -> Iterator[dict[str, Any]]:
-        """The new events in order. What a kill left of a line is passed over; a line without its end waits.
+    def new_events(self) -> Iterator[dict[str, Any]]:
+        """The new events in order. Damaged lines are skipped; a line without its end is read by a later call.
 
-        Of `moved` after `moved` the last one tells all, so older ones are not taken apart: they are nearly all there
-        is in the journal of a week.
+        Of several `progress` events in a row the last one has all counts, so older ones are not parsed: they are nearly
+        all lines in the log of a week.
         """
         with self._path.open("rb") as file:
             file.seek(self._offset)
             new = file.read()
-        whole = new.rfind(b"\n") + 1
-        self._offset += whole
-        lines = new[:whole].splitlines()
+        complete = new.rfind(b"\n") + 1
+        self._offset += complete
+        lines = new[:complete].splitlines()
         for number, line in enumerate(lines):
-            if number < len(lines) - _NEWEST and _MOVED in line and _MOVED in lines[number + 1]:
+            if number < len(lines) - _NEWEST and _PROGRESS in line and _PROGRESS in lines[number + 1]:
                 continue
-            # The next run's first event stands on the line that the last one did not end.
-            start = line.rfind(_BEGINNING)
+            # A run that was killed may leave half a line; the next run's first event continues on it.
+            start = line.rfind(_LINE_START)
             try:
                 event = json.loads(line[start:]) if start >= 0 else None
             except ValueError:
@@ -136,6 +138,6 @@ class Reader:
                 yield event
 
 
-def _total(owed: Sequence[PendingGenerator], recipe: Recipe) -> float:
-    """What is owed, in seconds of the nominal device."""
-    return round(sum(one.cost.seconds(recipe.images - len(one.progress.kept)) for one in owed), 3)
+def _estimate(generators: Sequence[PendingGenerator], recipe: Recipe) -> float:
+    """Seconds of the nominal device for the missing images."""
+    return round(sum(one.seconds(recipe) for one in generators), 3)

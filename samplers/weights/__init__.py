@@ -1,4 +1,4 @@
-"""The weight store: generators' files on this node, each content once, fetched ahead and gone when they have served.
+"""The weight store: generators' files on this node, each content once, downloaded ahead and removed after use.
 
-It has the token and the network, is one for all supervisors of a node, and never opens a file that it holds.
+It has the token and the network, is shared by all supervisors of a node, and never opens a weight file.
 """

@@ -1,18 +1,19 @@
-"""Room on the disk: who needs which contents, what fits beside it, and what has to go.
+"""Disk space: which contents are needed, what fits beside them, and what is removed.
 
-Every supervisor states in its slot what it needs: the contents it keeps for the whole run (the checker's), those it
-holds (of the generators that are being sampled, are there already, or are being fetched), and in which order it will
-come to its other generators. A generator gets room for all its contents at once or none, in turn; so two supervisors
-never wait for each other with half a generator each.
+Every supervisor states in its process folder what it needs: contents for the whole run (the safety checker's), contents
+of generators that it has reserved space for (being downloaded, complete, or being sampled), and the order in which it
+samples its other generators. A generator gets space for all its contents at once or none, under the lock. So two
+supervisors never wait for each other with half a generator each.
 
-What anybody holds is never removed. What nobody needs any more is removed when a generator is done. Beyond that,
-contents are removed where another generator's need the room, those first that are needed last. The generator that is
-waited for may have anything removed that is not held; one that is fetched ahead, only what is needed later than
-itself. Who waits for room with an idle device draws a number, and the lowest number is served first: until then
-nobody else is given room, so large generators are not passed over for ever.
+Reserved contents are never removed. Contents that nobody needs any more are removed when a generator is done. Otherwise
+contents are removed only where another generator needs the space, those first that are needed last. A generator that
+the device waits for (`urgent`) may have any content removed that is not reserved; a generator that is downloaded ahead
+only contents that are needed later than itself. A supervisor that waits for space with an idle device takes a ticket,
+and the lowest ticket is served first: until then no other supervisor gets space, so large generators are not postponed
+for ever.
 
-Two limits hold: the bytes below the weights directory, each content counted once, stay below `--max-disk`, and some
-of the disk stays free.
+Two limits hold: the bytes below the weights directory, each content counted once, stay below `--max-disk`, and some of
+the disk stays free.
 """
 
 import bisect
@@ -25,14 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from samplers.weights.fetching import FetchError, StorageError
-from samplers.weights.pool import Pool
-from samplers.weights.scratch import Slot
+from samplers.weights.pool import ContentPool
+from samplers.weights.process_folder import ProcessFolder
 from workspace.size import text_of
 
-#: Of the disk stays free, whichever is less: room for images, logs and whoever else works here. A system whose disk
-#: is full stops more than this run; a fiftieth is for small disks, where 2 GiB would be a lot.
-FLOOR_BYTES = 2 << 30
-FLOOR_SHARE = 0.02
+#: This much of the disk stays free, the lesser of the two: space for images, logs and other programs. A full disk stops
+#: more than this run; the share is for small disks, where 2 GiB would be much.
+FREE_BYTES = 2 << 30
+FREE_SHARE = 0.02
 #: Files take whole blocks of a disk.
 _BLOCK = 4096
 
@@ -42,182 +43,186 @@ _NEVER = float("inf")
 
 @dataclass(kw_only=True)
 class Needs:
-    """What a supervisor states, but for the order of its generators; contents with their bytes."""
+    """What a supervisor states, without the order of its generators; contents with their bytes."""
 
-    kept: dict[str, int] = field(default_factory=dict)
-    held: dict[str, dict[str, int]] = field(default_factory=dict)
-    """By generator."""
+    for_run: dict[str, int] = field(default_factory=dict)
+    """Contents of the whole run."""
+    reserved: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Contents by generator."""
     begun: int = 0
-    """How many generators of its order it has had room for."""
-    number: int | None = None
-    """Drawn while it waits for room with an idle device."""
+    """How many generators of its order have had space."""
+    ticket: int | None = None
+    """Taken while it waits for space with an idle device."""
 
     @property
     def contents(self) -> dict[str, int]:
-        """All that may not be removed."""
-        return self.kept | {key: size for contents in self.held.values() for key, size in contents.items()}
+        """All contents that may not be removed."""
+        return self.for_run | {key: size for contents in self.reserved.values() for key, size in contents.items()}
 
 
-class Room:
-    """The room in the weights directory, as the owner of `slot` may use it; `max_disk` in bytes, None: no limit."""
+class DiskSpace:
+    """The space in the weights directory, as the owner of `folder` may use it; `max_disk` in bytes, None: no limit."""
 
-    def __init__(self, slot: Slot, pool: Pool, max_disk: int | None) -> None:
-        self._slot, self._pool, self._max_disk = slot, pool, max_disk
-        self._mine = Needs()
-        self._place: dict[str, int] = {}
+    def __init__(self, folder: ProcessFolder, pool: ContentPool, max_disk: int | None) -> None:
+        self._folder, self._pool, self._max_disk = folder, pool, max_disk
+        self._own = Needs()
+        self._position: dict[str, int] = {}
         self._order: dict[str, list[int]] = {}
         self._orders: dict[Path, dict[str, list[int]]] = {}
 
-    def expect(self, generators: Mapping[str, Iterable[str]]) -> None:
-        """State the contents of all generators to come, nearest first; said once."""
+    def announce(self, generators: Mapping[str, Iterable[str]]) -> None:
+        """State the contents of all generators to come, in their order; once."""
         order = [sorted(set(keys)) for keys in generators.values()]
-        self._place = {name: place for place, name in enumerate(generators)}
-        self._order = _places(order)
-        _write(self._slot.path / _ORDER, order)
+        self._position = {name: position for position, name in enumerate(generators)}
+        self._order = _positions(order)
+        _write(self._folder.path / _ORDER, order)
 
-    def keep(self, checker: str, contents: Mapping[str, int]) -> bool:
-        """Ask for contents of the whole run, as `hold` does for those of a generator that is waited for."""
-        return self._ask(checker, contents, waited_for=True, for_the_run=True)
+    def reserve_for_run(self, checker: str, contents: Mapping[str, int]) -> bool:
+        """Reserve space for contents of the whole run; otherwise as `reserve` for an urgent generator."""
+        return self._request(checker, contents, urgent=True, for_run=True)
 
-    def hold(self, generator: str, contents: Mapping[str, int], waited_for: bool) -> bool:
-        """Ask for room for the contents of the next generator; False: not now, ask again.
+    def reserve(self, generator: str, contents: Mapping[str, int], urgent: bool) -> bool:
+        """Reserve space for the contents of the next generator; False: not possible now, try again.
 
-        Raises `FetchError` for one that can never fit, `StorageError` where a full disk is the reason that it does not.
+        `urgent`: the device is idle until its files are complete. Raises `FetchError` for a generator that can never
+        fit, `StorageError` where a full disk is the reason that it does not.
         """
-        return self._ask(generator, contents, waited_for=waited_for, for_the_run=False)
+        return self._request(generator, contents, urgent=urgent, for_run=False)
 
     def release(self, generator: str) -> None:
-        """Hold a generator's contents no longer, and remove what nobody needs any more."""
-        with self._slot.turn:
-            self._mine.held.pop(generator, None)
+        """End the reservation of a generator, and remove contents that nobody needs any more."""
+        with self._folder.lock:
+            self._own.reserved.pop(generator, None)
             self._state()
-            slots = self._slots()
-            in_use = self._in_use(slots)
+            others = self._others()
+            in_use = self._in_use(others)
             for key in self._pool.contents():
-                if key not in in_use and self._next_need(key, slots) == _NEVER:
+                if key not in in_use and self._next_need(key, others) == _NEVER:
                     self._pool.remove(key)
 
-    def _ask(self, name: str, contents: Mapping[str, int], *, waited_for: bool, for_the_run: bool) -> bool:
+    def _request(self, name: str, contents: Mapping[str, int], *, urgent: bool, for_run: bool) -> bool:
         self._refuse_what_never_fits(name, contents)
-        with self._slot.turn:
-            slots = self._slots()
-            if not self._is_served(slots) or not self._make_room(name, contents, slots, waited_for):
-                if waited_for:
-                    self._draw_number(slots)
+        with self._folder.lock:
+            others = self._others()
+            if not self._is_served(others) or not self._make_space(name, contents, others, urgent):
+                if urgent:
+                    self._take_ticket(others)
                 return False
-            if for_the_run:
-                self._mine.kept |= contents
+            if for_run:
+                self._own.for_run |= contents
             else:
-                self._mine.held[name] = dict(contents)
-                self._mine.begun = self._place.get(name, -1) + 1
-            self._mine.number = None
+                self._own.reserved[name] = dict(contents)
+                self._own.begun = self._position.get(name, -1) + 1
+            self._own.ticket = None
             self._state()
         return True
 
-    def _make_room(self, name: str, contents: Mapping[str, int], slots: Mapping[Path, Needs], waited_for: bool) -> bool:
-        """Remove what has to go for these contents, if that is enough; otherwise nothing."""
-        in_use = self._in_use(slots) | dict(contents)
+    def _make_space(self, name: str, contents: Mapping[str, int], others: Mapping[Path, Needs], urgent: bool) -> bool:
+        """Remove what has to be removed for these contents, if that is enough; otherwise nothing."""
+        in_use = self._in_use(others) | dict(contents)
         stored = self._pool.contents()
-        over_limit, over_disk = self._lacking(in_use, contents, stored, slots)
-        lacking, leaving = max(over_limit, over_disk), []
-        spare = [(self._next_need(key, slots), key) for key in stored.keys() - in_use.keys()]
-        for need, key in sorted(spare, reverse=True):
-            if lacking > 0 and (waited_for or need > 0):
-                leaving.append(key)
-                lacking -= _on_disk(stored[key])
-        if lacking > 0:
-            if waited_for and not any(needs.held for needs in slots.values()):
-                # Nobody will ever give room back.
-                self._mine.number = None
+        over_limit, over_disk = self._missing_bytes(in_use, contents, stored, others)
+        missing, removed = max(over_limit, over_disk), []
+        unused = [(self._next_need(key, others), key) for key in stored.keys() - in_use.keys()]
+        for need, key in sorted(unused, reverse=True):
+            if missing > 0 and (urgent or need > 0):
+                removed.append(key)
+                missing -= _on_disk(stored[key])
+        if missing > 0:
+            if urgent and not any(needs.reserved for needs in others.values()):
+                # Nobody will ever release space.
+                self._own.ticket = None
                 self._state()
                 raise self._full(name, contents, over_disk > over_limit)
             return False
-        for key in leaving:
+        for key in removed:
             self._pool.remove(key)
         return True
 
-    def _is_served(self, slots: Mapping[Path, Needs]) -> bool:
-        """Whether nobody else is to be given room before."""
-        numbers = [needs.number for needs in slots.values() if needs.number is not None]
-        return not numbers or (self._mine.number is not None and self._mine.number < min(numbers))
+    def _is_served(self, others: Mapping[Path, Needs]) -> bool:
+        """Whether no other supervisor is to be served first."""
+        tickets = [needs.ticket for needs in others.values() if needs.ticket is not None]
+        return not tickets or (self._own.ticket is not None and self._own.ticket < min(tickets))
 
-    def _draw_number(self, slots: Mapping[Path, Needs]) -> None:
-        if self._mine.number is None:
-            self._mine.number = 1 + max((needs.number or 0 for needs in slots.values()), default=0)
+    def _take_ticket(self, others: Mapping[Path, Needs]) -> None:
+        if self._own.ticket is None:
+            self._own.ticket = 1 + max((needs.ticket or 0 for needs in others.values()), default=0)
             self._state()
 
-    def _lacking(
+    def _missing_bytes(
         self,
         in_use: Mapping[str, int],
-        asked: Mapping[str, int],
+        requested: Mapping[str, int],
         stored: Mapping[str, int],
-        slots: Mapping[Path, Needs],
+        others: Mapping[Path, Needs],
     ) -> tuple[int, int]:
-        """The bytes by which everything in use would be over the limit, and over what the disk has free."""
-        to_come = sum(_on_disk(size) for key, size in in_use.items() if key not in stored)
-        total = to_come + sum(_on_disk(size) for size in stored.values())
+        """The bytes by which everything in use would exceed the limit, and by which it would exceed the free disk."""
+        to_download = sum(_on_disk(size) for key, size in in_use.items() if key not in stored)
+        total = to_download + sum(_on_disk(size) for size in stored.values())
         if not self._pool.links:
-            to_come += _total(asked)
-            total += _total(asked) + sum(_total(needs.contents) for needs in (self._mine, *slots.values()))
-        disk = shutil.disk_usage(self._slot.weights_dir)
+            to_download += _total(requested)
+            total += _total(requested) + sum(_total(needs.contents) for needs in (self._own, *others.values()))
+        disk = shutil.disk_usage(self._folder.weights_dir)
         over_limit = total - self._max_disk if self._max_disk is not None else -1
-        return over_limit, to_come + _floor(disk.total) - disk.free
+        return over_limit, to_download + _free_bytes(disk.total) - disk.free
 
     def _refuse_what_never_fits(self, name: str, contents: Mapping[str, int]) -> None:
         needed = self._needed(contents)
         if self._max_disk is not None and needed > self._max_disk:
             raise FetchError(f"{_takes(name, needed)}, more than --max-disk {text_of(self._max_disk)}")
-        disk = shutil.disk_usage(self._slot.weights_dir).total
-        if needed > disk - _floor(disk):
+        disk = shutil.disk_usage(self._folder.weights_dir).total
+        if needed > disk - _free_bytes(disk):
             raise FetchError(f"{_takes(name, needed)}, more than the disk of --weights-dir can hold")
 
     def _full(self, name: str, contents: Mapping[str, int], disk: bool) -> FetchError | StorageError:
         needed = self._needed(contents)
         if not disk:
-            return FetchError(f"{_takes(name, needed)}, and what others keep does not fit beside it in --max-disk")
-        usage = shutil.disk_usage(self._slot.weights_dir)
+            return FetchError(
+                f"{_takes(name, needed)}; with the files of other runs on this node, that is more than --max-disk"
+            )
+        usage = shutil.disk_usage(self._folder.weights_dir)
         return StorageError(
-            f"--weights-dir {self._slot.weights_dir}: {_takes(name, needed)}, and {text_of(usage.free)} are free, "
-            f"of which {text_of(_floor(usage.total))} stay so; make room, name another disk, or pass over large "
-            "generators with --max-disk"
+            f"--weights-dir {self._folder.weights_dir}: {_takes(name, needed)}; {text_of(usage.free)} are free, and "
+            f"{text_of(_free_bytes(usage.total))} must stay free; make room, name a folder on another disk, or skip "
+            "large generators with --max-disk"
         )
 
     def _needed(self, contents: Mapping[str, int]) -> int:
-        """Bytes of a generator and what is kept beside it."""
-        return _total({**self._mine.kept, **contents}) * (1 if self._pool.links else 2)
+        """Bytes of a generator together with the contents of the whole run."""
+        return _total({**self._own.for_run, **contents}) * (1 if self._pool.links else 2)
 
-    def _slots(self) -> dict[Path, Needs]:
-        """What the others that live state."""
-        slots = {path: _said(path) for path in self._slot.others()}
-        for path in slots:
+    def _others(self) -> dict[Path, Needs]:
+        """What the other running supervisors state."""
+        others = {path: _stated(path) for path in self._folder.others()}
+        for path in others:
             if path not in self._orders and (order := _read(path / _ORDER)) is not None:
-                self._orders[path] = _places(order)
-        for path in self._orders.keys() - slots.keys():
+                self._orders[path] = _positions(order)
+        for path in self._orders.keys() - others.keys():
             del self._orders[path]
-        return slots
+        return others
 
-    def _in_use(self, slots: Mapping[Path, Needs]) -> dict[str, int]:
+    def _in_use(self, others: Mapping[Path, Needs]) -> dict[str, int]:
         together: dict[str, int] = {}
-        for needs in (self._mine, *slots.values()):
+        for needs in (self._own, *others.values()):
             together |= needs.contents
         return together
 
-    def _next_need(self, key: str, slots: Mapping[Path, Needs]) -> float:
-        """How many generators some supervisor will begin before one that needs this content."""
-        orders = [(self._order, self._mine.begun)]
-        orders += [(self._orders.get(path, {}), needs.begun) for path, needs in slots.items()]
-        return min(_after(order.get(key, []), begun) for order, begun in orders)
+    def _next_need(self, key: str, others: Mapping[Path, Needs]) -> float:
+        """How many generators a supervisor will begin before one that needs this content; the least of all."""
+        orders = [(self._order, self._own.begun)]
+        orders += [(self._orders.get(path, {}), needs.begun) for path, needs in others.items()]
+        return min(_distance(order.get(key, []), begun) for order, begun in orders)
 
     def _state(self) -> None:
-        _write(self._slot.path / _NEEDS, asdict(self._mine))
+        _write(self._folder.path / _NEEDS, asdict(self._own))
 
 
-def _said(slot: Path) -> Needs:
-    return Needs(**(_read(slot / _NEEDS) or {}))
+def _stated(folder: Path) -> Needs:
+    return Needs(**(_read(folder / _NEEDS) or {}))
 
 
 def _read(path: Path) -> Any:
-    """What a supervisor states; None where it does not state it yet."""
+    """What a supervisor states; None before it states anything."""
     try:
         return json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
@@ -225,24 +230,24 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, value: Any) -> None:
-    # Whole for whoever reads it; not flushed to the disk, because it means nothing once its process is gone.
+    # Complete for every reader; not flushed to the disk, because it means nothing once its process is gone.
     temporary = path.with_suffix(".partial")
     temporary.write_text(json.dumps(value), encoding="utf-8")
     temporary.replace(path)
 
 
-def _places(order: Iterable[Iterable[str]]) -> dict[str, list[int]]:
-    """At which places of an order each content is needed."""
-    places: defaultdict[str, list[int]] = defaultdict(list)
-    for place, keys in enumerate(order):
+def _positions(order: Iterable[Iterable[str]]) -> dict[str, list[int]]:
+    """The positions of an order at which each content is needed."""
+    positions: defaultdict[str, list[int]] = defaultdict(list)
+    for position, keys in enumerate(order):
         for key in keys:
-            places[key].append(place)
-    return dict(places)
+            positions[key].append(position)
+    return dict(positions)
 
 
-def _after(places: list[int], begun: int) -> float:
-    index = bisect.bisect_left(places, begun)
-    return places[index] - begun if index < len(places) else _NEVER
+def _distance(positions: list[int], begun: int) -> float:
+    index = bisect.bisect_left(positions, begun)
+    return positions[index] - begun if index < len(positions) else _NEVER
 
 
 def _on_disk(size: int) -> int:
@@ -253,9 +258,9 @@ def _total(contents: Mapping[str, int]) -> int:
     return sum(_on_disk(size) for size in contents.values())
 
 
-def _floor(disk: int) -> int:
-    return min(FLOOR_BYTES, int(disk * FLOOR_SHARE))
+def _free_bytes(disk: int) -> int:
+    return min(FREE_BYTES, int(disk * FREE_SHARE))
 
 
 def _takes(name: str, size: int) -> str:
-    return f"{name} and the safety checker take {text_of(size)}"
+    return f"{name} and the safety checker need {text_of(size)}"

@@ -1,11 +1,11 @@
-"""One file from the Hub, whole and as the catalogue says, or a reason why not.
+"""Downloads one file from the Hub, complete and equal to the catalogue's, or gives the reason why not.
 
-huggingface_hub checks sizes only and raises at the first 503 or reset connection, so two things are added: patience
-(`workspace/retry.py`), and the hash of every byte before a file may be used. Repositories choose their
-file names, so no name is used before it is known to stay below the folder it is meant for.
+huggingface_hub checks sizes only and raises at the first 503 or reset connection. So two things are added: retries
+(`workspace/retry.py`), and the hash of every byte before a file is used. Repositories choose the names of their files,
+so a name is checked to stay below the folder that it is meant for before it is used.
 
-The client locks what it downloads even in a folder of our own. Where a file system knows no such locks it does without;
-where one answers with another error there is no way around it, and that is said.
+The client locks what it downloads, even in a folder of this process. Where a file system has no such locks it continues
+without them; where one answers with another error the download fails with a message that says so.
 """
 
 import errno
@@ -22,54 +22,57 @@ from typing import TypeVar
 from huggingface_hub.utils.sha import git_hash
 
 from crawler.catalog import ModelFile
-from workspace.errors import CommunityForensicsError, HubError
+from workspace.errors import CommunityForensicsError, HubError, in_one_line
+from workspace.hub_access import HubAccess
 from workspace.identity import sha256_of_file
 
-#: How often a file may arrive damaged.
-_TRANSFERS = 2
-_OUR_STORAGE = frozenset(
+#: Downloads of one file until it is called damaged.
+_DOWNLOADS = 2
+#: Errors that say something about this machine's disk, not about the repository.
+_STORAGE_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOLCK, errno.EOPNOTSUPP}
 )
+#: What to do about them.
+STORAGE_REMEDY = "make room there, or name a folder on another disk"
 _MAX_COMPONENT = 255
 
 T = TypeVar("T")
 
 
 class FetchError(HubError):
-    """A repository's file could not be had, is not what the catalogue says, or may not be named so.
+    """A repository's file could not be downloaded, differs from the catalogue's, or has a name that is refused.
 
-    `passing`: the Hub did not answer, so another time the same file may be had.
+    `transient`: the Hub did not answer, so the same file may be downloaded later.
     """
 
-    def __init__(self, message: str, passing: bool = False) -> None:
+    def __init__(self, message: str, transient: bool = False) -> None:
         super().__init__(message)
-        self.passing = passing
+        self.transient = transient
 
 
 class StorageError(CommunityForensicsError):
-    """This machine's disk is full or not ours: no repository's fault."""
+    """This machine's disk is full or cannot be written: not the repository's fault."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """How long one file took."""
+    """The seconds that one file took."""
 
     fetch_seconds: float
     verify_seconds: float
 
 
 class Fetcher:
-    """Downloads single files at pinned revisions."""
+    """Downloads single files at pinned revisions from the Hub that `hub` names."""
 
-    def __init__(self, endpoint: str | None = None, token: str | None = None) -> None:
-        """`endpoint` and `token`: huggingface_hub's own (HF_ENDPOINT, HF_TOKEN, `hf auth login`) where None."""
+    def __init__(self, hub: HubAccess = HubAccess()) -> None:
         from huggingface_hub import HfApi, get_session, get_token
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
-        self._api = HfApi(endpoint=endpoint, token=token or get_token() or False)
+        self._api = HfApi(endpoint=hub.endpoint, token=hub.token or get_token() or False)
         # The client reads the environment (proxies) once, here: the environment is cleaned for a moment later on.
         get_session()
-        # One bar tells of the run; a hundred of single files would break it.
+        # One bar shows the progress of the run; bars of single files would break it.
         disable_progress_bars()
 
     def fetch(
@@ -79,19 +82,19 @@ class Fetcher:
         file: ModelFile,
         destination: Path,
         scratch: Path,
-        leaving: threading.Event | None = None,
+        stopping: threading.Event | None = None,
     ) -> Fetched:
-        """Download one file and move it to `destination` once its hash is right and it is on the disk; `scratch` is a
-        folder for the meantime. Nothing is tried again once `leaving` is set.
+        """Download one file to `destination`, which appears when the hash is right and the bytes are on the disk.
 
-        Raises `FetchError`, or `StorageError` where this machine is the reason.
+        `scratch` is a folder for the download. There are no retries once `stopping` is set. Raises `FetchError`, or
+        `StorageError` where this machine is the reason.
         """
-        checked_name(file.path)
+        checked_path(file.path)
         fetch_seconds = verify_seconds = 0.0
-        for attempts_left in reversed(range(_TRANSFERS)):
+        for downloads_left in reversed(range(_DOWNLOADS)):
             started = time.perf_counter()
             try:
-                downloaded = self._download(repo_id, revision, file, scratch, leaving)
+                downloaded = self._download(repo_id, revision, file, scratch, stopping)
                 fetched = time.perf_counter()
                 fetch_seconds += fetched - started
                 damage = _damage(file, downloaded)
@@ -103,13 +106,15 @@ class Fetcher:
                     return Fetched(fetch_seconds, verify_seconds)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
-            if not attempts_left:
-                raise FetchError(f"{repo_id}: {file.path} {damage}: damaged, or changed")
+            if not downloads_left:
+                raise FetchError(
+                    f"{repo_id}: {file.path} {damage}: the download is damaged, or the file was changed after the crawl"
+                )
         raise AssertionError("unreachable")
 
     def listing(self, repo_id: str, revision: str | None) -> tuple[str, tuple[ModelFile, ...]]:
-        """The commit that `revision` (None: main) stands for, and its files. Raises `FetchError`."""
-        info = _patiently(f"{repo_id}", lambda: self._api.model_info(repo_id, revision=revision, files_metadata=True))
+        """The commit of `revision` (None: main), and its files. Raises `FetchError`."""
+        info = _with_retries(repo_id, lambda: self._api.model_info(repo_id, revision=revision, files_metadata=True))
         files = tuple(
             ModelFile(
                 path=sibling.rfilename,
@@ -122,60 +127,62 @@ class Fetcher:
         return str(info.sha), files
 
     def _download(
-        self, repo_id: str, revision: str, file: ModelFile, scratch: Path, leaving: threading.Event | None
+        self, repo_id: str, revision: str, file: ModelFile, scratch: Path, stopping: threading.Event | None
     ) -> Path:
         def download() -> Path:
             return Path(self._api.hf_hub_download(repo_id, file.path, revision=revision, local_dir=scratch))
 
-        return _patiently(f"{repo_id}: {file.path}", download, leaving)
+        return _with_retries(f"{repo_id}: {file.path}", download, stopping)
 
 
-def key_of(file: ModelFile) -> str:
-    """What a file's content is known by: its sha256, or git's hash. Raises `FetchError` where there is neither."""
+def content_key(file: ModelFile) -> str:
+    """The name of a file's content: its sha256, or `git-` and git's hash. Raises `FetchError` where it has neither."""
     if file.sha256 is not None and re.fullmatch(r"[0-9a-f]{64}", file.sha256):
         return file.sha256
     if file.git_oid is not None and re.fullmatch(r"[0-9a-f]{40}", file.git_oid):
         return f"git-{file.git_oid}"
-    raise FetchError(f"{file.path}: the catalogue knows no hash of it, so what arrives could not be checked")
+    raise FetchError(f"{file.path}: the catalogue has no valid hash of it, so a download could not be verified")
 
 
-def checked_name(path: str) -> PurePosixPath:
+def checked_path(path: str) -> PurePosixPath:
     """A repository's file name as a path that stays below the folder it is joined to; raises `FetchError`."""
     parts = path.split("/")
-    unfit = any(part in ("", ".", "..") or len(part.encode()) > _MAX_COMPONENT for part in parts)
-    if unfit or "\\" in path or not path.isprintable():
-        raise FetchError(f"{path!r} is no file name to put on a disk")
+    refused = any(part in ("", ".", "..") or len(part.encode()) > _MAX_COMPONENT for part in parts)
+    if refused or "\\" in path or not path.isprintable():
+        raise FetchError(f"{path!r} is not a valid file name")
     return PurePosixPath(path)
 
 
 def _damage(file: ModelFile, downloaded: Path) -> str | None:
-    """In which way a file is not the catalogue's; None where it is."""
+    """How a downloaded file differs from the catalogue's; None where it does not."""
     size = downloaded.stat().st_size
     if size != file.size:
-        return f"has {size} bytes, not the {file.size} of the catalogue"
-    key = key_of(file)
+        return f"has {size} bytes, in the catalogue {file.size}"
+    key = content_key(file)
     found = sha256_of_file(downloaded) if file.sha256 == key else f"git-{git_hash(downloaded.read_bytes())}"
-    return None if found == key else f"has hash {found}, not {key}"
+    return None if found == key else "has another hash than in the catalogue"
 
 
-def _patiently(what: str, ask: Callable[[], T], leaving: threading.Event | None = None) -> T:
-    """The Hub's answer; asked again while it is busy or the line breaks."""
+def _with_retries(what: str, request: Callable[[], T], stopping: threading.Event | None = None) -> T:
+    """The Hub's answer; requested again while the Hub is busy or the connection breaks."""
+    from huggingface_hub.errors import GatedRepoError
+
     from workspace.retry import retrying
 
     try:
-        return retrying(passing=_may_pass, leaving=leaving)(ask)
+        return retrying(passing=_is_transient, leaving=stopping)(request)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _OUR_STORAGE:
-            raise StorageError(f"--weights-dir: {what}: {error.strerror}") from error
-        text = " ".join(str(error).split())
-        raise FetchError(f"{what}: {type(error).__name__}: {text[:300]}", passing=_may_pass(error)) from error
+        if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
+            raise StorageError(f"--weights-dir: {what}: {error.strerror}; {STORAGE_REMEDY}") from error
+        remedy = "; accept its terms on the Hub and set HF_TOKEN" if isinstance(error, GatedRepoError) else ""
+        raise FetchError(f"{what}: {in_one_line(error)}{remedy}", transient=_is_transient(error)) from error
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed later."""
     from workspace.retry import is_transient
 
-    if isinstance(error, OSError) and error.errno in _OUR_STORAGE:
+    if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
         return False
-    # The client says by a bare OSError that a file arrived shorter than it was announced.
+    # The client raises a bare OSError for a file that is shorter than announced.
     return is_transient(error) or type(error) is OSError

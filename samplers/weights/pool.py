@@ -1,9 +1,9 @@
-"""Contents that all supervisors of a node share, each under its hash, and who is fetching which.
+"""Contents that all supervisors of a node share, each under its content key, and which process downloads which.
 
-A content is in the pool when it has arrived whole and its hash is right, so what lies there needs no second look.
-Before one fetches a content one claims it, by a folder in one's own slot; there the download lies until it is moved
-to the pool. Claims are made in turn, so there is one at most for a content, and they go with the slot: when its
-process dies or its download fails, whoever waits for that content claims it next.
+A content appears in the pool when it is complete and its hash is right, so it is not verified again. Before a process
+downloads a content it claims it, by a folder in its own process folder; the download stays there until it is moved to
+the pool. Claims are made under the lock, so a content has one claim at most. A claim is removed with its process
+folder: when a process dies or its download fails, another that waits for the content claims it next.
 """
 
 import os
@@ -13,31 +13,31 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from samplers.weights.fetching import FetchError
-from samplers.weights.scratch import Slot
+from samplers.weights.process_folder import ProcessFolder
 
 _CLAIMS = "fetching"
 
 
-class Pool:
-    """The pool as the owner of `slot` sees it."""
+class ContentPool:
+    """The pool of a weights directory, as the process of `folder` uses it."""
 
-    def __init__(self, slot: Slot) -> None:
-        self._slot, self._folder = slot, slot.pool
-        (slot.path / _CLAIMS).mkdir()
-        self.links = _links(slot.path)
-        """Whether this file system has hard links; without, a content is copied to where it is used."""
+    def __init__(self, folder: ProcessFolder) -> None:
+        self._folder, self._pool = folder, folder.pool
+        (folder.path / _CLAIMS).mkdir()
+        self.links = _has_hard_links(folder.path)
+        """Whether this file system has hard links; without them a content is copied to where it is used."""
 
     def path_of(self, key: str) -> Path:
-        """Where a content lies, or would."""
-        return self._folder / key
+        """The path of a content, whether it exists or not."""
+        return self._pool / key
 
     @contextmanager
     def claim(self, key: str) -> Iterator[Path | None]:
-        """A folder to fetch a content into, for as long as the block lasts; None where it has come or is coming."""
-        claim = self._slot.path / _CLAIMS / key
-        with self._slot.turn:
-            slots = (self._slot.path, *self._slot.others())
-            free = not self.path_of(key).exists() and not any((slot / _CLAIMS / key).exists() for slot in slots)
+        """A folder to download a content into, until the block ends; None where it exists or another downloads it."""
+        claim = self._folder.path / _CLAIMS / key
+        with self._folder.lock:
+            folders = (self._folder.path, *self._folder.others())
+            free = not self.path_of(key).exists() and not any((other / _CLAIMS / key).exists() for other in folders)
             if free:
                 claim.mkdir()
         try:
@@ -47,12 +47,12 @@ class Pool:
                 shutil.rmtree(claim, ignore_errors=True)
 
     def put(self, key: str, path: Path) -> bool:
-        """Put a content where it is used; False when it is not in the pool. Raises `FetchError` for a name that is
-        taken, `StorageError` where the disk is full or not ours."""
+        """Link or copy a content to `path`; False when it is not in the pool. Raises `FetchError` when `path` exists,
+        `OSError` where the disk is full or cannot be written."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise FetchError(f"{path.name}: the repository has a file where it also has a folder") from error
+            raise FetchError(f"{path.name}: the repository has a file and a folder of this name") from error
         try:
             if self.links:
                 with suppress(FileNotFoundError):
@@ -60,7 +60,7 @@ class Pool:
                     return True
                 return False
             with suppress(FileNotFoundError), self.path_of(key).open("rb") as content:
-                # Not over a file that is there: a repository may list a name twice.
+                # Never over a file that exists: a repository may list a name twice.
                 with path.open("xb") as copy:
                     shutil.copyfileobj(content, copy, 1 << 20)
                 return True
@@ -69,15 +69,15 @@ class Pool:
         return False
 
     def contents(self) -> dict[str, int]:
-        """The contents that are here, and their bytes."""
-        return {path.name: path.stat().st_size for path in self._folder.iterdir()}
+        """The contents in the pool, and their bytes."""
+        return {path.name: path.stat().st_size for path in self._pool.iterdir()}
 
     def remove(self, key: str) -> None:
-        """Remove a content. What was put somewhere else stays there."""
+        """Remove a content from the pool; where it was linked or copied to, it remains."""
         self.path_of(key).unlink(missing_ok=True)
 
 
-def _links(folder: Path) -> bool:
+def _has_hard_links(folder: Path) -> bool:
     one, other = folder / "one", folder / "other"
     one.touch()
     try:

@@ -1,7 +1,7 @@
-"""The next generators' files, fetched in a thread while the present one is sampled.
+"""Downloads the files of the next generators in a thread while the current one is sampled.
 
-Several are fetched ahead, in order, as many as there is room for: one that is sampled in a moment, or comes slowly,
-then does not leave the device idle.
+Several are downloaded ahead, in order, as many as there is space for. So a generator that is sampled in a moment, or
+that downloads slowly, does not leave the device idle.
 """
 
 import threading
@@ -11,61 +11,64 @@ from typing import Protocol, TypeVar
 
 from crawler.catalog import CatalogEntry
 from samplers.weights.fetching import FetchError
-from samplers.weights.store import Placed, WeightStore
+from samplers.weights.store import LocalFiles, WeightStore
 
-#: Generators whose files may be there, or on their way, beside the present one's: a few small ones of a line bridge the
-#: time that a large one takes, and more would keep the disk full for nothing.
+#: Generators that may be downloaded ahead of the current one: a few small ones bridge the download of a large one, and
+#: more would fill the disk without need.
 AHEAD = 3
 
 
-class _Owed(Protocol):
+class _HasEntry(Protocol):
     @property
     def entry(self) -> CatalogEntry: ...
 
 
-OwedT = TypeVar("OwedT", bound=_Owed)
+GeneratorT = TypeVar("GeneratorT", bound=_HasEntry)
 
 
-def placed(owed: Sequence[OwedT], store: WeightStore) -> Iterator[tuple[OwedT, Placed | FetchError]]:
-    """Each generator with its files in place, or why they are not; raises what is not the repository's fault.
+def prefetched(
+    generators: Sequence[GeneratorT], store: WeightStore
+) -> Iterator[tuple[GeneratorT, LocalFiles | FetchError]]:
+    """Each generator with its complete files, or the reason why they are not; raises what is no repository's fault.
 
-    Fetching begins with the call, before the first one is asked for.
+    Downloads start with the call, before the first generator is taken. The files are removed when the next one is
+    taken.
     """
-    arrivals = [_Arrival(one.entry) for one in owed]
+    downloads = [_Download(one.entry) for one in generators]
     free = threading.Semaphore(1 + AHEAD)
-    store.expect(one.entry for one in owed)
-    threading.Thread(target=_fetch, args=(arrivals, store, free), daemon=True).start()
+    store.announce(one.entry for one in generators)
+    threading.Thread(target=_fetch, args=(downloads, store, free), daemon=True).start()
 
-    def one_by_one() -> Iterator[tuple[OwedT, Placed | FetchError]]:
-        for one, arrival in zip(owed, arrivals, strict=True):
-            yield one, arrival.wait()
+    def one_by_one() -> Iterator[tuple[GeneratorT, LocalFiles | FetchError]]:
+        for one, download in zip(generators, downloads, strict=True):
+            yield one, download.wait()
             store.release(one.entry)
             free.release()
 
     return one_by_one()
 
 
-class _Arrival:
-    """A generator's files on their way."""
+class _Download:
+    """The download of one generator's files."""
 
     def __init__(self, entry: CatalogEntry) -> None:
         self.entry = entry
-        self.waited_for = threading.Event()
-        self.result: Future[Placed | FetchError] = Future()
+        self.urgent = threading.Event()
+        self.result: Future[LocalFiles | FetchError] = Future()
 
-    def wait(self) -> Placed | FetchError:
-        """The files, or why that repository cannot give them. Raises what is not the repository's fault."""
-        self.waited_for.set()
+    def wait(self) -> LocalFiles | FetchError:
+        """The files, or why the repository does not give them. Raises what is no repository's fault."""
+        self.urgent.set()
         return self.result.result()
 
 
-def _fetch(arrivals: Sequence[_Arrival], store: WeightStore, free: threading.Semaphore) -> None:
-    for arrival in arrivals:
+def _fetch(downloads: Sequence[_Download], store: WeightStore, free: threading.Semaphore) -> None:
+    for download in downloads:
         free.acquire()
         try:
-            arrival.result.set_result(store.place(arrival.entry, arrival.waited_for.is_set))
+            download.result.set_result(store.fetch(download.entry, download.urgent.is_set))
         except FetchError as error:
-            arrival.result.set_result(error)
+            download.result.set_result(error)
         except BaseException as error:
-            arrival.result.set_exception(error)
+            download.result.set_exception(error)
             return

@@ -1,10 +1,10 @@
-"""The weight store: each generator's files in a folder of their own, each content on the node once.
+"""The weight store: the files of each generator in a folder of their own, each content on the node once.
 
-Contents lie in a pool under their hash (`pool`) and are hard-linked to where a pipeline expects them; so what
-fine-tunes share is fetched once, whichever supervisor of the node needs it. A generator's files are asked room for
-(`room`), fetched some at a time, and removed when it is done.
+Contents are stored in a pool under their hash (`pool`) and hard-linked to where a pipeline expects them. So what
+fine-tunes share is downloaded once, whichever supervisor of the node needs it. Before a generator's files are
+downloaded, several at a time, space for them is reserved (`disk_space`); they are removed when the generator is done.
 
-It handles files and never opens one: what is in them is the child's business.
+It never opens a file: that is done in the child only.
 """
 
 import shutil
@@ -16,40 +16,49 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from crawler.catalog import CatalogEntry, ModelFile
-from samplers.weights.disk_space import Room
-from samplers.weights.fetching import Fetched, Fetcher, FetchError, StorageError, checked_name, key_of
-from samplers.weights.pool import Pool
-from samplers.weights.scratch import Slot
+from samplers.weights.disk_space import DiskSpace
+from samplers.weights.fetching import (
+    STORAGE_REMEDY,
+    Fetched,
+    Fetcher,
+    FetchError,
+    StorageError,
+    checked_path,
+    content_key,
+)
+from samplers.weights.pool import ContentPool
+from samplers.weights.process_folder import ProcessFolder
 from workspace.layout import generator_folder
 from workspace.threads import each
 
-#: Files of one generator fetched at a time: a connection to the Hub's CDN seldom fills a line by itself, and four do.
+#: Files of one generator downloaded at a time: one connection to the Hub's CDN seldom fills a line, and four do.
 FILES_AT_A_TIME = 4
 
-#: Seconds until one looks again whether a content that somebody else is fetching has come, or whether there is room.
-_LOOK_SECONDS = 0.2
+#: Seconds between two looks whether another process has downloaded a content, or whether there is space.
+_WAIT_SECONDS = 0.2
 
-#: What the safety checker is loaded from.
+#: The files that the safety checker is loaded from.
 _CHECKER_FILES = ("config.json", "preprocessor_config.json")
 _CHECKER_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A generator's files, all there and verified."""
+class LocalFiles:
+    """A generator's files on this node, complete and verified."""
 
     folder: Path
     base_folder: Path | None
-    """The base's files, for an adapter."""
+    """The base model's files, for an adapter."""
     fetch_seconds: float
-    """Of its files' downloads, added up although they overlap; what was there or another supervisor fetched is 0."""
+    """Seconds of all downloads, added up although they overlap; 0 for files that existed or that another supervisor
+    downloaded."""
     verify_seconds: float
-    """The same of their hashes."""
+    """Seconds of computing their hashes, likewise."""
 
 
 @dataclass(frozen=True)
 class _Content:
-    """A content to fetch from one place and to put in others."""
+    """A content to download from one place, and the paths it is needed at."""
 
     repo_id: str
     revision: str
@@ -58,80 +67,83 @@ class _Content:
 
 
 class WeightStore:
-    """The store of one supervisor, in its slot; `max_disk`: bytes that all below the weights directory may take.
+    """The store of one supervisor, in its process folder.
 
-    `place` may run in another thread than `release`: they touch different generators' folders.
+    `max_disk`: bytes that everything below the weights directory may take. `fetch` may run in another thread than
+    `release`: they use different generators' folders.
     """
 
-    def __init__(self, slot: Slot, fetcher: Fetcher, max_disk: int | None = None) -> None:
-        """Raises `StorageError` where the disk is full or not ours."""
-        self._slot, self._fetcher = slot, fetcher
-        self._generators, self._checker = slot.path / "generators", slot.path / "checker"
-        with self._our_disk():
-            self._pool = Pool(slot)
-            self._room = Room(slot, self._pool, max_disk)
+    def __init__(self, folder: ProcessFolder, fetcher: Fetcher, max_disk: int | None = None) -> None:
+        """Raises `StorageError` where the disk is full or cannot be written."""
+        self._folder, self._fetcher = folder, fetcher
+        self._generators, self._checker = folder.path / "generators", folder.path / "checker"
+        with self._as_storage_error():
+            self._pool = ContentPool(folder)
+            self._space = DiskSpace(folder, self._pool, max_disk)
 
-    def expect(self, entries: Iterable[CatalogEntry]) -> None:
-        """Say once which generators will be placed, and in which order: what they share is kept for them."""
-        with self._our_disk():
-            self._room.expect({entry.model_name: _known_keys(entry) for entry in entries})
+    def announce(self, entries: Iterable[CatalogEntry]) -> None:
+        """State once which generators will be fetched, and in which order: contents that they share are kept."""
+        with self._as_storage_error():
+            self._space.announce({entry.model_name: _known_keys(entry) for entry in entries})
 
-    def place(self, entry: CatalogEntry, waited_for: Callable[[], bool] = lambda: True) -> Placed:
-        """Put a generator's files in place, fetching what is not in the pool; waits for room on the disk.
+    def fetch(self, entry: CatalogEntry, is_urgent: Callable[[], bool] = lambda: True) -> LocalFiles:
+        """A generator's files, downloaded as far as they are not in the pool; waits for space on the disk.
 
-        `waited_for`: whether the device is idle until they are there. Raises `FetchError`, `StorageError`, and
-        `CancelledError` when the slot's owner is leaving.
+        `is_urgent`: whether the device is idle until they are complete. Raises `FetchError`, `StorageError`, and
+        `CancelledError` when this process is stopping.
         """
-        root = self._folder(entry.model_name)
+        root = self._folder_of(entry.model_name)
         folder, base_folder = root / "model", root / "base" if entry.base_files else None
         wanted: dict[str, _Content] = {}
-        _want(wanted, folder, entry.model_name, entry.revision, entry.files)
+        _add_wanted(wanted, folder, entry.model_name, entry.revision, entry.files)
         if base_folder is not None:
             if entry.base_model is None or entry.base_revision is None:
-                raise FetchError(f"{entry.model_name}: an adapter whose base is not pinned")
-            _want(wanted, base_folder, entry.base_model, entry.base_revision, entry.base_files)
+                raise FetchError(
+                    f"{entry.model_name}: the catalogue has no revision of its base model; crawl again with `cf-crawl`"
+                )
+            _add_wanted(wanted, base_folder, entry.base_model, entry.base_revision, entry.base_files)
         sizes = {key: content.file.size for key, content in wanted.items()}
-        with self._our_disk():
-            self._wait(lambda: self._room.hold(entry.model_name, sizes, waited_for()))
+        with self._as_storage_error():
+            self._wait(lambda: self._space.reserve(entry.model_name, sizes, is_urgent()))
             try:
-                return Placed(folder, base_folder, *self._fill(wanted))
+                return LocalFiles(folder, base_folder, *self._fill(wanted))
             except BaseException:
                 self.release(entry)
                 raise
 
     def release(self, entry: CatalogEntry) -> None:
         """Remove a generator's files, and from the pool what nobody needs any more. Raises `StorageError`."""
-        with self._our_disk():
-            shutil.rmtree(self._folder(entry.model_name), ignore_errors=True)
-            self._room.release(entry.model_name)
+        with self._as_storage_error():
+            shutil.rmtree(self._folder_of(entry.model_name), ignore_errors=True)
+            self._space.release(entry.model_name)
 
-    def place_checker(self, repo_id: str, revision: str) -> Path:
-        """Put the safety checker's files in place, for the whole run. Raises `FetchError` when the repository lacks
-        them, and what `place` raises."""
+    def fetch_checker(self, repo_id: str, revision: str) -> Path:
+        """The folder of the safety checker's files, for the whole run. Raises `FetchError` when the repository has no
+        safety checker, and the errors of `fetch`."""
         _, listed = self._fetcher.listing(repo_id, revision)
         files = {file.path: file for file in listed}
         weights = next((name for name in _CHECKER_WEIGHTS if name in files), None)
         missing = [name for name in _CHECKER_FILES if name not in files]
         if weights is None or missing:
-            lacks = ", ".join(missing) or " or ".join(_CHECKER_WEIGHTS)
-            raise FetchError(f"{repo_id} at {revision} is no safety checker: it lacks {lacks}")
+            absent = ", ".join(missing) or " or ".join(_CHECKER_WEIGHTS)
+            raise FetchError(f"--safety-checker {repo_id}: not a safety checker, it has no {absent}")
         wanted: dict[str, _Content] = {}
-        _want(wanted, self._checker, repo_id, revision, [files[name] for name in (*_CHECKER_FILES, weights)])
+        _add_wanted(wanted, self._checker, repo_id, revision, [files[name] for name in (*_CHECKER_FILES, weights)])
         sizes = {key: content.file.size for key, content in wanted.items()}
-        with self._our_disk():
-            self._wait(lambda: self._room.keep(repo_id, sizes))
+        with self._as_storage_error():
+            self._wait(lambda: self._space.reserve_for_run(repo_id, sizes))
             self._fill(wanted)
         return self._checker
 
     def _fill(self, wanted: dict[str, _Content]) -> tuple[float, float]:
-        """Seconds of fetching and of verifying."""
-        # Small ones first: a repository that refuses says so before gigabytes are on their way.
+        """Put all contents at their paths; seconds of downloading and of verifying."""
+        # Small files first: a repository that refuses does so before gigabytes are downloaded.
         by_size = sorted(wanted.items(), key=lambda item: (item[1].file.size, item[0]))
-        fetched = [one for found in each(lambda item: self._arrive(*item), by_size, FILES_AT_A_TIME) for one in found]
+        fetched = [one for found in each(lambda item: self._obtain(*item), by_size, FILES_AT_A_TIME) for one in found]
         return sum(one.fetch_seconds for one in fetched), sum(one.verify_seconds for one in fetched)
 
-    def _arrive(self, key: str, content: _Content) -> list[Fetched]:
-        """Put a content in its places once it is there, fetching it unless somebody else does: how long that took."""
+    def _obtain(self, key: str, content: _Content) -> list[Fetched]:
+        """Put a content at its paths, downloading it unless another process does; the seconds of a download."""
         fetched: list[Fetched] = []
         left = list(content.paths)
 
@@ -140,62 +152,63 @@ class WeightStore:
                 left.pop()
             return not left
 
-        def there() -> bool:
+        def obtained() -> bool:
             if put():
                 return True
             with self._pool.claim(key) as scratch:
                 if scratch is None:
                     return False
-                what = (content.repo_id, content.revision, content.file)
-                into = (self._pool.path_of(key), scratch / "download")
-                fetched.append(self._fetcher.fetch(*what, *into, self._slot.leaving))
+                source = (content.repo_id, content.revision, content.file)
+                target = (self._pool.path_of(key), scratch / "download")
+                fetched.append(self._fetcher.fetch(*source, *target, self._folder.stopping))
             return put()
 
-        self._wait(there)
+        self._wait(obtained)
         return fetched
 
-    def _wait(self, done: Callable[[], bool]) -> None:
-        """Ask until it is done, unless the slot's owner leaves."""
-        while not self._slot.leaving.is_set():
-            if done():
+    def _wait(self, is_done: Callable[[], bool]) -> None:
+        """Call `is_done` until it is true. Raises `CancelledError` when this process is stopping."""
+        while not self._folder.stopping.is_set():
+            if is_done():
                 return
-            self._slot.leaving.wait(_LOOK_SECONDS)
+            self._folder.stopping.wait(_WAIT_SECONDS)
         raise CancelledError
 
     @contextmanager
-    def _our_disk(self) -> Iterator[None]:
-        """What goes wrong with files here is this machine's trouble, and no repository's; nor is it any trouble when
-        the slot is just being removed."""
+    def _as_storage_error(self) -> Iterator[None]:
+        """Errors of files here are this machine's, not a repository's; and no errors while the folder is removed."""
         try:
             yield
         except OSError as error:
-            if self._slot.leaving.is_set():
+            if self._folder.stopping.is_set():
                 raise CancelledError from error
-            raise StorageError(f"--weights-dir: {error}") from error
+            raise StorageError(f"--weights-dir: {error}; {STORAGE_REMEDY}") from error
 
-    def _folder(self, model_name: str) -> Path:
+    def _folder_of(self, model_name: str) -> Path:
         return self._generators / generator_folder(model_name)
 
 
-def _want(wanted: dict[str, _Content], folder: Path, repo_id: str, revision: str, files: Sequence[ModelFile]) -> None:
-    """Add where files are wanted. Raises `FetchError` for names and hashes that cannot be."""
+def _add_wanted(
+    wanted: dict[str, _Content], folder: Path, repo_id: str, revision: str, files: Sequence[ModelFile]
+) -> None:
+    """Add the files to `wanted`, to be put into `folder`. Raises `FetchError` for invalid names and hashes."""
     names: defaultdict[PurePosixPath, int] = defaultdict(int)
     for file in files:
-        name = checked_name(file.path)
+        name = checked_path(file.path)
         names[name] += 1
         if names[name] > 1:
             raise FetchError(f"{file.path} is listed twice")
-        wanted.setdefault(key_of(file), _Content(repo_id, revision, file)).paths.append(folder / name)
+        wanted.setdefault(content_key(file), _Content(repo_id, revision, file)).paths.append(folder / name)
     both = next((name for name in names for parent in name.parents if parent in names), None)
     if both is not None:
-        raise FetchError(f"{both}: the repository has a file where it also has a folder")
+        raise FetchError(f"{both}: the repository has a file and a folder of this name")
 
 
 def _known_keys(entry: CatalogEntry) -> list[str]:
     keys = []
     for file in (*entry.files, *entry.base_files):
         try:
-            keys.append(key_of(file))
+            keys.append(content_key(file))
         except FetchError:
             continue
     return keys

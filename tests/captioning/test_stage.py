@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from captioning.prompt import Prompt, read_prompts
+from captioning.prompt import read_prompts
 from captioning.selection import select
 from demo.zoo.captioner.captions import PHOTOGRAPHS
 from tests.captioning.runs import caption_here
-from workspace import recipe, records
+from workspace import recipe
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 

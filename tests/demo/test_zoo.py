@@ -159,7 +159,7 @@ def test_the_mix_holds_every_format(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("base", "repo_id"), [(BASE, EMBROIDERY), (BASE, DREAMBOOTH), ("tiny-labs/sdxl-anime-mix", LINEART)]
 )
-def test_a_lora_changes_what_its_base_draws(base: str, repo_id: str, folder: Folder) -> None:
+def test_a_lora_changes_the_images_of_its_base(base: str, repo_id: str, folder: Folder) -> None:
     pipeline = load(folder(base))
     before = sample(pipeline, PROMPTS)
     (weights,) = folder(repo_id).glob("*.safetensors")

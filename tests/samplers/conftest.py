@@ -10,7 +10,7 @@ import pytest
 from crawler.catalog import CatalogEntry
 from localhub.process import HubProcess
 from localhub.store import Store
-from samplers.pending import Run
+from samplers.options import SampleOptions
 from tests.samplers.inputs import PROMPTS, build, write_catalog, write_prompts
 from workspace.layout import Workspace
 
@@ -20,7 +20,7 @@ PIXELS = "hobbyists/ddim-butterflies-32"
 CLASSES = "tiny-labs/DiT-tiny-256"
 NAN = "first-steps/sd-overtrained"
 ENDLESS = "tests/endless"
-#: The fork server is one for all tests of a session, whichever comes first: it has to have the imports from the start.
+#: All tests of a session share one fork server, so it must have the imports from the start.
 multiprocessing.get_context("forkserver").set_forkserver_preload(["samplers.child.preload"])
 
 CHECKER = "CompVis/stable-diffusion-safety-checker"
@@ -28,7 +28,7 @@ CHECKER = "CompVis/stable-diffusion-safety-checker"
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The Hub's contents: generators of the zoo, and one that never comes to an end."""
+    """The Hub's contents: generators of the zoo, and one that never ends."""
     from demo.zoo.building import put
     from demo.zoo.catalogue import repositories
 
@@ -43,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def _endless() -> object:
-    """A pipeline that may be asked for a million steps."""
+    """A pipeline that accepts a million steps."""
     from diffusers import DDIMPipeline, DDIMScheduler
 
     from demo.zoo.unconditional import ddim
@@ -59,9 +59,9 @@ def hub(store: Store) -> Iterator[HubProcess]:
 
 
 @pytest.fixture
-def run(hub: HubProcess, tmp_path: Path) -> Run:
-    """How the tests sample: from the Hub, on the CPU, with weights below the test's own folder."""
-    return Run(endpoint=hub.endpoint, weights_dir=tmp_path / "weights", device="cpu", timeout=100)
+def options(hub: HubProcess, tmp_path: Path) -> SampleOptions:
+    """The options of the tests: two images, from the Hub, on the CPU, with weights below the test's own folder."""
+    return SampleOptions(images=2, endpoint=hub.endpoint, weights_dir=tmp_path / "weights", device="cpu", timeout=100)
 
 
 @pytest.fixture

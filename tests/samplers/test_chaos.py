@@ -1,5 +1,5 @@
-"""SIGKILL to child, supervisor or both, at random moments, under another number of shards each time: what is left in
-the end is what an undisturbed run leaves."""
+"""SIGKILL to child, supervisor or both, at random moments, with another number of shards each time: the final files are
+those of an undisturbed run."""
 
 import contextlib
 import dataclasses
@@ -11,17 +11,16 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 
 from localhub.store import Store
-from samplers.pending import Run, Wish
+from samplers.options import SampleOptions
 from samplers.supervisor import sample
 from tests.samplers.conftest import BASE, CLASSES, FINETUNE, PIXELS
 from tests.samplers.inputs import entry_of, files_of
 from tests.samplers.processes import start, under_fork_server, wait_for_none
 from tests.scale import scaled
 from workspace.layout import Workspace
-from workspace.shard import Shard
 
 MOMENTS = scaled(8, 100)
-WISH = Wish(images=scaled(24, 160), batch_size=2, steps=2)
+SETTINGS = {"images": scaled(24, 160), "batch_size": 2, "steps": 2}
 NAMES = (PIXELS, CLASSES, BASE, FINETUNE)
 #: Seconds between two kills at most: long enough for a child to come up and write a part, so that the run gets on.
 LONGEST = 3.0
@@ -32,13 +31,12 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _one_moment(workspace: Workspace, run: Run, chance: random.Random, running: list[BaseProcess]) -> str:
-    """Let it run for a while, kill something; afterwards `running` are the supervisors that are left."""
+def _one_moment(workspace: Workspace, options: SampleOptions, chance: random.Random, running: list[BaseProcess]) -> str:
+    """Let it run for a while, kill something; afterwards `running` are the remaining supervisors."""
     if not any(process.is_alive() for process in running):
         shards = chance.randint(1, 3)
         running[:] = [
-            start(workspace, dataclasses.replace(run, shard=Shard(index, shards)), WISH)
-            for index in range(1, shards + 1)
+            start(workspace, dataclasses.replace(options, shard=f"{index}/{shards}")) for index in range(1, shards + 1)
         ]
     time.sleep(chance.uniform(0.0, LONGEST))
     supervisors = {process.pid for process in running}
@@ -58,25 +56,26 @@ def _one_moment(workspace: Workspace, run: Run, chance: random.Random, running: 
     return victim
 
 
-def test_kills_at_random_moments_change_no_byte_and_leave_nothing_behind(
-    store: Store, run: Run, make_workspace: Callable[..., Workspace]
+def test_kills_at_random_moments_change_no_byte_and_leave_no_files(
+    store: Store, options: SampleOptions, make_workspace: Callable[..., Workspace]
 ) -> None:
     entries = [entry_of(store, name, rank) for rank, name in enumerate(NAMES, start=1)]
     undisturbed, workspace = make_workspace(*entries), make_workspace(*entries)
-    sample(undisturbed, WISH, run)
+    options = dataclasses.replace(options, **SETTINGS)
+    sample(undisturbed, options)
     expected = files_of(undisturbed)
     chance = random.Random(2024)
     running: list[BaseProcess] = []
-    victims = [_one_moment(workspace, run, chance, running) for _ in range(MOMENTS)]
+    victims = [_one_moment(workspace, options, chance, running) for _ in range(MOMENTS)]
     print({victim: victims.count(victim) for victim in sorted(set(victims))})
     for process in running:
         process.join(100)
     wait_for_none()
-    # A generator whose child was killed three times in a row is in quarantine, innocently.
-    process = start(workspace, dataclasses.replace(run, retry_failed=True), WISH)
+    # A generator whose child was killed three times in a row is quarantined.
+    process = start(workspace, dataclasses.replace(options, retry_failed=True))
     process.join(200)
     assert process.exitcode == 0
     assert files_of(workspace) == expected
     assert list(workspace.root.rglob("*.partial")) == []
-    assert run.weights_dir is not None
-    assert list(run.weights_dir.iterdir()) == []
+    assert options.weights_dir is not None
+    assert list(options.weights_dir.iterdir()) == []

@@ -37,11 +37,11 @@ def _below(pid: int) -> list[int]:
     ("options", "words"),
     [
         (["--shard", "17/16"], "--shard '17/16'"),
-        (["--images", "5", "--max-tries", "4"], "--max-tries 4 cannot give --images 5"),
-        (["--source-weight", "coco=2"], "--source-weight coco: no prompts are of that real source; there are: digits"),
+        (["--images", "5", "--max-tries", "4"], "--max-tries 4 is less than --images 5: make it at least as many"),
+        (["--source-weight", "coco=2"], "--source-weight coco: no such real source in this workspace; it has: digits"),
         (["--source-weight", "digits"], "--source-weight digits: not of the form NAME=WEIGHT"),
         (["--max-disk", "some"], "--max-disk 'some' is not a size"),
-        (["--only", "nobody/nothing"], "--only nobody/nothing: not in the catalogue"),
+        (["--only", "nobody/nothing"], "--only nobody/nothing: the catalogue has no such generator"),
     ],
 )
 def test_misuse_is_one_line_and_exit_code_2(
@@ -53,23 +53,23 @@ def test_misuse_is_one_line_and_exit_code_2(
     assert words in line
 
 
-def test_without_a_catalogue_it_says_what_to_run_first(tmp_path: Path) -> None:
+def test_without_a_catalogue_the_message_names_cf_crawl(tmp_path: Path) -> None:
     ended = _run(Workspace.open(tmp_path))
     assert (ended.returncode, "run `cf-crawl` first" in ended.stderr) == (2, True)
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+def test_a_dry_run_shows_the_pending_work_and_changes_nothing(
     store: Store, make_workspace: Callable[..., Workspace]
 ) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
     before = sorted(workspace.root.rglob("*"))
     ended = _run(workspace, "--dry-run", "--images", "7")
     assert ended.returncode == 0
-    assert "1 generators to sample, 7 images" in ended.stdout
+    assert "1 generator to sample, 7 images" in ended.stdout
     assert sorted(workspace.root.rglob("*")) == before
 
 
-def test_no_process_that_meets_weights_has_the_token_and_ctrl_c_ends_them_all(
+def test_no_process_that_opens_weights_has_the_token_and_ctrl_c_ends_all_processes(
     store: Store, hub: HubProcess, make_workspace: Callable[..., Workspace], tmp_path: Path
 ) -> None:
     endless = Hyperparameters(num_inference_steps=1_000_000)
@@ -105,7 +105,7 @@ def test_no_process_that_meets_weights_has_the_token_and_ctrl_c_ends_them_all(
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "the same command continues from there" in said
+    assert "run the same command again to continue" in said
     assert "Traceback" not in said
     deadline = time.monotonic() + 10
     while any(_alive(pid) for pid in descendants) and time.monotonic() < deadline:

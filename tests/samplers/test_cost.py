@@ -80,10 +80,10 @@ def test_steps_of_the_recipe_count_instead_of_the_cards() -> None:
     )
 
 
-def test_where_nobody_says_anything_there_is_an_estimate_still() -> None:
+def test_without_any_setting_there_is_an_estimate() -> None:
     assert cost_of(entry(hyperparameters=Hyperparameters(), files=()), steps=None, batch_size=8).image > 0
 
 
-def test_the_correction_is_weighted_by_the_time_it_speaks_of() -> None:
+def test_the_correction_is_weighted_by_time() -> None:
     assert correction([]) is None
     assert correction([(30.0, 10.0), (1.0, 30.0)]) == pytest.approx(31 / 40)

@@ -1,5 +1,6 @@
 """Memory does not grow with the number of generators."""
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import psutil
 from safetensors.torch import load_file, save_file
 
 from localhub.store import Store
-from samplers.pending import Run, Wish
+from samplers.options import SampleOptions
 from tests.samplers.inputs import build, entry_of
 from tests.samplers.processes import start, under_fork_server
 from tests.scale import scaled
@@ -40,15 +41,15 @@ def _finetunes(store: Store, folder: Path) -> list[str]:
 def _ended(workspace: Workspace) -> int:
     log = workspace.logs / "sample-1-of-1.jsonl"
     lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.exists() else []
-    return sum(json.loads(line)["event"] == "ended" for line in lines if line.endswith("\n"))
+    return sum(json.loads(line)["event"] == "generator_ended" for line in lines if line.endswith("\n"))
 
 
-def test_memory_of_both_processes_stays_what_it_was_after_the_tenth_generator(
-    store: Store, run: Run, make_workspace: Callable[..., Workspace], tmp_path: Path
+def test_memory_of_both_processes_does_not_grow_after_the_tenth_generator(
+    store: Store, options: SampleOptions, make_workspace: Callable[..., Workspace], tmp_path: Path
 ) -> None:
     names = _finetunes(store, tmp_path / "finetune")
     workspace = make_workspace(*(entry_of(store, name, rank) for rank, name in enumerate(names, start=1)))
-    process = start(workspace, run, Wish(images=2, batch_size=2, steps=1))
+    process = start(workspace, dataclasses.replace(options, steps=1))
     settled: dict[int, int] = {}
     largest: dict[int, int] = {}
     while process.is_alive():

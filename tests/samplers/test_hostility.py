@@ -1,4 +1,4 @@
-"""A shard of honest generators and of those that mean harm: each costs itself, and nothing of it runs or stays."""
+"""A shard of harmless and malicious generators: each of these fails alone, and nothing of it runs or remains."""
 
 import dataclasses
 import json
@@ -13,8 +13,8 @@ import pytest
 from crawler.catalog import CatalogEntry, Hyperparameters, ModelFile
 from localhub.process import HubProcess
 from localhub.store import Store
+from samplers.options import SampleOptions
 from samplers.outcomes import Outcome
-from samplers.pending import Run, Wish
 from samplers.sample import read_samples
 from samplers.supervisor import Report, sample
 from tests.samplers import hostile
@@ -24,7 +24,7 @@ from tests.samplers.hostile import UNET, config, header, pickled_as, replaced
 from tests.samplers.inputs import PROMPTS, build, entry_of, model_files, write_catalog, write_prompts
 from workspace.layout import Workspace
 
-#: By what is hostile in it: what it is made of, the change, how it must end, and in which words.
+#: By name: the pipeline it is made from, the change, the status it must get, and words of the detail.
 HOSTILE: dict[str, tuple[str, Callable[[Path], Any], str, str]] = {
     "header-length": ("pixels", replaced(UNET, (2**60).to_bytes(8, "little") + b"{}"), "load-failed", "unet: "),
     "header-shape": (
@@ -76,10 +76,10 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], Any], str, str]] = {
         "pixels",
         config("model_index.json", **{"../../tests--victim/model/unet": ["diffusers", "UNet2DModel"]}),
         "load-failed",
-        "is no name of a component",
+        "is not a valid component name",
     ),
-    "shards": ("pixels", hostile.shards_elsewhere, "load-failed", "which is not beside it"),
-    "adapter": ("words", hostile.adapter_elsewhere, "load-failed", "adapter to weights that lie elsewhere"),
+    "shards": ("pixels", hostile.shards_elsewhere, "load-failed", "which is not a file beside it"),
+    "adapter": ("words", hostile.adapter_elsewhere, "load-failed", "adapter to weights in another place"),
     "huge": ("words", lambda folder: None, "out-of-memory", "can't allocate memory"),
     "swelling": ("words", hostile.swelling_tokenizer, "out-of-memory", "memory allocation of [0-9]+ bytes failed"),
     "not-numbers": ("pixels", hostile.not_numbers, "exhausted", "0 of 2 images"),
@@ -144,8 +144,10 @@ def attacked(
     workspace = Workspace.open(folder / "workspace")
     write_catalog(workspace, entries)
     write_prompts(workspace, PROMPTS)
-    run = Run(endpoint=hub.endpoint, weights_dir=folder / "weights", device="cpu", timeout=25, max_memory=4 * 10**9)
-    return workspace, sample(workspace, Wish(images=2), run), folder
+    options = SampleOptions(
+        images=2, endpoint=hub.endpoint, weights_dir=folder / "weights", device="cpu", timeout=25, max_memory=4
+    )
+    return workspace, sample(workspace, options), folder
 
 
 def _outcome(report: Report, name: str) -> Outcome:
@@ -153,7 +155,9 @@ def _outcome(report: Report, name: str) -> Outcome:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_means_harm_is_recorded_under_its_reason(attacked: tuple[Workspace, Report, Path], name: str) -> None:
+def test_a_malicious_repository_is_recorded_with_its_reason(
+    attacked: tuple[Workspace, Report, Path], name: str
+) -> None:
     outcome = _outcome(attacked[1], f"tests/{name}")
     _, _, status, words = HOSTILE[name]
     assert (outcome.status, outcome.kept) == (status, 0)
@@ -163,13 +167,17 @@ def test_what_means_harm_is_recorded_under_its_reason(attacked: tuple[Workspace,
 @pytest.mark.parametrize(
     ("name", "status", "words"),
     [
-        ("tests/lora", "load-failed", "the LoRA does not fit its base: SafetensorError"),
-        ("tests/textual-inversion", "load-failed", "the embedding does not fit its base: SafetensorError"),
-        ("tests/outside", "fetch-failed", "is no file name to put on a disk"),
+        ("tests/lora", "load-failed", "the LoRA does not fit its base model: SafetensorError"),
+        (
+            "tests/textual-inversion",
+            "load-failed",
+            "the textual inversion does not fit its base model: SafetensorError",
+        ),
+        ("tests/outside", "fetch-failed", "is not a valid file name"),
         (ENDLESS, "hung", "--timeout"),
     ],
 )
-def test_adapters_names_and_endless_calls_too(
+def test_malicious_adapters_and_names_are_recorded(
     attacked: tuple[Workspace, Report, Path], name: str, status: str, words: str
 ) -> None:
     outcome = _outcome(attacked[1], name)
@@ -177,20 +185,20 @@ def test_adapters_names_and_endless_calls_too(
     assert words in str(outcome.detail)
 
 
-def test_code_is_not_even_fetched(attacked: tuple[Workspace, Report, Path]) -> None:
+def test_code_is_not_downloaded(attacked: tuple[Workspace, Report, Path]) -> None:
     _, report, _ = attacked
-    assert "unet/my_unet.py" in report.survey.left["tests/code"]
+    assert "unet/my_unet.py" in report.pending.skipped["tests/code"]
     assert "tests/code" not in {outcome.model_name for outcome in report.outcomes}
 
 
-def test_the_honest_ones_around_them_are_sampled(attacked: tuple[Workspace, Report, Path]) -> None:
+def test_harmless_generators_between_them_are_sampled(attacked: tuple[Workspace, Report, Path]) -> None:
     workspace, report, _ = attacked
     for name in (PIXELS, BASE, CLASSES, "tests/last"):
         assert _outcome(report, name).status == "done"
         assert len(read_samples(workspace, name)) == len(list(workspace.images_of(name).iterdir())) == 2
 
 
-def test_no_payload_ran_and_nothing_stays(attacked: tuple[Workspace, Report, Path]) -> None:
+def test_no_payload_ran_and_no_file_remains(attacked: tuple[Workspace, Report, Path]) -> None:
     workspace, report, folder = attacked
     for outcome in report.outcomes:
         assert hostile.PAYLOAD not in "\n".join(outcome.stderr)
@@ -201,6 +209,6 @@ def test_no_payload_ran_and_nothing_stays(attacked: tuple[Workspace, Report, Pat
     assert {path.name for path in workspace.images.iterdir() if any(path.iterdir())} == owners
 
 
-def test_the_log_says_which_walls_stood(attacked: tuple[Workspace, Report, Path]) -> None:
+def test_the_log_has_the_sandbox_layers(attacked: tuple[Workspace, Report, Path]) -> None:
     log = (attacked[0].logs / "sample-1-of-1.jsonl").read_text().splitlines()
-    assert {"audit", "memory"} <= set(json.loads(log[0])["walls"])
+    assert {"audit", "memory"} <= set(json.loads(log[0])["sandbox"])

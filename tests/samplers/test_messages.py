@@ -12,14 +12,14 @@ from samplers.messages import Fatal, FromChild, Progress, Ready, Result, decode,
 @pytest.mark.parametrize(
     "message",
     [
-        Ready(device="cuda:0", walls=["seccomp"]),
+        Ready(device="cuda:0", sandbox=["seccomp"]),
         Progress(kept=3, tries=5),
         Result(status="load-failed", detail="it lacks a tensor", seconds={"load": 0.5}),
         Result(status="incompatible", detail="its call needs image", reason=Reason.NEEDS_OTHER_INPUT),
         Fatal(detail="no checker"),
     ],
 )
-def test_what_the_child_says_arrives(message: FromChild) -> None:
+def test_messages_of_the_child_are_read_back(message: FromChild) -> None:
     assert decode(encode(message)) == message
 
 

@@ -1,4 +1,4 @@
-"""`--allow-pickle`: the user's word, and weights only even then."""
+"""`--allow-pickle`: pickles are sampled only with it, and loaded with `weights_only` even then."""
 
 import dataclasses
 import shutil
@@ -15,7 +15,8 @@ from localhub.store import Store
 from samplers.child.calling import Caller
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import load
-from samplers.pending import Run, Wish, survey
+from samplers.options import SampleOptions
+from samplers.pending import find_pending
 from samplers.sample import read_samples
 from samplers.supervisor import sample
 from tests.samplers.child.making import assignment, save_stable_diffusion
@@ -39,7 +40,7 @@ def _pickle(folder: Path) -> Path:
 
 @pytest.fixture
 def pickled(store: Store, tmp_path: Path) -> list[CatalogEntry]:
-    """As the crawl gives them: an honest one, and two of which a pickle carries code, for each library one."""
+    """Rows as the crawl writes them: a harmless generator, and for each library one whose pickle has code."""
     from demo.zoo.unconditional import ddim
 
     for name in ("honest", "evil"):
@@ -55,36 +56,38 @@ def pickled(store: Store, tmp_path: Path) -> list[CatalogEntry]:
     return entries
 
 
-def test_without_the_users_word_pickles_are_not_taken_up(
-    pickled: list[CatalogEntry], store: Store, run: Run, make_workspace: MakeWorkspace
+def test_without_allow_pickle_pickles_are_not_sampled(
+    pickled: list[CatalogEntry], store: Store, options: SampleOptions, make_workspace: MakeWorkspace
 ) -> None:
     workspace = make_workspace(entry_of(store, PIXELS), *pickled)
-    found = survey(workspace, Wish(images=2), run)
-    assert [owed.entry.model_name for owed in found.owed] == [PIXELS]
-    with pytest.raises(UsageError, match=r"pickle-only: .*; --allow-pickle takes it"):
-        survey(workspace, Wish(images=2), dataclasses.replace(run, only=("pickles/honest",)))
+    pending = find_pending(workspace, options)
+    assert [one.entry.model_name for one in pending.generators] == [PIXELS]
+    with pytest.raises(UsageError, match=r"pickle-only: .*; --allow-pickle samples it"):
+        find_pending(workspace, dataclasses.replace(options, only=("pickles/honest",)))
 
 
-def test_with_it_they_are_read_as_weights_only_and_the_recipe_says_so(
-    pickled: list[CatalogEntry], run: Run, make_workspace: MakeWorkspace
+def test_with_allow_pickle_they_are_loaded_as_weights_only_and_the_recipe_has_it(
+    pickled: list[CatalogEntry], options: SampleOptions, make_workspace: MakeWorkspace
 ) -> None:
     workspace = make_workspace(*pickled)
-    outcomes = sample(workspace, Wish(images=2, allow_pickle=True), run).outcomes
+    outcomes = sample(workspace, dataclasses.replace(options, allow_pickle=True)).outcomes
     assert [outcome.status for outcome in outcomes] == ["done", "load-failed", "load-failed"]
     assert len(read_samples(workspace, "pickles/honest")) == 2
     assert not [line for outcome in outcomes for line in outcome.stderr if PAYLOAD in line]
     with pytest.raises(UsageError, match="allow_pickle was True, now False"):
-        sample(workspace, Wish(images=2), run)
+        sample(workspace, options)
 
 
-def test_other_reasons_are_not_lifted(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+def test_allow_pickle_does_not_allow_other_incompatible_generators(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+) -> None:
     rows = [
         entry_of(store, PIXELS, 1, status="incompatible", reason="gated"),
         dataclasses.replace(
             entry_of(store, PIXELS, 2, status="incompatible", reason="pickle-only"), model_name="pickles/x", files=()
         ),
     ]
-    assert survey(make_workspace(*rows), Wish(images=2, allow_pickle=True), run).owed == []
+    assert find_pending(make_workspace(*rows), dataclasses.replace(options, allow_pickle=True)).generators == []
 
 
 def test_pickles_give_the_same_pixels_as_safetensors(tmp_path: Path) -> None:
@@ -94,11 +97,11 @@ def test_pickles_give_the_same_pixels_as_safetensors(tmp_path: Path) -> None:
     for allowed, folder in folders.items():
         wanted = assignment(folder, task="text-to-image", tries=2)
         wanted = dataclasses.replace(wanted, plan=dataclasses.replace(wanted.plan, allow_pickle=allowed))
-        given.append([shot.picture for shot in Caller(load(wanted, "cpu"), wanted.plan, 2)(wanted.plan.tries)])
+        given.append([image.array for image in Caller(load(wanted, "cpu"), wanted.plan, 2)(wanted.plan.samples)])
     assert np.array_equal(*given)
 
 
-def test_the_child_refuses_pickles_that_it_was_not_told_of(tmp_path: Path) -> None:
+def test_the_child_refuses_pickles_without_allow_pickle(tmp_path: Path) -> None:
     folder = _pickle(save_stable_diffusion(tmp_path / "model"))
     with pytest.raises(GeneratorError, match="safetensors") as caught:
         load(assignment(folder, task="text-to-image"), "cpu")

@@ -50,18 +50,18 @@ def test_a_plan_depends_on_nothing_but_its_inputs() -> None:
     assert plan_of(_entry(), POOL, _recipe()) == plan_of(_entry(), POOL, _recipe())
 
 
-def test_every_try_has_a_seed_of_its_own() -> None:
+def test_every_sample_has_a_seed_of_its_own() -> None:
     plan = plan_of(_entry(), POOL, _recipe())
-    assert [each.seed for each in plan.tries] == [seed_of("org/name", "a" * 40, 0, index) for index in range(8)]
+    assert [each.seed for each in plan.samples] == [seed_of("org/name", "a" * 40, 0, index) for index in range(8)]
     others = (_entry(model_name="org/other"), _entry(revision="c" * 40))
-    seeds = {each.seed for entry in (_entry(), *others) for each in plan_of(entry, POOL, _recipe()).tries}
-    seeds |= {each.seed for each in plan_of(_entry(), POOL, _recipe(seed=1)).tries}
+    seeds = {each.seed for entry in (_entry(), *others) for each in plan_of(entry, POOL, _recipe()).samples}
+    seeds |= {each.seed for each in plan_of(_entry(), POOL, _recipe(seed=1)).samples}
     assert len(seeds) == 4 * 8
 
 
-def test_more_tries_leave_the_first_ones_as_they_are() -> None:
+def test_more_tries_do_not_change_the_first_ones() -> None:
     few, many = (plan_of(_entry(), POOL, _recipe(max_tries=count)) for count in (5, 50))
-    assert many.tries[:5] == few.tries
+    assert many.samples[:5] == few.samples
 
 
 @given(st.integers(1, 10), st.integers(1, 40), st.integers(0, 39))
@@ -78,35 +78,30 @@ def test_steps_of_the_recipe_override_those_of_the_card() -> None:
     assert plan_of(_entry(), POOL, _recipe(steps=3)).hyperparameters.num_inference_steps == 3
 
 
-def test_trigger_words_stand_in_the_prompt_once() -> None:
+def test_trigger_words_are_in_the_prompt_once() -> None:
     entry = _entry(hyperparameters=Hyperparameters(trigger_words="a cat"))
-    prompts = {each.prompt for each in plan_of(entry, POOL, _recipe()).tries}
+    prompts = {each.prompt for each in plan_of(entry, POOL, _recipe()).samples}
     assert prompts == {"a cat", "a cat, a dog", "a cat, a horse"}
 
 
 @pytest.mark.parametrize("task", ["unconditional", "class-conditional"])
-def test_only_generators_that_read_are_given_prompts(task: str) -> None:
+def test_only_text_to_image_generators_get_prompts(task: str) -> None:
     plan = plan_of(_entry(task=task), POOL, _recipe())
-    assert {(each.prompt, each.prompt_id, each.real_source) for each in plan.tries} == {(None, None, None)}
+    assert {(each.prompt, each.prompt_id, each.real_source) for each in plan.samples} == {(None, None, None)}
 
 
-def test_fewer_tries_than_images_are_refused() -> None:
-    with pytest.raises(UsageError, match="--max-tries 3 cannot give --images 4"):
-        _recipe(max_tries=3)
-
-
-def test_a_reader_without_prompts_is_refused() -> None:
+def test_a_text_to_image_generator_without_prompts_is_refused() -> None:
     with pytest.raises(UsageError, match="cf-caption"):
         plan_of(_entry(), PromptPool([]), _recipe())
 
 
 def test_prompts_are_drawn_by_the_weights_of_their_sources() -> None:
     pool = PromptPool(_prompts(a=[f"a{n}" for n in range(50)], b=[f"b{n}" for n in range(50)]), {"a": 3})
-    tries = plan_of(_entry(), pool, _recipe(max_tries=40, source_weights=pool.weights)).tries
+    tries = plan_of(_entry(), pool, _recipe(max_tries=40, source_weights=pool.weights)).samples
     assert 29 <= sum(each.real_source == "a" for each in tries) <= 31
 
 
-def test_weights_are_pinned_as_numbers_and_no_weights_as_nothing(tmp_path: Path) -> None:
+def test_weights_are_in_the_recipe_only_where_they_are_given(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path)
     pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).settings())
     assert read(workspace)["sample"]["source_weights"] == {"a": 3.0, "b": 1.0}
@@ -115,6 +110,6 @@ def test_weights_are_pinned_as_numbers_and_no_weights_as_nothing(tmp_path: Path)
         pin(workspace, "sample", _recipe().settings())
 
 
-def test_the_recipe_names_every_choice_that_reaches_a_pixel() -> None:
+def test_every_field_of_the_recipe_is_pinned() -> None:
     recipe = _recipe()
     assert recipe.settings() == dataclasses.asdict(recipe)

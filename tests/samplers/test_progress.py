@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from samplers.progress import progress_of, tidy
+from samplers.progress import progress_of, remove_leftovers
 from samplers.sample import ImageFile, Sample
 from workspace import records
 from workspace.errors import UsageError
@@ -11,7 +11,7 @@ from workspace.layout import Workspace, part_name
 NAME = "org/name"
 
 
-def _row(index: int, sha256: str | None = None, batch_size: int = 2) -> Sample:
+def _row(index: int, sha256: str | None = None, call_size: int = 2) -> Sample:
     return Sample(
         model_name=NAME,
         revision="a" * 40,
@@ -20,7 +20,8 @@ def _row(index: int, sha256: str | None = None, batch_size: int = 2) -> Sample:
         status="ok" if sha256 else "nan",
         image=ImageFile(),
         seed=index,
-        batch_size=batch_size,
+        batch_size=4,
+        call_size=call_size,
         device="cpu",
         dtype="float32",
         scheduler="",
@@ -39,7 +40,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace.open(tmp_path)
 
 
-def test_before_the_first_row_everything_is_owed(workspace: Workspace) -> None:
+def test_before_the_first_row_everything_is_missing(workspace: Workspace) -> None:
     progress = progress_of(workspace, NAME)
     assert (progress.next_index, progress.parts, progress.kept, progress.revision) == (0, 0, frozenset(), None)
     assert progress.call_size(8) == 8
@@ -52,26 +53,39 @@ def test_a_duplicate_counts_once(workspace: Workspace) -> None:
     assert (progress.next_index, progress.parts, progress.kept) == (4, 2, frozenset({"one", "two"}))
 
 
-def test_what_memory_forced_before_is_where_one_goes_on(workspace: Workspace) -> None:
-    _write(workspace, 0, *(_row(index, batch_size=4) for index in range(4)))
-    _write(workspace, 1, _row(4, batch_size=2), _row(5, batch_size=2), _row(6, batch_size=2), _row(7, batch_size=2))
+def test_a_smaller_call_size_is_kept_when_a_run_is_resumed(workspace: Workspace) -> None:
+    _write(workspace, 0, *(_row(index, call_size=4) for index in range(4)))
+    _write(workspace, 1, *(_row(index, call_size=2) for index in range(4, 8)))
     assert progress_of(workspace, NAME).call_size(4) == 2
 
 
 def test_a_part_that_is_missing_in_the_middle_is_refused(workspace: Workspace) -> None:
     _write(workspace, 0, _row(0))
     _write(workspace, 2, _row(2))
-    with pytest.raises(UsageError, match="lacks a part"):
+    with pytest.raises(UsageError, match="a part is missing"):
         progress_of(workspace, NAME)
 
 
-def test_what_a_kill_left_is_removed_and_nothing_else(workspace: Workspace) -> None:
+def test_rows_of_another_version_are_refused_with_a_remedy(workspace: Workspace) -> None:
+    _write(workspace, 0, _row(0, "one"))
+    (part,) = workspace.samples_of(NAME).iterdir()
+    # As written before rows had this column, when batch_size was the number of images of one call.
+    records.write_table(part, records.read_table(part, Sample).drop_columns(["call_size"]))
+    with pytest.raises(UsageError) as refused:
+        progress_of(workspace, NAME)
+    assert str(refused.value) == (
+        f"{part} was written by another version of community-forensics: continue with that version, or use another "
+        "--workspace; it lacks call_size"
+    )
+
+
+def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(workspace: Workspace) -> None:
     _write(workspace, 0, _row(0, "one"), _row(1))
     images = workspace.images_of(NAME)
     images.mkdir(parents=True)
     for name in ("00000000.png", "00000002.png", ".00000003.png.abc.partial"):
         (images / name).write_bytes(b"")
     (workspace.samples_of(NAME) / ".part-00001.parquet.abc.partial").write_bytes(b"")
-    tidy(workspace, progress_of(workspace, NAME), NAME)
+    remove_leftovers(workspace, progress_of(workspace, NAME), NAME)
     assert [path.name for path in images.iterdir()] == ["00000000.png"]
     assert [path.name for path in workspace.samples_of(NAME).iterdir()] == [part_name(0)]

@@ -30,7 +30,7 @@ def _prompts(**sources: list[str]) -> list[Prompt]:
 
 
 @given(st.integers(0, 200), st.text())
-def test_a_permutation_holds_every_number_once(count: int, key: str) -> None:
+def test_a_permutation_has_every_number_once(count: int, key: str) -> None:
     assert sorted(permutation(count, key)) == list(range(count))
 
 
@@ -39,12 +39,12 @@ def test_a_permutation_is_the_same_everywhere() -> None:
     assert list(permutation(8, "org/name")) == [2, 4, 0, 7, 3, 5, 1, 6]
 
 
-def test_places_spread_evenly() -> None:
+def test_positions_are_spread_evenly() -> None:
     firsts = [next(permutation(4, f"generator {number}")) for number in range(2000)]
     assert all(430 < firsts.count(place) < 570 for place in range(4))
 
 
-def test_no_text_comes_twice_before_every_text_came_once() -> None:
+def test_no_text_is_repeated_before_every_text_was_used() -> None:
     pool = PromptPool(_prompts(a=["one", "two", "three"], b=["two", "four"]))
     assert pool.size == 4
     drawn = [prompt.prompt for prompt in islice(pool.draw("x"), 12)]
@@ -58,7 +58,7 @@ def test_real_sources_take_turns_however_different_their_sizes() -> None:
     assert sources.count("small") == sources.count("large") == 10
 
 
-def test_sources_without_weights_are_drawn_as_they_always_were() -> None:
+def test_the_order_of_prompts_is_that_of_the_first_version() -> None:
     # Written down from the first version: another order would give every generator other images.
     pool = PromptPool(_prompts(a=["a1", "a2", "a3"], b=[f"b{n}" for n in range(1, 7)], c=["c1", "c2", "c3", "c4"]))
     drawn = [prompt.prompt for prompt in islice(pool.draw("org/name"), 20)]
@@ -66,7 +66,7 @@ def test_sources_without_weights_are_drawn_as_they_always_were() -> None:
 
 
 @given(st.floats(1e-3, 1e3), st.text())
-def test_equal_weights_are_as_none(weight: float, key: str) -> None:
+def test_equal_weights_are_the_same_as_no_weights(weight: float, key: str) -> None:
     prompts = _prompts(a=["1", "2", "3"], b=["4", "5", "6", "7"], c=["8"])
     weighted = PromptPool(prompts, dict.fromkeys("abc", weight))
     assert list(islice(weighted.draw(key), 20)) == list(islice(PromptPool(prompts).draw(key), 20))
@@ -85,20 +85,20 @@ def _by(names: str, weights: list[float]) -> dict[str, float]:
     return dict(zip(names, weights, strict=True))
 
 
-def test_a_light_source_comes_in_some_generators_not_in_none() -> None:
+def test_a_source_of_little_weight_is_drawn_for_some_generators() -> None:
     pool = PromptPool(_prompts(heavy=[f"h{n}" for n in range(100)], light=["l"]), {"light": 0.01})
     with_light = sum("l" in {each.prompt for each in islice(pool.draw(f"g{n}"), 20)} for n in range(500))
     assert 0.15 < with_light / 500 < 0.25
 
 
 @given(st.text(), st.floats(0.01, 100))
-def test_weights_do_not_make_a_text_come_twice(key: str, weight: float) -> None:
+def test_weights_do_not_repeat_a_text(key: str, weight: float) -> None:
     pool = PromptPool(_prompts(a=["one", "two", "three"], b=["two", "four"]), {"a": weight})
     drawn = [prompt.prompt for prompt in islice(pool.draw(key), 4)]
     assert sorted(drawn) == ["four", "one", "three", "two"]
 
 
-def test_a_source_of_weight_0_is_left_out_and_its_texts_belong_to_others() -> None:
+def test_a_source_of_weight_0_is_never_drawn_and_its_texts_belong_to_others() -> None:
     prompts = _prompts(a=["one", "two"], b=["two", "three"])
     pool = PromptPool(prompts, {"a": 0})
     assert sorted((each.real_source, each.prompt) for each in islice(pool.draw("x"), 2)) == [
@@ -109,15 +109,15 @@ def test_a_source_of_weight_0_is_left_out_and_its_texts_belong_to_others() -> No
     assert pool.weights == {"a": 0.0, "b": 1.0}
 
 
-def test_weights_of_sources_that_are_not_there_are_refused_with_those_that_are() -> None:
-    with pytest.raises(UsageError, match="coco: no prompts are of that real source; there are: a, b"):
+def test_weights_of_unknown_sources_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="--source-weight coco: no such real source in this workspace; it has: a, b"):
         PromptPool(_prompts(a=["one"], b=["two"]), {"coco": 1})
-    with pytest.raises(UsageError, match="no prompt is left"):
+    with pytest.raises(UsageError, match="no prompt to draw"):
         PromptPool(_prompts(a=["one"]), {"a": 0})
 
 
 @pytest.mark.parametrize("text", ["coco", "=1", "coco=", "coco=-1", "coco=nan", "coco=inf", "coco=much"])
-def test_what_is_no_weight_is_refused(text: str) -> None:
+def test_an_invalid_weight_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="not of the form NAME=WEIGHT"):
         parse_weights([text])
 
@@ -128,7 +128,7 @@ def test_weights_are_read_once_for_each_name() -> None:
         parse_weights(["coco=2", "coco=3"])
 
 
-def test_generators_differ_in_what_they_are_asked() -> None:
+def test_generators_get_different_prompts() -> None:
     pool = PromptPool(_prompts(a=[str(number) for number in range(1000)]))
     first, second = ([prompt.prompt for prompt in islice(pool.draw(name), 50)] for name in ("x", "y"))
     assert len(set(first) & set(second)) < 15

@@ -1,4 +1,4 @@
-"""Killed anywhere and continued by other shards, a run ends in the rows and PNG bytes of an undisturbed one."""
+"""A run that is killed anywhere and continued by other shards gives the rows and PNG bytes of an undisturbed one."""
 
 import dataclasses
 import os
@@ -12,30 +12,29 @@ import pytest
 
 from crawler.catalog import Hyperparameters
 from localhub.store import Store
-from samplers.pending import Run, Wish
+from samplers.options import SampleOptions
 from samplers.supervisor import sample
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
 from tests.samplers.inputs import entry_of, files_of
 from tests.samplers.processes import start, under_fork_server, wait_for_none
 from tests.scale import scaled
 from workspace.layout import Workspace
-from workspace.shard import Shard
 
 #: Small batches, so that every generator has several parts and a kill finds many different moments.
-WISH = Wish(images=18, batch_size=2, steps=2)
+SETTINGS = {"images": 18, "batch_size": 2, "steps": 2}
 NAMES = (PIXELS, CLASSES, BASE)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
     store: Store, hub: object, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[Callable[..., Workspace], Run], dict[str, bytes]]:
+) -> Callable[[Callable[..., Workspace], SampleOptions], dict[str, bytes]]:
     done: dict[str, bytes] = {}
 
-    def files(make_workspace: Callable[..., Workspace], run: Run) -> dict[str, bytes]:
+    def files(make_workspace: Callable[..., Workspace], options: SampleOptions) -> dict[str, bytes]:
         if not done:
             workspace = _workspace(store, make_workspace)
-            sample(workspace, WISH, run)
+            sample(workspace, options)
             done.update(files_of(workspace))
         return done
 
@@ -51,25 +50,30 @@ def _wait_for_images(workspace: Workspace, count: int, process: BaseProcess) -> 
         time.sleep(0.002)
 
 
-def _finish(workspace: Workspace, run: Run) -> None:
-    process = start(workspace, run, WISH)
+@pytest.fixture
+def options(options: SampleOptions) -> SampleOptions:
+    return dataclasses.replace(options, **SETTINGS)
+
+
+def _finish(workspace: Workspace, options: SampleOptions) -> None:
+    process = start(workspace, options)
     process.join(100)
     assert process.exitcode == 0
 
 
 @pytest.mark.parametrize("seed", range(scaled(1, 12)))
-def test_killed_anywhere_and_continued_by_other_shards(
+def test_a_run_killed_anywhere_is_continued_by_other_shards(
     seed: int,
     store: Store,
-    run: Run,
+    options: SampleOptions,
     make_workspace: Callable[..., Workspace],
-    undisturbed: Callable[[Callable[..., Workspace], Run], dict[str, bytes]],
+    undisturbed: Callable[[Callable[..., Workspace], SampleOptions], dict[str, bytes]],
 ) -> None:
-    expected = undisturbed(make_workspace, run)
+    expected = undisturbed(make_workspace, options)
     workspace = _workspace(store, make_workspace)
     chance = random.Random(seed)
     for images in (3, 17, 21, 38):
-        process = start(workspace, run, WISH)
+        process = start(workspace, options)
         _wait_for_images(workspace, images, process)
         time.sleep(chance.random() * 0.05)
         assert process.pid is not None
@@ -78,18 +82,18 @@ def test_killed_anywhere_and_continued_by_other_shards(
         wait_for_none()
     assert files_of(workspace) != expected
     for index in (3, 2, 1):
-        _finish(workspace, dataclasses.replace(run, shard=Shard(index, 3)))
+        _finish(workspace, dataclasses.replace(options, shard=f"{index}/3"))
     assert files_of(workspace) == expected
-    assert run.weights_dir is not None
-    assert list(run.weights_dir.iterdir()) == []
+    assert options.weights_dir is not None
+    assert list(options.weights_dir.iterdir()) == []
 
 
 def test_a_child_in_the_middle_of_a_batch_does_not_outlive_its_supervisor(
-    store: Store, run: Run, make_workspace: Callable[..., Workspace]
+    store: Store, options: SampleOptions, make_workspace: Callable[..., Workspace]
 ) -> None:
     endless = Hyperparameters(num_inference_steps=1_000_000)
     workspace = make_workspace(entry_of(store, ENDLESS, hyperparameters=endless))
-    process = start(workspace, run, Wish(images=2, batch_size=2))
+    process = start(workspace, dataclasses.replace(options, images=2, steps=None))
     log = workspace.logs / "sample-1-of-1.jsonl"
     while process.is_alive() and not log.exists():
         time.sleep(0.01)
@@ -102,15 +106,15 @@ def test_a_child_in_the_middle_of_a_batch_does_not_outlive_its_supervisor(
     wait_for_none()
 
 
-def test_a_killed_child_is_replaced_and_what_it_left_is_removed(
+def test_a_killed_child_is_replaced_and_its_leftovers_are_removed(
     store: Store,
-    run: Run,
+    options: SampleOptions,
     make_workspace: Callable[..., Workspace],
-    undisturbed: Callable[[Callable[..., Workspace], Run], dict[str, bytes]],
+    undisturbed: Callable[[Callable[..., Workspace], SampleOptions], dict[str, bytes]],
 ) -> None:
-    expected = undisturbed(make_workspace, run)
+    expected = undisturbed(make_workspace, options)
     workspace = _workspace(store, make_workspace)
-    process = start(workspace, run, WISH)
+    process = start(workspace, options)
     _wait_for_images(workspace, 13, process)
     (child,) = [pid for pid in under_fork_server() if pid != process.pid]
     os.kill(child, signal.SIGKILL)
@@ -126,5 +130,5 @@ def test_a_killed_child_is_replaced_and_what_it_left_is_removed(
     assert not [path for path in left if path.endswith(".partial")]
     pixels = PIXELS.replace("/", "--")
     assert len([path for path in left if path.startswith(f"images/{pixels}")]) % 8 == 0
-    _finish(workspace, dataclasses.replace(run, retry_failed=True))
+    _finish(workspace, dataclasses.replace(options, retry_failed=True))
     assert files_of(workspace) == expected

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samplers.cost import cost_of
-from samplers.shard_assignment import assign_shards, bytes_to_load, in_order
+from samplers.shard_assignment import assign_shards, bytes_to_load, sampling_order
 from tests.samplers.campaign import catalogue, entry, file, stable_diffusion
 
 COSTS = st.dictionaries(st.text(), st.floats(0, 1e7), max_size=60)
@@ -17,12 +17,12 @@ COSTS = st.dictionaries(st.text(), st.floats(0, 1e7), max_size=60)
 @given(COSTS, st.integers(1, 100))
 def test_every_generator_is_in_exactly_one_shard(costs: dict[str, float], count: int) -> None:
     division = assign_shards(costs, count)
-    shares = [division.share(index) for index in range(1, count + 1)]
+    shares = [division.names_of(index) for index in range(1, count + 1)]
     assert sorted(name for share in shares for name in share) == sorted(costs)
 
 
 @given(COSTS, st.integers(1, 100), st.randoms())
-def test_a_division_depends_on_nothing_but_its_inputs(
+def test_an_assignment_depends_on_nothing_but_its_inputs(
     costs: dict[str, float], count: int, chance: random.Random
 ) -> None:
     shuffled = list(costs.items())
@@ -39,12 +39,12 @@ def test_no_shard_exceeds_the_mean_by_more_than_the_longest(costs: dict[str, flo
     assert max(division.seconds, default=0) <= bound * (1 + 1e-9)
 
 
-def test_as_many_shards_as_there_may_be_cost_no_memory() -> None:
-    assert assign_shards({"a": 1.0}, 999_999_999).share(999_999_999) == ()
+def test_a_huge_number_of_shards_needs_no_memory() -> None:
+    assert assign_shards({"a": 1.0}, 999_999_999).names_of(999_999_999) == ()
 
 
 @pytest.mark.parametrize("count", [16, 64])
-def test_by_estimate_the_shards_of_a_campaign_are_alike(count: int) -> None:
+def test_the_estimated_costs_of_shards_are_balanced(count: int) -> None:
     costs = {each.model_name: cost_of(each, steps=None, batch_size=8).seconds(400) for each in catalogue(5000)}
     division = assign_shards(costs, count)
     mean = sum(costs.values()) / count
@@ -53,7 +53,7 @@ def test_by_estimate_the_shards_of_a_campaign_are_alike(count: int) -> None:
 
 
 @pytest.mark.parametrize(("count", "known"), [(16, 1.27), (64, 1.68)])
-def test_what_happens_spreads_them_no_more_than_is_known_of_such_a_division(count: int, known: float) -> None:
+def test_real_durations_spread_no_more_than_expected(count: int, known: float) -> None:
     """2 % crash, 1 % take ten times as long: the last shard's time over the lower bound, in the median of campaigns."""
     divided, every_nth = [], []
     for seed in range(20):
@@ -73,18 +73,18 @@ def test_what_happens_spreads_them_no_more_than_is_known_of_such_a_division(coun
     assert statistics.median(divided) < statistics.median(every_nth)
 
 
-def test_the_order_holds_every_generator_once_and_does_not_depend_on_how_they_come() -> None:
+def test_the_order_has_every_generator_once_and_does_not_depend_on_the_input_order() -> None:
     entries = catalogue(300)
     shuffled = list(entries)
     random.Random(1).shuffle(shuffled)
-    ordered = in_order(entries)
-    assert in_order(shuffled) == ordered
+    ordered = sampling_order(entries)
+    assert sampling_order(shuffled) == ordered
     assert sorted(each.rank for each in ordered) == [each.rank for each in entries]
 
 
-def test_what_shares_nothing_is_taken_by_rank() -> None:
+def test_generators_that_share_nothing_are_ordered_by_rank() -> None:
     entries = [entry(f"org/{rank}", rank=rank, files=stable_diffusion(f"{rank}", rank, rank)) for rank in (3, 1, 2)]
-    assert [each.rank for each in in_order(entries)] == [1, 2, 3]
+    assert [each.rank for each in sampling_order(entries)] == [1, 2, 3]
 
 
 def test_generators_that_share_files_are_neighbours() -> None:
@@ -94,11 +94,11 @@ def test_generators_that_share_files_are_neighbours() -> None:
         for place, (name, family) in enumerate(families.items())
         for number in range(4)
     ]
-    ordered = "".join(each.model_name.removeprefix("org/")[0] for each in in_order(entries))
+    ordered = "".join(each.model_name.removeprefix("org/")[0] for each in sampling_order(entries))
     assert ordered == "aaaaccccbbbb"
 
 
-def test_an_adapter_stands_beside_its_base_and_the_base_s_other_adapters() -> None:
+def test_an_adapter_is_next_to_its_base_and_the_bases_other_adapters() -> None:
     bases = [entry(f"org/base-{number}", rank=number) for number in range(3)]
     adapters = [
         entry(
@@ -110,7 +110,7 @@ def test_an_adapter_stands_beside_its_base_and_the_base_s_other_adapters() -> No
         )
         for number in range(6)
     ]
-    ordered = [each.model_name for each in in_order([*bases, *adapters])]
+    ordered = [each.model_name for each in sampling_order([*bases, *adapters])]
     for number in range(3):
         assert ordered[3 * number : 3 * number + 3] == [
             f"org/base-{number}",
@@ -124,7 +124,7 @@ def test_less_is_loaded_than_by_rank(count: int) -> None:
     """Of what a shard's generators consist of, by rank 0.93 to 0.95 is loaded, in this order 0.60 to 0.65."""
     share = catalogue(4800)[::count]
     whole = sum(each.download_bytes for each in share)
-    by_rank, ordered = (bytes_to_load(entries) / whole for entries in (share, in_order(share)))
+    by_rank, ordered = (bytes_to_load(entries) / whole for entries in (share, sampling_order(share)))
     assert by_rank > 0.9
     assert ordered < 0.7
 
@@ -135,6 +135,6 @@ def test_any_mix_keeps_families_together(families: list[tuple[int, int]]) -> Non
         replace(entry(f"org/{number}", files=stable_diffusion(f"{number}", *family)), rank=number)
         for number, family in enumerate(families)
     ]
-    met = [families[each.rank] for each in in_order(entries)]
+    met = [families[each.rank] for each in sampling_order(entries)]
     changes = sum(before != after for before, after in itertools.pairwise(met))
     assert changes == len(set(families)) - 1

@@ -17,14 +17,14 @@ from PIL import Image
 from crawler.catalog import Hyperparameters
 from localhub.process import HubProcess
 from localhub.store import Store
+from samplers.options import SampleOptions
 from samplers.outcomes import Outcome, read_outcome, write_outcome
-from samplers.pending import Run, Wish
 from samplers.sample import read_samples
 from samplers.supervisor import Report, sample
 from samplers.worker import SamplingError
 from tests.samplers.conftest import BASE, CHECKER, CLASSES, ENDLESS, FINETUNE, NAN, PIXELS
+from tests.samplers.inotify import Watch
 from tests.samplers.inputs import PROMPTS, build, entry_of, files_of
-from tests.samplers.watching import Watch
 from workspace.errors import HubError, UsageError
 from workspace.identity import seed_of, sha256_of_file
 from workspace.layout import Workspace
@@ -43,11 +43,13 @@ def sampled(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFact
     write_catalog(workspace, [entry_of(store, name, rank) for rank, name in enumerate(names, start=1)])
     write_prompts(workspace, PROMPTS)
     weights = tmp_path_factory.mktemp("weights")
-    run = Run(endpoint=hub.endpoint, weights_dir=weights, device="cpu", timeout=100)
-    return workspace, sample(workspace, Wish(images=5, batch_size=2), run)
+    options = SampleOptions(
+        images=5, batch_size=2, endpoint=hub.endpoint, weights_dir=weights, device="cpu", timeout=100
+    )
+    return workspace, sample(workspace, options)
 
 
-def test_every_generator_gives_the_number_of_images_asked_for(sampled: tuple[Workspace, Report]) -> None:
+def test_every_generator_gives_the_requested_number_of_images(sampled: tuple[Workspace, Report]) -> None:
     workspace, report = sampled
     ends = {outcome.model_name: (outcome.status, outcome.kept) for outcome in report.outcomes}
     assert ends == {BASE: ("done", 5), PIXELS: ("done", 5), CLASSES: ("done", 5), NAN: ("exhausted", 0)}
@@ -57,7 +59,7 @@ def test_every_generator_gives_the_number_of_images_asked_for(sampled: tuple[Wor
         assert len(list(workspace.images_of(name).iterdir())) == 5
 
 
-def test_a_row_says_what_the_file_is_and_what_the_pipeline_was_given(sampled: tuple[Workspace, Report]) -> None:
+def test_a_row_describes_the_file_and_the_inputs_of_the_pipeline(sampled: tuple[Workspace, Report]) -> None:
     workspace, _ = sampled
     rows = read_samples(workspace, BASE)
     known = {f"{source}/{number}": text for source, texts in PROMPTS.items() for number, text in enumerate(texts)}
@@ -72,7 +74,8 @@ def test_a_row_says_what_the_file_is_and_what_the_pipeline_was_given(sampled: tu
         assert row.real_source == str(row.prompt_id).split("/")[0]
         assert row.seed == seed_of(BASE, row.revision, 0, row.index)
         assert (row.num_inference_steps, row.guidance_scale, row.scheduler) == (2, 7.5, "PNDMScheduler")
-        assert (row.device, row.dtype, row.batch_size) == ("cpu", "float32", 2)
+        assert (row.device, row.dtype) == ("cpu", "float32")
+        assert (row.batch_size, row.call_size) == (2, 2)
         assert row.nsfw_flag is False
         assert row.nsfw_score is not None
         assert row.nsfw_score <= 0
@@ -80,7 +83,7 @@ def test_a_row_says_what_the_file_is_and_what_the_pipeline_was_given(sampled: tu
     assert {row.real_source for row in rows} == {"photos", "digits"}
 
 
-def test_generators_without_prompts_are_asked_for_none(sampled: tuple[Workspace, Report]) -> None:
+def test_generators_without_prompts_get_none(sampled: tuple[Workspace, Report]) -> None:
     workspace, _ = sampled
     assert {(row.prompt, row.prompt_id, row.class_label) for row in read_samples(workspace, PIXELS)} == {
         (None, None, None)
@@ -88,7 +91,7 @@ def test_generators_without_prompts_are_asked_for_none(sampled: tuple[Workspace,
     assert [row.class_label for row in read_samples(workspace, CLASSES)] == [0, 1, 2, 3, 4]
 
 
-def test_an_image_that_is_not_a_number_is_a_row_without_pixels(sampled: tuple[Workspace, Report]) -> None:
+def test_an_image_of_nan_is_a_row_without_pixels(sampled: tuple[Workspace, Report]) -> None:
     workspace, _ = sampled
     rows = read_samples(workspace, NAN)
     assert [row.status for row in rows] == ["nan"] * 10
@@ -96,26 +99,26 @@ def test_an_image_that_is_not_a_number_is_a_row_without_pixels(sampled: tuple[Wo
     assert list(workspace.images_of(NAN).glob("*")) == []
 
 
-def test_a_finished_workspace_is_left_as_it_is_without_a_child(
-    sampled: tuple[Workspace, Report], run: Run, hub: HubProcess
+def test_a_finished_workspace_is_not_changed_and_needs_no_child(
+    sampled: tuple[Workspace, Report], options: SampleOptions, hub: HubProcess
 ) -> None:
     workspace, _ = sampled
     before = files_of(workspace)
     hub.clear_requests()
-    report = sample(workspace, Wish(images=5, batch_size=2), run)
-    assert (report.survey.finished, report.outcomes) == (4, [])
+    report = sample(workspace, dataclasses.replace(options, images=5, batch_size=2))
+    assert (report.pending.finished, report.outcomes) == (4, [])
     assert files_of(workspace) == before
     assert hub.requests() == []
 
 
-def test_an_outcome_that_an_interruption_kept_from_being_written_is_made_up_for(
-    sampled: tuple[Workspace, Report], run: Run
+def test_an_outcome_that_an_interruption_prevented_is_written_by_the_next_run(
+    sampled: tuple[Workspace, Report], options: SampleOptions
 ) -> None:
     workspace, _ = sampled
     before = {name: read_outcome(workspace, name) for name in (BASE, NAN)}
     for name in before:
         workspace.outcome_of(name).unlink()
-    assert sample(workspace, Wish(images=5, batch_size=2), run).outcomes == []
+    assert sample(workspace, dataclasses.replace(options, images=5, batch_size=2)).outcomes == []
     for name, former in before.items():
         now = read_outcome(workspace, name)
         assert now is not None
@@ -123,13 +126,17 @@ def test_an_outcome_that_an_interruption_kept_from_being_written_is_made_up_for(
         assert now == dataclasses.replace(former, seconds={}, timed=0)
 
 
-def test_another_recipe_is_refused(sampled: tuple[Workspace, Report], run: Run) -> None:
+def test_another_recipe_is_refused(sampled: tuple[Workspace, Report], options: SampleOptions) -> None:
     with pytest.raises(UsageError, match="images was 5, now 6"):
-        sample(sampled[0], Wish(images=6, batch_size=2), run)
+        sample(sampled[0], dataclasses.replace(options, images=6, batch_size=2))
 
 
 def test_a_flagged_image_never_reaches_the_disk(
-    sampled: tuple[Workspace, Report], store: Store, run: Run, make_workspace: MakeWorkspace, tmp_path: Path
+    sampled: tuple[Workspace, Report],
+    store: Store,
+    options: SampleOptions,
+    make_workspace: MakeWorkspace,
+    tmp_path: Path,
 ) -> None:
     # A checker whose threshold lies between the scores that the usual one gave: which images it flags is known.
     scores = {row.index: row.nsfw_score or 0.0 for row in read_samples(sampled[0], PIXELS)}
@@ -141,7 +148,7 @@ def test_a_flagged_image_never_reaches_the_disk(
     images = workspace.images_of(PIXELS)
     images.mkdir(parents=True)
     with Watch(images) as watch:
-        sample(workspace, Wish(images=5, batch_size=2, safety_checker=stricter), run)
+        sample(workspace, dataclasses.replace(options, images=5, batch_size=2, safety_checker=stricter))
     rows = read_samples(workspace, PIXELS)
     assert {row.index for row in rows[:5] if row.status == "nsfw"} == flagged
     assert sum(row.status == "ok" for row in rows) == 5
@@ -153,25 +160,27 @@ def test_a_flagged_image_never_reaches_the_disk(
             assert (row.image.path, row.sha256, row.image_name) == (None, None, None)
 
 
-def test_without_a_whole_checker_nothing_is_sampled(
-    store: Store, run: Run, make_workspace: MakeWorkspace, tmp_path: Path
+def test_without_a_complete_checker_nothing_is_sampled(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace, tmp_path: Path
 ) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
     broken = _checker_with(store, tmp_path, without="concept_embeds_weights", name="tests/broken-checker")
-    with pytest.raises(SamplingError, match="lacks 1 tensors, among them concept_embeds_weights"):
-        sample(workspace, Wish(images=2, safety_checker=f"tests/broken-checker@{broken}"), run)
+    with pytest.raises(SamplingError, match="lacks 1 tensor, such as concept_embeds_weights"):
+        sample(workspace, dataclasses.replace(options, safety_checker=f"tests/broken-checker@{broken}"))
     assert files_of(workspace) == {}
 
 
-def test_a_repository_that_is_no_checker_is_refused(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+def test_a_repository_that_is_no_checker_is_refused(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
-    with pytest.raises(Exception, match="is no safety checker: it lacks"):
-        sample(workspace, Wish(images=2, safety_checker=PIXELS), run)
+    with pytest.raises(Exception, match="not a safety checker, it has no"):
+        sample(workspace, dataclasses.replace(options, safety_checker=PIXELS))
     assert files_of(workspace) == {}
 
 
-def test_generators_that_hang_or_crash_cost_only_themselves(
-    store: Store, run: Run, make_workspace: MakeWorkspace
+def test_a_generator_that_hangs_or_crashes_does_not_affect_others(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
 ) -> None:
     store.create("model", "tests/crashing", exist_ok=True)
     endless = store.commit_of(store.repo("model", ENDLESS))
@@ -185,7 +194,7 @@ def test_generators_that_hang_or_crash_cost_only_themselves(
     )
     killer = threading.Thread(target=_crash_child_after, args=(workspace.outcome_of(ENDLESS),))
     killer.start()
-    report = sample(workspace, Wish(images=2), dataclasses.replace(run, timeout=10))
+    report = sample(workspace, dataclasses.replace(options, timeout=10))
     killer.join()
     ends = {outcome.model_name: outcome for outcome in report.outcomes}
     assert {name: outcome.status for name, outcome in ends.items()} == {
@@ -196,8 +205,8 @@ def test_generators_that_hang_or_crash_cost_only_themselves(
     }
     assert "signal 11" in str(ends["tests/crashing"].detail)
     assert len(read_samples(workspace, PIXELS)) == 2
-    assert run.weights_dir is not None
-    assert list(run.weights_dir.iterdir()) == []
+    assert options.weights_dir is not None
+    assert list(options.weights_dir.iterdir()) == []
 
 
 def _crash_child_after(outcome: Path) -> None:
@@ -210,109 +219,124 @@ def _crash_child_after(outcome: Path) -> None:
         os.kill(child.pid or 0, signal.SIGSEGV)
 
 
-def test_a_failed_generator_waits_to_be_asked_for_and_is_quarantined_at_last(
-    store: Store, run: Run, make_workspace: MakeWorkspace
+def test_a_failed_generator_needs_retry_failed_and_is_quarantined_after_three_failures(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
 ) -> None:
     entry = dataclasses.replace(entry_of(store, PIXELS), revision="0" * 40)
     workspace = make_workspace(entry)
-    assert sample(workspace, Wish(images=2), run).outcomes[0].status == "fetch-failed"
-    left_alone = sample(workspace, Wish(images=2), run)
-    assert left_alone.outcomes == []
-    assert "--retry-failed" in left_alone.survey.left[PIXELS]
-    again = dataclasses.replace(run, retry_failed=True)
+    assert sample(workspace, options).outcomes[0].status == "fetch-failed"
+    skipping = sample(workspace, options)
+    assert skipping.outcomes == []
+    assert "--retry-failed" in skipping.pending.skipped[PIXELS]
+    again = dataclasses.replace(options, retry_failed=True)
     # The second failure, then the third.
-    assert sample(workspace, Wish(images=2), again).outcomes[0].status == "fetch-failed"
-    third = sample(workspace, Wish(images=2), again).outcomes[0]
+    assert sample(workspace, again).outcomes[0].status == "fetch-failed"
+    third = sample(workspace, again).outcomes[0]
     assert (third.status, third.attempts, third.failures) == ("quarantined", 3, 3)
-    assert sample(workspace, Wish(images=2), run).survey.left[PIXELS].startswith("quarantined")
+    assert sample(workspace, options).pending.skipped[PIXELS].startswith("quarantined")
 
 
-def test_a_failure_that_may_have_been_the_machines_is_tried_again_by_the_next_run(
-    store: Store, run: Run, make_workspace: MakeWorkspace
+def test_a_failure_that_may_be_transient_is_tried_again_by_the_next_run(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
 ) -> None:
     entry = entry_of(store, PIXELS)
     workspace = make_workspace(entry)
     crashed = Outcome(model_name=PIXELS, revision=entry.revision, status="crashed", failures=2, attempts=2)
     write_outcome(workspace, crashed)
-    (outcome,) = sample(workspace, Wish(images=2), run).outcomes
+    (outcome,) = sample(workspace, options).outcomes
     assert (outcome.status, outcome.attempts, outcome.failures) == ("done", 3, 0)
 
 
-def test_what_a_kill_left_of_weights_goes_even_where_nothing_is_left_to_do(
-    store: Store, run: Run, make_workspace: MakeWorkspace
+def test_weights_of_a_killed_run_are_removed_even_when_nothing_is_pending(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
 ) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
-    sample(workspace, Wish(images=2), run)
-    assert run.weights_dir is not None
+    sample(workspace, options)
+    assert options.weights_dir is not None
     holding = (
-        "import sys, os, signal, pathlib; from samplers.weights.scratch import Slot; Slot(pathlib.Path(sys.argv[1]))"
+        "import sys, os, signal, pathlib; from samplers.weights.process_folder import ProcessFolder; "
+        "ProcessFolder(pathlib.Path(sys.argv[1]))"
     )
     kill = "; os.kill(os.getpid(), signal.SIGKILL)"
-    subprocess.run([sys.executable, "-c", holding + kill, str(run.weights_dir)], check=False)
-    assert len(list(run.weights_dir.iterdir())) > 0
-    assert sample(workspace, Wish(images=2), run).outcomes == []
-    assert list(run.weights_dir.iterdir()) == []
+    subprocess.run([sys.executable, "-c", holding + kill, str(options.weights_dir)], check=False)
+    assert len(list(options.weights_dir.iterdir())) > 0
+    assert sample(workspace, options).outcomes == []
+    assert list(options.weights_dir.iterdir()) == []
 
 
-def test_rows_of_another_revision_are_left_as_they_are(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+def test_rows_of_another_revision_are_not_changed(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
-    sample(workspace, Wish(images=2), run)
+    sample(workspace, options)
     before = files_of(workspace)
     moved_on = make_workspace(dataclasses.replace(entry_of(store, PIXELS), revision="0" * 40))
     moved_on.catalog.replace(workspace.catalog)
-    report = sample(workspace, Wish(images=2), run)
-    assert "which the catalogue has left" in report.survey.left[PIXELS]
+    report = sample(workspace, options)
+    assert "another revision than the catalogue's" in report.pending.skipped[PIXELS]
     assert files_of(workspace) == before
 
 
-def test_a_failure_of_a_former_revision_does_not_count(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+def test_a_failure_of_another_revision_does_not_count(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
     write_outcome(workspace, Outcome(model_name=PIXELS, revision="0" * 40, status="crashed", failures=2))
-    assert sample(workspace, Wish(images=2), run).outcomes[0].status == "done"
+    assert sample(workspace, options).outcomes[0].status == "done"
     recorded = read_outcome(workspace, PIXELS)
     assert recorded is not None
     assert (recorded.status, recorded.failures, recorded.attempts) == ("done", 0, 1)
 
 
-def test_a_hub_that_does_not_answer_is_no_generators_failure(
-    store: Store, hub: HubProcess, run: Run, make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
+def test_a_hub_that_does_not_answer_is_not_a_failure_of_the_generator(
+    store: Store,
+    hub: HubProcess,
+    options: SampleOptions,
+    make_workspace: MakeWorkspace,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("workspace.retry.ATTEMPTS", 1)
     names = (PIXELS, CLASSES, BASE, FINETUNE)
     workspace = make_workspace(*(entry_of(store, name, rank) for rank, name in enumerate(names, start=1)))
     hub.fail("status", status=500, method="GET", path="^/(hobbyists|tiny-labs)/.*/resolve/")
     try:
-        with pytest.raises(HubError, match="does not answer any more"):
-            sample(workspace, Wish(images=2), run)
+        with pytest.raises(HubError, match="does not answer"):
+            sample(workspace, options)
     finally:
         hub.clear_faults()
     assert list(workspace.outcomes.glob("*")) == []
-    assert {outcome.status for outcome in sample(workspace, Wish(images=2), run).outcomes} == {"done"}
+    assert {outcome.status for outcome in sample(workspace, options).outcomes} == {"done"}
 
 
-def test_a_workspace_that_cannot_be_written_ends_the_run(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+def test_a_workspace_that_cannot_be_written_ends_the_run(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
     workspace.images.write_bytes(b"a file where a folder should be")
     with pytest.raises(SamplingError, match="the workspace cannot be written"):
-        sample(workspace, Wish(images=2), run)
+        sample(workspace, options)
     assert read_outcome(workspace, PIXELS) is None
 
 
-def test_only_names_what_can_be_sampled(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+def test_only_must_name_generators_that_can_be_sampled(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+) -> None:
     refused = entry_of(store, BASE, 2, status="incompatible", reason="video", reason_detail="it makes films")
     workspace = make_workspace(entry_of(store, PIXELS), refused)
-    with pytest.raises(UsageError, match="not in the catalogue"):
-        sample(workspace, Wish(images=2), dataclasses.replace(run, only=("nobody/nothing",)))
+    with pytest.raises(UsageError, match="the catalogue has no such generator"):
+        sample(workspace, dataclasses.replace(options, only=("nobody/nothing",)))
     with pytest.raises(UsageError, match="it makes films"):
-        sample(workspace, Wish(images=2), dataclasses.replace(run, only=(BASE,)))
+        sample(workspace, dataclasses.replace(options, only=(BASE,)))
 
 
-def test_text_generators_without_prompts_are_refused(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+def test_text_generators_without_prompts_are_refused(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+) -> None:
     workspace = make_workspace(entry_of(store, BASE))
     for part in workspace.prompts.rglob("*.parquet"):
         part.unlink()
     with pytest.raises(UsageError, match="run `cf-caption` first"):
-        sample(workspace, Wish(images=2), run)
+        sample(workspace, options)
 
 
 def _checker_with(

@@ -1,4 +1,4 @@
-"""The supervisor's end, with real children that say what they are told to."""
+"""The supervisor's side of the child, with real children that send given messages."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from samplers.messages import Progress, Ready, Result, Start, encode
 from samplers.worker import ChildLostError, Worker
 from tests.samplers.child.making import assignment
 
-#: What Rust says when it ends a process that it gets no memory for.
+#: What Rust prints when it ends a process that gets no memory.
 ABORT = "memory allocation of 4718592000 bytes failed"
 
 
@@ -63,10 +63,10 @@ def _spent(connection: Connection, start: Start) -> None:
 
 def _sampled(worker: Worker, folder: Path) -> tuple[Result, list[int]]:
     heard: list[int] = []
-    return worker.sample(assignment(folder), lambda news: heard.append(news.kept)), heard
+    return worker.sample(assignment(folder), lambda progress: heard.append(progress.kept)), heard
 
 
-def test_a_child_that_is_slow_but_moves_is_left_alone(
+def test_a_slow_child_that_makes_progress_is_not_killed(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(samplers.worker, "main", _slow)
@@ -75,14 +75,14 @@ def test_a_child_that_is_slow_but_moves_is_left_alone(
     assert (ended.status, heard) == ("done", list(range(8)))
 
 
-def test_a_child_that_falls_silent_is_hung(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_without_progress_is_hung(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samplers.worker, "main", _silent)
     with Worker(start, timeout=3) as worker, pytest.raises(ChildLostError, match=r"3 s \(--timeout\)") as caught:
         _sampled(worker, tmp_path)
     assert caught.value.status == "hung"
 
 
-def test_a_child_that_a_library_ended_for_want_of_memory_says_so(
+def test_a_child_that_a_library_ended_without_memory_is_out_of_memory(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(samplers.worker, "main", _aborting)
@@ -92,7 +92,7 @@ def test_a_child_that_a_library_ended_for_want_of_memory_says_so(
     assert "signal 6" in caught.value.detail
 
 
-def test_what_ran_out_of_memory_is_the_last_that_its_process_samples(
+def test_a_process_that_ran_out_of_memory_samples_no_other_generator(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(samplers.worker, "main", _spent)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from crawler.catalog import Hyperparameters
 from samplers.child.safety import SafetyChecker
 from samplers.messages import Assignment
-from samplers.plan import Plan, Try
+from samplers.plan import Plan, PlannedSample
 from workspace.identity import sha256_of_file
 
 
@@ -24,8 +24,8 @@ def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, 
         hyperparameters=Hyperparameters(**{"num_inference_steps": 2, **hyperparameters}),
         images=tries,
         batch_size=tries,
-        tries=tuple(
-            Try(index=index, seed=100 + index, prompt=prompts[index % 3] if task == "text-to-image" else None)
+        samples=tuple(
+            PlannedSample(index=index, seed=100 + index, prompt=prompts[index % 3] if task == "text-to-image" else None)
             for index in range(tries)
         ),
     )

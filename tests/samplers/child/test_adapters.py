@@ -20,15 +20,15 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_stable_diffusion(tmp_path_factory.mktemp("base") / "base")
 
 
-def _pictures(folder: Path, base: Path | None = None, kind: str = "checkpoint") -> Any:
+def _images(folder: Path, base: Path | None = None, kind: str = "checkpoint") -> Any:
     wanted = plan("text-to-image", kind)
     generator = load(assignment(folder, base, task="text-to-image", kind=kind), "cpu")
-    return [shot.picture for shot in Caller(generator, wanted, 4)(wanted.tries)]
+    return [image.array for image in Caller(generator, wanted, 4)(wanted.samples)]
 
 
-def test_a_lora_changes_what_its_base_draws(base: Path, tmp_path: Path) -> None:
-    adapted = _pictures(save_lora(tmp_path / "lora"), base, "lora")
-    assert not any((a == b).all() for a, b in zip(adapted, _pictures(base), strict=True))
+def test_a_lora_changes_the_images_of_its_base(base: Path, tmp_path: Path) -> None:
+    adapted = _images(save_lora(tmp_path / "lora"), base, "lora")
+    assert not any((a == b).all() for a, b in zip(adapted, _images(base), strict=True))
 
 
 def test_a_lora_without_effect_is_refused(base: Path, tmp_path: Path) -> None:
@@ -43,26 +43,24 @@ def _cancelled(tensor: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(tensor) if tensor.shape[0] == 4 else torch.randn_like(tensor)
 
 
-def test_a_lora_that_changes_no_picture_is_refused_although_its_weights_are_not_zero(
-    base: Path, tmp_path: Path
-) -> None:
+def test_a_lora_that_changes_no_image_is_refused_although_its_weights_are_not_zero(base: Path, tmp_path: Path) -> None:
     folder = save_lora(tmp_path / "lora", change=_cancelled)
     wanted = assignment(folder, base, kind="lora", task="text-to-image")
     sampling = Sampling(wanted, checker(tmp_path / "checker"), "cpu", Clock(), lambda *_: None, ComponentCache())
-    with pytest.raises(GeneratorError, match="no effect on what its base draws") as caught:
+    with pytest.raises(GeneratorError, match="does not change the images of its base model") as caught:
         sampling.run()
     assert caught.value.status == "load-failed"
     assert not wanted.workspace.exists()
 
 
-def test_the_proof_of_an_effect_changes_no_pixel(base: Path, tmp_path: Path) -> None:
+def test_testing_the_effect_changes_no_pixel(base: Path, tmp_path: Path) -> None:
     wanted = plan("text-to-image", "lora")
     folder = save_lora(tmp_path / "lora")
     generator = load(assignment(folder, base, task="text-to-image", kind="lora"), "cpu")
     call = Caller(generator, wanted, 4)
-    require_effect(generator.pipeline, lambda: call(wanted.tries[:1])[0].picture.tobytes())
-    proven = [shot.picture for shot in call(wanted.tries)]
-    assert all((a == b).all() for a, b in zip(proven, _pictures(folder, base, "lora"), strict=True))
+    require_effect(generator.pipeline, lambda: call(wanted.samples[:1])[0].array.tobytes())
+    proven = [image.array for image in call(wanted.samples)]
+    assert all((a == b).all() for a, b in zip(proven, _images(folder, base, "lora"), strict=True))
 
 
 def test_a_lora_for_another_kind_of_base_is_refused(base: Path, tmp_path: Path) -> None:
@@ -77,13 +75,13 @@ def test_a_lora_for_another_kind_of_base_is_refused(base: Path, tmp_path: Path) 
     assert caught.value.status == "load-failed"
 
 
-def test_a_textual_inversion_teaches_a_word(base: Path, tmp_path: Path) -> None:
+def test_a_textual_inversion_adds_a_token(base: Path, tmp_path: Path) -> None:
     generator = load(assignment(save_inversion(tmp_path / "inversion"), base, kind="textual-inversion"), "cpu")
-    assert generator.word == "<zoo-style>"
+    assert generator.placeholder_token == "<zoo-style>"
     assert "<zoo-style>" in generator.pipeline.tokenizer.get_vocab()
 
 
-def test_a_word_the_base_knows_already_is_refused(base: Path, tmp_path: Path) -> None:
+def test_a_token_that_the_base_has_already_is_refused(base: Path, tmp_path: Path) -> None:
     from transformers import CLIPTokenizer
 
     known = max(CLIPTokenizer.from_pretrained(base / "tokenizer").get_vocab(), key=len)

@@ -1,4 +1,4 @@
-"""Threads beside the device: the same rows and files as without them, in bounded memory, and an error is heard."""
+"""Writing in threads: the same rows and files as without them, in bounded memory, and errors are reported."""
 
 import threading
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samplers.child.async_writer import AsyncWriter, Judged, WorkspaceError
+from samplers.child.async_writer import AsyncWriter, CheckedImage, WorkspaceError
 from samplers.child.clock import Clock
 from samplers.child.failures import GeneratorError
 from samplers.child.writing import Png, Writer
@@ -20,8 +20,8 @@ from workspace.layout import Workspace
 NAME = "org/name"
 
 
-def _judged(index: int, shade: int | None) -> Judged:
-    """A try with a picture of its own for every shade; None: a rejected one."""
+def _checked(index: int, shade: int | None) -> CheckedImage:
+    """A sample with an image of its own for every shade; None: a rejected one."""
     row = Sample(
         model_name=NAME,
         revision="a" * 40,
@@ -31,29 +31,30 @@ def _judged(index: int, shade: int | None) -> Judged:
         image=ImageFile(),
         seed=index,
         batch_size=2,
+        call_size=2,
         device="cpu",
         dtype="float32",
         scheduler="",
         libraries="",
     )
-    return Judged(row, None if shade is None else np.full((16, 16, 3), shade, np.uint8))
+    return CheckedImage(row, None if shade is None else np.full((16, 16, 3), shade, np.uint8))
 
 
-def _batches(shades: list[int | None], size: int) -> list[list[Judged]]:
-    tries = [_judged(index, shade) for index, shade in enumerate(shades)]
+def _batches(shades: list[int | None], size: int) -> list[list[CheckedImage]]:
+    tries = [_checked(index, shade) for index, shade in enumerate(shades)]
     return [tries[start : start + size] for start in range(0, len(tries), size)]
 
 
-def _scribe(root: Path, images: int, next_index: int = 0, kept: Iterable[str] = (), part: int = 0) -> AsyncWriter:
+def _async_writer(root: Path, images: int, next_index: int = 0, kept: Iterable[str] = (), part: int = 0) -> AsyncWriter:
     return AsyncWriter(Writer(root, NAME, part), images, next_index, kept, Clock())
 
 
-def _run(root: Path, batches: list[list[Judged]], images: int) -> int:
+def _run(root: Path, batches: list[list[CheckedImage]], images: int) -> int:
     """Hand batches over until it is enough; returns how many were needed."""
-    with _scribe(root, images) as async_writer:
+    with _async_writer(root, images) as async_writer:
         needed = 0
-        while needed < len(batches) and not async_writer.is_through():
-            async_writer.hand_over(batches[needed])
+        while needed < len(batches) and not async_writer.is_finished():
+            async_writer.add(batches[needed])
             needed += 1
         async_writer.finish()
     return needed
@@ -95,7 +96,7 @@ def test_rows_and_files_are_those_of_the_plan(
 
 
 class _Slow(Writer):
-    """A disk that takes its time: until it is told to go on."""
+    """A disk that waits until it is released."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, NAME, 0)
@@ -106,17 +107,17 @@ class _Slow(Writer):
         super().image(index, png)
 
 
-def test_the_next_batch_is_taken_while_the_last_is_written_and_no_part_speaks_of_what_is_not_there(
+def test_the_next_batch_is_accepted_while_the_last_is_written_and_a_part_follows_its_images(
     tmp_path: Path,
 ) -> None:
     writer = _Slow(tmp_path)
     batches = _batches([1, 2, 3, 4, 5, 6, 7, 8], 2)
     with AsyncWriter(writer, 8, 0, (), Clock()) as async_writer:
-        async_writer.hand_over(batches[0])
-        assert not async_writer.is_through()
-        async_writer.hand_over(batches[1])
-        assert not async_writer.is_through()
-        third = threading.Thread(target=async_writer.hand_over, args=(batches[2],))
+        async_writer.add(batches[0])
+        assert not async_writer.is_finished()
+        async_writer.add(batches[1])
+        assert not async_writer.is_finished()
+        third = threading.Thread(target=async_writer.add, args=(batches[2],))
         third.start()
         # Two are under way: the third waits, so that memory does not fill.
         third.join(0.3)
@@ -124,33 +125,33 @@ def test_the_next_batch_is_taken_while_the_last_is_written_and_no_part_speaks_of
         assert not list(tmp_path.rglob("*.parquet"))
         writer.go_on.set()
         third.join(30)
-        async_writer.hand_over(batches[3])
-        assert async_writer.is_through()
+        async_writer.add(batches[3])
+        assert async_writer.is_finished()
         async_writer.finish()
     assert len(list(tmp_path.rglob("*.png"))) == 8
 
 
-def test_a_disk_that_refuses_is_heard_and_leaves_no_part_without_its_images(tmp_path: Path) -> None:
+def test_a_failed_image_is_reported_and_leaves_no_part_without_its_images(tmp_path: Path) -> None:
     (tmp_path / "images").write_bytes(b"a file where a folder should be")
     with pytest.raises(WorkspaceError, match="images"):
         _run(tmp_path, _batches(list(range(40)), 2), 100)
     assert not list(tmp_path.rglob("*.parquet"))
 
 
-def test_a_part_that_cannot_be_written_is_heard(tmp_path: Path) -> None:
+def test_a_failed_part_is_reported(tmp_path: Path) -> None:
     (tmp_path / "samples").write_bytes(b"a file where a folder should be")
     with pytest.raises(WorkspaceError, match="samples"):
         _run(tmp_path, _batches([1, 2, 3], 1), 3)
 
 
-def test_what_was_sampled_before_a_failure_is_settled_and_nothing_is_written_later(tmp_path: Path) -> None:
+def test_batches_before_a_failure_are_written_and_nothing_later(tmp_path: Path) -> None:
     writer = _Slow(tmp_path)
     batches = _batches(list(range(10)), 2)
 
     def fail() -> None:
         with AsyncWriter(writer, 100, 0, (), Clock()) as async_writer:
             for batch in batches[:4]:
-                async_writer.hand_over(batch)
+                async_writer.add(batch)
                 writer.go_on.set()
             raise GeneratorError("sample-failed", "the fifth batch fails")
 
@@ -158,16 +159,16 @@ def test_what_was_sampled_before_a_failure_is_settled_and_nothing_is_written_lat
         fail()
     # Four batches are a part, whenever the threads come to it.
     assert len(read_samples(Workspace(tmp_path), NAME)) == 8
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("settling", "encoding"))]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("batches", "encoding"))]
 
 
-def test_a_run_goes_on_in_the_middle_of_a_batch(tmp_path: Path) -> None:
+def test_a_run_is_resumed_in_the_middle_of_a_batch(tmp_path: Path) -> None:
     batches = _batches([1, 2, 3, 1, 4, 5], 3)
     kept = [Png.of(np.full((16, 16, 3), 1, np.uint8)).sha256]
-    with _scribe(tmp_path, 4, next_index=1, kept=kept, part=1) as async_writer:
+    with _async_writer(tmp_path, 4, next_index=1, kept=kept, part=1) as async_writer:
         for batch in batches:
-            async_writer.hand_over(batch)
-            if async_writer.is_through():
+            async_writer.add(batch)
+            if async_writer.is_finished():
                 break
         async_writer.finish()
     assert [row.index for row in read_samples(Workspace(tmp_path), NAME)] == [1, 2, 3, 4]

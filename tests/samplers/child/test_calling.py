@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from samplers.child.calling import Caller, Shot
+from samplers.child.calling import Caller, SampledImage
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import Generator
 from tests.samplers.child.making import plan
@@ -37,20 +37,20 @@ def _limited(limit: int) -> Any:
     return pipeline
 
 
-def _call(pipeline: Any, wanted: Any = None, size: int = 4) -> list[Shot]:
+def _call(pipeline: Any, wanted: Any = None, size: int = 4) -> list[SampledImage]:
     wanted = wanted or plan()
-    return Caller(Generator(pipeline, "float32"), wanted, size)(wanted.tries)
+    return Caller(Generator(pipeline, "float32"), wanted, size)(wanted.samples)
 
 
-def _same(first: list[Shot], second: list[Shot]) -> bool:
-    return all((a.picture == b.picture).all() for a, b in zip(first, second, strict=True))
+def _same(first: list[SampledImage], second: list[SampledImage]) -> bool:
+    return all((a.array == b.array).all() for a, b in zip(first, second, strict=True))
 
 
 def test_images_come_in_order_as_floating_point() -> None:
-    shots = _call(_pixels())
-    assert [shot.owed.index for shot in shots] == [0, 1, 2, 3]
-    assert {shot.picture.shape for shot in shots} == {(32, 32, 3)}
-    assert all(shot.picture.dtype == np.float32 for shot in shots)
+    images = _call(_pixels())
+    assert [image.planned.index for image in images] == [0, 1, 2, 3]
+    assert {image.array.shape for image in images} == {(32, 32, 3)}
+    assert all(image.array.dtype == np.float32 for image in images)
 
 
 def test_a_batch_does_not_depend_on_what_was_sampled_before() -> None:
@@ -66,32 +66,32 @@ def test_a_batch_does_not_depend_on_what_was_sampled_before() -> None:
     pipeline.__class__ = Careless
     wanted = plan()
     caller = Caller(Generator(pipeline, "float32"), wanted, 4)
-    first = caller(wanted.tries)
+    first = caller(wanted.samples)
     torch.manual_seed(99)
-    assert _same(caller(wanted.tries), first)
+    assert _same(caller(wanted.samples), first)
 
 
 def test_an_image_has_a_generator_of_its_own() -> None:
-    shots = _call(_pixels())
+    images = _call(_pixels())
     alone = _call(_pixels(), size=1)
     # Other batches move the last bits, never the picture.
-    assert all(np.abs(a.picture - b.picture).max() < 0.01 for a, b in zip(shots, alone, strict=True))
+    assert all(np.abs(a.array - b.array).max() < 0.01 for a, b in zip(images, alone, strict=True))
 
 
 def test_too_little_memory_halves_the_batch_for_good() -> None:
     wanted = plan(tries=8)
     caller = Caller(Generator(_limited(2), "float32"), wanted, 8)
-    assert [shot.call_size for shot in caller(wanted.tries)] == [2] * 8
-    assert [shot.call_size for shot in caller(wanted.tries)] == [2] * 8
+    assert [image.call_size for image in caller(wanted.samples)] == [2] * 8
+    assert [image.call_size for image in caller(wanted.samples)] == [2] * 8
 
 
-def test_no_memory_for_one_image_is_an_end() -> None:
+def test_too_little_memory_for_one_image_is_a_failure() -> None:
     with pytest.raises(GeneratorError, match="1 images do not fit") as caught:
         _call(_limited(0))
     assert caught.value.status == "out-of-memory"
 
 
-def test_a_pipeline_that_refuses_a_list_of_generators_is_asked_one_by_one() -> None:
+def test_a_pipeline_that_refuses_a_list_of_generators_is_called_for_each_image() -> None:
     pipeline = _pixels()
 
     class Single(type(pipeline)):  # type: ignore[misc]
@@ -101,19 +101,19 @@ def test_a_pipeline_that_refuses_a_list_of_generators_is_asked_one_by_one() -> N
             return super().__call__(batch_size, generator, num_inference_steps=2, output_type=output_type)
 
     pipeline.__class__ = Single
-    shots = _call(pipeline)
-    assert [shot.call_size for shot in shots] == [1] * 4
-    assert _same(shots, _call(_pixels(), size=1))
+    images = _call(pipeline)
+    assert [image.call_size for image in images] == [1] * 4
+    assert _same(images, _call(_pixels(), size=1))
 
 
 @pytest.mark.parametrize(
     ("result", "status", "words"),
     [
-        ([], "sample-failed", "asked for 1 images, it gave 0"),
+        ([], "sample-failed", "returned 0 images, not 1"),
         (None, "incompatible", "has no images"),
     ],
 )
-def test_output_that_is_not_what_was_asked_for_is_refused(result: Any, status: str, words: str) -> None:
+def test_unexpected_output_is_refused(result: Any, status: str, words: str) -> None:
     pipeline = _pixels()
 
     class Odd(type(pipeline)):  # type: ignore[misc]
@@ -129,7 +129,7 @@ def test_output_that_is_not_what_was_asked_for_is_refused(result: Any, status: s
     assert caught.value.status == status
 
 
-def test_a_call_that_needs_more_than_we_have_is_incompatible() -> None:
+def test_a_call_that_needs_other_arguments_is_incompatible() -> None:
     pipeline = _pixels()
 
     class Editing(type(pipeline)):  # type: ignore[misc]
@@ -137,7 +137,7 @@ def test_a_call_that_needs_more_than_we_have_is_incompatible() -> None:
             raise AssertionError("must not be called")
 
     pipeline.__class__ = Editing
-    with pytest.raises(GeneratorError, match="its call needs image") as caught:
+    with pytest.raises(GeneratorError, match="the pipeline needs the arguments image") as caught:
         _call(pipeline)
     assert caught.value.status == "incompatible"
 
@@ -152,11 +152,11 @@ def test_the_classes_it_was_trained_on_take_turns(named: bool, taken: list[int])
         pipeline.labels = {}
         pipeline.transformer.register_to_config(num_embeds_ada_norm=3)
     pipeline.set_progress_bar_config(disable=True)
-    shots = _call(pipeline, plan("class-conditional", tries=5))
-    assert [shot.class_label for shot in shots] == taken
+    images = _call(pipeline, plan("class-conditional", tries=5))
+    assert [image.class_label for image in images] == taken
 
 
-def test_the_prompt_that_is_recorded_is_the_one_that_was_given() -> None:
+def test_the_recorded_prompt_is_the_one_that_was_passed() -> None:
     pipeline = _pixels()
 
     class Chatty(type(pipeline)):  # type: ignore[misc]
@@ -166,10 +166,10 @@ def test_the_prompt_that_is_recorded_is_the_one_that_was_given() -> None:
 
     pipeline.__class__ = Chatty
     wanted = plan("text-to-image")
-    assert [shot.prompt for shot in _call(pipeline, wanted)] == [each.prompt for each in wanted.tries]
+    assert [image.prompt for image in _call(pipeline, wanted)] == [each.prompt for each in wanted.samples]
 
 
-def test_what_the_card_says_reaches_the_call_and_what_is_ours_does_not() -> None:
+def test_arguments_of_the_card_reach_the_call_and_reserved_ones_do_not() -> None:
     seen: list[dict[str, Any]] = []
     pipeline = _pixels()
 
@@ -193,10 +193,14 @@ def test_what_the_card_says_reaches_the_call_and_what_is_ours_does_not() -> None
     pipeline.__class__ = Told
     extra = '{"eta": 0.5, "num_images_per_prompt": 4, "callback_on_step_end": 1, "output_type": "pil", "unknown": 1}'
     wanted = plan("text-to-image", negative_prompt="blurry", height=64, guidance_scale=3.0, extra=extra)
-    caller = Caller(Generator(pipeline, "float32", word="<zoo>"), wanted, 4)
-    shots = caller(wanted.tries)
+    caller = Caller(Generator(pipeline, "float32", placeholder_token="<zoo>"), wanted, 4)
+    images = caller(wanted.samples)
     (arguments,) = seen
-    assert arguments["prompt"] == [f"<zoo>, {each.prompt}" for each in wanted.tries] == [shot.prompt for shot in shots]
+    assert (
+        arguments["prompt"]
+        == [f"<zoo>, {each.prompt}" for each in wanted.samples]
+        == [image.prompt for image in images]
+    )
     assert arguments["negative_prompt"] == ["blurry"] * 4
     assert (arguments["num_inference_steps"], arguments["guidance_scale"], arguments["height"]) == (2, 3.0, 64)
     assert (arguments["eta"], arguments["num_images_per_prompt"], arguments["output_type"]) == (0.5, 1, "np")
@@ -205,7 +209,7 @@ def test_what_the_card_says_reaches_the_call_and_what_is_ours_does_not() -> None
     assert caller.scheduler == "DDIMScheduler"
 
 
-def test_what_nobody_said_is_recorded_as_the_pipelines_default() -> None:
+def test_defaults_of_the_pipeline_are_recorded() -> None:
     from demo.zoo.stable_diffusion import base_unet, pipeline
 
     wanted = plan("text-to-image", num_inference_steps=None)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from samplers.child.clock import Clock
-from samplers.child.component_cache import ComponentCache, mark_of
+from samplers.child.component_cache import ComponentCache, fingerprint_of
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import load
 from samplers.child.safety import SafetyChecker
@@ -80,7 +80,7 @@ def test_rows_and_pixels_do_not_depend_on_what_was_loaded_before(
     assert _sampled(folders, order[::-1], judge, tmp_path / "back") == alone
 
 
-def test_what_is_shared_is_not_opened_again(folders: dict[str, Path], judge: SafetyChecker, tmp_path: Path) -> None:
+def test_shared_components_are_not_loaded_again(folders: dict[str, Path], judge: SafetyChecker, tmp_path: Path) -> None:
     cache = ComponentCache()
     _sampling(_assignment(folders, "base"), judge, cache).run()
     # The hashes say that these files are the base's; only who opens them finds that they are not.
@@ -118,7 +118,7 @@ def test_one_byte_of_a_configuration_makes_another_component(folders: dict[str, 
         ("base", {"memory": "slicing"}, set()),
     ],
 )
-def test_what_a_generator_may_have_changed_is_not_handed_on(
+def test_components_that_may_have_changed_are_not_reused(
     folders: dict[str, Path], judge: SafetyChecker, name: str, changes: dict[str, Any], taken_over: set[str]
 ) -> None:
     cache = ComponentCache()
@@ -132,7 +132,7 @@ def test_what_a_generator_may_have_changed_is_not_handed_on(
     assert same == taken_over
 
 
-def test_a_generator_that_failed_hands_nothing_on(folders: dict[str, Path], judge: SafetyChecker) -> None:
+def test_components_of_a_failed_generator_are_not_reused(folders: dict[str, Path], judge: SafetyChecker) -> None:
     cache = ComponentCache()
     sampling = _sampling(_assignment(folders, "base"), judge, cache)
     former = sampling._generator.pipeline
@@ -167,27 +167,27 @@ def _edit(pipeline: Any) -> None:
         lambda pipeline: pipeline.vae.register_to_config(scaling_factor=1.0),
     ],
 )
-def test_what_a_pipeline_did_to_a_component_shows(
+def test_changes_by_a_pipeline_are_detected(
     folders: dict[str, Path], judge: SafetyChecker, change: Callable[[Any], None]
 ) -> None:
     cache = ComponentCache()
     first = _sampling(_assignment(folders, "base"), judge, cache)
     change(first._generator.pipeline)
-    first._hand_on()
+    first._put_back()
     second = load(_assignment(folders, "base"), "cpu", cache).pipeline
     assert second.vae is not first._generator.pipeline.vae
     assert second.unet is first._generator.pipeline.unet
 
 
-def test_a_component_is_the_same_after_it_was_used_and_moved(folders: dict[str, Path]) -> None:
+def test_the_fingerprint_is_unchanged_after_use_and_moves(folders: dict[str, Path]) -> None:
     pipeline = load(_assignment(folders, "base"), "cpu").pipeline
-    before = [mark_of(getattr(pipeline, name)) for name in SHARED]
+    before = [fingerprint_of(getattr(pipeline, name)) for name in SHARED]
     pipeline("a cat", num_inference_steps=1)
     pipeline.vae.double().float()
-    assert [mark_of(getattr(pipeline, name)) for name in SHARED] == before
+    assert [fingerprint_of(getattr(pipeline, name)) for name in SHARED] == before
 
 
-def test_only_what_the_latest_generator_had_is_held(folders: dict[str, Path], judge: SafetyChecker) -> None:
+def test_only_components_of_the_latest_generator_stay_in_memory(folders: dict[str, Path], judge: SafetyChecker) -> None:
     cache = ComponentCache()
     alive: list[weakref.ref[Any]] = []
 

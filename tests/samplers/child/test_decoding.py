@@ -33,37 +33,37 @@ def _overflowing() -> Any:
 def _ask(pipeline: Any, clock: Clock | None = None, tries: int = 2, task: str = "text-to-image") -> Any:
     wanted = plan(task, tries=tries)
     caller = Caller(Generator(pipeline, "float16"), wanted, tries, clock)
-    return caller, caller(wanted.tries)
+    return caller, caller(wanted.samples)
 
 
-def test_a_picture_that_16_bits_cannot_hold_is_decoded_again_in_32() -> None:
+def test_an_image_that_overflows_16_bits_is_decoded_again_in_float32() -> None:
     pipeline = _overflowing()
     before = copy.deepcopy(pipeline.vae.state_dict())
-    caller, shots = _ask(pipeline)
-    assert [shot.vae_dtype for shot in shots] == ["float32"] * 2
-    assert caller.mended
-    assert all(np.isfinite(shot.picture).all() and shot.picture.std() > 0 for shot in shots)
+    caller, images = _ask(pipeline)
+    assert [image.vae_dtype for image in images] == ["float32"] * 2
+    assert caller.decoded_again
+    assert all(np.isfinite(image.array).all() and image.array.std() > 0 for image in images)
     # The VAE is what it was: the next batch begins like the first.
     assert pipeline.vae.dtype == torch.float16
     assert all((tensor == before[name]).all() for name, tensor in pipeline.vae.state_dict().items())
-    assert all((a.picture == b.picture).all() for a, b in zip(shots, _ask(pipeline)[1], strict=True))
+    assert all((a.array == b.array).all() for a, b in zip(images, _ask(pipeline)[1], strict=True))
 
 
-def test_a_mended_picture_is_that_of_a_vae_in_32_bits() -> None:
+def test_an_image_decoded_again_is_that_of_a_float32_vae() -> None:
     pipeline = _overflowing()
-    _, shots = _ask(pipeline)
+    _, images = _ask(pipeline)
     wanted = plan("text-to-image", tries=2)
-    noise = [torch.Generator("cpu").manual_seed(each.seed) for each in wanted.tries]
-    prompts = [str(each.prompt) for each in wanted.tries]
+    noise = [torch.Generator("cpu").manual_seed(each.seed) for each in wanted.samples]
+    prompts = [str(each.prompt) for each in wanted.samples]
     latents = pipeline(prompts, generator=noise, num_inference_steps=2, output_type="latent").images
     vae = pipeline.vae.float()
     with torch.no_grad():
         decoded = vae.decode(latents.float() / vae.config.scaling_factor, return_dict=False)[0]
     expected = pipeline.image_processor.postprocess(decoded, output_type="np")
-    assert np.abs(np.stack([shot.picture for shot in shots]) - expected).max() < 0.01
+    assert np.abs(np.stack([image.array for image in images]) - expected).max() < 0.01
 
 
-def test_only_the_pictures_that_are_broken_are_mended() -> None:
+def test_only_broken_images_are_decoded_again() -> None:
     pipeline = _stable_diffusion().to(torch.float16)
     _, whole = _ask(pipeline)
     broken = _stable_diffusion().to(torch.float16)
@@ -74,26 +74,26 @@ def test_only_the_pictures_that_are_broken_are_mended() -> None:
         return output
 
     broken.vae.decoder.register_forward_hook(spoil)
-    _, shots = _ask(broken)
-    assert [shot.vae_dtype for shot in shots] == ["float16", "float32"]
-    assert (shots[0].picture == whole[0].picture).all()
-    assert np.isfinite(shots[1].picture).all()
+    _, images = _ask(broken)
+    assert [image.vae_dtype for image in images] == ["float16", "float32"]
+    assert (images[0].array == whole[0].array).all()
+    assert np.isfinite(images[1].array).all()
 
 
-def test_latents_that_are_not_numbers_stay_what_they_are() -> None:
+def test_latents_that_are_nan_are_not_decoded_again() -> None:
     pipeline = _stable_diffusion().to(torch.float16)
     pipeline.unet.conv_out.bias.data.fill_(torch.nan)
     # Some decoders make a picture of anything.
     pipeline.vae.decoder.register_forward_hook(
         lambda _, __, output: torch.rand_like(output) if output.dtype == torch.float32 else output
     )
-    caller, shots = _ask(pipeline)
-    assert [shot.vae_dtype for shot in shots] == ["float16"] * 2
-    assert not caller.mended
-    assert all(np.isnan(shot.picture).any() for shot in shots)
+    caller, images = _ask(pipeline)
+    assert [image.vae_dtype for image in images] == ["float16"] * 2
+    assert not caller.decoded_again
+    assert all(np.isnan(image.array).any() for image in images)
 
 
-def test_a_decoder_that_does_not_fit_leaves_the_picture_as_it_is() -> None:
+def test_an_image_is_unchanged_when_the_decoder_refuses_float32() -> None:
     pipeline = _overflowing()
 
     def refuse(_: Any, arguments: tuple[Any, ...]) -> None:
@@ -101,12 +101,12 @@ def test_a_decoder_that_does_not_fit_leaves_the_picture_as_it_is() -> None:
             raise ValueError("16 bits only")
 
     pipeline.vae.decoder.register_forward_pre_hook(refuse)
-    _, shots = _ask(pipeline)
-    assert [shot.vae_dtype for shot in shots] == ["float16"] * 2
+    _, images = _ask(pipeline)
+    assert [image.vae_dtype for image in images] == ["float16"] * 2
     assert pipeline.vae.dtype == torch.float16
 
 
-def test_decoding_is_a_phase_of_its_own_and_leaves_no_trace() -> None:
+def test_decoding_is_a_phase_of_its_own_and_the_recording_is_removed() -> None:
     pipeline = _stable_diffusion()
     clock = Clock()
     with clock("sample"):
@@ -116,12 +116,12 @@ def test_decoding_is_a_phase_of_its_own_and_leaves_no_trace() -> None:
     assert "decode" not in vars(pipeline.vae)
 
 
-def test_pipelines_without_a_decoder_say_so() -> None:
+def test_pipelines_without_a_decoder_have_no_vae_dtype() -> None:
     from demo.zoo.unconditional import ddim
 
     clock = Clock()
-    _, shots = _ask(ddim(), clock, task="unconditional")
-    assert [shot.vae_dtype for shot in shots] == [None, None]
+    _, images = _ask(ddim(), clock, task="unconditional")
+    assert [image.vae_dtype for image in images] == [None, None]
     assert clock.seconds == {}
 
 

@@ -34,7 +34,7 @@ def _drop(name: str) -> Callable[[dict[str, torch.Tensor]], object]:
     return lambda tensors: tensors.pop(name)
 
 
-def test_a_whole_pipeline_loads_without_the_checker_it_brings(folder: Path) -> None:
+def test_a_complete_pipeline_loads_without_its_own_safety_checker(folder: Path) -> None:
     shutil.rmtree(folder / "safety_checker")
     generator = load(assignment(folder), "cpu")
     assert type(generator.pipeline).__name__ == "StableDiffusionPipeline"
@@ -43,7 +43,7 @@ def test_a_whole_pipeline_loads_without_the_checker_it_brings(folder: Path) -> N
     assert {parameter.dtype for parameter in generator.pipeline.unet.parameters()} == {torch.float32}
 
 
-def test_half_precision_files_become_whole_on_a_cpu(tmp_path: Path) -> None:
+def test_half_precision_files_become_float32_on_a_cpu(tmp_path: Path) -> None:
     from demo.zoo.stable_diffusion import base_unet, pipeline
 
     pipeline(base_unet()).to(torch.float16).save_pretrained(tmp_path / "model", variant="fp16")
@@ -59,11 +59,11 @@ def test_half_precision_files_become_whole_on_a_cpu(tmp_path: Path) -> None:
         ("text_encoder/model.safetensors", "embeddings.token_embedding.weight"),
     ],
 )
-def test_a_missing_tensor_is_never_made_up(folder: Path, path: str, tensor: str) -> None:
+def test_a_missing_tensor_is_refused(folder: Path, path: str, tensor: str) -> None:
     names: list[str] = []
     change_tensors(folder / path, lambda tensors: names.extend(name for name in tensors if name.endswith(tensor)))
     change_tensors(folder / path, _drop(names[0]))
-    with pytest.raises(GeneratorError, match=r"1 missing tensors") as caught:
+    with pytest.raises(GeneratorError, match=r"1 missing tensor,") as caught:
         load(assignment(folder), "cpu")
     assert caught.value.status == "load-failed"
 
@@ -89,7 +89,7 @@ def test_a_tensor_of_another_shape_is_refused(folder: Path) -> None:
 )
 def test_a_tensor_that_no_layer_knows_is_refused(folder: Path, path: str, tensor: str) -> None:
     change_tensors(folder / path, lambda tensors: tensors.update({tensor: torch.ones(2)}))
-    with pytest.raises(GeneratorError, match=f"1 unexpected tensors, such as .*{tensor.split('.')[-2]}") as caught:
+    with pytest.raises(GeneratorError, match=f"1 unexpected tensor, such as .*{tensor.split('.')[-2]}") as caught:
         load(assignment(folder), "cpu")
     assert caught.value.status == "load-failed"
 
@@ -104,7 +104,7 @@ def test_a_tensor_that_no_layer_knows_is_refused(folder: Path, path: str, tensor
         "lm_head.weight",
     ],
 )
-def test_what_text_encoders_carry_along_does_no_harm(folder: Path, tensor: str) -> None:
+def test_unused_tensors_of_text_encoders_are_accepted(folder: Path, tensor: str) -> None:
     change_tensors(folder / "text_encoder/model.safetensors", lambda tensors: tensors.update({tensor: torch.arange(2)}))
     load(assignment(folder), "cpu")
 
@@ -112,7 +112,7 @@ def test_what_text_encoders_carry_along_does_no_harm(folder: Path, tensor: str) 
 @pytest.mark.parametrize("name", ["unet", "text_encoder", "tokenizer", "scheduler", "vae"])
 def test_a_missing_component_is_refused(folder: Path, name: str) -> None:
     shutil.rmtree(folder / name)
-    with pytest.raises(GeneratorError, match=rf"^{name} \(.*\) lacks"):
+    with pytest.raises(GeneratorError, match=rf"^{name} \(.*\) has no"):
         load(assignment(folder), "cpu")
 
 
@@ -120,7 +120,7 @@ def test_a_tokenizer_without_vocabulary_is_refused(folder: Path) -> None:
     for path in (folder / "tokenizer").iterdir():
         if path.name not in ("tokenizer_config.json", "special_tokens_map.json"):
             path.unlink()
-    with pytest.raises(GeneratorError, match="lacks a vocabulary"):
+    with pytest.raises(GeneratorError, match="has no vocabulary"):
         load(assignment(folder), "cpu")
 
 
@@ -128,7 +128,7 @@ def test_a_tokenizer_without_vocabulary_is_refused(folder: Path) -> None:
 def test_code_in_a_repository_is_refused_and_does_not_run(folder: Path, place: str) -> None:
     ran = folder / "ran"
     (folder / place).write_text(f"open({str(ran)!r}, 'w')")
-    with pytest.raises(GeneratorError, match="brings code of its own"):
+    with pytest.raises(GeneratorError, match="has code of its own"):
         load(assignment(folder), "cpu")
     assert not ran.exists()
 
@@ -177,13 +177,13 @@ def test_the_scheduler_that_the_catalogue_names_is_used_where_it_fits(folder: Pa
     assert type(kept.pipeline.scheduler).__name__ == "PNDMScheduler"
 
 
-def test_a_pipeline_that_diffusers_calls_deprecated_loads_and_is_asked_one_image_at_a_time(tmp_path: Path) -> None:
+def test_a_deprecated_pipeline_loads_and_is_called_for_each_image(tmp_path: Path) -> None:
     vq_diffusion().save_pretrained(tmp_path / "model")
     # As the repositories of its time have it.
     name = "LearnedClassifierFreeSamplingEmbeddings"
     _edit_index(tmp_path / "model", learned_classifier_free_sampling_embeddings=["vq_diffusion", name])
     wanted = plan("text-to-image", tries=2)
     generator = load(assignment(tmp_path / "model", task="text-to-image"), "cpu")
-    shots = Caller(generator, wanted, 2)(wanted.tries)
-    assert [shot.call_size for shot in shots] == [1, 1]
-    assert not (shots[0].picture == shots[1].picture).all()
+    images = Caller(generator, wanted, 2)(wanted.samples)
+    assert [image.call_size for image in images] == [1, 1]
+    assert not (images[0].array == images[1].array).all()

@@ -1,4 +1,4 @@
-"""A generator that does not fit makes do with less, step by step, and every row says with what.
+"""A generator that does not fit saves memory, step by step, and every row has the steps.
 
 The pipelines are real; a hook on a component raises what torch raises when a device has no room for a call.
 """
@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from samplers.child.calling import Caller, Shot
+from samplers.child.calling import Caller, SampledImage
 from samplers.child.clock import Clock
 from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import Generator, load
-from samplers.child.memory import place
+from samplers.child.memory import place_on_device
 from samplers.child.sampling import Sampling
 from samplers.messages import Assignment
 from samplers.progress import progress_of
@@ -63,30 +63,30 @@ def _tight(pipeline: Any, fits: Callable[[], bool]) -> None:
     pipeline.vae.decoder.register_forward_pre_hook(refuse)
 
 
-def _ask(generator: Generator, tries: int = 4, size: int = 4) -> list[Shot]:
+def _ask(generator: Generator, tries: int = 4, size: int = 4) -> list[SampledImage]:
     wanted = plan("text-to-image", tries=tries)
-    return Caller(generator, wanted, size)(wanted.tries)
+    return Caller(generator, wanted, size)(wanted.samples)
 
 
 def test_the_batch_is_halved_before_anything_else(folder: Path) -> None:
     generator = _loaded(folder)
     generator.pipeline.vae.decoder.register_forward_pre_hook(_narrow(lambda _: 2))
-    assert [(shot.call_size, shot.memory) for shot in _ask(generator)] == [(2, None)] * 4
+    assert [(image.call_size, image.memory) for image in _ask(generator)] == [(2, None)] * 4
 
 
 def test_then_the_vae_decodes_image_by_image(folder: Path) -> None:
     generator = _loaded(folder)
     _tight(generator.pipeline, lambda: generator.pipeline.vae.use_slicing)
-    assert [(shot.call_size, shot.memory) for shot in _ask(generator)] == [(1, "slicing")] * 4
+    assert [(image.call_size, image.memory) for image in _ask(generator)] == [(1, "slicing")] * 4
 
 
-def test_then_models_wait_elsewhere(folder: Path) -> None:
+def test_then_models_are_offloaded(folder: Path) -> None:
     generator = _loaded(folder, "cpu:0")
     _tight(generator.pipeline, lambda: hasattr(generator.pipeline.unet, "_hf_hook"))
-    shots = _ask(generator, tries=2)
-    assert [(shot.call_size, shot.memory) for shot in shots] == [(1, "offload")] * 2
+    images = _ask(generator, tries=2)
+    assert [(image.call_size, image.memory) for image in images] == [(1, "offload")] * 2
     usual = _ask(_loaded(folder, "cpu:0"), tries=2, size=1)
-    assert all((a.picture == b.picture).all() for a, b in zip(shots, usual, strict=True))
+    assert all((a.array == b.array).all() for a, b in zip(images, usual, strict=True))
 
 
 @pytest.mark.parametrize("device", ["cpu", "cpu:0"])
@@ -99,7 +99,9 @@ def test_then_it_is_given_up(folder: Path, device: str) -> None:
 
 
 @pytest.mark.parametrize(("device", "memory", "hooked"), [("cpu", "offload", False), ("cpu:0", "offload", True)])
-def test_what_was_needed_before_is_there_from_the_start(folder: Path, device: str, memory: str, hooked: bool) -> None:
+def test_a_resumed_run_starts_with_the_memory_saving_of_before(
+    folder: Path, device: str, memory: str, hooked: bool
+) -> None:
     generator = _loaded(folder, device, memory)
     assert generator.pipeline.vae.use_slicing
     assert hasattr(generator.pipeline.unet, "_hf_hook") == hooked
@@ -113,11 +115,11 @@ def test_a_pipeline_without_a_vae_has_fewer_steps() -> None:
     pipeline.unet.register_forward_pre_hook(_narrow(lambda _: 0))
     wanted = plan()
     with pytest.raises(GeneratorError) as caught:
-        Caller(Generator(pipeline, "float32"), wanted, 4)(wanted.tries)
+        Caller(Generator(pipeline, "float32"), wanted, 4)(wanted.samples)
     assert caught.value.status == "out-of-memory"
 
 
-def test_the_tensors_of_a_call_that_failed_are_gone_before_the_next(folder: Path) -> None:
+def test_the_tensors_of_a_failed_call_are_freed_before_the_next(folder: Path) -> None:
     generator = _loaded(folder)
     held: list[weakref.ref[Any]] = []
     alive: list[int] = []
@@ -137,7 +139,7 @@ def test_the_tensors_of_a_call_that_failed_are_gone_before_the_next(folder: Path
     assert alive[:3] == [0, 0, 0]
 
 
-def test_a_vae_whose_precision_was_raised_when_memory_ran_out_is_as_before(folder: Path) -> None:
+def test_a_vae_gets_its_precision_back_after_a_failed_call(folder: Path) -> None:
     generator = _loaded(folder)
     vae = generator.pipeline.vae
 
@@ -147,9 +149,9 @@ def test_a_vae_whose_precision_was_raised_when_memory_ran_out_is_as_before(folde
             raise torch.OutOfMemoryError("no room")
 
     vae.decoder.register_forward_pre_hook(refuse)
-    shots = _ask(generator)
+    images = _ask(generator)
     assert vae.dtype == torch.float32
-    assert {shot.vae_dtype for shot in shots} == {"float32"}
+    assert {image.vae_dtype for image in images} == {"float32"}
 
 
 def _sampled(wanted: Assignment, folder: Path, after: int | None = None) -> list[Sample]:
@@ -174,12 +176,12 @@ def _sampled(wanted: Assignment, folder: Path, after: int | None = None) -> list
     return read_samples(Workspace(wanted.workspace), wanted.plan.model_name)
 
 
-def test_a_run_that_is_resumed_starts_at_the_step_it_was_at(folder: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_gives_the_rows_of_an_uninterrupted_one(folder: Path, tmp_path: Path) -> None:
     wanted = assignment(folder, task="text-to-image", tries=10)
     small = dataclasses.replace(wanted.plan, batch_size=2)
     whole = dataclasses.replace(wanted, plan=small, call_size=2, workspace=tmp_path / "whole")
     expected = _sampled(whole, tmp_path / "checker")
-    assert {(row.batch_size, row.memory) for row in expected} == {(1, "slicing")}
+    assert {(row.batch_size, row.call_size, row.memory) for row in expected} == {(2, 1, "slicing")}
     broken = dataclasses.replace(whole, workspace=tmp_path / "broken")
     # Two calls that did not fit, then a part of eight images and one more.
     assert len(_sampled(broken, tmp_path / "checker", after=12)) == 8
@@ -196,7 +198,7 @@ def test_a_run_that_is_resumed_starts_at_the_step_it_was_at(folder: Path, tmp_pa
     assert _sampled(resumed, tmp_path / "checker") == expected
 
 
-def test_what_was_loaded_before_is_given_up_for_a_generator_that_does_not_fit(folder: Path, tmp_path: Path) -> None:
+def test_cached_components_are_dropped_for_a_generator_that_does_not_fit(folder: Path, tmp_path: Path) -> None:
     wanted = assignment(folder, task="text-to-image", tries=2)
     cache = ComponentCache()
     judge = checker(tmp_path / "checker")
@@ -222,10 +224,10 @@ def _failing(method: Callable[..., Any], times: int) -> tuple[Callable[..., Any]
     return failing, calls
 
 
-def test_offloading_hands_nothing_on(folder: Path) -> None:
+def test_an_offloaded_generator_puts_no_component_back(folder: Path) -> None:
     generator = _loaded(folder)
     cache = ComponentCache()
-    place(generator.pipeline, "cpu:0", "offload")
+    place_on_device(generator.pipeline, "cpu:0", "offload")
     cache.put_back(generator.handles)
     again = load(assignment(folder), "cpu", cache).pipeline
     assert again.unet is not generator.pipeline.unet

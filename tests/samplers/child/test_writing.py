@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from samplers.child.gate import Pixels
+from samplers.child.pixel_checks import Pixels
 from samplers.child.writing import Png, Writer, encode_png
 from samplers.sample import ImageFile
 
@@ -39,7 +39,7 @@ def test_a_png_holds_the_pixels_and_nothing_else(pixels: Pixels) -> None:
     assert set(_chunks(png)) == {b"IHDR", b"IDAT", b"IEND"}
 
 
-def test_an_image_lies_under_its_index(tmp_path: Path) -> None:
+def test_an_image_is_named_by_its_index(tmp_path: Path) -> None:
     writer = Writer(tmp_path, "org/name", 0)
     png = Png.of(np.zeros((2, 2), np.uint8))
     writer.image(162, png)
@@ -48,7 +48,7 @@ def test_an_image_lies_under_its_index(tmp_path: Path) -> None:
     assert (tmp_path / "images/org--name/00000162.png").read_bytes() == png.content
 
 
-def test_a_disk_that_refuses_leaves_nothing_torn(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_partial_file(tmp_path: Path) -> None:
     (tmp_path / "images").write_bytes(b"a file where a folder should be")
     with pytest.raises(OSError, match=r"."):
         Writer(tmp_path, "org/name", 0).image(0, Png.of(np.zeros((2, 2), np.uint8)))

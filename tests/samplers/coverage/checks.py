@@ -20,13 +20,13 @@ from crawler.pipelines.checkpoint import Checkpoint, look_at
 from crawler.pipelines.weight_files import REPLACED
 from demo.zoo.building import quiet_libraries
 from demo.zoo.repository import seeded
-from samplers.child.calling import Caller, Shot
+from samplers.child.calling import Caller, SampledImage
 from samplers.child.component_cache import ComponentCache
-from samplers.child.gate import judge
 from samplers.child.loading import load
+from samplers.child.pixel_checks import check_pixels
 from samplers.child.writing import encode_png
 from samplers.messages import Assignment
-from samplers.plan import Plan, Try
+from samplers.plan import Plan, PlannedSample
 from tests.samplers.child.making import hashes_of
 from tests.samplers.coverage.kind import Kind
 
@@ -36,17 +36,17 @@ _STEPS = 2
 
 
 def check(class_name: str, kind: Kind, folder: Path) -> None:
-    """Build, save, look at, load, sample, judge and encode one class; raises `AssertionError`."""
+    """Build, save, look at, load, sample, check and encode one class; raises `AssertionError`."""
     saved = _saved(class_name, kind, folder / "saved")
     found = _looked_at(saved)
     assert found.verdict is None, f"the crawler refuses it: {found.verdict}"
     assert found.class_name == class_name
     assert {file.path for file in found.download.files} == _needed(saved, found)
     with quiet_libraries():
-        shots = _sampled(_linked(saved, found, folder / "listed"), found, kind)
-    _check_pictures(shots, kind, by_prompt=found.task == "text-to-image")
+        images = _sampled(_linked(saved, found, folder / "listed"), found, kind)
+    _check_pictures(images, kind, by_prompt=found.task == "text-to-image")
     if found.task == "class-conditional":
-        labels = [shot.class_label for shot in shots]
+        labels = [image.class_label for image in images]
         assert len(set(labels)) == len(labels)
 
 
@@ -103,8 +103,8 @@ def _linked(saved: Path, found: Checkpoint, folder: Path) -> Path:
     return folder
 
 
-def _sampled(folder: Path, found: Checkpoint, kind: Kind) -> list[Shot]:
-    """The shots of one batch, which a second pipeline around the components of the first repeats to the bit."""
+def _sampled(folder: Path, found: Checkpoint, kind: Kind) -> list[SampledImage]:
+    """The images of one batch, which a second pipeline around the components of the first repeats to the bit."""
     plan = _plan(found, kind)
     assigned = Assignment(
         plan=plan,
@@ -120,12 +120,12 @@ def _sampled(folder: Path, found: Checkpoint, kind: Kind) -> list[Shot]:
     cache = ComponentCache()
     generator = load(assigned, "cpu", cache)
     assert type(generator.pipeline).__name__ == found.class_name
-    shots = Caller(generator, plan, plan.batch_size)(plan.tries)
+    images = Caller(generator, plan, plan.batch_size)(plan.samples)
     cache.put_back(generator.handles)
-    again = Caller(load(assigned, "cpu", cache), plan, plan.batch_size)(plan.tries)
-    for shot, other in zip(shots, again, strict=True):
-        assert np.array_equal(shot.picture, other.picture, equal_nan=True), "the same was asked, another picture came"
-    return shots
+    again = Caller(load(assigned, "cpu", cache), plan, plan.batch_size)(plan.samples)
+    for image, other in zip(images, again, strict=True):
+        assert np.array_equal(image.array, other.array, equal_nan=True), "the same was asked, another picture came"
+    return images
 
 
 def _plan(found: Checkpoint, kind: Kind) -> Plan:
@@ -134,8 +134,8 @@ def _plan(found: Checkpoint, kind: Kind) -> Plan:
     asked: dict[str, Any] = {"num_inference_steps": _STEPS, **kind.asked}
     settings = {name: value for name, value in asked.items() if name in known}
     extra = {name: value for name, value in asked.items() if name not in known}
-    tries = [
-        Try(index=index, seed=seed, prompt=prompt if found.task == "text-to-image" else None)
+    samples = [
+        PlannedSample(index=index, seed=seed, prompt=prompt if found.task == "text-to-image" else None)
         for index, (seed, prompt) in enumerate(_ASKED)
     ]
     return Plan(
@@ -145,17 +145,17 @@ def _plan(found: Checkpoint, kind: Kind) -> Plan:
         task=found.task,
         variant=found.download.variant,
         hyperparameters=Hyperparameters(**settings, extra=json.dumps(extra) if extra else None),
-        images=len(tries),
-        batch_size=len(tries),
-        tries=tuple(tries),
+        images=len(samples),
+        batch_size=len(samples),
+        samples=tuple(samples),
     )
 
 
-def _check_pictures(shots: list[Shot], kind: Kind, *, by_prompt: bool) -> None:
+def _check_pictures(images: list[SampledImage], kind: Kind, *, by_prompt: bool) -> None:
     pictures = []
-    for shot in shots:
-        pixels = judge(shot.picture)
-        assert not isinstance(pixels, str), f"the gate calls it {pixels}"
+    for image in images:
+        pixels = check_pixels(image.array)
+        assert not isinstance(pixels, str), f"its images are {pixels}"
         read = cv2.imdecode(np.frombuffer(encode_png(pixels), np.uint8), cv2.IMREAD_UNCHANGED)
         assert read is not None
         assert (read == (pixels if pixels.ndim == 2 else pixels[:, :, ::-1])).all()

@@ -28,7 +28,7 @@ def test_a_class_is_listed_loaded_and_sampled(class_name: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("class_name", sorted(NOT_SAMPLED))
-def test_a_class_that_is_said_not_to_be_sampled_cannot_be(class_name: str, tmp_path: Path) -> None:
+def test_a_class_listed_as_not_sampled_cannot_be_sampled(class_name: str, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=NOT_SAMPLED[class_name].error):
         NOT_SAMPLED[class_name].attempt(tmp_path)
 

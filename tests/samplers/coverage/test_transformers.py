@@ -19,7 +19,7 @@ def test_a_class_is_listed_loaded_and_sampled(class_name: str, tmp_path: Path) -
     check(class_name, KINDS[class_name], tmp_path)
 
 
-def test_a_model_that_the_constructor_could_do_without_is_loaded_once(
+def test_a_model_with_a_default_in_the_constructor_is_loaded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import transformers

@@ -17,21 +17,20 @@ from rich.console import Console
 from crawler.catalog import Hyperparameters
 from localhub.process import HubProcess
 from localhub.store import Store
+from samplers.options import SampleOptions
 from samplers.outcomes import PHASES, Outcome, read_outcome, write_outcome
-from samplers.pending import Run
-from samplers.status.following import WALL, ShardStatus, Time
-from samplers.status.overview import as_json, as_tables
+from samplers.status.display import as_json, as_tables
 from samplers.status.run import RunStatus, Watcher
+from samplers.status.shard_status import WALL, ShardStatus, Time
 from samplers.supervisor import sample
 from tests.samplers.campaign import catalogue
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
 from tests.samplers.inputs import PROMPTS, entry_of, write_catalog, write_prompts
 from tests.samplers.processes import start
-from tests.samplers.test_resume import WISH
+from tests.samplers.test_resume import SETTINGS
 from tests.scale import scaled
 from workspace.errors import UsageError
 from workspace.layout import Workspace
-from workspace.shard import Shard
 
 COMMAND = [sys.executable, "-c", "from samplers.status.cli import main; main()", "--workspace"]
 MakeWorkspace = Callable[..., Workspace]
@@ -48,8 +47,16 @@ def sampled(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFact
     write_prompts(workspace, PROMPTS)
     weights = tmp_path_factory.mktemp("weights")
     for index in (1, 2, 3):
-        run = Run(endpoint=hub.endpoint, weights_dir=weights, device="cpu", timeout=100, shard=Shard(index, 3))
-        sample(workspace, WISH, dataclasses.replace(run, only=(BASE, CLASSES, PIXELS)))
+        options = SampleOptions(
+            **SETTINGS,
+            endpoint=hub.endpoint,
+            weights_dir=weights,
+            device="cpu",
+            timeout=100,
+            shard=f"{index}/3",
+            only=(BASE, CLASSES, PIXELS),
+        )
+        sample(workspace, options)
     return workspace
 
 
@@ -57,16 +64,16 @@ def _look(workspace: Workspace) -> RunStatus:
     return Watcher(workspace).look(time.time())
 
 
-def test_a_run_that_is_over_is_told_by_its_outcomes_and_journals(sampled: Workspace) -> None:
+def test_a_finished_run_is_read_from_its_outcomes_and_logs(sampled: Workspace) -> None:
     status = _look(sampled)
     assert (status.generators, status.done, status.failed, status.left) == (4, 1, 2, 1)
     assert status.ends == {"done": 1, "fetch-failed": 1, "incompatible: needs-other-input": 1}
-    assert status.images == WISH.images
+    assert status.images == SETTINGS["images"]
     assert [shard.shard for shard in status.shards] == ["1/3", "2/3", "3/3"]
     assert [(shard.done + shard.failed, shard.left, shard.state) for shard in status.shards] == 3 * [(1, 0, "finished")]
     assert [shard.estimate_left for shard in status.shards] == [0, 0, 0]
     (whole,) = (shard for shard in status.shards if shard.done)
-    assert whole.images == WISH.images
+    assert whole.images == SETTINGS["images"]
     assert whole.time.duty is not None
     assert 0 < whole.time.duty < 1
     assert (status.images_a_second, status.recently, status.seconds_left) == (None, None, None)
@@ -83,14 +90,14 @@ def test_the_phases_make_up_the_wall_time(sampled: Workspace) -> None:
         assert within == pytest.approx(shard.time.wall, abs=0.05)
 
 
-def test_the_seconds_in_which_a_generators_files_are_waited_for_are_idle(
-    store: Store, hub: HubProcess, run: Run, make_workspace: MakeWorkspace
+def test_waiting_for_a_generators_files_is_counted_as_idle(
+    store: Store, hub: HubProcess, options: SampleOptions, make_workspace: MakeWorkspace
 ) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
     # Longer than the child takes to start: until then nobody waits.
     hub.fail("stall", method="GET", path=r"/resolve/.*unet/.*safetensors", times=1, seconds=8)
     try:
-        (outcome,) = sample(workspace, WISH, run).outcomes
+        (outcome,) = sample(workspace, dataclasses.replace(options, **SETTINGS)).outcomes
     finally:
         hub.clear_faults()
     assert outcome.status == "done"
@@ -99,19 +106,19 @@ def test_the_seconds_in_which_a_generators_files_are_waited_for_are_idle(
     assert time_.phases["idle"] == outcome.seconds["idle"]
 
 
-def test_why_a_generator_turned_out_incompatible_is_said_in_the_catalogues_terms(sampled: Workspace) -> None:
+def test_the_reason_of_an_incompatible_generator_is_the_catalogues(sampled: Workspace) -> None:
     outcome = read_outcome(sampled, PIXELS)
     assert outcome is not None
     assert (outcome.status, outcome.reason) == ("incompatible", "needs-other-input")
 
 
-def test_rows_speak_where_an_outcome_is_missing(sampled: Workspace) -> None:
+def test_rows_are_counted_where_an_outcome_is_missing(sampled: Workspace) -> None:
     path = sampled.outcome_of(BASE)
     kept = path.read_bytes()
     path.unlink()
     try:
         status = _look(sampled)
-        assert (status.done, status.images, status.ends["done"]) == (1, WISH.images, 1)
+        assert (status.done, status.images, status.ends["done"]) == (1, SETTINGS["images"], 1)
     finally:
         path.write_bytes(kept)
 
@@ -122,7 +129,7 @@ def test_looking_changes_nothing(sampled: Workspace) -> None:
     assert {path: path.stat().st_mtime_ns for path in sampled.root.rglob("*")} == before
 
 
-def test_people_and_programs_are_told_the_same(sampled: Workspace) -> None:
+def test_tables_and_json_agree(sampled: Workspace) -> None:
     said, plain = (
         subprocess.run([*COMMAND, str(sampled.root), *options], capture_output=True, text=True, check=True).stdout
         for options in ((), ("--json",))
@@ -186,18 +193,20 @@ def test_watching_ends_with_ctrl_c_and_exit_code_0(sampled: Workspace) -> None:
     assert [look["done"] for look in looks] == [1, 1, 1]
 
 
-def test_in_the_middle_of_a_run_and_after_it_was_killed(store: Store, run: Run, make_workspace: MakeWorkspace) -> None:
+def test_in_the_middle_of_a_run_and_after_it_was_killed(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+) -> None:
     endless = Hyperparameters(num_inference_steps=1_000_000)
     workspace = make_workspace(entry_of(store, PIXELS, 1), entry_of(store, ENDLESS, 2, hyperparameters=endless))
-    process = start(workspace, run, WISH)
+    process = start(workspace, dataclasses.replace(options, **SETTINGS))
     watcher = Watcher(workspace)
     status = watcher.look(time.time())
     while process.is_alive() and not (status.shards and status.shards[0].model_name == ENDLESS):
         time.sleep(0.05)
         status = watcher.look(time.time())
     (shard,) = status.shards
-    assert (shard.state, shard.done, shard.left, shard.images) == ("running", 1, 1, WISH.images)
-    assert (status.done, status.left, status.images) == (1, 1, WISH.images)
+    assert (shard.state, shard.done, shard.left, shard.images) == ("running", 1, 1, SETTINGS["images"])
+    assert (status.done, status.left, status.images) == (1, 1, SETTINGS["images"])
     assert shard.pace is not None
     assert status.seconds_left == pytest.approx(shard.estimate_left * shard.pace)
     assert status.seconds_left > 0
@@ -209,15 +218,15 @@ def test_in_the_middle_of_a_run_and_after_it_was_killed(store: Store, run: Run, 
     assert later.shards[0].heard >= 300
 
 
-def test_a_workspace_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_workspace_that_does_not_exist_is_not_created(tmp_path: Path) -> None:
     ended = subprocess.run([*COMMAND, str(tmp_path / "typo")], capture_output=True, text=True, check=False)
     assert (ended.returncode, "does not exist" in ended.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(UsageError, match="nothing has been crawled here"):
+    with pytest.raises(UsageError, match="run `cf-crawl` first"):
         _look(Workspace(tmp_path))
 
 
-def test_a_campaign_of_thousands_is_told_without_opening_rows(make_workspace: MakeWorkspace) -> None:
+def test_thousands_of_generators_are_counted_without_opening_rows(make_workspace: MakeWorkspace) -> None:
     count = scaled(1000, 5000)
     entries = catalogue(count)
     workspace = make_workspace(*entries)

@@ -1,4 +1,4 @@
-"""A supervisor without a child: has generators placed, looks at their files for a while instead of sampling, goes on.
+"""A supervisor without a child: fetches generators and reads their files for a while instead of sampling.
 
     python -m tests.samplers.weights.holder '{"weights": ..., "endpoint": ..., "entries": FILE, ...}'
 
@@ -24,7 +24,7 @@ from workspace.identity import sha256_of_file
 
 
 def main() -> None:
-    """Hold what is asked for."""
+    """Fetch what the argument names."""
     asked: dict[str, Any] = json.loads(sys.argv[1])
     if asked["flock"] == "nothing":
         fcntl.flock = lambda *_: None  # type: ignore[assignment]
@@ -34,27 +34,28 @@ def main() -> None:
         os.link = _refused("EPERM")
 
     from samplers.weights.fetching import Fetcher, FetchError
-    from samplers.weights.prefetch import placed
-    from samplers.weights.scratch import Slot
+    from samplers.weights.prefetch import prefetched
+    from samplers.weights.process_folder import ProcessFolder
     from samplers.weights.store import WeightStore
+    from workspace.hub_access import HubAccess
 
-    owed = [SimpleNamespace(entry=entry) for entry in pickle.loads(Path(asked["entries"]).read_bytes())]
-    with Slot(Path(asked["weights"])) as slot:
-        store = WeightStore(slot, Fetcher(asked["endpoint"]), asked["max_disk"])
-        _say(slot=slot.path.name)
+    generators = [SimpleNamespace(entry=entry) for entry in pickle.loads(Path(asked["entries"]).read_bytes())]
+    with ProcessFolder(Path(asked["weights"])) as folder:
+        store = WeightStore(folder, Fetcher(HubAccess(asked["endpoint"])), asked["max_disk"])
+        _print(folder=folder.path.name)
         sys.stdin.readline()
-        for one, arrived in placed(owed, store):
-            if isinstance(arrived, FetchError):
-                _say(failed=one.entry.model_name, detail=str(arrived))
+        for one, files in prefetched(generators, store):
+            if isinstance(files, FetchError):
+                _print(failed=one.entry.model_name, detail=str(files))
                 continue
-            _say(placed=one.entry.model_name)
+            _print(fetched=one.entry.model_name)
             until = time.monotonic() + asked["seconds"]
-            while not _whole(arrived.folder, one.entry.files) or time.monotonic() < until:
+            while not _verified(files.folder, one.entry.files) or time.monotonic() < until:
                 time.sleep(0.02)
-            _say(done=one.entry.model_name)
+            _print(done=one.entry.model_name)
 
 
-def _whole(folder: Path, files: Sequence[ModelFile]) -> bool:
+def _verified(folder: Path, files: Sequence[ModelFile]) -> bool:
     for file in files:
         path = folder / file.path
         if file.sha256 is not None:
@@ -71,11 +72,11 @@ def _refused(name: str) -> Any:
     return refuse
 
 
-def _say(**words: str) -> None:
-    print(json.dumps(words), flush=True)
+def _print(**values: str) -> None:
+    print(json.dumps(values), flush=True)
 
 
 if __name__ == "__main__":
-    from workspace.errors import run
+    from workspace.command_line import run
 
     run(main)

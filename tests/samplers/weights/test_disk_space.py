@@ -1,133 +1,135 @@
-"""Who is given room, and what has to go for it: two supervisors' sides, without downloads in between."""
+"""Which supervisor gets space, and what is removed for it: two supervisors, without downloads."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from samplers.weights.disk_space import Room
+from samplers.weights.disk_space import DiskSpace
 from samplers.weights.fetching import FetchError
-from samplers.weights.pool import Pool
-from samplers.weights.scratch import Slot
+from samplers.weights.pool import ContentPool
+from samplers.weights.process_folder import ProcessFolder
 
 BLOCK = 4096
 
 
-class Side:
-    """One supervisor's room, and its pool."""
+class Supervisor:
+    """One supervisor's disk space, and its pool."""
 
     def __init__(self, weights: Path, blocks: int) -> None:
-        self.slot = Slot(weights)
-        self.pool = Pool(self.slot)
-        self.room = Room(self.slot, self.pool, blocks * BLOCK)
+        self.folder = ProcessFolder(weights)
+        self.pool = ContentPool(self.folder)
+        self.space = DiskSpace(self.folder, self.pool, blocks * BLOCK)
 
-    def holds(self, word: str, waited_for: bool = True) -> bool:
-        """Ask for a generator that has a content of a block for each letter; when there is room, they arrive."""
-        held = self.room.hold(word, dict.fromkeys(word, BLOCK), waited_for)
-        if held:
+    def reserve(self, word: str, urgent: bool = True) -> bool:
+        """Reserve space for a generator with a content of one block for each letter; if possible, write them."""
+        reserved = self.space.reserve(word, dict.fromkeys(word, BLOCK), urgent)
+        if reserved:
             for letter in word:
                 self.pool.path_of(letter).write_bytes(bytes(BLOCK))
-        return held
+        return reserved
 
-    def expects(self, *words: str) -> None:
-        self.room.expect({word: word for word in words})
+    def announce(self, *words: str) -> None:
+        self.space.announce({word: word for word in words})
 
 
 @pytest.fixture
-def sides(tmp_path: Path) -> Iterator[tuple[Side, Side]]:
-    """Of a disk of six blocks."""
-    sides = Side(tmp_path, 6), Side(tmp_path, 6)
+def sides(tmp_path: Path) -> Iterator[tuple[Supervisor, Supervisor]]:
+    """With a limit of six blocks."""
+    sides = Supervisor(tmp_path, 6), Supervisor(tmp_path, 6)
     yield sides
     for side in sides:
-        side.slot.__exit__()
+        side.folder.__exit__()
 
 
-def _pool(side: Side) -> str:
+def _pool(side: Supervisor) -> str:
     return "".join(sorted(side.pool.contents()))
 
 
-def test_what_anybody_still_needs_stays_and_the_rest_goes_when_a_generator_is_done(sides: tuple[Side, Side]) -> None:
+def test_contents_needed_later_are_kept_and_others_removed_when_a_generator_is_done(
+    sides: tuple[Supervisor, Supervisor],
+) -> None:
     one, other = sides
-    one.expects("abcd", "aef")
-    other.expects("bx", "by")
-    assert one.holds("abcd")
-    one.room.release("abcd")
+    one.announce("abcd", "aef")
+    other.announce("bx", "by")
+    assert one.reserve("abcd")
+    one.space.release("abcd")
     assert _pool(one) == "ab"
-    assert other.holds("bx")
-    other.room.release("bx")
+    assert other.reserve("bx")
+    other.space.release("bx")
     assert _pool(one) == "ab"
-    assert other.holds("by")
-    other.room.release("by")
+    assert other.reserve("by")
+    other.space.release("by")
     assert _pool(one) == "a"
 
 
-def test_what_is_needed_last_by_all_goes_first(sides: tuple[Side, Side]) -> None:
+def test_the_content_needed_last_is_removed_first(sides: tuple[Supervisor, Supervisor]) -> None:
     one, other = sides
-    one.expects("abcd", "uvw", "a", "b", "c", "d")
-    other.expects("d")
-    assert one.holds("abcd")
-    one.room.release("abcd")
-    assert one.holds("uvw")
-    # One content had to go: the last one that this side needs is the next of the other's.
+    one.announce("abcd", "uvw", "a", "b", "c", "d")
+    other.announce("d")
+    assert one.reserve("abcd")
+    one.space.release("abcd")
+    assert one.reserve("uvw")
+    # One content had to be removed: not d, which this supervisor needs last and the other one next.
     assert _pool(one) == "abduvw"
 
 
-def test_what_is_fetched_ahead_takes_nothing_that_is_needed_as_soon(sides: tuple[Side, Side]) -> None:
+def test_a_download_ahead_removes_nothing_that_is_needed_as_soon(sides: tuple[Supervisor, Supervisor]) -> None:
     one, other = sides
-    one.expects("abcd", "uvw")
-    other.expects("abcd")
-    assert one.holds("abcd")
-    one.room.release("abcd")
-    assert not one.holds("uvw", waited_for=False)
+    one.announce("abcd", "uvw")
+    other.announce("abcd")
+    assert one.reserve("abcd")
+    one.space.release("abcd")
+    assert not one.reserve("uvw", urgent=False)
     assert _pool(one) == "abcd"
-    assert one.holds("uvw", waited_for=True)
+    assert one.reserve("uvw", urgent=True)
     assert len(_pool(one)) == 6
 
 
-def test_nothing_that_is_held_goes(sides: tuple[Side, Side]) -> None:
+def test_reserved_contents_are_not_removed(sides: tuple[Supervisor, Supervisor]) -> None:
     one, other = sides
-    assert one.holds("abcd")
-    assert not other.holds("xyz")
+    assert one.reserve("abcd")
+    assert not other.reserve("xyz")
     assert _pool(one) == "abcd"
-    one.room.release("abcd")
-    assert other.holds("xyz")
+    one.space.release("abcd")
+    assert other.reserve("xyz")
 
 
-@pytest.mark.parametrize("waited_for", [True, False])
-def test_who_waits_for_much_is_not_passed_over_by_who_wants_little(sides: tuple[Side, Side], waited_for: bool) -> None:
+@pytest.mark.parametrize("urgent", [True, False])
+def test_a_large_request_is_not_overtaken_by_a_small_one(sides: tuple[Supervisor, Supervisor], urgent: bool) -> None:
     one, other = sides
-    assert one.holds("ab")
-    assert one.holds("cd", waited_for=False)
-    assert not other.holds("uvwxyz", waited_for=True)
-    one.room.release("ab")
-    assert not one.holds("ef", waited_for)
-    one.room.release("cd")
-    assert not one.holds("ef", waited_for)
-    assert other.holds("uvwxyz", waited_for=True)
-    other.room.release("uvwxyz")
-    assert one.holds("ef", waited_for)
+    assert one.reserve("ab")
+    assert one.reserve("cd", urgent=False)
+    assert not other.reserve("uvwxyz", urgent=True)
+    one.space.release("ab")
+    assert not one.reserve("ef", urgent)
+    one.space.release("cd")
+    assert not one.reserve("ef", urgent)
+    assert other.reserve("uvwxyz", urgent=True)
+    other.space.release("uvwxyz")
+    assert one.reserve("ef", urgent)
 
 
-def test_a_number_goes_with_who_drew_it(sides: tuple[Side, Side]) -> None:
+def test_a_ticket_ends_with_its_process(sides: tuple[Supervisor, Supervisor]) -> None:
     one, other = sides
-    assert one.holds("ab")
-    assert not other.holds("uvwxyz")
-    assert not one.holds("cd")
-    other.slot.__exit__()
-    assert one.holds("cd")
+    assert one.reserve("ab")
+    assert not other.reserve("uvwxyz")
+    assert not one.reserve("cd")
+    other.folder.__exit__()
+    assert one.reserve("cd")
 
 
-def test_what_cannot_fit_beside_what_is_kept_is_refused_and_waited_for_no_longer(sides: tuple[Side, Side]) -> None:
+def test_a_generator_that_cannot_fit_is_refused_and_not_urgent(sides: tuple[Supervisor, Supervisor]) -> None:
     one, other = sides
-    assert one.room.keep("checker", {"k": BLOCK})
+    assert one.space.reserve_for_run("checker", {"k": BLOCK})
     with pytest.raises(FetchError, match="more than --max-disk"):
-        one.holds("abcdef", waited_for=False)
-    with pytest.raises(FetchError, match="what others keep"):
-        other.holds("abcdef")
-    assert one.holds("abc", waited_for=False)
+        one.reserve("abcdef", urgent=False)
+    with pytest.raises(FetchError, match="with the files of other runs"):
+        other.reserve("abcdef")
+    assert one.reserve("abc", urgent=False)
 
 
-def test_a_content_that_two_hold_counts_once(sides: tuple[Side, Side]) -> None:
+def test_a_content_that_two_reserve_counts_once(sides: tuple[Supervisor, Supervisor]) -> None:
     one, other = sides
-    assert one.holds("abcde")
-    assert other.holds("abcdef")
+    assert one.reserve("abcde")
+    assert other.reserve("abcdef")

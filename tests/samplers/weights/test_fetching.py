@@ -8,15 +8,16 @@ from hypothesis import strategies as st
 from crawler.catalog import ModelFile
 from localhub.process import HubProcess
 from localhub.store import Store
-from samplers.weights.fetching import Fetcher, FetchError, checked_name, key_of
+from samplers.weights.fetching import Fetcher, FetchError, checked_path, content_key
 from tests.samplers.conftest import PIXELS
 from tests.samplers.inputs import model_files
+from workspace.hub_access import HubAccess
 from workspace.identity import sha256_of_file
 
 
 @pytest.fixture
 def fetcher(hub: HubProcess) -> Iterator[Fetcher]:
-    yield Fetcher(hub.endpoint)
+    yield Fetcher(HubAccess(hub.endpoint))
     hub.clear_faults()
 
 
@@ -26,7 +27,7 @@ def _file(store: Store, suffix: str) -> tuple[str, ModelFile]:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", "model_index.json"])
-def test_a_file_arrives_whole_and_leaves_nothing_else(
+def test_a_file_is_downloaded_completely_and_leaves_nothing_else(
     store: Store, fetcher: Fetcher, tmp_path: Path, suffix: str
 ) -> None:
     revision, file = _file(store, suffix)
@@ -37,7 +38,7 @@ def test_a_file_arrives_whole_and_leaves_nothing_else(
 
 
 @pytest.mark.parametrize("kind", ["status", "reset", "drop", "flip"])
-def test_a_transfer_that_breaks_is_made_again(
+def test_a_broken_download_is_repeated(
     store: Store, hub: HubProcess, fetcher: Fetcher, tmp_path: Path, kind: str
 ) -> None:
     revision, file = _file(store, ".safetensors")
@@ -58,12 +59,12 @@ def test_content_that_is_not_the_catalogues_is_refused(
         sha256="0" * 64 if file.sha256 else None,
         git_oid="0" * 40 if file.git_oid else None,
     )
-    with pytest.raises(FetchError, match="damaged, or changed"):
+    with pytest.raises(FetchError, match="the download is damaged, or the file was changed"):
         fetcher.fetch(PIXELS, revision, other, tmp_path / "file", tmp_path / "scratch")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_there_is_refused_at_once(store: Store, fetcher: Fetcher, tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_refused_at_once(store: Store, fetcher: Fetcher, tmp_path: Path) -> None:
     revision, file = _file(store, ".safetensors")
     absent = ModelFile(path="absent.safetensors", size=file.size, sha256=file.sha256)
     for repo_id, wanted in ((PIXELS, absent), ("nobody/nothing", file)):
@@ -74,7 +75,7 @@ def test_what_is_not_there_is_refused_at_once(store: Store, fetcher: Fetcher, tm
 @given(st.lists(st.sampled_from(["..", ".", "", "a", "b.json", "\\", "\0", "c:", "~", "\n"]), min_size=1).map("/".join))
 def test_no_name_leaves_the_folder(path: str) -> None:
     try:
-        name = checked_name(path)
+        name = checked_path(path)
     except FetchError:
         return
     assert not name.is_absolute()
@@ -85,18 +86,18 @@ def test_no_name_leaves_the_folder(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["../a", "/etc/passwd", "a/../../b", "a//b", "a\\..\\b", "a\0b", "", "a/", "x" * 256])
-def test_names_that_play_tricks_are_refused(path: str) -> None:
-    with pytest.raises(FetchError, match="no file name"):
-        checked_name(path)
+def test_invalid_names_are_refused(path: str) -> None:
+    with pytest.raises(FetchError, match="not a valid file name"):
+        checked_path(path)
 
 
 @pytest.mark.parametrize("path", ["unet/model.safetensors", "model-00001-of-00002.safetensors", "Übung/a b.json"])
 def test_usual_names_are_accepted(path: str) -> None:
-    assert str(checked_name(path)) == path
+    assert str(checked_path(path)) == path
 
 
-def test_a_file_without_a_hash_cannot_be_checked() -> None:
-    assert key_of(ModelFile(path="a", size=1, git_oid="a" * 40)) == "git-" + "a" * 40
+def test_a_file_without_a_valid_hash_is_refused() -> None:
+    assert content_key(ModelFile(path="a", size=1, git_oid="a" * 40)) == "git-" + "a" * 40
     for sha256 in (None, "../" + "a" * 61, "A" * 64):
-        with pytest.raises(FetchError, match="no hash"):
-            key_of(ModelFile(path="a", size=1, sha256=sha256))
+        with pytest.raises(FetchError, match="no valid hash"):
+            content_key(ModelFile(path="a", size=1, sha256=sha256))

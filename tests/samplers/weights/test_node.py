@@ -53,7 +53,7 @@ class Node:
         return entries
 
     def start(self, entries: Sequence[CatalogEntry], **asked: Any) -> "subprocess.Popen[str]":
-        """A supervisor that waits for a line before it begins."""
+        """A supervisor that waits for a line before it starts."""
         told = self.folder / f"entries-{next(self._names)}"
         told.write_bytes(pickle.dumps(list(entries)))
         words = {"seconds": 0.0, "flock": None, "links": True, "max_disk": None} | asked
@@ -71,7 +71,7 @@ class Node:
         )
         self.running.append(process)
         assert process.stdout is not None
-        assert "slot" in json.loads(process.stdout.readline() or '{"error": 1}'), process.communicate()[1]
+        assert "folder" in json.loads(process.stdout.readline() or '{"error": 1}'), process.communicate()[1]
         return process
 
     def begin(self, *processes: "subprocess.Popen[str]") -> None:
@@ -82,7 +82,7 @@ class Node:
             process.stdin.flush()
 
     def finish(self, *processes: "subprocess.Popen[str]") -> list[list[dict[str, str]]]:
-        """Wait for them, looking at the disk meanwhile; what they said."""
+        """Wait for them, measuring the disk meanwhile; what they printed."""
         while any(process.poll() is None for process in processes):
             self.most = max(self.most, _bytes_below(self.weights))
             time.sleep(0.005)
@@ -99,7 +99,7 @@ class Node:
             time.sleep(0.01)
 
     def downloads(self) -> Counter[str]:
-        """How often each content was asked for."""
+        """How often each content was requested."""
         rows = [row for row in self.hub.requests() if row["method"] == "GET" and "/resolve/" in row["path"]]
         return Counter(row["path"].rsplit("/", 1)[-1] for row in rows if row["path"].endswith(".safetensors"))
 
@@ -146,7 +146,7 @@ def _ends(said: list[dict[str, str]]) -> list[str]:
     ]
 
 
-def test_supervisors_that_start_together_fetch_each_content_once(node: Node) -> None:
+def test_supervisors_that_start_together_download_each_content_once(node: Node) -> None:
     words = ["abc", "abd", "abe"]
     # Whether file locks work, do nothing or are refused makes no difference.
     locks = itertools.cycle((None, "nothing", "ENOSYS"))
@@ -161,13 +161,13 @@ def test_supervisors_that_start_together_fetch_each_content_once(node: Node) -> 
 
 
 @pytest.mark.parametrize("flock", ["nothing", "ENOSYS"])
-def test_another_takes_over_what_a_killed_one_was_fetching(node: Node, flock: str | None) -> None:
+def test_another_supervisor_continues_the_download_of_a_killed_one(node: Node, flock: str | None) -> None:
     node.hub.fail("stall", times=1, method="GET", path="a.safetensors", after=CONTENT // 2, seconds=300)
     killed, other = (node.start(node.generators("ab"), flock=flock) for _ in range(2))
     node.begin(killed)
     node.wait_for_fault()
     node.begin(other)
-    while not list(node.weights.glob("slot-*/needs.json"))[1:] or not list(node.weights.glob("pool/*"))[1:]:
+    while not list(node.weights.glob("process-*/needs.json"))[1:] or not list(node.weights.glob("pool/*"))[1:]:
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     assert [_ends(said) for said in node.finish(other)] == [["ab"]]
@@ -175,7 +175,7 @@ def test_another_takes_over_what_a_killed_one_was_fetching(node: Node, flock: st
     assert list(node.weights.iterdir()) == []
 
 
-def test_killed_again_and_again_they_come_to_the_end_and_leave_nothing(node: Node) -> None:
+def test_supervisors_killed_repeatedly_finish_and_leave_nothing(node: Node) -> None:
     chance = random.Random(7)
     words = ["abc", "abd", "abe", "bcf", "bcg"]
     entries = [node.generators(*words[at:], *words[:at]) for at in range(3)]
@@ -194,7 +194,7 @@ def test_killed_again_and_again_they_come_to_the_end_and_leave_nothing(node: Nod
     assert list(node.weights.iterdir()) == []
 
 
-def test_another_takes_over_what_one_could_not_fetch(node: Node) -> None:
+def test_another_supervisor_downloads_what_one_could_not(node: Node) -> None:
     first, second = node.generators("a", "a")
     path = f"{first.model_name}/.*a.safetensors"
     # Busy for two seconds, in which the other one waits; then not there at all.
@@ -208,10 +208,8 @@ def test_another_takes_over_what_one_could_not_fetch(node: Node) -> None:
 
 
 @pytest.mark.parametrize(("generators", "links"), [(3, True), (1, True), (1, False)])
-def test_the_disk_holds_no_more_than_it_may_and_nothing_in_use_is_removed(
-    node: Node, generators: int, links: bool
-) -> None:
-    # Room for so many generators, where four would like to be there at a time, of each of two supervisors.
+def test_the_disk_limit_holds_and_nothing_in_use_is_removed(node: Node, generators: int, links: bool) -> None:
+    # Space for so many generators, where each of two supervisors would reserve space for four.
     may = generators * (3 * CONTENT + 8_192) * (1 if links else 2) + CONTENT // 2
     words = ["xab", "xcd", "xef", "xgh", "xij"]
     processes = [
@@ -230,11 +228,11 @@ def test_a_generator_that_never_fits_fails_alone(node: Node) -> None:
     (said,) = node.finish(process)
     assert _ends(said) == ["ab", "abcdef!", "cd"]
     (detail,) = [words["detail"] for words in said if "failed" in words]
-    assert "take 2.4 MB, more than --max-disk 1.2 MB" in detail
+    assert "need 2.4 MB, more than --max-disk 1.2 MB" in detail
     assert node.downloads() == {f"{letter}.safetensors": 1 for letter in "abcd"}
 
 
-def test_an_interrupted_one_does_not_wait_for_a_download_that_stalls(node: Node) -> None:
+def test_an_interrupted_supervisor_does_not_wait_for_a_stalled_download(node: Node) -> None:
     node.hub.fail("stall", method="GET", path="a.safetensors", after=CONTENT // 2, seconds=300)
     process = node.start(node.generators("ab"))
     node.begin(process)
@@ -265,7 +263,7 @@ def _fill(disk: Path, left: int) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before", "in the middle"])
-def test_a_full_disk_ends_the_run_with_a_line_and_the_next_one_continues(
+def test_a_full_disk_ends_the_run_with_one_line_and_the_next_run_continues(
     small_disk: Path, node: Node, moment: str
 ) -> None:
     node.weights = small_disk / "weights"
@@ -274,7 +272,7 @@ def test_a_full_disk_ends_the_run_with_a_line_and_the_next_one_continues(
         node.hub.fail("stall", times=1, method="GET", path="d.safetensors", after=1, seconds=2)
     process = node.start(entries, seconds=1.0)
     if moment == "before":
-        # It would fit, but not beside what stays free.
+        # It would fit, but not beside the space that stays free.
         _fill(small_disk, 3 * CONTENT + 60_000)
     node.begin(process)
     if moment == "in the middle":
@@ -298,14 +296,14 @@ def test_a_full_disk_ends_the_run_with_a_line_and_the_next_one_continues(
     assert list(node.weights.iterdir()) == []
 
 
-def test_a_disk_that_is_too_small_costs_the_generators_that_are_too_large(small_disk: Path, node: Node) -> None:
+def test_a_small_disk_fails_only_generators_that_are_too_large(small_disk: Path, node: Node) -> None:
     node.weights = small_disk / "weights"
     process = node.start(node.generators("ab", "abcdefghijklmnop", "cd"))
     node.begin(process)
     assert [_ends(said) for said in node.finish(process)] == [["ab", "abcdefghijklmnop!", "cd"]]
 
 
-def test_a_file_system_that_answers_locks_with_an_error_is_named(node: Node) -> None:
+def test_an_error_of_file_locks_is_named(node: Node) -> None:
     process = node.start(node.generators("a"), flock="ENOLCK")
     node.begin(process)
     _, err = process.communicate(timeout=60)

@@ -8,23 +8,24 @@ from types import SimpleNamespace
 import pytest
 
 from localhub.process import HubProcess
-from samplers.weights.fetching import Fetcher, FetchError, StorageError, key_of
-from samplers.weights.pool import Pool
-from samplers.weights.prefetch import AHEAD, placed
-from samplers.weights.scratch import Slot
-from samplers.weights.store import Placed, WeightStore
+from samplers.weights.fetching import Fetcher, FetchError, StorageError, content_key
+from samplers.weights.pool import ContentPool
+from samplers.weights.prefetch import AHEAD, prefetched
+from samplers.weights.process_folder import ProcessFolder
+from samplers.weights.store import LocalFiles, WeightStore
 from tests.hubs import fill, hub  # noqa: F401
 from tests.samplers.inputs import entry_of
+from workspace.hub_access import HubAccess
 
 
 @pytest.fixture
-def slot(tmp_path: Path) -> Iterator[Slot]:
-    with Slot(tmp_path / "weights") as slot:
-        yield slot
-    assert list(slot.weights_dir.iterdir()) == []
+def folder(tmp_path: Path) -> Iterator[ProcessFolder]:
+    with ProcessFolder(tmp_path / "weights") as folder:
+        yield folder
+    assert list(folder.weights_dir.iterdir()) == []
 
 
-def _owed(hub: HubProcess, count: int) -> list[SimpleNamespace]:  # noqa: F811
+def _generators(hub: HubProcess, count: int) -> list[SimpleNamespace]:  # noqa: F811
     from localhub.store import Store
 
     for number in range(count):
@@ -33,66 +34,68 @@ def _owed(hub: HubProcess, count: int) -> list[SimpleNamespace]:  # noqa: F811
     return [SimpleNamespace(entry=entry_of(store, f"line/{number}")) for number in range(count)]
 
 
-def _wait_for(count: int, slot: Slot) -> list[str]:
-    """The generators that are there, once they are so many and nothing is on its way."""
+def _wait_for(count: int, folder: ProcessFolder) -> list[str]:
+    """The downloaded generators, once they are so many and no download is in progress."""
     while True:
-        there = sorted(path.name for path in slot.path.glob("generators/*") if any(path.rglob("config.json")))
-        if len(there) >= count and not any(slot.path.glob("fetching/*")):
+        there = sorted(path.name for path in folder.path.glob("generators/*") if any(path.rglob("config.json")))
+        if len(there) >= count and not any(folder.path.glob("fetching/*")):
             return there
         time.sleep(0.02)
 
 
-def test_the_next_ones_are_there_while_one_is_sampled_and_no_more(hub: HubProcess, slot: Slot) -> None:  # noqa: F811
-    owed = _owed(hub, AHEAD + 3)
+def test_the_next_generators_are_downloaded_ahead_and_no_more(hub: HubProcess, folder: ProcessFolder) -> None:  # noqa: F811
+    generators = _generators(hub, AHEAD + 3)
     seen = []
-    for number, (one, arrived) in enumerate(placed(owed, WeightStore(slot, Fetcher(hub.endpoint)))):
-        assert isinstance(arrived, Placed)
-        assert (arrived.folder / "config.json").read_bytes() == str(number).encode()
-        last = min(number + AHEAD, len(owed) - 1)
-        _wait_for(last - number + 1, slot)
+    for number, (one, files) in enumerate(
+        prefetched(generators, WeightStore(folder, Fetcher(HubAccess(hub.endpoint))))
+    ):
+        assert isinstance(files, LocalFiles)
+        assert (files.folder / "config.json").read_bytes() == str(number).encode()
+        last = min(number + AHEAD, len(generators) - 1)
+        _wait_for(last - number + 1, folder)
         if number == 0:
-            # One too many would be on its way by now.
+            # A further download would have started by now.
             time.sleep(0.5)
         seen.append(one.entry.model_name)
-        assert _wait_for(last - number + 1, slot) == [f"line--{other}" for other in range(number, last + 1)]
-    assert seen == [one.entry.model_name for one in owed]
+        assert _wait_for(last - number + 1, folder) == [f"line--{other}" for other in range(number, last + 1)]
+    assert seen == [one.entry.model_name for one in generators]
 
 
-def test_a_repository_that_refuses_costs_itself(hub: HubProcess, slot: Slot) -> None:  # noqa: F811
-    owed = _owed(hub, 3)
+def test_a_repository_that_refuses_does_not_affect_others(hub: HubProcess, folder: ProcessFolder) -> None:  # noqa: F811
+    generators = _generators(hub, 3)
     hub.fail("status", status=404, path="/line/1/")
-    ends = [type(arrived) for _, arrived in placed(owed, WeightStore(slot, Fetcher(hub.endpoint)))]
-    assert ends == [Placed, FetchError, Placed]
+    ends = [type(files) for _, files in prefetched(generators, WeightStore(folder, Fetcher(HubAccess(hub.endpoint))))]
+    assert ends == [LocalFiles, FetchError, LocalFiles]
 
 
-def test_what_is_no_repositorys_fault_is_raised_when_its_generator_is_due(
+def test_an_error_of_this_machine_is_raised_at_its_generator(
     hub: HubProcess,  # noqa: F811
-    slot: Slot,
+    folder: ProcessFolder,
 ) -> None:
-    owed = _owed(hub, 3)
-    # What came for the second one cannot be put where it belongs.
-    (slot.pool / key_of(owed[1].entry.files[0])).mkdir()
-    ends = placed(owed, WeightStore(slot, Fetcher(hub.endpoint)))
-    assert isinstance(next(ends)[1], Placed)
+    generators = _generators(hub, 3)
+    # The content of the second one cannot be moved to the pool.
+    (folder.pool / content_key(generators[1].entry.files[0])).mkdir()
+    ends = prefetched(generators, WeightStore(folder, Fetcher(HubAccess(hub.endpoint))))
+    assert isinstance(next(ends)[1], LocalFiles)
     with pytest.raises(StorageError, match="--weights-dir"):
         next(ends)
 
 
-def test_who_leaves_waits_for_nobody(hub: HubProcess, slot: Slot, tmp_path: Path) -> None:  # noqa: F811
-    (one,) = _owed(hub, 1)
-    store = WeightStore(slot, Fetcher(hub.endpoint))
-    waiting: Future[Placed] = Future()
+def test_a_stopping_process_does_not_wait(hub: HubProcess, folder: ProcessFolder, tmp_path: Path) -> None:  # noqa: F811
+    (one,) = _generators(hub, 1)
+    store = WeightStore(folder, Fetcher(HubAccess(hub.endpoint)))
+    waiting: Future[LocalFiles] = Future()
 
-    def place() -> None:
+    def fetch() -> None:
         try:
-            store.place(one.entry)
+            store.fetch(one.entry)
         except BaseException as error:
             waiting.set_exception(error)
 
-    with Slot(tmp_path / "weights") as other, Pool(other).claim(key_of(one.entry.files[0])):
-        threading.Thread(target=place, daemon=True).start()
-        while not (slot.path / "needs.json").exists():
+    with ProcessFolder(tmp_path / "weights") as other, ContentPool(other).claim(content_key(one.entry.files[0])):
+        threading.Thread(target=fetch, daemon=True).start()
+        while not (folder.path / "needs.json").exists():
             time.sleep(0.01)
-        slot.__exit__()
+        folder.__exit__()
         with pytest.raises(CancelledError):
             waiting.result(20)

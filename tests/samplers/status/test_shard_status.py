@@ -5,37 +5,37 @@ from typing import Any
 
 import pytest
 
-from samplers.status.following import WALL, Following, ShardStatus
+from samplers.status.shard_status import WALL, ShardFollower, ShardStatus
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 
 
 class Shard:
-    """A journal written by hand, at times of our choice."""
+    """A run log written by the test, at chosen times."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.following = Following(path)
+        self.follower = ShardFollower(path)
         path.touch()
 
-    def tell(self, second: float, event: str, **fields: Any) -> None:
+    def log(self, second: float, event: str, **fields: Any) -> None:
         at = datetime.fromtimestamp(NOON + second, UTC).isoformat(timespec="milliseconds")
         with self.path.open("a") as file:
             file.write(json.dumps({"time": at, "event": event, **fields}) + "\n")
 
-    def start(self, second: float, owed: int = 3, **fields: Any) -> None:
-        about = {"shard": "3/16", "device": "cpu", "owed": owed, "finished": 0, "left": 0, "estimate": 100.0 * owed}
-        self.tell(second, "started", **{**about, **fields})
+    def start(self, second: float, pending: int = 3, **fields: Any) -> None:
+        about = {"shard": "3/16", "device": "cpu", "pending": pending, "finished": 0, "skipped": 0}
+        self.log(second, "run_started", **{**about, "estimate": 100.0 * pending, **fields})
 
     def begin(self, second: float, name: str = "org/a", kept: int = 0) -> None:
-        self.tell(second, "began", model_name=name, kept=kept, images=100, estimate=100.0)
+        self.log(second, "generator_started", model_name=name, kept=kept, images=100, estimate=100.0)
 
     def end(self, second: float, end: str = "done", kept: int = 100, **seconds: float) -> None:
         about = {"model_name": "org/a", "detail": None, "tries": kept, "estimate": 100.0}
-        self.tell(second, "ended", end=end, well=end == "done", kept=kept, seconds=seconds, **about)
+        self.log(second, "generator_ended", end=end, failed=end != "done", kept=kept, seconds=seconds, **about)
 
     def status(self, second: float) -> ShardStatus:
-        status = self.following.status(NOON + second)
+        status = self.follower.status(NOON + second)
         assert status is not None
         return status
 
@@ -45,12 +45,12 @@ def shard(tmp_path: Path) -> Shard:
     return Shard(tmp_path / "sample-3-of-16.jsonl")
 
 
-def test_nothing_has_begun_before_the_first_word(shard: Shard) -> None:
-    assert shard.following.status(NOON) is None
+def test_there_is_no_status_before_the_first_event(shard: Shard) -> None:
+    assert shard.follower.status(NOON) is None
 
 
 def test_generators_are_counted_by_how_they_ended(shard: Shard) -> None:
-    shard.start(0, owed=4, finished=10, left=1)
+    shard.start(0, pending=4, finished=10, skipped=1)
     for second, end in ((10, "done"), (20, "load-failed"), (30, "done")):
         shard.begin(second - 9)
         shard.end(second, end)
@@ -58,7 +58,7 @@ def test_generators_are_counted_by_how_they_ended(shard: Shard) -> None:
     assert (status.done, status.failed, status.left, status.state) == (12, 2, 1, "running")
 
 
-def test_the_duty_is_the_share_of_the_wall_time_and_the_rest_is_told_apart(shard: Shard) -> None:
+def test_the_duty_cycle_is_a_share_of_the_wall_time(shard: Shard) -> None:
     shard.start(0)
     shard.begin(10)
     shard.end(110, idle=10, load=5, sample=60, decode=10, check=5, encode=6, write=2, fetch=90, verify=8)
@@ -74,35 +74,35 @@ def test_the_duty_is_the_share_of_the_wall_time_and_the_rest_is_told_apart(shard
 def test_images_a_second_now_and_overall(shard: Shard) -> None:
     shard.start(0)
     shard.begin(0)
-    shard.tell(1000, "moved", model_name="org/a", kept=10, tries=10)
+    shard.log(1000, "progress", model_name="org/a", kept=10, tries=10)
     for minute in range(1, 11):
-        shard.tell(1000 + 60 * minute, "moved", model_name="org/a", kept=10 + 6 * minute, tries=80)
+        shard.log(1000 + 60 * minute, "progress", model_name="org/a", kept=10 + 6 * minute, tries=80)
     status = shard.status(1600)
     assert status.images == 70
     assert status.images_a_second == pytest.approx(70 / 1600)
     assert status.recently == pytest.approx(0.1)
 
 
-def test_a_shard_of_which_nothing_is_heard_is_silent_and_slows_down(shard: Shard) -> None:
+def test_a_shard_without_events_is_silent_and_slows_down(shard: Shard) -> None:
     shard.start(0)
     shard.begin(0)
-    shard.tell(50, "moved", model_name="org/a", kept=50, tries=50)
+    shard.log(50, "progress", model_name="org/a", kept=50, tries=50)
     assert (shard.status(100).state, shard.status(100).recently) == ("running", pytest.approx(0.5))
     silent = shard.status(5000)
     assert (silent.state, silent.heard, silent.model_name) == ("silent", 4950, "org/a")
     assert silent.recently == pytest.approx(0.0)
-    shard.tell(5001, "moved", model_name="org/a", kept=51, tries=51)
+    shard.log(5001, "progress", model_name="org/a", kept=51, tries=51)
     assert shard.status(5002).state == "running"
 
 
-def test_the_time_left_follows_the_pace_of_what_is_through_and_under_way(shard: Shard) -> None:
+def test_the_time_left_follows_the_pace_of_finished_and_current_generators(shard: Shard) -> None:
     shard.start(0)
     assert (shard.status(1).pace, shard.status(1).estimate_left) == (None, 300)
     shard.begin(0)
     shard.end(200)
     assert (shard.status(200).pace, shard.status(200).estimate_left) == (2.0, 200)
     shard.begin(200)
-    shard.tell(400, "moved", model_name="org/b", kept=50, tries=50)
+    shard.log(400, "progress", model_name="org/b", kept=50, tries=50)
     status = shard.status(400)
     assert status.pace == pytest.approx(400 / 150)
     assert status.estimate_left == pytest.approx(150)
@@ -116,23 +116,23 @@ def test_a_failure_does_not_make_the_pace_look_faster(shard: Shard) -> None:
 
 
 @pytest.mark.parametrize("why", ["finished", "interrupted", "failed"])
-def test_a_run_that_is_over_says_how(shard: Shard, why: str) -> None:
+def test_a_stopped_run_has_its_reason(shard: Shard, why: str) -> None:
     shard.start(0)
     shard.begin(0)
-    shard.tell(5, "stopped", why=why, detail="no space left" if why == "failed" else None)
+    shard.log(5, "run_stopped", why=why, detail="no space left" if why == "failed" else None)
     status = shard.status(9999)
     assert (status.state, status.recently, status.model_name, status.at_work) == (why, None, None, False)
     assert status.detail == ("no space left" if why == "failed" else None)
 
 
-def test_runs_add_up_and_the_time_between_them_counts_for_nothing(shard: Shard) -> None:
+def test_runs_add_up_without_the_time_between_them(shard: Shard) -> None:
     shard.start(0)
     shard.begin(0)
     shard.end(100, sample=90)
     shard.begin(100)
-    shard.tell(150, "moved", model_name="org/b", kept=20, tries=20)
+    shard.log(150, "progress", model_name="org/b", kept=20, tries=20)
     # Killed; continued a day later, with the images whose rows were written.
-    shard.start(86_400, owed=2, finished=1, estimate=190)
+    shard.start(86_400, pending=2, finished=1, estimate=190)
     shard.begin(86_400, "org/b", kept=16)
     shard.end(86_450, sample=40, kept=100)
     status = shard.status(86_450)
@@ -142,44 +142,46 @@ def test_runs_add_up_and_the_time_between_them_counts_for_nothing(shard: Shard) 
     assert (status.done, status.left) == (2, 1)
 
 
-def test_a_long_journal_tells_the_same_as_one_that_was_followed(shard: Shard) -> None:
+def test_a_log_read_at_once_gives_the_same_status_as_one_read_as_it_grows(shard: Shard) -> None:
     shard.start(0)
     for number in range(3):
         shard.begin(3000 * number)
         for beat in range(1, 200):
-            shard.tell(3000 * number + 10 * beat, "moved", model_name="org/a", kept=beat // 2, tries=beat)
+            shard.log(3000 * number + 10 * beat, "progress", model_name="org/a", kept=beat // 2, tries=beat)
             if beat % 50 == 0:
                 shard.status(3000 * number + 10 * beat)
         if number < 2:
             shard.end(3000 * number + 2500, sample=2000)
-    assert Following(shard.path).status(NOON + 8500) == shard.status(8500)
+    assert ShardFollower(shard.path).status(NOON + 8500) == shard.status(8500)
 
 
-def test_lines_that_a_kill_left_half_or_a_disk_damaged_are_passed_over(shard: Shard) -> None:
+def test_incomplete_and_damaged_lines_are_skipped(shard: Shard) -> None:
     shard.start(0)
     shard.begin(0)
-    half = '{"time": "2026-01-01T12:00:05+00:00", "event": "ended", "model_na'
+    half = '{"time": "2026-01-01T12:00:05+00:00", "event": "generator_ended", "model_na'
     with shard.path.open("a") as file:
-        file.write('\x00\x00\n[]\n{"time": 5}\n{"time": "soon", "event": "moved"}\n{"event": "ended"}\n' + half)
+        file.write(
+            '\x00\x00\n[]\n{"time": 5}\n{"time": "soon", "event": "progress"}\n{"event": "generator_ended"}\n' + half
+        )
     assert shard.status(10).left == 3
     # The next run's first event follows on the same line.
-    shard.start(20, owed=2)
+    shard.start(20, pending=2)
     shard.begin(20)
     shard.end(30)
     assert shard.status(31).left == 1
 
 
-def test_a_line_that_is_being_written_is_read_when_it_is_whole(shard: Shard) -> None:
+def test_a_line_is_read_when_it_is_complete(shard: Shard) -> None:
     shard.start(0)
     with shard.path.open("a") as file:
-        file.write('{"time": "2026-01-01T12:00:05+00:00", "event": "stopped", "why": "fin')
+        file.write('{"time": "2026-01-01T12:00:05+00:00", "event": "run_stopped", "why": "fin')
     assert shard.status(10).state == "running"
     with shard.path.open("a") as file:
         file.write('ished", "detail": null}\n')
     assert shard.status(10).state == "finished"
 
 
-def test_a_journal_of_another_version_is_no_shard(shard: Shard) -> None:
-    shard.tell(0, "started", generators=5)
-    shard.tell(1, "ended", model_name="org/a", status="done")
-    assert shard.following.status(NOON) is None
+def test_a_log_of_another_version_is_ignored(shard: Shard) -> None:
+    shard.log(0, "run_started", generators=5)
+    shard.log(1, "generator_ended", model_name="org/a", status="done")
+    assert shard.follower.status(NOON) is None

@@ -1,6 +1,6 @@
 import torch
 
-from samplers.child.settings import fix_arithmetic
+from samplers.child.numerics import make_reproducible
 
 
 def test_no_choice_that_changes_pixels_is_left_to_the_environment() -> None:
@@ -8,7 +8,7 @@ def test_no_choice_that_changes_pixels_is_left_to_the_environment() -> None:
 
     torch.backends.cudnn.benchmark = True
     with attention_backend(AttentionBackendName._NATIVE_MATH):
-        fix_arithmetic()
+        make_reproducible()
         from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
         assert _AttentionBackendRegistry.get_active_backend()[0] == AttentionBackendName.NATIVE

@@ -1,7 +1,7 @@
-"""Privileges given back: nothing started later has more, and root keeps only its way to other users' files.
+"""Drops privileges: no program started later gets more, and root keeps only its access to other users' files.
 
-Landlock and seccomp ask for the first. The second is for containers, where one is root without noticing: with all its
-powers root looks into other processes past Landlock, and undoes what it is refused.
+Landlock and seccomp require the first. The second is for containers, where a process often runs as root: with all its
+capabilities root could read other processes in spite of Landlock, and undo the restrictions.
 """
 
 import ctypes
@@ -14,8 +14,8 @@ _VERSION_3 = 0x20080522
 _DAC_OVERRIDE, _FOWNER = 1 << 1, 1 << 3
 
 
-def renounce() -> None:
-    """Give back every privilege of the calling thread but the way to other users' files, where it has that.
+def drop() -> None:
+    """Drop every privilege of the calling thread except the access to other users' files, if it has that.
 
     Raises `OSError` when the kernel refuses.
     """

@@ -1,10 +1,11 @@
-"""Images inside the rows or in files beside them: the same record, the same dataset."""
+"""Images in files beside the rows or inside the part files: the same rows, the same dataset."""
 
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +22,8 @@ from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
 from manifests.report.contact import PICTURES_OF_FEW, generator_sheets
 from manifests.report.rows import opened_rows
-from samplers.pending import Run, Wish
-from samplers.progress import progress_of, tidy
+from samplers.options import SampleOptions
+from samplers.progress import progress_of, remove_leftovers
 from samplers.sample import Sample, part_of, read_samples
 from samplers.supervisor import sample
 from tests.samplers.conftest import NAN, PIXELS
@@ -32,8 +33,8 @@ from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 
 NAMES = (PIXELS, NAN)
-WISH = Wish(images=9, batch_size=2, max_tries=9)
-INSIDE = Wish(images=9, batch_size=2, max_tries=9, store="parquet")
+BESIDE = SampleOptions(images=9, batch_size=2, max_tries=9)
+INSIDE = replace(BESIDE, store="parquet")
 
 
 class Stores(NamedTuple):
@@ -47,12 +48,12 @@ class Stores(NamedTuple):
 @pytest.fixture(scope="module")
 def stores(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> Stores:
     made = []
-    for wish in (WISH, INSIDE):
-        workspace = Workspace.open(tmp_path_factory.mktemp(wish.store))
+    for options in (BESIDE, INSIDE):
+        workspace = Workspace.open(tmp_path_factory.mktemp(options.store))
         write_catalog(workspace, [entry_of(store, name, rank) for rank, name in enumerate(NAMES, start=1)])
         write_prompts(workspace, PROMPTS)
         weights = tmp_path_factory.mktemp("weights")
-        sample(workspace, wish, Run(endpoint=hub.endpoint, weights_dir=weights, device="cpu", timeout=100))
+        sample(workspace, replace(options, endpoint=hub.endpoint, weights_dir=weights, device="cpu"))
         made.append(workspace)
         built = build(workspace, verify="full")
         assert built.kept == 9
@@ -66,7 +67,7 @@ def _packed(workspace: Workspace, folder: Path) -> dict[str, bytes]:
     return {shard.path: path.read_bytes() for shard, path in shards}
 
 
-def test_rows_are_the_same_but_for_where_the_image_is(stores: Stores) -> None:
+def test_rows_differ_only_in_the_place_of_the_image(stores: Stores) -> None:
     for name in NAMES:
         rows, twins = read_samples(stores.inside, name), read_samples(stores.beside, name)
         for row, twin in zip(rows, twins, strict=True):
@@ -77,7 +78,7 @@ def test_rows_are_the_same_but_for_where_the_image_is(stores: Stores) -> None:
                 assert row.file_size == len(row.image.bytes)
 
 
-def test_a_generator_leaves_a_few_files_instead_of_hundreds(stores: Stores) -> None:
+def test_a_generator_has_few_files_instead_of_hundreds(stores: Stores) -> None:
     assert not list(stores.inside.images.rglob("*"))
     assert len(list(stores.inside.samples.rglob("*.*"))) == 4
 
@@ -117,7 +118,7 @@ def test_images_inside_the_rows_are_published_by_the_command(stores: Stores, tmp
     assert published == _packed(stores.beside, tmp_path / "beside")
 
 
-def test_image_bytes_lie_in_the_part_as_they_are(stores: Stores) -> None:
+def test_image_bytes_are_not_compressed_in_the_part(stores: Stores) -> None:
     (part, *_) = sorted(stores.inside.samples_of(PIXELS).iterdir())
     with pq.ParquetFile(part) as file:
         group = file.metadata.row_group(0)
@@ -130,16 +131,16 @@ def test_image_bytes_lie_in_the_part_as_they_are(stores: Stores) -> None:
     assert read_samples(stores.inside, PIXELS)[0].image.bytes in part.read_bytes()
 
 
-def test_tidying_leaves_rows_with_images_alone(stores: Stores) -> None:
+def test_removing_leftovers_keeps_rows_with_images(stores: Stores) -> None:
     before = progress_of(stores.inside, PIXELS)
-    tidy(stores.inside, before, PIXELS)
+    remove_leftovers(stores.inside, before, PIXELS)
     assert progress_of(stores.inside, PIXELS) == before
     assert len(before.kept) == 9
 
 
-def test_a_workspace_has_one_store(stores: Stores, run: Run) -> None:
+def test_a_workspace_has_one_kind_of_storage(stores: Stores) -> None:
     with pytest.raises(UsageError, match="store was 'parquet', now 'files'"):
-        sample(stores.inside, WISH, run)
+        sample(stores.inside, BESIDE)
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def copied(stores: Stores, tmp_path: Path) -> Workspace:
     return Workspace(shutil.copytree(stores.inside.root, tmp_path / "copied"))
 
 
-def test_another_picture_inside_a_row_is_found(copied: Workspace) -> None:
+def test_a_replaced_image_inside_a_row_is_found(copied: Workspace) -> None:
     (part, *_) = sorted(copied.samples_of(PIXELS).iterdir())
     rows = records.read_table(part, Sample).to_pylist()
     rows[0]["image"]["bytes"] = rows[1]["image"]["bytes"]
@@ -158,7 +159,7 @@ def test_another_picture_inside_a_row_is_found(copied: Workspace) -> None:
         _packed(copied, copied.root / "shards")
 
 
-def test_a_part_that_is_gone_or_damaged_is_named(copied: Workspace) -> None:
+def test_a_missing_or_damaged_part_is_named(copied: Workspace) -> None:
     first, second = sorted(copied.samples_of(PIXELS).iterdir())
     first.unlink()
     with pytest.raises(CommunityForensicsError, match=r"#00000000\.png is not the file .*\(No such file"):

@@ -1,7 +1,7 @@
-"""Seccomp: system calls that the kernel refuses this process and all it starts, for good.
+"""Seccomp: system calls that the kernel permanently refuses this process and all that it starts.
 
 Refused are every socket but local (AF_UNIX) ones, io_uring, which opens sockets without the system call, and all calls
-that look into another process of the same user. The filter is written for x86-64 and arm64.
+that read another process of the same user. The filter is written for x86-64 and arm64.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ _IO_URING_SETUP, _PIDFD_GETFD = 425, 438
 
 
 def refuse_sockets() -> bool:
-    """Set the filter on the calling thread and those it starts; False on a machine that it is not written for.
+    """Install the filter for the calling thread and those it starts; False on a machine that it is not written for.
 
     Needs PR_SET_NO_NEW_PRIVS. Raises `OSError` when the kernel refuses it.
     """
@@ -47,10 +47,10 @@ def _install_filter(arch: int, socket_call: int, into_others: tuple[int, ...]) -
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _OFFSET_NUMBER),
     ]
-    # Jumps count instructions from the next one; the program ends with: refuse, allow.
+    # A jump counts instructions from the next one; the program ends with: refuse, allow.
     tests = [(_AT_LEAST, _X32_BIT), *((_EQUAL, number) for number in refused)]
-    for place, (test, number) in enumerate(tests):
-        program.append((test, len(tests) - place + 2, 0, number))
+    for position, (test, number) in enumerate(tests):
+        program.append((test, len(tests) - position + 2, 0, number))
     program += [
         (_EQUAL, 0, 3, socket_call),
         (_LOAD, 0, 0, _OFFSET_ARGUMENT),

@@ -1,8 +1,8 @@
-"""Limits on the process that samples: its memory, and no core dumps.
+"""Limits of the sampling process: its memory, and no core dumps.
 
-The kernel counts private writable memory (RLIMIT_DATA): what a process really may fill. Address space that a graphics
+The kernel counts private writable memory (RLIMIT_DATA), which a process can really fill. Address space that a graphics
 driver only reserves does not count, nor do files that are mapped for reading. At the limit an allocation fails, so a
-generator that asks for too much meets an error in its own call, not the system's choice of whom to kill.
+generator that needs too much gets an error in its own call, and the system does not kill any process.
 """
 
 import os
@@ -12,21 +12,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: Of the memory there is: the rest is for the supervisor, and the page cache that weights are read through.
+#: Of the machine's memory: the rest is for the supervisor, and for the page cache that weights are read through.
 _SHARE = 0.9
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def default_memory() -> int | None:
-    """Bytes that one sampling process may fill where nobody said: a share of the machine's memory or, where that is
-    less, of what the job it runs in may use; None where the system does not say."""
+    """Bytes that a sampling process may use by default: a share of the machine's memory or, where that is less, of the
+    memory of its job; None where the system does not tell."""
     amounts = [amount for amount in (_machine(), *_job()) if amount]
     return int(min(amounts) * _SHARE) if amounts else None
 
 
 def limit(memory: int | None) -> bool:
-    """Hold the calling process to `memory` bytes; whether that is now so. None: no limit but the one that is there."""
-    # A core dump would hold gigabytes of weights.
+    """Limit the calling process to `memory` bytes; returns whether it is limited. None: no further limit."""
+    # A core dump would contain gigabytes of weights.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory is None or sys.platform != "linux":
         return False
@@ -39,8 +39,8 @@ def limit(memory: int | None) -> bool:
 
 @contextmanager
 def room_for(folders: Iterable[Path | None]) -> Iterator[None]:
-    """Allow as much more as the files in `folders` are large while the block loads them: torch maps them as if it were
-    to write to them, so they count, though what is mapped is the disk's."""
+    """Raise the limit by the size of the files in `folders` while the block loads them: torch maps them as writable, so
+    they count, although the mapped memory is the page cache's."""
     memory, highest = resource.getrlimit(resource.RLIMIT_DATA)
     if memory == resource.RLIM_INFINITY:
         yield
@@ -85,5 +85,5 @@ def _amount(file: Path) -> list[int]:
     try:
         return [int(file.read_text(encoding="ascii"))]
     except (OSError, ValueError):
-        # Not there, or "max".
+        # It does not exist, or is "max".
         return []

@@ -1,10 +1,10 @@
-"""Times in words short enough for a column."""
+"""Durations and counts as short texts for people."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
-def in_time(seconds: float | None) -> str:
-    """Seconds in the largest two units that matter: 8 s, 12 min, 3 h 40 min, 2 d 5 h; a dash where unknown."""
+def duration_text(seconds: float | None) -> str:
+    """Seconds in the two largest units that matter: 8 s, 12 min, 3 h 40 min, 2 d 5 h; a dash where unknown."""
     if seconds is None:
         return "-"
     if seconds < 2 * _MINUTE:
@@ -16,3 +16,8 @@ def in_time(seconds: float | None) -> str:
         return f"{minutes // 60} h {minutes % 60} min"
     hours = round(seconds / _HOUR)
     return f"{hours // 24} d {hours % 24} h"
+
+
+def count_text(count: int, noun: str) -> str:
+    """A number of things: 1 generator, 2 generators, 1,200 images."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,9 +1,9 @@
-"""Landlock: which files this process may touch, said by itself and for good (Documentation/userspace-api/landlock.rst).
+"""Landlock: a process limits permanently which files it may use (Documentation/userspace-api/landlock.rst).
 
-Whoever runs the sampling may read much more than the sampling needs: tokens, keys, other people's shared folders. The
-kernel takes all of it from the process but the places named, and with it every program that could be started, every
-TCP connection, signals to processes outside, and a look into their environment and memory. No privilege is needed.
-It came with Linux 5.13 and grew since; what an older kernel does not know is left out.
+A user's files are much more than sampling needs: tokens, keys, shared folders of others. The kernel refuses the process
+all files but the named ones, and with them starting programs, TCP connections, signals to processes outside, and
+reading their environment and memory. No privilege is needed. Landlock exists since Linux 5.13 and has been extended
+since; what an older kernel does not support is omitted.
 """
 
 import ctypes
@@ -21,8 +21,8 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION, _RULE_PATH_BENEATH = 1, 1
 _WRITE_FILE, _READ_FILE, _READ_FOLDER, _TRUNCATE = 1 << 1, 1 << 2, 1 << 3, 1 << 14
 _REMOVE_FOLDER, _REMOVE_FILE, _MAKE_FOLDER, _MAKE_FILE = 1 << 4, 1 << 5, 1 << 7, 1 << 8
-# By the version that brought them. Moving files to other folders (REFER, 2) is refused even where it is not named;
-# what a device is asked (IOCTL_DEV, 5) is left free: no device can be opened but those named.
+# By the version that introduced them. Moving files to other folders (REFER, version 2) is refused even where it is not
+# named; ioctl on devices (IOCTL_DEV, version 5) is not restricted: only the named devices can be opened.
 _FIRST_FILE_RIGHTS = (1 << 13) - 1
 _TCP_SINCE, _TCP_BIND_AND_CONNECT = 4, 3
 _TRUNCATE_SINCE = 3
@@ -34,22 +34,22 @@ _OF_A_FILE = _READ_FILE | _WRITE_FILE | _TRUNCATE
 
 
 def version() -> int:
-    """The kernel's version of Landlock; 0 where it has none, or does not use it."""
+    """The kernel's version of Landlock; 0 where it has none, or where it is disabled."""
     found: int = _library().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION))
     return max(0, found)
 
 
 def restrict(readable: Iterable[Path], writable: Iterable[Path]) -> bool:
-    """Take every file from the calling thread, and those it starts, but what lies at and below these paths.
+    """Refuse the calling thread, and those it starts, every file but those at and below these paths.
 
-    Paths that do not exist are passed over; nothing at all may be executed. Needs PR_SET_NO_NEW_PRIVS. Returns False,
-    with nothing restricted, where the kernel has no Landlock; raises `OSError` where it has and refuses.
+    Paths that do not exist are ignored; no file may be executed. Needs PR_SET_NO_NEW_PRIVS. Returns False, with nothing
+    restricted, where the kernel has no Landlock; raises `OSError` where it has Landlock and refuses.
     """
     abi = version()
     if not abi:
         return False
     files = _FIRST_FILE_RIGHTS | (_TRUNCATE if abi >= _TRUNCATE_SINCE else 0)
-    # struct landlock_ruleset_attr has grown: an older kernel takes a shorter one.
+    # struct landlock_ruleset_attr was extended: an older kernel takes a shorter one.
     attributes = struct.pack("Q", files)
     if abi >= _TCP_SINCE:
         attributes += struct.pack("Q", _TCP_BIND_AND_CONNECT)

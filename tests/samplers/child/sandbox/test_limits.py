@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from samplers.child.walls import limits
+from samplers.child.sandbox import limits
 
 _SCRIPT = """
 import mmap, resource, sys
 from pathlib import Path
-from samplers.child.walls import limits
+from samplers.child.sandbox import limits
 
 def fits(count):
     try:
@@ -29,7 +29,7 @@ print(fits(1 << 29), outside, inside, fits(3 << 29), resource.getrlimit(resource
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's count is Linux's")
-def test_memory_is_limited_and_weights_count_apart_while_they_load(tmp_path: Path) -> None:
+def test_memory_is_limited_and_weights_are_added_while_they_load(tmp_path: Path) -> None:
     with (tmp_path / "model.safetensors").open("wb") as file:
         file.truncate(1 << 30)
     command = [sys.executable, "-c", _SCRIPT, str(tmp_path)]
@@ -37,7 +37,7 @@ def test_memory_is_limited_and_weights_count_apart_while_they_load(tmp_path: Pat
     assert said == ["True", "False", "True", "False", "(0,", "0)"]
 
 
-def test_the_default_is_a_share_of_what_there_is() -> None:
+def test_the_default_is_a_share_of_the_machines_memory() -> None:
     memory = limits.default_memory()
     assert memory is not None
     assert 2**28 < memory < 2**46

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from samplers.child.walls import landlock, namespaces, privileges, reach, sandbox
+from samplers.child.sandbox import isolation, landlock, namespaces, privileges, reach
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 
@@ -27,7 +27,7 @@ def _behind_walls(
     connection: Connection, walls: dict[str, Any], probe: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     try:
-        sandbox.enter(**walls)
+        isolation.enter(**walls)
         connection.send(probe(*arguments))
     except BaseException as error:
         connection.send(repr(error))
@@ -41,7 +41,7 @@ def _try(home: Path, probe: Callable[..., Any], *arguments: Any, **walls: Any) -
 def _in_a_child(home: Path, target: Callable[..., None], *arguments: Any) -> Any:
     context = multiprocessing.get_context("forkserver")
     ours, its = context.Pipe()
-    with sandbox.clean_environment(home):
+    with isolation.clean_environment(home):
         process = context.Process(target=target, args=(its, *arguments))
         process.start()
     its.close()
@@ -77,18 +77,18 @@ def _token() -> str | None:
     return huggingface_hub.get_token()
 
 
-def test_no_connection_can_be_made_not_even_to_this_machine(tmp_path: Path) -> None:
+def test_no_connection_is_possible_even_to_this_machine(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert _connect(server.getsockname()) == "connected"
-        assert "no network in the process that samples" in _try(tmp_path, _connect, server.getsockname())
+        assert "the sampling process has no network" in _try(tmp_path, _connect, server.getsockname())
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_PACKET, socket.AF_NETLINK])
-def test_the_kernel_refuses_sockets_that_python_never_sees(tmp_path: Path, family: int) -> None:
+def test_the_kernel_refuses_sockets_created_without_python(tmp_path: Path, family: int) -> None:
     assert _try(tmp_path, _socket_past_python, int(family)) == errno.EACCES
 
 
-def test_local_sockets_remain(tmp_path: Path) -> None:
+def test_local_sockets_are_allowed(tmp_path: Path) -> None:
     assert _try(tmp_path, _socket_past_python, int(socket.AF_UNIX)) == 0
 
 
@@ -116,8 +116,8 @@ def test_no_secret_is_in_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert os.environ["HF_TOKEN"] == "secret-HF_TOKEN"
 
 
-def test_a_setting_that_only_sounds_like_a_secret_is_set_again() -> None:
-    cleaned = sandbox.cleaned({"TOKENIZERS_PARALLELISM": "true", "OMP_NUM_THREADS": "1"}, Path("/home"))
+def test_a_variable_named_like_a_secret_is_set_again() -> None:
+    cleaned = isolation.cleaned({"TOKENIZERS_PARALLELISM": "true", "OMP_NUM_THREADS": "1"}, Path("/home"))
     assert cleaned["TOKENIZERS_PARALLELISM"] == "false"
     assert cleaned["OMP_NUM_THREADS"] == "1"
 
@@ -175,7 +175,7 @@ def test_a_link_in_the_weights_does_not_lead_to_the_users_files(home: Path, secr
 
 
 @needs_landlock
-def test_images_can_be_written_weights_only_read(home: Path, tmp_path: Path) -> None:
+def test_images_can_be_written_and_weights_only_read(home: Path, tmp_path: Path) -> None:
     folders = [tmp_path / "images", tmp_path / "weights"]
     for folder in folders:
         folder.mkdir()
@@ -185,7 +185,7 @@ def test_images_can_be_written_weights_only_read(home: Path, tmp_path: Path) -> 
     assert _try(home, _refused, folders[1] / "file", **walls) == ["done", "EACCES", "done", "EACCES", "EACCES"]
 
 
-def test_no_place_to_read_holds_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_readable_path_contains_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     user, below = tmp_path / "user", tmp_path / "user" / "checkout"
     below.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(user))
@@ -193,7 +193,7 @@ def test_no_place_to_read_holds_the_users_home(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("LD_LIBRARY_PATH", f"{user}:/opt/libraries")
     places = reach.readable([])
     assert not [place for place in places if user.is_relative_to(place)]
-    assert {below, Path("/opt/libraries"), Path(sandbox.__file__).parents[2]} <= set(places)
+    assert {below, Path("/opt/libraries"), Path(isolation.__file__).parents[2]} <= set(places)
 
 
 def _start_a_program() -> str:
@@ -217,7 +217,7 @@ def _look_at(process: int) -> list[str]:
 
 
 @needs_landlock
-def test_the_supervisor_can_be_neither_looked_into_nor_signalled(home: Path) -> None:
+def test_the_supervisor_can_be_neither_read_nor_signalled(home: Path) -> None:
     answers = _try(home, _look_at, os.getpid())
     assert answers[:2] == ["EACCES", "EACCES"]
     assert answers[2] == "EPERM" or landlock.version() < 6
@@ -236,7 +236,7 @@ def _use_the_libraries() -> str:
     return FluxPipeline.__name__
 
 
-def test_the_libraries_work_behind_the_walls(home: Path) -> None:
+def test_the_libraries_work_in_the_sandbox(home: Path) -> None:
     assert _try(home, _use_the_libraries) == "FluxPipeline"
 
 
@@ -251,7 +251,7 @@ def _own_network(connection: Connection, user: int) -> None:
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     left = namespaces.leave_the_network()
-    privileges.renounce()
+    privileges.drop()
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     connection.send((left, os.getuid(), int(status["CapEff"], 16), _interfaces()))
 
@@ -280,12 +280,12 @@ def _allocate(size: int) -> str:
     return "done"
 
 
-def test_memory_beyond_the_limit_is_an_error_in_the_call_that_asks_for_it(home: Path) -> None:
+def test_memory_beyond_the_limit_is_an_error_of_the_call(home: Path) -> None:
     assert _try(home, _allocate, 1 << 30, memory=8 << 30) == "done"
     assert _try(home, _allocate, 16 << 30, memory=8 << 30) == "RuntimeError True"
 
 
-def test_the_walls_that_stand_are_named(home: Path) -> None:
+def test_active_layers_are_returned(home: Path) -> None:
     named = _in_a_child(home, _send_walls, home)
     assert {"audit", "memory"} <= set(named)
     assert ("landlock" in named) == bool(landlock.version())
@@ -293,14 +293,14 @@ def test_the_walls_that_stand_are_named(home: Path) -> None:
 
 
 def _send_walls(connection: Connection, home: Path) -> None:
-    connection.send(sandbox.enter(home, memory=8 << 30))
+    connection.send(isolation.enter(home, memory=8 << 30))
 
 
 _FRESH = """
 import multiprocessing, os, sys
 from pathlib import Path
-from samplers.child.walls import sandbox
-from tests.samplers.child.walls.test_sandbox import _find_in_memory, _in_a_child, _try
+from samplers.child.sandbox import isolation
+from tests.samplers.child.sandbox.test_isolation import _find_in_memory, _in_a_child, _try
 if __name__ == "__main__":
     home, start, end = Path(sys.argv[1]), os.environ["HF_TOKEN"][:12].encode(), os.environ["HF_TOKEN"][:11:-1]
     print(_try(home, _find_in_memory, start, end), _try(home, _find_in_memory, start, end, "planted-elsewhere"))

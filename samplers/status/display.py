@@ -1,4 +1,4 @@
-"""How a run stands, on the screen: a table of the shards, one of failures, and where the time went."""
+"""The status of a run on the screen: a table of the shards, one of failures, and how the time was spent."""
 
 import dataclasses
 import json
@@ -8,14 +8,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from samplers.durations import in_time
-from samplers.outcomes import BUSY, ENDED_WELL
-from samplers.status.following import WALL, ShardStatus
+from samplers.number_text import count_text, duration_text
+from samplers.outcomes import BUSY, SUCCEEDED
 from samplers.status.run import RunStatus
+from samplers.status.shard_status import WALL, ShardStatus
 
 
 class Screen:
-    """Shows one look after the other; a context manager. `live`: in the same place, where there is a terminal."""
+    """Shows one status after the other; a context manager. `live`: in the same place, where there is a terminal."""
 
     def __init__(self, as_json: bool, live: bool) -> None:
         self._as_json = as_json
@@ -33,7 +33,7 @@ class Screen:
             self._live.stop()
 
     def show(self, status: RunStatus) -> None:
-        """Show a look."""
+        """Show a status."""
         if self._as_json:
             print(as_json(status), flush=True)  # noqa: T201 - rich would break the line
         elif self._live is not None:
@@ -43,7 +43,7 @@ class Screen:
 
 
 def as_json(status: RunStatus) -> str:
-    """One line for programs: the fields of `RunStatus`, times in seconds, `duty` with every `time`."""
+    """One line of JSON: the fields of `RunStatus`, times in seconds, `duty` with every `time`."""
     plain = dataclasses.asdict(status)
     plain["time"]["duty"] = status.time.duty
     for shard, values in zip(status.shards, plain["shards"], strict=True):
@@ -52,19 +52,20 @@ def as_json(status: RunStatus) -> str:
 
 
 def as_tables(status: RunStatus) -> Group:
-    """What a person is shown, in 80 columns."""
+    """The status as tables that fit into 80 columns."""
     lines = [
-        f"{status.generators:,} generators: {status.done:,} done, {status.left:,} left, {status.failed:,} failed",
-        f"{status.images:,} images; {_rate(status.recently)} a second now, {_rate(status.images_a_second)} overall; "
-        f"{in_time(status.seconds_left)} left",
+        f"{count_text(status.generators, 'generator')}: {status.done:,} done, {status.left:,} left, "
+        f"{status.failed:,} failed",
+        f"{count_text(status.images, 'image')}; {_rate(status.recently)} a second now, "
+        f"{_rate(status.images_a_second)} on average; time left: {duration_text(status.seconds_left)}",
     ]
     parts: list[Text | Table] = [Text("\n".join(lines))]
     if status.shards:
         parts.append(_shards(status))
-        parts += [Text(f"{shard.shard} failed: {shard.detail}") for shard in status.shards if shard.detail]
+        parts += [Text(f"shard {shard.shard} failed: {shard.detail}") for shard in status.shards if shard.detail]
     else:
-        parts.append(Text("no shard has run here yet"))
-    failures = {end: count for end, count in status.ends.items() if end not in ENDED_WELL}
+        parts.append(Text("no shard has run yet: start one with `cf-sample`"))
+    failures = {end: count for end, count in status.ends.items() if end not in SUCCEEDED}
     if failures:
         parts.append(_pairs("failed", {end: f"{count:,}" for end, count in failures.items()}))
     if status.time.wall > 0:
@@ -73,7 +74,7 @@ def as_tables(status: RunStatus) -> Group:
 
 
 def _shards(status: RunStatus) -> Table:
-    # One blank between columns: a silent shard of a large run fits into 80 of them.
+    # One space between columns: so a silent shard of a large run fits into 80 characters.
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("shard", "state"):
         table.add_column(name, no_wrap=True)
@@ -90,24 +91,24 @@ def _shards(status: RunStatus) -> Table:
             f"{shard.images:,}",
             _rate(shard.recently),
             _rate(shard.images_a_second),
-            in_time(seconds_left),
+            duration_text(seconds_left),
             _percent(shard.time.duty),
         )
     return table
 
 
 def _state(shard: ShardStatus) -> str:
-    return f"silent {in_time(shard.heard)}" if shard.state == "silent" else shard.state
+    return f"silent {duration_text(shard.heard)}" if shard.state == "silent" else shard.state
 
 
 def _wall(status: RunStatus) -> Table:
-    """Shares of the wall time of what is through; the phases in which the device works come first, with their sum."""
+    """Shares of the wall time of ended generators; first the phases in which the device works, with their sum."""
     shares = {phase: status.time.phases.get(phase, 0.0) / status.time.wall for phase in WALL}
-    rows = {"device at work": _percent(status.time.duty)}
+    rows = {"device busy": _percent(status.time.duty)}
     rows |= {f"  {phase}": _percent(share) for phase, share in shares.items() if phase in BUSY and share}
-    names = {"idle": "waiting for files", "other": "anything else"}
+    names = {"idle": "waiting for files", "other": "other"}
     rows |= {names.get(phase, phase): _percent(share) for phase, share in shares.items() if phase not in BUSY}
-    return _pairs("where the time went", rows)
+    return _pairs("share of the time", rows)
 
 
 def _pairs(title: str, rows: dict[str, str]) -> Table:

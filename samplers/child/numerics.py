@@ -1,10 +1,10 @@
-"""Arithmetic that is the same on every GPU of a kind, whatever torch or the environment would choose.
+"""Settings of arithmetic that give the same pixels on every GPU of a kind, whatever torch or the environment chooses.
 
 A CPU has no such choices. Sources: torch's notes on numerical accuracy and on reproducibility.
 """
 
 
-def fix_arithmetic() -> None:
+def make_reproducible() -> None:
     """Set everything that may change a pixel, for the whole process."""
     import torch
     from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
@@ -14,10 +14,10 @@ def fix_arithmetic() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
-    # Benchmarking picks whichever convolution was faster this time: another one, other last bits.
+    # Benchmarking chooses the fastest convolution of the moment: another one gives other last bits.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    # torch's own attention, of whose kernels the shapes decide; not cuDNN's, nor what DIFFUSERS_ATTN_BACKEND names.
+    # torch's own attention, whose kernel depends on the shapes; not cuDNN's, nor the one of DIFFUSERS_ATTN_BACKEND.
     torch.backends.cuda.enable_flash_sdp(True)
     torch.backends.cuda.enable_mem_efficient_sdp(True)
     torch.backends.cuda.enable_math_sdp(True)

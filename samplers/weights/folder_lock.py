@@ -1,0 +1,90 @@
+"""A lock between processes that share a folder on a disk, without file locks.
+
+The lock is a folder `lock` beside the process folders; the file in it has the name of its owner's process folder. A
+process acquires the lock by renaming a folder that holds its own file to that name. A file system does this as one
+step, and refuses it where a folder with a file in it has the name already. The lock of a dead process is removed by the
+name of its file: names of process folders are never used twice, so nobody can remove another process's lock by mistake.
+The lock protects bookkeeping and is held for milliseconds: nothing is downloaded, hashed or copied meanwhile.
+"""
+
+import errno
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_HELD = frozenset({errno.ENOTEMPTY, errno.EEXIST})
+#: Seconds between two attempts, at random so that several processes do not try at the same moments.
+_INTERVAL = (0.001, 0.01)
+
+
+class FolderLock:
+    """The lock of a weights directory, for the process that owns `folder` and one of its threads: `with lock: ...`.
+
+    `is_dead` tells whether the process of another folder is gone.
+    """
+
+    def __init__(self, folder: Path, is_dead: Callable[[Path], bool]) -> None:
+        self._folder, self._is_dead = folder, is_dead
+        self._lock = folder.parent / "lock"
+        self._thread = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._acquire(-1)
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Hold the lock; raises `TimeoutError` when it is not free in that time."""
+        self._acquire(seconds)
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _acquire(self, seconds: float) -> None:
+        """Wait for the lock for so many seconds; without a limit where that is negative."""
+        deadline = time.monotonic() + seconds
+        if not self._thread.acquire(timeout=seconds):
+            raise TimeoutError(errno.ETIMEDOUT, "another thread does not release the lock")
+        try:
+            own = self._folder / "lock"
+            own.mkdir(exist_ok=True)
+            (own / self._folder.name).touch()
+            while not self._try(own):
+                if seconds >= 0 and deadline < time.monotonic():
+                    raise TimeoutError(errno.ETIMEDOUT, "another process does not release the lock")
+                time.sleep(random.uniform(*_INTERVAL))
+        except BaseException:
+            self._release()
+            raise
+
+    def _try(self, own: Path) -> bool:
+        try:
+            own.rename(self._lock)
+        except OSError as error:
+            if error.errno not in _HELD:
+                raise
+        else:
+            return True
+        with suppress(FileNotFoundError):
+            for file in self._lock.iterdir():
+                if self._is_dead(self._folder.parent / file.name):
+                    file.unlink(missing_ok=True)
+        self._remove_empty()
+        return False
+
+    def _release(self) -> None:
+        with suppress(OSError):
+            (self._lock / self._folder.name).unlink(missing_ok=True)
+        self._remove_empty()
+        self._thread.release()
+
+    def _remove_empty(self) -> None:
+        # rmdir removes only an empty folder. Not every file system renames onto one.
+        with suppress(OSError):
+            self._lock.rmdir()

@@ -1,0 +1,147 @@
+"""One place of defaults: the command line takes them from the options, and passes every option on."""
+
+import inspect
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samplers import cli
+from samplers.options import SampleOptions
+from samplers.pending import find_pending
+from tests.samplers.campaign import entry
+from tests.samplers.inputs import PROMPTS, write_catalog, write_prompts
+from workspace.errors import UsageError
+from workspace.hub_access import HubAccess
+from workspace.layout import Workspace
+from workspace.recipe import pin, read
+
+#: The command's own parameters, fields that it reads from the environment, and one field of another name.
+OWN, FROM_ENVIRONMENT, FIELDS = {"workspace", "dry_run"}, {"endpoint", "token"}, {"source_weight": "source_weights"}
+
+
+def _parameters() -> dict[str, inspect.Parameter]:
+    """The command's parameters by the name of their field."""
+    parameters = inspect.signature(cli.sample).parameters
+    return {FIELDS.get(name, name): value for name, value in parameters.items() if name not in OWN}
+
+
+def test_every_default_of_the_command_line_is_that_of_the_options() -> None:
+    options = SampleOptions()
+    parameters = _parameters()
+    assert parameters.keys() == {field.name for field in fields(SampleOptions)} - FROM_ENVIRONMENT
+    for name, parameter in parameters.items():
+        expected = getattr(options, name)
+        # An option that may be repeated has no default but none.
+        assert parameter.default == (None if name in ("only", "source_weights") else expected), name
+    assert (options.only, options.source_weights) == ((), {})
+
+
+class _PassedError(Exception):
+    """Raised in the place of sampling, with the options that the command passed."""
+
+
+def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sample(_: Workspace, options: SampleOptions) -> None:
+        raise _PassedError(options)
+
+    monkeypatch.setattr("samplers.supervisor.sample", sample)
+    values: dict[str, Any] = {
+        "images": 7,
+        "batch_size": 3,
+        "max_tries": 9,
+        "steps": 5,
+        "seed": 11,
+        "safety_checker": "org/checker@abc",
+        "store": "parquet",
+        "allow_pickle": True,
+        "shard": "2/3",
+        "limit": 13,
+        "device": "cuda:1",
+        "weights_dir": tmp_path / "weights",
+        "max_disk": "3GB",
+        "timeout": 17.0,
+        "max_memory": 19.0,
+        "retry_failed": True,
+    }
+    with pytest.raises(_PassedError) as passed:
+        cli.sample(workspace=tmp_path, source_weight=["coco=2"], only=["org/a", "org/b"], **values)
+    expected = SampleOptions(**values, only=("org/a", "org/b"), source_weights={"coco": 2.0})
+    assert passed.value.args == (expected,)
+    assert all(getattr(expected, name) != getattr(SampleOptions(), name) for name in _parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "batch", "tries"),
+    [
+        (SampleOptions(), 8, 800),
+        (SampleOptions(images=2), 2, 4),
+        (SampleOptions(images=9), 8, 18),
+        (SampleOptions(images=2, batch_size=5), 5, 4),
+        (SampleOptions(images=9, batch_size=1, max_tries=9), 1, 9),
+    ],
+)
+def test_batch_and_tries_follow_the_number_of_images(options: SampleOptions, batch: int, tries: int) -> None:
+    assert (options.images_a_batch, options.tries) == (batch, tries)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"images": 0}, "--images must be at least 1"),
+        ({"batch_size": 0}, "--batch-size must be at least 1"),
+        ({"max_tries": 0}, "--max-tries must be at least 1"),
+        ({"steps": -1}, "--steps must be at least 1"),
+        ({"limit": 0}, "--limit must be at least 1"),
+        ({"timeout": 0.5}, "--timeout must be at least 1"),
+        ({"images": 4, "max_tries": 3}, "--max-tries 3 is less than --images 4: make it at least as many"),
+        ({"store": "zip"}, "--store 'zip' is not one of files, parquet"),
+        ({"shard": "0/4"}, "--shard '0/4'"),
+        ({"max_disk": "much"}, "--max-disk 'much' is not a size"),
+        ({"max_memory": -1}, "--max-memory must be 0"),
+        ({"source_weights": {"coco": -1}}, "--source-weight coco=-1"),
+        ({"source_weights": {"coco": float("nan")}}, "--source-weight coco=nan"),
+        ({"source_weights": {"coco": float("inf")}}, "--source-weight coco=inf"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        SampleOptions(**values)
+
+
+def test_limits_are_in_bytes_and_zero_is_no_limit() -> None:
+    options = SampleOptions(max_disk="1.5GB", max_memory=2.5)
+    assert (options.disk_bytes, options.memory_bytes) == (1_500_000_000, 2_500_000_000)
+    assert (replace(options, max_disk=7).disk_bytes, replace(options, max_memory=0).memory_bytes) == (7, 0)
+    assert (SampleOptions().disk_bytes, SampleOptions().memory_bytes) == (None, None)
+
+
+def test_endpoint_and_token_are_passed_and_the_token_is_never_shown() -> None:
+    options = SampleOptions(endpoint="http://localhost:1", token="hf_secret")
+    assert options.hub == HubAccess("http://localhost:1", "hf_secret")
+    assert "hf_secret" not in repr(options)
+
+
+def test_the_recipe_is_the_same_from_python_and_from_the_command_line(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    write_catalog(workspace, [entry()])
+    write_prompts(workspace, PROMPTS)
+    # The command line reads weights as 2.0; in Python a whole number is usual.
+    recipes = [
+        find_pending(workspace, SampleOptions(images=3, source_weights={"photos": weight})).recipe.settings()
+        for weight in (2.0, 2)
+    ]
+    for recipe in recipes:
+        pin(workspace, "sample", recipe)
+    assert read(workspace)["sample"] == {
+        "images": 3,
+        "batch_size": 3,
+        "max_tries": 6,
+        "seed": 0,
+        "safety_checker": SampleOptions.safety_checker,
+        "prompts": recipes[0]["prompts"],
+        "source_weights": {"digits": 1.0, "photos": 2.0},
+        "store": "files",
+        "allow_pickle": False,
+    }
