@@ -84,6 +84,7 @@ def test_words_count_only_for_arguments_that_the_pipeline_has() -> None:
     assert (values.num_inference_steps, values.guidance_scale, values.width, values.height) == (30, None, None, None)
     values, sources = settings_of(INFOTEXT, None)
     assert (values.num_inference_steps, values.width, sources.width) == (None, 448, "config")
+    assert (values.height, sources.height) == (512, "config")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_the_prediction_type_of_a_scheduler() -> None:
     assert config_implies(flow, None, None)["prediction_type"] == "epsilon"
 
 
-@pytest.mark.parametrize("size", [[64], [64, 64, 3], [True, True], True, "64", None, [64, None]])
+@pytest.mark.parametrize("size", [[64], [64, 64, 3], [True, True], True, "64", None, [64, None], [64, None, 64]])
 def test_a_sample_size_that_is_no_size_implies_none(size: Any) -> None:
     assert config_implies(None, {"sample_size": size}, None) == {}
 

@@ -51,7 +51,8 @@ def test_the_schema_of_a_record() -> None:
         (field.name, field.type, field.nullable, field.metadata[b"doc"].decode()) for field in records.schema(Outer)
     ]
     assert fields == expected
-    assert not records.schema(Outer).field("others").type.value_field.nullable
+    element = records.schema(Outer).field("others").type.value_field
+    assert (element.name, element.nullable) == ("element", False)
 
 
 def test_nested_records_and_lists_come_back_as_they_were(tmp_path: Path) -> None:

@@ -11,18 +11,18 @@ UNET = {"unet": ("diffusers", "UNet2DModel")}
     "word", ["Autoencoder", "VQModel", "VQGAN", "VQVAE", "ConsistencyDecoderVAE", "VideoDecoder", "Vae", "VAE"]
 )
 def test_every_word_for_a_decoder_of_latents(word: str) -> None:
-    assert architecture_of({**UNET, "decoder": ("diffusers", f"My{word}X")}, None, ())[0] == "LatDiff"
-    assert architecture_of({"decoder": ("diffusers", f"My{word}X")}, None, ())[0] == "Other"
+    assert architecture_of({**UNET, "decoder": ("diffusers", f"My{word}2D")}, None, ())[0] == "LatDiff"
+    assert architecture_of({"decoder": ("diffusers", f"My{word}2D")}, None, ())[0] == "Other"
 
 
 @pytest.mark.parametrize("word", ["UNet", "Unet", "Transformer", "DiT", "UVit"])
 def test_every_word_for_a_denoiser(word: str) -> None:
-    assert architecture_of({"model": ("diffusers", f"My{word}X")}, None, ())[0] == "PixDiff"
+    assert architecture_of({"model": ("diffusers", f"My{word}2D")}, None, ())[0] == "PixDiff"
 
 
 @pytest.mark.parametrize("word", ["Tokenizer", "Encoder", "CLIP", "T5", "ForConditionalGeneration", "ForCausalLM"])
 def test_a_transformer_that_reads_text_is_no_denoiser(word: str) -> None:
-    assert architecture_of({"text": ("transformers", f"MyTransformer{word}X")}, None, ())[0] == "Other"
+    assert architecture_of({"text": ("transformers", f"MyTransformer{word}2D")}, None, ())[0] == "Other"
 
 
 def test_a_scheduler_says_that_something_denoises() -> None:
