@@ -19,6 +19,7 @@ from captioning.tokens import MAX_TOKENS, count_tokens
         ("hand\u00adwritten\u200b", "handwritten"),
         ("\ufeffa cat", "a cat"),
         ("cafe\u0301", "caf\u00e9"),
+        ("10 km\u00b2 of \ufb01elds", "10 km\u00b2 of \ufb01elds"),
         ("a clock clock clock on a wall", "a clock on a wall"),
         ("The the THE cat cat cat cat", "The cat"),
         ("a very very large cat", "a very very large cat"),
@@ -39,6 +40,7 @@ def test_a_caption_is_cleaned(caption: str, prompt: str) -> None:
         ("... !", "no-words"),
         ("\U0001f980", "no-words"),
         ("a caf\ufffd", "garbled"),
+        ("\ufffd\ufffd", "garbled"),
         ("word and " * 50, "too-long"),
     ],
 )

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from captioning.images import UnusableImageError, read_image
+from captioning.images import MAX_PIXELS, UnusableImageError, read_image
 from tests.captioning.odd_directory import odd_files
-from tests.captioning.oddities import encoded, flipped, picture, rotated_by_exif
+from tests.captioning.oddities import encoded, flipped, picture, png_of_size, rotated_by_exif
 
 ODDITIES = odd_files()
 CONTENTS = {
@@ -69,6 +69,34 @@ def test_sixteen_bits_become_eight_without_clipping(tmp_path: Path) -> None:
     levels = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
     view = view_of(tmp_path, encoded(Image.fromarray(levels), "PNG"))
     assert (view[..., 0] == np.arange(256).reshape(16, 16)).all()
+
+
+def test_dark_sixteen_bits_stay_dark(tmp_path: Path) -> None:
+    levels = np.array([[0, 257, 300, 514]], dtype=np.uint16)
+    assert view_of(tmp_path, encoded(Image.fromarray(levels), "PNG"))[..., 0].tolist() == [[0, 1, 1, 2]]
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_what_has_no_fixed_range_is_scaled_from_its_least_to_its_greatest_value(tmp_path: Path, dtype: type) -> None:
+    levels = np.array([[-1000, -800, 0, 1000]], dtype=dtype)
+    # -800 lies at a tenth of the range: 25.5, which is rounded to even.
+    assert view_of(tmp_path, encoded(Image.fromarray(levels), "TIFF"))[..., 0].tolist() == [[0, 26, 128, 255]]
+    assert view_of(tmp_path, encoded(Image.fromarray(np.full((1, 2), 7, dtype)), "TIFF")).tolist() == [[[0] * 3] * 2]
+
+
+def test_a_float_that_is_no_number_spoils_no_other(tmp_path: Path) -> None:
+    levels = np.array([[np.nan, np.inf, -np.inf, 2.0, 1.0]], dtype=np.float32)
+    assert view_of(tmp_path, encoded(Image.fromarray(levels), "TIFF"))[..., 0].tolist() == [[0, 0, 0, 255, 128]]
+
+
+def test_a_bomb_is_refused_whatever_another_library_set_for_pillow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    (tmp_path / "bomb.png").write_bytes(png_of_size(MAX_PIXELS // 1000 + 1, 1000))
+    assert refusal(tmp_path / "bomb.png").reason == "too-large"
+    (tmp_path / "limit.png").write_bytes(png_of_size(MAX_PIXELS // 1000, 1000))
+    assert refusal(tmp_path / "limit.png").reason == "broken"  # its pixels are missing, but their number is accepted
 
 
 def test_an_animation_is_its_first_frame(tmp_path: Path) -> None:

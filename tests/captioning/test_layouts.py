@@ -55,6 +55,8 @@ def test_all_twelve_become_prompts_with_the_right_captions_licences_and_counts(
         ours = {prompt.real_id: prompt for prompt in prompts if prompt.real_source == name}
         assert {real_id: prompt.captions for real_id, prompt in ours.items()} == one.images
         assert {i: (prompt.license, prompt.redistributable) for i, prompt in ours.items()} == one.licenses
+        known = {(prompt.real_title, prompt.license_link) for prompt in ours.values()}
+        assert known == {(KNOWN[name].title, KNOWN[name].license_link)}
         for real_id, prompt in ours.items():
             own = [caption.rstrip(".") for caption in one.images[real_id]]
             assert prompt.caption_origin == ("dataset" if own else "generated")
@@ -96,6 +98,16 @@ def test_of_several_forms_of_the_same_pictures_the_best_one_is_taken(
     shutil.copytree(folder / "lhq_256", folder / "LHQ")
     assert list(select("lhq", folder).ids) == ["LHQ/0000000.png", "LHQ/0000001.png"]
     assert list(select("lhq", folder / "lhq_256").ids) == ["0000000.png", "0000001.png"]
+
+
+def test_a_pattern_starts_at_the_start_of_a_name(trees: tuple[Path, dict[str, Expected]], tmp_path: Path) -> None:
+    folder = shutil.copytree(trees[0] / "afhq", tmp_path / "afhq")
+    expected = list(select("afhq", folder).ids)
+    shutil.copytree(folder / "train", folder / "pretrain")
+    shutil.copytree(folder / "train", folder / "copy/train")
+    assert list(select("afhq", folder).ids) == sorted(
+        expected + [f"copy/{i}" for i in expected if i.startswith("train")]
+    )
 
 
 def test_a_known_name_is_known_in_capitals_too(trees: tuple[Path, dict[str, Expected]]) -> None:

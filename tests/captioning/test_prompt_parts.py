@@ -28,7 +28,7 @@ from captioning.target_size import TargetSize
 from demo.zoo.captioner.captions import PHOTOGRAPHS
 from tests.captioning.oddities import all_oddities, write
 from workspace import records
-from workspace.identity import sha256_of_file
+from workspace.identity import seed_of, sha256_of_file
 from workspace.layout import Workspace
 
 
@@ -186,7 +186,18 @@ def test_an_image_whose_generated_caption_is_no_prompt_is_listed(tmp_path: Path)
     root = images(tmp_path / "real", 10, 20)
     result = captioned(select("x", root), Echo(lambda value: "..." if value == 10 else "the the the square"))
     assert [(p.real_id, p.prompt) for p in result.prompts] == [("020.png", "the square")]
-    assert [(row.real_id, row.reason) for row in result.skipped] == [("010.png", "caption")]
+    assert [(row.real_id, row.reason, row.detail) for row in result.skipped] == [
+        ("010.png", "caption", "no-words: '...'")
+    ]
+
+
+def test_rows_are_in_the_order_of_the_ids_whatever_became_of_the_images(tmp_path: Path) -> None:
+    root = images(tmp_path / "real", *range(0, 80, 10))
+    (root / "050.png").write_bytes(b"")
+    (root / "060.txt").write_text("sixty")
+    result = captioned(select("x", root), Echo(lambda value: "..." if value in (10, 70) else str(value)), batch_size=64)
+    assert [prompt.real_id for prompt in result.prompts] == [f"{n:03d}.png" for n in (0, 20, 30, 40, 60)]
+    assert [row.real_id for row in result.skipped] == ["010.png", "050.png", "070.png"]
 
 
 def test_batches_are_filled_over_what_needs_no_captioner(tmp_path: Path) -> None:
@@ -210,9 +221,22 @@ def test_one_of_several_captions_is_chosen_by_the_images_name(tmp_path: Path) ->
             return dataclasses.replace(image, captions=("one", "two", "", "three"))
 
     talkative = dataclasses.replace(selection, collection=Talkative())  # type: ignore[arg-type]
-    first = [prompt.prompt for prompt in captioned(talkative, Echo()).prompts]
-    assert first == [prompt.prompt for prompt in captioned(talkative, Echo()).prompts]
-    assert set(first) == {"one", "two", "three"}
+    prompts = captioned(talkative, Echo()).prompts
+    usable = ("one", "two", "three")
+    assert [p.prompt for p in prompts] == [usable[seed_of("caption", "x", p.real_id) % 3] for p in prompts]
+    assert {prompt.prompt for prompt in prompts} == set(usable)
+    assert {prompt.dataset_captions for prompt in prompts} == {("one", "two", "", "three")}
+
+
+def test_a_caption_that_no_table_can_hold_is_kept_as_far_as_it_can_be(tmp_path: Path) -> None:
+    root = images(tmp_path / "real", 10)
+    (root / "010.json").write_text('{"captions": ["a \\ud800 grey square", "a square"]}')
+    workspace = Workspace.open(tmp_path / "workspace")
+    (part,) = parts_of([select("x", root)], 10)
+    write_part(workspace, part, captioned(part.selection, Echo()))
+    (prompt,) = records.read(part.path(workspace), Prompt)
+    assert prompt.dataset_captions == ("a ? grey square", "a square")
+    assert prompt.prompt in ("a grey square", "a square")
 
 
 def test_what_is_said_of_an_image_comes_before_what_is_said_of_its_source(tmp_path: Path) -> None:

@@ -79,6 +79,17 @@ def test_the_digest_is_that_of_the_names(folder: Path) -> None:
     assert select("x", folder).digest != before
 
 
+def test_the_digest_keeps_names_apart(tmp_path: Path) -> None:
+    digests = set()
+    for number, names in enumerate((["a.png", "b.png"], ["a.pngb.png"])):
+        for name in names:
+            path = tmp_path / str(number) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"x")
+        digests.add(select("x", tmp_path / str(number)).digest)
+    assert len(digests) == 2
+
+
 def test_sources_come_in_the_order_of_their_names(folder: Path) -> None:
     assert [selection.source.name for selection in select_all({"b": folder, "a": folder})] == ["a", "b"]
 

@@ -75,6 +75,25 @@ def test_a_jpeg_is_decoded_at_the_least_size_that_leaves_enough(
     assert read_image(path)[1].size == size
 
 
+def test_each_side_of_a_reduced_jpeg_is_long_enough_for_the_longer_side() -> None:
+    assert TargetSize(100, 301, 0).min_jpeg_side == TargetSize(301, 100, 0).min_jpeg_side == 452  # 1.5 * 301 = 451.5
+
+
+def test_the_shorter_side_becomes_the_longer_one_of_the_target() -> None:
+    size = TargetSize(10, 20, Image.Resampling.NEAREST, center_crop=True)
+    assert size.resize(Image.new("RGB", (30, 60))).size == (20, 40)
+    assert size.resize(Image.new("RGB", (60, 30))).size == (40, 20)
+
+
+def test_of_a_long_image_the_center_is_kept() -> None:
+    image = Image.new("RGB", (10, 100), "red")
+    image.paste("blue", (0, 30, 10, 70))
+    for turned in (image, image.transpose(Image.Transpose.ROTATE_90)):
+        resized = TargetSize(10, 10, Image.Resampling.NEAREST, center_crop=True).resize(turned)
+        assert sorted(resized.size) == [10, 40]
+        assert resized.getcolors() == [(400, (0, 0, 255))]
+
+
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "PPM"])
 def test_other_formats_are_decoded_whole(tmp_path: Path, format: str) -> None:
     path = tmp_path / "a"
