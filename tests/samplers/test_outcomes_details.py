@@ -6,10 +6,18 @@ from typing import get_args
 
 import pytest
 
-from samplers.outcomes import BUSY, PHASES, Outcome, Status, after, read_outcome, write_outcome
-from samplers.outcomes import ENDED_WELL as SUCCEEDED
-from samplers.outcomes import PASSING as TRANSIENT
-from samplers.outcomes import ending as final_status
+from samplers.outcomes import (
+    BUSY,
+    PHASES,
+    SUCCEEDED,
+    TRANSIENT,
+    Outcome,
+    Status,
+    final_status,
+    read_outcome,
+    with_history,
+    write_outcome,
+)
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
@@ -52,7 +60,7 @@ def test_enough_images_are_done_and_spent_tries_are_exhausted(kept: int, status:
 
 def test_a_quarantined_generator_that_succeeds_is_done() -> None:
     quarantined = outcome(status="quarantined", failures=3, attempts=3)
-    done = after(quarantined, outcome())
+    done = with_history(outcome(), quarantined)
     assert (done.status, done.attempts) == ("done", 4)
 
 

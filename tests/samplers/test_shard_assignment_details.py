@@ -3,8 +3,7 @@
 import pytest
 
 from crawler.catalog import ModelFile
-from samplers.shard_assignment import assign_shards, bytes_to_load
-from samplers.shard_assignment import in_order as sampling_order
+from samplers.shard_assignment import assign_shards, bytes_to_load, sampling_order
 from tests.samplers.campaign import entry
 
 
@@ -15,7 +14,7 @@ def weights(name: str, size: int) -> ModelFile:
 def test_the_first_shard_is_number_one() -> None:
     division = assign_shards({"a": 3.0, "b": 2.0, "c": 1.0}, 3)
     assert division.names == (("a",), ("b",), ("c",))
-    assert [division.share(index) for index in range(1, 6)] == [("a",), ("b",), ("c",), (), ()]
+    assert [division.names_of(index) for index in range(1, 6)] == [("a",), ("b",), ("c",), (), ()]
 
 
 def test_generators_that_cost_nothing_are_spread_too() -> None:
