@@ -5,13 +5,13 @@ Everything the listing can say is asked for at once (`expand`). LoRA and textual
 inside. Models move between pages while they are read: a model that comes twice counts once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from crawler.hub.client import PAGE_SIZE, Hub
-from crawler.options import Kind
+from crawler.options import DEFAULT_LIMIT, KINDS, CrawlOptions, Kind
 from workspace.errors import UsageError
 from workspace.layout import generator_folder
 
@@ -39,18 +39,26 @@ _KIND_TAGS: dict[str, Kind] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which of the Hub's models a crawl takes; these are its settings in the recipe."""
+    """Which of the Hub's models a crawl takes; fields as in `crawler.options.CrawlOptions`, with a definite limit."""
 
-    #: Models at most.
     limit: int
-    kinds: tuple[Kind, ...]
-    #: Downloads of the last 30 days at least.
+    kinds: tuple[Kind, ...] = KINDS
     min_downloads: int = 0
-    #: Only models of this user or organization.
     author: str | None = None
-    #: Shell patterns over ORG/NAME: one of these must match (none: all do), and none of those.
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, options: CrawlOptions, names: Sequence[str] | None = None) -> "Selection":
+        """The selection that the options ask for; `names` are the models of `options.from_file`."""
+        return cls(
+            limit=options.limit or (len(names) if names is not None else DEFAULT_LIMIT),
+            kinds=options.kinds,
+            min_downloads=options.min_downloads,
+            author=options.author,
+            include=tuple(options.include),
+            exclude=tuple(options.exclude),
+        )
 
     def takes(self, listed: "Listed") -> bool:
         """Whether a model is taken."""
