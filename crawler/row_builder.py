@@ -155,7 +155,7 @@ def _card(repository: Repository) -> Card:
 
 
 def _usage(card: Card, model_name: str, traits: PipelineTraits | None) -> Usage:
-    return read_usage(card.body, model_name, traits.parameters if traits is not None else CALL_FIELDS)
+    return read_usage(card.document, model_name, traits.parameters if traits is not None else CALL_FIELDS)
 
 
 def _says_size(usage: Usage) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from crawler.hub.client import PAGE_SIZE, Hub
 from crawler.options import DEFAULT_LIMIT, KINDS, CrawlOptions, Kind
+from crawler.text import stated_text
 from workspace.errors import UsageError
 from workspace.layout import generator_folder
 
@@ -115,12 +116,12 @@ class Listed:
             downloads=_count(row.get("downloads")) or 0,
             downloads_all_time=_count(row.get("downloadsAllTime")),
             likes=_count(row.get("likes")) or 0,
-            hf_pipeline_tag=_text(row.get("pipeline_tag")),
+            hf_pipeline_tag=stated_text(row.get("pipeline_tag")),
             tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
             gated="manual" if gated == "manual" else "auto" if gated else None,
             disabled=row.get("disabled") is True,
-            created_at=_text(row.get("createdAt")),
-            last_modified=_text(row.get("lastModified")),
+            created_at=stated_text(row.get("createdAt")),
+            last_modified=stated_text(row.get("lastModified")),
         )
 
 
@@ -155,7 +156,3 @@ def _rows(hub: Hub, selection: Selection) -> Iterator[Listed]:
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
