@@ -1,16 +1,12 @@
 """cf-crawl: the Hub -> workspace/catalog.parquet."""
 
 from pathlib import Path
-from typing import Annotated, NoReturn, get_args
+from typing import Annotated, NoReturn, cast
 
 import typer
 
-from crawler.options import Kind
-from workspace import command_line, errors
-
-_KINDS = get_args(Kind)
-#: Models that a crawl takes at most, where nobody says how many.
-DEFAULT_LIMIT = 5000
+from crawler.options import DEFAULT_LIMIT, CrawlOptions, Kind
+from workspace import command_line
 
 
 def crawl(
@@ -19,30 +15,43 @@ def crawl(
     ),
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help=f"Models at most, by downloads.  [default: {DEFAULT_LIMIT}; all that --from names]"),
-    ] = None,
-    min_downloads: Annotated[int, typer.Option(min=0, help="Downloads of the last 30 days at least.")] = 0,
-    author: Annotated[str | None, typer.Option(help="Only models of this user or organization.")] = None,
-    kinds: Annotated[str, typer.Option(help="Kinds of models, separated by commas.")] = ",".join(_KINDS),
+        typer.Option(
+            help=f"Models at most, most downloads first.  [default: {DEFAULT_LIMIT}, or all models that --from names]"
+        ),
+    ] = CrawlOptions.limit,
+    min_downloads: Annotated[
+        int, typer.Option(help="Downloads of the last 30 days at least.")
+    ] = CrawlOptions.min_downloads,
+    author: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only models of this user or organization.")
+    ] = CrawlOptions.author,
+    kinds: Annotated[str, typer.Option(help="Kinds of models, separated by commas.")] = ",".join(CrawlOptions.kinds),
     include: Annotated[
-        list[str] | None, typer.Option(metavar="PATTERN", help="Only names like this (shell pattern; may be repeated).")
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Only names that match this shell pattern (may be repeated)."),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(metavar="PATTERN", help="No names like this (shell pattern; may be repeated).")
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="No names that match this shell pattern (may be repeated)."),
     ] = None,
-    from_: Annotated[
+    from_file: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE", help="Only models that this Parquet or CSV names (a former catalogue)."),
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Models looked into at the same time.")] = 8,
+        typer.Option(
+            "--from", metavar="FILE", help="Only models that this Parquet or CSV file names, such as an old catalogue."
+        ),
+    ] = CrawlOptions.from_file,
+    workers: Annotated[int, typer.Option(help="Models inspected in parallel, 1 to 64.")] = CrawlOptions.workers,
     explain: Annotated[
         str | None,
-        typer.Option(metavar="ORG/NAME", help="Ask nobody: print this row of the catalogue, with every origin."),
+        typer.Option(
+            metavar="ORG/NAME",
+            help="Print this row of the catalogue with the source of each value. Does not contact the Hub.",
+        ),
     ] = None,
 ) -> None:
-    """Rank the Hub's diffusers repositories, look into each, and write catalog.parquet.
+    """Rank the Hub's diffusers repositories, inspect each one, and write catalog.parquet.
 
-    Run again, it asks about nothing that has not changed; interrupted, it continues.
+    A second run inspects only what has changed. An interrupted run continues.
 
     Examples:
 
@@ -64,31 +73,20 @@ def crawl(
         print_explanation(Workspace(workspace), explain)
         return
     from crawler.crawl import crawl as run
-    from crawler.hub.client import Hub
-    from crawler.hub.from_file import read_names
-    from crawler.hub.listing import Selection
     from crawler.summary import print_summary
 
-    names = read_names(from_) if from_ is not None else None
-    selection = Selection(
-        limit=limit or (len(names) if names is not None else DEFAULT_LIMIT),
-        kinds=_parse_kinds(kinds),
+    options = CrawlOptions(
+        limit=limit,
         min_downloads=min_downloads,
         author=author,
-        include=tuple(include or ()),
-        exclude=tuple(exclude or ()),
+        kinds=cast(tuple[Kind, ...], tuple(kind.strip() for kind in kinds.split(","))),
+        include=tuple(include or CrawlOptions.include),
+        exclude=tuple(exclude or CrawlOptions.exclude),
+        from_file=from_file,
+        workers=workers,
     )
     opened = Workspace.open(workspace)
-    print_summary(run(opened, selection, Hub(), workers, names), opened.catalog)
-
-
-def _parse_kinds(text: str) -> tuple[Kind, ...]:
-    """Kinds in their own order, whatever order they were given in; raises `UsageError` for others."""
-    given = {kind.strip() for kind in text.split(",")}
-    unknown = sorted(given - set(_KINDS))
-    if unknown:
-        raise errors.UsageError(f"--kinds {text!r}: {unknown[0]!r} is none of {', '.join(_KINDS)}")
-    return tuple(kind for kind in _KINDS if kind in given)
+    print_summary(run(opened, options), opened.catalog)
 
 
 def main() -> NoReturn:

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.hub.client import Hub
-from crawler.hub.from_file import Found, digest, look_up
+from crawler.hub.from_file import Found, digest, look_up, read_names
 from crawler.hub.listing import Listed, Selection, list_models
 from crawler.hub.repository import Inspector
 from crawler.lineage import adapted, with_lineage
+from crawler.options import CrawlOptions
 from crawler.reasons import PASSING, Incompatible, Reason
 from crawler.resume_log import ResumeLog
 from crawler.row_builder import Bases, Examiner
@@ -37,16 +38,16 @@ class Crawled:
     missing: tuple[str, ...] = ()
 
 
-def crawl(
-    workspace: Workspace, selection: Selection, hub: Hub, workers: int, names: Sequence[str] | None = None
-) -> Crawled:
-    """Make or renew the workspace's catalogue; `workers` models are looked into at the same time.
+def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawled:
+    """Write or update the workspace's catalogue, `catalog.parquet`.
 
-    With `names` only these models are looked at, instead of what the Hub lists.
-    Raises `UsageError` when the workspace was crawled with another selection, `HubError` when the Hub cannot be
-    asked; what was finished until then is kept for the next call.
+    Raises `UsageError` when the workspace was crawled with other options or `options.from_file` cannot be read, and
+    `HubError` when the Hub cannot be reached; rows finished until then are kept for the next call.
     """
     require_extra("crawl", "cf-crawl")
+    names = read_names(options.from_file) if options.from_file is not None else None
+    selection = Selection.of(options, names)
+    hub = Hub(options.hub)
     recipe.pin(
         workspace,
         "crawl",
@@ -67,7 +68,7 @@ def crawl(
     if names is None:
         found = Found(list_models(hub, selection), files={}, missing=())
     else:
-        found = look_up(hub, selection, names, workers)
+        found = look_up(hub, selection, names, options.workers)
     listed = found.listed
     log.event("listed", models=len(listed), endpoint=hub.endpoint, missing=found.missing)
     inspector = Inspector(
@@ -83,7 +84,7 @@ def crawl(
 
     with journal, progress.task("crawl", total=len(listed) + len(unlisted)) as task:
         task.advance(len(listed) - len(todo))
-        for entry in each(lambda item: examiner.examine(item[1], item[0]), todo, workers, hub.stop):
+        for entry in each(lambda item: examiner.examine(item[1], item[0]), todo, options.workers, hub.stop):
             journal.add(entry)
             log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
             rows[entry.model_name] = entry

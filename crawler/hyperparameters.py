@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.card.model_card import Card
-from crawler.card.settings_in_text import read_prose
-from crawler.card.snippets import Plain, Usage, is_setting
+from crawler.card.settings_in_text import read_settings
+from crawler.card.snippets import Usage, is_setting
+from crawler.card.trigger_words import read_trigger_words
 from crawler.catalog import Hyperparameters, HyperparameterSources, Origin
 from crawler.pipelines.traits import PipelineTraits
+from crawler.text import Plain
 
 #: Fields of `Hyperparameters` that are arguments of a pipeline call.
 CALL_FIELDS = ("num_inference_steps", "guidance_scale", "height", "width", "negative_prompt")
@@ -44,7 +46,7 @@ def hyperparameters_of(
     offer("scheduler", usage.scheduler, "card")
     for name, said in _in_words(traits, card, config).items():
         offer(name, checked(name, said) if name in CALL_FIELDS else said, "card")
-    offer("trigger_words", _shortened(usage.token or card.trigger_words), "card")
+    offer("trigger_words", _shortened(usage.token or read_trigger_words(card)), "card")
     offer("trigger_words", _shortened(trigger), "config")
     extra = {name: value for name, value in usage.arguments.items() if is_setting(name) and name not in CALL_FIELDS}
     offer("extra", json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else None, "card")
@@ -70,7 +72,7 @@ def checked(name: str, value: Plain) -> Any:
 
 def _in_words(traits: PipelineTraits | None, card: Card, config: Mapping[str, Any]) -> dict[str, int | float | str]:
     """What the card states in words, as far as it can mean this pipeline."""
-    stated = read_prose(card.body)
+    stated = read_settings(card.document)
     cfg = stated.pop("cfg", None)
     known = traits.parameters if traits is not None else frozenset()
     # A pipeline with two scales is guided by one and distilled for the other: "CFG" may mean either.

@@ -10,13 +10,13 @@ from workspace.hub_access import HubAccess
 Kind = Literal["checkpoint", "lora", "textual-inversion"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-#: Models a crawl takes at most where nobody says how many: the size of the study's Systematic set.
+#: Models at most where no limit is given: the size of the study's Systematic set.
 DEFAULT_LIMIT = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrawlOptions:
-    """Which of the Hub's models are crawled, and how. Raises `UsageError` for values that make no sense."""
+    """Which of the Hub's models are crawled, and how. Raises `UsageError` for an invalid value."""
 
     limit: int | None = None
     """Models at most, most downloads first. None: 5,000, or all models that `from_file` names."""
@@ -31,7 +31,7 @@ class CrawlOptions:
     exclude: tuple[str, ...] = ()
     """Shell patterns over ORG/NAME, none of which may match."""
     from_file: Path | None = None
-    """Only models that this Parquet or CSV file names, such as a former catalogue."""
+    """Only models that this Parquet or CSV file names, such as an earlier catalogue."""
     workers: int = 8
     """Models inspected in parallel, 1 to 64."""
     endpoint: str | None = None
@@ -44,14 +44,16 @@ class CrawlOptions:
         if unknown or not self.kinds:
             wrong = f"{unknown[0]!r} is not one of" if unknown else "name at least one of"
             raise UsageError(f"--kinds: {wrong} {', '.join(KINDS)}")
-        # In their own order, whatever order they were given in: they are in the recipe.
+        # Always in the same order, because the recipe contains them.
         object.__setattr__(self, "kinds", tuple(kind for kind in KINDS if kind in self.kinds))
         if self.limit is not None and self.limit < 1:
             raise UsageError("--limit must be at least 1")
+        if self.min_downloads < 0:
+            raise UsageError("--min-downloads must be at least 0")
         if not 1 <= self.workers <= 64:
             raise UsageError("--workers must be 1 to 64")
 
     @property
     def hub(self) -> HubAccess:
-        """Which Hub is asked, and with which token."""
+        """The Hub to crawl, and the token to use."""
         return HubAccess(self.endpoint, self.token)

@@ -14,10 +14,11 @@ from crawler.hub.repository import Inspector, Repository
 from crawler.hub.single_flight import SingleFlight
 from crawler.hyperparameters import CALL_FIELDS, checked, hyperparameters_of
 from crawler.lineage import tagged_bases
+from crawler.model_index import MODEL_INDEX
 from crawler.options import Kind
 from crawler.pipelines.checkpoint import Checkpoint, look_at
 from crawler.pipelines.traits import PipelineTraits
-from crawler.pipelines.weight_files import MODEL_INDEX, adapter_file, formats_of
+from crawler.pipelines.weight_files import adapter_file, formats_of
 from crawler.reasons import Incompatible, Reason
 from workspace.errors import HubError, UsageError
 from workspace.layout import generator_folder
@@ -154,7 +155,7 @@ def _card(repository: Repository) -> Card:
 
 
 def _usage(card: Card, model_name: str, traits: PipelineTraits | None) -> Usage:
-    return read_usage(card.body, model_name, traits.parameters if traits is not None else CALL_FIELDS)
+    return read_usage(card.document, model_name, traits.parameters if traits is not None else CALL_FIELDS)
 
 
 def _says_size(usage: Usage) -> bool:

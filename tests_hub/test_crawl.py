@@ -4,11 +4,10 @@ import pytest
 
 from crawler.catalog import read_catalog
 from crawler.crawl import Crawled, crawl
-from crawler.hub.client import Hub
-from crawler.hub.listing import Selection
+from crawler.options import CrawlOptions
 from workspace.layout import Workspace
 
-TWENTY = Selection(limit=20, kinds=("checkpoint", "lora", "textual-inversion"))
+TWENTY = CrawlOptions(limit=20, workers=4)
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +17,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture(scope="module")
 def crawled(workspace: Workspace) -> Crawled:
-    return crawl(workspace, TWENTY, Hub(), workers=4)
+    return crawl(workspace, TWENTY)
 
 
 def test_twenty_models_are_ranked_pinned_and_judged(crawled: Crawled, workspace: Workspace) -> None:
@@ -40,7 +39,7 @@ def test_what_sampling_will_download_has_sizes_and_hashes(crawled: Crawled) -> N
 
 
 def test_a_second_crawl_takes_over_what_has_not_changed(crawled: Crawled, workspace: Workspace) -> None:
-    again = {entry.model_name: entry for entry in crawl(workspace, TWENTY, Hub(), workers=4).entries}
+    again = {entry.model_name: entry for entry in crawl(workspace, TWENTY).entries}
     same = [entry for entry in crawled.entries if entry.revision == again[entry.model_name].revision]
     assert len(same) >= 15
     assert all(entry.crawled_at == again[entry.model_name].crawled_at for entry in same)

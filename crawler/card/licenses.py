@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from crawler.catalog import LicenseFamily
+from crawler.text import stated_text
 
 #: The Hub's identifiers by family, as written in cards. A dictionary gives the SPDX id where that is another text
 #: than the identifier's own; None: SPDX has no such licence.
@@ -124,8 +125,6 @@ FAMILIES: dict[str, LicenseFamily] = {
     "other": "unknown",
 }
 _SPDX = {identifier: spdx for identifier, spdx in (_OPEN | _NON_COMMERCIAL).items() if spdx is not None}
-# Texts by which authors mean that they gave no licence.
-_NONE = frozenset({"", "none", "null", "~"})
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,11 @@ class License:
 def license_of(metadata: Mapping[str, Any], tags: Sequence[str]) -> License:
     """The licence that a card's front matter states, else the one of the tag `license:...`, else none."""
     stated = metadata.get("license")
-    identifiers = [text for text in (stated if isinstance(stated, list) else [stated]) if isinstance(text, str)]
-    given = [text.strip() for text in identifiers if text.strip().lower() not in _NONE]
+    identifiers = [stated_text(value) for value in (stated if isinstance(stated, list) else [stated])]
+    given = [text for text in identifiers if text is not None]
     if given:
-        return _license(given, "card", _text(metadata.get("license_name")), _text(metadata.get("license_link")))
+        name, link = stated_text(metadata.get("license_name")), stated_text(metadata.get("license_link"))
+        return _license(given, "card", name, link)
     tagged = [tag.removeprefix("license:") for tag in tags if tag.startswith("license:")]
     if tagged:
         return _license(tagged, "tag", None, None)
@@ -164,7 +164,3 @@ def _license(given: list[str], source: Literal["card", "tag"], name: str | None,
         for identifier, text in zip(identifiers, given, strict=True)
     ]
     return License(" AND ".join(written), source, family, name, link)
-
-
-def _text(value: Any) -> str | None:
-    return value.strip() or None if isinstance(value, str) else None

@@ -9,11 +9,15 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import yaml
 
-from crawler.text import whole
+from crawler.card.document import Document
+from crawler.card.markdown import parse_markdown
+from crawler.text import stated_text, whole
+from workspace.errors import in_one_line
 
 #: Bytes of README.md read at most; the cards of popular models have ten to fifty thousand.
 MAX_CARD = 2**20
@@ -26,22 +30,6 @@ MAX_NESTING = 100
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _HUB_ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"
 _HUB_URL = re.compile(rf"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/({_HUB_ID})/?(?:tree/\w+/?)?", re.ASCII)
-# The sentence in which the Hub's LoRA cards give their trigger words, and DreamBooth's training script its prompt.
-_TRIGGERS = re.compile(r"You should use `?(.+?)`? to trigger the image generation", re.IGNORECASE)
-_TRAINED_ON = re.compile(r"weights were trained on (?:`(.+?)`|(.{1,200}?) using \[DreamBooth\])", re.IGNORECASE)
-# How authors put it: "Use the tokens **arcane style** in your prompts", "Trigger word: `pxlart`".
-_TOKENS = re.compile(
-    r"\buse the tokens? [*_`'\"]+([^*_`\n\"']{2,100})[*_`'\"]+ in (?:your|the) prompts?", re.IGNORECASE
-)
-_STATED = re.compile(
-    r"^[ \t>]*(?:[-*+] +)?[*_]*(?:trigger|activation|instance)[ -](?:words?|tokens?|phrases?|keywords?|prompt)"
-    r"(?::[*_]*|[*_]+:) *(`[^`\n]{1,100}`|\"[^\"\n]{1,100}\"|[\w<][\w<> -]{0,40})[*_.]*[ \t]*$",
-    re.IGNORECASE | re.MULTILINE,
-)
-# "Trigger words: none needed" gives none.
-_NO_WORD = re.compile(r"^(?:none|no|not|n/a|any|see|optional|unnecessary|you|there)\b", re.IGNORECASE)
-# The sentence of the textual inversion concepts library: "This is the `<cat-toy>` concept taught to ...".
-_CONCEPT = re.compile(r"This is the `(<[^`\n]{1,100}>)` concept", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -59,21 +47,13 @@ class Card:
     def base_models(self) -> tuple[str, ...]:
         """Repository ids (or whatever the author wrote) this model was made from, each once."""
         stated = self.metadata.get("base_model")
-        names = [_said(text) for text in (stated if isinstance(stated, list) else [stated])]
+        names = [stated_text(text) for text in (stated if isinstance(stated, list) else [stated])]
         return tuple(dict.fromkeys(_HUB_URL.sub(r"\1", name) for name in names if name is not None))
 
-    @property
-    def trigger_words(self) -> str | None:
-        """What must stand in the prompt, by front matter or by the sentences that training scripts write."""
-        stated = _said(self.metadata.get("instance_prompt"))
-        if stated is not None:
-            return stated
-        for sentence in (_TRIGGERS, _CONCEPT, _TRAINED_ON, _TOKENS, _STATED):
-            found = [next(filter(None, groups)).strip(' `"') for groups in _groups(sentence, self.body)]
-            given = [text for text in dict.fromkeys(found) if text and not _NO_WORD.match(text)]
-            if given:
-                return ", ".join(given)
-        return None
+    @cached_property
+    def document(self) -> Document:
+        """The Markdown below the front matter, by sections."""
+        return parse_markdown(self.body)
 
 
 def read_card(content: bytes | None) -> Card:
@@ -91,8 +71,7 @@ def read_card(content: bytes | None) -> Card:
     try:
         return Card(metadata=_front_matter(match[1]), body=body)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return Card(body=body, malformed=f"front matter of README.md: {said[:300]}")
+        return Card(body=body, malformed=f"front matter of README.md: {in_one_line(error, named=False)}")
 
 
 def _front_matter(text: str) -> dict[str, Any]:
@@ -109,13 +88,3 @@ def _front_matter(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("is no mapping")
     return {key: item for key, item in whole(list(value.items())) if isinstance(key, str)}
-
-
-def _said(value: Any) -> str | None:
-    """A scalar of front matter; None where its author says nothing, in YAML's words or in Python's."""
-    text = value.strip() if isinstance(value, str) else ""
-    return text if text.lower() not in ("", "~", "null", "none") else None
-
-
-def _groups(pattern: re.Pattern[str], text: str) -> list[tuple[str | None, ...]]:
-    return [match.groups() for match in pattern.finditer(text)]

@@ -17,19 +17,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from crawler.card.snippets import FENCE
+from crawler.card.document import Code, Document, Heading, Line, Table, Text
 
 #: More is a number of training steps, whatever the heading says; scales beyond are no guidance.
 MAX_STEPS, MAX_SCALE = 150, 30.0
-#: Characters of a card that are read, and of a line: settings stand in short ones, negative prompts in long ones.
-MAX_PROSE, MAX_LINE = 200_000, 5000
-
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_BREAK = re.compile(r"<(?:br|/?p|/?li|/?ul|/?div)\b[^>\n]{0,200}>", re.IGNORECASE)
-_MARKUP = re.compile(r"\*+|(?<!\w)__?(?=\S)|(?<=\S)__?(?!\w)|</?(?:b|i|em|strong|code|span|u)>", re.IGNORECASE)
-_BULLET = re.compile(r"^[ \t>]*(?:[-*+•][ \t]+|\d{1,2}[.)][ \t]+)?")
-_HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*)")
-_BOLD_LINE = re.compile(r"^[ \t]*(?:\*\*|__)[^*_\n]+(?:\*\*|__)[ \t]*:?[ \t]*$")
+# Bullets that Markdown does not know.
+_BULLET = re.compile(r"^[•·–][ \t]*")
 _INTRODUCTION = re.compile(r"^(?:[\w-]+ ){0,2}(?:settings?|parameters?|params)\s*:\s*(?=\S)", re.IGNORECASE)
 # A comma, semicolon or bar ends a statement where another one begins behind it: "7, Seed: 1", but not "Euler a, DDIM".
 _NEXT = re.compile(r"[,;|]\s*(?=[A-Za-z][^,;|:=]{0,40}[:=])")
@@ -41,8 +34,8 @@ _SIZE = re.compile(
 _QUOTED = re.compile(r"^`([^`]+)`\.?$")
 
 _OTHER_TASK = re.compile(
-    r"train|fine-?tun|dataset|img2img|image[- ]to[- ]image|inpaint|upscal|hi-?res|high-?res|refine|video|controlnet"
-    r"|detailer|evaluat|benchmark|compar|ablation|speed|performance|changelog|previous|older|legacy",
+    r"train(?!ed by)|fine-?tun|dataset|img2img|image[- ]to[- ]image|inpaint|upscal|hi-?res|high-?res|refine|video"
+    r"|controlnet|detailer|evaluat|benchmark|compar|ablation|speed|performance|changelog|previous|older|legacy",
     re.IGNORECASE,
 )
 _TRAINING = re.compile(
@@ -91,26 +84,26 @@ _Value: TypeAlias = int | float | str | tuple[int, int]
 
 
 @dataclass
-class _Section:
-    """What stands below one heading."""
+class _Part:
+    """What is stated below one heading, or below a line that serves as one."""
 
-    #: None of what it states is about making an image from text with this model.
+    #: It is not about making an image from text with this model.
     other_task: bool
-    stated: list[tuple[str, str]] = field(default_factory=list)
+    statements: list[tuple[str, str]] = field(default_factory=list)
 
 
-def read_prose(body: str) -> dict[str, int | float | str]:
-    """Settings that the Markdown `body` of a card states in regular words, by the names of `Hyperparameters`.
+def read_settings(document: Document) -> dict[str, int | float | str]:
+    """Settings that a card states in regular words, by the names of `Hyperparameters`.
 
     `cfg` stands for a scale that the author calls CFG: for most pipelines that is guidance_scale, for those with a
     true_cfg_scale beside it nobody can tell. Never raises.
     """
     stated: dict[str, set[_Value | None]] = {}
-    for section in _sections(body[:MAX_PROSE]):
-        if section.other_task or any(_TRAINING.match(key) for key, _ in section.stated):
+    for part in _parts(document):
+        if part.other_task or any(_TRAINING.match(key) for key, _ in part.statements):
             continue
-        for key, text in section.stated:
-            name = next((name for name, pattern in _SETTINGS.items() if pattern.match(key)), None)
+        for key, text in part.statements:
+            name = _setting(key)
             if name is not None:
                 stated.setdefault(name, set()).add(_value(name, text))
     agreed = {name: next(iter(values)) for name, values in stated.items() if len(values) == 1}
@@ -118,6 +111,10 @@ def read_prose(body: str) -> dict[str, int | float | str]:
     if isinstance(size, tuple) and not stated.keys() & {"height", "width"}:
         agreed["width"], agreed["height"] = size
     return {name: value for name, value in agreed.items() if value is not None and not isinstance(value, tuple)}
+
+
+def _setting(key: str) -> str | None:
+    return next((name for name, pattern in _SETTINGS.items() if pattern.match(key)), None)
 
 
 def _value(name: str, text: str) -> _Value | None:
@@ -152,45 +149,37 @@ def _scheduler(text: str) -> str | None:
     return _SAMPLERS.get(name.lower().removesuffix(" karras"))
 
 
-def _sections(body: str) -> Iterator[_Section]:
+def _parts(document: Document) -> Iterator[_Part]:
     """The card heading by heading; a line in bold, or one that ends with a colon, is a heading below all others."""
-    open_headings: dict[int, bool] = {}
-    section, titled = _Section(False), False
-    table: list[list[str]] = []
-    lines = _lines(body)
-    for line, following in itertools.zip_longest(lines, lines[1:], fillvalue=""):
-        heading = _HEADING.match(line)
-        text = _plain(line)
-        if heading is not None or _BOLD_LINE.match(line) or text.endswith(":"):
-            level = len(heading[1]) if heading is not None else 7
-            # The first heading is the model's name: a "Fine-tuned SDXL" speaks of sampling below it.
-            other = titled and _OTHER_TASK.search(text) is not None
-            titled = True
-            open_headings = {above: of for above, of in open_headings.items() if above < level} | {level: other}
-            yield section
-            section = _Section(any(open_headings.values()))
-        elif text.startswith("|"):
-            table.append(_cells(text))
-            if not _plain(following).startswith("|"):
-                section.stated += _table(table)
-                table = []
-        else:
-            section.stated += _statements(text, following)
-    yield section
+    other_task: dict[Heading, bool] = {}
+    titled = False
+    for section in document.sections:
+        for heading in section.headings:
+            if heading not in other_task:
+                # The first heading is the model's name: a "Fine-tuned SDXL" speaks of sampling below it.
+                other_task[heading] = titled and _OTHER_TASK.search(heading.line.text) is not None
+                titled = True
+        other = any(other_task[heading] for heading in section.headings)
+        part = _Part(other)
+        for block in section.blocks:
+            if isinstance(block, Table):
+                part.statements += _table([[cell.text for cell in row] for row in block.rows])
+                continue
+            lines = block.text() if isinstance(block, Code) else block.lines
+            for line, following in itertools.zip_longest(lines, lines[1:]):
+                text = _BULLET.sub("", line.text)
+                statements = list(_statements(text, following.text if following is not None else ""))
+                if text.endswith(":") or (_is_title(line, block) and not any(_setting(key) for key, _ in statements)):
+                    yield part
+                    part = _Part(other or (titled and _OTHER_TASK.search(text) is not None))
+                    titled = True
+                else:
+                    part.statements += statements
+        yield part
 
 
-def _lines(body: str) -> list[str]:
-    """The lines of Markdown that are prose: of fenced blocks, those of no language, which authors put settings in."""
-
-    def prose(fence: re.Match[str]) -> str:
-        return fence[3] if fence[2].lower() in ("", "text", "txt") and "import " not in fence[3] else "\n"
-
-    text = _BREAK.sub("\n", _COMMENT.sub("", FENCE.sub(prose, body)))
-    return [line for line in text.splitlines() if len(line) <= MAX_LINE]
-
-
-def _plain(line: str) -> str:
-    return _MARKUP.sub("", _BULLET.sub("", line)).strip()
+def _is_title(line: Line, block: Text | Code) -> bool:
+    return line.is_bold and isinstance(block, Text) and not block.in_list
 
 
 def _statements(text: str, following: str) -> Iterator[tuple[str, str]]:
@@ -206,13 +195,9 @@ def _statements(text: str, following: str) -> Iterator[tuple[str, str]]:
 
 def _table(rows: list[list[str]]) -> Iterator[tuple[str, str]]:
     """The statements of a table: each row's, and those of a single row under its header."""
-    header, *values = [cells for cells in rows if not all(re.fullmatch(r":?-*:?", cell) for cell in cells)] or [[]]
+    header, *values = rows or [[]]
     if len(values) == 1 and len(header) == len(values[0]):
         yield from zip(header, values[0], strict=True)
     for cells in values:
         # Behind the value there may be a remark; a second value disagrees with the first.
         yield from ((cells[0], cell) for cell in cells[1:] if len(cells) == 2 or _NUMBER.match(cell))
-
-
-def _cells(line: str) -> list[str]:
-    return [_plain(cell) for cell in line.strip().strip("|").split("|")]

@@ -9,23 +9,19 @@ decides has no value; a function's parameter has its default.
 """
 
 import ast
+import itertools
 import math
 import re
 import textwrap
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
-from crawler.text import parse_python, whole
+from crawler.card.document import Document
+from crawler.text import Plain, parse_python, whole
 
-#: What a literal argument may be; it can be written as JSON.
-Plain: TypeAlias = bool | int | float | str | list[bool | int | float | str] | None
-
-#: A fenced block of Markdown: its fence, language and content. One that nobody closes ends with the card.
-FENCE = re.compile(
-    r"^[ \t]*(`{3,20}|~{3,20})[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE
-)
-_PYTHON = frozenset({"", "py", "python", "python3"})
+#: Languages that authors name for Python; most name none.
+_PYTHON = frozenset({"", "py", "py3", "python", "python3", "pycon", "ipython", "ipython3"})
 # Classes whose calls start from a picture or make a film: their settings are of another task than ours.
 _OTHER_TASK = re.compile(
     r"img2img|image2image|inpaint|upscale|controlnet|refiner|video|adapter|pix2pix|prior(?!transformer)|kontext|edit",
@@ -71,13 +67,13 @@ class Usage:
     token: str | None = None
 
 
-def read_usage(body: str, model_name: str, parameters: Collection[str]) -> Usage:
-    """How the Markdown `body` of `model_name`'s card samples it; `parameters` are those its pipeline's call knows.
+def read_usage(document: Document, model_name: str, parameters: Collection[str]) -> Usage:
+    """How `model_name`'s card samples it; `parameters` are those its pipeline's call knows.
 
     Never raises: a snippet that is not Python says nothing.
     """
     reader = _Reader(model_name, frozenset(parameters))
-    for source in _snippets(body):
+    for source in _snippets(document):
         try:
             reader.visit(_parse(source))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -107,13 +103,9 @@ def _parse(source: str) -> ast.Module:
     return parse_python("\n".join(lines))
 
 
-def _snippets(body: str) -> Iterator[str]:
-    count = 0
-    for match in FENCE.finditer(body):
-        language, source = match[2].lower(), match[3]
-        if language not in _PYTHON or len(source) > MAX_SNIPPET or count == MAX_SNIPPETS:
-            continue
-        count += 1
+def _snippets(document: Document) -> Iterator[str]:
+    sources = (block.source for block in document.code() if block.language in _PYTHON)
+    for source in itertools.islice((source for source in sources if len(source) <= MAX_SNIPPET), MAX_SNIPPETS):
         lines = textwrap.dedent(source).splitlines()
         if any(line.startswith(">>> ") for line in lines):
             lines = [line[4:] for line in lines if line.startswith((">>> ", "... "))]

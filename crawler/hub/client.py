@@ -33,6 +33,7 @@ from huggingface_hub.utils.sha import git_hash
 
 from crawler.text import load_json
 from workspace.errors import HubError
+from workspace.hub_access import HubAccess
 from workspace.retry import ATTEMPTS, MAX_WAIT, retrying
 
 #: Most rows the Hub gives in one page of a listing.
@@ -81,11 +82,13 @@ class DamagedError(httpx2.TransportError):
 class Hub:
     """A Hugging Face Hub, asked politely. May be used from any number of threads."""
 
-    def __init__(self, endpoint: str | None = None) -> None:
-        """Use `endpoint` (None: HF_ENDPOINT, or the public Hub)."""
-        self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+    def __init__(self, access: HubAccess = HubAccess()) -> None:
+        """Use the endpoint and the token of `access`."""
+        self.endpoint = (access.endpoint or constants.ENDPOINT).rstrip("/")
         self._headers = build_hf_headers(
-            library_name="community-forensics", library_version=metadata.version("community-forensics")
+            token=access.token,
+            library_name="community-forensics",
+            library_version=metadata.version("community-forensics"),
         )
         self._answered = False
         self._stopped = threading.Event()

@@ -5,13 +5,14 @@ Everything the listing can say is asked for at once (`expand`). LoRA and textual
 inside. Models move between pages while they are read: a model that comes twice counts once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from crawler.hub.client import PAGE_SIZE, Hub
-from crawler.options import Kind
+from crawler.options import DEFAULT_LIMIT, KINDS, CrawlOptions, Kind
+from crawler.text import stated_text
 from workspace.errors import UsageError
 from workspace.layout import generator_folder
 
@@ -39,18 +40,26 @@ _KIND_TAGS: dict[str, Kind] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which of the Hub's models a crawl takes; these are its settings in the recipe."""
+    """Which of the Hub's models a crawl takes; fields as in `crawler.options.CrawlOptions`, with a definite limit."""
 
-    #: Models at most.
     limit: int
-    kinds: tuple[Kind, ...]
-    #: Downloads of the last 30 days at least.
+    kinds: tuple[Kind, ...] = KINDS
     min_downloads: int = 0
-    #: Only models of this user or organization.
     author: str | None = None
-    #: Shell patterns over ORG/NAME: one of these must match (none: all do), and none of those.
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, options: CrawlOptions, names: Sequence[str] | None = None) -> "Selection":
+        """The selection that the options ask for; `names` are the models of `options.from_file`."""
+        return cls(
+            limit=options.limit or (len(names) if names is not None else DEFAULT_LIMIT),
+            kinds=options.kinds,
+            min_downloads=options.min_downloads,
+            author=options.author,
+            include=tuple(options.include),
+            exclude=tuple(options.exclude),
+        )
 
     def takes(self, listed: "Listed") -> bool:
         """Whether a model is taken."""
@@ -107,12 +116,12 @@ class Listed:
             downloads=_count(row.get("downloads")) or 0,
             downloads_all_time=_count(row.get("downloadsAllTime")),
             likes=_count(row.get("likes")) or 0,
-            hf_pipeline_tag=_text(row.get("pipeline_tag")),
+            hf_pipeline_tag=stated_text(row.get("pipeline_tag")),
             tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
             gated="manual" if gated == "manual" else "auto" if gated else None,
             disabled=row.get("disabled") is True,
-            created_at=_text(row.get("createdAt")),
-            last_modified=_text(row.get("lastModified")),
+            created_at=stated_text(row.get("createdAt")),
+            last_modified=stated_text(row.get("lastModified")),
         )
 
 
@@ -147,7 +156,3 @@ def _rows(hub: Hub, selection: Selection) -> Iterator[Listed]:
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

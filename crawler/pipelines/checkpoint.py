@@ -10,9 +10,10 @@ from typing import Any
 from crawler.catalog import Architecture, Task
 from crawler.hub.repository import Repository
 from crawler.hyperparameters import config_implies
+from crawler.model_index import MODEL_INDEX, NOT_DOWNLOADED, components
 from crawler.pipelines.architecture import architecture_of
 from crawler.pipelines.traits import PipelineTraits, component_exists, describe
-from crawler.pipelines.weight_files import MODEL_INDEX, REPLACED, Download, checkpoint_files, components
+from crawler.pipelines.weight_files import Download, checkpoint_files
 from crawler.reasons import Incompatible, Reason
 
 # Components that work on the image itself, in the order in which diffusers' pipelines ask them for its size.
@@ -61,7 +62,10 @@ def _look(found: Checkpoint, repository: Repository, tags: tuple[str, ...], size
         raise Incompatible(Reason.REMOTE_CODE, f"{MODEL_INDEX}: its pipeline is Python code of its own, {class_name}")
     if not isinstance(class_name, str) or not class_name:
         raise Incompatible(Reason.MALFORMED, f"{MODEL_INDEX} names no pipeline class")
-    parts = components(index)
+    try:
+        parts = components(index)
+    except ValueError as error:
+        raise Incompatible(Reason.MALFORMED, str(error)) from error
     found.class_name = class_name
     found.traits = describe(class_name)
     found.architecture, found.architecture_evidence = architecture_of(parts, class_name, tags)
@@ -70,7 +74,7 @@ def _look(found: Checkpoint, repository: Repository, tags: tuple[str, ...], size
     traits = _check_traits(class_name, found.traits)
     _check_components(traits, parts)
     found.config = _read_configs(repository, parts, sized(traits))
-    found.download = checkpoint_files(repository.files, index, traits)
+    found.download = checkpoint_files(repository.files, parts, traits)
     if found.download.pickled is not None:
         raise Incompatible(Reason.PICKLE_ONLY, found.download.pickled)
     if found.task is None:
@@ -107,7 +111,7 @@ def _check_traits(class_name: str, traits: PipelineTraits | None) -> PipelineTra
 
 def _check_components(traits: PipelineTraits, parts: Mapping[str, tuple[str, str]]) -> None:
     for name, (library, class_name) in parts.items():
-        replaced = name in REPLACED and name in traits.optional_components
+        replaced = name in NOT_DOWNLOADED and name in traits.optional_components
         if not replaced and not component_exists(library, class_name):
             raise Incompatible(Reason.UNKNOWN_CLASS, f"{name}: no {class_name} in the installed {library}")
 

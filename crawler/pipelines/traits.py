@@ -28,11 +28,10 @@ from crawler.pipelines.source_code import (
     module_at,
     offered_by,
 )
+from crawler.text import Scalar
 
 #: What a call returns: one kind of thing for all its images, frames, ...
 Output: TypeAlias = Literal["image", "video", "audio", "text", "other"]
-#: A default that can be written down.
-Plain: TypeAlias = bool | int | float | str | None
 
 # Names of parameters that take pictures, films or sounds, or their embeddings.
 _MEDIA = re.compile(r"(^|_)(images?|video|audio|hint|controls|mask)(_embeds|_embeddings|_image|_video)?$")
@@ -77,7 +76,7 @@ class PipelineTraits:
     #: Names of all parameters of `__call__`.
     parameters: frozenset[str]
     #: Plain defaults (bool, int, float, str, None) of `__call__`, by parameter.
-    defaults: Mapping[str, Plain]
+    defaults: Mapping[str, Scalar]
     #: Components the constructor takes, in alphabetical order.
     components: tuple[str, ...]
     #: Those of them that may be absent (null in model_index.json).

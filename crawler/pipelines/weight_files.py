@@ -10,17 +10,14 @@ feature extractor) is left out wherever the pipeline class allows.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from crawler.catalog import ModelFile
+from crawler.model_index import MODEL_INDEX, NOT_DOWNLOADED
 from crawler.pipelines.traits import PipelineTraits
 from crawler.reasons import Incompatible, Reason
 
-MODEL_INDEX = "model_index.json"
 #: Bytes at most: the largest open pipelines have about 200 GB. Larger sizes are claims.
 MAX_DOWNLOAD = 500 * 10**9
-#: Components that the sampler brings itself or does without, where the class allows.
-REPLACED = frozenset({"safety_checker", "feature_extractor"})
 
 # diffusion_pytorch_model.fp16-00001-of-00002.safetensors, model.safetensors, pytorch_model-00001-of-00003.fp16.bin
 _WEIGHTS = re.compile(
@@ -72,39 +69,19 @@ class _WeightSet:
     files: tuple[ModelFile, ...]
 
 
-def components(model_index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """The components that model_index.json names: library and class, by component.
-
-    A list of numbers is a setting of the pipeline, such as the layers of a text encoder that are read. Raises
-    `Incompatible` (malformed) for another entry that is no pair of texts.
-    """
-    found: dict[str, tuple[str, str]] = {}
-    for name, value in model_index.items():
-        if name.startswith("_") or not isinstance(value, list) or all(item is None for item in value):
-            continue
-        if all(isinstance(item, int | float) for item in value):
-            continue
-        if len(value) != 2 or not all(isinstance(item, str) for item in value):
-            raise Incompatible(Reason.MALFORMED, f"{MODEL_INDEX}: {name} is no pair of library and class")
-        if not re.fullmatch(r"\w{1,100}", name, re.ASCII):
-            raise Incompatible(Reason.MALFORMED, f"{MODEL_INDEX}: {name[:100]!r} is no name of a component")
-        found[name] = (value[0], value[1])
-    return found
-
-
 def checkpoint_files(
-    files: Mapping[str, ModelFile], model_index: Mapping[str, Any], traits: PipelineTraits
+    files: Mapping[str, ModelFile], components: Mapping[str, tuple[str, str]], traits: PipelineTraits
 ) -> Download:
-    """What loading a checkpoint of this class opens. Where weights are pickles only, those are taken, and the download
-    says so: whether that will do is for others to say.
+    """The files that loading a checkpoint of this class opens; `components` as `crawler.model_index` reads them.
 
-    Raises `Incompatible`: missing-files, pickle-only, onnx-only, quantized-only, other-format, too-large, malformed.
+    Where a component has pickles only, these are taken, and `Download.pickled` says so: the caller decides.
+    Raises `Incompatible`: missing-files, pickle-only, onnx-only, quantized-only, other-format, too-large.
     """
     chosen: list[ModelFile] = [files[MODEL_INDEX]]
     variants: set[str] = set()
     pickled: list[str] = []
-    for name, (_, class_name) in sorted(components(model_index).items()):
-        if name in REPLACED and name in traits.optional_components:
+    for name, (_, class_name) in sorted(components.items()):
+        if name in NOT_DOWNLOADED and name in traits.optional_components:
             continue
         inside = {path.rpartition("/")[2]: file for path, file in files.items() if path.rpartition("/")[0] == name}
         descriptions = [file for file_name, file in inside.items() if _is_description(file_name)]

@@ -1,19 +1,20 @@
 """One wild Hub for all tests that only read it, and its catalogue."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from crawler.catalog import CatalogEntry
 from crawler.crawl import crawl
-from crawler.hub.client import Hub
-from crawler.hub.listing import Selection
+from crawler.options import CrawlOptions
 from localhub.process import HubProcess
 from tests.crawler.repositories import wild
 from tests.hubs import fill
 from workspace.layout import Workspace
 
-ALL = Selection(limit=1000, kinds=("checkpoint", "lora", "textual-inversion"))
+#: Every model, with few threads.
+ALL = CrawlOptions(limit=1000, workers=4)
 
 
 @pytest.fixture(scope="session")
@@ -29,5 +30,5 @@ def wild_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 @pytest.fixture(scope="session")
 def catalog(wild_hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CatalogEntry]:
     workspace = Workspace.open(tmp_path_factory.mktemp("workspace"))
-    crawled = crawl(workspace, ALL, Hub(wild_hub.endpoint), workers=4)
+    crawled = crawl(workspace, replace(ALL, endpoint=wild_hub.endpoint))
     return {entry.model_name: entry for entry in crawled.entries}

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +11,14 @@ from huggingface_hub import constants
 
 from benchmarks.campaign import build, name_of
 from crawler.crawl import Crawled, crawl
-from crawler.hub.client import PAGE_SIZE, Hub
-from crawler.hub.listing import Selection
+from crawler.hub.client import PAGE_SIZE
+from crawler.options import CrawlOptions
 from localhub.process import HubProcess
 from tests.scale import scaled
 from workspace.layout import Workspace
 
 REPOSITORIES, RANKED = scaled((300, 120), (20_000, 5_000))
-SELECTION = Selection(limit=RANKED, kinds=("checkpoint", "lora", "textual-inversion"))
+OPTIONS = CrawlOptions(limit=RANKED)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _one_moment() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def first(campaign: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> First:
     workspace = Workspace.open(tmp_path_factory.mktemp("first"))
-    crawled = crawl(workspace, SELECTION, Hub(campaign.endpoint), workers=8)
+    crawled = crawl(workspace, replace(OPTIONS, endpoint=campaign.endpoint))
     paths = tuple(request["path"] for request in campaign.requests())
     campaign.clear_requests()
     return First(workspace, crawled, paths)
@@ -77,7 +77,7 @@ def test_the_hub_is_asked_once_a_page_once_a_model_and_for_at_most_four_small_fi
 def test_an_unchanged_hub_is_asked_for_its_list_only(first: First, campaign: HubProcess) -> None:
     written = first.workspace.catalog.read_bytes()
     campaign.clear_requests()
-    again = crawl(first.workspace, SELECTION, Hub(campaign.endpoint), workers=8)
+    again = crawl(first.workspace, replace(OPTIONS, endpoint=campaign.endpoint))
     assert (again.new, again.changed, again.gone) == ((), (), ())
     assert len(campaign.requests()) <= 10
     assert first.workspace.catalog.read_bytes() == written
@@ -98,7 +98,7 @@ def test_a_tenth_of_all_requests_failing_changes_no_byte(
         campaign.fail(**fault, probability=0.02, seed=seed)
     spoiled = Workspace.open(tmp_path / "spoiled")
     try:
-        crawl(spoiled, SELECTION, Hub(campaign.endpoint), workers=8)
+        crawl(spoiled, replace(OPTIONS, endpoint=campaign.endpoint))
         struck = dict(zip(faults, (rule["struck"] for rule in campaign.faults()), strict=True))
     finally:
         campaign.clear_faults()

@@ -37,7 +37,7 @@ def test_the_command_writes_the_catalogue_and_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--kinds", "checkpoint,gan"], "'gan' is none of"),
+        (["--kinds", "checkpoint,gan"], "'gan' is not one of"),
         (["--limit", "0"], "--limit"),
         (["--workers", "x"], "--workers"),
     ],

@@ -14,15 +14,14 @@ from huggingface_hub import constants
 
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.crawl import Crawled, crawl
-from crawler.hub.client import Hub
-from crawler.hub.listing import Selection
+from crawler.options import CrawlOptions
 from localhub.process import HubProcess
 from localhub.store import Store
 from tests.crawler.conftest import ALL
 from tests.crawler.repositories import CARD, adapter_card
 from tests.hubs import DATE, fill
 from tests.scale import scaled
-from workspace import records
+from workspace import recipe, records
 from workspace.errors import HubError, UsageError
 from workspace.layout import Workspace
 
@@ -52,9 +51,9 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace.open(tmp_path / "workspace")
 
 
-def run(workspace: Workspace, hub: HubProcess, selection: Selection = ALL) -> Crawled:
+def run(workspace: Workspace, hub: HubProcess, options: CrawlOptions = ALL) -> Crawled:
     hub.clear_requests()
-    return crawl(workspace, selection, Hub(hub.endpoint), workers=4)
+    return crawl(workspace, replace(options, endpoint=hub.endpoint))
 
 
 def asked(hub: HubProcess) -> list[str]:
@@ -241,3 +240,33 @@ def test_killed_at_any_moment_a_crawl_ends_in_the_same_catalogue(plain_hub: HubP
         assert start(workspace).wait() == 0
         assert timeless(workspace) == timeless(undisturbed)
         assert not (workspace.root / ".crawl").exists()
+
+
+def test_the_token_of_the_options_opens_gated_models(tmp_path: Path, wild_hub: HubProcess) -> None:
+    gated = replace(ALL, include=("acme/gated",))
+    reasons = [
+        run(Workspace.open(tmp_path / str(token)), wild_hub, replace(gated, token=token)).entries[0].reason
+        for token in (None, "hf_secret")
+    ]
+    assert reasons == ["gated", None]
+
+
+def test_a_file_without_a_limit_names_how_many_models(tmp_path: Path, plain_hub: HubProcess) -> None:
+    names = tmp_path / "names.csv"
+    names.write_text("model_name\nacme/m07\nacme/m03\n")
+    workspace = Workspace.open(tmp_path / "named")
+    options = CrawlOptions(endpoint=plain_hub.endpoint, from_file=names)
+    assert [entry.model_name for entry in crawl(workspace, options).entries] == ["acme/m03", "acme/m07"]
+    assert recipe.read(workspace)["crawl"]["limit"] == 2
+
+
+def test_the_recipe_holds_every_option_that_selects_models(workspace: Workspace, plain_hub: HubProcess) -> None:
+    run(workspace, plain_hub, CrawlOptions(author="acme", include=("*/m0*",), exclude=("*/m09",), min_downloads=998))
+    assert recipe.read(workspace)["crawl"] == {
+        "author": "acme",
+        "exclude": ["*/m09"],
+        "include": ["*/m0*"],
+        "kinds": ["checkpoint", "lora", "textual-inversion"],
+        "limit": 5000,
+        "min_downloads": 998,
+    }

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from crawler.card.markdown import parse_markdown
 from crawler.card.model_card import read_card
 from crawler.card.snippets import read_usage
 from crawler.hub.repository import parse_object
@@ -19,7 +20,7 @@ def test_half_a_character_is_a_question_mark_wherever_it_comes_from() -> None:
     assert load_json(f'{{"a{HALF}": ["{HALF}"]}}'.encode()) == {"a?": ["?"]}
     assert read_card(f'---\nlicense: "{HALF}"\n---\n'.encode()).metadata == {"license": "?"}
     code = f'```python\npipe("x", negative_prompt="{HALF}")\n```\n'
-    assert read_usage(code, "a/b", ["negative_prompt"]).arguments == {"negative_prompt": "?"}
+    assert read_usage(parse_markdown(code), "a/b", ["negative_prompt"]).arguments == {"negative_prompt": "?"}
 
 
 def test_whole_characters_spelled_in_halves_stay() -> None:

@@ -51,7 +51,7 @@ def read(name: str) -> dict[str, Any]:
     """Everything that the crawler takes from a card."""
     row = EXPECTED[name]
     card, pipeline = read_card((CARDS / f"{name}.md").read_bytes()), traits(row["pipeline"])
-    usage = read_usage(card.body, row["model"], pipeline.parameters)
+    usage = read_usage(card.document, row["model"], pipeline.parameters)
     values, sources = hyperparameters_of(pipeline, card, usage, CONFIG[row.get("prediction", "noise")])
     found = {key: value for key, value in vars(values).items() if getattr(sources, key) == "card"}
     if "extra" in found:

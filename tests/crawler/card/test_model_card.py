@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.card.model_card import MAX_FRONT_MATTER, read_card
+from crawler.card.trigger_words import read_trigger_words
 
 
 def card(front_matter: str, body: str = "") -> bytes:
@@ -80,36 +81,12 @@ def test_base_models_are_read_as_authors_write_them(front_matter: str, bases: tu
     assert read_card(card(front_matter)).base_models == bases
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (card("instance_prompt: a photo of sks dog"), "a photo of sks dog"),
-        (card("instance_prompt: null", "You should use `TOK` to trigger the image generation."), "TOK"),
-        (
-            card(
-                "a: b",
-                "You should use a to trigger the image generation.\nYou should use b to trigger the image generation.",
-            ),
-            "a, b",
-        ),
-        (card("a: b", "This is the `<cat-toy>` concept taught to Stable Diffusion"), "<cat-toy>"),
-        (
-            card("a: b", "The weights were trained on a photo of sks dog using [DreamBooth](https://x)."),
-            "a photo of sks dog",
-        ),
-        (card("a: b", "Nothing special."), None),
-    ],
-)
-def test_trigger_words_are_found_where_training_scripts_write_them(content: bytes, words: str | None) -> None:
-    assert read_card(content).trigger_words == words
-
-
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_are_an_error(content: bytes) -> None:
     for found in (read_card(content), read_card(b"---\n" + content + b"\n---\n")):
         assert isinstance(found.base_models, tuple)
-        assert found.trigger_words is None or found.trigger_words
+        assert read_trigger_words(found) != ""
 
 
 json_like = st.recursive(
@@ -124,4 +101,4 @@ json_like = st.recursive(
 def test_fields_of_any_type_are_an_answer(metadata: dict[str, object]) -> None:
     found = read_card(card(yaml.safe_dump(metadata)))
     assert all(isinstance(base, str) and base for base in found.base_models)
-    assert found.trigger_words is None or isinstance(found.trigger_words, str)
+    assert isinstance(read_trigger_words(found), str | None)

@@ -12,6 +12,7 @@ from crawler.hub.client import AbsentError, Hub, OversizedError, UnavailableErro
 from localhub.process import HubProcess
 from tests.crawler.servers import serving
 from workspace.errors import HubError
+from workspace.hub_access import HubAccess
 
 MODEL = "acme/base"
 
@@ -38,12 +39,12 @@ def hub(wild_hub: HubProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubPr
 )
 def test_what_is_transient_is_asked_again(hub: HubProcess, fault: dict[str, object]) -> None:
     hub.fail(**fault, path="/api/models/", times=1)  # type: ignore[arg-type]
-    assert Hub(hub.endpoint).model_info(MODEL, None)["id"] == MODEL
+    assert Hub(HubAccess(hub.endpoint)).model_info(MODEL, None)["id"] == MODEL
     assert hub.faults()[0]["struck"] == 1
 
 
 def test_a_flipped_byte_is_noticed_and_asked_again(hub: HubProcess) -> None:
-    client = Hub(hub.endpoint)
+    client = Hub(HubAccess(hub.endpoint))
     info = client.model_info(MODEL, None)
     oid = next(row["blobId"] for row in info["siblings"] if row["rfilename"] == "model_index.json")
     hub.fail("flip", path="/resolve/", after=20, times=1)
@@ -56,14 +57,14 @@ def test_a_flipped_byte_is_noticed_and_asked_again(hub: HubProcess) -> None:
 def test_the_hubs_own_wait_is_kept(hub: HubProcess) -> None:
     hub.fail("status", status=429, headers={"Retry-After": "1"}, path="/api/models/", times=1)
     began = time.monotonic()
-    Hub(hub.endpoint).model_info(MODEL, None)
+    Hub(HubAccess(hub.endpoint)).model_info(MODEL, None)
     assert time.monotonic() - began >= 1
 
 
 def test_a_used_up_budget_holds_everybody_back_until_the_next_window() -> None:
     headers = {"RateLimit": '"api";r=0;t=1'}
     with serving(lambda _path: (200, headers, b"{}")) as endpoint:
-        client = Hub(endpoint)
+        client = Hub(HubAccess(endpoint))
         began = time.monotonic()
         client.model_info(MODEL, None)
         client.small_file(MODEL, "main", "x", 10)  # files have a budget of their own
@@ -74,24 +75,24 @@ def test_a_used_up_budget_holds_everybody_back_until_the_next_window() -> None:
 
 def test_what_is_not_there_is_asked_for_once(hub: HubProcess) -> None:
     with pytest.raises(RepositoryNotFoundError):
-        Hub(hub.endpoint).model_info("acme/nowhere", None)
+        Hub(HubAccess(hub.endpoint)).model_info("acme/nowhere", None)
     assert len([request for request in hub.requests() if "/nowhere" in request["path"]]) == 1
 
 
 def test_a_bare_404_is_final_too() -> None:
     with serving(lambda _path: (404, {}, b"")) as endpoint, pytest.raises(AbsentError):
-        Hub(endpoint).model_info(MODEL, None)
+        Hub(HubAccess(endpoint)).model_info(MODEL, None)
 
 
 def test_gated_files_are_final(hub: HubProcess) -> None:
-    client = Hub(hub.endpoint)
+    client = Hub(HubAccess(hub.endpoint))
     revision = client.model_info("acme/gated", None)["sha"]
     with pytest.raises(GatedRepoError):
         client.small_file("acme/gated", revision, "model_index.json", 10_000)
 
 
 def test_more_than_the_cap_is_not_read(hub: HubProcess) -> None:
-    client = Hub(hub.endpoint)
+    client = Hub(HubAccess(hub.endpoint))
     with pytest.raises(OversizedError):
         client.small_file(MODEL, client.model_info(MODEL, None)["sha"], "model_index.json", 100)
 
@@ -101,7 +102,7 @@ def test_an_endpoint_where_nobody_listens_is_given_up_soon_and_in_one_line() -> 
         port = server.getsockname()[1]
     began = time.monotonic()
     with pytest.raises(UnavailableError, match="cannot be reached") as error:
-        list(Hub(f"http://127.0.0.1:{port}").models({}))
+        list(Hub(HubAccess(f"http://127.0.0.1:{port}")).models({}))
     assert time.monotonic() - began < 10
     assert "\n" not in str(error.value)
 
@@ -109,18 +110,18 @@ def test_an_endpoint_where_nobody_listens_is_given_up_soon_and_in_one_line() -> 
 @pytest.mark.parametrize("body", [b"<html><body>Sign in</body></html>", b"{}", b"[" * 100_000])
 def test_what_is_no_hub_is_said(body: bytes) -> None:
     with serving(lambda _path: (200, {}, body)) as endpoint, pytest.raises(HubError, match=endpoint):
-        list(Hub(endpoint).models({}))
+        list(Hub(HubAccess(endpoint)).models({}))
 
 
 def test_a_refused_token_is_said() -> None:
     headers = {"X-Error-Message": "Invalid credentials in Authorization header"}
     with serving(lambda _path: (401, headers, b"")) as endpoint, pytest.raises(UnavailableError, match="token"):
-        list(Hub(endpoint).models({}))
+        list(Hub(HubAccess(endpoint)).models({}))
 
 
 def test_who_leaves_does_not_wait_for_a_retry() -> None:
     with serving(lambda _path: (503, {"Retry-After": "60"}, b"")) as endpoint:
-        client = Hub(endpoint)
+        client = Hub(HubAccess(endpoint))
         client.stop()
         began = time.monotonic()
         with pytest.raises(HubError):

@@ -13,6 +13,9 @@ from crawler.hub.listing import Selection, list_models
 from localhub.process import HubProcess
 from tests.crawler.conftest import ALL
 from workspace.errors import UsageError
+from workspace.hub_access import HubAccess
+
+EVERYTHING = Selection.of(ALL)
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -73,10 +76,10 @@ def test_the_recipe_knows_the_names_in_any_order() -> None:
 
 
 def test_what_is_looked_up_is_what_is_listed_but_for_the_downloads_of_all_time(wild_hub: HubProcess) -> None:
-    hub = Hub(wild_hub.endpoint)
+    hub = Hub(HubAccess(wild_hub.endpoint))
     # A disabled model answers nobody who names it.
-    listed = [row for row in list_models(hub, ALL) if not row.disabled]
-    found = look_up(hub, ALL, [row.model_name for row in reversed(listed)], workers=4)
+    listed = [row for row in list_models(hub, EVERYTHING) if not row.disabled]
+    found = look_up(hub, EVERYTHING, [row.model_name for row in reversed(listed)], workers=4)
     assert [row.model_name for row in found.listed] == [row.model_name for row in listed]
     assert [(row.revision, row.tags, row.gated, row.likes) for row in found.listed] == [
         (row.revision, row.tags, row.gated, row.likes) for row in listed
@@ -87,6 +90,8 @@ def test_what_is_looked_up_is_what_is_listed_but_for_the_downloads_of_all_time(w
 def test_patterns_and_limits_hold_for_named_models_too(wild_hub: HubProcess) -> None:
     few = Selection(limit=1, kinds=("lora",), include=("acme/lora*",), author="acme")
     wild_hub.clear_requests()
-    found = look_up(Hub(wild_hub.endpoint), few, ["acme/base", "acme/lora", "acme/lora-many", "other/lora"], workers=1)
+    found = look_up(
+        Hub(HubAccess(wild_hub.endpoint)), few, ["acme/base", "acme/lora", "acme/lora-many", "other/lora"], workers=1
+    )
     assert [row.model_name for row in found.listed] == ["acme/lora"]
     assert len(wild_hub.requests()) == 2

@@ -12,6 +12,7 @@ from crawler.options import Kind
 from localhub.process import HubProcess
 from tests.crawler.repositories import wild
 from tests.crawler.servers import Answer, serving
+from workspace.hub_access import HubAccess
 from workspace.layout import generator_folder
 
 KINDS: tuple[Kind, ...] = ("checkpoint", "lora", "textual-inversion")
@@ -23,7 +24,7 @@ def row(name: str, downloads: int = 1, **more: Any) -> dict[str, Any]:
 
 def names(hub: HubProcess, **selection: Any) -> list[str]:
     chosen = Selection(**{"limit": 1000, "kinds": KINDS, **selection})
-    return [listed.model_name for listed in list_models(Hub(hub.endpoint), chosen)]
+    return [listed.model_name for listed in list_models(Hub(HubAccess(hub.endpoint)), chosen)]
 
 
 def test_models_come_by_downloads_and_each_is_listed(wild_hub: HubProcess) -> None:
@@ -69,14 +70,14 @@ def test_pages_that_repeat_and_lose_models_count_each_once() -> None:
         return 200, link, json.dumps(pages[number]).encode()
 
     with serving(answer) as endpoint:
-        listed = list_models(Hub(endpoint), Selection(limit=10, kinds=KINDS))
+        listed = list_models(Hub(HubAccess(endpoint)), Selection(limit=10, kinds=KINDS))
     assert [model.model_name for model in listed] == ["a/one", "a/two", "a/three"]
 
 
 def test_equal_downloads_are_ordered_by_name() -> None:
     rows = json.dumps([row("b/b"), row("a/z"), row("a/a")]).encode()
     with serving(lambda _path: (200, {}, rows)) as endpoint:
-        listed = list_models(Hub(endpoint), Selection(limit=10, kinds=KINDS))
+        listed = list_models(Hub(HubAccess(endpoint)), Selection(limit=10, kinds=KINDS))
     assert [model.model_name for model in listed] == ["a/a", "a/z", "b/b"]
 
 
@@ -118,7 +119,7 @@ def test_rows_of_any_types_are_read_or_passed_over(changes: dict[str, Any]) -> N
 
 
 def test_the_recorded_wild_has_every_kind(tmp_path: Path, wild_hub: HubProcess) -> None:
-    listed = list_models(Hub(wild_hub.endpoint), Selection(limit=1000, kinds=KINDS))
+    listed = list_models(Hub(HubAccess(wild_hub.endpoint)), Selection(limit=1000, kinds=KINDS))
     assert {model.kind for model in listed} == set(KINDS)
     assert {model.gated for model in listed} == {None, "manual"}
     assert any(model.disabled for model in listed)

@@ -1,8 +1,9 @@
 import pytest
 
 from crawler.catalog import CatalogEntry, ModelFile
+from crawler.model_index import components
 from crawler.pipelines.traits import PipelineTraits, describe
-from crawler.pipelines.weight_files import MAX_DOWNLOAD, adapter_file, checkpoint_files, components
+from crawler.pipelines.weight_files import MAX_DOWNLOAD, adapter_file, checkpoint_files
 from crawler.reasons import Incompatible, Reason
 from tests.crawler.repositories import SD_INDEX, stable_diffusion
 
@@ -77,10 +78,10 @@ def test_sharded_weights_come_whole_and_with_their_index() -> None:
     shards = [f"unet/diffusion_pytorch_model-{part:05d}-of-00002.safetensors" for part in (1, 2)]
     index = "unet/diffusion_pytorch_model.safetensors.index.json"
     rest = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
-    download = checkpoint_files(listed(*rest, *shards, index), SD_INDEX, traits())
+    download = checkpoint_files(listed(*rest, *shards, index), components(SD_INDEX), traits())
     assert {*shards, index} <= {file.path for file in download.files}
     with pytest.raises(Incompatible) as refused:
-        checkpoint_files(listed(*rest, shards[0], index), SD_INDEX, traits())
+        checkpoint_files(listed(*rest, shards[0], index), components(SD_INDEX), traits())
     assert refused.value.reason is Reason.MISSING_FILES
 
 
@@ -94,7 +95,7 @@ def test_sharded_weights_come_whole_and_with_their_index() -> None:
 def test_both_spellings_of_sharded_variants_are_understood(index: str, shards: str) -> None:
     rest = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
     names = [name.replace("/m", "/diffusion_pytorch_model") for name in (index, shards.format(1), shards.format(2))]
-    download = checkpoint_files(listed(*rest, *names), SD_INDEX, traits())
+    download = checkpoint_files(listed(*rest, *names), components(SD_INDEX), traits())
     assert download.variant == "fp16"
     assert set(names) <= {file.path for file in download.files}
 
@@ -103,12 +104,12 @@ def test_components_with_different_variants_are_no_set_of_weights() -> None:
     rest = [path for path in NEEDED if not path.endswith("diffusion_pytorch_model.safetensors")]
     mixed = ["unet/diffusion_pytorch_model.fp16.safetensors", "vae/diffusion_pytorch_model.bf16.safetensors"]
     with pytest.raises(Incompatible, match="different variants"):
-        checkpoint_files(listed(*rest, *mixed), SD_INDEX, traits())
+        checkpoint_files(listed(*rest, *mixed), components(SD_INDEX), traits())
 
 
 def test_a_claim_beyond_any_pipeline_is_too_large() -> None:
     with pytest.raises(Incompatible) as refused:
-        checkpoint_files(listed(*NEEDED, size=MAX_DOWNLOAD), SD_INDEX, traits())
+        checkpoint_files(listed(*NEEDED, size=MAX_DOWNLOAD), components(SD_INDEX), traits())
     assert refused.value.reason is Reason.TOO_LARGE
 
 
@@ -117,27 +118,10 @@ def test_the_file_that_the_card_names_is_the_adapter() -> None:
     assert [file.path for file in adapter_file(files, ("b.safetensors",), "the LoRA").files] == ["b.safetensors"]
 
 
-@pytest.mark.parametrize("entry", [["diffusers"], [1, "UNet"], ["a", "b", "c"], [None, "UNet"]])
-def test_a_component_that_is_no_pair_is_malformed(entry: list[object]) -> None:
-    with pytest.raises(Incompatible) as refused:
-        components({"unet": entry})
-    assert refused.value.reason is Reason.MALFORMED
-
-
-def test_a_list_of_numbers_is_a_setting_and_no_component() -> None:
-    index = {"text_encoder_select_layers": [2, 5, 8], "sample_sigmas": [1.0, 0.5], "unet": ["diffusers", "UNet"]}
-    assert components(index) == {"unet": ("diffusers", "UNet")}
-
-
 def test_a_guider_has_settings_and_no_weights() -> None:
     index = {**SD_INDEX, "guider": ["diffusers", "AdaptiveProjectedMixGuidance"]}
-    found = checkpoint_files(listed(*NEEDED, "guider/guider_config.json"), index, traits())
+    found = checkpoint_files(listed(*NEEDED, "guider/guider_config.json"), components(index), traits())
     assert "guider/guider_config.json" in [file.path for file in found.files]
-
-
-def test_a_component_cannot_name_a_folder_elsewhere() -> None:
-    with pytest.raises(Incompatible):
-        components({"../../etc": ["diffusers", "UNet2DModel"]})
 
 
 def test_pickles_are_listed_where_there_is_nothing_else_and_make_the_row_incompatible(
@@ -156,5 +140,5 @@ def test_pickles_are_listed_where_there_is_nothing_else_and_make_the_row_incompa
 def test_pickles_that_nothing_loads_are_not_listed(name: str) -> None:
     paths = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
     with pytest.raises(Incompatible) as caught:
-        checkpoint_files(listed(*paths, f"unet/{name}"), SD_INDEX, traits())
+        checkpoint_files(listed(*paths, f"unet/{name}"), components(SD_INDEX), traits())
     assert caught.value.reason is Reason.PICKLE_ONLY

@@ -16,8 +16,8 @@ import numpy as np
 
 from crawler.catalog import Hyperparameters, ModelFile
 from crawler.hub.repository import Inspector, Repository
+from crawler.model_index import REPLACED
 from crawler.pipelines.checkpoint import Checkpoint, look_at
-from crawler.pipelines.weight_files import REPLACED
 from demo.zoo.building import quiet_libraries
 from demo.zoo.repository import seeded
 from samplers.child.calling import Caller, SampledImage
