@@ -46,7 +46,12 @@ class Sample:
     status: SampleStatus = column(pa.string(), "ok: kept | nsfw, blank, nan: rejected, without pixels")
     image: ImageFile = column(doc="the PNG; both null unless status is ok", of=ImageFile)
     seed: int = column(pa.int64(), "of this image's own CPU torch.Generator")
-    batch_size: int = column(pa.int32(), "images sampled in the same call")
+    batch_size: int = column(pa.int32(), "images that the recipe samples together")
+    call_size: int = column(
+        pa.int32(),
+        "images of the same pipeline call: fewer than batch_size where memory was short or the pipeline takes one at a "
+        "time",
+    )
     device: str = column(pa.string(), "kind of device: cpu, or the GPU's name")
     dtype: str = column(pa.string(), "float32 | float16 | bfloat16")
     scheduler: str = column(pa.string(), "scheduler class that was used; empty where a pipeline has none")

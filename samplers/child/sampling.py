@@ -106,6 +106,7 @@ class Sampling:
             image=ImageFile(),
             seed=shot.owed.seed,
             batch_size=shot.call_size,
+            call_size=shot.call_size,
             device=self._device,
             dtype=self._generator.dtype,
             scheduler=self._call.scheduler,
