@@ -42,13 +42,14 @@ from pathlib import Path
 from crawler.catalog import read_catalog
 from manifests.checks import RowChecks, check_manifest, refuse_workspace
 from manifests.choices import Choices
+from manifests.options import BuildOptions
 from manifests.tables.generators import generator_rows
 from manifests.joining.join import opened, write_join
 from manifests.joining.sample_batches import sampled
 from manifests.joining.duplicates import twins
 from workspace.layout import Workspace
 
-workspace, path, choices = Workspace.open(Path(sys.argv[1])), Path(sys.argv[2]), Choices()
+workspace, path, choices = Workspace.open(Path(sys.argv[1])), Path(sys.argv[2]), Choices.of(BuildOptions())
 catalog = read_catalog(workspace)
 with opened(workspace) as connection:
     division = choices.division(catalog, sampled(connection), twins(connection))

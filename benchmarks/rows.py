@@ -130,6 +130,7 @@ def _samples(
         image=pa.StructArray.from_arrays([pa.nulls(TRIES, pa.binary()), of_kept(path)], ["bytes", "path"]),
         seed=random.integers(0, 2**63, TRIES),
         batch_size=8,
+        call_size=8,
         device="NVIDIA A100-SXM4-80GB",
         dtype="float16",
         vae_dtype="float32",

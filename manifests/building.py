@@ -4,7 +4,8 @@ The joined table is written to a temporary file; the checks read it and the file
 generators and last the manifest are renamed into place. Where a check fails, what was there before stays.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,12 @@ from manifests.checks import (
     refuse_workspace,
 )
 from manifests.choices import Choices
-from manifests.database import MEMORY
 from manifests.joining.duplicates import twins
 from manifests.joining.join import opened, write_join
 from manifests.joining.sample_batches import sampled
-from manifests.manifest import manifest_path
-from manifests.options import Verify
+from manifests.manifest import Split, manifest_path, rows_by_split
+from manifests.options import BuildOptions
+from manifests.plural import counted
 from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.tables.withheld import withheld_path
 from workspace.atomic import atomic_path, remove_partial
@@ -43,6 +44,9 @@ class Built:
     withheld: int
     """Real images that a public edition lists without their pixels."""
     generators: list[GeneratorRow]
+    rows_by_split: Mapping[Split | None, int]
+    """Rows in train, in test and (None) in neither."""
+    choices: Choices
 
     @property
     def kept(self) -> int:
@@ -54,26 +58,41 @@ class Built:
         """Real images."""
         return self.rows - self.kept
 
+    def lines(self) -> Iterator[str]:
+        """What was built, for the terminal."""
+        sampled = [row for row in self.generators if row.kept]
+        yield (
+            f"{counted(self.kept, 'generated image')} of {counted(len(sampled), 'generator')}, "
+            f"{counted(self.real, 'real image')}"
+        )
+        if self.choices.holdout:
+            for name, numbers in (
+                ("generators", Counter(row.split for row in sampled)),
+                ("images", self.rows_by_split),
+            ):
+                train, test, neither = (numbers.get(split, 0) for split in ("train", "test", None))
+                yield f"{name}: {train} train, {test} test, {neither} in neither"
+        if self.choices.edition == "public":
+            yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
 
-def build(
-    workspace: Workspace, verify: Verify = "quick", memory: str = MEMORY, choices: Choices | None = None
-) -> Built:
-    """Join the records, check everything, and write manifest/; without `choices` everything is there, for training.
+
+def build(workspace: Workspace, options: BuildOptions = BuildOptions()) -> Built:
+    """Join the records, check everything, and write manifest/; by default the full edition, all of it for training.
 
     Raises `UsageError` when a stage before this one has not run, `CommunityForensicsError` when a check fails;
-    then manifest/ is as it was.
+    then manifest/ stays as it was.
     """
     log = Log(workspace, "manifest")
     catalog = read_catalog(workspace)
     outcomes = read_outcomes(workspace, catalog)
-    choices = choices or Choices()
+    choices = Choices.of(options)
     remove_partial(workspace.manifest)
-    if verify == "full":
+    if options.verify == "full":
         with task("reading the records"):
             refuse_workspace(check_parts(workspace))
     with atomic_path(manifest_path(workspace)) as temporary, _list_of_withheld(workspace, choices) as withheld:
         try:
-            with opened(workspace, memory) as connection:
+            with opened(workspace, options.memory) as connection:
                 division = choices.division(catalog, sampled(connection), twins(connection))
                 checks = RowChecks(connection)
                 with task("joining samples, catalogue and prompts"):
@@ -87,13 +106,13 @@ def build(
         failures += check_outcomes(expected, join.tries)
         generators = generator_rows(catalog, join.tries, outcomes, division.splits)
         # What is wrong with the records would be told a second time.
-        failures = failures or check_manifest(workspace, temporary, withheld, generators, memory)
+        failures = failures or check_manifest(workspace, temporary, withheld, generators, options.memory)
         with task("checking files", total=join.rows) as checking:
-            failures += check_files(workspace, temporary, verify, checking.advance)
-        log.event("checked", rows=join.rows, verify=verify, failures=[str(failure) for failure in failures])
+            failures += check_files(workspace, temporary, options.verify, options.hub, checking.advance)
+        log.event("checked", rows=join.rows, verify=options.verify, failures=[str(failure) for failure in failures])
         refuse_workspace(failures)
         write_generators(workspace, generators)
-    built = Built(join.rows, join.withheld, generators)
+    built = Built(join.rows, join.withheld, generators, rows_by_split(workspace), choices)
     log.event("built", rows=join.rows, generated=built.kept, real=built.real)
     return built
 

@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from crawler.catalog import CatalogEntry
 from manifests.editions import parse_licenses
-from manifests.options import Edition
+from manifests.options import BuildOptions, Edition
 from manifests.splits import SplitAssignment, assign_splits, parse_holdouts
-from workspace.errors import UsageError
 
 #: Key of the choices in the metadata of the manifest's file.
 _KEY = b"community_forensics"
@@ -26,18 +25,16 @@ _KEY = b"community_forensics"
 class Choices:
     """As on the command line of cf-build-manifest."""
 
-    edition: Edition = "full"
-    license_allow: tuple[str, ...] = ()
-    holdout: tuple[str, ...] = ()
+    edition: Edition
+    license_allow: tuple[str, ...]
+    holdout: tuple[str, ...]
 
     @classmethod
-    def made(cls, edition: Edition, license_allow: Iterable[str], holdout: Iterable[str]) -> "Choices":
-        """The choices, read and written in one way. Raises `UsageError` for what makes no sense."""
-        allowed = tuple(license_allow)
-        if allowed and edition != "public":
-            raise UsageError("--license-allow chooses what the public edition has: add --edition public")
-        licenses = parse_licenses(allowed).texts if edition == "public" else ()
-        return cls(edition, licenses, tuple(str(one) for one in parse_holdouts(holdout)))
+    def of(cls, options: BuildOptions) -> "Choices":
+        """The choices among the options, in normal form. Raises `UsageError` for an unknown licence family or an
+        invalid holdout."""
+        licenses = parse_licenses(options.license_allow).texts if options.edition == "public" else ()
+        return cls(options.edition, licenses, tuple(str(holdout) for holdout in parse_holdouts(options.holdout)))
 
     def metadata(self) -> dict[bytes, bytes]:
         """For the schema of the manifest's file."""
@@ -62,5 +59,8 @@ class Choices:
 
 def read_choices(manifest: Path) -> Choices:
     """The choices a manifest was built with."""
-    said: Any = json.loads((pq.read_schema(manifest).metadata or {}).get(_KEY) or Choices().metadata()[_KEY])
-    return Choices(said["edition"], tuple(said["license_allow"]), tuple(said["holdout"]))
+    recorded = (pq.read_schema(manifest).metadata or {}).get(_KEY)
+    if recorded is None:
+        return Choices.of(BuildOptions())
+    values: Any = json.loads(recorded)
+    return Choices(values["edition"], tuple(values["license_allow"]), tuple(values["holdout"]))

@@ -7,20 +7,19 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from manifests.options import BuildOptions
 from manifests.scratch import scratch_folder
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
-#: What DuckDB may hold unless somebody says otherwise; the process as a whole takes about half a gigabyte more.
-MEMORY = "320MB"
-
 
 @contextmanager
-def database(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty database that holds at most `memory`, such as 1GB; what it spilled is removed at the end.
+def database(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database that holds at most `memory`, such as 1GB, in memory; the process as a whole takes about half a
+    gigabyte more. Spilled data are removed at the end.
 
-    Raises `UsageError` when `memory` is no amount.
+    Raises `UsageError` when `memory` is not an amount of memory.
     """
     with scratch_folder(workspace.manifest / ".spill") as spill, duckdb.connect() as connection:
         try:

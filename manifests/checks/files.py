@@ -18,6 +18,7 @@ from manifests.images import ImageReader
 from manifests.manifest import FAKE, REAL
 from manifests.options import Verify
 from manifests.reading_threads import ReadingThreads
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import is_plain_file
 
@@ -44,11 +45,15 @@ class _Row:
 
 
 def check_files(
-    workspace: Workspace, manifest: Path, verify: Verify, advance: Callable[[int], None] = lambda _: None
+    workspace: Workspace,
+    manifest: Path,
+    verify: Verify,
+    hub: HubAccess = HubAccess(),
+    advance: Callable[[int], None] = lambda _: None,
 ) -> list[Failure]:
     """What is wrong with the files that a manifest names; `advance` hears how many more were looked at."""
     wrong: dict[str, list[str]] = {}
-    images = ImageReader(workspace)
+    images = ImageReader(workspace, hub)
     columns = [field.name for field in fields(_Row)]
     with ReadingThreads(THREADS) as threads, pq.ParquetFile(manifest) as file:
         for batch in file.iter_batches(_CHUNK, columns=columns):

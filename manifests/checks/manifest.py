@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from manifests.checks.failures import Failure, failing, failing_rules
 from manifests.choices import read_choices
-from manifests.database import MEMORY, database, parquet_view, record_view
+from manifests.database import database, parquet_view, record_view
 from manifests.manifest import FAKE, REAL, REAL_SUBSET
+from manifests.options import BuildOptions
 from manifests.tables.generators import GeneratorRow
 from manifests.tables.withheld import WithheldRow
 from workspace.layout import Workspace
@@ -92,7 +93,7 @@ def check_manifest(
     manifest: Path,
     withheld: Path | None,
     generators: Iterable[GeneratorRow],
-    memory: str = MEMORY,
+    memory: str = BuildOptions.memory,
 ) -> list[Failure]:
     """What is wrong with the rows of the file `manifest`, beside its list of real images that it leaves out and its
     table of generators."""

@@ -27,12 +27,13 @@ import pyarrow.compute as pc
 
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
-from manifests.database import MEMORY, database, record_view, seen
+from manifests.database import database, record_view, seen
 from manifests.joining.duplicates import find_repeats
 from manifests.joining.real_images import UsedCaptions, write_real_images
 from manifests.joining.row_writer import Columns, RowWriter, named
 from manifests.joining.sample_batches import batches, check_version, find_parts
 from manifests.manifest import FAKE, ManifestRow
+from manifests.options import BuildOptions
 from manifests.splits import SplitAssignment
 from manifests.tables.withheld import WithheldRow
 from workspace import records
@@ -135,7 +136,7 @@ class Joined:
 
 
 @contextmanager
-def opened(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection that sees the workspace as `parts` (of samples), `prompts` and `catalog`, and knows which
     images were made more than once (`repeats`).
 

@@ -20,13 +20,11 @@ from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import Layout
 from manifests.publishing.published import published_split
 from workspace.errors import CommunityForensicsError
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
 #: Changes whenever the same rows would be packed into other bytes, so that old shards are not taken for new ones.
 VERSION = 2
-
-#: Largest size of a shard unless somebody says otherwise, in bytes.
-MAX_SHARD = 500 * 10**6
 
 #: A shard may end from this share of the largest size on; twice this share is then the mean size. Small against the
 #: largest, so that nearly every border is an image's own choice: one that the size forces moves with the rows before.
@@ -53,12 +51,14 @@ class PlannedShard:
         return f"data/{self.split}-{self.digest[:20]}.parquet"
 
 
-def plan_shards(workspace: Workspace, layout: Layout, max_bytes: int) -> list[PlannedShard]:
+def plan_shards(
+    workspace: Workspace, layout: Layout, max_bytes: int, hub: HubAccess = HubAccess()
+) -> list[PlannedShard]:
     """How the published images are divided into shards of at most `max_bytes`, by split and in the manifest's order.
 
     Raises `UsageError` without a manifest, `CommunityForensicsError` when an image's file is gone.
     """
-    images = ImageReader(workspace)
+    images = ImageReader(workspace, hub)
     splits: dict[str, _Division] = {}
     for batch in iterate_manifest(workspace):
         names = published_split(batch)

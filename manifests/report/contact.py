@@ -17,6 +17,7 @@ from manifests.manifest import FAKE, REAL
 from manifests.report.charts import count
 from manifests.report.rows import Rows
 from manifests.tables.generators import GeneratorRow
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def generator_sheets(workspace: Workspace, rows: Rows, sampled: Sequence[Generat
     ]
 
 
-def real_sheets(workspace: Workspace, rows: Rows) -> list[Sheet]:
+def real_sheets(workspace: Workspace, rows: Rows, hub: HubAccess = HubAccess()) -> list[Sheet]:
     """Some real images of each source: those that may be passed on, and are at hand."""
     found = rows.ask(
         f"""WITH free AS (FROM manifest WHERE label = {REAL} AND redistributable), shown AS (
@@ -104,7 +105,7 @@ def real_sheets(workspace: Workspace, rows: Rows) -> list[Sheet]:
         FROM free SEMI JOIN shown USING (real_source, sha256)
         ORDER BY real_source, sha256, real_id"""
     )
-    images = ImageReader(workspace)
+    images = ImageReader(workspace, hub)
     sheets: dict[str, Sheet] = {}
     for row in found:
         facts = ("real images", row["license"] or "licence unknown")

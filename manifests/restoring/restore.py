@@ -16,9 +16,10 @@ from manifests.database import database, literal
 from manifests.joining.real_images import REAL_ROWS
 from manifests.joining.row_writer import RowWriter
 from manifests.manifest import ManifestRow, manifest_path
+from manifests.options import PublishOptions
 from manifests.publishing.layouts import layout_of_shard
 from manifests.publishing.packing import pack_shards
-from manifests.publishing.planning import MAX_SHARD, plan_shards
+from manifests.publishing.planning import plan_shards
 from manifests.restoring.download import RESTORED_SUMS_FILE, Download
 from manifests.restoring.finding import find_images
 from manifests.restoring.gathering import gather
@@ -87,7 +88,7 @@ class Restored:
             )
 
 
-def restore(folder: Path, copies: Sequence[Path], max_shard: int = MAX_SHARD) -> Restored:
+def restore(folder: Path, copies: Sequence[Path], max_shard: int = PublishOptions().shard_bytes) -> Restored:
     """Complete the edition in `folder` with what of its list is in `copies`: folders, or single archives.
 
     Raises `UsageError` when a copy is not there, or `folder` is no downloaded edition of this version;

@@ -125,6 +125,7 @@ class Builder:
             "image": ImageFile(),
             "seed": 7 * index,
             "batch_size": 4,
+            "call_size": 4,
             "device": "cpu",
             "dtype": "float32",
             "scheduler": "DDIMScheduler",

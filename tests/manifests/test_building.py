@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.building import build
-from manifests.choices import Choices, read_choices
+from manifests.choices import read_choices
 from manifests.joining import real_images as real
 from manifests.joining import sample_batches as parts
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
+from manifests.options import BuildOptions
 from manifests.tables.generators import RejectedRow, read_generators, rejected_path
 from manifests.tables.withheld import WithheldRow, withheld_path
 from samplers.outcomes import Outcome, write_outcome
@@ -123,16 +124,16 @@ def test_real_images_written_in_several_goes_are_the_same_in_the_manifest_and_in
 ) -> None:
     workspace = filled.write()
 
-    def real_rows(choices: Choices) -> tuple[list[object], list[object]]:
-        build(workspace, choices=choices)
+    def real_rows(options: BuildOptions) -> tuple[list[object], list[object]]:
+        build(workspace, options)
         path = withheld_path(workspace)
         listed = records.read(path, WithheldRow) if path.exists() else []
         return [row for row in rows_of(workspace) if row.label == 0], list(listed)
 
-    editions = Choices(), Choices.made("public", (), ())
-    at_once = [real_rows(choices) for choices in editions]
+    editions = BuildOptions(), BuildOptions(edition="public")
+    at_once = [real_rows(options) for options in editions]
     monkeypatch.setattr(real, "ROW_GROUP_ROWS", 2)
-    assert [real_rows(choices) for choices in editions] == at_once
+    assert [real_rows(options) for options in editions] == at_once
     assert [(len(rows), len(listed)) for rows, listed in at_once] == [(9, 0), (6, 3)]
 
 
@@ -234,7 +235,7 @@ def test_names_with_pattern_characters_are_only_names(fresh: Callable[[str], Bui
 
 def test_memory_that_is_none_is_refused(filled: Builder) -> None:
     with pytest.raises(UsageError, match="--memory 'plenty'"):
-        build(filled.write(), memory="plenty")
+        build(filled.write(), BuildOptions(memory="plenty"))
 
 
 def test_the_manifest_is_read_in_pieces_and_missed_by_name(filled: Builder) -> None:
@@ -305,7 +306,7 @@ def held_out(builder: Builder) -> Workspace:
 
 def test_what_is_held_out_shares_no_photograph_with_training(builder: Builder) -> None:
     workspace = held_out(builder)
-    build(workspace, choices=Choices.made("full", (), ["name=org/held"]))
+    build(workspace, BuildOptions(holdout=("name=org/held",)))
     rows = rows_of(workspace)
     splits = {(row.model_name, row.index): row.split for row in rows if row.label == 1}
     assert splits == {
@@ -332,7 +333,7 @@ def test_what_is_held_out_shares_no_photograph_with_training(builder: Builder) -
 
 def test_kin_of_what_is_held_out_are_in_neither(builder: Builder) -> None:
     workspace = held_out(builder)
-    build(workspace, choices=Choices.made("full", (), ["name=org/one"]))
+    build(workspace, BuildOptions(holdout=("name=org/one",)))
     assert {row.model_name: row.split for row in rows_of(workspace) if row.label == 1 and row.index == 2} == {
         "org/one": "test",
         "org/two": None,
@@ -350,7 +351,7 @@ def test_one_image_of_two_generators_is_said_by_both_and_makes_them_one(builder:
     build(workspace)
     said = {(row.model_name, row.index): row.also_by for row in rows_of(workspace) if row.label == 1}
     assert said == {("org/one", 0): ("org/two",), ("org/one", 1): None, ("org/two", 0): ("org/one",)}
-    build(workspace, choices=Choices.made("full", (), ["name=org/two"]))
+    build(workspace, BuildOptions(holdout=("name=org/two",)))
     assert {row.model_name: row.split for row in rows_of(workspace) if row.label == 1} == {
         "org/one": None,
         "org/two": "test",
@@ -359,7 +360,7 @@ def test_one_image_of_two_generators_is_said_by_both_and_makes_them_one(builder:
 
 def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(filled: Builder) -> None:
     workspace = filled.write()
-    built = build(workspace, choices=Choices.made("public", (), ()))
+    built = build(workspace, BuildOptions(edition="public"))
     rows = rows_of(workspace)
     # The sketcher's author gave no licence; the painter asked for all nine photographs.
     assert {row.model_name for row in rows if row.label == 1} == {"org/painter", "solo-dreamer"}
@@ -371,13 +372,13 @@ def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(fil
     ]
     assert (built.kept, built.real, built.withheld) == (13, 6, 3)
     assert read_choices(manifest_path(workspace)).license_allow == ("family=open", "family=openrail")
-    build(workspace, choices=Choices.made("public", ["none"], ()))
+    build(workspace, BuildOptions(edition="public", license_allow=("none",)))
     assert {row.model_name for row in rows_of(workspace) if row.label == 1} == {"org/sketcher"}
 
 
 def test_the_full_edition_takes_a_public_ones_list_away(filled: Builder) -> None:
     workspace = filled.write()
-    build(workspace, choices=Choices.made("public", (), ()))
+    build(workspace, BuildOptions(edition="public"))
     assert withheld_path(workspace).exists()
     build(workspace)
     assert not withheld_path(workspace).exists()
@@ -386,4 +387,4 @@ def test_the_full_edition_takes_a_public_ones_list_away(filled: Builder) -> None
 
 def test_licences_are_chosen_for_the_public_edition_only() -> None:
     with pytest.raises(UsageError, match="add --edition public"):
-        Choices.made("full", ["mit"], ())
+        BuildOptions(license_allow=("mit",))

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from manifests.building import build
 from manifests.manifest import manifest_path
-from manifests.options import Verify
+from manifests.options import BuildOptions, Verify
 from samplers.options import Store
 from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import ImageFile
@@ -254,7 +254,7 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
 
 def refused(workspace: Workspace, told: str, verify: Verify = "full") -> None:
     with pytest.raises(CommunityForensicsError, match=told):
-        build(workspace, verify=verify)
+        build(workspace, BuildOptions(verify=verify))
     assert not manifest_path(workspace).exists()
     assert not list(workspace.manifest.iterdir())
 
@@ -296,7 +296,7 @@ def test_a_byte_that_changed_in_a_record_is_found_or_changes_nothing(filled: Bui
         damaged[chance.randrange(len(damaged))] ^= chance.randrange(1, 256)
         (workspace.root / part).write_bytes(damaged)
         try:
-            build(workspace, verify="full")
+            build(workspace, BuildOptions(verify="full"))
         except CommunityForensicsError as error:
             refusals.append(str(error))
         assert manifest_path(workspace).read_bytes() == right
@@ -316,7 +316,7 @@ def test_an_undamaged_workspace_passes(filled: Builder, store: Store, verify: Ve
     painter = filled.catalog[0]
     said = Outcome(model_name=PAINTER, revision=painter.revision, status="done", kept=9, tries=11)
     write_outcome(filled.workspace, said)
-    assert build(filled.write(store=store), verify=verify).kept == 22
+    assert build(filled.write(store=store), BuildOptions(verify=verify)).kept == 22
 
 
 def test_damage_leaves_the_manifest_that_was_there(filled: Builder) -> None:
@@ -367,6 +367,6 @@ def test_quick_reads_some_files_and_full_all(builder: Builder) -> None:
     with pytest.raises(CommunityForensicsError) as quick:
         build(workspace)
     with pytest.raises(CommunityForensicsError, match="200 have another sha256"):
-        build(workspace, verify="full")
+        build(workspace, BuildOptions(verify="full"))
     found = int(str(quick.value).split("  - ")[1].split()[0])
     assert 0 < found < 20

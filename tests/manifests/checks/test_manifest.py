@@ -11,7 +11,8 @@ from manifests.building import build
 from manifests.checks import check_manifest
 from manifests.choices import Choices
 from manifests.manifest import FAKE, REAL, ManifestRow, manifest_path
-from manifests.publishing.publish import Wish, publish_dataset
+from manifests.options import BuildOptions
+from manifests.publishing.publish import publish_dataset
 from manifests.tables.generators import read_generators
 from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
 from tests.manifests.making import Builder
@@ -20,20 +21,20 @@ from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
 Rows = list[ManifestRow]
-TESTED = Choices.made("full", (), ["name=solo-dreamer"])
-PUBLIC = Choices.made("public", (), [])
+TESTED = BuildOptions(holdout=("name=solo-dreamer",))
+PUBLIC = BuildOptions(edition="public")
 
 
 @pytest.fixture
 def tested(filled: Builder) -> Workspace:
     """A manifest with an evaluation set."""
     workspace = filled.write()
-    build(workspace, choices=TESTED)
+    build(workspace, TESTED)
     return workspace
 
 
-def rewritten(workspace: Workspace, rows: Rows, choices: Choices) -> None:
-    table = records.to_table(ManifestRow, rows).replace_schema_metadata(choices.metadata())
+def rewritten(workspace: Workspace, rows: Rows, options: BuildOptions) -> None:
+    table = records.to_table(ManifestRow, rows).replace_schema_metadata(Choices.of(options).metadata())
     records.write_table(manifest_path(workspace), table)
 
 
@@ -134,7 +135,7 @@ DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
 
 def test_an_undamaged_manifest_passes(tested: Workspace, filled: Builder) -> None:
     assert failures(tested) == []
-    build(tested, choices=PUBLIC)
+    build(tested, PUBLIC)
     assert failures(tested) == []
 
 
@@ -151,7 +152,7 @@ def test_what_may_not_be_passed_on_is_found_in_a_public_edition(filled: Builder)
     workspace = filled.write()
     build(workspace)
     rows = records.read(manifest_path(workspace), ManifestRow)
-    build(workspace, choices=PUBLIC)
+    build(workspace, PUBLIC)
     rewritten(workspace, rows, PUBLIC)
     found = failures(workspace)
     assert any(f.startswith("3 may not be passed on") and "locked: folder/100.png" in f for f in found), found
@@ -160,7 +161,7 @@ def test_what_may_not_be_passed_on_is_found_in_a_public_edition(filled: Builder)
 
 def test_a_real_image_that_is_neither_in_a_public_edition_nor_listed_is_named(filled: Builder) -> None:
     workspace = filled.write()
-    build(workspace, choices=PUBLIC)
+    build(workspace, PUBLIC)
     records.write(withheld_path(workspace), WithheldRow, records.read(withheld_path(workspace), WithheldRow)[1:])
     assert failures(workspace) == [
         "1 are real images whose captions were prompts, and that are neither here nor listed: locked: folder/100.png"
@@ -172,4 +173,4 @@ def test_nothing_of_a_damaged_manifest_is_published(tested: Workspace, monkeypat
     rows = records.read(manifest_path(tested), ManifestRow)
     rewritten(tested, changed(lambda row: row.label == FAKE, nsfw_flag=True)(rows), TESTED)
     with pytest.raises(CommunityForensicsError, match=r"nothing is published.*\n  - 1 are flagged.*: org/painter #0"):
-        publish_dataset(tested, "org/name", Wish())
+        publish_dataset(tested, "org/name")

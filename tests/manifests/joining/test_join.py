@@ -47,9 +47,9 @@ def sampled(tmp_path: Path) -> Workspace:
     rows = [
         Sample(
             model_name="", revision="", index=index, round=1, status="ok", image=ImageFile(path=f"{index}.png"),
-            seed=index, batch_size=8, device="cpu", dtype="float32", scheduler="DDIMScheduler", libraries="torch=2",
-            image_name=f"{index:08d}.png", sha256="", format="PNG", mode="RGB", width=512, height=512, nsfw_flag=False,
-            nsfw_score=-0.1,
+            seed=index, batch_size=8, call_size=8, device="cpu", dtype="float32", scheduler="DDIMScheduler",
+            libraries="torch=2", image_name=f"{index:08d}.png", sha256="", format="PNG", mode="RGB", width=512,
+            height=512, nsfw_flag=False, nsfw_score=-0.1,
         )
         for index in range(IMAGES)
     ]  # fmt: skip

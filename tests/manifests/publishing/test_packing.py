@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks.xet import taken_anew
 from manifests.building import build
-from manifests.choices import Choices
 from manifests.manifest import ManifestRow, manifest_path
+from manifests.options import BuildOptions
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import ROW_GROUP_ROWS, pack_shards
 from manifests.publishing.planning import PlannedShard, plan_shards
@@ -111,11 +111,19 @@ def test_rows_are_split_by_what_they_are_for(filled: Builder, tmp_path: Path) ->
 
 def test_what_is_held_out_is_a_split_of_its_own_and_what_is_in_neither_stays_at_home(filled: Builder) -> None:
     workspace = filled.write()
-    build(workspace, choices=Choices.made("full", (), ["name=solo-dreamer", "name=org/painter"]))
+    build(
+        workspace,
+        BuildOptions(
+            holdout=(
+                "name=solo-dreamer",
+                "name=org/painter",
+            )
+        ),
+    )
     # The sketcher is the painter's kin, and all photographs were the painter's.
     assert {shard.split for shard in plan(workspace)} == {"PublicEval"}
     assert reservations(workspace).in_no_split == 9
-    build(workspace, choices=Choices.made("full", (), ["name=solo-dreamer"]))
+    build(workspace, BuildOptions(holdout=("name=solo-dreamer",)))
     assert {shard.split for shard in plan(workspace)} == {"PublicEval", "Systematic", "Real"}
 
 

@@ -26,7 +26,7 @@ from huggingface_hub import snapshot_download
 
 from localhub.process import HubProcess
 from manifests.building import build
-from manifests.choices import Choices
+from manifests.options import BuildOptions
 from manifests.publishing.sums import parse_sums, sums_text
 from manifests.restoring.restore import restore
 from manifests.tables.withheld import WithheldRow
@@ -110,7 +110,7 @@ def published(hub: HubProcess, folder: Path, layout: str, free: bool) -> Edition
     name = f"org/{layout}-{'some' if free else 'none'}-free"
     downloads = []
     for choice, options in (("full", []), ("public", ["--public"])):
-        build(workspace, choices=Choices.made(choice, (), ("name=org/sketcher",)))  # type: ignore[arg-type]
+        build(workspace, BuildOptions(edition=choice, holdout=("name=org/sketcher",)))
         done = publish(hub, workspace, f"{name}-{choice}", *options, "--layout", layout)
         assert done.returncode == 0, done.stderr
         target = folder / choice
