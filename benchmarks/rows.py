@@ -99,7 +99,7 @@ def _prompts(random: np.random.Generator, count: int) -> pa.Table:
         real_width=640,
         real_height=480,
         real_mode="RGB",
-        caption_origin="blip",
+        caption_origin="generated",
         captioner="Salesforce/blip-image-captioning-large@353689b859fcf0523410b1806dace5fb46ecdf41",
         license="CC-BY-4.0",
         license_link="https://cocodataset.org/#termsofuse",

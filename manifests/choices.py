@@ -1,7 +1,7 @@
-"""What the user decides about a manifest: which edition, with which licences, and who is held out.
+"""What the user chooses for a manifest: its edition, the licences in it, and the generators held out.
 
-The manifest is built from the workspace as often as one likes, so these are not in the recipe but in the manifest's own
-file, where the report and the dataset card find them.
+A manifest can be built from a workspace any number of times, so its choices are not in the recipe but in the manifest's
+own file, where the report and the dataset card find them.
 """
 
 import json
@@ -23,7 +23,7 @@ _KEY = b"community_forensics"
 
 @dataclass(frozen=True)
 class Choices:
-    """As on the command line of cf-build-manifest."""
+    """The options of building that decide what is in the manifest."""
 
     edition: Edition
     license_allow: tuple[str, ...]
@@ -41,20 +41,19 @@ class Choices:
         return {_KEY: json.dumps(asdict(self), sort_keys=True).encode()}
 
     def withheld(self, catalog: Iterable[CatalogEntry]) -> frozenset[str]:
-        """The generators whose licences keep them out of the edition."""
+        """The generators that the edition leaves out because of their licences."""
         if self.edition == "full":
             return frozenset()
         licenses = parse_licenses(self.license_allow)
         return frozenset(entry.model_name for entry in catalog if not licenses.allow(entry))
 
-    def division(
-        self, catalog: Sequence[CatalogEntry], sampled: Collection[str], twins: Iterable[Collection[str]]
+    def assign(
+        self, catalog: Sequence[CatalogEntry], sampled: Collection[str], equal: Iterable[Collection[str]]
     ) -> SplitAssignment:
-        """What becomes of the generators; see `splits.assign_splits`, of which it has the errors."""
+        """The split of each of the `sampled` generators; `equal` and errors as `splits.assign_splits`."""
         withheld = self.withheld(catalog)
-        return SplitAssignment(
-            assign_splits(catalog, set(sampled) - withheld, parse_holdouts(self.holdout), twins), withheld
-        )
+        present = set(sampled) - withheld
+        return SplitAssignment(assign_splits(catalog, present, parse_holdouts(self.holdout), equal), withheld)
 
 
 def read_choices(manifest: Path) -> Choices:

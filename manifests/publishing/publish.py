@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from manifests.checks import check_manifest, refuse
+from manifests.checks import check_manifest, raise_failures
 from manifests.manifest import manifest_path
 from manifests.options import PublishOptions
 from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
@@ -204,7 +204,7 @@ def _refuse_what_does_not_add_up(workspace: Workspace) -> None:
         failures = check_manifest(
             workspace, manifest_path(workspace), existing_list(workspace), read_generators(workspace)
         )
-    refuse(failures, "nothing is published, for the manifest does not add up; run `cf-build-manifest` again")
+    raise_failures(failures, "nothing was published, because manifest/ is damaged: run `cf-build-manifest` again")
 
 
 def _tables(workspace: Workspace) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from manifests.database import database, literal
 from manifests.joining.real_images import REAL_ROWS
+from manifests.joining.relations import REAL_IMAGES
 from manifests.joining.row_writer import RowWriter
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import PublishOptions
@@ -32,14 +33,16 @@ from workspace.locator import row_locator
 from workspace.progress import task
 
 # Images in no split are not published, and so not restored.
-_LISTED = """
+_LISTED = f"""
 CREATE TEMP TABLE listed AS
-SELECT l.*, f.path FROM read_parquet(?, file_row_number = true) l LEFT JOIN found f USING (real_sha256)
+SELECT l.* RENAME (file_row_number AS {REAL_IMAGES.row_number}), f.path AS {REAL_IMAGES.path}
+FROM read_parquet(?, file_row_number = true) l LEFT JOIN found f USING (real_sha256)
 WHERE split IS NOT NULL
 """
-_REAL_IMAGES = "CREATE TEMP VIEW real_images AS FROM listed WHERE path IS NOT NULL"
-_SOURCES = """
-SELECT real_source, count(*), count(path), min(license_link) FILTER (path IS NULL)
+_FOUND = f"FROM listed WHERE {REAL_IMAGES.path} IS NOT NULL"
+_SOURCES = f"""
+SELECT {REAL_IMAGES.real_title}, count(*), count({REAL_IMAGES.path}),
+    min({REAL_IMAGES.license_link}) FILTER ({REAL_IMAGES.path} IS NULL)
 FROM listed GROUP BY ALL ORDER BY ALL
 """
 
@@ -161,9 +164,9 @@ def _write_manifest(workspace: Workspace, listed: Path, found: Mapping[str, str]
     with database(workspace) as connection:
         connection.register("found", places)
         connection.execute(_LISTED, [literal(listed)])
-        connection.execute(_REAL_IMAGES)
+        REAL_IMAGES.create(connection, _FOUND, kind="TEMP VIEW")
         with RowWriter(manifest_path(workspace), ManifestRow) as manifest:
-            manifest.write(connection.sql(f"{REAL_ROWS} ORDER BY file_row_number"))
+            manifest.write(connection.sql(f"{REAL_ROWS} ORDER BY {REAL_IMAGES.row_number}"))
         return [RestoredSource(*row) for row in connection.execute(_SOURCES).fetchall()]
 
 

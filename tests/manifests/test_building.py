@@ -12,8 +12,11 @@ from manifests.building import build
 from manifests.choices import read_choices
 from manifests.joining import real_images as real
 from manifests.joining import sample_batches as parts
-from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
-from manifests.options import BuildOptions
+from manifests.manifest import ManifestRow, iterate_manifest, manifest_path, rows_by_split
+from manifests.options import BuildOptions, PublishOptions
+from manifests.publishing.publish import publish_dataset
+from manifests.publishing.published import reservations
+from manifests.report import write_report
 from manifests.tables.generators import RejectedRow, read_generators, rejected_path
 from manifests.tables.withheld import WithheldRow, withheld_path
 from samplers.outcomes import Outcome, write_outcome
@@ -22,6 +25,11 @@ from tests.manifests.making import BUILD, Builder
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace, part_name
+
+
+def publish_one(workspace: Workspace) -> object:
+    """Publish it to a Hub that is never asked."""
+    return publish_dataset(workspace, "org/name", PublishOptions(endpoint="http://127.0.0.1:9"))
 
 
 def rows_of(workspace: Workspace) -> list[ManifestRow]:
@@ -55,6 +63,7 @@ def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(fi
         prompt=prompt.prompt,
         caption_origin="dataset",
         real_source="photos",
+        real_title="PHOTOS",
         real_id=prompt.real_id,
         real_sha256=prompt.real_sha256,
         seed=14,
@@ -64,6 +73,7 @@ def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(fi
         dtype="float32",
         device="cpu",
         batch_size=4,
+        call_size=4,
         libraries=sample.libraries,
         format="PNG",
         mode="RGB",
@@ -98,7 +108,7 @@ def test_rows_stand_in_order_whatever_the_parts(filled: Builder) -> None:
     build(filled.write(rows_a_part=2))
     rows = rows_of(filled.workspace)
     generated = [(row.model_name or "", row.index or 0) for row in rows if row.label == 1]
-    real = [(row.real_source or "", row.real_id or "") for row in rows if row.label == 0]
+    real = [(row.real_title or "", row.real_id or "") for row in rows if row.label == 0]
     assert [row.label for row in rows] == [1] * len(generated) + [0] * len(real)
     assert (generated, real) == (sorted(generated), sorted(real))
 
@@ -155,6 +165,46 @@ def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder]
         written.append({path.name: path.read_bytes() for path in workspace.manifest.iterdir()})
     assert written[0] == written[1]
     assert sorted(written[0]) == ["generators.csv", "generators.parquet", "manifest.parquet", "rejected.parquet"]
+
+
+def test_a_real_source_has_the_users_name_and_its_published_title(builder: Builder) -> None:
+    """Rows are in the order of the titles; by the user's names they join with prompts/."""
+    prompts = [builder.real("zoo", 1, real_title="Animals"), builder.real("art", 2, False, real_title="Works")]
+    painter = builder.generator("org/painter")
+    for prompt in prompts:
+        builder.sample(painter, prompt)
+    workspace = builder.write()
+    build(workspace)
+    rows = rows_of(workspace)
+    assert [(row.label, row.real_source, row.real_title) for row in rows] == [
+        (1, "zoo", "Animals"),
+        (1, "art", "Works"),
+        (0, "zoo", "Animals"),
+        (0, "art", "Works"),
+    ]
+    by_name = {(prompt.real_source, prompt.real_id): prompt for prompt in prompts}
+    assert all(by_name[row.real_source or "", row.real_id or ""].real_sha256 == row.real_sha256 for row in rows)
+    build(workspace, BuildOptions(edition="public"))
+    (listed,) = records.read(withheld_path(workspace), WithheldRow)
+    assert (listed.real_source, listed.real_title) == ("art", "Works")
+
+
+def test_a_real_image_in_two_sources_of_one_title_is_one_row(builder: Builder) -> None:
+    first = builder.real("coco-val", 1, real_title="COCO")
+    again = replace(first, real_source="coco-2017", prompt_id="coco-2017/1")
+    builder.prompts["coco-2017"] = [again]
+    painter = builder.generator("org/painter")
+    for prompt in (first, again):
+        builder.sample(painter, prompt)
+    build(builder.write())
+    rows = rows_of(builder.workspace)
+    assert [(row.label, row.real_source) for row in rows] == [(1, "coco-val"), (1, "coco-2017"), (0, "coco-2017")]
+
+
+def test_the_size_of_a_batch_and_of_a_call_are_two_columns(builder: Builder) -> None:
+    builder.sample(builder.generator("org/painter"), builder.real("photos", 1), batch_size=8, call_size=2)
+    build(builder.write())
+    assert [(row.batch_size, row.call_size) for row in rows_of(builder.workspace)] == [(8, 2), (None, None)]
 
 
 def test_an_image_with_several_captions_is_one_real_row(filled: Builder) -> None:
@@ -227,6 +277,41 @@ def test_a_part_of_another_version_is_refused(filled: Builder) -> None:
     records.write_table(part, records.read_table(part, Sample).drop_columns(["seed"]))
     with pytest.raises(UsageError, match="lacks seed"):
         build(workspace)
+
+
+def test_records_of_the_former_version_are_refused_and_not_misread(filled: Builder) -> None:
+    """That one had no call_size in its samples."""
+    workspace = filled.write()
+    part = workspace.samples_of("org/painter") / part_name(1)
+    records.write_table(part, records.read_table(part, Sample).drop_columns(["call_size"]))
+    with pytest.raises(UsageError, match=r"part-00001.parquet was not written by this version: it lacks call_size"):
+        build(workspace)
+
+
+@pytest.mark.parametrize("read", [iterate_manifest, rows_by_split, write_report, reservations, publish_one])
+def test_a_manifest_of_the_former_version_is_refused_and_not_misread(
+    filled: Builder, read: Callable[[Workspace], object]
+) -> None:
+    """In that one, real_source was the published title."""
+    workspace = filled.write()
+    build(workspace)
+    path = manifest_path(workspace)
+    table = pq.read_table(path)
+    titled = table.drop_columns(["real_source", "call_size"]).rename_columns({"real_title": "real_source"})
+    pq.write_table(titled, path)
+    with pytest.raises(UsageError, match=r"another version: run `cf-build-manifest` again"):
+        list(read(workspace))  # type: ignore[call-overload]
+    build(workspace)
+    list(iterate_manifest(workspace))
+
+
+def test_a_list_of_the_former_version_is_refused(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace, BuildOptions(edition="public"))
+    path = withheld_path(workspace)
+    pq.write_table(pq.read_table(path).drop_columns(["real_source"]), path)
+    with pytest.raises(UsageError, match=r"withheld.parquet was written by another version"):
+        publish_one(workspace)
 
 
 def test_names_with_pattern_characters_are_only_names(fresh: Callable[[str], Builder]) -> None:

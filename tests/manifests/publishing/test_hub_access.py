@@ -50,9 +50,7 @@ def test_everything_is_built_and_published_by_endpoint_and_token_alone(
     assert constants.HF_HUB_DISABLE_XET is False
 
 
-def test_another_token_is_refused(
-    clean: HubProcess, with_images_on_the_hub: Workspace
-) -> None:
+def test_another_token_is_refused(clean: HubProcess, with_images_on_the_hub: Workspace) -> None:
     workspace = with_images_on_the_hub
     build(workspace, BuildOptions(endpoint=clean.endpoint, token=WRITER))
     with pytest.raises(HubError, match="no right to write there"):

@@ -148,10 +148,11 @@ def test_the_studys_layout_has_its_columns_and_the_files_bytes(filled: Builder, 
     assert len(found) == len(rows)
     for said in found:
         row = rows[hashlib.sha256(said["image_data"]).hexdigest()]
-        for name in ("image_name", "format", "mode", "nsfw_flag", "prompt", "real_source", "subset", "split", "label"):
+        for name in ("image_name", "format", "mode", "nsfw_flag", "prompt", "subset", "split", "label"):
             assert said[name] == getattr(row, name)
+        assert said["real_source"] == row.real_title
         assert said["resolution"] == [24, 16]
-        assert said["model_name"] == (row.model_name if row.label else row.real_source)
+        assert said["model_name"] == (row.model_name if row.label else row.real_title)
     of = {name: set(table.column("architecture").to_pylist()) for name, table in tables.items()}
     assert of == {"Commercial": {"Commercial"}, "Manual": {"other"}, "Real": {"real"}, "Systematic": {"LatDiff"}}
 
