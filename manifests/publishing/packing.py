@@ -25,17 +25,13 @@ import pyarrow.parquet as pq
 from manifests.images import ImageReader
 from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import Layout
-from manifests.publishing.planning import PlannedShard, changed, file_sizes
+from manifests.publishing.planning import ROW_GROUP_BYTES, ROW_GROUP_ROWS, PlannedShard, changed, file_sizes
 from manifests.publishing.published import published_split
 from manifests.reading_threads import ReadingThreads
 from workspace import records
 from workspace.atomic import atomic_path
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
-
-#: What the Hub's viewer shows well (it refuses row groups above about 286 MiB, which large images reach first).
-ROW_GROUP_ROWS = 100
-ROW_GROUP_BYTES = 128 << 20
 
 #: Rows of the manifest held at a time.
 _BATCH_ROWS = 2_000

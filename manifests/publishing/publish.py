@@ -164,7 +164,7 @@ class _Sending:
         ):
             packed = pack_shards(self._workspace, self._layout, missing, folder, self._options.hub)
             for shard in missing:
-                if self._files and self._sizes + shard.size > self._options.staging_bytes:
+                if self._files and self._sizes + shard.file_size > self._options.staging_bytes:
                     self._commit(staged, sent)
                 _, path = next(packed)
                 self._files[shard.path] = path

@@ -18,8 +18,8 @@ from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from manifests.publishing.layouts import layout_of
-from manifests.publishing.packing import ROW_GROUP_ROWS, pack_shards
-from manifests.publishing.planning import PlannedShard, plan_shards
+from manifests.publishing.packing import pack_shards
+from manifests.publishing.planning import ROW_GROUP_ROWS, PlannedShard, plan_shards
 from manifests.publishing.published import reservations
 from tests.manifests.making import Builder
 from tests.scale import scaled
@@ -220,6 +220,15 @@ def test_shards_keep_to_their_size(builder: Builder, tmp_path: Path) -> None:
     sizes = [path.stat().st_size for path in pack(workspace, tmp_path, 200_000).values()]
     assert max(sizes) <= 200_000
     assert sum(sizes) / len(sizes) > 50_000
+
+
+@pytest.mark.parametrize("layout", [VIEWER, STUDY])
+def test_a_file_is_no_larger_than_planned(builder: Builder, tmp_path: Path, layout: Any) -> None:
+    workspace = built(many(builder, 250))
+    for max_bytes in (10_000, LARGE):
+        shards = plan_shards(workspace, layout, max_bytes)
+        for shard, path in pack_shards(workspace, layout, shards, tmp_path):
+            assert path.stat().st_size <= shard.file_size
 
 
 def test_an_image_larger_than_a_shard_is_a_shard(builder: Builder) -> None:
