@@ -40,23 +40,24 @@ _OURS = """
 import sys
 from pathlib import Path
 from crawler.catalog import read_catalog
-from manifests.checks import RowChecks, check_manifest, refuse_workspace
+from manifests.checks import RowChecks, check_manifest, raise_build_failures
 from manifests.choices import Choices
+from manifests.options import BuildOptions
 from manifests.tables.generators import generator_rows
-from manifests.joining.join import opened, write_join
-from manifests.joining.sample_batches import sampled
-from manifests.joining.duplicates import twins
+from manifests.joining.join import open_records, write_manifest
+from manifests.joining.sample_batches import sampled_generators
+from manifests.joining.duplicates import generators_of_equal_images
 from workspace.layout import Workspace
 
-workspace, path, choices = Workspace.open(Path(sys.argv[1])), Path(sys.argv[2]), Choices()
+workspace, path, choices = Workspace.open(Path(sys.argv[1])), Path(sys.argv[2]), Choices.of(BuildOptions())
 catalog = read_catalog(workspace)
-with opened(workspace) as connection:
-    division = choices.division(catalog, sampled(connection), twins(connection))
+with open_records(workspace) as connection:
+    assignment = choices.assign(catalog, sampled_generators(connection), generators_of_equal_images(connection))
     checks = RowChecks(connection)
-    join = write_join(connection, path, division, metadata=choices.metadata(), look=checks.look)
-    refuse_workspace(checks.failures())
-generators = generator_rows(catalog, join.tries, {}, division.splits)
-refuse_workspace(check_manifest(workspace, path, None, generators))
+    joined = write_manifest(connection, path, assignment, metadata=choices.metadata(), check=checks.check_batch)
+    raise_build_failures(checks.failures())
+generators = generator_rows(catalog, joined.results, {}, assignment.splits)
+raise_build_failures(check_manifest(workspace, path, None, generators))
 """
 
 _THEIRS = """
@@ -71,10 +72,10 @@ def read(paths, columns):
 
 generator = ["model_name", "revision"]
 tries = read(sorted(map(str, workspace.glob("samples/*/part-*.parquet"))), [
-    *generator, "index", "status", "image.path", "seed", "batch_size", "device", "dtype", "scheduler", "libraries",
-    "memory", "vae_dtype", "image_name", "sha256", "file_size", "format", "mode", "width", "height", "nsfw_flag",
-    "nsfw_score", "prompt_id", "prompt", "negative_prompt", "class_label", "real_source", "num_inference_steps",
-    "guidance_scale"])
+    *generator, "index", "status", "image.path", "seed", "batch_size", "call_size", "device", "dtype", "scheduler",
+    "libraries", "memory", "vae_dtype", "image_name", "sha256", "file_size", "format", "mode", "width", "height",
+    "nsfw_flag", "nsfw_score", "prompt_id", "prompt", "negative_prompt", "class_label", "real_source",
+    "num_inference_steps", "guidance_scale"])
 catalog = read(workspace / "catalog.parquet", [
     *generator, "subset", "architecture", "license", "license_source", "license_family", "hf_pipeline_tag",
     "hf_diffusers_tag", "task", "kind", "base_model", "lineage"])
@@ -117,11 +118,10 @@ also_by = also_by.groupby(["sha256", "model_name"])["model_name_other"].agg(sort
 
 captions = prompts[[
     "prompt_id", "real_source", "real_title", "real_id", "real_sha256", "caption_origin", "captioner"]]
-captions = captions.rename(columns={"real_source": "asked_source"})
+captions = captions.rename(columns={"real_source": "source_of_prompt"})
 fake = kept.drop(columns=["status", "kept"]).merge(catalog, on=generator, how="left")
 fake = fake.merge(captions, on="prompt_id", how="left").merge(also_by, on=["sha256", "model_name"], how="left")
-assert fake["real_source"].eq(fake["asked_source"]).all()
-fake["real_source"] = fake["real_title"].fillna(fake["real_source"])
+assert fake["real_source"].eq(fake["source_of_prompt"]).all()
 fake["scheduler"] = fake["scheduler"].replace("", None)
 fake = fake.assign(label=1, split="train").sort_values(["model_name", "index"])
 
@@ -129,19 +129,18 @@ real = prompts[prompts["prompt_id"].isin(kept["prompt_id"])].sort_values("prompt
 real = real.drop_duplicates(["real_title", "real_id", "real_sha256"])
 real = real.sort_values(["real_title", "real_id", "real_source"])
 real["sha256"], real["image_name"] = real["real_sha256"], real["real_id"].str.replace(r".*/", "", regex=True)
-real = real.drop(columns="real_source").rename(columns={
-    "real_title": "real_source", "real_path": "path", "real_format": "format", "real_mode": "mode",
-    "real_width": "width", "real_height": "height"})
+real = real.rename(columns={
+    "real_path": "path", "real_format": "format", "real_mode": "mode", "real_width": "width", "real_height": "height"})
 real = real.assign(label=0, subset="Real", split="train", architecture="real", license_family="unknown")
 
 # The manifest.
 assert fake[[*generator, "index", "seed"]].notna().all(axis=None)
-assert real[["real_source", "real_id", "real_sha256"]].notna().all(axis=None)
+assert real[["real_source", "real_title", "real_id", "real_sha256"]].notna().all(axis=None)
 assert real["sha256"].str.len().eq(64).all() and real["sha256"].eq(real["real_sha256"]).all()
 assert fake["subset"].isin(["Systematic", "Manual", "Commercial"]).all()
 assert fake["license"].isna().eq(fake["license_source"] == "none").all()
 assert not fake.duplicated(["model_name", "index"]).any()
-assert not real.duplicated(["real_source", "real_id", "sha256"]).any()
+assert not real.duplicated(["real_title", "real_id", "sha256"]).any()
 assert fake["real_sha256"].dropna().isin(real["real_sha256"]).all()
 assert not fake.duplicated(["model_name", "sha256"]).any()
 assert fake.loc[fake.duplicated("sha256", keep=False), "also_by"].notna().all()
@@ -149,7 +148,7 @@ assert fake.groupby("model_name").size().eq(tries.groupby("model_name")["kept"].
 test = fake["split"] == "test"
 assert not fake.loc[~test, "sha256"].isin(fake.loc[test, "sha256"]).any()
 
-rows = pd.concat([fake, real], ignore_index=True).drop(columns=["prompt_id", "real_title", "asked_source"])
+rows = pd.concat([fake, real], ignore_index=True).drop(columns=["prompt_id", "source_of_prompt"])
 rows.to_parquet(path, compression="zstd", index=False)
 """
 
@@ -162,8 +161,8 @@ print(int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
 # Independent of the order of rows; what pandas lists it sorts, as we do.
 _CONTENT = """
 SELECT count(*), count(*) FILTER (label = 1), sum(hash(
-    label, image_name, split, model_name, revision, "index", license, lineage, prompt, real_source, real_id,
-    real_sha256, seed, width::INTEGER, sha256, also_by, nsfw_score::FLOAT, path)) FROM read_parquet(?)
+    label, image_name, split, model_name, revision, "index", license, lineage, prompt, real_source, real_title,
+    real_id, real_sha256, seed, width::INTEGER, sha256, also_by, nsfw_score::FLOAT, path)) FROM read_parquet(?)
 """
 
 

@@ -1,7 +1,7 @@
-"""What the user decides about a manifest: which edition, with which licences, and who is held out.
+"""What the user chooses for a manifest: its edition, the licences in it, and the generators held out.
 
-The manifest is built from the workspace as often as one likes, so these are not in the recipe but in the manifest's own
-file, where the report and the dataset card find them.
+A manifest can be built from a workspace any number of times, so its choices are not in the recipe but in the manifest's
+own file, where the report and the dataset card find them.
 """
 
 import json
@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from crawler.catalog import CatalogEntry
 from manifests.editions import parse_licenses
-from manifests.options import Edition
+from manifests.options import BuildOptions, Edition
 from manifests.splits import SplitAssignment, assign_splits, parse_holdouts
-from workspace.errors import UsageError
 
 #: Key of the choices in the metadata of the manifest's file.
 _KEY = b"community_forensics"
@@ -24,43 +23,43 @@ _KEY = b"community_forensics"
 
 @dataclass(frozen=True)
 class Choices:
-    """As on the command line of cf-build-manifest."""
+    """The options of building that decide what is in the manifest."""
 
-    edition: Edition = "full"
-    license_allow: tuple[str, ...] = ()
-    holdout: tuple[str, ...] = ()
+    edition: Edition
+    license_allow: tuple[str, ...]
+    holdout: tuple[str, ...]
 
     @classmethod
-    def made(cls, edition: Edition, license_allow: Iterable[str], holdout: Iterable[str]) -> "Choices":
-        """The choices, read and written in one way. Raises `UsageError` for what makes no sense."""
-        allowed = tuple(license_allow)
-        if allowed and edition != "public":
-            raise UsageError("--license-allow chooses what the public edition has: add --edition public")
-        licenses = parse_licenses(allowed).texts if edition == "public" else ()
-        return cls(edition, licenses, tuple(str(one) for one in parse_holdouts(holdout)))
+    def of(cls, options: BuildOptions) -> "Choices":
+        """The choices among the options, in normal form. Raises `UsageError` for an unknown licence family or an
+        invalid holdout."""
+        licenses = parse_licenses(options.license_allow).texts if options.edition == "public" else ()
+        return cls(options.edition, licenses, tuple(str(holdout) for holdout in parse_holdouts(options.holdout)))
 
     def metadata(self) -> dict[bytes, bytes]:
         """For the schema of the manifest's file."""
         return {_KEY: json.dumps(asdict(self), sort_keys=True).encode()}
 
     def withheld(self, catalog: Iterable[CatalogEntry]) -> frozenset[str]:
-        """The generators whose licences keep them out of the edition."""
+        """The generators that the edition leaves out because of their licences."""
         if self.edition == "full":
             return frozenset()
         licenses = parse_licenses(self.license_allow)
         return frozenset(entry.model_name for entry in catalog if not licenses.allow(entry))
 
-    def division(
-        self, catalog: Sequence[CatalogEntry], sampled: Collection[str], twins: Iterable[Collection[str]]
+    def assign(
+        self, catalog: Sequence[CatalogEntry], sampled: Collection[str], equal: Iterable[Collection[str]]
     ) -> SplitAssignment:
-        """What becomes of the generators; see `splits.assign_splits`, of which it has the errors."""
+        """The split of each of the `sampled` generators; `equal` and errors as `splits.assign_splits`."""
         withheld = self.withheld(catalog)
-        return SplitAssignment(
-            assign_splits(catalog, set(sampled) - withheld, parse_holdouts(self.holdout), twins), withheld
-        )
+        present = set(sampled) - withheld
+        return SplitAssignment(assign_splits(catalog, present, parse_holdouts(self.holdout), equal), withheld)
 
 
 def read_choices(manifest: Path) -> Choices:
     """The choices a manifest was built with."""
-    said: Any = json.loads((pq.read_schema(manifest).metadata or {}).get(_KEY) or Choices().metadata()[_KEY])
-    return Choices(said["edition"], tuple(said["license_allow"]), tuple(said["holdout"]))
+    recorded = (pq.read_schema(manifest).metadata or {}).get(_KEY)
+    if recorded is None:
+        return Choices.of(BuildOptions())
+    values: Any = json.loads(recorded)
+    return Choices(values["edition"], tuple(values["license_allow"]), tuple(values["holdout"]))

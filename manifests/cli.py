@@ -1,38 +1,18 @@
 """The command lines `cf-build-manifest` and `cf-publish`."""
 
-from collections import Counter
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, LayoutName, PublishOptions, Verify
 from workspace import command_line, errors
 from workspace.layout import Workspace
-from workspace.size import bytes_of
 
 WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")]
 
-
-class Verification(StrEnum):
-    """How many of the files are looked into."""
-
-    quick = "quick"
-    full = "full"
-
-
-class EditionName(StrEnum):
-    """Whom the dataset is for."""
-
-    full = "full"
-    public = "public"
-
-
-class LayoutName(StrEnum):
-    """How images and their rows are laid out in Parquet."""
-
-    viewer = "viewer"
-    study = "community-forensics"
+#: Options of building, which restoring cannot change: it completes an edition that somebody built.
+_ONLY_FOR_BUILDING = ("edition", "license_allow", "holdout")
 
 
 def build_manifest() -> None:
@@ -46,47 +26,46 @@ def publish() -> None:
 
 
 def _build_manifest(
+    context: typer.Context,
     workspace: WorkspaceOption = Path("workspace"),
     verify: Annotated[
-        Verification,
-        typer.Option(help="quick: look into one image file in fifty; full: into every file, and every record."),
-    ] = Verification.quick,
-    memory: Annotated[str, typer.Option(help="What the join may hold in memory; beyond that it spills.")] = "320MB",
+        Verify, typer.Option(help="quick: read one image file in fifty; full: read every file and every record.")
+    ] = BuildOptions.verify,
+    memory: Annotated[
+        str, typer.Option(help="Memory the join may use before it spills to the disk.")
+    ] = BuildOptions.memory,
     holdout: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KIND=VALUE",
-            help="Keep generators for evaluation: name=ORG/NAME, family=ORG/BASE (and all that descend from it), "
-            "architecture=PixDiff, or after=2026-01-31 (appeared later than that day). May be given several times.",
+            help="Keep generators for evaluation: name=ORG/NAME, family=ORG/BASE (it and all its descendants), "
+            "architecture=PixDiff, or after=2026-01-31 (first appeared after that day). May be repeated.",
         ),
     ] = None,
     edition: Annotated[
-        EditionName | None,
-        typer.Option(
-            help="full: everything; public: only what may be passed on, and a list of the other real images. "
-            "[default: full]"
-        ),
-    ] = None,
+        Edition,
+        typer.Option(help="full: everything; public: only what may be passed on, and a list of the other real images."),
+    ] = BuildOptions.edition,
     license_allow: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LICENCE",
-            help="Generators of the public edition: a licence (mit), none (where no licence is given) or family=NAME; "
-            "several with commas. [default: family=open,family=openrail]",
+            help="Generators of the public edition: a licence (mit), none (no licence given) or family=NAME; several "
+            f"with commas. [default: {','.join(DEFAULT_LICENSES)}]",
         ),
     ] = None,
     restore: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            help="Complete a public edition that was downloaded to --workspace with the real images that are in your "
-            "own copy of their data set. May be given several times.",
+            help="Complete a public edition that was downloaded to --workspace with the real images in your own copy "
+            "of their data set. May be repeated.",
         ),
     ] = None,
 ) -> None:
-    """Tie every image to its generator, licence and real source; refuse what does not add up.
+    """Join every image with its generator, licence and real source, and check everything.
 
-    Writes manifest/ and report/index.html. Where a check fails, it says which rows, and leaves manifest/ as it was.
+    Writes manifest/ and report/index.html. Where a check fails, it names the rows, and manifest/ stays as it was.
 
     Examples:
 
@@ -98,34 +77,30 @@ def _build_manifest(
 
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
 
-        cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete somebody's public edition
+        cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete a downloaded public edition
     """
     if restore:
-        if edition or holdout or license_allow:
-            raise errors.UsageError(
-                "--restore completes an edition as it was published: --edition, --license-allow and --holdout are for "
-                "who builds one"
-            )
+        given = [name for name in _ONLY_FOR_BUILDING if _is_given(context, name)]
+        if given:
+            option = f"--{given[0].replace('_', '-')}"
+            raise errors.UsageError(f"--restore completes an edition as it was published: leave out {option}")
         _restore(workspace, restore)
         return
     from manifests.building import build
-    from manifests.choices import Choices
-    from manifests.manifest import rows_by_split
     from manifests.report import write_report
 
+    options = BuildOptions(
+        verify=verify,
+        memory=memory,
+        holdout=tuple(holdout or ()),
+        edition=edition,
+        license_allow=tuple(license_allow or ()),
+    )
     opened = Workspace.open(workspace)
-    choices = Choices.made((edition or EditionName.full).value, license_allow or (), holdout or ())
-    built = build(opened, verify.value, memory, choices)
-    page = write_report(opened)
-    sampled = sum(1 for row in built.generators if row.kept)
-    typer.echo(f"{built.kept} generated images of {sampled} generators, {built.real} real images")
-    if holdout:
-        sides = Counter(row.split or "neither" for row in built.generators if row.kept)
-        typer.echo(f"generators: {sides['train']} train, {sides['test']} test, {sides['neither']} in neither")
-        images = rows_by_split(opened)
-        typer.echo(f"images: {images['train']} train, {images['test']} test, {images[None]} in neither")
-    if edition is EditionName.public:
-        typer.echo(f"public edition: {built.withheld} real images are listed without their pixels")
+    built = build(opened, options)
+    page = write_report(opened, options.hub)
+    for line in built.lines():
+        typer.echo(line)
     typer.echo(f"manifest: {opened.manifest}")
     typer.echo(f"report: {page}")
 
@@ -139,29 +114,43 @@ def _restore(folder: Path, copies: list[Path]) -> None:
     restored.refuse_missing()
 
 
+def _is_given(context: typer.Context, parameter: str) -> bool:
+    """Whether the user gave an option, be it with its default value."""
+    source = context.get_parameter_source(parameter)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _publish(
     repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset on the Hub.")],
     workspace: WorkspaceOption = Path("workspace"),
     public: Annotated[
         bool, typer.Option("--public", help="Make a new dataset public; otherwise it is private.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+    ] = PublishOptions.public,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
+    ] = PublishOptions.dry_run,
     layout: Annotated[
         LayoutName,
         typer.Option(help="viewer: all columns, images shown on the Hub; community-forensics: the study's columns."),
-    ] = LayoutName.viewer,
-    max_shard_size: Annotated[str, typer.Option(help="Largest size of one Parquet file.")] = "500MB",
+    ] = PublishOptions.layout,
+    max_shard_size: Annotated[str, typer.Option(metavar="SIZE", help="Largest size of one Parquet file.")] = str(
+        PublishOptions.max_shard_size
+    ),
     max_staging: Annotated[
-        str, typer.Option(help="Most that waits on this disk to be sent; an interruption costs at most that.")
-    ] = "4GB",
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="Space on this disk for files that wait to be sent, at most.",
+        ),
+    ] = str(PublishOptions.max_staging),
 ) -> None:
-    """Put the dataset on the Hub: what is already there is not sent again.
+    """Publish the dataset on the Hub; files that it already has are not sent again.
 
-    Readers see the former version or the new one, never half of it. Interrupted, the same command continues. Needs a
-    token that may write: HF_TOKEN, or `hf auth login`.
+    Readers see the former version or the new one, never a part of it. An interrupted run is continued by the same
+    command. Needs a token that may write: HF_TOKEN, or `hf auth login`.
 
-    What is public, or becomes it by --public, may hold no real image that may not be passed on: that is what
-    `cf-build-manifest --edition public` is for.
+    A public dataset must not contain real images that may not be passed on: build it with
+    `cf-build-manifest --edition public`.
 
     Examples:
 
@@ -173,14 +162,10 @@ def _publish(
 
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
     """
-    from manifests.publishing.publish import Wish, publish_dataset
+    from manifests.publishing.publish import publish_dataset
 
-    wish = Wish(
-        layout=layout.value,
-        public=public,
-        dry_run=dry_run,
-        max_shard=bytes_of(max_shard_size, "--max-shard-size"),
-        max_staging=bytes_of(max_staging, "--max-staging"),
+    options = PublishOptions(
+        layout=layout, public=public, dry_run=dry_run, max_shard_size=max_shard_size, max_staging=max_staging
     )
-    for line in publish_dataset(Workspace.open(workspace), repository, wish).lines():
+    for line in publish_dataset(Workspace.open(workspace), repository, options).lines():
         typer.echo(line)

@@ -1,26 +1,26 @@
-"""DuckDB as this room uses it: within an amount of memory, spilling beyond it into the manifest's folder."""
+"""DuckDB as this stage uses it: within a limit of memory, spilling beyond it into the manifest's folder."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
+from manifests.options import BuildOptions
+from manifests.relation import Relation
 from manifests.scratch import scratch_folder
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
-#: What DuckDB may hold unless somebody says otherwise; the process as a whole takes about half a gigabyte more.
-MEMORY = "320MB"
-
 
 @contextmanager
-def database(workspace: Workspace, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty database that holds at most `memory`, such as 1GB; what it spilled is removed at the end.
+def database(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database that uses at most `memory`, such as 1GB; the process as a whole takes about half a gigabyte
+    more. What it spilled is removed at the end.
 
-    Raises `UsageError` when `memory` is no amount.
+    Raises `UsageError` when `memory` is not an amount of memory.
     """
     with scratch_folder(workspace.manifest / ".spill") as spill, duckdb.connect() as connection:
         try:
@@ -40,7 +40,7 @@ def parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterab
 
 
 def record_view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type) -> None:
-    """Make the Parquet files of a record a view of the connection; without any it has no rows."""
+    """Make the Parquet files of a record a view of the connection; without files it has no rows."""
     if paths:
         parquet_view(connection, name, paths)
     else:
@@ -48,18 +48,18 @@ def record_view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Pa
 
 
 @contextmanager
-def seen(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
-    """Tables that queries see under these names."""
-    for name, table in tables.items():
-        connection.register(name, table)
+def registered(connection: duckdb.DuckDBPyConnection, tables: Mapping[Relation, pa.Table]) -> Iterator[None]:
+    """A block in which queries see these Arrow tables as these relations."""
+    for relation, table in tables.items():
+        connection.register(str(relation), table)
     try:
         yield
     finally:
-        for name in tables:
-            connection.unregister(name)
+        for relation in tables:
+            connection.unregister(str(relation))
 
 
 def literal(path: Path) -> str:
-    """A path as DuckDB takes it, which reads every file name as a pattern."""
+    """A path as DuckDB takes it: it reads every file name as a pattern."""
     # A bracket expression is its way to write a special character.
     return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))

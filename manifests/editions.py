@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from crawler.catalog import CatalogEntry, LicenseFamily
+from manifests.options import DEFAULT_LICENSES
 from workspace.errors import UsageError
-
-#: What `public` allows where nobody says: licences that allow use for any purpose, or for any but the listed harms.
-USUALLY_ALLOWED = ("family=open", "family=openrail")
 
 #: How one allows generators whose authors said nothing of a licence.
 NO_LICENSE = "none"
@@ -25,7 +23,7 @@ _FAMILY = "family="
 class AllowedLicenses:
     """Licences that generators of the public edition may have."""
 
-    texts: tuple[str, ...] = USUALLY_ALLOWED
+    texts: tuple[str, ...] = DEFAULT_LICENSES
 
     def allow(self, entry: CatalogEntry) -> bool:
         """Whether a generator may be in it. Licences are compared in lower case; where one is `other`, the name that

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from captioning.prompt import REAL_FORMATS
 from samplers.sample import part_of
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import LocatorReader, is_plain_file
 
@@ -51,10 +52,11 @@ def picture(content: bytes) -> Iterator["Image.Image"]:
 class ImageReader:
     """Reads images by the manifest's column `path`. All methods raise `OSError` as the file system does."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, hub: HubAccess = HubAccess()) -> None:
+        """`hub`: where images are read whose locators begin with hf://."""
         self._root = workspace.root
         self._lock = threading.Lock()
-        self._locators = LocatorReader()
+        self._locators = LocatorReader(hub)
         self._contents = lru_cache(_PARTS)(self._read_contents)
         self._sizes = lru_cache(_SIZES)(self._read_sizes)
 

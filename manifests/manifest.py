@@ -1,8 +1,8 @@
 """The manifest: one row an image, generated and real, with all that is known about where it comes from.
 
-It is the join of the three records: what was sampled, from which generator, with whose caption. `docs/manifest.md`
-explains the columns; where the published Community Forensics dataset has a name for a thing, that is the name here.
-Rows stand in one order: generated images by generator and index, then real ones by source and id. Nothing in it
+It joins the three records: what was sampled, from which generator, with whose caption. `docs/manifest.md` explains the
+columns; where the published Community Forensics dataset has a name for a thing, that is the name here. Rows are in one
+order: generated images by generator and index, then real ones by the title of their source and by id. Nothing in it
 depends on when or where it was built.
 """
 
@@ -30,6 +30,9 @@ REAL_SUBSET = "Real"
 
 #: What an image is for. `test` shares no generator's ancestor and no real image with `train`.
 Split = Literal["train", "test"]
+
+#: Whose words a caption is: the real data set's own, or the captioner's.
+CaptionOrigin = Literal["dataset", "generated"]
 
 _TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
 
@@ -71,14 +74,19 @@ class ManifestRow:
         pa.string(), "exactly what the pipeline was given; a real image's caption", default=None
     )
     negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
-    caption_origin: str | None = column(
-        pa.string(), "dataset: the real data set's own caption | blip: generated; null: no prompt", default=None
+    caption_origin: CaptionOrigin | None = column(
+        pa.string(),
+        "dataset: the real data set's own caption | generated: by the captioner; null: no prompt",
+        default=None,
     )
     captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
     real_source: str | None = column(
         pa.string(),
-        "data set of the real image whose caption was the prompt, or of this one: COCO, FFHQ, ...",
+        "data set of the real image whose caption was the prompt, or of this real image, by its name in prompts/",
         default=None,
+    )
+    real_title: str | None = column(
+        pa.string(), "published name of that data set: COCO, FFHQ, ...; real_source where it has none", default=None
     )
     real_id: str | None = column(pa.string(), "that image's id in its data set", default=None)
     real_sha256: str | None = column(pa.string(), "of that image's file", default=None)
@@ -95,7 +103,15 @@ class ManifestRow:
         pa.string(), "slicing, offload: how memory had to be saved; null: it was enough", default=None
     )
     device: str | None = column(pa.string(), "kind of device: cpu, or the GPU's name", default=None)
-    batch_size: int | None = column(pa.int32(), "images sampled in the same call", default=None)
+    batch_size: int | None = column(
+        pa.int32(), "images that the recipe samples together; null for real images", default=None
+    )
+    call_size: int | None = column(
+        pa.int32(),
+        "images of the same pipeline call: fewer than batch_size where memory was short or the pipeline takes one at a "
+        "time; null for real images",
+        default=None,
+    )
     libraries: str | None = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...", default=None)
     format: str = column(pa.string(), "PNG for generated images; a real image's as decoded")
     mode: str | None = column(
@@ -125,26 +141,33 @@ class ManifestRow:
 
 
 def manifest_path(workspace: Workspace) -> Path:
-    """Where the manifest lies."""
+    """The manifest's file."""
     return workspace.manifest / "manifest.parquet"
 
 
 def existing_manifest(workspace: Workspace) -> Path:
-    """Where the manifest lies; raises `UsageError` when there is none yet."""
+    """The manifest's file; raises `UsageError` when there is none yet, or one that another version wrote."""
     path = manifest_path(workspace)
     if not path.exists():
         raise UsageError(f"{path} does not exist: run `cf-build-manifest` first")
+    check_built_by_this_version(path, ManifestRow)
     return path
+
+
+def check_built_by_this_version(path: Path, record: type) -> None:
+    """Raise `UsageError` for a file in manifest/ that another version wrote: its columns may mean something else."""
+    with records.reading(path):
+        written = pq.read_schema(path)
+    if not written.equals(records.schema(record)):
+        raise UsageError(f"{path} was written by another version: run `cf-build-manifest` again")
 
 
 def iterate_manifest(workspace: Workspace, batch_rows: int = 10_000) -> Iterator[pa.RecordBatch]:
     """The manifest's rows in order, `batch_rows` at a time, so that its size does not matter.
 
-    Raises `UsageError` when there is none, or one of another version.
+    Errors as `existing_manifest`.
     """
-    path = existing_manifest(workspace)
-    records.read_table(path, ManifestRow, columns=[])
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(existing_manifest(workspace)) as file:
         yield from file.iter_batches(batch_size=batch_rows)
 
 
@@ -168,7 +191,7 @@ def read_rows(workspace: Workspace, columns: Sequence[str] | None = None, split:
 
 
 def rows_by_split(workspace: Workspace) -> Counter[Split | None]:
-    """How many of the manifest's rows are in train, in test and (None) in neither; errors as `existing_manifest`."""
+    """How many rows of the manifest are in train, in test and (None) in neither; errors as `existing_manifest`."""
     counted: Counter[Split | None] = Counter()
     with pq.ParquetFile(existing_manifest(workspace), read_dictionary=["split"]) as file:
         for batch in file.iter_batches(columns=["split"]):

@@ -15,6 +15,10 @@ LayoutName = Literal["viewer", "community-forensics"]
 """Columns of the published files: all of ours, or exactly those of the study's dataset."""
 
 
+DEFAULT_LICENSES = ("family=open", "family=openrail")
+"""What the public edition allows where no licence is named: use for any purpose, or for any but the listed harms."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
     """How the manifest is built. Raises `UsageError` for values that make no sense."""
@@ -28,12 +32,29 @@ class BuildOptions:
     edition: Edition = "full"
     """full: everything; public: only what may be passed on, and a list of the other real images."""
     license_allow: tuple[str, ...] = ()
-    """Licences of the public edition's generators, as cards name them, none, or family=NAME; none given: open and
-    openrail families."""
+    """Licences of the public edition's generators, as cards name them, none, or family=NAME; empty: those of
+    `DEFAULT_LICENSES`."""
+    endpoint: str | None = None
+    """URL of the Hub that real images are read from where a locator names it. None: HF_ENDPOINT, else
+    https://huggingface.co."""
+    token: str | None = field(default=None, repr=False)
+    """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
 
     def __post_init__(self) -> None:
         _one_of("--verify", self.verify, get_args(Verify))
         _one_of("--edition", self.edition, get_args(Edition))
+        if self.license_allow and self.edition != "public":
+            raise UsageError("--license-allow selects the generators of the public edition: add --edition public")
+        if self.license_allow or self.holdout:
+            # Imported here: what the texts mean is known beside the catalogue's record, which takes long to import.
+            from manifests.choices import Choices
+
+            Choices.of(self)
+
+    @property
+    def hub(self) -> HubAccess:
+        """Which Hub is asked, and with which token."""
+        return HubAccess(self.endpoint, self.token)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,11 @@
-"""What must hold before a manifest is called finished.
+"""What must hold before a manifest counts as finished.
 
-First the records it is made from (`parts`; `rows`, while they are joined; `outcomes`); then the manifest's own rows
-(`manifest`), which are looked at once more before they are published; then the files it names (`files`, `pictures`).
-Each check names the rows that fail it.
+First the records it is made from (`record_files`; `rows`, while they are joined; `outcomes`); then the manifest's own
+rows (`manifest`), which are checked once more before they are published; then the files it names (`files`, `pictures`).
+Each check names the rows that fail it, and `remedies` says what to do.
 """
 
-from manifests.checks.failures import Failure, refuse, refuse_workspace
+from manifests.checks.failures import Failure, Problem, raise_build_failures, raise_failures
 from manifests.checks.files import check_files
 from manifests.checks.manifest import check_manifest
 from manifests.checks.outcomes import check_outcomes
@@ -14,11 +14,12 @@ from manifests.checks.rows import RowChecks
 
 __all__ = [
     "Failure",
+    "Problem",
     "RowChecks",
     "check_files",
     "check_manifest",
     "check_outcomes",
     "check_parts",
-    "refuse",
-    "refuse_workspace",
+    "raise_build_failures",
+    "raise_failures",
 ]

@@ -1,8 +1,8 @@
 """What must hold of the files that a manifest names.
 
-That every file is there with the size that its row gives is always looked at; `quick` reads a sample of them to compare
-their sha256 and look at the picture (`pictures`), `full` all of them. Of real images that lie in archives, in tables or
-on the Hub, `quick` looks at the sample only: to ask for the size of each may be to fetch it.
+Every file exists and has the size that its row gives: that is always checked. `quick` reads one in fifty, compares its
+sha256 and checks the picture (`pictures`); `full` reads all. Real images in archives, in tables or on the Hub are
+checked by `quick` only where they are read: asking for the size of each could mean fetching it.
 """
 
 import hashlib
@@ -12,21 +12,40 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from manifests.checks.failures import NAMED_ROWS, Failure
-from manifests.checks.pictures import wrong_photograph, wrong_png
+from manifests.checks.failures import NAMED_ROWS, Failure, Problem
+from manifests.checks.pictures import png_problem, real_image_problem
+from manifests.checks.remedies import RESTORE_DATA_SET, SAMPLE_AGAIN
 from manifests.images import ImageReader
-from manifests.manifest import FAKE, REAL
+from manifests.manifest import REAL
 from manifests.options import Verify
 from manifests.reading_threads import ReadingThreads
+from workspace.errors import in_one_line
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import is_plain_file
 
-#: Of how many files `quick` reads one whole. The choice hangs on the file's sha256, so it is the same every time.
+#: `quick` reads one file in so many. The choice depends on the file's sha256, so it is the same every time.
 QUICK_ONE_IN = 50
 
-#: Files looked at together: enough to hide a shared file system's latency.
+#: Files checked in parallel: enough to hide a shared file system's latency.
 THREADS = 16
 _CHUNK = 4_096
+
+_EMPTY = Problem("image [file is|files are] empty", SAMPLE_AGAIN)
+_OTHER_BYTES = Problem(
+    "image [file has|files have] another number of bytes than [its row says|their rows say]", SAMPLE_AGAIN
+)
+_OTHER_SHA256 = Problem("image [file has|files have] another sha256 than [its row says|their rows say]", SAMPLE_AGAIN)
+_MISSING = Problem("image [file is|files are] missing", SAMPLE_AGAIN)
+_REAL_EMPTY = Problem("real image [file is|files are] empty", RESTORE_DATA_SET)
+_REAL_CHANGED = Problem(
+    "real [image has|images have] another sha256 than when [it was|they were] captioned", RESTORE_DATA_SET
+)
+_REAL_MISSING = Problem(
+    "real [image is|images are] missing",
+    "put the data set back to where it was captioned, or build with --edition public, which leaves out the real images "
+    "that may not be passed on",
+)
 
 
 @dataclass(frozen=True)
@@ -44,55 +63,59 @@ class _Row:
 
 
 def check_files(
-    workspace: Workspace, manifest: Path, verify: Verify, advance: Callable[[int], None] = lambda _: None
+    workspace: Workspace,
+    manifest: Path,
+    verify: Verify,
+    hub: HubAccess = HubAccess(),
+    advance: Callable[[int], None] = lambda _: None,
 ) -> list[Failure]:
-    """What is wrong with the files that a manifest names; `advance` hears how many more were looked at."""
-    wrong: dict[str, list[str]] = {}
-    images = ImageReader(workspace)
+    """What is wrong with the files that a manifest names; `advance` is called with how many more were checked."""
+    wrong: dict[Problem, list[str]] = {}
+    images = ImageReader(workspace, hub)
     columns = [field.name for field in fields(_Row)]
     with ReadingThreads(THREADS) as threads, pq.ParquetFile(manifest) as file:
         for batch in file.iter_batches(_CHUNK, columns=columns):
             chunk = [_Row(**row) for row in batch.to_pylist()]
-            looking = [threads.submit(row.path, _look, images, verify, row) for row in chunk]
-            for row, looked in zip(chunk, looking, strict=True):
-                if (what := looked.result()) is not None:
-                    wrong.setdefault(what, []).append(row.path)
+            checking = [threads.submit(row.path, _problem, images, verify, row) for row in chunk]
+            for row, checked in zip(chunk, checking, strict=True):
+                if (problem := checked.result()) is not None:
+                    wrong.setdefault(problem, []).append(row.path)
             advance(len(chunk))
-    return [Failure(what, len(paths), tuple(sorted(paths)[:NAMED_ROWS])) for what, paths in sorted(wrong.items())]
+    return [
+        Failure(problem, len(paths), tuple(sorted(paths)[:NAMED_ROWS]))
+        for problem, paths in sorted(wrong.items(), key=lambda item: item[0].text)
+    ]
 
 
-def _look(images: ImageReader, verify: Verify, row: _Row) -> str | None:
+def _problem(images: ImageReader, verify: Verify, row: _Row) -> Problem | None:
     """What is wrong with one file; None: nothing."""
     whole = verify == "full" or not _number(row.sha256) % QUICK_ONE_IN
+    real = row.label == REAL
     try:
-        if not whole and row.label == REAL and not is_plain_file(row.path):
+        if not whole and real and not is_plain_file(row.path):
             return None
         size = images.size(row.path)
         if size == 0:
-            return "are empty files"
+            return _REAL_EMPTY if real else _EMPTY
         if size != (row.file_size or size):
-            return "have another number of bytes than their row says"
+            return _OTHER_BYTES
         if not whole:
             return None
         content = images.read(row.path)
     except FileNotFoundError:
-        if row.label == FAKE:
-            return "are not there"
-        return (
-            "are real images that are not there (put their data set back; "
-            "--edition public does without those that may not be passed on)"
-        )
+        return _REAL_MISSING if real else _MISSING
     except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
+        reason = error.strerror or in_one_line(error, named=False)
+        return Problem(f"image [file|files] cannot be read ({reason})", RESTORE_DATA_SET if real else SAMPLE_AGAIN)
     if hashlib.sha256(content).hexdigest() != row.sha256:
-        return "have another sha256 than their row says"
-    if row.label == FAKE:
-        return wrong_png(content, row.mode, row.width, row.height)
-    return wrong_photograph(content, row.format, row.width, row.height)
+        return _REAL_CHANGED if real else _OTHER_SHA256
+    if real:
+        return real_image_problem(content, row.format, row.width, row.height)
+    return png_problem(content, row.mode, row.width, row.height)
 
 
 def _number(sha256: str) -> int:
-    """Evenly spread; 0 for a text that is no sha256, of which the checks of rows speak."""
+    """An evenly distributed number; 0 for an invalid sha256, which the checks of rows report."""
     try:
         return int(sha256[:8], 16)
     except ValueError:

@@ -1,6 +1,6 @@
-"""What must hold of the manifest itself: looked at when it is built, and again before it is published.
+"""What must hold of the manifest itself: checked when it is built, and again before it is published.
 
-These checks know nothing of how the manifest came to be. So they find what the join did wrong, and what befell the file
+These checks do not know how the manifest was made. So they find defects of the join, and what happened to the file
 since: a row that was changed by hand, a generator that moved from one split to the other.
 """
 
@@ -10,10 +10,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from manifests.checks.failures import Failure, failing, failing_rules
+from manifests.checks.failures import Failure, Problem, failing, failing_rules
 from manifests.choices import read_choices
-from manifests.database import MEMORY, database, parquet_view, record_view
+from manifests.database import database, parquet_view, record_view
 from manifests.manifest import FAKE, REAL, REAL_SUBSET
+from manifests.options import BuildOptions
 from manifests.tables.generators import GeneratorRow
 from manifests.tables.withheld import WithheldRow
 from workspace.layout import Workspace
@@ -21,67 +22,71 @@ from workspace.layout import Workspace
 _ROW = "coalesce(model_name || ' #' || \"index\", real_source || ': ' || real_id, path)"
 
 _OF_A_ROW = {
-    "have a label or a split that is none": f"label NOT IN ({REAL}, {FAKE}) OR split NOT IN ('train', 'test')",
-    "lack what says where they come from": f"""
+    Problem("[row has|rows have] an unknown label or split"): f"""
+        label NOT IN ({REAL}, {FAKE}) OR split NOT IN ('train', 'test')""",
+    Problem("[row lacks|rows lack] the columns that say where [its image comes|their images come] from"): f"""
         label = {FAKE} AND (model_name IS NULL OR revision IS NULL OR "index" IS NULL OR seed IS NULL)
-        OR label = {REAL} AND (real_source IS NULL OR real_id IS NULL OR real_sha256 IS NULL)""",
-    "have a sha256 that is none": "strlen(sha256) <> 64",
-    "are flagged, or were never checked": f"label = {FAKE} AND nsfw_flag IS DISTINCT FROM FALSE",
-    "are of a subset that is none": f"""
+        OR label = {REAL} AND (real_source IS NULL OR real_title IS NULL OR real_id IS NULL OR real_sha256 IS NULL)""",
+    Problem("[row has|rows have] an invalid sha256"): "strlen(sha256) <> 64",
+    Problem("[image is|images are] flagged, or not checked"): f"label = {FAKE} AND nsfw_flag IS DISTINCT FROM FALSE",
+    Problem("[row has|rows have] an unknown subset"): f"""
         label = {FAKE} AND subset NOT IN ('Systematic', 'Manual', 'Commercial')
         OR label = {REAL} AND subset <> '{REAL_SUBSET}'""",
-    "are real images that name a generator": f"label = {REAL} AND (model_name IS NOT NULL OR architecture <> 'real')",
-    "are real images of another sha256 than their data set's": f"label = {REAL} AND sha256 <> real_sha256",
-    "have a licence from nowhere, or none from somewhere": f"""
+    Problem("real [image names a generator|images name a generator]"): f"""
+        label = {REAL} AND (model_name IS NOT NULL OR architecture <> 'real')""",
+    Problem("real [image has|images have] another sha256 than in [its|their] data set"): f"""
+        label = {REAL} AND sha256 <> real_sha256""",
+    Problem("[row has|rows have] a licence without a source, or a source without a licence"): f"""
         label = {FAKE} AND (license IS NULL) IS DISTINCT FROM (license_source = 'none')""",
 }
 
 _NOT_PUBLIC = {
-    "may not be passed on, or nobody knows that they may: a public edition cannot have them": f"""
-        label = {REAL} AND redistributable IS NOT TRUE"""
+    Problem(
+        "real [image|images] of a public edition may not be passed on, or it is unknown whether [it|they] may"
+    ): f"label = {REAL} AND redistributable IS NOT TRUE"
 }
 
 _BETWEEN_ROWS = {
-    "stand twice": f"""
+    Problem("generated [image is|images are] duplicated"): f"""
         SELECT model_name || ' #' || "index" FROM manifest WHERE label = {FAKE}
         GROUP BY model_name, "index" HAVING count(*) > 1""",
-    "are real images that stand twice": f"""
-        SELECT real_source || ': ' || real_id FROM manifest WHERE label = {REAL}
-        GROUP BY real_source, real_id, sha256 HAVING count(*) > 1""",
-    "are real images whose captions were prompts, and that are neither here nor listed": f"""
+    Problem("real [image is|images are] duplicated"): f"""
+        SELECT min(real_source) || ': ' || real_id FROM manifest WHERE label = {REAL}
+        GROUP BY real_title, real_id, sha256 HAVING count(*) > 1""",
+    Problem("real [image|images] of prompts [is|are] neither in the manifest nor in the list of withheld ones"): f"""
         SELECT DISTINCT real_source || ': ' || real_id FROM manifest m
         ANTI JOIN (
-            SELECT real_source, real_id FROM manifest WHERE label = {REAL} UNION ALL
-            SELECT real_source, real_id FROM withheld) USING (real_source, real_id)
+            SELECT real_title, real_id FROM manifest WHERE label = {REAL} UNION ALL
+            SELECT real_title, real_id FROM withheld) USING (real_title, real_id)
         WHERE label = {FAKE} AND real_id IS NOT NULL""",
-    "are real images that are listed as left out": f"""
+    Problem("real [image is|images are] in the manifest and in the list of withheld ones"): f"""
         SELECT real_source || ': ' || real_id FROM manifest
-        SEMI JOIN withheld USING (real_source, real_id, real_sha256) WHERE label = {REAL}""",
-    # Numbers first: of millions of rows few come twice, and only of those the texts are compared.
-    "were made by several generators, and do not say so": f"""
-        WITH twice AS (
-            SELECT hash(sha256) AS mark FROM manifest WHERE label = {FAKE} GROUP BY mark HAVING count(*) > 1)
-        SELECT sha256 FROM manifest WHERE label = {FAKE} AND hash(sha256) IN (FROM twice) GROUP BY sha256
+        SEMI JOIN withheld USING (real_title, real_id, real_sha256) WHERE label = {REAL}""",
+    # Hashes first: of millions of rows few are repeated, and only of those the texts are compared.
+    Problem("[image was|images were] made by several generators, but also_by does not name them"): f"""
+        WITH repeated AS (
+            SELECT hash(sha256) AS hash64 FROM manifest WHERE label = {FAKE} GROUP BY hash64 HAVING count(*) > 1)
+        SELECT sha256 FROM manifest WHERE label = {FAKE} AND hash(sha256) IN (FROM repeated) GROUP BY sha256
         HAVING count(DISTINCT model_name) > 1
             AND min(coalesce(len(also_by), 0)) <> count(DISTINCT model_name) - 1""",
-    "are generators with another number of images than their table counts": f"""
+    Problem("[generator has|generators have] another number of images than generators.parquet says"): f"""
         SELECT coalesce(r.model_name, g.model_name) FROM generators g FULL JOIN (
             SELECT model_name, count(*) AS images FROM manifest WHERE label = {FAKE} GROUP BY model_name) r
         USING (model_name) WHERE coalesce(g.kept, 0) <> coalesce(r.images, 0)""",
-    "are generators that are in another split than their table says": f"""
+    Problem("[generator is|generators are] in another split than generators.parquet says"): f"""
         SELECT DISTINCT model_name FROM manifest JOIN generators g USING (model_name)
         WHERE label = {FAKE} AND manifest.split <> coalesce(g.split, '')""",
-    "are ancestors that training and evaluation share": f"""
+    Problem("[ancestor is|ancestors are] shared by train and test"): f"""
         WITH lines AS (
             SELECT DISTINCT split, model_name, base_model, lineage FROM manifest
             WHERE label = {FAKE} AND split IN ('train', 'test')),
-        kin AS (
+        related AS (
             SELECT DISTINCT split, unnest(list_concat([model_name, base_model], lineage)) AS ancestor FROM lines)
-        SELECT ancestor FROM kin WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1""",
-    "are images that training and evaluation share": """
+        SELECT ancestor FROM related WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1""",
+    Problem("[image is|images are] in both train and test"): """
         SELECT DISTINCT sha256 FROM manifest
         SEMI JOIN (SELECT sha256 FROM manifest WHERE split = 'test') USING (sha256) WHERE split = 'train'""",
-    "are real images that training and evaluation share": """
+    Problem("real [image is|images are] used in both train and test"): """
         SELECT DISTINCT real_sha256 FROM manifest
         SEMI JOIN (SELECT real_sha256 FROM manifest WHERE split = 'test') USING (real_sha256) WHERE split = 'train'""",
 }
@@ -92,24 +97,24 @@ def check_manifest(
     manifest: Path,
     withheld: Path | None,
     generators: Iterable[GeneratorRow],
-    memory: str = MEMORY,
+    memory: str = BuildOptions.memory,
 ) -> list[Failure]:
-    """What is wrong with the rows of the file `manifest`, beside its list of real images that it leaves out and its
-    table of generators."""
+    """What is wrong with the rows of the file `manifest`, beside its list of withheld real images and its table of
+    generators. The problems have no remedy of their own."""
     with database(workspace, memory) as connection:
         parquet_view(connection, "manifest", [manifest])
         record_view(connection, "withheld", [] if withheld is None else [withheld], WithheldRow)
-        _generators(connection, generators)
+        _create_generators(connection, generators)
         public = read_choices(manifest).edition == "public"
         failures = failing_rules(connection, "manifest", _ROW, _OF_A_ROW | (_NOT_PUBLIC if public else {}))
-        for what, query in _BETWEEN_ROWS.items():
-            failures += failing(connection, what, query)
+        for problem, query in _BETWEEN_ROWS.items():
+            failures += failing(connection, problem, query)
     return failures
 
 
-def _generators(connection: duckdb.DuckDBPyConnection, rows: Iterable[GeneratorRow]) -> None:
-    made = [(row.model_name, row.split, row.kept) for row in rows]
-    names, splits, kept = zip(*made, strict=True) if made else ((), (), ())
+def _create_generators(connection: duckdb.DuckDBPyConnection, rows: Iterable[GeneratorRow]) -> None:
+    values = [(row.model_name, row.split, row.kept) for row in rows]
+    names, splits, kept = zip(*values, strict=True) if values else ((), (), ())
     table = pa.table(
         {
             "model_name": pa.array(names, pa.string()),

@@ -1,21 +1,27 @@
-"""What must hold between the rows of a generator and what its outcome counted."""
+"""What must hold between the samples of a generator and what its outcome counted."""
 
 from collections.abc import Mapping
 
-from manifests.checks.failures import NAMED_ROWS, Failure
+from manifests.checks.failures import NAMED_ROWS, Failure, Problem
+from manifests.checks.remedies import SAMPLE_AGAIN
 from samplers.outcomes import Outcome
 
+_LOST = Problem(
+    "[generator has|generators have] fewer samples than [its outcome|their outcomes] counted, or other images",
+    f"restore samples/ from a copy, or {SAMPLE_AGAIN}",
+)
 
-def check_outcomes(outcomes: Mapping[str, Outcome], tries: Mapping[str, Mapping[str, int]]) -> list[Failure]:
-    """Generators that have lost rows since their outcome was written; `tries` has how many ended how, by generator.
 
-    More rows than an outcome counts are no failure: sampling goes on, and outcomes are written when it ends.
+def check_outcomes(outcomes: Mapping[str, Outcome], results: Mapping[str, Mapping[str, int]]) -> list[Failure]:
+    """Generators that have lost samples since their outcome was written; `results` has how many of a generator's
+    samples had which result, by its name.
+
+    More samples than an outcome counts are no failure: sampling goes on, and outcomes are written when it ends.
     """
     lost: list[str] = []
     for name, outcome in sorted(outcomes.items()):
-        found = tries.get(name, {})
-        tried, kept = sum(found.values()), found.get("kept", 0)
-        if tried < outcome.tries or (tried == outcome.tries and kept != outcome.kept):
-            lost.append(f"{name} (has {tried} and {kept}, counted {outcome.tries} and {outcome.kept})")
-    what = "are generators with another number of tries and images than their outcome counts"
-    return [Failure(what, len(lost), tuple(lost[:NAMED_ROWS]))] if lost else []
+        found = results.get(name, {})
+        samples, kept = sum(found.values()), found.get("kept", 0)
+        if samples < outcome.tries or (samples == outcome.tries and kept != outcome.kept):
+            lost.append(f"{name} (samples {samples}, kept {kept}; counted {outcome.tries} and {outcome.kept})")
+    return [Failure(_LOST, len(lost), tuple(lost[:NAMED_ROWS]))] if lost else []

@@ -1,4 +1,4 @@
-"""What must hold of an image file beside its sha256: that it is the picture its row speaks of, and nothing else."""
+"""What must hold of an image file beside its sha256: that it is the image its row describes, and nothing else."""
 
 import struct
 import zlib
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from manifests.checks.failures import Problem
+from manifests.checks.remedies import RESTORE_DATA_SET, SAMPLE_AGAIN
 from manifests.images import picture
 from samplers.image_checks import is_blank
 
@@ -14,42 +16,54 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Of a chunk's length, type and checksum.
 _AROUND = 12
 
-#: The chunks that make the picture itself; anything else is metadata, or an animation.
+#: The chunks of the picture itself; anything else is metadata, or an animation.
 _PICTURE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
 #: Mode by bit depth and colour type, as the sampler writes them (https://www.w3.org/TR/png-3/#11IHDR).
 _MODES = {(8, 0): "L", (8, 2): "RGB"}
 
 
-def wrong_png(content: bytes, mode: str, width: int, height: int) -> str | None:
-    """What is wrong with a generated image; None: it is a PNG of that mode and size (pixels), with nothing beside."""
+_NOT_PNG = Problem("image [file is|files are] not PNG", SAMPLE_AGAIN)
+_METADATA = Problem("image [file contains|files contain] metadata", SAMPLE_AGAIN)
+_TRAILING = Problem("image [file contains|files contain] data after the end of the picture", SAMPLE_AGAIN)
+_DAMAGED = Problem("image [file is a damaged PNG|files are damaged PNGs]", SAMPLE_AGAIN)
+_OTHER_SIZE = Problem("[image has|images have] another mode or size than [its row says|their rows say]", SAMPLE_AGAIN)
+_BLANK = Problem("[image is|images are] blank", SAMPLE_AGAIN)
+_NOT_READABLE = Problem("real [image|images] can no longer be opened", RESTORE_DATA_SET)
+_OTHER_FORMAT = Problem(
+    "real [image has|images have] another format or size than [its prompt says|their prompts say]", RESTORE_DATA_SET
+)
+
+
+def png_problem(content: bytes, mode: str, width: int, height: int) -> Problem | None:
+    """What is wrong with a generated image; None: it is a PNG of that mode and size (pixels), and nothing else."""
     if not content.startswith(_SIGNATURE):
-        return "are not PNG files"
+        return _NOT_PNG
     chunks = list(chunks_of(content))
     if not _PICTURE_CHUNKS.issuperset(kind for kind, _ in chunks):
-        return "hold metadata beside the picture"
+        return _METADATA
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13 or chunks[-1][0] != b"IEND":
-        return "are damaged PNG files"
+        return _DAMAGED
     if len(_SIGNATURE) + sum(_AROUND + len(data) for _, data in chunks) < len(content):
-        return "hold something behind the picture"
+        return _TRAILING
     facts = struct.unpack(">IIBB", chunks[0][1][:10])
     if (*facts[:2], _MODES.get(facts[2:])) != (width, height, mode):
-        return "have another mode or size than their row says"
-    # Not before the size is known to be the row's: a header is a way to have any amount of memory taken.
+        return _OTHER_SIZE
+    # Not before the size is known to be the row's: a header can ask for any amount of memory.
     pixels = _decoded(content)
     if pixels is None or pixels.shape[:2] != (height, width):
-        return "are damaged PNG files"
-    return "are blank" if is_blank(pixels) else None
+        return _DAMAGED
+    return _BLANK if is_blank(pixels) else None
 
 
-def wrong_photograph(content: bytes, image_format: str, width: int, height: int) -> str | None:
-    """What is wrong with a real image, by its header alone: its sha256 is that of a file that was decoded before."""
+def real_image_problem(content: bytes, image_format: str, width: int, height: int) -> Problem | None:
+    """What is wrong with a real image, by its header alone: a file of this sha256 was decoded when it was captioned."""
     try:
         with picture(content) as image:
             facts = (image.format, *image.size)
     except OSError:
-        return "are real images that no longer open"
-    return None if facts == (image_format, width, height) else "have another format or size than their row says"
+        return _NOT_READABLE
+    return None if facts == (image_format, width, height) else _OTHER_FORMAT
 
 
 def chunks_of(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -1,130 +1,180 @@
 """What must hold of the records before they are joined: of samples, prompts and catalogue.
 
-Most is looked at while the join goes through the generators, for what can be wrong within some of them needs none of
-the others; what concerns all prompts or the whole catalogue is looked at once. `tries` are all tries of some
-generators, `told` the captions they had; a try's `generator` is its place in the `catalog`, its `caption` in `told`
-(`joining`).
+Most checks run while the join goes through the batches, because a problem within some generators can be found without
+the others; what concerns all prompts or the whole catalogue is checked once. A batch is in the relations `SAMPLES` and
+`BATCH_CAPTIONS` (`joining/relations.py`).
 """
+
+from typing import get_args
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.checks.failures import NAMED_ROWS, Failure, failing, failing_rules, refuse_workspace
+from manifests.checks.failures import NAMED_ROWS, Failure, Problem, failing, failing_rules, raise_build_failures
+from manifests.checks.remedies import CAPTION_AGAIN, RESTORE_CATALOG, SAMPLE_AGAIN
+from manifests.joining.relations import BATCH_CAPTIONS, CAPTIONS, CATALOG, SAMPLES
+from manifests.manifest import CaptionOrigin
 from manifests.tables.generators import REJECTIONS
 
-_TRY = "model_name || ' #' || \"index\""
+_SAMPLE = f"{SAMPLES.model_name} || ' #' || {SAMPLES.index}"
 
-#: An image's own file is where the sampler puts it, or in a part of its own generator.
-_ELSEWHERE = """CASE WHEN path = concat('images/', folder, '/', image_name) THEN false
-    ELSE NOT starts_with(path, concat('samples/', folder, '/part-')) OR contains(path, '..')
-        OR NOT ends_with(path, concat('.parquet#', image_name)) END"""
+#: An image's file is where the sampler puts it, or in a part of its own generator.
+_NOT_ITS_OWN = f"""CASE WHEN {SAMPLES.path} = concat('images/', {SAMPLES.folder}, '/', {SAMPLES.image_name}) THEN false
+    ELSE NOT starts_with({SAMPLES.path}, concat('samples/', {SAMPLES.folder}, '/part-'))
+        OR contains({SAMPLES.path}, '..')
+        OR NOT ends_with({SAMPLES.path}, concat('.parquet#', {SAMPLES.image_name})) END"""
 
-_INCOMPLETE = "lack a part of what every image has (name, place, sha256, format, mode, size)"
+_INCOMPLETE = Problem(
+    "kept [sample lacks|samples lack] a value that every image has (name, path, sha256, format, mode, size)",
+    SAMPLE_AGAIN,
+)
 
-#: What may be wrong with a single try.
-_OF_A_TRY = {
-    "have a status that is none": f"fate NOT IN ('kept', {', '.join(repr(status) for status in REJECTIONS)})",
-    _INCOMPLETE: """fate = 'kept' AND (
-        image_name IS NULL OR path IS NULL OR sha256 IS NULL OR format IS NULL OR mode IS NULL
-        OR width IS NULL OR height IS NULL OR file_size IS NULL)""",
-    # Whether it is one at all, the files tell.
-    "have a sha256 that is none": "strlen(sha256) <> 64",
-    "have another file name than their index says": "image_name <> printf('%08d.png', \"index\")",
-    "name a file that is not their own": f"image_name IS NOT NULL AND {_ELSEWHERE}",
-    "are no PNG of mode RGB or L, or have a size that no image has": """format <> 'PNG' OR mode NOT IN ('RGB', 'L')
-        OR fate = 'kept' AND (width NOT BETWEEN 1 AND 16384 OR height NOT BETWEEN 1 AND 16384 OR file_size < 1)""",
-    "were kept although flagged, or without being checked": "fate = 'kept' AND nsfw_flag IS DISTINCT FROM FALSE",
-    "were rejected and still have pixels": "fate NOT IN ('kept', 'duplicate') AND path IS NOT NULL",
-    "lie in the folder of another generator": "replace(model_name, '/', '--') <> folder",
+#: What may be wrong with a single sample.
+_OF_A_SAMPLE = {
+    Problem("[sample has|samples have] an unknown status", SAMPLE_AGAIN): f"""
+        {SAMPLES.result} NOT IN ('kept', {", ".join(repr(status) for status in REJECTIONS)})""",
+    _INCOMPLETE: f"""{SAMPLES.result} = 'kept' AND (
+        {SAMPLES.image_name} IS NULL OR {SAMPLES.path} IS NULL OR {SAMPLES.sha256} IS NULL OR {SAMPLES.format} IS NULL
+        OR {SAMPLES.mode} IS NULL OR {SAMPLES.width} IS NULL OR {SAMPLES.height} IS NULL
+        OR {SAMPLES.file_size} IS NULL)""",
+    # Whether its digits are right, the check of the file tells.
+    Problem("[sample has|samples have] an invalid sha256", SAMPLE_AGAIN): f"strlen({SAMPLES.sha256}) <> 64",
+    Problem("[sample has|samples have] a file name that is not made from [its|their] index", SAMPLE_AGAIN): f"""
+        {SAMPLES.image_name} <> printf('%08d.png', {SAMPLES.index})""",
+    Problem("[sample names|samples name] a file of another sample", SAMPLE_AGAIN): f"""
+        {SAMPLES.image_name} IS NOT NULL AND {_NOT_ITS_OWN}""",
+    Problem(
+        "[sample is|samples are] not PNG of mode RGB or L, or [has|have] an impossible size", SAMPLE_AGAIN
+    ): f"""{SAMPLES.format} <> 'PNG' OR {SAMPLES.mode} NOT IN ('RGB', 'L')
+        OR {SAMPLES.result} = 'kept' AND ({SAMPLES.width} NOT BETWEEN 1 AND 16384
+            OR {SAMPLES.height} NOT BETWEEN 1 AND 16384 OR {SAMPLES.file_size} < 1)""",
+    Problem("[sample was|samples were] kept although flagged, or not checked", SAMPLE_AGAIN): f"""
+        {SAMPLES.result} = 'kept' AND {SAMPLES.nsfw_flag} IS DISTINCT FROM FALSE""",
+    Problem("rejected [sample still has an image|samples still have images]", SAMPLE_AGAIN): f"""
+        {SAMPLES.result} NOT IN ('kept', 'duplicate') AND {SAMPLES.path} IS NOT NULL""",
 }
 
-#: What may be wrong with the numbers and seeds of a generator's tries (`_numbered`).
+#: What may be wrong with the numbers and seeds of a generator's samples (`_are_numbered`).
 _OF_NUMBERS = {
-    "stand twice in samples/": f"""
-        SELECT {_TRY} FROM (SELECT generator, "index" FROM tries GROUP BY ALL HAVING count(*) > 1)
-        JOIN catalog ON place = generator""",
-    "are generators that lack tries: theirs are not numbered 0, 1, 2, ...": """
-        SELECT model_name FROM (
-            SELECT generator FROM tries GROUP BY ALL HAVING min("index") <> 0 OR max("index") >= count(*))
-        JOIN catalog ON place = generator""",
-    "were sampled with the seed of another of their generator": f"""
-        SELECT {_TRY} FROM (
-            SELECT generator, max("index") AS "index" FROM tries GROUP BY generator, seed
-            HAVING min("index") <> max("index"))
-        JOIN catalog ON place = generator""",
+    Problem("[sample is|samples are] duplicated in samples/", SAMPLE_AGAIN): f"""
+        SELECT {_SAMPLE} FROM (
+            SELECT {SAMPLES.generator}, {SAMPLES.index} FROM {SAMPLES} GROUP BY ALL HAVING count(*) > 1)
+        JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator}""",
+    Problem(
+        "[generator lacks|generators lack] samples: [its|their] samples are not numbered 0, 1, 2, ...", SAMPLE_AGAIN
+    ): f"""
+        SELECT {CATALOG.model_name} FROM (
+            SELECT {SAMPLES.generator} FROM {SAMPLES} GROUP BY ALL
+            HAVING min({SAMPLES.index}) <> 0 OR max({SAMPLES.index}) >= count(*))
+        JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator}""",
+    Problem("[sample has|samples have] the seed of another sample of the same generator", SAMPLE_AGAIN): f"""
+        SELECT {_SAMPLE} FROM (
+            SELECT {SAMPLES.generator}, max({SAMPLES.index}) AS {SAMPLES.index} FROM {SAMPLES}
+            GROUP BY {SAMPLES.generator}, {SAMPLES.seed} HAVING min({SAMPLES.index}) <> max({SAMPLES.index}))
+        JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator}""",
 }
 
-#: What may be wrong with tries beside the catalogue and the captions.
-_OF_SOME_GENERATORS = {
-    "come from a generator that the catalogue does not have at that revision": """
-        SELECT DISTINCT model_name || '@' || revision FROM tries WHERE generator IS NULL""",
-    "name a prompt that prompts/ does not have": f"""
-        SELECT {_TRY} || ': ' || prompt_id FROM tries WHERE prompt_id IS NOT NULL AND caption IS NULL""",
-    "have another real source than their prompt": f"""
-        SELECT {_TRY} || ': ' || coalesce(t.real_source, 'none') FROM tries t JOIN told p ON p.place = t.caption
-        WHERE t.real_source IS DISTINCT FROM p.real_source""",
-    "lack the prompt that their generator needs": f"""
-        SELECT {_TRY} FROM tries t
-        SEMI JOIN (FROM catalog WHERE task = 'text-to-image') c ON c.place = t.generator
-        WHERE prompt_id IS NULL OR unprompted""",
+#: What may be wrong with samples beside the catalogue and the captions.
+_OF_A_BATCH = {
+    Problem(
+        "[generator was|generators were] sampled at a revision that the catalogue does not have",
+        "restore the catalogue with which [it was|they were] sampled, or remove [its|their] folders in samples/ and "
+        "images/, then run `cf-sample` again",
+    ): f"""
+        SELECT DISTINCT {SAMPLES.model_name} || '@' || {SAMPLES.revision} FROM {SAMPLES}
+        WHERE {SAMPLES.generator} IS NULL""",
+    Problem("[sample is|samples are] in the folder of another generator", SAMPLE_AGAIN): f"""
+        SELECT s.{SAMPLES.model_name} || ' #' || {SAMPLES.index} FROM {SAMPLES} s
+        JOIN {CATALOG} c ON c.{CATALOG.row_number} = s.{SAMPLES.generator}
+        WHERE s.{SAMPLES.folder} <> c.{CATALOG.folder}""",
+    Problem(
+        "[sample names|samples name] a prompt that is not in prompts/",
+        "restore prompts/ from a copy, or run `cf-caption` again with the same options",
+    ): f"""
+        SELECT {_SAMPLE} || ': ' || {SAMPLES.prompt_id} FROM {SAMPLES}
+        WHERE {SAMPLES.prompt_id} IS NOT NULL AND {SAMPLES.caption} IS NULL""",
+    Problem("[sample has|samples have] another real source than [its prompt|their prompts]", SAMPLE_AGAIN): f"""
+        SELECT {_SAMPLE} || ': ' || coalesce(s.{SAMPLES.real_source}, 'none') FROM {SAMPLES} s
+        LEFT JOIN {BATCH_CAPTIONS} c ON c.{BATCH_CAPTIONS.row_number} = s.{SAMPLES.caption}
+        WHERE s.{SAMPLES.real_source} IS DISTINCT FROM c.{BATCH_CAPTIONS.real_source}
+            AND (s.{SAMPLES.prompt_id} IS NULL OR s.{SAMPLES.caption} IS NOT NULL)""",
+    Problem(
+        "[sample lacks|samples lack] the prompt that [its generator needs|their generators need]", SAMPLE_AGAIN
+    ): f"""
+        SELECT {_SAMPLE} FROM {SAMPLES}
+        SEMI JOIN (FROM {CATALOG} WHERE {CATALOG.task} = 'text-to-image') c
+            ON c.{CATALOG.row_number} = {SAMPLES.generator}
+        WHERE {SAMPLES.prompt_id} IS NULL OR {SAMPLES.without_prompt}""",
 }
 
-#: The same of all prompts and of the catalogue.
+#: What may be wrong with all prompts and with the catalogue.
 _OF_ALL = {
-    "are prompts whose id stands twice in prompts/": """
-        SELECT prompt_id FROM captions GROUP BY prompt_id HAVING count(*) > 1""",
-    "are real images with several sha256": """
-        SELECT real_source || '/' || real_id FROM captions GROUP BY real_source, real_id
-        HAVING min(real_sha256) <> max(real_sha256)""",
-    "are generators that stand twice in the catalogue": """
-        SELECT model_name FROM catalog GROUP BY model_name HAVING count(*) > 1""",
-    "are generators with a licence from nowhere, or none from somewhere": """
-        SELECT model_name FROM catalog WHERE (license IS NULL) <> (license_source = 'none')""",
+    Problem("prompt [id is|ids are] duplicated in prompts/", CAPTION_AGAIN): f"""
+        SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS} GROUP BY {CAPTIONS.prompt_id} HAVING count(*) > 1""",
+    Problem("real [image has|images have] several sha256 in prompts/", CAPTION_AGAIN): f"""
+        SELECT {CAPTIONS.real_source} || '/' || {CAPTIONS.real_id} FROM {CAPTIONS}
+        GROUP BY {CAPTIONS.real_source}, {CAPTIONS.real_id}
+        HAVING min({CAPTIONS.real_sha256}) <> max({CAPTIONS.real_sha256})""",
+    Problem("[prompt has|prompts have] an invalid real_sha256", CAPTION_AGAIN): f"""
+        SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS} WHERE strlen({CAPTIONS.real_sha256}) <> 64""",
+    Problem(
+        f"[prompt has|prompts have] an unknown caption_origin (not {' or '.join(get_args(CaptionOrigin))})",
+        "prompts/ was written by another version: name a new --workspace and start with `cf-crawl`",
+    ): f"""
+        SELECT {CAPTIONS.prompt_id} || ': ' || {CAPTIONS.caption_origin} FROM {CAPTIONS}
+        WHERE {CAPTIONS.caption_origin}::VARCHAR NOT IN {get_args(CaptionOrigin)!r}""",
+    Problem("[generator is|generators are] duplicated in the catalogue", RESTORE_CATALOG): f"""
+        SELECT {CATALOG.model_name} FROM {CATALOG} GROUP BY {CATALOG.model_name} HAVING count(*) > 1""",
+    Problem(
+        "[generator has|generators have] a licence without a source, or a source without a licence", RESTORE_CATALOG
+    ): f"""
+        SELECT {CATALOG.model_name} FROM {CATALOG}
+        WHERE ({CATALOG.license} IS NULL) <> ({CATALOG.license_source} = 'none')""",
 }
 
 
 class RowChecks:
-    """The checks of records, over a connection of `joining.opened`."""
+    """The checks of records, over a connection of `join.open_records`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._failures: dict[str, Failure] = {}
+        self._failures: dict[Problem, Failure] = {}
 
-    def look(self, tries: pa.Table) -> None:
-        """Look at the generators that `joining.write_join` is at, and at their `tries`, which the connection has too.
+    def check_batch(self, samples: pa.Table) -> None:
+        """Check the batch that `join.write_manifest` works on; `samples` are its `SAMPLES`.
 
-        Raises `CommunityForensicsError` at once where rows are so incomplete that they cannot be written.
+        Raises `CommunityForensicsError` at once where samples are so incomplete that no row can be written.
         """
-        self._add(failing_rules(self._connection, "tries", _TRY, _OF_A_TRY))
-        for what, query in (_OF_SOME_GENERATORS if _numbered(tries) else _OF_NUMBERS | _OF_SOME_GENERATORS).items():
-            self._add(failing(self._connection, what, query))
+        self._add(failing_rules(self._connection, SAMPLES, _SAMPLE, _OF_A_SAMPLE))
+        for problem, query in (_OF_A_BATCH if _are_numbered(samples) else _OF_NUMBERS | _OF_A_BATCH).items():
+            self._add(failing(self._connection, problem, query))
         if _INCOMPLETE in self._failures:
-            refuse_workspace(self.failures())
+            raise_build_failures(self.failures())
 
     def failures(self) -> list[Failure]:
-        """What is wrong; to be asked when the join is done."""
-        for what, query in _OF_ALL.items():
-            self._add(failing(self._connection, what, query))
+        """What is wrong; to be called after the last batch."""
+        for problem, query in _OF_ALL.items():
+            self._add(failing(self._connection, problem, query))
         return list(self._failures.values())
 
     def _add(self, failures: list[Failure]) -> None:
         for new in failures:
-            before = self._failures.get(new.what, Failure(new.what, 0, ()))
+            before = self._failures.get(new.problem, Failure(new.problem, 0, ()))
             named = (*before.named, *new.named)[:NAMED_ROWS]
-            self._failures[new.what] = Failure(new.what, before.rows + new.rows, named)
+            self._failures[new.problem] = Failure(new.problem, before.rows + new.rows, named)
 
 
-def _numbered(tries: pa.Table) -> bool:
-    """Whether the tries of each generator are numbered 0, 1, 2, ..., and no two of all have one seed: then nothing is
-    wrong with their numbers, and no query needs to ask what.
-    """
-    known = tries.select(["generator", "index", "seed"]).filter(pc.is_valid(tries["generator"]))
+def _are_numbered(samples: pa.Table) -> bool:
+    """Whether the samples of each generator are numbered 0, 1, 2, ..., and no two of all have one seed: then nothing is
+    wrong with their numbers and seeds, and the queries about them are not needed."""
+    names = [SAMPLES.generator.name, SAMPLES.index.name, SAMPLES.seed.name]
+    known = samples.select(names).filter(pc.is_valid(samples[SAMPLES.generator.name]))
     generator, index, seed = (column.to_numpy() for column in known.columns)
     count = np.bincount(generator)
     if not ((index >= 0) & (index < count[generator])).all():
         return False
-    # Another number for each pair of a generator and a number of its tries.
-    place = (np.cumsum(count) - count)[generator] + index
-    return bool(np.bincount(place).max(initial=0) <= 1) and np.unique(seed).size == seed.size
+    # A different number for each pair of a generator and an index.
+    number = (np.cumsum(count) - count)[generator] + index
+    return bool(np.bincount(number).max(initial=0) <= 1) and np.unique(seed).size == seed.size

@@ -1,5 +1,6 @@
-"""The join of samples, catalogue and prompts to the manifest's rows, with DuckDB and in bounded memory.
+"""The join of samples, catalogue and prompts into the manifest's rows, with DuckDB and in bounded memory.
 
-`sample_batches` hands the samples on, whole generators at a time; `duplicates` finds equal images; `join` makes the
-rows of generated images and `real_images` those of real ones; `row_writer` writes them.
+`sample_batches` gives the samples, whole generators at a time; `duplicates` finds equal images; `join` makes the rows
+of generated images and `real_images` those of real ones; `row_writer` writes them. `relations` names the tables that
+they share.
 """

@@ -1,55 +1,69 @@
-"""Images that were made more than once: by one generator again, or by several.
+"""Images that were made more than once: again by the same generator, or by several.
 
-Equality is that of sha256. Bounded memory finds it: by the eight bytes of each image that are known of it (`marks`,
-`parts`), and then by the rows of those whose eight bytes came twice. They are few, and so are the parts that have them,
-which alone are read again.
+Equal means: of equal sha256. It is found in bounded memory: first by the eight bytes that are known of each image
+(`IMAGE_HASHES`), then by the rows whose eight bytes occur more than once. These are few, and so are their parts, which
+alone are read again.
 """
 
 import duckdb
 
+from manifests.joining.relations import (
+    DUPLICATES,
+    IMAGE_HASHES,
+    PARTS,
+    REPEATED_HASHES,
+    REPEATED_IMAGES,
+    SHARED_IMAGES,
+)
 from manifests.joining.sample_batches import batches
 
-_TWICE = """
-CREATE TEMP TABLE repeated_marks AS
-SELECT mark FROM marks WHERE mark IS NOT NULL GROUP BY mark HAVING count(*) > 1
+_HASHES = f"""
+SELECT {IMAGE_HASHES.hash64} FROM {IMAGE_HASHES} WHERE {IMAGE_HASHES.hash64} IS NOT NULL
+GROUP BY {IMAGE_HASHES.hash64} HAVING count(*) > 1
 """
-_REPEATED = """
-INSERT INTO repeated
+_PARTS_OF_HASHES = f"""
+SELECT {PARTS.path} FROM {PARTS}
+WHERE {PARTS.part} IN (
+    SELECT {IMAGE_HASHES.part} FROM {IMAGE_HASHES} SEMI JOIN {REPEATED_HASHES} USING ({REPEATED_HASHES.hash64}))
+"""
+_IMAGES = f"""
+INSERT INTO {REPEATED_IMAGES} BY NAME
 SELECT model_name, revision, "index", sha256 FROM read_parquet(?)
-WHERE status = 'ok' AND hash(sha256) IN (FROM repeated_marks)
+WHERE status = 'ok' AND hash(sha256) IN (FROM {REPEATED_HASHES})
 """
 
-# Of equal images of a generator, the one of the lowest index is kept. Not temporary, or a cursor would not see it.
-_DUPLICATES = """
-CREATE TABLE duplicates AS SELECT model_name, revision, "index" FROM repeated
-QUALIFY row_number() OVER (PARTITION BY model_name, revision, sha256 ORDER BY "index") > 1
+# Of equal images of a generator, the one of the lowest index is kept.
+_LATER_ONES = f"""
+SELECT {DUPLICATES.column_list} FROM {REPEATED_IMAGES}
+QUALIFY row_number() OVER (
+    PARTITION BY {REPEATED_IMAGES.model_name}, {REPEATED_IMAGES.revision}, {REPEATED_IMAGES.sha256}
+    ORDER BY {REPEATED_IMAGES.index}) > 1
 """
-_SHARED = """
-CREATE TEMP TABLE shared AS SELECT sha256, list(DISTINCT model_name ORDER BY model_name) AS makers
-FROM repeated GROUP BY sha256 HAVING count(DISTINCT model_name) > 1
+_BY_SEVERAL = f"""
+SELECT {REPEATED_IMAGES.sha256},
+    list(DISTINCT {REPEATED_IMAGES.model_name} ORDER BY {REPEATED_IMAGES.model_name}) AS {SHARED_IMAGES.model_names}
+FROM {REPEATED_IMAGES} GROUP BY {REPEATED_IMAGES.sha256}
+HAVING count(DISTINCT {REPEATED_IMAGES.model_name}) > 1
+"""
+_SETS_OF_GENERATORS = f"""
+SELECT DISTINCT {SHARED_IMAGES.model_names} FROM {SHARED_IMAGES} ORDER BY {SHARED_IMAGES.model_names}
 """
 
 
-def find_repeats(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables `duplicates` (model_name, revision, index: tries that count no more) and `shared` (sha256,
-    makers: who made it, by name) of a connection that has `parts` and `marks`; of these there is no more need."""
-    connection.execute(
-        'CREATE TEMP TABLE repeated (model_name VARCHAR, revision VARCHAR, "index" BIGINT, sha256 VARCHAR)'
-    )
-    connection.execute(_TWICE)
-    again = connection.execute(
-        "SELECT path FROM parts WHERE part IN (SELECT part FROM marks SEMI JOIN repeated_marks USING (mark))"
-    ).fetchall()
-    connection.execute("DROP TABLE marks")
-    with_repeats = {path for (path,) in again}
+def find_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables `DUPLICATES` and `SHARED_IMAGES` of a connection that has `PARTS` and `IMAGE_HASHES`, which is
+    then removed."""
+    REPEATED_IMAGES.create_empty(connection)
+    REPEATED_HASHES.create(connection, _HASHES)
+    with_repeated = {path for (path,) in connection.execute(_PARTS_OF_HASHES).fetchall()}
+    IMAGE_HASHES.drop(connection)
     for paths in batches(connection):
-        if some := [path for path in paths if path in with_repeats]:
-            connection.execute(_REPEATED, [some])
-    connection.execute(_DUPLICATES)
-    connection.execute(_SHARED)
+        if some := [path for path in paths if path in with_repeated]:
+            connection.execute(_IMAGES, [some])
+    DUPLICATES.create(connection, _LATER_ONES, kind="TABLE")  # read by a cursor of the connection
+    SHARED_IMAGES.create(connection, _BY_SEVERAL)
 
 
-def twins(connection: duckdb.DuckDBPyConnection) -> list[frozenset[str]]:
-    """The sets of generators that made one and the same image; `connection` is one of `joining.opened`."""
-    rows = connection.execute("SELECT DISTINCT makers FROM shared ORDER BY makers").fetchall()
-    return [frozenset(makers) for (makers,) in rows]
+def generators_of_equal_images(connection: duckdb.DuckDBPyConnection) -> list[frozenset[str]]:
+    """The sets of generators that made one and the same image; `connection` is one of `join.open_records`."""
+    return [frozenset(names) for (names,) in connection.execute(_SETS_OF_GENERATORS).fetchall()]

@@ -39,7 +39,7 @@ _VARIOUS = frozenset({"image_name", "index", "prompt", "real_id", "file_size", "
 _RANDOM = frozenset({"real_sha256", "seed", "sha256", "nsfw_score"})
 
 
-def named(rows: pa.RecordBatch | pa.Table) -> Columns:
+def columns_of(rows: pa.RecordBatch | pa.Table) -> Columns:
     """The columns of some rows."""
     return dict(zip(rows.column_names, rows.columns, strict=True))
 
@@ -73,7 +73,7 @@ class RowWriter:
             while kind is None and self._waiting:
                 self._waiting.popleft().result()
 
-    def write(self, rows: duckdb.DuckDBPyRelation, columns: Callable[[pa.RecordBatch], Columns] = named) -> int:
+    def write(self, rows: duckdb.DuckDBPyRelation, columns: Callable[[pa.RecordBatch], Columns] = columns_of) -> int:
         """Write what a query gives, in its order, or what `columns` makes of it; returns how many rows.
 
         Raises `CommunityForensicsError` for a row that lacks what every row has, here or at the end of the block.

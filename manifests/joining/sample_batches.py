@@ -1,8 +1,8 @@
-"""The sample parts, as the join goes through them: whole generators at a time, in the order of their names.
+"""The sample parts, as the join reads them: whole generators at a time, in the order of their names.
 
-DuckDB is never given all parts at once, for it keeps something of each file it reads; so what a pass over the samples
-holds does not grow with their number. The first pass is made here: it tells how many rows each part has, and keeps
-eight bytes of each image, by which equal ones are found (`repeats`).
+DuckDB is never given all parts at once, because it keeps something of each file it reads; so the memory of one pass
+over the samples does not grow with their number. The first pass is made here: it counts the rows of each part, and
+keeps eight bytes of each image, from which equal images are found (`duplicates`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -11,94 +11,99 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from manifests.database import literal, seen
+from manifests.database import literal, registered
+from manifests.joining.relations import IMAGE_HASHES, PART_FILES, PARTS
 from samplers.sample import Sample, sample_parts
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, model_name_of
 
-#: Rows joined together, but at least one generator's: some fifty megabytes, and as much of the rows read ahead.
+#: Rows joined together, but at least one generator's: some fifty megabytes, and as much for the rows read ahead.
 BATCH_ROWS = 70_000
 
-#: Files of which little is read at once: a footer, one column.
+#: Files that are read together where little is read of each: a footer, one column.
 _FILES = 1_000
 
-# `marks`: the part and, eight bytes for each, the image of every try; null: it was rejected, and has none.
-_MARKS = """
-INSERT INTO marks
+_HASHES = f"""
+INSERT INTO {IMAGE_HASHES}
 SELECT file_index + ?, CASE WHEN sha256 IS NOT NULL THEN hash(sha256) END FROM read_parquet(?)
 """
-_PARTS = """
-CREATE TEMP TABLE parts AS SELECT found.*, coalesce(tries, 0) AS rows
-FROM found LEFT JOIN (SELECT part, count(*) AS tries FROM marks GROUP BY part) USING (part)
+_COUNTED = f"""
+SELECT {PART_FILES}.*, coalesce(counted, 0) AS {PARTS.rows}
+FROM {PART_FILES}
+LEFT JOIN (SELECT {IMAGE_HASHES.part}, count(*) AS counted FROM {IMAGE_HASHES} GROUP BY {IMAGE_HASHES.part})
+    USING ({PARTS.part})
 """
 
-_GENERATORS = """
-SELECT model_name, sum(rows)::BIGINT, list(path ORDER BY path) FROM parts GROUP BY model_name ORDER BY model_name
+_GENERATORS = f"""
+SELECT {PARTS.model_name}, sum({PARTS.rows})::BIGINT, list({PARTS.path} ORDER BY {PARTS.path})
+FROM {PARTS} GROUP BY {PARTS.model_name} ORDER BY {PARTS.model_name}
 """
 
-_KINDS = """
-WITH said AS (SELECT file_name AS path, value FROM parquet_kv_metadata(?) WHERE key = 'ARROW:schema')
-SELECT min(path) FROM (SELECT unnest(?) AS path) LEFT JOIN said USING (path) GROUP BY value
+# One path for each Arrow schema that the files have.
+_SCHEMAS = """
+WITH written AS (SELECT file_name AS path, value FROM parquet_kv_metadata(?) WHERE key = 'ARROW:schema')
+SELECT min(path) FROM (SELECT unnest(?) AS path) LEFT JOIN written USING (path) GROUP BY value
 """
 
 
 def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of a connection that say what samples there are: `parts` (part: its number, model_name, path as
-    DuckDB takes it, rows) and `marks` (part, mark: a number for the image of each row, equal where sha256 are).
+    """Create the tables `PARTS` and `IMAGE_HASHES`, which tell what samples there are.
 
-    Raises `UsageError` when there are none, or for one that another version wrote.
+    Raises `UsageError` when there are none, or for a part that another version wrote.
     """
     paths = sample_parts(workspace)
     if not paths:
         raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
     check_version(connection, paths, Sample)
-    found = pa.table(
+    part_files = pa.table(
         {
-            "part": range(len(paths)),
-            "model_name": [model_name_of(path.parent.name) for path in paths],
-            "path": [literal(path) for path in paths],
+            PART_FILES.part.name: range(len(paths)),
+            PART_FILES.model_name.name: [model_name_of(path.parent.name) for path in paths],
+            PART_FILES.path.name: [literal(path) for path in paths],
         }
     )
-    connection.execute("CREATE TEMP TABLE marks (part INTEGER, mark UBIGINT)")
+    IMAGE_HASHES.create_empty(connection)
     for first in range(0, len(paths), _FILES):
-        connection.execute(_MARKS, [first, found["path"][first : first + _FILES].to_pylist()])
-    with seen(connection, found=found):
-        connection.execute(_PARTS)
+        some = part_files[PART_FILES.path.name][first : first + _FILES]
+        connection.execute(_HASHES, [first, some.to_pylist()])
+    with registered(connection, {PART_FILES: part_files}):
+        PARTS.create(connection, _COUNTED)
 
 
-def sampled(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def sampled_generators(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """The names of the generators that have parts."""
-    return [name for (name,) in connection.execute("SELECT DISTINCT model_name FROM parts ORDER BY ALL").fetchall()]
+    query = f"SELECT DISTINCT {PARTS.model_name} FROM {PARTS} ORDER BY ALL"
+    return [name for (name,) in connection.execute(query).fetchall()]
 
 
 def batches(connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()) -> Iterator[list[str]]:
-    """The paths of some generators' parts at a time, but not of those named in `without`: `BATCH_ROWS` rows together,
-    where no generator alone has more.
+    """The paths of the parts of some generators at a time, except of those named in `without`.
 
-    Where a batch ends hangs on how many rows the generators have, not on how these are cut into parts.
+    A batch has `BATCH_ROWS` rows at most, unless one generator alone has more. Where it ends depends on how many rows
+    the generators have, not on how these are divided into parts.
     """
     # In Arrow, where tens of thousands of paths are a few megabytes.
     generators = connection.sql(_GENERATORS).to_arrow_table()
     batch: list[str] = []
-    rows = 0
-    for model_name, more, paths in zip(*generators.columns, strict=True):
+    batch_rows = 0
+    for model_name, rows, paths in zip(*generators.columns, strict=True):
         if model_name.as_py() in without:
             continue
-        if batch and rows + more.as_py() > BATCH_ROWS:
+        if batch and batch_rows + rows.as_py() > BATCH_ROWS:
             yield batch
-            batch, rows = [], 0
+            batch, batch_rows = [], 0
         batch += paths.as_py()
-        rows += more.as_py()
+        batch_rows += rows.as_py()
     if batch:
         yield batch
 
 
 def check_version(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], record: type) -> None:
-    """Raise `UsageError` for a Parquet file that is none of this version's records."""
+    """Raise `UsageError` for a Parquet file that this version did not write as this record."""
     for first in range(0, len(paths), _FILES):
-        # Thousands of files say the same of their columns: one of them is looked at.
+        # Thousands of files have equal schemas: one file of each schema is read.
         some = paths[first : first + _FILES]
-        of_a_kind = connection.execute(_KINDS, [[literal(path) for path in some], [str(path) for path in some]])
-        for (path,) in of_a_kind.fetchall():
+        of_each_schema = connection.execute(_SCHEMAS, [[literal(path) for path in some], [str(path) for path in some]])
+        for (path,) in of_each_schema.fetchall():
             records.read_table(Path(path), record, columns=[])

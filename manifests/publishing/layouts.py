@@ -45,7 +45,9 @@ class StudyRow:
     )
     prompt: str | None = column(pa.string(), "what the generator was given; a real image's caption", default=None)
     real_source: str | None = column(
-        pa.string(), "data set of the real image whose caption was the prompt, or of this one", default=None
+        pa.string(),
+        "published name of the data set of the real image whose caption was the prompt, or of this one",
+        default=None,
     )
     subset: str = column(pa.string(), "Systematic | Manual | Commercial; Real for real images")
     split: str = column(pa.string(), "train | test")
@@ -92,7 +94,7 @@ def layout_of_shard(path: Path) -> Layout:
         layout = make()
         if layout.schema.equals(schema):
             return layout
-    raise UsageError(f"{path} was written by another version: its columns are others; use that version")
+    raise UsageError(f"{path} was written by another version: use the one that the dataset's README.md names")
 
 
 def _layouts() -> dict[str, Callable[[], Layout]]:
@@ -135,7 +137,9 @@ def _study_facts(rows: pa.Table) -> pa.Table:
     made = {
         "resolution": pa.ListArray.from_arrays(offsets, size.ravel()),
         # Who trains on it puts this column into batches, which cannot hold a null.
-        "model_name": pc.if_else(real, rows.column("real_source"), rows.column("model_name")),
+        "model_name": pc.if_else(real, rows.column("real_title"), rows.column("model_name")),
+        # The study's name for a data set is its published one.
+        "real_source": rows.column("real_title"),
         "architecture": architecture,
     }
     names = [field.name for field in records.schema(StudyRow) if field.name != "image_data"]

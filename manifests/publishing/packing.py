@@ -25,16 +25,13 @@ import pyarrow.parquet as pq
 from manifests.images import ImageReader
 from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import Layout
-from manifests.publishing.planning import PlannedShard, changed, file_sizes
+from manifests.publishing.planning import ROW_GROUP_BYTES, ROW_GROUP_ROWS, PlannedShard, changed, file_sizes
 from manifests.publishing.published import published_split
 from manifests.reading_threads import ReadingThreads
 from workspace import records
 from workspace.atomic import atomic_path
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
-
-#: What the Hub's viewer shows well (it refuses row groups above about 286 MiB, which large images reach first).
-ROW_GROUP_ROWS = 100
-ROW_GROUP_BYTES = 128 << 20
 
 #: Rows of the manifest held at a time.
 _BATCH_ROWS = 2_000
@@ -43,13 +40,13 @@ _PAGE_BYTES = 4 << 10
 
 
 def pack_shards(
-    workspace: Workspace, layout: Layout, wanted: Collection[PlannedShard], folder: Path
+    workspace: Workspace, layout: Layout, wanted: Collection[PlannedShard], folder: Path, hub: HubAccess = HubAccess()
 ) -> Iterator[tuple[PlannedShard, Path]]:
     """Write the wanted shards to `folder`, one after the other, each when it is asked for.
 
     Raises `CommunityForensicsError` when a file is not the one its row speaks of.
     """
-    images, options = ImageReader(workspace), _writer_options(layout)
+    images, options = ImageReader(workspace, hub), _writer_options(layout)
     for split in dict.fromkeys(shard.split for shard in wanted):
         rows = _Rows(workspace, split)
         for shard in (shard for shard in wanted if shard.split == split):

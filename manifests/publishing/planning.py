@@ -20,13 +20,19 @@ from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import Layout
 from manifests.publishing.published import published_split
 from workspace.errors import CommunityForensicsError
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
 #: Changes whenever the same rows would be packed into other bytes, so that old shards are not taken for new ones.
 VERSION = 2
 
-#: Largest size of a shard unless somebody says otherwise, in bytes.
-MAX_SHARD = 500 * 10**6
+#: What the Hub's viewer shows well (it refuses row groups above about 286 MiB, which large images reach first).
+ROW_GROUP_ROWS = 100
+ROW_GROUP_BYTES = 128 << 20
+
+#: Bytes of Parquet's own tables for a row group, at most: its part of the footer and its page indexes. 27 kB were
+#: measured for the 49 columns of the viewer's layout.
+_GROUP_OVERHEAD = 40_000
 
 #: A shard may end from this share of the largest size on; twice this share is then the mean size. Small against the
 #: largest, so that nearly every border is an image's own choice: one that the size forces moves with the rows before.
@@ -37,7 +43,7 @@ _SMALLEST = 0.15
 class PlannedShard:
     """Rows that make up one shard: the `rows` rows of `split` from the `start`-th published one on.
 
-    `size` is what its file takes at most, but for Parquet's own tables; `image_bytes` are the images' part of it.
+    `size` has the bytes of its rows, `image_bytes` those of the images among them.
     """
 
     split: str
@@ -52,13 +58,21 @@ class PlannedShard:
         """Where it lies in the dataset's repository."""
         return f"data/{self.split}-{self.digest[:20]}.parquet"
 
+    @property
+    def file_size(self) -> int:
+        """Bytes of its file at most."""
+        groups = 1 + self.rows // ROW_GROUP_ROWS + self.image_bytes // ROW_GROUP_BYTES
+        return self.size + groups * _GROUP_OVERHEAD
 
-def plan_shards(workspace: Workspace, layout: Layout, max_bytes: int) -> list[PlannedShard]:
+
+def plan_shards(
+    workspace: Workspace, layout: Layout, max_bytes: int, hub: HubAccess = HubAccess()
+) -> list[PlannedShard]:
     """How the published images are divided into shards of at most `max_bytes`, by split and in the manifest's order.
 
     Raises `UsageError` without a manifest, `CommunityForensicsError` when an image's file is gone.
     """
-    images = ImageReader(workspace)
+    images = ImageReader(workspace, hub)
     splits: dict[str, _Division] = {}
     for batch in iterate_manifest(workspace):
         names = published_split(batch)

@@ -20,12 +20,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from manifests.checks import check_manifest, refuse
+from manifests.checks import check_manifest, raise_failures
 from manifests.manifest import manifest_path
+from manifests.options import PublishOptions
 from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
 from manifests.publishing.layouts import Layout, layout_of
 from manifests.publishing.packing import pack_shards
-from manifests.publishing.planning import MAX_SHARD, PlannedShard, plan_shards
+from manifests.publishing.planning import PlannedShard, plan_shards
 from manifests.publishing.published import Reservations, reservations, withheld_images
 from manifests.publishing.repository import DatasetOnHub, StoredFile
 from manifests.publishing.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
@@ -42,17 +43,6 @@ BRANCH = "cf-publish"
 
 # What a repository may hold before its first publishing: what the Hub itself puts there.
 _OF_THE_HUB = frozenset({".gitattributes", "README.md"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """How the dataset is to be published; sizes in bytes."""
-
-    layout: str = "viewer"
-    public: bool = False
-    dry_run: bool = False
-    max_shard: int = MAX_SHARD
-    max_staging: int = 4 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,30 +75,28 @@ class Published:
             yield f"sent {sent}, removed {self.removed} files of an earlier version, all verified"
 
 
-def publish_dataset(workspace: Workspace, repo_id: str, wish: Wish) -> Published:
+def publish_dataset(workspace: Workspace, repo_id: str, options: PublishOptions = PublishOptions()) -> Published:
     """Bring the Hub's dataset `repo_id` to what the manifest says.
 
     A dataset that does not exist yet is made, private unless it is to be public. Raises `UsageError` without a
     manifest, for a name that is none, and for images that may not go where they would go; `CommunityForensicsError` for
     images that are no longer what the manifest says; `HubError` when the Hub refuses or fails.
     """
-    hub = DatasetOnHub(repo_id)
-    layout = layout_of(wish.layout)
-    if wish.max_staging < wish.max_shard:
-        raise UsageError("--max-staging must have room for one shard: make it larger, or --max-shard-size smaller")
+    hub = DatasetOnHub(repo_id, options.hub)
+    layout = layout_of(options.layout)
     reserved = reservations(workspace)
     _refuse_what_does_not_add_up(workspace)
-    _refuse_in_public(hub, wish, reserved)
+    _refuse_in_public(hub, options, reserved)
     log = Log(workspace, "publish")
     with task("planning shards"):
-        shards = plan_shards(workspace, layout, wish.max_shard)
+        shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
     if not shards:
         raise UsageError(
             f"{manifest_path(workspace)} holds no image that is published: sample some generators, "
             "then run `cf-build-manifest`"
         )
-    if not wish.dry_run:
-        hub.create(private=not wish.public)
+    if not options.dry_run:
+        hub.create(private=not options.public)
     there = hub.files("main")
     ours = _sums(hub, "main") if SUMS_FILE in there else {}
     if not ours and (foreign := sorted(there.keys() - _OF_THE_HUB)):
@@ -124,10 +112,10 @@ def publish_dataset(workspace: Workspace, repo_id: str, wish: Wish) -> Published
     obsolete = sorted((ours.keys() & there.keys()) - wanted - tables.keys())
 
     changed = False
-    if not wish.dry_run:
+    if not options.dry_run:
         if not wanted <= finished.keys():
             hub.make_branch(BRANCH)
-        staged |= _Sending(workspace, hub, layout, wish.max_staging, log).send(missing, staged)
+        staged |= _Sending(workspace, hub, layout, options, log).send(missing, staged)
         dataset = {path: (finished | staged)[path] for path in wanted}
         sums = _sums_of(dataset) | {path: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
         changed = hub.commit(
@@ -151,7 +139,7 @@ def publish_dataset(workspace: Workspace, repo_id: str, wish: Wish) -> Published
         sent=missing,
         removed=len(obsolete),
         in_no_split=reserved.in_no_split,
-        dry_run=wish.dry_run,
+        dry_run=options.dry_run,
         changed=changed,
     )
 
@@ -159,9 +147,11 @@ def publish_dataset(workspace: Workspace, repo_id: str, wish: Wish) -> Published
 class _Sending:
     """Shards on their way to the branch: packed until the disk has what it may, sent, compared, removed."""
 
-    def __init__(self, workspace: Workspace, hub: DatasetOnHub, layout: Layout, max_staging: int, log: Log) -> None:
+    def __init__(
+        self, workspace: Workspace, hub: DatasetOnHub, layout: Layout, options: PublishOptions, log: Log
+    ) -> None:
         self._workspace, self._hub, self._layout, self._log = workspace, hub, layout, log
-        self._max_staging = max_staging
+        self._options = options
         self._files: dict[str, Path] = {}
         self._sizes = 0
 
@@ -172,9 +162,9 @@ class _Sending:
             scratch_folder(self._workspace.manifest / ".shards") as folder,
             task("publishing images", total=sum(shard.rows for shard in missing)) as progress,
         ):
-            packed = pack_shards(self._workspace, self._layout, missing, folder)
+            packed = pack_shards(self._workspace, self._layout, missing, folder, self._options.hub)
             for shard in missing:
-                if self._files and self._sizes + shard.size > self._max_staging:
+                if self._files and self._sizes + shard.file_size > self._options.staging_bytes:
                     self._commit(staged, sent)
                 _, path = next(packed)
                 self._files[shard.path] = path
@@ -198,11 +188,11 @@ class _Sending:
         self._files, self._sizes = {}, 0
 
 
-def _refuse_in_public(hub: DatasetOnHub, wish: Wish, reserved: Reservations) -> None:
+def _refuse_in_public(hub: DatasetOnHub, options: PublishOptions, reserved: Reservations) -> None:
     """Refuse to show everybody what may not be passed on."""
-    if reserved.not_to_be_passed_on and (wish.public or hub.is_public()):
+    if reserved.not_to_be_passed_on and (options.public or hub.is_public()):
         raise UsageError(
-            f"{hub.repo_id} {'would be' if wish.public else 'is'} public, and {reserved.not_to_be_passed_on} real "
+            f"{hub.repo_id} {'would be' if options.public else 'is'} public, and {reserved.not_to_be_passed_on} real "
             "images of the manifest may not be passed on, or nobody knows that they may; build the public edition: "
             "cf-build-manifest --edition public"
         )
@@ -214,7 +204,7 @@ def _refuse_what_does_not_add_up(workspace: Workspace) -> None:
         failures = check_manifest(
             workspace, manifest_path(workspace), existing_list(workspace), read_generators(workspace)
         )
-    refuse(failures, "nothing is published, for the manifest does not add up; run `cf-build-manifest` again")
+    raise_failures(failures, "nothing was published, because manifest/ is damaged: run `cf-build-manifest` again")
 
 
 def _tables(workspace: Workspace) -> dict[str, bytes]:

@@ -7,14 +7,16 @@ installed, and fails where the Hub has no such storage).
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from workspace.errors import HubError, UsageError
-from workspace.layout import generator_folder
+from workspace.errors import HubError
+from workspace.hub_access import HubAccess
+from workspace.repo_id import checked_repo_id
 from workspace.retry import is_connection_trouble, is_transient, retrying, status_of
 
 P = ParamSpec("P")
@@ -56,23 +58,24 @@ def _asking(call: Callable[P, T]) -> Callable[P, T]:
 
 
 class DatasetOnHub:
-    """The dataset `repo_id` (ORG/NAME) on the Hub that `HF_ENDPOINT` names.
+    """The dataset `repo_id` (ORG/NAME) on the Hub `access`.
 
     Every method raises `HubError` when the Hub refuses or does not answer.
     """
 
-    def __init__(self, repo_id: str) -> None:
-        generator_folder(repo_id)  # the same rule of the Hub for the names of all repositories
-        if "/" not in repo_id:
-            raise UsageError(f"{repo_id!r} does not say whose dataset it is: ORG/NAME is needed")
+    def __init__(self, repo_id: str, access: HubAccess = HubAccess()) -> None:
+        checked_repo_id(repo_id, namespace=True)
         from huggingface_hub import HfApi
+        from huggingface_hub.utils._headers import build_hf_headers
         from huggingface_hub.utils.logging import set_verbosity_error
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()  # ours shows the whole
         set_verbosity_error()  # type: ignore[no-untyped-call]
         self.repo_id = repo_id
-        self._api = HfApi()
+        self._api = HfApi(endpoint=access.endpoint, token=access.token)
+        self._headers = build_hf_headers(token=access.token)
+        self._has_xet = True
 
     def __str__(self) -> str:
         return f"{self._api.endpoint}/datasets/{self.repo_id}"
@@ -80,8 +83,11 @@ class DatasetOnHub:
     @_asking
     def create(self, private: bool) -> None:
         """Make the repository unless it exists, and see whether its Hub has Xet storage."""
+        from huggingface_hub import get_session
+
         self._api.create_repo(self.repo_id, repo_type="dataset", private=private, exist_ok=True)
-        self._use_what_the_hub_has()
+        address = f"{self._api.endpoint}/api/datasets/{self.repo_id}/xet-write-token/main"
+        self._has_xet = get_session().get(address, headers=self._headers).status_code != 404
 
     @_asking
     def is_public(self) -> bool:
@@ -113,11 +119,10 @@ class DatasetOnHub:
     def read(self, revision: str, path: str) -> bytes | None:
         """A small file's content at a revision; None where there is none."""
         from huggingface_hub import get_session, hf_hub_url
-        from huggingface_hub.utils._headers import build_hf_headers
         from huggingface_hub.utils._http import hf_raise_for_status
 
         url = hf_hub_url(self.repo_id, path, repo_type="dataset", revision=revision, endpoint=self._api.endpoint)
-        response = get_session().get(url, headers=build_hf_headers(), follow_redirects=True)
+        response = get_session().get(url, headers=self._headers, follow_redirects=True)
         if response.status_code == 404:
             return None
         hf_raise_for_status(response)
@@ -174,19 +179,25 @@ class DatasetOnHub:
             CommitOperationCopy(src_path_in_repo=path, path_in_repo=path, src_revision=copy_from) for path in copy
         ]
         operations += [CommitOperationDelete(path) for path in delete if path in present]
-        made = self._api.create_commit(
-            self.repo_id, operations, commit_message=message, repo_type="dataset", revision=revision
-        )
+        with nullcontext() if self._has_xet else _without_xet():
+            made = self._api.create_commit(
+                self.repo_id, operations, commit_message=message, repo_type="dataset", revision=revision
+            )
         return bool(made.oid != there.sha)
 
-    def _use_what_the_hub_has(self) -> None:
-        from huggingface_hub import constants, get_session
-        from huggingface_hub.utils._headers import build_hf_headers
 
-        address = f"{self._api.endpoint}/api/datasets/{self.repo_id}/xet-write-token/main"
-        if get_session().get(address, headers=build_hf_headers()).status_code == 404:
-            # The client looks this up at every upload; it has no other switch.
-            constants.HF_HUB_DISABLE_XET = True
+@contextmanager
+def _without_xet() -> Iterator[None]:
+    """Uploads in this block do without Xet: the client looks this constant up at every upload, and has no other
+    switch."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_DISABLE_XET
+    constants.HF_HUB_DISABLE_XET = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_XET = before
 
 
 def _said(error: Exception) -> str | None:

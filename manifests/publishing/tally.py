@@ -22,12 +22,12 @@ SELECT *, CASE split WHEN 'test' THEN '{EVALUATION}' ELSE subset END AS part FRO
 
 _REAL_SOURCES = """
 WITH counted AS (
-    SELECT real_source, license, count(*) AS here, 0 AS listed FROM published WHERE label = 0 GROUP BY ALL
-    UNION ALL SELECT real_source, license, 0, count(*) FROM withheld GROUP BY ALL),
+    SELECT real_title, license, count(*) AS here, 0 AS listed FROM published WHERE label = 0 GROUP BY ALL
+    UNION ALL SELECT real_title, license, 0, count(*) FROM withheld GROUP BY ALL),
 links AS (SELECT real_title, license, min(license_link) AS link FROM prompts GROUP BY ALL)
-SELECT real_source, coalesce(counted.license, 'not known'), link, sum(here)::BIGINT, sum(listed)::BIGINT
+SELECT counted.real_title, coalesce(counted.license, 'not known'), link, sum(here)::BIGINT, sum(listed)::BIGINT
 FROM counted LEFT JOIN links
-ON links.real_title = real_source AND links.license IS NOT DISTINCT FROM counted.license
+ON links.real_title = counted.real_title AND links.license IS NOT DISTINCT FROM counted.license
 GROUP BY ALL ORDER BY ALL
 """
 
@@ -68,7 +68,7 @@ def tally(workspace: Workspace) -> Tally:
         parquet_view(connection, "catalogue", [generators_path(workspace)])
         connection.execute(_PUBLISHED)
         withheld = withheld_images(workspace)
-        connection.register("withheld", _columns() if withheld is None else withheld.select(["real_source", "license"]))
+        connection.register("withheld", _columns() if withheld is None else withheld.select(["real_title", "license"]))
         record_view(connection, "prompts", prompt_parts(workspace), Prompt)
 
         def asked(query: str) -> list[tuple[Any, ...]]:
@@ -110,4 +110,4 @@ def tally(workspace: Workspace) -> Tally:
 
 
 def _columns() -> pa.Table:
-    return pa.table({"real_source": pa.array([], pa.string()), "license": pa.array([], pa.string())})
+    return pa.table({"real_title": pa.array([], pa.string()), "license": pa.array([], pa.string())})

@@ -20,6 +20,7 @@ from manifests.report.rows import opened_rows
 from manifests.report.table import COLUMNS, table_rows
 from manifests.tables.generators import read_generators
 from workspace.atomic import write_bytes
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def report_path(workspace: Workspace) -> Path:
     return workspace.report / "index.html"
 
 
-def write_report(workspace: Workspace) -> Path:
-    """Write report/index.html from the manifest and the tables beside it; returns its path.
+def write_report(workspace: Workspace, hub: HubAccess = HubAccess()) -> Path:
+    """Write report/index.html from the manifest and the tables beside it; returns its path. `hub`: where real
+    images are read whose locators begin with hf://.
 
     Raises `UsageError` when there is no manifest yet.
     """
@@ -48,7 +50,7 @@ def write_report(workspace: Workspace) -> Path:
             figures=count_figures(rows, generators),
             comparison=compare(rows),
             sheets=generator_sheets(workspace, rows, sampled),
-            real_sheets=real_sheets(workspace, rows),
+            real_sheets=real_sheets(workspace, rows, hub),
             warned=WARNED,
             columns=COLUMNS,
             table=table_rows(rows, generators),

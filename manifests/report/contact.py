@@ -17,6 +17,7 @@ from manifests.manifest import FAKE, REAL
 from manifests.report.charts import count
 from manifests.report.rows import Rows
 from manifests.tables.generators import GeneratorRow
+from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def generator_sheets(workspace: Workspace, rows: Rows, sampled: Sequence[Generat
     pictures = PICTURES_OF_FEW if len(shown) <= FEW else PICTURES
     found = rows.ask(
         f"""SELECT model_name, revision, path, format, width, height, prompt, class_label, seed, num_inference_steps,
-            guidance_scale, scheduler, split, real_source, real_id
+            guidance_scale, scheduler, split, real_title, real_id
         FROM manifest WHERE label = {FAKE} AND model_name IN (SELECT unnest(?))
         QUALIFY row_number() OVER (PARTITION BY model_name ORDER BY "index") <= {pictures}
         ORDER BY model_name, "index" """,
@@ -94,21 +95,21 @@ def generator_sheets(workspace: Workspace, rows: Rows, sampled: Sequence[Generat
     ]
 
 
-def real_sheets(workspace: Workspace, rows: Rows) -> list[Sheet]:
+def real_sheets(workspace: Workspace, rows: Rows, hub: HubAccess = HubAccess()) -> list[Sheet]:
     """Some real images of each source: those that may be passed on, and are at hand."""
     found = rows.ask(
         f"""WITH free AS (FROM manifest WHERE label = {REAL} AND redistributable), shown AS (
-            SELECT real_source, unnest(min(sha256, {REAL_PICTURES})) AS sha256 FROM free
-            GROUP BY real_source ORDER BY real_source)
-        SELECT path, format, mode, width, height, prompt, real_source, real_id, license, sha256, split
-        FROM free SEMI JOIN shown USING (real_source, sha256)
-        ORDER BY real_source, sha256, real_id"""
+            SELECT real_title, unnest(min(sha256, {REAL_PICTURES})) AS sha256 FROM free
+            GROUP BY real_title ORDER BY real_title)
+        SELECT path, format, mode, width, height, prompt, real_title, real_id, license, sha256, split
+        FROM free SEMI JOIN shown USING (real_title, sha256)
+        ORDER BY real_title, sha256, real_id"""
     )
-    images = ImageReader(workspace)
+    images = ImageReader(workspace, hub)
     sheets: dict[str, Sheet] = {}
     for row in found:
         facts = ("real images", row["license"] or "licence unknown")
-        sheet = sheets.setdefault(row["real_source"], Sheet(row["real_source"], facts, []))
+        sheet = sheets.setdefault(row["real_title"], Sheet(row["real_title"], facts, []))
         if len(sheets) <= REAL_SHEETS and len(sheet.thumbnails) < REAL_PICTURES:
             sheet.thumbnails.extend(_thumbnails(images, row, _real(row)))
     return [sheet for sheet in sheets.values() if sheet.thumbnails]
@@ -121,7 +122,7 @@ def evenly(rows: Sequence[T], most: int) -> list[T]:
 
 
 def _generated(row: dict[str, Any]) -> dict[str, str]:
-    prompted = f"{row['real_source']}: {row['real_id']}" if row["real_id"] else row["real_source"]
+    prompted = f"{row['real_title']}: {row['real_id']}" if row["real_id"] else row["real_title"]
     return _said(
         {
             "generator": row["model_name"],
@@ -143,7 +144,7 @@ def _generated(row: dict[str, Any]) -> dict[str, str]:
 def _real(row: dict[str, Any]) -> dict[str, str]:
     return _said(
         {
-            "real source": row["real_source"],
+            "real source": row["real_title"],
             "id": row["real_id"],
             "caption": row["prompt"],
             "licence": row["license"] or "unknown",

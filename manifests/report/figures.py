@@ -133,14 +133,14 @@ def _evaluation(rows: Rows, sampled: list[GeneratorRow]) -> tuple[Chart, ...]:
 
 
 def _sources(rows: Rows) -> tuple[Chart, ...]:
-    asked = f"FROM manifest WHERE label = {FAKE} AND real_source IS NOT NULL GROUP BY 1"
+    asked = f"FROM manifest WHERE label = {FAKE} AND real_title IS NOT NULL GROUP BY 1"
     return _shown(
-        ranked("Prompts used, by real source", rows.counts(f"SELECT real_source, count(DISTINCT prompt) {asked}")),
-        ranked("Generated images, by source of the prompt", rows.counts(f"SELECT real_source, count(*) {asked}")),
+        ranked("Prompts used, by real source", rows.counts(f"SELECT real_title, count(DISTINCT prompt) {asked}")),
+        ranked("Generated images, by source of the prompt", rows.counts(f"SELECT real_title, count(*) {asked}")),
         ranked(
             "Real images, by source",
             rows.counts(
-                f"SELECT coalesce(real_source, 'unknown'), count(*) FROM manifest WHERE label = {REAL} GROUP BY 1"
+                f"SELECT coalesce(real_title, 'unknown'), count(*) FROM manifest WHERE label = {REAL} GROUP BY 1"
             ),
         ),
     )

@@ -30,8 +30,8 @@ def table_rows(rows: Rows, generators: list[GeneratorRow]) -> list[list[Any]]:
     """A row a generator of the catalogue, by rank, in the order of `COLUMNS`; None: not known."""
     sources = dict(
         rows.connection.execute(f"""
-            SELECT model_name, string_agg(DISTINCT real_source, ', ' ORDER BY real_source) FROM manifest
-            WHERE label = {FAKE} AND real_source IS NOT NULL GROUP BY 1""").fetchall()
+            SELECT model_name, string_agg(DISTINCT real_title, ', ' ORDER BY real_title) FROM manifest
+            WHERE label = {FAKE} AND real_title IS NOT NULL GROUP BY 1""").fetchall()
     )
     return [
         [

@@ -14,11 +14,13 @@ import pyarrow as pa
 
 from manifests.database import database, literal
 from manifests.joining.real_images import REAL_ROWS
+from manifests.joining.relations import REAL_IMAGES
 from manifests.joining.row_writer import RowWriter
 from manifests.manifest import ManifestRow, manifest_path
+from manifests.options import PublishOptions
 from manifests.publishing.layouts import layout_of_shard
 from manifests.publishing.packing import pack_shards
-from manifests.publishing.planning import MAX_SHARD, plan_shards
+from manifests.publishing.planning import plan_shards
 from manifests.restoring.download import RESTORED_SUMS_FILE, Download
 from manifests.restoring.finding import find_images
 from manifests.restoring.gathering import gather
@@ -31,14 +33,16 @@ from workspace.locator import row_locator
 from workspace.progress import task
 
 # Images in no split are not published, and so not restored.
-_LISTED = """
+_LISTED = f"""
 CREATE TEMP TABLE listed AS
-SELECT l.*, f.path FROM read_parquet(?, file_row_number = true) l LEFT JOIN found f USING (real_sha256)
+SELECT l.* RENAME (file_row_number AS {REAL_IMAGES.row_number}), f.path AS {REAL_IMAGES.path}
+FROM read_parquet(?, file_row_number = true) l LEFT JOIN found f USING (real_sha256)
 WHERE split IS NOT NULL
 """
-_REAL_IMAGES = "CREATE TEMP VIEW real_images AS FROM listed WHERE path IS NOT NULL"
-_SOURCES = """
-SELECT real_source, count(*), count(path), min(license_link) FILTER (path IS NULL)
+_FOUND = f"FROM listed WHERE {REAL_IMAGES.path} IS NOT NULL"
+_SOURCES = f"""
+SELECT {REAL_IMAGES.real_title}, count(*), count({REAL_IMAGES.path}),
+    min({REAL_IMAGES.license_link}) FILTER ({REAL_IMAGES.path} IS NULL)
 FROM listed GROUP BY ALL ORDER BY ALL
 """
 
@@ -87,7 +91,7 @@ class Restored:
             )
 
 
-def restore(folder: Path, copies: Sequence[Path], max_shard: int = MAX_SHARD) -> Restored:
+def restore(folder: Path, copies: Sequence[Path], max_shard: int = PublishOptions().shard_bytes) -> Restored:
     """Complete the edition in `folder` with what of its list is in `copies`: folders, or single archives.
 
     Raises `UsageError` when a copy is not there, or `folder` is no downloaded edition of this version;
@@ -160,9 +164,9 @@ def _write_manifest(workspace: Workspace, listed: Path, found: Mapping[str, str]
     with database(workspace) as connection:
         connection.register("found", places)
         connection.execute(_LISTED, [literal(listed)])
-        connection.execute(_REAL_IMAGES)
+        REAL_IMAGES.create(connection, _FOUND, kind="TEMP VIEW")
         with RowWriter(manifest_path(workspace), ManifestRow) as manifest:
-            manifest.write(connection.sql(f"{REAL_ROWS} ORDER BY file_row_number"))
+            manifest.write(connection.sql(f"{REAL_ROWS} ORDER BY {REAL_IMAGES.row_number}"))
         return [RestoredSource(*row) for row in connection.execute(_SOURCES).fetchall()]
 
 

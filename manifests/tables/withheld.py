@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.manifest import Split
+from manifests.manifest import CaptionOrigin, Split, check_built_by_this_version
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -23,7 +23,8 @@ _READ = ("real_sha256", "real_id", "split", "width", "height")
 class WithheldRow:
     """One real image that may not be passed on, or of which nobody knows whether it may."""
 
-    real_source: str = column(pa.string(), "data set it is in, as the manifest spells it: COCO, FFHQ, ...")
+    real_source: str = column(pa.string(), "data set it is in, by the name that the manifest's builder gave it")
+    real_title: str = column(pa.string(), "published name of that data set: COCO, FFHQ, ...")
     real_id: str = column(pa.string(), "its id in its data set")
     real_sha256: str = column(pa.string(), "of its file")
     format: str = column(pa.string(), "as decoded: JPEG, PNG, ...")
@@ -39,7 +40,9 @@ class WithheldRow:
     )
     split: Split | None = column(pa.string(), "train | test; null: in neither, as in the manifest", default=None)
     prompt: str = column(pa.string(), "its caption")
-    caption_origin: str = column(pa.string(), "dataset: the real data set's own caption | blip: generated")
+    caption_origin: CaptionOrigin = column(
+        pa.string(), "dataset: the real data set's own caption | generated: by the captioner"
+    )
     captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
 
 
@@ -49,9 +52,13 @@ def withheld_path(workspace: Workspace) -> Path:
 
 
 def existing_list(workspace: Workspace) -> Path | None:
-    """The list of a public edition; None: the manifest is that of a full one."""
+    """The list of a public edition; None: the manifest is that of a full one. Raises `UsageError` for a list that
+    another version wrote."""
     path = withheld_path(workspace)
-    return path if path.exists() else None
+    if not path.exists():
+        return None
+    check_built_by_this_version(path, WithheldRow)
+    return path
 
 
 def read_wanted(path: Path) -> dict[str, str]:

@@ -86,7 +86,7 @@ class Builder:
             "prompt_id": f"{source}/folder/{number}.png",
             "prompt": f"a photograph of thing {number}",
             "real_source": source,
-            "real_title": source,
+            "real_title": source.upper(),
             "real_id": f"folder/{number}.png",
             "real_path": str(path),
             "real_sha256": sha256(content),

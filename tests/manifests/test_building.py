@@ -9,10 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.building import build
-from manifests.choices import Choices, read_choices
+from manifests.choices import read_choices
 from manifests.joining import real_images as real
 from manifests.joining import sample_batches as parts
-from manifests.manifest import ManifestRow, iterate_manifest, manifest_path
+from manifests.manifest import ManifestRow, iterate_manifest, manifest_path, rows_by_split
+from manifests.options import BuildOptions, PublishOptions
+from manifests.publishing.publish import publish_dataset
+from manifests.publishing.published import reservations
+from manifests.report import write_report
 from manifests.tables.generators import RejectedRow, read_generators, rejected_path
 from manifests.tables.withheld import WithheldRow, withheld_path
 from samplers.outcomes import Outcome, write_outcome
@@ -21,6 +25,11 @@ from tests.manifests.making import BUILD, Builder
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace, part_name
+
+
+def publish_one(workspace: Workspace) -> object:
+    """Publish it to a Hub that is never asked."""
+    return publish_dataset(workspace, "org/name", PublishOptions(endpoint="http://127.0.0.1:9"))
 
 
 def rows_of(workspace: Workspace) -> list[ManifestRow]:
@@ -54,6 +63,7 @@ def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(fi
         prompt=prompt.prompt,
         caption_origin="dataset",
         real_source="photos",
+        real_title="PHOTOS",
         real_id=prompt.real_id,
         real_sha256=prompt.real_sha256,
         seed=14,
@@ -63,6 +73,7 @@ def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(fi
         dtype="float32",
         device="cpu",
         batch_size=4,
+        call_size=4,
         libraries=sample.libraries,
         format="PNG",
         mode="RGB",
@@ -97,7 +108,7 @@ def test_rows_stand_in_order_whatever_the_parts(filled: Builder) -> None:
     build(filled.write(rows_a_part=2))
     rows = rows_of(filled.workspace)
     generated = [(row.model_name or "", row.index or 0) for row in rows if row.label == 1]
-    real = [(row.real_source or "", row.real_id or "") for row in rows if row.label == 0]
+    real = [(row.real_title or "", row.real_id or "") for row in rows if row.label == 0]
     assert [row.label for row in rows] == [1] * len(generated) + [0] * len(real)
     assert (generated, real) == (sorted(generated), sorted(real))
 
@@ -123,16 +134,16 @@ def test_real_images_written_in_several_goes_are_the_same_in_the_manifest_and_in
 ) -> None:
     workspace = filled.write()
 
-    def real_rows(choices: Choices) -> tuple[list[object], list[object]]:
-        build(workspace, choices=choices)
+    def real_rows(options: BuildOptions) -> tuple[list[object], list[object]]:
+        build(workspace, options)
         path = withheld_path(workspace)
         listed = records.read(path, WithheldRow) if path.exists() else []
         return [row for row in rows_of(workspace) if row.label == 0], list(listed)
 
-    editions = Choices(), Choices.made("public", (), ())
-    at_once = [real_rows(choices) for choices in editions]
+    editions = BuildOptions(), BuildOptions(edition="public")
+    at_once = [real_rows(options) for options in editions]
     monkeypatch.setattr(real, "ROW_GROUP_ROWS", 2)
-    assert [real_rows(choices) for choices in editions] == at_once
+    assert [real_rows(options) for options in editions] == at_once
     assert [(len(rows), len(listed)) for rows, listed in at_once] == [(9, 0), (6, 3)]
 
 
@@ -154,6 +165,46 @@ def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder]
         written.append({path.name: path.read_bytes() for path in workspace.manifest.iterdir()})
     assert written[0] == written[1]
     assert sorted(written[0]) == ["generators.csv", "generators.parquet", "manifest.parquet", "rejected.parquet"]
+
+
+def test_a_real_source_has_the_users_name_and_its_published_title(builder: Builder) -> None:
+    """Rows are in the order of the titles; by the user's names they join with prompts/."""
+    prompts = [builder.real("zoo", 1, real_title="Animals"), builder.real("art", 2, False, real_title="Works")]
+    painter = builder.generator("org/painter")
+    for prompt in prompts:
+        builder.sample(painter, prompt)
+    workspace = builder.write()
+    build(workspace)
+    rows = rows_of(workspace)
+    assert [(row.label, row.real_source, row.real_title) for row in rows] == [
+        (1, "zoo", "Animals"),
+        (1, "art", "Works"),
+        (0, "zoo", "Animals"),
+        (0, "art", "Works"),
+    ]
+    by_name = {(prompt.real_source, prompt.real_id): prompt for prompt in prompts}
+    assert all(by_name[row.real_source or "", row.real_id or ""].real_sha256 == row.real_sha256 for row in rows)
+    build(workspace, BuildOptions(edition="public"))
+    (listed,) = records.read(withheld_path(workspace), WithheldRow)
+    assert (listed.real_source, listed.real_title) == ("art", "Works")
+
+
+def test_a_real_image_in_two_sources_of_one_title_is_one_row(builder: Builder) -> None:
+    first = builder.real("coco-val", 1, real_title="COCO")
+    again = replace(first, real_source="coco-2017", prompt_id="coco-2017/1")
+    builder.prompts["coco-2017"] = [again]
+    painter = builder.generator("org/painter")
+    for prompt in (first, again):
+        builder.sample(painter, prompt)
+    build(builder.write())
+    rows = rows_of(builder.workspace)
+    assert [(row.label, row.real_source) for row in rows] == [(1, "coco-val"), (1, "coco-2017"), (0, "coco-2017")]
+
+
+def test_the_size_of_a_batch_and_of_a_call_are_two_columns(builder: Builder) -> None:
+    builder.sample(builder.generator("org/painter"), builder.real("photos", 1), batch_size=8, call_size=2)
+    build(builder.write())
+    assert [(row.batch_size, row.call_size) for row in rows_of(builder.workspace)] == [(8, 2), (None, None)]
 
 
 def test_an_image_with_several_captions_is_one_real_row(filled: Builder) -> None:
@@ -228,13 +279,48 @@ def test_a_part_of_another_version_is_refused(filled: Builder) -> None:
         build(workspace)
 
 
+def test_records_of_the_former_version_are_refused_and_not_misread(filled: Builder) -> None:
+    """That one had no call_size in its samples."""
+    workspace = filled.write()
+    part = workspace.samples_of("org/painter") / part_name(1)
+    records.write_table(part, records.read_table(part, Sample).drop_columns(["call_size"]))
+    with pytest.raises(UsageError, match=r"part-00001.parquet was not written by this version: it lacks call_size"):
+        build(workspace)
+
+
+@pytest.mark.parametrize("read", [iterate_manifest, rows_by_split, write_report, reservations, publish_one])
+def test_a_manifest_of_the_former_version_is_refused_and_not_misread(
+    filled: Builder, read: Callable[[Workspace], object]
+) -> None:
+    """In that one, real_source was the published title."""
+    workspace = filled.write()
+    build(workspace)
+    path = manifest_path(workspace)
+    table = pq.read_table(path)
+    titled = table.drop_columns(["real_source", "call_size"]).rename_columns({"real_title": "real_source"})
+    pq.write_table(titled, path)
+    with pytest.raises(UsageError, match=r"another version: run `cf-build-manifest` again"):
+        list(read(workspace))  # type: ignore[call-overload]
+    build(workspace)
+    list(iterate_manifest(workspace))
+
+
+def test_a_list_of_the_former_version_is_refused(filled: Builder) -> None:
+    workspace = filled.write()
+    build(workspace, BuildOptions(edition="public"))
+    path = withheld_path(workspace)
+    pq.write_table(pq.read_table(path).drop_columns(["real_source"]), path)
+    with pytest.raises(UsageError, match=r"withheld.parquet was written by another version"):
+        publish_one(workspace)
+
+
 def test_names_with_pattern_characters_are_only_names(fresh: Callable[[str], Builder]) -> None:
     assert build(fresh("a [b]*? c").write()).kept == 22
 
 
 def test_memory_that_is_none_is_refused(filled: Builder) -> None:
     with pytest.raises(UsageError, match="--memory 'plenty'"):
-        build(filled.write(), memory="plenty")
+        build(filled.write(), BuildOptions(memory="plenty"))
 
 
 def test_the_manifest_is_read_in_pieces_and_missed_by_name(filled: Builder) -> None:
@@ -305,7 +391,7 @@ def held_out(builder: Builder) -> Workspace:
 
 def test_what_is_held_out_shares_no_photograph_with_training(builder: Builder) -> None:
     workspace = held_out(builder)
-    build(workspace, choices=Choices.made("full", (), ["name=org/held"]))
+    build(workspace, BuildOptions(holdout=("name=org/held",)))
     rows = rows_of(workspace)
     splits = {(row.model_name, row.index): row.split for row in rows if row.label == 1}
     assert splits == {
@@ -332,7 +418,7 @@ def test_what_is_held_out_shares_no_photograph_with_training(builder: Builder) -
 
 def test_kin_of_what_is_held_out_are_in_neither(builder: Builder) -> None:
     workspace = held_out(builder)
-    build(workspace, choices=Choices.made("full", (), ["name=org/one"]))
+    build(workspace, BuildOptions(holdout=("name=org/one",)))
     assert {row.model_name: row.split for row in rows_of(workspace) if row.label == 1 and row.index == 2} == {
         "org/one": "test",
         "org/two": None,
@@ -350,7 +436,7 @@ def test_one_image_of_two_generators_is_said_by_both_and_makes_them_one(builder:
     build(workspace)
     said = {(row.model_name, row.index): row.also_by for row in rows_of(workspace) if row.label == 1}
     assert said == {("org/one", 0): ("org/two",), ("org/one", 1): None, ("org/two", 0): ("org/one",)}
-    build(workspace, choices=Choices.made("full", (), ["name=org/two"]))
+    build(workspace, BuildOptions(holdout=("name=org/two",)))
     assert {row.model_name: row.split for row in rows_of(workspace) if row.label == 1} == {
         "org/one": None,
         "org/two": "test",
@@ -359,7 +445,7 @@ def test_one_image_of_two_generators_is_said_by_both_and_makes_them_one(builder:
 
 def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(filled: Builder) -> None:
     workspace = filled.write()
-    built = build(workspace, choices=Choices.made("public", (), ()))
+    built = build(workspace, BuildOptions(edition="public"))
     rows = rows_of(workspace)
     # The sketcher's author gave no licence; the painter asked for all nine photographs.
     assert {row.model_name for row in rows if row.label == 1} == {"org/painter", "solo-dreamer"}
@@ -371,13 +457,13 @@ def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(fil
     ]
     assert (built.kept, built.real, built.withheld) == (13, 6, 3)
     assert read_choices(manifest_path(workspace)).license_allow == ("family=open", "family=openrail")
-    build(workspace, choices=Choices.made("public", ["none"], ()))
+    build(workspace, BuildOptions(edition="public", license_allow=("none",)))
     assert {row.model_name for row in rows_of(workspace) if row.label == 1} == {"org/sketcher"}
 
 
 def test_the_full_edition_takes_a_public_ones_list_away(filled: Builder) -> None:
     workspace = filled.write()
-    build(workspace, choices=Choices.made("public", (), ()))
+    build(workspace, BuildOptions(edition="public"))
     assert withheld_path(workspace).exists()
     build(workspace)
     assert not withheld_path(workspace).exists()
@@ -386,4 +472,4 @@ def test_the_full_edition_takes_a_public_ones_list_away(filled: Builder) -> None
 
 def test_licences_are_chosen_for_the_public_edition_only() -> None:
     with pytest.raises(UsageError, match="add --edition public"):
-        Choices.made("full", ["mit"], ())
+        BuildOptions(license_allow=("mit",))

@@ -34,8 +34,9 @@ def test_damage_is_told_without_a_traceback(filled: Builder) -> None:
     done = built(filled)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "error: no manifest was written, for the workspace does not add up:",
-        "  - 1 were kept although flagged, or without being checked: org/painter #0",
+        "error: no manifest was written: 1 check failed",
+        "  - 1 sample was kept although flagged, or not checked: org/painter #0 (remove the folders of that generator "
+        "in samples/ and images/, then run `cf-sample` again: it makes the same images)",
     ]
     assert not manifest_path(filled.workspace).exists()
 

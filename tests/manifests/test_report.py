@@ -76,7 +76,8 @@ def image_of(generator: GeneratorRow, index: int = 0, **changes: Any) -> Manifes
         "license": generator.license,
         "license_family": generator.license_family,
         "prompt": f"a thing of {generator.model_name}",
-        "real_source": "COCO",
+        "real_source": "coco",
+        "real_title": "COCO",
         "real_id": f"{generator.rank}.jpg",
         "seed": index,
         "format": "PNG",
@@ -98,7 +99,8 @@ def real_image(number: int, **changes: Any) -> ManifestRow:
         "architecture": "real",
         "license_family": "unknown",
         "prompt": f"a photograph of thing {number}",
-        "real_source": "COCO",
+        "real_source": "coco",
+        "real_title": "COCO",
         "real_id": f"{number}.jpg",
         "format": "JPEG",
         "mode": "RGB",
@@ -159,9 +161,9 @@ def test_the_charts_say_their_numbers(report: Path, tmp_path: Path) -> None:
         "Format and colour mode": sorted(
             ["PNG, RGB", "100\u00a0%", "0\u00a0%", "PNG, mode unknown", "0\u00a0%", "100\u00a0%", "generated", "real"]
         ),
-        "Prompts used, by real source": ["3", "6", "locked", "photos"],
-        "Generated images, by source of the prompt": ["12", "6", "locked", "photos"],
-        "Real images, by source": ["3", "6", "locked", "photos"],
+        "Prompts used, by real source": ["3", "6", "LOCKED", "PHOTOS"],
+        "Generated images, by source of the prompt": ["12", "6", "LOCKED", "PHOTOS"],
+        "Real images, by source": ["3", "6", "LOCKED", "PHOTOS"],
         "Rejected images by reason": ["1", "1", "1", "duplicate", "nan", "nsfw"],
         "Generators without images by reason": ["1", "1", "crashed", "pickle-only"],
     }
@@ -211,7 +213,7 @@ def test_the_same_manifest_gives_the_same_bytes(report: Path, filled: Builder) -
 def test_what_strangers_wrote_is_text(builder: Builder, tmp_path: Path) -> None:
     strange = generated(0, license=HOSTILE, hf_diffusers_tag=HOSTILE, model_name='o"><script>/$x$', outcome=HOSTILE)
     failed = generated(1, kept=0, tried=0, split=None, outcome="crashed", outcome_detail=HOSTILE, license=HOSTILE)
-    source = {"real_source": HOSTILE, "prompt": HOSTILE, "real_id": HOSTILE, "license": HOSTILE}
+    source = {"real_title": HOSTILE, "prompt": HOSTILE, "real_id": HOSTILE, "license": HOSTILE}
     rows = [image_of(strange, **source), real_image(1, **source, format=HOSTILE, mode=HOSTILE)]
     page = written(builder.workspace, [strange, failed], rows)
     seen = look(
@@ -328,7 +330,7 @@ def test_the_contact_sheet_is_searched_and_says_where_a_picture_is_from(report: 
     assert origin["generator"] == "org/painter"
     assert len(origin["revision"]) == 40
     assert origin["prompt"] == "a photograph of thing 3"
-    assert origin["prompt from"] == "photos: folder/3.png"
+    assert origin["prompt from"] == "PHOTOS: folder/3.png"
     assert (origin["seed"], origin["steps"], origin["split"]) == ("21", "20", "train")
     assert origin["file"] == "images/org--painter/00000003.png"
 
@@ -385,7 +387,7 @@ def test_an_evaluation_set_is_counted_by_architecture(builder: Builder, tmp_path
 
 def test_without_an_evaluation_set_or_real_images_the_page_says_so(builder: Builder) -> None:
     generator = generated(0, created_at=None)
-    row = image_of(generator, real_source=None, real_id=None, prompt=None)
+    row = image_of(generator, real_source=None, real_title=None, real_id=None, prompt=None)
     page = written(builder.workspace, [generator], [row]).read_text()
     assert "--holdout architecture=PixDiff" in page
     assert "There are no real images to compare with" in page

@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from manifests.building import build
 from manifests.manifest import manifest_path
-from manifests.options import Verify
+from manifests.options import BuildOptions, Verify
 from samplers.options import Store
 from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import ImageFile
@@ -102,159 +102,201 @@ def change_generator(builder: Builder, **changes: Any) -> None:
 
 # What happens to the files, and what the reader is told about it.
 FILES: dict[str, tuple[Callable[[Builder], object], str]] = {
-    "missing file": (lambda b: first(b).unlink(), r"1 (are not there|name a file that is not their own)"),
-    "flipped byte": (lambda b: flip_a_byte(first(b)), rf"1 have another sha256 than their row says: {PLACE}"),
-    "metadata in a PNG": (with_metadata, rf"1 hold metadata beside the picture: {PLACE}"),
-    "an animation": (animated, rf"1 hold metadata beside the picture: {PLACE}"),
+    "missing file": (lambda b: first(b).unlink(), r"1 (image file is missing|sample names a file of another sample): "),
+    "flipped byte": (lambda b: flip_a_byte(first(b)), rf"1 image file has another sha256 than its row says: {PLACE}"),
+    "metadata in a PNG": (with_metadata, rf"1 image file contains metadata: {PLACE}"),
+    "an animation": (animated, rf"1 image file contains metadata: {PLACE}"),
     "a sha256 in capitals": (
         lambda b: b.change(PAINTER, 0, sha256=sha256(first(b).read_bytes()).upper()),
-        rf"1 have another sha256 than their row says: {PLACE}",
+        rf"1 image file has another sha256 than its row says: {PLACE}",
     ),
-    "a JPEG named .png": (as_jpeg, rf"1 are not PNG files: {PLACE}"),
+    "a JPEG named .png": (as_jpeg, rf"1 image file is not PNG: {PLACE}"),
     "something behind the picture": (
         lambda b: rewrite(b, first(b).read_bytes() + b"PK\3\4 an archive"),
-        rf"1 hold something behind the picture: {PLACE}",
+        rf"1 image file contains data after the end of the picture: {PLACE}",
     ),
     "a PNG that is cut short": (
         lambda b: rewrite(b, first(b).read_bytes()[:-30]),
-        rf"1 are damaged PNG files: {PLACE}",
+        rf"1 image file is a damaged PNG: {PLACE}",
     ),
-    "a PNG of other pixels than it says": (with_pixels_that_do_not_unpack, rf"1 are damaged PNG files: {PLACE}"),
-    "wrong size": (lambda b: b.change(PAINTER, 0, width=17), rf"1 have another mode or size.*: {PLACE}"),
-    "wrong mode": (lambda b: b.change(PAINTER, 0, mode="L"), rf"1 have another mode or size.*: {PLACE}"),
+    "a PNG of other pixels than it says": (with_pixels_that_do_not_unpack, rf"1 image file is a damaged PNG: {PLACE}"),
+    "wrong size": (
+        lambda b: b.change(PAINTER, 0, width=17),
+        rf"1 image has another mode or size than its row says: {PLACE}",
+    ),
+    "wrong mode": (
+        lambda b: b.change(PAINTER, 0, mode="L"),
+        rf"1 image has another mode or size than its row says: {PLACE}",
+    ),
     "a palette": (
         lambda b: saved(b, Image.open(first(b)).convert("P")),
-        rf"1 have another mode or size than their row says: {PLACE}",
+        rf"1 image has another mode or size than its row says: {PLACE}",
     ),
-    "a blank picture": (lambda b: saved(b, Image.new("RGB", (16, 16), "navy")), rf"1 are blank: {PLACE}"),
-    "real image gone": (lambda b: photograph(b).unlink(), r"1 are real images that are not there.*: .*real/photos/0"),
-    "real image empty": (lambda b: photograph(b).write_bytes(b""), r"1 are empty files: .*real/photos/0"),
-    "real image changed": (lambda b: flip_a_byte(photograph(b)), r"1 have another sha256.*: .*real/photos/0"),
+    "a blank picture": (lambda b: saved(b, Image.new("RGB", (16, 16), "navy")), rf"1 image is blank: {PLACE}"),
+    "real image gone": (
+        lambda b: photograph(b).unlink(),
+        r"1 real image is missing: .*real/photos/0.*--edition public",
+    ),
+    "real image empty": (lambda b: photograph(b).write_bytes(b""), r"1 real image file is empty: .*real/photos/0"),
+    "real image changed": (
+        lambda b: flip_a_byte(photograph(b)),
+        r"1 real image has another sha256 than when it was captioned: .*real/photos/0",
+    ),
     "real image of another size": (
         lambda b: change_prompt(b, real_width=25),
-        r"1 have another format or size than their row says: .*real/photos/0",
+        r"1 real image has another format or size than its prompt says: .*real/photos/0",
     ),
     "real image of another format": (
         lambda b: change_prompt(b, real_format="JPEG"),
-        r"1 have another format or size than their row says: .*real/photos/0",
+        r"1 real image has another format or size than its prompt says: .*real/photos/0",
     ),
 }
 
 # The same for what only files of their own can suffer.
 FILES_OF_THEIR_OWN: dict[str, tuple[Callable[[Builder], object], str]] = {
-    "empty file": (lambda b: first(b).write_bytes(b""), rf"1 are empty files: {FIRST}"),
+    "empty file": (lambda b: first(b).write_bytes(b""), rf"1 image file is empty: {FIRST}"),
     "a file that is too short": (
         lambda b: first(b).write_bytes(first(b).read_bytes()[:-1]),
-        rf"1 have another number of bytes than their row says: {FIRST}",
+        rf"1 image file has another number of bytes than its row says: {FIRST}",
     ),
     "a folder for a file": (
         lambda b: (first(b).unlink(), first(b).mkdir()),
-        r"1 (have another number of bytes|cannot be read).*: " + FIRST,
+        r"1 image file (has another number of bytes|cannot be read).*: " + FIRST,
     ),
 }
 
 # And to the records.
 RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
-    "duplicate key": (lambda b: b.change(PAINTER, 1, index=0), r"1 stand twice in samples/: org/painter #0"),
-    "a hole in the tries": (lambda b: b.samples[PAINTER].pop(3), r"1 are generators that lack tries.*: org/painter"),
-    "the same seed twice": (lambda b: b.change(PAINTER, 4, seed=7), r"1 were sampled with the seed.*: org/painter #4"),
+    "duplicate key": (lambda b: b.change(PAINTER, 1, index=0), r"1 sample is duplicated in samples/: org/painter #0"),
+    "a hole in the tries": (lambda b: b.samples[PAINTER].pop(3), r"1 generator lacks samples: .*: org/painter"),
+    "the same seed twice": (
+        lambda b: b.change(PAINTER, 4, seed=7),
+        r"1 sample has the seed of another sample.*: org/painter #4",
+    ),
     "lost rows": (
         lose_the_last_rows,
-        r"1 are generators with another number.*: org/sketcher .has 7 and 7, counted 9 and 9",
+        r"1 generator has fewer samples than its outcome.*: org/sketcher .samples 7, kept 7; counted 9 and 9",
     ),
-    "counts that disagree": (count_otherwise, r"1 are generators.*: org/painter .has 11 and 9, counted 11 and 8"),
+    "counts that disagree": (
+        count_otherwise,
+        r"1 generator has fewer.*, or other images: org/painter .samples 11, kept 9; counted 11 and 8",
+    ),
     "orphan row": (
         lambda b: b.catalog.pop(0),
-        r"1 come from a generator that the catalogue does not have.*org/painter@",
+        r"1 generator was sampled at a revision that the catalogue does not have: org/painter@",
     ),
     "another revision": (
         lambda b: b.change(PAINTER, 1, revision="f" * 40),
-        r"does not have at that revision: org/painter@ff",
+        r"a revision that the catalogue does not have: org/painter@ff",
     ),
-    "unknown prompt": (lambda b: b.change(PAINTER, 3, prompt_id="photos/gone"), r"org/painter #3: photos/gone"),
+    "unknown prompt": (
+        lambda b: b.change(PAINTER, 3, prompt_id="photos/gone"),
+        r"1 sample names a prompt that is not in prompts/: org/painter #3: photos/gone",
+    ),
     "no prompt": (
         lambda b: b.change(PAINTER, 3, prompt_id=None, prompt=None),
-        r"1 lack the prompt that their generator needs: org/painter #3",
+        r"1 sample lacks the prompt that its generator needs: org/painter #3",
     ),
-    "prompt twice": (lambda b: b.prompts["photos"].append(b.prompts["photos"][0]), r"whose id stands twice.*folder/0"),
+    "prompt twice": (
+        lambda b: b.prompts["photos"].append(b.prompts["photos"][0]),
+        r"1 prompt id is duplicated in prompts/: .*folder/0",
+    ),
     "another real source": (
         lambda b: b.change(PAINTER, 0, real_source="locked"),
-        r"1 have another real source than their prompt: org/painter #0: locked",
+        r"1 sample has another real source than its prompt: org/painter #0: locked",
     ),
     "a real image that is two": (
         lambda b: b.prompts["photos"].append(b.real("photos", 0, prompt_id="p", real_sha256="0" * 64)),
-        r"1 are real images with several sha256: photos/folder/0.png",
+        r"1 real image has several sha256 in prompts/: photos/folder/0.png",
     ),
     "generator twice": (
         lambda b: b.catalog.append(b.catalog[0]),
-        r"1 are generators that stand twice in the catalogue: org/painter",
+        r"1 generator is duplicated in the catalogue: org/painter",
     ),
     "a licence from nowhere": (
         lambda b: change_generator(b, license_source="none"),
-        r"1 are generators with a licence from nowhere.*: org/painter",
+        r"1 generator has a licence without a source, or a source without a licence: org/painter",
     ),
     "a licence that is gone": (
         lambda b: change_generator(b, license=None),
-        r"1 are generators with a licence from nowhere.*: org/painter",
+        r"1 generator has a licence without a source, or a source without a licence: org/painter",
     ),
-    "flagged row": (lambda b: b.change(PAINTER, 0, nsfw_flag=True), r"1 were kept although flagged.*: org/painter #0"),
-    "unchecked row": (lambda b: b.change(PAINTER, 0, nsfw_flag=None), r"1 were kept although flag.*: org/painter #0"),
+    "flagged row": (
+        lambda b: b.change(PAINTER, 0, nsfw_flag=True),
+        r"1 sample was kept although flagged, or not checked: org/painter #0",
+    ),
+    "unchecked row": (
+        lambda b: b.change(PAINTER, 0, nsfw_flag=None),
+        r"1 sample was kept although flagged, or not checked: org/painter #0",
+    ),
     "a status that is none": (
         lambda b: b.change(PAINTER, 9, status="fine"),
-        r"1 have a status that is none: org/painter #9",
+        r"1 sample has an unknown status: org/painter #9",
     ),
     "pixels of a rejected try": (
         lambda b: b.change(PAINTER, 9, image=ImageFile(path="images/x.png")),
-        r"1 were rejected and still have pixels: org/painter #9",
+        r"1 rejected sample still has an image: org/painter #9",
     ),
     "one file for two rows": (
         lambda b: b.change(PAINTER, 1, image=ImageFile(path=FIRST)),
-        r"1 name a file that is not their own: org/painter #1",
+        r"1 sample names a file of another sample: org/painter #1",
     ),
     "a file of another generator": (
         lambda b: b.change(PAINTER, 1, image=ImageFile(path="images/org--sketcher/00000001.png")),
-        r"1 name a file that is not their own: org/painter #1",
+        r"1 sample names a file of another sample: org/painter #1",
     ),
     "a path that leads out": (
         lambda b: b.change(
             PAINTER, 1, image=ImageFile(path="samples/org--painter/part-/../../../x.parquet#00000001.png")
         ),
-        r"1 name a file that is not their own: org/painter #1",
+        r"1 sample names a file of another sample: org/painter #1",
     ),
     "another name": (
         lambda b: b.change(PAINTER, 1, image_name="00000002.png"),
-        r"1 have another file name than their index says: org/painter #1",
+        r"1 sample has a file name that is not made from its index: org/painter #1",
     ),
     "a row without a name": (
         lambda b: b.change(PAINTER, 1, image_name=None),
-        r"1 lack a part of what every image has.*: org/painter #1",
+        r"1 kept sample lacks a value that every image has.*: org/painter #1",
     ),
     "a row without a size": (
         lambda b: b.change(PAINTER, 1, width=None),
-        r"1 lack a part of what every image has.*: org/painter #1",
+        r"1 kept sample lacks a value that every image has.*: org/painter #1",
     ),
     "a size that no image has": (
         lambda b: b.change(PAINTER, 1, width=-16),
-        r"1 are no PNG of mode RGB or L, or have a size that no image has: org/painter #1",
+        r"1 sample is not PNG of mode RGB or L, or has an impossible size: org/painter #1",
     ),
     "another format": (
         lambda b: b.change(PAINTER, 1, format="WEBP"),
-        r"1 are no PNG of mode RGB or L.*: org/painter #1",
+        r"1 sample is not PNG of mode RGB or L.*: org/painter #1",
     ),
     "a sha256 that is none": (
         lambda b: b.change(PAINTER, 1, sha256="f" * 40),
-        r"1 have a sha256 that is none: org/painter #1",
+        r"1 sample has an invalid sha256: org/painter #1",
+    ),
+    "a sha256 of a real image that is none": (
+        lambda b: change_prompt(b, real_sha256="f" * 40),
+        r"1 prompt has an invalid real_sha256: photos/folder/0.png",
+    ),
+    "a caption of a former version": (
+        lambda b: change_prompt(b, caption_origin="blip"),
+        r"1 prompt has an unknown caption_origin \(not dataset or generated\): photos/folder/0.png: blip",
+    ),
+    "a real source without a prompt": (
+        lambda b: b.change("solo-dreamer", 0, real_source="photos"),
+        r"1 sample has another real source than its prompt: solo-dreamer #0: photos",
     ),
     "rows in another generator's folder": (
         lambda b: b.samples["org/sketcher"].append(b.samples[PAINTER].pop()),
-        r"1 lie in the folder of another generator: org/painter #10",
+        r"1 sample is in the folder of another generator: org/painter #10",
     ),
 }
 
 
 def refused(workspace: Workspace, told: str, verify: Verify = "full") -> None:
     with pytest.raises(CommunityForensicsError, match=told):
-        build(workspace, verify=verify)
+        build(workspace, BuildOptions(verify=verify))
     assert not manifest_path(workspace).exists()
     assert not list(workspace.manifest.iterdir())
 
@@ -296,7 +338,7 @@ def test_a_byte_that_changed_in_a_record_is_found_or_changes_nothing(filled: Bui
         damaged[chance.randrange(len(damaged))] ^= chance.randrange(1, 256)
         (workspace.root / part).write_bytes(damaged)
         try:
-            build(workspace, verify="full")
+            build(workspace, BuildOptions(verify="full"))
         except CommunityForensicsError as error:
             refusals.append(str(error))
         assert manifest_path(workspace).read_bytes() == right
@@ -316,7 +358,7 @@ def test_an_undamaged_workspace_passes(filled: Builder, store: Store, verify: Ve
     painter = filled.catalog[0]
     said = Outcome(model_name=PAINTER, revision=painter.revision, status="done", kept=9, tries=11)
     write_outcome(filled.workspace, said)
-    assert build(filled.write(store=store), verify=verify).kept == 22
+    assert build(filled.write(store=store), BuildOptions(verify=verify)).kept == 22
 
 
 def test_damage_leaves_the_manifest_that_was_there(filled: Builder) -> None:
@@ -341,13 +383,15 @@ def test_every_failure_is_told_at_once(filled: Builder) -> None:
     with pytest.raises(CommunityForensicsError) as told:
         build(filled.write())
     assert str(told.value).count("\n  - ") == 3, told.value
-    assert "are not there" in str(told.value)
+    assert "is missing" in str(told.value)
 
 
 def test_many_rows_are_counted_and_a_few_named(filled: Builder) -> None:
     for sample in filled.samples[PAINTER][:9]:
         (filled.workspace.root / str(sample.image.path)).unlink()
-    with pytest.raises(CommunityForensicsError, match=r"9 are not there: (\S+, ){4}\S+ and 4 more"):
+    with pytest.raises(
+        CommunityForensicsError, match=r"9 image files are missing: (\S+, ){4}\S+ and 4 more \(.*those generators"
+    ):
         build(filled.write())
 
 
@@ -366,7 +410,7 @@ def test_quick_reads_some_files_and_full_all(builder: Builder) -> None:
     workspace = builder.write(rows_a_part=200)
     with pytest.raises(CommunityForensicsError) as quick:
         build(workspace)
-    with pytest.raises(CommunityForensicsError, match="200 have another sha256"):
-        build(workspace, verify="full")
+    with pytest.raises(CommunityForensicsError, match="200 image files have another sha256"):
+        build(workspace, BuildOptions(verify="full"))
     found = int(str(quick.value).split("  - ")[1].split()[0])
     assert 0 < found < 20

@@ -11,7 +11,8 @@ from manifests.building import build
 from manifests.checks import check_manifest
 from manifests.choices import Choices
 from manifests.manifest import FAKE, REAL, ManifestRow, manifest_path
-from manifests.publishing.publish import Wish, publish_dataset
+from manifests.options import BuildOptions
+from manifests.publishing.publish import publish_dataset
 from manifests.tables.generators import read_generators
 from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
 from tests.manifests.making import Builder
@@ -20,20 +21,20 @@ from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
 Rows = list[ManifestRow]
-TESTED = Choices.made("full", (), ["name=solo-dreamer"])
-PUBLIC = Choices.made("public", (), [])
+TESTED = BuildOptions(holdout=("name=solo-dreamer",))
+PUBLIC = BuildOptions(edition="public")
 
 
 @pytest.fixture
 def tested(filled: Builder) -> Workspace:
     """A manifest with an evaluation set."""
     workspace = filled.write()
-    build(workspace, choices=TESTED)
+    build(workspace, TESTED)
     return workspace
 
 
-def rewritten(workspace: Workspace, rows: Rows, choices: Choices) -> None:
-    table = records.to_table(ManifestRow, rows).replace_schema_metadata(choices.metadata())
+def rewritten(workspace: Workspace, rows: Rows, options: BuildOptions) -> None:
+    table = records.to_table(ManifestRow, rows).replace_schema_metadata(Choices.of(options).metadata())
     records.write_table(manifest_path(workspace), table)
 
 
@@ -74,67 +75,76 @@ def with_an_image_of_both(rows: Rows) -> Rows:
 
 
 DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
-    "a row twice": (lambda rows: [rows[0], *rows], r"1 stand twice: org/painter #0"),
-    "a lost row": (lambda rows: rows[1:], r"1 are generators with another number of images.*: org/painter"),
+    "a row twice": (lambda rows: [rows[0], *rows], r"1 generated image is duplicated: org/painter #0"),
+    "a lost row": (
+        lambda rows: rows[1:],
+        r"1 generator has another number of images than generators.parquet says: org/painter",
+    ),
     "a generator from nowhere": (
         lambda rows: [replace(row, model_name="org/new") if dreamt(row) else row for row in rows],
-        r"2 are generators with another number of images.*: org/new, solo-dreamer",
+        r"2 generators have another number of images.*: org/new, solo-dreamer",
     ),
-    "a flagged row": (changed(painted, nsfw_flag=True), r"1 are flagged, or were never checked: org/painter #0"),
-    "a row that was never checked": (changed(painted, nsfw_flag=None), r"1 are flagged.*: org/painter #0"),
-    "a label that is none": (changed(painted, label=2), r"1 have a label or a split that is none: org/painter #0"),
-    "a split that is none": (changed(painted, split="dev"), r"1 have a label or a split that is none: org/painter #0"),
-    "a row without its seed": (changed(painted, seed=None), r"1 lack what says where they come from: org/painter #0"),
-    "a sha256 that is none": (changed(painted, sha256="0"), r"1 have a sha256 that is none: org/painter #0"),
-    "a subset that is none": (changed(painted, subset="Other"), r"1 are of a subset that is none: org/painter #0"),
-    "a licence from nowhere": (changed(painted, license_source="none"), r"1 have a licence from nowhere.*painter #0"),
+    "a flagged row": (changed(painted, nsfw_flag=True), r"1 image is flagged, or not checked: org/painter #0"),
+    "a row that was never checked": (changed(painted, nsfw_flag=None), r"1 image is flagged.*: org/painter #0"),
+    "a label that is none": (changed(painted, label=2), r"1 row has an unknown label or split: org/painter #0"),
+    "a split that is none": (changed(painted, split="dev"), r"1 row has an unknown label or split: org/painter #0"),
+    "a row without its seed": (
+        changed(painted, seed=None),
+        r"1 row lacks the columns that say where its image comes from: org/painter #0",
+    ),
+    "a sha256 that is none": (changed(painted, sha256="0"), r"1 row has an invalid sha256: org/painter #0"),
+    "a subset that is none": (changed(painted, subset="Other"), r"1 row has an unknown subset: org/painter #0"),
+    "a licence from nowhere": (
+        changed(painted, license_source="none"),
+        r"1 row has a licence without a source.*painter #0",
+    ),
     "a real image of a generator": (
         changed(real, model_name="org/painter"),
-        r"1 are real images that name a generator: locked: folder/100.png",
+        r"1 real image names a generator: locked: folder/100.png",
     ),
     "a real image of another sha256": (
         changed(real, sha256="0" * 64),
-        r"1 are real images of another sha256 than their data set's: locked: folder/100.png",
+        r"1 real image has another sha256 than in its data set: locked: folder/100.png",
     ),
     "a real image twice": (
         lambda rows: [*rows, rows[-1]],
-        r"1 are real images that stand twice: photos: folder/5.png",
+        r"1 real image is duplicated: photos: folder/5.png",
     ),
     "a real image lost": (
         lambda rows: rows[:-1],
-        r"1 are real images whose captions were prompts, and that are neither here nor listed: photos: folder/5.png",
+        r"1 real image of prompts is neither in the manifest nor in the list of withheld ones: photos: folder/5.png",
     ),
     "an image of two generators": (
         lambda rows: changed(sketched, sha256=rows[0].sha256)(rows),
-        r"1 were made by several generators, and do not say so: [0-9a-f]{64}",
+        r"1 image was made by several generators, but also_by does not name them: [0-9a-f]{64}",
     ),
     "a generator in the other split": (
         lambda rows: [replace(row, split="train") if dreamt(row) else row for row in rows],
-        r"1 are generators that are in another split than their table says: solo-dreamer",
+        r"1 generator is in another split than generators.parquet says: solo-dreamer",
     ),
     "leaked lineage": (
         changed(dreamt, lineage=("org/older",)),
-        r"1 are ancestors that training and evaluation share: org/older",
+        r"1 ancestor is shared by train and test: org/older",
     ),
     "a leaked base model": (
         changed(dreamt, base_model="org/base"),
-        r"1 are ancestors that training and evaluation share: org/base",
+        r"1 ancestor is shared by train and test: org/base",
     ),
     "a leaked generator": (
         changed(dreamt, split="train"),
-        r"1 are ancestors that training and evaluation share: solo-dreamer",
+        r"1 ancestor is shared by train and test: solo-dreamer",
     ),
-    "a leaked image": (with_an_image_of_both, r"1 are images that training and evaluation share: [0-9a-f]{64}"),
+    "a leaked image": (with_an_image_of_both, r"1 image is in both train and test: [0-9a-f]{64}"),
     "a leaked real image": (
         lambda rows: changed(dreamt, real_sha256=rows[0].real_sha256)(rows),
-        r"1 are real images that training and evaluation share: [0-9a-f]{64}",
+        r"1 real image is used in both train and test: [0-9a-f]{64}",
     ),
 }
 
 
 def test_an_undamaged_manifest_passes(tested: Workspace, filled: Builder) -> None:
     assert failures(tested) == []
-    build(tested, choices=PUBLIC)
+    build(tested, PUBLIC)
     assert failures(tested) == []
 
 
@@ -151,19 +161,22 @@ def test_what_may_not_be_passed_on_is_found_in_a_public_edition(filled: Builder)
     workspace = filled.write()
     build(workspace)
     rows = records.read(manifest_path(workspace), ManifestRow)
-    build(workspace, choices=PUBLIC)
+    build(workspace, PUBLIC)
     rewritten(workspace, rows, PUBLIC)
     found = failures(workspace)
-    assert any(f.startswith("3 may not be passed on") and "locked: folder/100.png" in f for f in found), found
-    assert any(f.startswith("3 are real images that are listed as left out") for f in found), found
+    assert any(
+        f.startswith("3 real images of a public edition may not be passed on") and "locked: folder/100.png" in f
+        for f in found
+    ), found
+    assert any(f.startswith("3 real images are in the manifest and in the list of withheld ones") for f in found), found
 
 
 def test_a_real_image_that_is_neither_in_a_public_edition_nor_listed_is_named(filled: Builder) -> None:
     workspace = filled.write()
-    build(workspace, choices=PUBLIC)
+    build(workspace, PUBLIC)
     records.write(withheld_path(workspace), WithheldRow, records.read(withheld_path(workspace), WithheldRow)[1:])
     assert failures(workspace) == [
-        "1 are real images whose captions were prompts, and that are neither here nor listed: locked: folder/100.png"
+        "1 real image of prompts is neither in the manifest nor in the list of withheld ones: locked: folder/100.png"
     ]
 
 
@@ -171,5 +184,8 @@ def test_nothing_of_a_damaged_manifest_is_published(tested: Workspace, monkeypat
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is asked
     rows = records.read(manifest_path(tested), ManifestRow)
     rewritten(tested, changed(lambda row: row.label == FAKE, nsfw_flag=True)(rows), TESTED)
-    with pytest.raises(CommunityForensicsError, match=r"nothing is published.*\n  - 1 are flagged.*: org/painter #0"):
-        publish_dataset(tested, "org/name", Wish())
+    with pytest.raises(
+        CommunityForensicsError,
+        match=r"nothing was published.*cf-build-manifest.*\n  - 1 image is flagged.*: org/painter #0",
+    ):
+        publish_dataset(tested, "org/name")

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.checks.pictures import chunks_of, wrong_photograph, wrong_png
+from manifests.checks.pictures import chunks_of, png_problem, real_image_problem
 from tests.manifests.making import png
 
 PICTURE = png(1)
@@ -12,19 +12,19 @@ def test_the_chunks_of_a_picture() -> None:
 
 
 def test_a_picture_as_the_sampler_writes_it_is_right() -> None:
-    assert wrong_png(PICTURE, "RGB", 16, 16) is None
-    assert wrong_photograph(PICTURE, "PNG", 16, 16) is None
+    assert png_problem(PICTURE, "RGB", 16, 16) is None
+    assert real_image_problem(PICTURE, "PNG", 16, 16) is None
 
 
 @given(st.binary())
 def test_any_bytes_are_wrong_in_words(content: bytes) -> None:
-    assert wrong_png(content, "RGB", 16, 16)
-    assert wrong_png(PICTURE[:8] + content, "RGB", 16, 16)
-    assert wrong_photograph(content, "PNG", 16, 16)
+    assert png_problem(content, "RGB", 16, 16)
+    assert png_problem(PICTURE[:8] + content, "RGB", 16, 16)
+    assert real_image_problem(content, "PNG", 16, 16)
 
 
 @given(st.integers(8, len(PICTURE) - 1), st.integers(1, 255))
 def test_any_byte_that_changed_is_found_without_a_sha256(at: int, change: int) -> None:
     content = bytearray(PICTURE)
     content[at] ^= change
-    assert wrong_png(bytes(content), "RGB", 16, 16)
+    assert png_problem(bytes(content), "RGB", 16, 16)

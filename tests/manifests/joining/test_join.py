@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.joining.join import opened, write_join
+from manifests.joining.join import open_records, write_manifest
 from manifests.splits import SplitAssignment
 from samplers.sample import ImageFile, Sample
 from tests.manifests.making import entry, sha256
@@ -26,13 +26,13 @@ PEAK_MIB = 1024
 JOIN = r"""
 import re, sys
 from pathlib import Path
-from manifests.joining.join import opened, write_join
+from manifests.joining.join import open_records, write_manifest
 from manifests.splits import SplitAssignment
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 workspace = Workspace(Path(sys.argv[1]))
-with opened(workspace, "256MB") as connection:
-    joined = write_join(connection, workspace.root / "joined.parquet", SplitAssignment({}))
+with open_records(workspace, "256MB") as connection:
+    joined = write_manifest(connection, workspace.root / "joined.parquet", SplitAssignment({}))
 # Not ru_maxrss, which a process inherits from the one that started it.
 print(joined.rows, int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
 """
@@ -80,5 +80,5 @@ def test_every_row_is_joined_in_bounded_memory(sampled: Workspace) -> None:
 
 
 def test_too_little_memory_is_told_in_one_line(sampled: Workspace) -> None:
-    with pytest.raises(CommunityForensicsError, match="--memory 4GB"), opened(sampled, "2MB") as connection:
-        write_join(connection, sampled.root / "joined.parquet", SplitAssignment({}))
+    with pytest.raises(CommunityForensicsError, match="--memory 4GB"), open_records(sampled, "2MB") as connection:
+        write_manifest(connection, sampled.root / "joined.parquet", SplitAssignment({}))

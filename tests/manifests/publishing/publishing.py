@@ -11,7 +11,7 @@ from typing import Any
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
-from manifests.choices import Choices
+from manifests.options import BuildOptions
 from tests.manifests.making import Builder
 from workspace.layout import Workspace
 
@@ -57,7 +57,10 @@ def in_public(builder: Builder) -> Workspace:
     for prompt in [builder.prompts["photos"][-1], *(builder.real("photos", number) for number in (200, 201))]:
         builder.sample(stranger, prompt)
     workspace = builder.write()
-    build(workspace, choices=Choices.made("public", ["family=openrail,none"], ["name=org/sketcher"]))
+    build(
+        workspace,
+        BuildOptions(edition="public", license_allow=("family=openrail,none",), holdout=("name=org/sketcher",)),
+    )
     return workspace
 
 

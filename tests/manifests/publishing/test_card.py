@@ -1,7 +1,6 @@
 import re
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from huggingface_hub import DatasetCard
@@ -13,6 +12,7 @@ from manifests.manifest import ManifestRow, manifest_path
 from manifests.publishing.card import link, size_category, words, write_card
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.planning import plan_shards
+from manifests.tables.withheld import WithheldRow, withheld_path
 from tests.manifests.making import Builder
 from workspace import recipe, records
 from workspace.layout import Workspace
@@ -36,8 +36,9 @@ def hold_out(workspace: Workspace, model_name: str) -> None:
     withheld = [row for row in rows if row not in kept]
     ours = [replace(row, split="test" if row.index else None) if row.model_name == model_name else row for row in kept]
     records.write(manifest_path(workspace), ManifestRow, ours)
-    table = records.to_table(ManifestRow, withheld).select(["real_source", "real_id", "real_sha256", "license"])
-    pq.write_table(table, workspace.manifest / "withheld.parquet")
+    names = {field.name for field in fields(WithheldRow)}
+    listed = [{name: value for name, value in asdict(row).items() if name in names} for row in withheld]
+    records.write(withheld_path(workspace), WithheldRow, [WithheldRow(**row) for row in listed])
 
 
 def test_the_front_matter_says_which_files_are_which_split(filled: Builder) -> None:
@@ -84,8 +85,8 @@ def test_the_card_has_this_datasets_numbers(filled: Builder) -> None:
     assert "`PublicEval` is for evaluation: 8 images of 1 generators" in card
     assert "| none given | 1 | 8 |  |" in card
     assert "| other: my terms | 1 | 9 | <https://my.example/terms> |" in card
-    assert "| locked | not known | 0 | 3 |  |" in card
-    assert "| photos | CC0-1.0 | 6 | 0 | <https://photos.example/terms> |" in card
+    assert "| LOCKED | not known | 0 | 3 |  |" in card
+    assert "| PHOTOS | CC0-1.0 | 6 | 0 | <https://photos.example/terms> |" in card
     assert "| PixDiff | 1 | 4 |" in card
 
 

@@ -15,11 +15,11 @@ import pytest
 
 from benchmarks.xet import taken_anew
 from manifests.building import build
-from manifests.choices import Choices
 from manifests.manifest import ManifestRow, manifest_path
+from manifests.options import BuildOptions
 from manifests.publishing.layouts import layout_of
-from manifests.publishing.packing import ROW_GROUP_ROWS, pack_shards
-from manifests.publishing.planning import PlannedShard, plan_shards
+from manifests.publishing.packing import pack_shards
+from manifests.publishing.planning import ROW_GROUP_ROWS, PlannedShard, plan_shards
 from manifests.publishing.published import reservations
 from tests.manifests.making import Builder
 from tests.scale import scaled
@@ -111,11 +111,19 @@ def test_rows_are_split_by_what_they_are_for(filled: Builder, tmp_path: Path) ->
 
 def test_what_is_held_out_is_a_split_of_its_own_and_what_is_in_neither_stays_at_home(filled: Builder) -> None:
     workspace = filled.write()
-    build(workspace, choices=Choices.made("full", (), ["name=solo-dreamer", "name=org/painter"]))
+    build(
+        workspace,
+        BuildOptions(
+            holdout=(
+                "name=solo-dreamer",
+                "name=org/painter",
+            )
+        ),
+    )
     # The sketcher is the painter's kin, and all photographs were the painter's.
     assert {shard.split for shard in plan(workspace)} == {"PublicEval"}
     assert reservations(workspace).in_no_split == 9
-    build(workspace, choices=Choices.made("full", (), ["name=solo-dreamer"]))
+    build(workspace, BuildOptions(holdout=("name=solo-dreamer",)))
     assert {shard.split for shard in plan(workspace)} == {"PublicEval", "Systematic", "Real"}
 
 
@@ -140,10 +148,11 @@ def test_the_studys_layout_has_its_columns_and_the_files_bytes(filled: Builder, 
     assert len(found) == len(rows)
     for said in found:
         row = rows[hashlib.sha256(said["image_data"]).hexdigest()]
-        for name in ("image_name", "format", "mode", "nsfw_flag", "prompt", "real_source", "subset", "split", "label"):
+        for name in ("image_name", "format", "mode", "nsfw_flag", "prompt", "subset", "split", "label"):
             assert said[name] == getattr(row, name)
+        assert said["real_source"] == row.real_title
         assert said["resolution"] == [24, 16]
-        assert said["model_name"] == (row.model_name if row.label else row.real_source)
+        assert said["model_name"] == (row.model_name if row.label else row.real_title)
     of = {name: set(table.column("architecture").to_pylist()) for name, table in tables.items()}
     assert of == {"Commercial": {"Commercial"}, "Manual": {"other"}, "Real": {"real"}, "Systematic": {"LatDiff"}}
 
@@ -211,6 +220,15 @@ def test_shards_keep_to_their_size(builder: Builder, tmp_path: Path) -> None:
     sizes = [path.stat().st_size for path in pack(workspace, tmp_path, 200_000).values()]
     assert max(sizes) <= 200_000
     assert sum(sizes) / len(sizes) > 50_000
+
+
+@pytest.mark.parametrize("layout", [VIEWER, STUDY])
+def test_a_file_is_no_larger_than_planned(builder: Builder, tmp_path: Path, layout: Any) -> None:
+    workspace = built(many(builder, 250))
+    for max_bytes in (10_000, LARGE):
+        shards = plan_shards(workspace, layout, max_bytes)
+        for shard, path in pack_shards(workspace, layout, shards, tmp_path):
+            assert path.stat().st_size <= shard.file_size
 
 
 def test_an_image_larger_than_a_shard_is_a_shard(builder: Builder) -> None:

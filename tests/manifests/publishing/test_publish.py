@@ -134,7 +134,7 @@ def test_the_studys_training_code_reads_its_layout(clean: HubProcess, ready: Wor
     assert done.returncode == 0, done.stderr
     read = json.loads(child(clean, TRAINING, "org/study", "Systematic+Manual+Real", str(tmp_path / "cache")))
     rows = pq.read_table(manifest_path(ready)).to_pylist()
-    expected = [[[row["width"], row["height"]], row["label"], row["model_name"] or row["real_source"]] for row in rows]
+    expected = [[[row["width"], row["height"]], row["label"], row["model_name"] or row["real_title"]] for row in rows]
     assert sorted(read) == sorted(expected)
     assert read != expected
 

@@ -9,7 +9,7 @@ import pytest
 
 from localhub.process import HubProcess
 from localhub.store import Store
-from manifests.publishing.publish import Wish, publish_dataset
+from manifests.publishing.publish import publish_dataset
 from tests.manifests.making import BUILD, Builder
 from tests.manifests.publishing.publishing import READER, WRITER, add_by_hand, ask, files, in_public, publish, sent
 from workspace.errors import UsageError
@@ -39,7 +39,7 @@ def test_what_the_refusal_advises_is_then_published(clean: HubProcess, ready: Wo
     options = ["--edition", "public", "--workspace", str(ready.root)]
     built = subprocess.run([*BUILD, *options], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
-    assert "public edition: 3 real images are listed without their pixels" in built.stdout
+    assert "public edition: 3 real images listed without pixels" in built.stdout
     done = publish(clean, ready, "org/advised", "--public")
     assert done.returncode == 0, done.stderr
     assert not Store(clean.directory).repo("dataset", "org/advised").private
@@ -152,7 +152,7 @@ def test_after_a_failure_in_the_middle_the_same_command_continues(clean: HubProc
 @pytest.mark.parametrize("name", ["nobody", "a/b/c", "org/../name", "org/na me", ""])
 def test_a_name_that_is_none_is_refused_before_anything_is_done(clean: HubProcess, ready: Workspace, name: str) -> None:
     with pytest.raises(UsageError):
-        publish_dataset(ready, name, Wish())
+        publish_dataset(ready, name)
     assert clean.requests() == []
 
 

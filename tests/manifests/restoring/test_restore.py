@@ -26,7 +26,7 @@ from huggingface_hub import snapshot_download
 
 from localhub.process import HubProcess
 from manifests.building import build
-from manifests.choices import Choices
+from manifests.options import BuildOptions
 from manifests.publishing.sums import parse_sums, sums_text
 from manifests.restoring.restore import restore
 from manifests.tables.withheld import WithheldRow
@@ -89,10 +89,9 @@ def published(hub: HubProcess, folder: Path, layout: str, free: bool) -> Edition
                 license=None,
                 license_link="https://locked.example/terms",
                 real_mode="RGB",
-                real_title="LOCKED",
             )
         )
-    prompts += [builder.real("unsure", number, redistributable=None, caption_origin="blip") for number in range(3)]
+    prompts += [builder.real("unsure", number, redistributable=None, caption_origin="generated") for number in range(3)]
     archive = folder / "real/photos.tar"
     with tarfile.open(archive, "w") as tar:
         for number in range(2):
@@ -110,7 +109,7 @@ def published(hub: HubProcess, folder: Path, layout: str, free: bool) -> Edition
     name = f"org/{layout}-{'some' if free else 'none'}-free"
     downloads = []
     for choice, options in (("full", []), ("public", ["--public"])):
-        build(workspace, choices=Choices.made(choice, (), ("name=org/sketcher",)))  # type: ignore[arg-type]
+        build(workspace, BuildOptions(edition=choice, holdout=("name=org/sketcher",)))
         done = publish(hub, workspace, f"{name}-{choice}", *options, "--layout", layout)
         assert done.returncode == 0, done.stderr
         target = folder / choice
@@ -231,7 +230,7 @@ def test_one_copy_after_the_other_and_the_first_one_gone(edition: Edition, tmp_p
     assert partly.returncode == 1
     assert "LOCKED: 11 of 12 real images restored" in partly.stdout
     assert (
-        "6 real images were not found: LOCKED 1 (see https://locked.example/terms), packed 2, unsure 3;"
+        "6 real images were not found: LOCKED 1 (see https://locked.example/terms), PACKED 2, UNSURE 3;"
         in partly.stderr
     )
     assert partly.stderr.count("\n") == 1
@@ -344,7 +343,7 @@ def test_a_newer_list_takes_away_what_it_no_longer_speaks_of(edition: Edition, t
     folder = edition.downloaded(tmp_path / "dataset")
     restore(folder, [edition.real])
     listed = records.read(folder / LIST, WithheldRow)
-    with_list(folder, [replace(row, split=None) if row.real_source != "LOCKED" else row for row in listed])
+    with_list(folder, [replace(row, split=None) if row.real_title != "LOCKED" else row for row in listed])
     assert [source.name for source in restore(folder, [tmp_path]).sources] == ["LOCKED"]
     real = rows(folder) - rows(edition.public)
     assert sum(real.values()) == LOCKED
@@ -401,7 +400,7 @@ def test_an_id_that_leads_elsewhere_does_no_harm(edition: Edition, tmp_path: Pat
     secret = replace(
         next(row for row in listed if row.split == "train"),
         real_id=real_id,
-        real_source="\x1b[2Jevil",
+        real_title="\x1b[2Jevil",
         real_sha256=hashlib.sha256(b"secret").hexdigest(),
         width=2**31 - 1,
         license_link="\x1b]0;evil",

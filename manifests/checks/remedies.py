@@ -1,0 +1,11 @@
+"""What to do about damaged records and files: which files to remove or restore, and which command makes them again."""
+
+SAMPLE_AGAIN = (
+    "remove the folders of [that generator|those generators] in samples/ and images/, then run `cf-sample` again: it "
+    "makes the same images"
+)
+CAPTION_AGAIN = (
+    "remove the folder of [its|their] real source in prompts/, then run `cf-caption` again with the same options"
+)
+RESTORE_CATALOG = "restore catalog.parquet from a copy, or remove it and run `cf-crawl` again"
+RESTORE_DATA_SET = "restore the data set to what it was when it was captioned"

@@ -1,0 +1,243 @@
+"""The tables that the steps of the join and its checks share: what they are called, and what their columns mean.
+
+`sample_batches` makes the first ones, `duplicates` those of equal images, `join` those it joins a batch of samples
+with; `real_images` ends with the real ones. A batch is the samples of some generators, which are worked on together.
+"""
+
+from typing import Final
+
+from captioning.prompt import Prompt
+from crawler.catalog import CatalogEntry
+from manifests.relation import Column, Relation
+from samplers.sample import Sample
+
+#: Type of texts that very many captions have in common, kept, and handed to Arrow, as numbers.
+REPEATED_TEXT: Final = "repeated_text"
+
+
+class _PartFiles(Relation):
+    """The part files of all samples."""
+
+    part = Column("BIGINT", "number of the part, from 0, in the order of the paths")
+    model_name = Column("VARCHAR", "the generator whose folder it is in")
+    path = Column("VARCHAR", "path as DuckDB takes it: characters of patterns are escaped")
+
+
+class _Parts(_PartFiles):
+    """The same, with the number of their rows."""
+
+    rows = Column("BIGINT", "number of samples")
+
+
+class _ImageHashes(Relation):
+    """Eight bytes of each sample's image, from which equal images are found."""
+
+    part = Column("INTEGER", "number of the sample's part")
+    hash64 = Column("UBIGINT", "hash of the image's sha256; null: a rejected sample, which has no image")
+
+
+class _RepeatedHashes(Relation):
+    """Hashes that more than one image has."""
+
+    hash64 = Column("UBIGINT", "hash of the images' sha256")
+
+
+class _Duplicates(Relation):
+    """Samples whose image is equal to one of a lower index of the same generator: not in the manifest."""
+
+    model_name = Column(of=Sample)
+    revision = Column(of=Sample)
+    index = Column(of=Sample)
+
+
+class _RepeatedImages(_Duplicates):
+    """Images whose hash more than one image has."""
+
+    sha256 = Column(of=Sample)
+
+
+class _SharedImages(Relation):
+    """Images that several generators made."""
+
+    sha256 = Column("VARCHAR", "of the image file")
+    model_names = Column("VARCHAR[]", "the generators that made it, by name")
+
+
+class _Prompts(Relation):
+    """All prompts, as their part files have them."""
+
+    prompt_id = Column(of=Prompt)
+    prompt = Column(of=Prompt)
+    real_source = Column(of=Prompt)
+    real_title = Column(of=Prompt)
+    real_id = Column(of=Prompt)
+    real_path = Column(of=Prompt)
+    real_sha256 = Column(of=Prompt)
+    real_format = Column(of=Prompt)
+    real_width = Column(of=Prompt)
+    real_height = Column(of=Prompt)
+    real_mode = Column(of=Prompt)
+    caption_origin = Column(of=Prompt)
+    captioner = Column(of=Prompt)
+    license = Column(of=Prompt)
+    license_link = Column(of=Prompt)
+    redistributable = Column(of=Prompt)
+
+
+class _CatalogFile(Relation):
+    """What the join needs of the catalogue's file."""
+
+    model_name = Column(of=CatalogEntry)
+    revision = Column(of=CatalogEntry)
+    subset = Column(of=CatalogEntry)
+    architecture = Column(of=CatalogEntry)
+    license = Column(of=CatalogEntry)
+    license_source = Column(of=CatalogEntry)
+    license_family = Column(of=CatalogEntry)
+    hf_pipeline_tag = Column(of=CatalogEntry)
+    hf_diffusers_tag = Column(of=CatalogEntry)
+    task = Column(of=CatalogEntry)
+    kind = Column(of=CatalogEntry)
+    base_model = Column(of=CatalogEntry)
+    lineage = Column(of=CatalogEntry)
+
+
+class _Catalog(_CatalogFile):
+    """The same by name, numbered."""
+
+    folder = Column("VARCHAR", "name of the generator's folder in samples/ and images/")
+    row_number = Column("BIGINT", "number of this row, from 0")
+
+
+class _AssignedSplits(Relation):
+    """The split of each generator that is in the manifest."""
+
+    model_name = Column("VARCHAR", "the generator's repository id")
+    split = Column("VARCHAR", "train | test; null: in neither")
+
+
+class _Splits(_AssignedSplits):
+    """The same, with the generator's row in the catalogue."""
+
+    generator = Column("BIGINT", "row_number in the catalogue")
+
+
+class _TestPrompts(Relation):
+    """Prompts of which a generator of the test split made an image that was kept."""
+
+    hash64 = Column("UBIGINT", "hash of the prompt's id")
+
+
+class _CaptionFacts(Relation):
+    prompt_id = Column(of=Prompt)
+    caption_origin = Column(of=Prompt)
+    captioner = Column(of=Prompt)
+    real_title = Column(of=Prompt)
+    real_source = Column(of=Prompt)
+    real_id = Column(of=Prompt)
+    real_sha256 = Column(of=Prompt)
+    in_test = Column("BOOLEAN", "whether the test split has an image made from a caption of this real image")
+
+
+class _Captions(_CaptionFacts):
+    """What the join needs of each prompt."""
+
+    caption_origin = Column(REPEATED_TEXT, "dataset | generated")
+    captioner = Column(REPEATED_TEXT, "model@revision, for generated captions")
+    real_title = Column(REPEATED_TEXT, "published name of the real data set")
+    real_source = Column(REPEATED_TEXT, "name of the real data set, as the user calls it")
+    hash64 = Column("UBIGINT", "hash of the prompt's id: numbers are found faster than texts")
+
+
+class _BatchCaptions(_CaptionFacts):
+    """The captions that the samples of this batch had, numbered."""
+
+    caption_row = Column("BIGINT", "DuckDB's rowid in captions")
+    row_number = Column("BIGINT", "number of this row, from 0")
+
+
+class _Samples(Relation):
+    """The samples of this batch, numbered: a sample's columns but for its image, and what the join adds."""
+
+    model_name = Column(of=Sample)
+    revision = Column(of=Sample)
+    index = Column(of=Sample)
+    status = Column(of=Sample)
+    seed = Column(of=Sample)
+    scheduler = Column(of=Sample)
+    image_name = Column(of=Sample)
+    sha256 = Column(of=Sample)
+    file_size = Column(of=Sample)
+    format = Column(of=Sample)
+    mode = Column(of=Sample)
+    width = Column(of=Sample)
+    height = Column(of=Sample)
+    nsfw_flag = Column(of=Sample)
+    prompt_id = Column(of=Sample)
+    real_source = Column(of=Sample)
+    path = Column("VARCHAR", "image.path of the sample")
+    without_prompt = Column("BOOLEAN", "whether its prompt is null")
+    folder = Column("VARCHAR", "name of the folder that its part is in")
+    result = Column("VARCHAR", "kept | nsfw | blank | nan | duplicate")
+    row_number = Column("BIGINT", "number of this row, from 0")
+    generator = Column("INTEGER", "row_number in the catalogue; null: not in the catalogue at that revision")
+    caption = Column("INTEGER", "row_number in captions_of_batch; null: no prompt, or an unknown one")
+
+
+class _UsedCaptions(Relation):
+    """Captions from which images of the manifest were made."""
+
+    caption_row = Column("BIGINT", "DuckDB's rowid in captions")
+    in_training = Column("BOOLEAN", "whether a generator of the train split had it")
+
+
+class _RealImageOrder(Relation):
+    """The real images of the manifest, or of the list of withheld ones, in the order in which they are written."""
+
+    prompt_id = Column(of=Prompt)
+    split = Column("VARCHAR", "train | test; null: in neither")
+    row_number = Column("BIGINT", "number of this row, from 0")
+
+
+class _RealImages(Relation):
+    """Real images as the manifest and the list of withheld ones have them."""
+
+    real_source = Column(of=Prompt)
+    real_title = Column(of=Prompt)
+    real_id = Column(of=Prompt)
+    real_sha256 = Column(of=Prompt)
+    format = Column("VARCHAR", "as decoded: JPEG, PNG, ...")
+    mode = Column("VARCHAR", "as its file has it: RGB, L, CMYK, P, ...")
+    width = Column("INTEGER", "pixels")
+    height = Column("INTEGER", "pixels")
+    license = Column(of=Prompt)
+    license_link = Column(of=Prompt)
+    redistributable = Column(of=Prompt)
+    split = Column("VARCHAR", "train | test; null: in neither")
+    prompt = Column(of=Prompt)
+    caption_origin = Column(of=Prompt)
+    captioner = Column(of=Prompt)
+    path = Column("VARCHAR", "where the image is: a file, or a locator (workspace/locator.py)")
+    row_number = Column("BIGINT", "its place in the order of rows")
+
+
+PART_FILES: Final = _PartFiles("part_files")
+PARTS: Final = _Parts("parts")
+IMAGE_HASHES: Final = _ImageHashes("image_hashes")
+REPEATED_HASHES: Final = _RepeatedHashes("repeated_hashes")
+REPEATED_IMAGES: Final = _RepeatedImages("repeated_images")
+DUPLICATES: Final = _Duplicates("duplicates")
+SHARED_IMAGES: Final = _SharedImages("shared_images")
+SHARED_IN_MANIFEST: Final = _SharedImages("shared_in_manifest")
+PROMPTS: Final = _Prompts("prompts")
+CATALOG_FILE: Final = _CatalogFile("catalog_file")
+CATALOG: Final = _Catalog("catalog")
+ASSIGNED_SPLITS: Final = _AssignedSplits("assigned_splits")
+SPLITS: Final = _Splits("splits")
+TEST_PROMPTS: Final = _TestPrompts("test_prompts")
+CAPTIONS: Final = _Captions("captions")
+SAMPLES: Final = _Samples("samples")
+BATCH_CAPTIONS: Final = _BatchCaptions("captions_of_batch")
+USED_CAPTIONS: Final = _UsedCaptions("used_captions")
+REAL_IMAGE_ORDER: Final = _RealImageOrder("real_image_order")
+REAL_IMAGES: Final = _RealImages("real_images")
