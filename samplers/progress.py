@@ -65,7 +65,7 @@ def progress_of(workspace: Workspace, model_name: str) -> GeneratorProgress:
         image_names=frozenset(str(value) for value in rows["image_name"] if value is not None),
         revision=str(rows["revision"][0]) if rows["revision"] else None,
         memory=cast("Memory | None", rows["memory"][-1]) if rows["memory"] else None,
-        last_call_sizes=tuple(int(str(value)) for value in columns["call_size"][-1]) if parts else (),
+        last_call_sizes=tuple(int(str(size)) for size in columns["call_size"][-1] if size is not None) if parts else (),
     )
 
 

@@ -47,10 +47,11 @@ class Sample:
     image: ImageFile = column(doc="the PNG; both null unless status is ok", of=ImageFile)
     seed: int = column(pa.int64(), "of this image's own CPU torch.Generator")
     batch_size: int = column(pa.int32(), "images that the recipe samples together")
-    call_size: int = column(
+    call_size: int | None = column(
         pa.int32(),
         "images of the same pipeline call: fewer than batch_size where memory was short or the pipeline takes one at a "
-        "time",
+        "time; null: not recorded",
+        default=None,
     )
     device: str = column(pa.string(), "kind of device: cpu, or the GPU's name")
     dtype: str = column(pa.string(), "float32 | float16 | bfloat16")
