@@ -33,8 +33,9 @@ class Workspace:
     root: Path
 
     @classmethod
-    def open(cls, root: Path) -> "Workspace":
+    def open(cls, root: Path | str) -> "Workspace":
         """The workspace at `root`, created if it does not exist; raises `UsageError` if that is not possible."""
+        root = Path(root)
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:

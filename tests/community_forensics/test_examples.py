@@ -1,6 +1,5 @@
 """The examples in the docstrings run as written, one after the other in one workspace, against a real Hub."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,14 +8,9 @@ from pathlib import Path
 import pytest
 
 from demo import photographs
-from demo.zoo.building import put
-from demo.zoo.catalogue import repositories
 from localhub.process import HubProcess
-from localhub.store import Store
+from tests.small_hub import environment_of, small_hub
 from workspace.layout import Workspace
-
-GENERATORS = ("tiny-labs/stable-diffusion-v1-5", "hobbyists/ddim-butterflies-32")
-CHECKER = "CompVis/stable-diffusion-safety-checker"
 
 # Runs the examples of the functions named on the command line, in this order, and fails where one differs.
 RUN_EXAMPLES = """
@@ -63,16 +57,12 @@ COMMANDS = (
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    store = Store(tmp_path_factory.mktemp("hub"))
-    for repository in repositories():
-        if repository.repo_id in (*GENERATORS, CHECKER):
-            put(store, repository)
-    with HubProcess(store.root) as running:
+    with small_hub(tmp_path_factory.mktemp("hub") / "hub") as running:
         yield running
 
 
 def _run(command: list[str], folder: Path, hub: HubProcess) -> str:
-    environment = {**os.environ, **hub.environment(), "CF_WEIGHTS_DIR": str(folder / "weights")}
+    environment = environment_of(hub, folder / "home")
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
@@ -93,7 +83,7 @@ def test_every_example_runs_as_written(hub: HubProcess, tmp_path: Path) -> None:
 def test_a_short_script_makes_the_dataset_that_the_command_lines_make(hub: HubProcess, tmp_path: Path) -> None:
     script = _folder(tmp_path) / "make_dataset.py"
     script.write_text(SCRIPT)
-    assert _run([sys.executable, str(script)], tmp_path, hub) == "done done\nTrue True\n"
+    assert _run([sys.executable, str(script)], tmp_path, hub) == "done done done\nTrue True\n"
     by_script = (tmp_path / "workspace" / "manifest" / "manifest.parquet").read_bytes()
     # In the same place, because paths are part of some rows.
     (tmp_path / "workspace").rename(tmp_path / "by-script")
