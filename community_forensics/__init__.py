@@ -2,9 +2,9 @@
 
     import community_forensics as cf
 
-    cf.crawl("workspace", cf.CrawlOptions(limit=10))
+    cf.crawl("workspace", cf.CrawlOptions(limit=50))
     cf.caption("workspace", {"photos": "/data/photos"})
-    cf.sample("workspace", cf.SampleOptions(images=16))
+    cf.sample("workspace", cf.SampleOptions(images=4))
     cf.build_manifest("workspace")
     rows = cf.read_manifest("workspace")
 

@@ -39,7 +39,7 @@ def crawl(workspace: WorkspaceLike, options: CrawlOptions = CrawlOptions()) -> "
 
     Examples:
         >>> import community_forensics as cf
-        >>> crawled = cf.crawl("workspace", cf.CrawlOptions(limit=10))
+        >>> crawled = cf.crawl("workspace", cf.CrawlOptions(limit=50))
         >>> compatible = [row for row in crawled.entries if row.status == "compatible"]
     """
     from crawler.crawl import crawl as run
@@ -62,7 +62,8 @@ def caption(
 
     Examples:
         >>> import community_forensics as cf
-        >>> summaries = cf.caption("workspace", {"photos": "photos"})
+        >>> options = cf.CaptionOptions(limit=100)
+        >>> summaries = cf.caption("workspace", {"photos": "photos"}, options)
         >>> print([summary.name for summary in summaries])
         ['photos']
     """
@@ -83,7 +84,7 @@ def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -
 
     Examples:
         >>> import community_forensics as cf
-        >>> report = cf.sample("workspace", cf.SampleOptions(images=2))
+        >>> report = cf.sample("workspace", cf.SampleOptions(images=4))
         >>> failed = [end.model_name for end in report.outcomes if end.failed]
     """
     from samplers.supervisor import sample as run

@@ -1,5 +1,6 @@
-"""The examples run, as their first lines say, on a small Hub; the notebook shows pictures."""
+"""The examples run on a small Hub: scripts as their first lines say, the notebook, and those in docstrings."""
 
+import inspect
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import community_forensics as cf
 from localhub.process import HubProcess
 from tests.small_hub import GENERATORS, environment_of, small_hub, write_photographs
 
@@ -52,6 +54,23 @@ def run(script: str, *arguments: object, environment: Mapping[str, str]) -> str:
     return ended.stdout
 
 
+# Runs the docstring examples of the functions named on the command line, in this order, and fails where one differs.
+RUN_DOCSTRINGS = """
+import doctest, sys
+import community_forensics as cf
+finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
+for name in sys.argv[1:]:
+    tests = [test for test in finder.find(getattr(cf, name), name, globs={}) if test.examples]
+    assert tests, f"{name} has no example"
+    for test in tests:
+        runner.run(test)
+sys.exit(runner.summarize().failed > 0)
+"""
+DOWNLOAD = (
+    "from huggingface_hub import snapshot_download as get; get('org/made', repo_type='dataset', local_dir='download')"
+)
+
+
 def test_every_example_is_tested_here() -> None:
     tested = Path(__file__).read_text()
     assert all(path.name in tested for path in EXAMPLES.iterdir() if path.is_file())
@@ -65,6 +84,42 @@ def test_make_dataset_ends_with_a_dataset_on_the_hub(workspace: Path, hub: HubPr
     assert {path.name for path in (workspace / "images").iterdir()} == {one.replace("/", "--") for one in GENERATORS}
     store = Store(hub.directory)
     assert "SHA256SUMS" in store.commit_of(store.repo("dataset", "org/made")).files
+
+
+@pytest.mark.timeout(200)
+def test_the_example_of_every_public_function_runs_as_written(
+    workspace: Path, place: Path, environment: Mapping[str, str]
+) -> None:
+    functions = sorted(name for name in cf.__all__ if inspect.isfunction(getattr(cf, name)))
+    # Each stage finds what the first example made, with the same settings.
+    for code, arguments in ((DOWNLOAD, []), (RUN_DOCSTRINGS, functions)):
+        ended = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=place, env=dict(environment), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.timeout(200)
+def test_the_command_lines_make_the_same_dataset(workspace: Path, place: Path, environment: Mapping[str, str]) -> None:
+    made = place / "by-command-line"
+    for command in (
+        ["cf-crawl", "--limit", "50"],
+        ["cf-caption", "--source", "photos=photos", "--limit", "100"],
+        ["cf-sample", "--images", "4"],
+        ["cf-build-manifest"],
+    ):
+        ended = subprocess.run(
+            command,
+            cwd=place,
+            env={**environment, "CF_WORKSPACE": str(made)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    manifests = [folder / "manifest" / "manifest.parquet" for folder in (made, workspace)]
+    assert manifests[0].read_bytes() == manifests[1].read_bytes()
 
 
 @pytest.mark.timeout(200)
