@@ -38,15 +38,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny captioner with noise on its weights: it talks nonsense of all lengths, another of every image."""
-    folder = Path(shutil.copytree(REPOSITORY, tmp_path_factory.mktemp("disturbed") / "captioner"))
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny captioner with noise on its weights: its captions are nonsense of all lengths, and differ."""
+    folder = Path(shutil.copytree(REPOSITORY, tmp_path_factory.mktemp("noisy") / "captioner"))
     weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
     chance = torch.Generator().manual_seed(0)
     for name, tensor in weights.items():
         if tensor.is_floating_point() and "norm" not in name.lower():
             tensor.add_(torch.randn(tensor.shape, generator=chance) * 0.05)
-    # What is tied stays tied.
+    # Tied weights stay tied.
     decoder = "text_decoder.cls.predictions"
     weights[f"{decoder}.decoder.weight"] = weights["text_decoder.bert.embeddings.word_embeddings.weight"]
     weights[f"{decoder}.decoder.bias"] = weights[f"{decoder}.bias"]
@@ -59,36 +59,36 @@ def resized(captioner: Captioner, folder: Path) -> list[npt.NDArray[np.uint8]]:
     return [np.asarray(captioner.target_size.resize(Image.open(path).convert("RGB"))) for path in paths]
 
 
-def test_a_trained_captioner_says_the_same_by_both_back_ends(pictures: Path) -> None:
-    ours, theirs = Blip(REPOSITORY, "cpu", GREEDY), Lavis(REPOSITORY, "cpu", GREEDY)
-    assert ours.target_size == theirs.target_size
+def test_a_trained_captioner_gives_the_same_captions_by_both_back_ends(pictures: Path) -> None:
+    ours, lavis = Blip(REPOSITORY, "cpu", GREEDY), Lavis(REPOSITORY, "cpu", GREEDY)
+    assert ours.target_size == lavis.target_size
     seen = resized(ours, pictures)
     assert len(seen) == 216
     for start in range(0, len(seen), 50):
         batch = seen[start : start + 50]
-        assert theirs.caption(batch) == ours.caption(batch)
+        assert lavis.caption(batch) == ours.caption(batch)
 
 
-def test_a_captioner_of_disturbed_weights_says_the_same_by_both_back_ends(pictures: Path, disturbed: Path) -> None:
-    ours, theirs = Blip(disturbed, "cpu", GREEDY), Lavis(disturbed, "cpu", GREEDY)
+def test_a_captioner_with_noisy_weights_gives_the_same_captions(pictures: Path, noisy: Path) -> None:
+    ours, lavis = Blip(noisy, "cpu", GREEDY), Lavis(noisy, "cpu", GREEDY)
     seen = resized(ours, pictures / "photos")
-    said = ours.caption(seen)
-    assert len(set(said)) >= 12
-    assert set(said).isdisjoint(PHOTOGRAPHS.values())
-    assert theirs.caption(seen) == said
+    captions = ours.caption(seen)
+    assert len(set(captions)) >= 12
+    assert set(captions).isdisjoint(PHOTOGRAPHS.values())
+    assert lavis.caption(seen) == captions
 
 
-def test_safetensors_with_tied_weights_left_out_say_the_same(pictures: Path, tmp_path: Path) -> None:
+def test_safetensors_without_tied_weights_give_the_same_captions(pictures: Path, tmp_path: Path) -> None:
     from transformers import BlipForConditionalGeneration
 
     folder = Path(shutil.copytree(REPOSITORY, tmp_path / "captioner"))
     BlipForConditionalGeneration.from_pretrained(folder).save_pretrained(folder)
     (folder / "pytorch_model.bin").unlink()
-    theirs = Lavis(folder, "cpu", GREEDY)
-    assert theirs.caption(resized(theirs, pictures / "photos")) == list(PHOTOGRAPHS.values())
+    lavis = Lavis(folder, "cpu", GREEDY)
+    assert lavis.caption(resized(lavis, pictures / "photos")) == list(PHOTOGRAPHS.values())
 
 
-def test_the_command_line_gives_the_same_prompts_and_says_by_what(pictures: Path, tmp_path: Path) -> None:
+def test_the_command_line_gives_the_same_prompts_and_names_the_back_end(pictures: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from captioning.cli import main; main()", "--source", f"p={pictures / 'photos'}"]
     command += ["--workspace", str(tmp_path), "--captioner", str(REPOSITORY), "--backend", "lavis", "--batch-size", "5"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -123,18 +123,18 @@ class Malicious:
         return (os.mkdir, (str(self.path),))
 
 
-def test_the_child_has_no_secret_and_its_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_has_no_secret_and_its_end_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    theirs = Lavis(REPOSITORY, "cpu", GREEDY)
+    lavis = Lavis(REPOSITORY, "cpu", GREEDY)
     (child,) = [child for child in psutil.Process().children() if child.cmdline()[-1].endswith("lavis/child.py")]
     assert "HF_TOKEN" not in child.environ()
     assert child.environ()["HF_HUB_OFFLINE"] == "1"
     child.send_signal(signal.SIGKILL)
     with pytest.raises(CommunityForensicsError, match="LAVIS ended with exit code -9"):
-        theirs.caption([np.zeros((32, 32, 3), np.uint8)])
-    theirs = Lavis(REPOSITORY, "cpu", GREEDY)
+        lavis.caption([np.zeros((32, 32, 3), np.uint8)])
+    lavis = Lavis(REPOSITORY, "cpu", GREEDY)
     (child,) = [child for child in psutil.Process().children() if child.cmdline()[-1].endswith("lavis/child.py")]
-    del theirs
+    del lavis
     assert not child.is_running()
 
 

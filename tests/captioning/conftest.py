@@ -12,7 +12,7 @@ from demo.zoo.captioner import REPOSITORY
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Scans with captions of their own."""
+    """Scans with captions."""
     folder = tmp_path_factory.mktemp("real") / "digits"
     photographs.write_digits(folder)
     return folder

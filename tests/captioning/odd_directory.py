@@ -1,4 +1,4 @@
-"""A directory of everything that people's folders of images hold, each with what must become of it, written by hand."""
+"""A directory of everything that real folders of images hold, each with its expected result, written by hand."""
 
 import io
 import os
@@ -66,7 +66,7 @@ def _bad(content: bytes, reason: SkipReason) -> Oddity:
 
 
 def _unusual() -> dict[str, Oddity]:
-    """What is odd and can be decoded: it must be captioned, and measured as it is stored."""
+    """Odd files that can be decoded: they must be captioned, and measured as stored."""
     jpeg = encoded(picture(), "JPEG")
     deep = np.random.default_rng(1).integers(0, 65536, (24, 40, 3), dtype=np.uint16)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -119,7 +119,7 @@ def _unusual() -> dict[str, Oddity]:
 
 
 def _damaged() -> dict[str, Oddity]:
-    """What begins as an image and does not go on as one."""
+    """Files that begin as an image and are damaged later."""
     jpeg, png = encoded(picture(400, 300), "JPEG"), encoded(picture(400, 300), "PNG")
     webp, gif = encoded(picture(400, 300), "WEBP"), encoded(picture(400, 300), "GIF")
     cut = {

@@ -1,4 +1,4 @@
-"""Odd and broken image files, each with what must become of it."""
+"""Odd and broken image files, each with its expected result."""
 
 import io
 import struct

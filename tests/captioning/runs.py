@@ -1,12 +1,13 @@
-"""Runs of the captioning stage: as a command line in a process, or in this process where the process is not the point.
+"""Runs of the captioning stage: as a command line in a process of its own, or in this process.
 
-A process imports torch and transformers, which takes seconds. So `start` forks it from a server that has imported them
-already: a process of its own all the same, with its own arguments, output, signals and exit code. What its environment
-changes before an import (the Hub's address) needs `run_fresh`.
+A new interpreter imports torch and transformers, which takes seconds. So `run` forks its process from a server that has
+imported them already. It is still a process of its own, with arguments, output, signals and exit code. `run_fresh` starts
+an interpreter, for variables of the environment that are read at import (HF_ENDPOINT).
 """
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,11 +20,12 @@ from captioning.stage import SourceSummary, caption
 from demo.zoo.captioner import REPOSITORY
 from workspace.layout import Workspace
 
+#: Seconds until a run counts as hung.
 TIMEOUT = 120.0
 
 
 def caption_here(workspace: Path, sources: dict[str, Path], **options: object) -> list[SourceSummary]:
-    """The stage in this process, with the demo's captioner."""
+    """Run the stage in this process, with the demo's captioner."""
     settings = {"captioner": str(REPOSITORY), "device": "cpu", "workers": 1} | options
     return caption(Workspace(workspace), sources, CaptionOptions(**settings))  # type: ignore[arg-type]
 
@@ -38,7 +40,7 @@ class Run:
 
     @property
     def returncode(self) -> int | None:
-        """As of `subprocess.Popen`; None while it runs."""
+        """As of `subprocess.Popen`: None while it runs."""
         return self._process.exitcode
 
     def kill(self) -> None:
@@ -49,24 +51,25 @@ class Run:
         os.kill(self._process.pid, number)
 
     def wait(self) -> "subprocess.CompletedProcess[str]":
-        """Its exit code and output, when it has ended."""
+        """Wait for its end; returns exit code and output."""
         self._process.join(TIMEOUT)
-        assert self.returncode is not None, "cf-caption does not end"
+        assert self.returncode is not None, "cf-caption did not end"
         out, err = (self._read(name) for name in ("stdout", "stderr"))
+        shutil.rmtree(self._output)
         return subprocess.CompletedProcess("cf-caption", self.returncode, out, err)
 
     def _read(self, name: str) -> str:
         path = self._output / name
-        return path.read_text() if path.exists() else ""  # killed before it began
+        return path.read_text() if path.exists() else ""  # killed before it started
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    """cf-caption, to its end."""
+    """Run cf-caption to its end."""
     return Run(arguments).wait()
 
 
 def run_fresh(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """cf-caption in a new interpreter with this environment, to its end."""
+    """Run cf-caption to its end, in a new interpreter with these variables in its environment."""
     command = [sys.executable, "-c", "from captioning.cli import main; main()", *map(str, arguments)]
     return subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=TIMEOUT

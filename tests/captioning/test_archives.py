@@ -75,7 +75,7 @@ def test_the_samples_of_an_archive_are_its_images_with_their_captions(tmp_path: 
     assert captions(opened(tmp_path / "shards/00001.tar")) == {"00001.tar#000010000.jpg": ("a fish",)}
 
 
-def test_of_two_members_with_one_name_the_last_counts_as_when_unpacked(tmp_path: Path) -> None:
+def test_of_two_members_with_one_name_the_last_is_read_as_when_unpacked(tmp_path: Path) -> None:
     write_tar(tmp_path / "a.tar", [("1.jpg", JPEGS[0]), ("1.txt", b"old"), ("1.jpg", JPEGS[1]), ("1.txt", b"new")])
     collection = opened(tmp_path)
     assert captions(collection) == {"a.tar#1.jpg": ("new",)}
@@ -83,7 +83,7 @@ def test_of_two_members_with_one_name_the_last_counts_as_when_unpacked(tmp_path:
 
 
 @pytest.mark.parametrize("damage", ["cut", "compressed", "text", "empty", "no images"])
-def test_an_archive_that_cannot_be_read_is_named_in_one_line(tmp_path: Path, damage: str) -> None:
+def test_an_archive_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, damage: str) -> None:
     path = write_tar(tmp_path / "00000.tar", sample("1", b"x" * 5000))
     whole = path.read_bytes()
     if damage == "compressed":
@@ -143,7 +143,7 @@ def test_rows_are_found_in_any_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "message"),
     [
         ({"a": [b"x"], "b": [b"y"]}, r"several columns of bytes \(a, b\)"),
         ({"image": []}, "have no rows"),
@@ -151,7 +151,7 @@ def test_rows_are_found_in_any_order(tmp_path: Path) -> None:
     ],
 )
 def test_parquet_files_that_hold_no_images_are_refused(
-    tmp_path: Path, columns: dict[str, list[bytes]], said: str
+    tmp_path: Path, columns: dict[str, list[bytes]], message: str
 ) -> None:
     if columns == {"image": []}:
         write_parquet(tmp_path / "one.parquet", {"image": JPEGS[:1]})
@@ -160,11 +160,11 @@ def test_parquet_files_that_hold_no_images_are_refused(
         pq.write_table(pq.read_table(tmp_path / "one.parquet").slice(0, 0), tmp_path / "one.parquet")
     else:
         write_parquet(tmp_path / "one.parquet", columns)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         opened(tmp_path)
 
 
-def test_a_damaged_parquet_file_is_named_or_its_rows_are_reported(tmp_path: Path) -> None:
+def test_a_damaged_parquet_file_is_refused_or_its_rows_are_skipped(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "a.parquet", {"image": JPEGS})
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
@@ -216,7 +216,7 @@ def hash_of(locator: str) -> str:
     return facts_of(locator).sha256
 
 
-def test_the_bytes_a_prompt_points_at_are_those_the_manifest_packs(tmp_path: Path) -> None:
+def test_the_manifest_reads_the_bytes_that_a_prompt_points_to(tmp_path: Path) -> None:
     write_tar(tmp_path / "tars/a.tar", sample("1", JPEGS[0], "a cat on a mat"))
     write_parquet(tmp_path / "rows/a.parquet", {"image": JPEGS[:3], "text": ["a dog", "two dogs", "three dogs"]})
     caption_here(tmp_path / "w", {"t": tmp_path / "tars", "r": tmp_path / "rows"})
@@ -233,7 +233,7 @@ def test_the_bytes_a_prompt_points_at_are_those_the_manifest_packs(tmp_path: Pat
 # Copies
 
 
-def test_copies_are_the_bytes_as_they_are_and_prompts_point_at_them(tmp_path: Path) -> None:
+def test_copies_have_the_same_bytes_and_prompts_point_to_them(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     for name in ("a.jpg", "b.JPEG", "twin of a.jpg"):
         (tmp_path / "files" / name).write_bytes(JPEGS["ab".index(name[0]) if name[0] in "ab" else 0])

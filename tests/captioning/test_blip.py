@@ -30,7 +30,7 @@ def view(blip: Blip, image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 900), (900, 1), (3, 1), (640, 427)])
-def test_every_size_is_prepared_alike(blip: Blip, size: tuple[int, int]) -> None:
+def test_images_of_every_size_become_one_size(blip: Blip, size: tuple[int, int]) -> None:
     (prepared,) = Preprocessing(REPOSITORY).to_tensor([view(blip, Image.new("RGB", size, (255, 0, 0)))])
     assert prepared.shape == (3, 32, 32)
     assert prepared.dtype == torch.float32
@@ -38,7 +38,7 @@ def test_every_size_is_prepared_alike(blip: Blip, size: tuple[int, int]) -> None
     assert prepared[1:].max() < -1.4
 
 
-def test_what_decoding_leaves_of_an_image_is_what_the_models_own_preprocessing_would(blip: Blip, photos: Path) -> None:
+def test_resizing_while_decoding_gives_what_the_models_own_preprocessing_gives(blip: Blip, photos: Path) -> None:
     theirs = AutoImageProcessor.from_pretrained(REPOSITORY, backend="pil")
     for name in PHOTOGRAPHS:
         image = Image.open(photos / name).convert("RGB")
@@ -46,7 +46,7 @@ def test_what_decoding_leaves_of_an_image_is_what_the_models_own_preprocessing_w
         assert np.array_equal(ours, theirs(images=image, return_tensors="np")["pixel_values"][0])
 
 
-def test_a_caption_does_not_depend_on_its_neighbours(blip: Blip, photos: Path) -> None:
+def test_a_caption_does_not_depend_on_its_batch(blip: Blip, photos: Path) -> None:
     views = {name: view(blip, Image.open(photos / name).convert("RGB")) for name in PHOTOGRAPHS}
     alone = {name: blip.caption([pixels])[0] for name, pixels in views.items()}
     together = dict(zip(views, blip.caption(list(views.values())), strict=True))
@@ -73,7 +73,7 @@ def test_weights_are_loaded_as_they_are_in_the_file(copy: Path, photos: Path) ->
     assert len(set(caption.split())) == 1
 
 
-def test_missing_weights_are_refused_not_drawn_at_random(copy: Path) -> None:
+def test_missing_weights_are_refused_and_not_random(copy: Path) -> None:
     weights = torch.load(copy / "pytorch_model.bin", weights_only=True)
     del weights["vision_model.encoder.layers.1.mlp.fc1.weight"]
     torch.save(weights, copy / "pytorch_model.bin")

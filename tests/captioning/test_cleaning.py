@@ -50,7 +50,7 @@ def test_a_caption_is_dropped_for_a_reason(caption: str, reason: str) -> None:
     assert dropped.value.reason == reason
 
 
-def test_the_limit_counts_what_is_left() -> None:
+def test_the_limit_counts_the_cleaned_caption() -> None:
     words = " ".join(f"{'abcde'[n % 5]}{'fghij'[n // 5 % 5]}{'klm'[n // 25]}" for n in range(MAX_TOKENS))
     assert clean(words + " \u200b" * 100) == words
     with pytest.raises(DroppedCaptionError, match="too-long"):

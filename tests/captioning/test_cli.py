@@ -71,7 +71,7 @@ def test_the_demos_two_sources_are_captioned_with_the_default_captioner_from_a_h
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory, digits: Path, photos: Path) -> Path:
-    """200 scans with captions of their own, and between them photographs without and broken files."""
+    """200 scans with captions, and between them photographs without captions and broken files."""
     root = Path(shutil.copytree(digits, tmp_path_factory.mktemp("mixed") / "real"))
     shutil.copytree(photos, root / "digit-0030-photographs")
     write(root / "digit-0050-broken", BROKEN)
@@ -80,7 +80,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, digits: Path, photos: Path) 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, mixed: Path) -> Path:
-    """The workspace of a run that nobody killed."""
+    """The workspace of a run that was not interrupted."""
     workspace = tmp_path_factory.mktemp("undisturbed")
     ended = run(*small_parts(mixed, workspace))
     assert ended.returncode == 0, ended.stderr
@@ -126,7 +126,7 @@ def test_killed_and_resumed_with_other_shards_it_writes_the_same_files(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_says_so_and_keeps_what_is_finished(
+def test_an_interruption_is_reported_and_finished_work_is_kept(
     tmp_path: Path, mixed: Path, undisturbed: Path, number: signal.Signals
 ) -> None:
     process = Run(small_parts(mixed, tmp_path))
@@ -142,7 +142,7 @@ def test_interrupted_it_says_so_and_keeps_what_is_finished(
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_what_is_done_is_not_done_again(tmp_path: Path, undisturbed: Path, mixed: Path) -> None:
+def test_a_finished_part_is_not_written_again(tmp_path: Path, undisturbed: Path, mixed: Path) -> None:
     workspace = shutil.copytree(undisturbed, tmp_path / "ws")
     before = {path: path.stat().st_mtime_ns for path in workspace.rglob("part-*.parquet")}
     (workspace / "prompts/x/part-00003.parquet").unlink()
@@ -156,7 +156,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, undisturbed: Path, mixed
     assert f"  skipped: {reasons}; see prompts/x/skipped-*.parquet" in ended.stdout.splitlines()
 
 
-def test_a_shard_says_what_other_shards_have_to_do(tmp_path: Path, digits: Path) -> None:
+def test_the_summary_of_a_shard_names_the_parts_of_other_shards(tmp_path: Path, digits: Path) -> None:
     arguments = ["--source", f"x={digits}", "--limit", 3, "--part-size", 1, "--workspace", tmp_path]
     ended = run(*arguments, "--captioner", captioner.REPOSITORY, "--shard", "1/3")
     assert ended.stdout == (
@@ -187,7 +187,7 @@ def test_another_recipe_is_refused_with_the_difference(
     assert prompts_of(undisturbed) == before
 
 
-def test_a_captioner_that_nobody_needs_is_not_loaded(tmp_path: Path, digits: Path) -> None:
+def test_a_captioner_that_is_not_needed_is_not_loaded(tmp_path: Path, digits: Path) -> None:
     broken = shutil.copytree(captioner.REPOSITORY, tmp_path / "broken")
     (broken / "pytorch_model.bin").write_bytes(b"junk")
     (summary,) = caption_here(tmp_path / "a", {"d": digits}, captioner=str(broken))
@@ -202,7 +202,7 @@ def test_a_captioner_that_nobody_needs_is_not_loaded(tmp_path: Path, digits: Pat
         (["--source", "x={digits}", "--workspace", "{digits}/digit-0000-zero.png"], "error: --workspace"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_exit_code_2(
+def test_a_usage_error_is_one_line_and_exit_code_2(
     tmp_path: Path, digits: Path, arguments: list[str], message: str
 ) -> None:
     given = [text.format(digits=digits) for text in arguments]
@@ -213,7 +213,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
     assert not (tmp_path / "ws").exists()
 
 
-def test_a_back_end_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path: Path, digits: Path) -> None:
+def test_a_back_end_that_is_not_installed_is_refused_with_what_to_do(tmp_path: Path, digits: Path) -> None:
     arguments = ["--source", f"x={digits}", "--workspace", tmp_path / "ws", "--backend", "lavis"]
     ended = run_fresh(*arguments, CF_LAVIS=str(tmp_path / "no"))
     python = tmp_path / "no/bin/python"
@@ -224,7 +224,7 @@ def test_a_back_end_that_is_not_there_is_one_line_that_says_what_to_do(tmp_path:
     )
 
 
-def test_a_limit_is_kept(tmp_path: Path, mixed: Path) -> None:
+def test_a_limit_counts_skipped_images_too(tmp_path: Path, mixed: Path) -> None:
     caption_here(tmp_path, {"x": mixed}, limit=20)
     rows = [row for path in (tmp_path / "prompts/x").glob("part-*") for row in records.read(path, Prompt)]
     skipped = [row for path in (tmp_path / "prompts/x").glob("skipped-*") for row in records.read(path, Skipped)]

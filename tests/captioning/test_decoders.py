@@ -64,7 +64,7 @@ def test_results_come_in_order_with_their_keys_whatever_the_sizes(tmp_path: Path
             assert (result.pixels == [number, 0, 0]).all()
 
 
-def test_processes_say_of_every_odd_file_what_this_one_says(tmp_path: Path, decoders: Decoders) -> None:
+def test_decoding_processes_give_the_same_results_as_this_process(tmp_path: Path, decoders: Decoders) -> None:
     write(tmp_path, all_oddities())
     jobs = [(path.name, job(path, target_size)) for path in sorted(tmp_path.iterdir()) for target_size in (SIZE, None)]
     assert len(jobs) >= 120
@@ -79,7 +79,7 @@ def test_processes_say_of_every_odd_file_what_this_one_says(tmp_path: Path, deco
             assert there == here
 
 
-def test_no_more_jobs_are_taken_than_can_wait(tmp_path: Path, decoders: Decoders) -> None:
+def test_no_more_jobs_are_taken_than_may_wait(tmp_path: Path, decoders: Decoders) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (4, 4)).save(path)
     taken = []
@@ -98,7 +98,7 @@ def test_no_more_jobs_are_taken_than_can_wait(tmp_path: Path, decoders: Decoders
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_processes_that_are_killed_by_chance_change_nothing(
+def test_processes_killed_by_accident_change_no_result(
     tmp_path: Path, decoders: Decoders, number: signal.Signals
 ) -> None:
     for level in range(40):
@@ -139,7 +139,7 @@ class Deadly(TargetSize):
         return image
 
 
-def test_a_process_may_fill_so_much_memory_and_no_more(tmp_path: Path, decoders: Decoders) -> None:
+def test_the_memory_of_a_process_is_limited(tmp_path: Path, decoders: Decoders) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (4, 4)).save(path)
     ((_, result), (_, after)) = decoders.decode([(0, job(path, TargetSize(40_000, 40_000, 0))), (1, job(path))])
@@ -189,14 +189,14 @@ def test_processes_do_not_outlive_the_one_that_started_them(tmp_path: Path, numb
         time.sleep(0.02)
 
 
-def test_processes_that_do_not_start_end_the_run_and_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_do_not_start_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with Decoders(1) as decoders, pytest.raises(CommunityForensicsError, match="did not start: it ended with exit"):
         list(decoders.decode([(0, job(tmp_path / "a.png"))]))
 
 
-def test_memory_stays_as_it_is_however_many_images_there_are(tmp_path: Path, decoders: Decoders) -> None:
+def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, decoders: Decoders) -> None:
     path = tmp_path / "a.jpg"
     Image.effect_noise((64, 64), 50).save(path)
     target_size = TargetSize(384, 384, Image.Resampling.NEAREST)  # 442 kB each

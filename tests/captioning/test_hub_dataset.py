@@ -63,7 +63,7 @@ def rows(name: str, *numbers: int) -> list[str]:
     return [f"{name}#row={number:09d}" for number in numbers]
 
 
-def test_images_are_captioned_from_pinned_places_and_can_be_fetched_again(
+def test_images_are_captioned_at_a_pinned_commit_and_can_be_fetched_again(
     hub: tuple[HubProcess, dict[str, str]], tmp_path: Path
 ) -> None:
     mixed, plain, later = (hub[1][name] for name in ("org/mixed", "org/plain", "later"))
@@ -100,7 +100,7 @@ print(json.dumps([hashlib.sha256(process_reader().read(path)).hexdigest() for pa
     assert json.loads(again) == [prompt.real_sha256 for prompt in prompts]
 
 
-def test_what_cannot_be_had_is_said_in_one_line_and_another_commit_is_another_choice(
+def test_what_does_not_exist_is_refused_in_one_line_and_the_digest_depends_on_the_commit(
     hub: tuple[HubProcess, dict[str, str]],
 ) -> None:
     access = HubAccess(hub[0].endpoint)
@@ -145,7 +145,7 @@ def test_a_hub_that_does_not_answer_ends_the_run_and_skips_no_image(
             select("x", place, hub=gone)
 
 
-def test_a_container_that_the_hub_does_not_give_is_not_called_damaged(
+def test_a_container_that_the_hub_refuses_is_not_reported_as_damaged(
     hub: tuple[HubProcess, dict[str, str]],
 ) -> None:
     for place, name in (("hf://org/mixed", "data/test-0.parquet"), ("hf://org/mixed:tars", "shards/0.tar")):
@@ -163,7 +163,7 @@ def test_a_container_that_the_hub_does_not_give_is_not_called_damaged(
 
 @pytest.fixture
 def private(tmp_path: Path) -> Iterator[HubProcess]:
-    """A Hub whose data sets and captioner only a token's owner sees."""
+    """A Hub with private data sets and a private captioner."""
     folder = tmp_path / "private"
     table = write_parquet(tmp_path / "a.parquet", {"image": JPEGS[:2], "text": ["a cat", "..."]}).read_bytes()
     tar = write_tar(tmp_path / "b.tar", sample("1", JPEGS[2], "a bird")).read_bytes()
@@ -179,7 +179,7 @@ def private(tmp_path: Path) -> Iterator[HubProcess]:
 def test_endpoint_and_token_are_taken_from_the_options(
     private: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where no server listens
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     sources = {name: f"hf://org/{name}" for name in ("rows", "tars", "files")}
     options = CaptionOptions(
@@ -199,7 +199,7 @@ def test_endpoint_and_token_are_taken_from_the_options(
     assert private.endpoint.encode() not in written
 
 
-def test_without_the_token_neither_data_set_nor_captioner_is_given(private: HubProcess, tmp_path: Path) -> None:
+def test_without_the_token_data_set_and_captioner_are_refused(private: HubProcess, tmp_path: Path) -> None:
     options = CaptionOptions(captioner="org/captioner", device="cpu", endpoint=private.endpoint)
     with pytest.raises(HubError, match=r"the data set org/rows cannot be read from the Hub.*HF_TOKEN"):
         caption(Workspace(tmp_path / "w"), {"rows": "hf://org/rows"}, options)
@@ -209,7 +209,7 @@ def test_without_the_token_neither_data_set_nor_captioner_is_given(private: HubP
         caption(Workspace(tmp_path / "w"), {"x": tmp_path / "real"}, options)
 
 
-def test_a_place_is_a_repository_perhaps_with_revision_configuration_and_split() -> None:
+def test_a_data_set_is_named_by_repository_revision_configuration_and_split() -> None:
     assert HubDataset.parse("hf://a/b") == HubDataset("a/b", None, None, None)
     assert HubDataset.parse("hf://a/b@refs/convert/parquet:c d/e") == HubDataset(
         "a/b", "refs/convert/parquet", "c d", "e"

@@ -1,4 +1,4 @@
-"""captioning/image_to_text.py: captioners of transformers without code of their own, and the refusal of all others."""
+"""captioning/image_to_text.py: image-to-text models of transformers, and the refusal of all others."""
 
 import json
 import shutil
@@ -154,7 +154,7 @@ def test_a_model_that_needs_a_question_is_refused(tmp_path: Path) -> None:
     assert "its config.json names BlipForQuestionAnswering, and an image-to-text model" in refusal(tmp_path)
 
 
-def test_code_that_a_captioner_brings_is_never_run(tmp_path: Path) -> None:
+def test_code_in_a_repository_is_never_run(tmp_path: Path) -> None:
     make(git, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     config |= {"model_type": "mine", "auto_map": {"AutoConfig": "code.Config", "AutoModelForImageTextToText": "code.M"}}

@@ -1,4 +1,4 @@
-"""captioning/images.py: every file is measured as it is, or refused for a reason of the closed set."""
+"""captioning/images.py: every file is measured as stored, or refused with a reason of the closed set."""
 
 import hashlib
 import io
@@ -51,7 +51,7 @@ def view_of(tmp_path: Path, content: bytes) -> np.ndarray:
     return np.asarray(read_image(path)[1])
 
 
-def test_the_captioner_sees_a_rotated_photograph_upright(tmp_path: Path) -> None:
+def test_a_rotated_photograph_is_upright_for_the_captioner(tmp_path: Path) -> None:
     image = Image.new("RGB", (40, 24), "black")
     image.paste("white", (0, 0, 20, 24))
     view = view_of(tmp_path, rotated_by_exif(image, 6))
@@ -77,19 +77,19 @@ def test_dark_sixteen_bits_stay_dark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
-def test_what_has_no_fixed_range_is_scaled_from_its_least_to_its_greatest_value(tmp_path: Path, dtype: type) -> None:
+def test_values_without_a_fixed_range_are_scaled_from_the_least_to_the_greatest(tmp_path: Path, dtype: type) -> None:
     levels = np.array([[-1000, -800, 0, 1000]], dtype=dtype)
     # -800 lies at a tenth of the range: 25.5, which is rounded to even.
     assert view_of(tmp_path, encoded(Image.fromarray(levels), "TIFF"))[..., 0].tolist() == [[0, 26, 128, 255]]
     assert view_of(tmp_path, encoded(Image.fromarray(np.full((1, 2), 7, dtype)), "TIFF")).tolist() == [[[0] * 3] * 2]
 
 
-def test_a_float_that_is_no_number_spoils_no_other(tmp_path: Path) -> None:
+def test_a_float_that_is_not_a_number_changes_no_other_pixel(tmp_path: Path) -> None:
     levels = np.array([[np.nan, np.inf, -np.inf, 2.0, 1.0]], dtype=np.float32)
     assert view_of(tmp_path, encoded(Image.fromarray(levels), "TIFF"))[..., 0].tolist() == [[0, 0, 0, 255, 128]]
 
 
-def test_a_bomb_is_refused_whatever_another_library_set_for_pillow(
+def test_a_decompression_bomb_is_refused_whatever_limit_pillow_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
@@ -106,7 +106,7 @@ def test_an_animation_is_its_first_frame(tmp_path: Path) -> None:
         assert (view_of(tmp_path, content).mean(axis=(0, 1)).argmax()) == 0
 
 
-def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+def test_pipes_folders_and_sockets_are_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     assert refusal(tmp_path / "pipe.png").reason == "not-a-file"
     (tmp_path / "folder.png").mkdir()
@@ -130,7 +130,7 @@ def test_links_are_followed_and_dangling_ones_are_missing(tmp_path: Path) -> Non
     assert refusal(tmp_path / "absent.png").reason == "missing"
 
 
-def test_a_file_that_may_not_be_read_is_unreadable(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "secret.png"
     path.write_bytes(encoded(picture(), "PNG"))
     path.chmod(0)
@@ -166,7 +166,7 @@ def test_no_damaged_file_raises_anything_else(tmp_path: Path, format: str, flips
     assert view.mode == "RGB"
 
 
-def test_pixels_and_hash_come_from_one_reading(tmp_path: Path) -> None:
+def test_pixels_and_hash_are_those_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encoded(picture(), "PNG"))
     facts, view = read_image(path)

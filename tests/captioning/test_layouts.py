@@ -1,4 +1,4 @@
-"""The twelve known data sets, each read from a tree as it comes from its home: its images and no others."""
+"""The twelve known data sets, each read from a tree with the layout of its download: its images and no others."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def test_the_registry_knows_the_sources_of_the_published_dataset() -> None:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_tree_is_read_with_its_captions_and_nothing_beside_it(
+def test_a_tree_is_read_with_its_captions_and_without_other_files(
     trees: tuple[Path, dict[str, Expected]], name: str
 ) -> None:
     root, expected = trees[0], trees[1][name]
@@ -88,7 +88,7 @@ def test_a_tree_under_a_wrong_name_is_recognized(
     assert "\n" not in str(refused.value)
 
 
-def test_of_several_forms_of_the_same_pictures_the_best_one_is_taken(
+def test_of_several_forms_of_the_same_images_the_best_one_is_read(
     trees: tuple[Path, dict[str, Expected]], tmp_path: Path
 ) -> None:
     folder = tmp_path / "lhq"
@@ -114,7 +114,7 @@ def test_a_known_name_is_known_in_capitals_too(trees: tuple[Path, dict[str, Expe
     assert select("MetFaces", trees[0] / "metfaces").source is KNOWN["metfaces"]
 
 
-def test_raise_without_its_tiff_files_is_listed_so_that_it_can_be_reported(
+def test_raise_with_raw_files_only_is_skipped_and_listed(
     trees: tuple[Path, dict[str, Expected]], tmp_path: Path
 ) -> None:
     shutil.copytree(trees[0] / "raise/NEF", tmp_path / "raise/NEF")
@@ -133,7 +133,7 @@ def test_invalid_metadata_of_ffhq_is_refused_with_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_metadata_longer_than_what_is_read_at_once_is_read_entry_by_entry(tmp_path: Path) -> None:
+def test_metadata_longer_than_one_chunk_is_read_entry_by_entry(tmp_path: Path) -> None:
     (tmp_path / "images1024x1024").mkdir()
     entries = {}
     for number in range(60):

@@ -85,7 +85,7 @@ def test_the_mode_is_that_of_the_file(tmp_path: Path, name: str, mode: str) -> N
     assert read_image(tmp_path / name)[0].mode == mode
 
 
-def test_the_images_that_libraries_ship_are_read_or_refused_as_known() -> None:
+def test_images_that_libraries_ship_are_read() -> None:
     import skimage
     import sklearn
 

@@ -1,4 +1,4 @@
-"""captioning/options.py: one place of defaults, and every option arrives."""
+"""captioning/options.py: one place for defaults, and every option reaches the stage."""
 
 import dataclasses
 import inspect
@@ -30,7 +30,7 @@ def test_the_defaults_of_the_command_line_are_those_of_the_options() -> None:
     }
 
 
-def test_every_option_of_the_command_line_arrives(tmp_path: Path, digits: Path) -> None:
+def test_every_option_of_the_command_line_reaches_the_stage(tmp_path: Path, digits: Path) -> None:
     choices = ["--limit", 7, "--max-per-source", 5, "--copy", "--batch-size", 2, "--part-size", 3, "--shard", "2/2"]
     choices += ["--captioner", REPOSITORY, "--backend", "transformers", "--device", "cpu", "--workers", 1]
     ended = run("--source", f"a={digits}", "--source", f"b={digits}", "--workspace", tmp_path, *choices)

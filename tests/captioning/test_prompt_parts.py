@@ -1,4 +1,4 @@
-"""Every image of a part is captioned with its own caption or skipped; none is lost, none mixed up."""
+"""captioning/prompt_parts.py: every image of a part has its own caption or is skipped; none is lost or mixed up."""
 
 import dataclasses
 import hashlib
@@ -48,7 +48,7 @@ def never() -> Captioner:
 
 
 class Echo:
-    """Says the mean colour of each image, so that any captioning can be checked against the image itself."""
+    """Captions each image with its mean colour, so that every caption can be compared with its image."""
 
     def __init__(self, say: Callable[[int], str] = lambda value: f"grey level {value}") -> None:
         self.batches: list[int] = []
@@ -79,7 +79,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> tuple[Pat
 
 
 @pytest.mark.parametrize("batch_size", [3, 64])
-def test_every_photograph_gets_its_own_caption_whatever_lies_between(
+def test_every_photograph_gets_its_own_caption_with_other_files_between(
     gallery: tuple[Path, dict[str, str]], blip: Blip, batch_size: int
 ) -> None:
     root, captions = gallery
@@ -182,7 +182,7 @@ def test_an_unusable_caption_is_counted_and_replaced_by_a_generated_one(tmp_path
     assert result.dropped == {"empty": 1, "too-long": 1}
 
 
-def test_an_image_whose_generated_caption_is_no_prompt_is_listed(tmp_path: Path) -> None:
+def test_an_image_whose_generated_caption_cannot_be_a_prompt_is_skipped(tmp_path: Path) -> None:
     root = images(tmp_path / "real", 10, 20)
     result = captioned(select("x", root), Echo(lambda value: "..." if value == 10 else "the the the square"))
     assert [(p.real_id, p.prompt) for p in result.prompts] == [("020.png", "the square")]
@@ -191,7 +191,7 @@ def test_an_image_whose_generated_caption_is_no_prompt_is_listed(tmp_path: Path)
     ]
 
 
-def test_rows_are_in_the_order_of_the_ids_whatever_became_of_the_images(tmp_path: Path) -> None:
+def test_rows_are_in_the_order_of_the_ids(tmp_path: Path) -> None:
     root = images(tmp_path / "real", *range(0, 80, 10))
     (root / "050.png").write_bytes(b"")
     (root / "060.txt").write_text("sixty")
@@ -200,7 +200,7 @@ def test_rows_are_in_the_order_of_the_ids_whatever_became_of_the_images(tmp_path
     assert [row.real_id for row in result.skipped] == ["010.png", "050.png", "070.png"]
 
 
-def test_batches_are_filled_over_what_needs_no_captioner(tmp_path: Path) -> None:
+def test_batches_are_filled_across_images_that_need_no_captioner(tmp_path: Path) -> None:
     root = images(tmp_path / "real", *range(0, 110, 10))
     (root / "020.txt").write_text("twenty")
     (root / "030.png").write_bytes(b"")
@@ -228,7 +228,7 @@ def test_one_of_several_captions_is_chosen_by_the_images_name(tmp_path: Path) ->
     assert {prompt.dataset_captions for prompt in prompts} == {("one", "two", "", "three")}
 
 
-def test_a_caption_that_no_table_can_hold_is_kept_as_far_as_it_can_be(tmp_path: Path) -> None:
+def test_a_caption_that_is_not_unicode_is_kept_as_far_as_possible(tmp_path: Path) -> None:
     root = images(tmp_path / "real", 10)
     (root / "010.json").write_text('{"captions": ["a \\ud800 grey square", "a square"]}')
     workspace = Workspace.open(tmp_path / "workspace")
@@ -239,7 +239,7 @@ def test_a_caption_that_no_table_can_hold_is_kept_as_far_as_it_can_be(tmp_path: 
     assert prompt.prompt in ("a grey square", "a square")
 
 
-def test_what_is_said_of_an_image_comes_before_what_is_said_of_its_source(tmp_path: Path) -> None:
+def test_the_licence_of_an_image_replaces_that_of_its_source(tmp_path: Path) -> None:
     root = images(tmp_path / "real", 1, 2, 3)
     (root / "licenses.json").write_text('{"001.png": {"license": "mit"}, "002.png": {"redistributable": false}}')
     selection = select("x", root)
@@ -259,7 +259,7 @@ def test_parts_are_slices_in_order(tmp_path: Path) -> None:
     assert [real_id for part in parts[:3] for real_id in part.ids] == list(selections[0].ids)
 
 
-def test_skipped_rows_of_a_killed_try_do_not_outlive_it(tmp_path: Path) -> None:
+def test_skipped_rows_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     root = images(tmp_path / "real", 10)
     (root / "bad.png").write_bytes(b"")
     workspace = Workspace.open(tmp_path / "workspace")

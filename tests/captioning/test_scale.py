@@ -1,4 +1,4 @@
-"""Large collections in bounded memory: archives and tables are read as streams, and what is listed is little."""
+"""Large collections in bounded memory: archives and tables are read as streams, and their lists of ids are small."""
 
 import json
 import os

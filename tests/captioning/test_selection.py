@@ -31,12 +31,12 @@ def rank(source: str, real_id: str) -> str:
     return hashlib.sha256(f"{source}/{real_id}".encode()).hexdigest()
 
 
-def test_without_a_limit_every_image_is_taken(folder: Path) -> None:
+def test_without_a_limit_every_image_is_selected(folder: Path) -> None:
     assert len(select("x", folder).ids) == 60
     assert select("x", folder, 60).ids == select("x", folder, 61).ids == select("x", str(folder)).ids
 
 
-def test_a_limit_takes_the_same_images_everywhere_and_from_everywhere(folder: Path, tmp_path: Path) -> None:
+def test_a_limit_selects_the_same_images_on_every_machine_from_the_whole_source(folder: Path, tmp_path: Path) -> None:
     chosen = select("x", folder, 12).ids
     assert len(set(chosen)) == 12
     assert list(chosen) == sorted(chosen)
@@ -46,7 +46,7 @@ def test_a_limit_takes_the_same_images_everywhere_and_from_everywhere(folder: Pa
     assert set(chosen) < set(select("x", moved, 13).ids)
 
 
-def test_the_lowest_ranks_are_taken_of_each_source_and_of_all(folder: Path, small: Path) -> None:
+def test_the_lowest_ranks_of_each_source_and_of_all_are_selected(folder: Path, small: Path) -> None:
     every = list(select("x", folder).ids)
     assert list(select("x", folder, 12).ids) == sorted(sorted(every, key=lambda real_id: rank("x", real_id))[:12])
     pairs = [("x", real_id) for real_id in every] + [("y", real_id) for real_id in select("y", small).ids]
@@ -55,7 +55,7 @@ def test_the_lowest_ranks_are_taken_of_each_source_and_of_all(folder: Path, smal
     assert [(each.source.name, real_id) for each in selections for real_id in each.ids] == lowest
 
 
-def test_a_limit_of_all_takes_from_every_source_by_its_size(folder: Path, small: Path) -> None:
+def test_a_limit_of_all_selects_from_every_source_by_its_size(folder: Path, small: Path) -> None:
     sources = {"large": folder, "small": small}
     large, few = select_all(sources, 40)
     assert len(large.ids) + len(few.ids) == 40
@@ -70,7 +70,7 @@ def test_a_limit_of_all_takes_from_every_source_by_its_size(folder: Path, small:
     assert all(set(one.ids) <= set(ten.ids) for one, ten in zip(both, select_all(sources, None, 10), strict=True))
 
 
-def test_the_digest_is_that_of_the_names(folder: Path) -> None:
+def test_the_digest_depends_on_the_names_only(folder: Path) -> None:
     before = select("x", folder).digest
     assert select("y", folder).digest == before
     (folder / "a/0.png").write_bytes(b"other content")
@@ -79,7 +79,7 @@ def test_the_digest_is_that_of_the_names(folder: Path) -> None:
     assert select("x", folder).digest != before
 
 
-def test_the_digest_keeps_names_apart(tmp_path: Path) -> None:
+def test_the_digest_separates_names(tmp_path: Path) -> None:
     digests = set()
     for number, names in enumerate((["a.png", "b.png"], ["a.pngb.png"])):
         for name in names:

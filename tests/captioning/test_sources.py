@@ -1,4 +1,4 @@
-"""captioning/sources/: which images a collection has, and what it says about each."""
+"""captioning/sources/: which images a collection has, and what it states about each."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def test_every_image_of_a_tree_is_listed_in_one_order(tmp_path: Path) -> None:
     assert list(read_folder(tmp_path).ids) == sorted(names)
 
 
-def test_a_caption_lies_beside_its_image(tmp_path: Path) -> None:
+def test_a_caption_is_in_the_text_file_of_the_same_name(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "deep/a.png", "b.c.png", "none.png")
     (tmp_path / "a.txt").write_text("a cat\n", encoding="utf-8")
     (tmp_path / "deep/a.txt").write_text("a dög", encoding="utf-8-sig")
@@ -45,12 +45,13 @@ def test_a_caption_lies_beside_its_image(tmp_path: Path) -> None:
     assert captions == {"a.jpg": ("a cat\n",), "b.c.png": ("caf\ufffd",), "deep/a.png": ("a dög",), "none.png": ()}
 
 
-def test_without_a_text_the_caption_is_that_of_the_notes(tmp_path: Path) -> None:
+def test_without_a_text_file_the_caption_is_in_the_json_file(tmp_path: Path) -> None:
     notes = {
         "a": ('{"caption": "a cat", "url": "u"}', ("a cat",)),
         "b": ('{"TEXT": "a dog"}', ("a dog",)),
         "c": ('{"captions": ["one", 2, "two"]}', ("one", "two")),
         "d": ('{"caption": null}', ()),
+        "i": ('{"text": "an alternative text", "CAPTION": "a bird"}', ("a bird",)),
         "e": ("[1]", ()),
         "f": ("{", ()),
         "g": ('{"width": 3}', ()),
@@ -68,7 +69,7 @@ def test_without_a_text_the_caption_is_that_of_the_notes(tmp_path: Path) -> None
     }
 
 
-def test_a_caption_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+def test_a_caption_that_cannot_be_read_is_not_treated_as_missing(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     (tmp_path / "a.txt").mkdir()
     with pytest.raises(OSError, match="directory"):
@@ -93,7 +94,7 @@ def test_each_image_has_the_licence_its_folder_states(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "7", '{"a.jpg": "mit"}', '{"*": {"license": ""}}', '{"*": {"redistributable": "yes"}}']
 )
-def test_a_licence_file_that_is_none_is_refused_with_one_line(tmp_path: Path, content: str) -> None:
+def test_an_invalid_licence_file_is_refused_with_one_line(tmp_path: Path, content: str) -> None:
     touch(tmp_path, "a.jpg")
     (tmp_path / "licenses.json").write_text(content, encoding="utf-8")
     with pytest.raises(UsageError, match=r"licenses\.json") as refused:
@@ -101,7 +102,7 @@ def test_a_licence_file_that_is_none_is_refused_with_one_line(tmp_path: Path, co
     assert "\n" not in str(refused.value)
 
 
-def test_links_are_followed_and_a_circle_is_walked_once(tmp_path: Path) -> None:
+def test_links_are_followed_and_a_loop_is_read_once(tmp_path: Path) -> None:
     touch(tmp_path, "elsewhere/a.png", "root/b.png")
     root = tmp_path / "root"
     (root / "linked").symlink_to(tmp_path / "elsewhere")
@@ -136,7 +137,7 @@ LICENSES = [
 
 
 def coco(root: Path, split: str, captions: dict[str, list[str]], folder: str | None = None) -> Path:
-    """A small copy of COCO: `captions` of each image, licences in turn, annotations in a mixed-up order."""
+    """A small copy of COCO: `captions` of each image, licences in turn, annotations in reverse order."""
     images = [
         {"id": 100 + n, "file_name": name, "license": LICENSES[n % 3]["id"], "width": 1, "height": 1}
         for n, name in enumerate(captions)
@@ -164,7 +165,7 @@ def test_coco_gives_every_image_all_its_captions_and_its_own_licence(tmp_path: P
     assert licences == [("cc-by-nc-sa-2.0", True), ("cc-by-2.0", True), ("No known copyright restrictions", None)]
 
 
-def test_coco_reads_the_splits_that_are_there_and_their_missing_images(tmp_path: Path) -> None:
+def test_coco_lists_the_splits_that_exist_with_their_missing_images(tmp_path: Path) -> None:
     coco(tmp_path, "val2017", {"1.jpg": ["one"], "2.jpg": ["two"]})
     coco(tmp_path, "val2014", {"COCO_val2014_3.jpg": ["three"]}, folder="images/val2014")
     coco(tmp_path, "train2017", {"4.jpg": ["four"]})
@@ -186,7 +187,7 @@ def test_another_layout_is_refused_with_what_coco_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../secret.png", "/etc/passwd", "a/../../b.jpg", "", "a\x00b", "\ud800.jpg"])
-def test_an_image_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+def test_an_image_name_that_points_outside_is_refused(tmp_path: Path, name: str) -> None:
     coco(tmp_path, "val2017", {"1.jpg": ["one"]})
     path = tmp_path / "annotations/captions_val2017.json"
     path.write_text(path.read_text().replace('"1.jpg"', json.dumps(name)), encoding="utf-8")
@@ -225,7 +226,7 @@ def test_any_json_in_place_of_annotations_is_read_or_refused(tmp_path: Path, con
 # The registry
 
 
-def test_what_is_known_of_a_source_is_said_with_where_it_is_said() -> None:
+def test_a_known_source_has_a_title_a_citation_and_a_link_to_its_licence() -> None:
     for name, source in KNOWN.items():
         assert name == source.name == checked_source(name)
         assert source.title
@@ -233,13 +234,13 @@ def test_what_is_known_of_a_source_is_said_with_where_it_is_said() -> None:
         assert (source.license_link or "").startswith(("https://", "http://"))
 
 
-def test_no_source_is_passed_on_without_a_licence_that_allows_it() -> None:
+def test_a_source_is_redistributable_only_if_its_licence_allows_it() -> None:
     allowed = {name: source.license for name, source in KNOWN.items() if source.redistributable}
     assert allowed == {"ffhq": None, "metfaces": "cc-by-nc-2.0", "afhq": "cc-by-nc-4.0"}
     assert {name for name, source in KNOWN.items() if source.redistributable is False} == {"imagenet", "celeba"}
 
 
-def test_a_name_nobody_knows_is_a_folder_of_unknown_licence() -> None:
+def test_an_unknown_name_is_a_folder_of_unknown_licence() -> None:
     source = find_source("holiday-2019")
     assert source.reader is read_by_content
     assert (source.license, source.redistributable) == (None, None)

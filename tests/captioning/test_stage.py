@@ -33,7 +33,7 @@ def test_generated_captions_are_the_same_files_whatever_the_shards(tmp_path: Pat
     assert (summary.parts_done, summary.parts, summary.from_dataset, summary.generated) == (6, 6, 0, 16)
 
 
-def test_the_summary_counts_what_all_shards_have_done(tmp_path: Path, digits: Path) -> None:
+def test_the_summary_counts_the_parts_of_all_shards(tmp_path: Path, digits: Path) -> None:
     sources = {"b": digits, "a": digits}
     first = caption_here(tmp_path, sources, max_per_source=10, shard="1/2", **SMALL)
     assert [(summary.name, summary.images, summary.parts_done, summary.parts) for summary in first] == [
@@ -67,7 +67,7 @@ def test_everything_that_changes_a_row_is_in_the_recipe(tmp_path: Path, digits: 
         caption_here(tmp_path, {"digits": digits}, max_per_source=5, batch_size=3, part_size=3)
 
 
-def test_a_relative_workspace_is_taken(tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relative_workspace_is_accepted(tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     caption_here(Path("ws"), {"digits": digits}, limit=1, copy=True)
     (prompt,) = read_prompts(Workspace(tmp_path / "ws"))

@@ -1,4 +1,4 @@
-"""captioning/target_size.py: what a captioner looks at is what its own preprocessing would make of the whole image."""
+"""captioning/target_size.py: images are resized as the captioner's own preprocessing would resize them."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ SIZES = [(1, 1), (3, 1), (97, 61), (61, 97), (640, 427), (224, 224), (225, 900)]
 
 @pytest.fixture
 def cropping(tmp_path: Path) -> Path:
-    """A captioner's folder whose preprocessing keeps proportions and takes the middle, as CLIP's and GIT's."""
+    """A captioner's folder whose preprocessing keeps proportions and crops the center, as CLIP's and GIT's."""
     CLIPImageProcessorPil(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24}).save_pretrained(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_where_proportions_are_kept_the_numbers_are_those_of_the_models_own_preprocessing(
+def test_with_a_center_crop_the_input_is_that_of_the_models_own_preprocessing(
     cropping: Path, size: tuple[int, int]
 ) -> None:
     image, preprocessing = picture(*size), Preprocessing(cropping)
@@ -64,7 +64,7 @@ def test_a_preprocessing_that_makes_images_of_several_sizes_is_refused(
         ((640, 427), 384, (640, 427)),
     ],
 )
-def test_a_jpeg_is_decoded_at_the_least_size_that_leaves_enough(
+def test_a_jpeg_is_decoded_at_the_smallest_sufficient_size(
     tmp_path: Path, size: tuple[int, int], side: int, decoded: tuple[int, int]
 ) -> None:
     path = tmp_path / "a.jpg"
@@ -85,7 +85,7 @@ def test_the_shorter_side_becomes_the_longer_one_of_the_target() -> None:
     assert size.resize(Image.new("RGB", (60, 30))).size == (40, 20)
 
 
-def test_of_a_long_image_the_center_is_kept() -> None:
+def test_the_center_of_a_long_image_is_kept() -> None:
     image = Image.new("RGB", (10, 100), "red")
     image.paste("blue", (0, 30, 10, 70))
     for turned in (image, image.transpose(Image.Transpose.ROTATE_90)):
@@ -95,13 +95,13 @@ def test_of_a_long_image_the_center_is_kept() -> None:
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "PPM"])
-def test_other_formats_are_decoded_whole(tmp_path: Path, format: str) -> None:
+def test_other_formats_are_decoded_in_full_size(tmp_path: Path, format: str) -> None:
     path = tmp_path / "a"
     path.write_bytes(encoded(picture(100, 80), format))
     assert read_image(path, 1)[1].size == (100, 80)
 
 
-def test_a_reduced_photograph_is_upright_and_looks_like_the_whole_one(tmp_path: Path, photos: Path) -> None:
+def test_a_reduced_photograph_is_upright_and_looks_like_the_full_one(tmp_path: Path, photos: Path) -> None:
     with Image.open(photos / "chelsea.png") as opened:
         image = opened.convert("RGB").resize((3000, 2000))
     path = tmp_path / "a.jpg"

@@ -67,7 +67,7 @@ def fetch(endpoint: dict[str, str], captioner: str, home: Path) -> "subprocess.C
     )
 
 
-def test_only_what_is_needed_is_fetched_and_only_once(hub: HubProcess, tmp_path: Path) -> None:
+def test_only_the_needed_files_are_downloaded_and_only_once(hub: HubProcess, tmp_path: Path) -> None:
     first = fetch(hub.environment(), BOTH, tmp_path)
     assert first.returncode == 0, first.stderr
     name, folder = first.stdout.split()
@@ -100,7 +100,7 @@ def test_a_flipped_byte_in_the_cache_is_found(hub: HubProcess, tmp_path: Path, c
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_download_that_was_broken_off_is_completed(hub: HubProcess, tmp_path: Path, cached: Path) -> None:
+def test_an_interrupted_download_is_completed(hub: HubProcess, tmp_path: Path, cached: Path) -> None:
     for name in ("pytorch_model.bin", "tokenizer.json"):
         (cached / name).resolve().unlink()
         (cached / name).unlink()
@@ -110,7 +110,7 @@ def test_a_download_that_was_broken_off_is_completed(hub: HubProcess, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("captioner", "said"),
+    ("captioner", "message"),
     [
         ("no/such-model", "the Hub has no no/such-model at 'main'"),
         (f"{REPO_ID}@v9", f"the Hub has no {REPO_ID} at 'v9'"),
@@ -122,11 +122,11 @@ def test_a_download_that_was_broken_off_is_completed(hub: HubProcess, tmp_path: 
     ],
 )
 def test_a_captioner_that_does_not_exist_is_refused_with_one_line(
-    hub: HubProcess, tmp_path: Path, captioner: str, said: str
+    hub: HubProcess, tmp_path: Path, captioner: str, message: str
 ) -> None:
     ended = fetch(hub.environment(), captioner, tmp_path)
     assert ended.returncode == 2, ended.stderr
-    assert said in ended.stderr.splitlines()[-1]
+    assert message in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
 
 

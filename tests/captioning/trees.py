@@ -1,4 +1,4 @@
-"""Small copies of the twelve known data sets, laid out as each comes from its home, with what lies beside."""
+"""Small copies of the twelve known data sets, each with the layout of its download, with its other files."""
 
 import io
 import json
@@ -14,8 +14,7 @@ CC_BY_NC_SA = "http://creativecommons.org/licenses/by-nc-sa/2.0/"
 
 @dataclass
 class Expected:
-    """What must be read of a tree: for each image its own captions, and its licence and whether it may be passed on,
-    as the prompts must say them."""
+    """What must be read from a tree: of each image its captions, its licence and whether it is redistributable."""
 
     images: dict[str, tuple[str, ...]] = field(default_factory=dict)
     licenses: dict[str, tuple[str | None, bool | None]] = field(default_factory=dict)

@@ -73,8 +73,8 @@ def test_special_care_for_one_image_leaves_its_neighbours_as_they_are(folder: Pa
     def near_one(checker: Any) -> None:
         checker.special_care_embeds_weights[0] = float(np.sort(special)[-2:].mean())
 
-    judged = SafetyChecker(changed(folder, tmp_path / "checker", near_one), "cpu").judge(IMAGES)
-    alone = SafetyChecker(folder, "cpu").judge(IMAGES)
+    judged = SafetyChecker(changed(folder, tmp_path / "checker", near_one), "cpu").check(IMAGES)
+    alone = SafetyChecker(folder, "cpu").check(IMAGES)
     differences = [round(one.score - other.score, 3) for one, other in zip(judged, alone, strict=True)]
     assert differences == [0.01 if number == nearest else 0.0 for number in range(len(IMAGES))]
 
@@ -87,7 +87,7 @@ def test_a_concept_counts_from_one_thousandth_on(folder: Path, tmp_path: Path, e
         checker.concept_embeds_weights[4] = float(concepts[0, 4]) - excess
 
     place = changed(folder, tmp_path / "checker", near)
-    judged = SafetyChecker(place, "cpu").judge(IMAGES[:1])[0]
+    judged = SafetyChecker(place, "cpu").check(IMAGES[:1])[0]
     assert judged.score == pytest.approx(round(excess, 3), abs=1e-6)
     assert judged.flagged is flags_of_diffusers(place)[0] is (excess > 0.0005)
 
@@ -102,7 +102,7 @@ def test_special_care_counts_from_one_thousandth_on(folder: Path, tmp_path: Path
         checker.concept_embeds_weights[4] = float(concepts[0, 4]) + 0.0098
 
     place = changed(folder, tmp_path / "checker", near)
-    judged = SafetyChecker(place, "cpu").judge(IMAGES[:1])[0]
+    judged = SafetyChecker(place, "cpu").check(IMAGES[:1])[0]
     assert judged.score == pytest.approx(0.0 if excess > 0.0005 else -0.01, abs=1e-6)
 
     def nearer(checker: Any) -> None:
@@ -110,7 +110,7 @@ def test_special_care_counts_from_one_thousandth_on(folder: Path, tmp_path: Path
         checker.concept_embeds_weights[4] = float(concepts[0, 4]) + 0.008
 
     place = changed(folder, tmp_path / "nearer", nearer)
-    assert SafetyChecker(place, "cpu").judge(IMAGES[:1])[0].flagged is flags_of_diffusers(place)[0] is (excess > 0.0005)
+    assert SafetyChecker(place, "cpu").check(IMAGES[:1])[0].flagged is flags_of_diffusers(place)[0] is (excess > 0.0005)
 
 
 def test_weights_of_half_precision_are_used_in_single_precision(folder: Path, tmp_path: Path) -> None:
@@ -119,12 +119,12 @@ def test_weights_of_half_precision_are_used_in_single_precision(folder: Path, tm
     half.float().save_pretrained(tmp_path / "single")
     for name in ("half", "single"):
         feature_extractor().save_pretrained(tmp_path / name)
-    judged, expected = (SafetyChecker(tmp_path / name, "cpu").judge(IMAGES) for name in ("half", "single"))
+    judged, expected = (SafetyChecker(tmp_path / name, "cpu").check(IMAGES) for name in ("half", "single"))
     assert judged == expected
 
 
 def test_no_images_have_no_judgements(folder: Path) -> None:
-    assert SafetyChecker(folder, "cpu").judge([]) == []
+    assert SafetyChecker(folder, "cpu").check([]) == []
 
 
 def test_what_is_missing_is_named_in_order_and_at_most_five_times(tmp_path: Path) -> None:
