@@ -23,7 +23,7 @@ MOMENTS = scaled(8, 100)
 SETTINGS = {"images": scaled(24, 160), "batch_size": 2, "steps": 2}
 NAMES = (PIXELS, CLASSES, BASE, FINETUNE)
 #: Seconds between two kills at most: long enough for a child to come up and write a part, so that the run gets on.
-LONGEST = 3.0
+LONGEST = 2.0
 
 
 def _kill(pid: int) -> None:

@@ -135,10 +135,8 @@ def attacked(
     hostile.code(made)
     build(store, "tests/code", made)
     entries.append(entry_of(store, "tests/code", 91, task="unconditional"))
-    endless = Hyperparameters(num_inference_steps=1_000_000)
-    entries.append(entry_of(store, ENDLESS, 92, hyperparameters=endless))
     build(store, "tests/last", honest["pixels"])
-    entries.append(entry_of(store, "tests/last", 93, task="unconditional"))
+    entries.append(entry_of(store, "tests/last", 92, task="unconditional"))
     shutil.rmtree(folder / "made")
 
     workspace = Workspace.open(folder / "workspace")
@@ -174,7 +172,6 @@ def test_a_malicious_repository_is_recorded_with_its_reason(
             "the textual inversion does not fit its base model: SafetensorError",
         ),
         ("tests/outside", "fetch-failed", "is not a valid file name"),
-        (ENDLESS, "hung", "--timeout"),
     ],
 )
 def test_malicious_adapters_and_names_are_recorded(

@@ -95,10 +95,10 @@ def test_a_child_in_the_middle_of_a_batch_does_not_outlive_its_supervisor(
     workspace = make_workspace(entry_of(store, ENDLESS, hyperparameters=endless))
     process = start(workspace, dataclasses.replace(options, images=2, steps=None))
     log = workspace.logs / "sample-1-of-1.jsonl"
-    while process.is_alive() and not log.exists():
+    while process.is_alive() and not (log.exists() and "generator_started" in log.read_text()):
         time.sleep(0.01)
-    # Loading takes a moment; after it, a million steps in which the child says nothing.
-    time.sleep(3)
+    # Loading takes a moment; after it, a million steps in which the child sends nothing.
+    time.sleep(1)
     assert len(under_fork_server()) == 2
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)

@@ -192,9 +192,9 @@ def test_a_generator_that_hangs_or_crashes_does_not_affect_others(
         dataclasses.replace(entry_of(store, FINETUNE, 3), revision="0" * 40),
         entry_of(store, PIXELS, 4),
     )
-    killer = threading.Thread(target=_crash_child_after, args=(workspace.outcome_of(ENDLESS),))
+    killer = threading.Thread(target=_crash_child_of, args=("tests/crashing", workspace))
     killer.start()
-    report = sample(workspace, dataclasses.replace(options, timeout=10))
+    report = sample(workspace, dataclasses.replace(options, timeout=6))
     killer.join()
     ends = {outcome.model_name: outcome for outcome in report.outcomes}
     assert {name: outcome.status for name, outcome in ends.items()} == {
@@ -203,18 +203,24 @@ def test_a_generator_that_hangs_or_crashes_does_not_affect_others(
         FINETUNE: "fetch-failed",
         PIXELS: "done",
     }
+    assert ends[ENDLESS].detail == "nothing happened for 6 s (--timeout)"
     assert "signal 11" in str(ends["tests/crashing"].detail)
     assert len(read_samples(workspace, PIXELS)) == 2
     assert options.weights_dir is not None
     assert list(options.weights_dir.iterdir()) == []
 
 
-def _crash_child_after(outcome: Path) -> None:
-    """Once `outcome` is recorded and the next generator's child is at work: end it as a native fault would."""
+def _crash_child_of(model_name: str, workspace: Workspace) -> None:
+    """End the child while it samples a generator, as a fault of a native library would."""
+    log = workspace.logs / "sample-1-of-1.jsonl"
     deadline = time.monotonic() + 100
-    while not outcome.exists() and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        lines = log.read_text().splitlines() if log.exists() else []
+        if any("generator_started" in line and model_name in line for line in lines):
+            break
         time.sleep(0.05)
-    time.sleep(3)
+    # Loading takes less.
+    time.sleep(1)
     for child in multiprocessing.active_children():
         os.kill(child.pid or 0, signal.SIGSEGV)
 

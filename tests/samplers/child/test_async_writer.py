@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from samplers.child.async_writer import AsyncWriter, CheckedImage, WorkspaceError
@@ -70,6 +70,7 @@ def _expected(shades: list[int | None], images: int) -> list[int | None]:
     return shades
 
 
+@settings(deadline=None)  # it writes files
 @given(
     shades=st.lists(st.none() | st.integers(0, 6), min_size=1, max_size=40),
     size=st.integers(1, 4),

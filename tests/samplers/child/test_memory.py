@@ -6,7 +6,7 @@ The pipelines are real; a hook on a component raises what torch raises when a de
 import dataclasses
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,8 @@ from workspace.layout import Workspace
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    saved = save_stable_diffusion(tmp_path_factory.mktemp("saved") / "model")
-    # As the child does: what the libraries consist of is not looked through each time memory is freed.
-    gc.collect()
-    gc.freeze()
-    yield saved
-    gc.unfreeze()
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_stable_diffusion(tmp_path_factory.mktemp("saved") / "model")
 
 
 def _loaded(folder: Path, device: str = "cpu", memory: str | None = None) -> Generator:

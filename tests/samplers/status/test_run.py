@@ -90,12 +90,13 @@ def test_the_phases_make_up_the_wall_time(sampled: Workspace) -> None:
         assert within == pytest.approx(shard.time.wall, abs=0.05)
 
 
+@pytest.mark.usefixtures("sampled")
 def test_waiting_for_a_generators_files_is_counted_as_idle(
     store: Store, hub: HubProcess, options: SampleOptions, make_workspace: MakeWorkspace
 ) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
-    # Longer than the child takes to start: until then nobody waits.
-    hub.fail("stall", method="GET", path=r"/resolve/.*unet/.*safetensors", times=1, seconds=8)
+    # Longer than the child takes to start from the fork server that `sampled` has started: until then nobody waits.
+    hub.fail("stall", method="GET", path=r"/resolve/.*unet/.*safetensors", times=1, seconds=4)
     try:
         (outcome,) = sample(workspace, dataclasses.replace(options, **SETTINGS)).outcomes
     finally:

@@ -197,8 +197,8 @@ def test_supervisors_killed_repeatedly_finish_and_leave_nothing(node: Node) -> N
 def test_another_supervisor_downloads_what_one_could_not(node: Node) -> None:
     first, second = node.generators("a", "a")
     path = f"{first.model_name}/.*a.safetensors"
-    # Busy for two seconds, in which the other one waits; then not there at all.
-    node.hub.fail("status", times=1, status=503, headers={"Retry-After": "2"}, method="GET", path=path)
+    # Busy for a second, in which the other one waits; then it does not exist.
+    node.hub.fail("status", times=1, status=503, headers={"Retry-After": "1"}, method="GET", path=path)
     node.hub.fail("status", status=404, method="GET", path=path)
     processes = [node.start([first]), node.start([second])]
     node.begin(processes[0])
@@ -269,7 +269,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_the_next_run_continues(
     node.weights = small_disk / "weights"
     entries = node.generators("a", "bcd")
     if moment == "in the middle":
-        node.hub.fail("stall", times=1, method="GET", path="d.safetensors", after=1, seconds=2)
+        node.hub.fail("stall", times=1, method="GET", path="d.safetensors", after=1, seconds=1)
     process = node.start(entries, seconds=1.0)
     if moment == "before":
         # It would fit, but not beside the space that stays free.
