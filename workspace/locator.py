@@ -118,7 +118,7 @@ def _close(containers: OrderedDict[tuple[object, ...], Tar | ParquetImages]) -> 
 
 @contextmanager
 def _hub_answers(path: str) -> Iterator[None]:
-    """Tells a Hub that does not answer from a file that is damaged (EIO, by workspace/containers.py) or missing."""
+    """Tells a Hub that does not answer from a file that is damaged (EIO, by workspace/containers.py) or not there."""
     try:
         yield
     except Exception as error:

@@ -12,6 +12,7 @@ import pytest
 from localhub.process import HubProcess
 from tests.hubs import DATE, fill, hub  # noqa: F401
 from workspace.containers import ParquetImages, Tar
+from workspace.errors import HubError
 from workspace.hub_access import HubAccess
 from workspace.locator import LocatorReader, is_plain_file, process_reader, row_locator, split_locator
 
@@ -255,3 +256,18 @@ def test_locators_of_a_hub_are_read_from_the_hub_that_is_named(
     assert reader.size(f"{root}/0.jpg") == 5
     with pytest.raises(FileNotFoundError):
         reader.read(f"{root}/none.jpg")
+
+
+def test_a_hub_that_fails_is_not_taken_for_a_damaged_file(hub: HubProcess, tar: Path) -> None:  # noqa: F811
+    files = {"a.tar": tar.read_bytes(), "a.parquet": b"PAR1" * 10, "b.tar": b"no tar"}
+    commit = fill(hub.directory, "org/name", files, kind="dataset")
+    root = f"hf://datasets/org/name@{commit}"
+    with pytest.raises(OSError, match="not a whole") as raised:
+        LocatorReader(HubAccess(hub.endpoint)).read(f"{root}/b.tar#0.jpg")
+    assert raised.value.errno == errno.EIO
+    # A status that the client does not retry.
+    hub.fail("status", path="/resolve/", status=400)
+    for locator in (f"{root}/a.tar#0.jpg", f"{root}/a.parquet#row=0", f"{root}/a.tar"):
+        with pytest.raises(HubError, match=r"a\.(tar|parquet) cannot be fetched .* run the same command again") as failed:
+            LocatorReader(HubAccess(hub.endpoint)).read(locator)
+        assert "\n" not in str(failed.value)
