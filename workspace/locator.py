@@ -73,9 +73,9 @@ class LocatorReader:
         """All bytes, unchanged."""
         inside = split_locator(locator)
         if inside is None:
-            with _hub_answers(str(locator)), open_file(str(locator), self._hub) as file:
+            with hub_errors(str(locator)), open_file(str(locator), self._hub) as file:
                 return file.read()
-        with self._lock, _hub_answers(inside[0]):
+        with self._lock, hub_errors(inside[0]):
             container = self._container(inside[0])
             return container.read(inside[1]) if isinstance(container, Tar) else container.read(_row(inside[1]))
 
@@ -83,7 +83,7 @@ class LocatorReader:
         """The number of bytes that `read` would return."""
         inside = split_locator(locator)
         if inside is None:
-            with _hub_answers(str(locator)), open_file(str(locator), self._hub) as file:
+            with hub_errors(str(locator)), open_file(str(locator), self._hub) as file:
                 return file.seek(0, os.SEEK_END)
         with self._lock:
             container = self._container(inside[0])
@@ -91,7 +91,7 @@ class LocatorReader:
 
     def values(self, path: str, row: int, columns: Sequence[str]) -> dict[str, Any]:
         """The values of some columns of a row of a Parquet file."""
-        with self._lock, _hub_answers(path):
+        with self._lock, hub_errors(path):
             container = self._container(path)
             if not isinstance(container, ParquetImages):
                 raise OSError(errno.EINVAL, "not a Parquet file", path)
@@ -117,8 +117,9 @@ def _close(containers: OrderedDict[tuple[object, ...], Tar | ParquetImages]) -> 
 
 
 @contextmanager
-def _hub_answers(path: str) -> Iterator[None]:
-    """Tells a Hub that does not answer from a file that is damaged (EIO, by workspace/containers.py) or not there."""
+def hub_errors(path: str) -> Iterator[None]:
+    """A block that reads a container: raises `HubError` when the Hub does not answer, and lets the `OSError` of a file
+    that is damaged (EIO, by workspace/containers.py) or missing pass."""
     try:
         yield
     except Exception as error:
