@@ -271,3 +271,5 @@ def test_a_hub_that_fails_is_not_taken_for_a_damaged_file(hub: HubProcess, tar: 
         with pytest.raises(HubError, match=r"a\.(tar|parquet) cannot be fetched .* run the same command again") as failed:
             LocatorReader(HubAccess(hub.endpoint)).read(locator)
         assert "\n" not in str(failed.value)
+    with pytest.raises(HubError):
+        LocatorReader(HubAccess(hub.endpoint)).size(f"{root}/a.tar#0.jpg")
