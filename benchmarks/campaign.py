@@ -13,7 +13,7 @@ from typing import Any
 
 from huggingface_hub.utils.sha import git_hash
 
-from localhub.facts import Facts
+from localhub.metadata import Metadata
 from localhub.records import Commit, File, Repo, is_large
 from localhub.store import Store
 
@@ -77,8 +77,8 @@ def _write(store: Store, number: int, repositories: int) -> None:
     relation = "adapter" if lora else "finetune"
     tags = ["diffusers", "safetensors", kind, f"base_model:{base}", f"base_model:{relation}:{base}"]
     tags += [f"license:{license_}", *([] if lora else ["diffusers:StableDiffusionPipeline"])]
-    facts = Facts(card={"license": license_}, tags=tags, library_name="diffusers", pipeline_tag="text-to-image")
-    commit = Commit(f"{number + 1:040x}", None, "files", DATE, "author", files, facts)
+    metadata = Metadata(card={"license": license_}, tags=tags, library_name="diffusers", pipeline_tag="text-to-image")
+    commit = Commit(f"{number + 1:040x}", None, "files", DATE, "author", files, metadata)
     downloads = 10 * (repositories - number)
     repo = Repo("model", name, DATE, downloads, downloads * 9, number % 50, branches={"main": commit.id})
     folder = store.root / "models" / name

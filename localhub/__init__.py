@@ -1,8 +1,14 @@
 """A Hugging Face Hub on this disk, for the demo, for the tests, and for clusters without internet.
 
-A directory is served over HTTP so that unmodified clients (huggingface_hub, `hf`, diffusers, transformers,
-datasets, pandas) take it for the Hub when `HF_ENDPOINT` names it. `store` is the directory, `facts` what the Hub
-reads out of a repository's files, `listing` the index behind `/api/models`, `views` what an endpoint says, `app`
-which endpoints there are, `uploads` how files come in, `faults` how a test makes the network fail.
-`docs/localhub.md` is the page for people who use it.
+It serves a directory over HTTP, so that unmodified clients (huggingface_hub, `hf`, diffusers, transformers, datasets,
+pandas) use it as the Hub when `HF_ENDPOINT` names it. See docs/localhub.md.
+
+    app, views, web         the endpoints, the JSON they answer, and HTTP
+    store, records, blobs   the repositories on disk
+    metadata, card           the metadata that the Hub derives from a repository's files
+    listing                 the index of `/api/models`
+    uploads                 how files are uploaded
+    access, limits          tokens, gates, rate limits
+    faults, request_log     for tests: network failures, and a log of the requests
+    serve, process, cli     the server, as a child process, and the command line
 """

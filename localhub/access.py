@@ -1,9 +1,9 @@
-"""Who may see, read and write what.
+"""Access control: who may see, read and write what.
 
-Without tokens the Hub belongs to whoever reaches it: reading is free, writing too where only this machine can
-connect, and any token opens a gate. With tokens, writing needs one of the role "write", private repositories are
-known only to those who have a token, and a gate opens by itself ("auto") for every known token, or by the owner's
-hand ("manual"), for which the role "write" stands here.
+Without tokens, everybody may read, and any token gives access to gated repositories; everybody may write if the server
+listens on loopback only. With tokens, writing needs one with the role "write"; a private repository is visible only
+with a token; a repository that is gated "auto" is open to every known token, one gated "manual" only to tokens with
+the role "write" (on the real Hub, its owner approves each user).
 """
 
 import hashlib
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import Self
 
 from localhub.records import Repo
-from localhub.refusals import Disabled, Forbidden, Gated, RepoNotFound, Unauthorized
+from localhub.request_errors import Disabled, Forbidden, Gated, RepoNotFound, Unauthorized
 from workspace.errors import UsageError
 
-#: An upload's signed address is good for this long; a large file on a slow link takes hours.
+#: How long the signed address of an upload is valid; a large file on a slow link takes hours.
 UPLOAD_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Token:
-    """A secret that lets somebody in: who it is, and whether they may write."""
+    """A token with its user, and whether it has the role "write"."""
 
     value: str
     user: str
@@ -43,14 +43,14 @@ class Token:
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who asks. `user` is None for a stranger."""
+    """The sender of a request. `user` is None if it has no token."""
 
     user: str | None
     write: bool
 
 
-class Doorkeeper:
-    """Knows the tokens and decides. `open_writes`: strangers may write as long as no token is set."""
+class AccessControl:
+    """Decides by the tokens. `open_writes`: without tokens, everybody may write."""
 
     def __init__(self, tokens: Iterable[Token], *, secret: bytes, open_writes: bool):
         self._users = {_digest(token.value): token for token in tokens}
@@ -58,7 +58,7 @@ class Doorkeeper:
         self._secret = secret
 
     def visitor(self, headers: Mapping[str, str]) -> Visitor:
-        """Who asks, from the Authorization header; raises `Unauthorized` for a token nobody has."""
+        """The sender of a request, from the Authorization header; raises `Unauthorized` for an unknown token."""
         scheme, _, value = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not value:
             return Visitor(None, self._open_writes)
@@ -70,18 +70,18 @@ class Doorkeeper:
         return Visitor(token.user, token.write)
 
     def may_know(self, repo: Repo, visitor: Visitor) -> bool:
-        """Whether the repository exists as far as this visitor is concerned."""
+        """Whether the visitor may know that the repository exists."""
         return not repo.private or visitor.user is not None or self._open_writes
 
     def check_known(self, repo: Repo, visitor: Visitor) -> None:
-        """Raise `RepoNotFound` for what the visitor may not know of, `Disabled` for what nobody gets."""
+        """Raise `RepoNotFound` if the visitor may not know of the repository, `Disabled` if it is disabled."""
         if not self.may_know(repo, visitor):
-            raise RepoNotFound(f"no {repo.kind} {repo.id!r} on this Hub")
+            raise RepoNotFound(f"this Hub has no {repo.kind} {repo.id!r}")
         if repo.disabled:
             raise Disabled
 
     def check_files(self, repo: Repo, visitor: Visitor) -> None:
-        """Raise `Gated` unless the visitor may have the repository's files."""
+        """Raise `Gated` unless the visitor may read the repository's files."""
         if repo.gated and visitor.user is None:
             raise Gated(
                 f"Access to {repo.kind} {repo.id} is restricted. You must be authenticated to access it.", status=401
@@ -94,25 +94,25 @@ class Doorkeeper:
         if visitor.write:
             return
         if visitor.user is None or not self._users:
-            raise Unauthorized("writing to this Hub needs a token; its owner sets them with cf-hub serve --token")
-        raise Forbidden(f"the token of {visitor.user!r} is for reading; writing needs one of the role 'write'")
+            raise Unauthorized("writing to this Hub needs a token; its owner sets tokens with cf-hub serve --token")
+        raise Forbidden(f"the token of {visitor.user!r} has the role 'read'; writing needs the role 'write'")
 
     def sign_upload(self, sha256: str, size: int) -> dict[str, str]:
-        """The query that lets whoever has it upload this one content, without a token, for `UPLOAD_SECONDS`."""
+        """The query of an address for uploading this one content without a token, valid for `UPLOAD_SECONDS`."""
         expires = int(time.time()) + UPLOAD_SECONDS
         return {"size": str(size), "expires": str(expires), "signature": self._signature(sha256, size, expires)}
 
     def check_upload(self, sha256: str, size: int, expires: int, signature: str) -> None:
-        """Raise `Forbidden` unless `sign_upload` gave this signature, and not too long ago."""
+        """Raise `Forbidden` unless `sign_upload` made this signature and it has not expired."""
         if not hmac.compare_digest(signature.encode(), self._signature(sha256, size, expires).encode()):
-            raise Forbidden("the signature of this upload address is wrong")
+            raise Forbidden("the signature of this upload address is invalid")
         if expires < time.time():
-            raise Forbidden("this upload address has expired; ask for a new one")
+            raise Forbidden("this upload address has expired; start the upload again")
 
     def _signature(self, sha256: str, size: int, expires: int) -> str:
         return hmac.digest(self._secret, f"{sha256} {size} {expires}".encode(), "sha256").hex()
 
 
 def _digest(value: str) -> bytes:
-    # Looked up by hash, so that the time a lookup takes says nothing about a token.
+    # Looked up by hash, so that the time of a lookup does not depend on the token's text.
     return hashlib.sha256(value.encode()).digest()

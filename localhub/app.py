@@ -1,6 +1,6 @@
-"""Which endpoints there are, and what each does in a few lines.
+"""The endpoints, each a few lines.
 
-`kinds` in a path is "models" or "datasets". What is said is in `views`, who may ask in `access`, how files come in
+`kinds` in a path is "models" or "datasets". The JSON of the answers is in `views`, access control in `access`, uploads
 in `uploads`.
 """
 
@@ -15,15 +15,23 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from localhub import card, uploads, views, web
-from localhub.access import Doorkeeper, Visitor
+from localhub.access import AccessControl, Visitor
 from localhub.blobs import CHUNK_BYTES
 from localhub.listing import MAX_PAGE, Entry, Listing, Query
 from localhub.names import check_kind, check_repo_id
 from localhub.records import Commit, Repo
-from localhub.refusals import BadRequest, Conflict, EntryNotFound, Refusal, RepoNotFound, RevisionNotFound, Unauthorized
+from localhub.request_errors import (
+    BadRequest,
+    Conflict,
+    EntryNotFound,
+    RepoNotFound,
+    RequestError,
+    RevisionNotFound,
+    Unauthorized,
+)
 from localhub.store import Store, now
 
-#: Rows of a page of a tree, as on the Hub: fewer when each row's last commit is asked for.
+#: Rows of a page of a tree, as on the Hub: fewer if the last commit of each row is requested.
 _TREE_PAGE, _EXPANDED_TREE_PAGE = 1000, 50
 
 
@@ -32,22 +40,22 @@ class _File(FileResponse):
 
 
 class Hub:
-    """The endpoints over one store. Each method answers one route."""
+    """The endpoints of one store. Each method answers one route."""
 
-    def __init__(self, store: Store, doorkeeper: Doorkeeper):
+    def __init__(self, store: Store, access: AccessControl):
         self.store = store
-        self.doorkeeper = doorkeeper
+        self.access = access
         self.listing = Listing(store)
 
-    # Finding out
+    # Reading
 
     def root(self, _request: Request) -> Response:
-        """Say what this is, and how many repositories it has: a first look, by people."""
+        """The name of this server and its number of repositories, for people."""
         counts = {f"{kind}s": self.listing.count(kind) for kind in ("model", "dataset")}
         return web.Json({"name": "embedded Hugging Face Hub of community-forensics", **counts})
 
     def whoami(self, request: Request) -> Response:
-        """Say whose token this is."""
+        """The user and role of a token."""
         if (user := self._visitor(request).user) is None:
             raise Unauthorized("Invalid username or password.")
         role = "write" if self._visitor(request).write else "read"
@@ -55,16 +63,16 @@ class Hub:
         return web.Json({"type": "user", "id": user, "name": user, "fullname": user, "orgs": [], "auth": token})
 
     def harnesses(self, _request: Request) -> Response:
-        """No coding agents are known here: clients ask about them before their first request of a day."""
+        """An empty list of coding agents: clients request it before their first request of a day."""
         return web.Json({"standardEnvVars": [], "harnesses": {}})
 
     def repositories(self, request: Request) -> Response:
-        """A page of models or data sets."""
+        """A page of models or datasets."""
         kind, visitor = self._kind(request), self._visitor(request)
         given = request.query_params
         for name in ("apps", "inference", "inference_provider", "num_parameters"):
             if name in given:
-                raise BadRequest(f"this Hub cannot filter by {name!r}")
+                raise BadRequest(f"this Hub has no filter {name!r}")
         fields = views.fields_of_list(
             kind,
             web.values(request, "expand"),
@@ -83,7 +91,7 @@ class Hub:
             limit=web.number(request, "limit", MAX_PAGE, least=1),
             cursor=given.get("cursor"),
         )
-        page, cursor = self.listing.page(kind, query, lambda repo: self.doorkeeper.may_know(repo, visitor))
+        page, cursor = self.listing.page(kind, query, lambda repo: self.access.may_know(repo, visitor))
         return web.Json([views.repository(e, fields) for e in page], headers=web.next_page(request, cursor))
 
     def info(self, request: Request) -> Response:
@@ -106,11 +114,11 @@ class Hub:
         return web.Json(page, headers=web.next_page(request, cursor))
 
     async def paths_info(self, request: Request) -> Response:
-        """Some files and folders; asked by form, by older clients in JSON."""
+        """Some files and folders; requested by a form, by older clients in JSON."""
         sent = await web.body(request)
         if "json" in request.headers.get("content-type", ""):
-            asked = web.as_object(sent)
-            paths, expand = web.field(asked, "paths", list), bool(asked.get("expand"))
+            wanted = web.as_object(sent)
+            paths, expand = web.field(wanted, "paths", list), bool(wanted.get("expand"))
         else:
             form = parse_qs(sent.decode("utf-8", "replace"))
             paths, expand = form.get("paths", []), form.get("expand", [""])[-1].lower() in ("true", "1")
@@ -131,40 +139,40 @@ class Hub:
         return web.Json(views.commits(self.store.history(repo, commit)))
 
     def auth_check(self, request: Request) -> Response:
-        """Nothing, if the visitor may have the repository's files."""
-        self.doorkeeper.check_files(self._repo(request), self._visitor(request))
+        """An error unless the visitor may read the repository's files."""
+        self.access.check_files(self._repo(request), self._visitor(request))
         return web.Json({})
 
     def auth_check_write(self, request: Request) -> Response:
-        """Nothing, if the visitor may write to the repository."""
+        """An error unless the visitor may write to the repository."""
         self._writable(request)
         return web.Json({})
 
     def resolve(self, request: Request) -> Response:
         """A file of a revision, whole or a range of it."""
         repo, commit = self._commit(request)
-        self.doorkeeper.check_files(repo, self._visitor(request))
+        self.access.check_files(repo, self._visitor(request))
         path = web.part(request, "path")
         file = commit.files.get(path)
         headers = {"X-Repo-Commit": commit.id}
         if file is None:
-            raise EntryNotFound(f"no file {path!r} in {repo.id} at {commit.id}", headers=headers)
+            raise EntryNotFound(f"{repo.id} has no file {path!r} at {commit.id}", headers=headers)
         headers |= {"ETag": f'"{file.etag}"', "Cache-Control": "no-cache"}
         if file.lfs:
             headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
         blob = self.store.blobs.path(file.sha256)
-        # Never rendered: a stranger's page must not run in this origin.
+        # Browsers must not render it: an untrusted page must not run in this origin.
         headers |= {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
         return _File(blob, headers=headers, stat_result=blob.stat(), media_type="application/octet-stream")
 
-    # Making and changing
+    # Writing
 
     async def create(self, request: Request) -> Response:
-        """Make a repository; a 409 names the one that is there, which clients rely on."""
-        asked = await web.json_body(request)
+        """Create a repository; the status 409 comes with its id if it exists, because clients need that."""
+        wanted = await web.json_body(request)
         visitor = self._writer(request)
-        kind, repo_id = self._named(asked, visitor)
-        private = asked.get("private") is True or asked.get("visibility") == "private"
+        kind, repo_id = self._named(wanted, visitor)
+        private = wanted.get("private") is True or wanted.get("visibility") == "private"
         address = f"{web.base_url(request)}/{'' if kind == 'model' else 'datasets/'}{repo_id}"
         try:
             await run_in_threadpool(self.store.create, kind, repo_id, private=private, created_at=now())
@@ -173,30 +181,30 @@ class Hub:
         return web.Json({"url": address, "name": repo_id, "id": repo_id})
 
     async def remove(self, request: Request) -> Response:
-        """Remove a repository."""
-        asked = await web.json_body(request)
-        kind, repo_id = self._named(asked, self._writer(request))
+        """Delete a repository."""
+        wanted = await web.json_body(request)
+        kind, repo_id = self._named(wanted, self._writer(request))
         await run_in_threadpool(self.store.delete, kind, repo_id)
         return web.Json({})
 
     async def settings(self, request: Request) -> Response:
-        """Change who may see a repository or have its files."""
-        repo, asked = self._writable(request), await web.json_body(request)
+        """Change who may see a repository or read its files."""
+        repo, wanted = self._writable(request), await web.json_body(request)
         changes: dict[str, object] = {}
-        if "gated" in asked:
-            if asked["gated"] not in (False, "auto", "manual"):
+        if "gated" in wanted:
+            if wanted["gated"] not in (False, "auto", "manual"):
                 raise BadRequest('\'gated\' must be false, "auto" or "manual"')
-            changes["gated"] = asked["gated"]
-        if "visibility" in asked or "private" in asked:
-            changes["private"] = asked.get("private") is True or asked.get("visibility") == "private"
+            changes["gated"] = wanted["gated"]
+        if "visibility" in wanted or "private" in wanted:
+            changes["private"] = wanted.get("private") is True or wanted.get("visibility") == "private"
         await run_in_threadpool(self.store.update, repo.kind, repo.id, **changes)
         return web.Json(changes)
 
     async def validate_yaml(self, request: Request) -> Response:
-        """Check a card's metadata, as clients do before they upload a README.md."""
-        asked = await web.json_body(request)
+        """Validate a card's metadata, as clients request before they upload a README.md."""
+        sent = await web.json_body(request)
         try:
-            metadata = card.parse(web.field(asked, "content", str))
+            metadata = card.parse(web.field(sent, "content", str))
         except card.BrokenCardError as error:
             return web.Json(
                 {"errors": [{"message": str(error)}], "warnings": []}, 400, {"X-Error-Message": "invalid card"}
@@ -205,27 +213,27 @@ class Hub:
         return web.Json({"errors": [], "warnings": warnings})
 
     async def preupload(self, request: Request) -> Response:
-        """Say for each file how it is to be uploaded."""
+        """How each file must be uploaded."""
         self._writable(request)
         _, commit = await run_in_threadpool(self._commit, request)
         return web.Json(uploads.modes(await web.json_body(request), commit))
 
     async def lfs_batch(self, request: Request) -> Response:
-        """Say where each large file is to be put."""
+        """The address for uploading each large file."""
         self._writable(request)
         base = web.base_url(request)
         verify = f"{base}{request.scope['path'].removesuffix('batch')}verify"
-        asked = await web.json_body(request)
-        return web.Json(await run_in_threadpool(uploads.batch, asked, self.store, self.doorkeeper, base, verify))
+        wanted = await web.json_body(request)
+        return web.Json(await run_in_threadpool(uploads.batch, wanted, self.store, self.access, base, verify))
 
     async def lfs_verify(self, request: Request) -> Response:
-        """Confirm that a large file arrived."""
+        """Confirm that a large file was uploaded."""
         self._writable(request)
         return web.Json(uploads.verify(await web.json_body(request), self.store))
 
     async def lfs_put(self, request: Request) -> Response:
-        """Take in a large file."""
-        return await uploads.receive(request, self.store, self.doorkeeper)
+        """Receive a large file."""
+        return await uploads.receive(request, self.store, self.access)
 
     async def commit(self, request: Request) -> Response:
         """Add, replace and delete files on a branch."""
@@ -252,7 +260,7 @@ class Hub:
         return web.Json({"success": True, "commitOid": made, "commitUrl": address, "hookOutput": ""})
 
     async def tag(self, request: Request) -> Response:
-        """Make a tag at a revision."""
+        """Create a tag at a revision."""
         self._writable(request)
         repo, commit = await run_in_threadpool(self._commit, request)
         name = web.field(await web.json_body(request), "tag", str)
@@ -260,7 +268,7 @@ class Hub:
         return web.Json({})
 
     async def branch(self, request: Request) -> Response:
-        """Make a branch."""
+        """Create a branch."""
         repo = self._writable(request)
         start = web.field(await web.json_body(request), "startingPoint", str, "main")
         commit = await run_in_threadpool(self.store.commit_of, repo, start)
@@ -269,11 +277,11 @@ class Hub:
         return web.Json({})
 
     def remove_tag(self, request: Request) -> Response:
-        """Remove a tag."""
+        """Delete a tag."""
         return self._remove_ref(request, "tags")
 
     def remove_branch(self, request: Request) -> Response:
-        """Remove a branch."""
+        """Delete a branch."""
         return self._remove_ref(request, "branches")
 
     def _remove_ref(self, request: Request, group: str) -> Response:
@@ -281,24 +289,24 @@ class Hub:
         self.store.set_ref(repo.kind, repo.id, group, web.part(request, "revision"), None)
         return web.Json({})
 
-    # What a request is about
+    # Parts of a request
 
     def _visitor(self, request: Request) -> Visitor:
-        return self.doorkeeper.visitor(request.headers)
+        return self.access.visitor(request.headers)
 
     def _writer(self, request: Request) -> Visitor:
         visitor = self._visitor(request)
-        self.doorkeeper.check_write(visitor)
+        self.access.check_write(visitor)
         return visitor
 
     def _kind(self, request: Request) -> str:
         return check_kind(request.path_params.get("kinds", "models").removesuffix("s"))
 
-    def _named(self, asked: dict[str, object], visitor: Visitor) -> tuple[str, str]:
-        organization = web.field(asked, "organization", str, None) or visitor.user or "user"
-        name = web.field(asked, "name", str)
+    def _named(self, sent: dict[str, object], visitor: Visitor) -> tuple[str, str]:
+        organization = web.field(sent, "organization", str, None) or visitor.user or "user"
+        name = web.field(sent, "name", str)
         repo_id = name if "/" in name else f"{organization}/{name}"
-        return check_kind(web.field(asked, "type", str, "model")), check_repo_id(repo_id)
+        return check_kind(web.field(sent, "type", str, "model")), check_repo_id(repo_id)
 
     def _repo(self, request: Request) -> Repo:
         kind, repo_id = self._kind(request), f"{web.part(request, 'org')}/{web.part(request, 'name')}"
@@ -307,7 +315,7 @@ class Hub:
         except BadRequest as error:
             raise RepoNotFound(str(error)) from None
         repo = self.store.repo(kind, repo_id)
-        self.doorkeeper.check_known(repo, self._visitor(request))
+        self.access.check_known(repo, self._visitor(request))
         return repo
 
     def _writable(self, request: Request) -> Repo:
@@ -320,7 +328,7 @@ class Hub:
 
 
 def application(hub: Hub) -> ASGIApp:
-    """The ASGI application. Unknown addresses get a 404 in JSON, as the Hub's do."""
+    """The ASGI application. An unknown address gives a 404 in JSON, as on the Hub."""
     repo, files = "/api/{kinds}/{org}/{name}", "/{org}/{name}"
     routes = [
         Route("/", hub.root),
@@ -354,7 +362,9 @@ def application(hub: Hub) -> ASGIApp:
             Route(f"{kinds}{files}.git/info/lfs/objects/verify", hub.lfs_verify, methods=["POST"]),
             Route(f"{kinds}{files}/resolve/{{revision}}/{{path:path}}", hub.resolve),
         ]
-    return web.raw_paths(Starlette(routes=routes, exception_handlers={Refusal: web.refused, HTTPException: _no_route}))
+    return web.raw_paths(
+        Starlette(routes=routes, exception_handlers={RequestError: web.error_response, HTTPException: _no_route})
+    )
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -1,8 +1,8 @@
 """File contents, each under its own hash: `blobs/ab/ab12...`.
 
-Equal contents are kept once, whatever repository or path names them, and a name can be checked at any time. A
-content arrives under a temporary name, is hashed while it is written, and is renamed when its hash and size are
-what was promised: a blob that exists is whole and right.
+Equal contents are stored once, for all repositories and paths, and can be verified at any time. A content is written
+under a temporary name, hashed while it is written, and renamed when its hash and size are the expected ones: a blob
+that exists is complete and correct.
 """
 
 import hashlib
@@ -12,17 +12,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localhub.names import is_sha256
-from localhub.refusals import BadRequest
+from localhub.request_errors import BadRequest
 from workspace.atomic import PARTIAL_SUFFIX, atomic_path
 
 #: Bytes read, hashed and written at a time.
 CHUNK_BYTES = 1 << 20
-#: A content that nobody has added to for this long, in seconds, is not on its way any more.
+#: A temporary file that was not written to for this long, in seconds, is of a killed writer.
 ABANDONED_SECONDS = 24 * 3600
 
 
 class Incoming:
-    """A content on its way in. `write` it piece by piece; it is checked when its `receive` block ends."""
+    """A content that is being received: `write` it piece by piece; it is checked when its `receive` block ends."""
 
     def __init__(self, temporary: Path, sha256: str, size: int):
         self._file = temporary.open("wb")
@@ -32,10 +32,10 @@ class Incoming:
         self._size = size
 
     def write(self, piece: bytes) -> None:
-        """Append a piece; raises `BadRequest` as soon as more arrives than was announced."""
+        """Append a piece; raises `BadRequest` if there are more bytes than announced."""
         self._written += len(piece)
         if self._written > self._size:
-            raise BadRequest(f"more than the {self._size} bytes that were announced for {self._sha256}")
+            raise BadRequest(f"there are more than the {self._size} bytes announced for {self._sha256}")
         self._hash.update(piece)
         self._file.write(piece)
 
@@ -66,20 +66,20 @@ class Blobs:
         return self.folder / sha256[:2] / sha256
 
     def size(self, sha256: str) -> int | None:
-        """Bytes of the content with this hash; None if it is not here."""
+        """The size in bytes of the content with this hash; None if it is not stored."""
         try:
             return self.path(sha256).stat().st_size
         except FileNotFoundError:
             return None
 
     def read(self, sha256: str, limit: int = -1) -> bytes:
-        """The content, or its first `limit` bytes; raises `FileNotFoundError` if it is not here."""
+        """The content, or its first `limit` bytes; raises `FileNotFoundError` if it is not stored."""
         with self.path(sha256).open("rb") as file:
             return file.read(limit)
 
     @contextmanager
     def receive(self, sha256: str, size: int) -> Iterator[Incoming]:
-        """Take in a content whose hash and size (bytes) are known; raises `BadRequest` if it turns out otherwise."""
+        """Receive a content of this hash and size (bytes); raises `BadRequest` if they differ."""
         with atomic_path(self.path(sha256)) as temporary:
             incoming = Incoming(temporary, sha256, size)
             try:
@@ -89,7 +89,7 @@ class Blobs:
             incoming.check()
 
     def put(self, content: bytes | Path) -> tuple[str, int]:
-        """Keep bytes or a copy of a file; returns SHA-256 and size in bytes."""
+        """Store bytes or a copy of a file; returns SHA-256 and size in bytes."""
         if isinstance(content, bytes):
             sha256, size = hashlib.sha256(content).hexdigest(), len(content)
             if self.size(sha256) is None:
@@ -106,7 +106,7 @@ class Blobs:
         return sha256, size
 
     def remove_abandoned(self) -> None:
-        """Remove what killed writers left, but nothing younger than `ABANDONED_SECONDS`: its writer may be alive."""
+        """Remove temporary files older than `ABANDONED_SECONDS`: the writer of a younger one may be running."""
         oldest = time.time() - ABANDONED_SECONDS
         for left in self.folder.glob(f"*/.*{PARTIAL_SUFFIX}"):
             with suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
-"""A card's metadata: the YAML block at the head of README.md, as strangers write it.
+"""A card's metadata: the YAML block at the top of README.md. It is untrusted.
 
-A block that is broken, deep enough to exhaust a parser's stack or that blows up through aliases yields no
-metadata: the repository is still served, as on the real Hub.
+A block that is broken, too deeply nested for the parser's stack, or that grows through aliases gives no metadata; the
+repository is still served, as on the real Hub.
 """
 
 import json
@@ -18,22 +18,22 @@ _FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)(?:\r?\n)?^---[ \t]*(?:\r?\
 MAX_YAML_BYTES = 1 << 20
 #: libyaml's composer recurses without a limit: some ten thousand levels end the process with a segmentation fault.
 MAX_DEPTH = 64
-#: Each alias may double the size of what an earlier one built.
+#: Each alias may double the size of the value.
 MAX_ALIASES = 16
 
 
 class BrokenCardError(ValueError):
-    """The metadata block cannot be used; the message says why, in the words of the YAML parser where it has some."""
+    """The metadata block is invalid; the message says why, often in the words of the YAML parser."""
 
 
 def front_matter(readme: str) -> str | None:
-    """The text between the dashes, or None if the card has no such block."""
+    """The text between the dashes; None if the card has no such block."""
     match = _FRONT_MATTER.match(readme.removeprefix("\ufeff"))
     return match.group(1) if match else None
 
 
 def parse(readme: str) -> dict[str, Any] | None:
-    """The card's metadata as plain JSON values, None if there is no block; raises `BrokenCardError` if unusable."""
+    """The card's metadata as plain JSON values; None if there is no block. Raises `BrokenCardError`."""
     block = front_matter(readme)
     if block is None:
         return None
@@ -56,7 +56,7 @@ def parse(readme: str) -> dict[str, Any] | None:
 
 
 def texts(value: Any) -> list[str]:
-    """A card's field that may be one text or a list of them, as a list; whatever is not text is left out."""
+    """A field of a card, which may be one text or a list of texts, as a list; other values are skipped."""
     values = value if isinstance(value, list) else [value]
     return [str(item) for item in values if isinstance(item, (str, int, float)) and not _is_empty(item)]
 
@@ -75,4 +75,4 @@ def _check_shape(block: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             aliases += 1
         if depth > MAX_DEPTH or aliases > MAX_ALIASES:
-            raise BrokenCardError("the metadata is nested too deeply or repeats itself too often")
+            raise BrokenCardError("the metadata is nested too deeply or has too many aliases")

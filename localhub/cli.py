@@ -1,19 +1,15 @@
-"""`cf-hub`: serve a directory as a Hugging Face Hub, put folders into it, list what is there."""
+"""`cf-hub`: serve a directory as a Hugging Face Hub, add folders to it, list its repositories."""
 
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from workspace import command_line
+from workspace.command_line import Command, command_group, run
 from workspace.errors import UsageError
 from workspace.extras import require_extra
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="A Hugging Face Hub on this disk: for demos, for tests, for clusters without internet.",
-)
+app = command_group("A Hugging Face Hub on this disk: for demos, for tests, for clusters without internet.")
 Directory = Annotated[
     Path, typer.Argument(metavar="DIR", help="The directory with the repositories.", show_default=False)
 ]
@@ -22,37 +18,40 @@ Kind = Literal["model", "dataset"]
 
 
 @app.command(
-    epilog="Example: cf-hub serve hub --port 8080   then, for each client: export HF_ENDPOINT=http://127.0.0.1:8080"
+    cls=Command,
+    epilog="Example: cf-hub serve hub --port 8080   then, for each client: export HF_ENDPOINT=http://127.0.0.1:8080",
 )
 def serve(
     directory: Directory,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")] = 8080,
     host: Annotated[
-        str, typer.Option(help="Address to listen on. Other machines reach it only if you name one of this machine's.")
+        str,
+        typer.Option(help="Address to listen on. Other machines can connect only if this is not a loopback address."),
     ] = "127.0.0.1",
     token: Annotated[
         list[str] | None,
         typer.Option(
             envvar="CF_HUB_TOKENS",
             metavar="[USER=]VALUE[:read|:write]",
-            help="Let in who has this token; repeat for more. With none, reading is free, and writing too on loopback.",
+            help="Accept this token; repeat for more. Without any, everybody may read, and on loopback also write.",
         ),
     ] = None,
     request_log: Annotated[
-        Path | None, typer.Option(help="Append one line of JSON for each request to this file.")
+        Path | None, typer.Option(help="Append one JSON line for each request to this file.")
     ] = None,
     ready_file: Annotated[
-        Path | None, typer.Option(help="Write the address to this file once connections are accepted.")
+        Path | None, typer.Option(help="Write the address to this file when connections are accepted.")
     ] = None,
     api_limit: Annotated[
-        int | None, typer.Option(min=1, help="Most API requests a visitor may make in a window. [default: no limit]")
+        int | None, typer.Option(min=1, help="Maximum of API requests of a client in a window. [default: no limit]")
     ] = None,
     file_limit: Annotated[
-        int | None, typer.Option(min=1, help="Most file requests a visitor may make in a window. [default: no limit]")
+        int | None, typer.Option(min=1, help="Maximum of file requests of a client in a window. [default: no limit]")
     ] = None,
-    limit_window: Annotated[float, typer.Option(min=1, help="Length of that window, in seconds.")] = 300,
+    limit_window: Annotated[float, typer.Option(min=1, help="Length of a window of these limits, in seconds.")] = 300,
     while_stdin_open: Annotated[
-        bool, typer.Option("--while-stdin-open", help="Stop when standard input ends, as it does when a parent dies.")
+        bool,
+        typer.Option("--while-stdin-open", help="Stop when standard input is closed, as when the parent process ends."),
     ] = False,
 ) -> None:
     """Serve DIR as a Hugging Face Hub to unmodified clients."""
@@ -82,7 +81,7 @@ def serve(
     )
 
 
-@app.command(epilog="Example: cf-hub add hub stabilityai/sd-turbo ./sd-turbo --downloads 500000")
+@app.command(cls=Command, epilog="Example: cf-hub add hub stabilityai/sd-turbo ./sd-turbo --downloads 500000")
 def add(
     directory: Directory,
     repo_id: RepoId,
@@ -90,12 +89,15 @@ def add(
         Path, typer.Argument(metavar="FOLDER", help="The folder with the repository's files.", show_default=False)
     ],
     kind: Annotated[Kind, typer.Option(help="What the repository is.")] = "model",
-    downloads: Annotated[int | None, typer.Option(min=0, help="Downloads to show: rankings go by it.")] = None,
-    likes: Annotated[int | None, typer.Option(min=0, help="Likes to show.")] = None,
-    gated: Annotated[Literal["no", "auto", "manual"] | None, typer.Option(help="Whether files need approval.")] = None,
-    revision: Annotated[str, typer.Option(help="The branch to put the files on.")] = "main",
+    downloads: Annotated[int | None, typer.Option(min=0, help="Number of downloads to show; rankings use it.")] = None,
+    likes: Annotated[int | None, typer.Option(min=0, help="Number of likes to show.")] = None,
+    gated: Annotated[
+        Literal["no", "auto", "manual"] | None, typer.Option(help="Whether access to the files needs approval.")
+    ] = None,
+    revision: Annotated[str, typer.Option(help="The branch to commit to.")] = "main",
     commit_id: Annotated[
-        str | None, typer.Option(help="The id of this state, such as the one it has on the real Hub (40 digits).")
+        str | None,
+        typer.Option(help="The id of the new commit, such as its id on the real Hub (40 hexadecimal digits)."),
     ] = None,
     follow_links: Annotated[
         bool,
@@ -104,25 +106,25 @@ def add(
         ),
     ] = False,
 ) -> None:
-    """Put FOLDER's files into a repository of DIR; a server may be running. Files are copied."""
+    """Copy the files of FOLDER into a repository of DIR, as one commit; a server may be running."""
     from localhub.folder import files_of
     from localhub.store import Store, now
 
     files = files_of(folder, follow_links=follow_links)
     store, moment = Store(directory), now()
     store.create(kind, repo_id, created_at=moment, exist_ok=True)
-    asked = {"downloads": downloads, "downloads_all_time": downloads, "likes": likes}
-    settings: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
+    counts = {"downloads": downloads, "downloads_all_time": downloads, "likes": likes}
+    settings: dict[str, object] = {name: value for name, value in counts.items() if value is not None}
     if gated is not None:
         settings["gated"] = False if gated == "no" else gated
     store.update(kind, repo_id, **settings)
-    made = store.commit(
+    commit = store.commit(
         kind, repo_id, add=files, message=f"Add {folder.name}", revision=revision, date=moment, commit_id=commit_id
     )
-    typer.echo(f"{kind} {repo_id}: {len(files)} files at {made}")
+    typer.echo(f"{kind} {repo_id}: {len(files)} {'file' if len(files) == 1 else 'files'} at {commit}")
 
 
-@app.command(epilog="Example: cf-hub ls hub")
+@app.command(cls=Command, epilog="Example: cf-hub ls hub")
 def ls(directory: Directory) -> None:
     """List the repositories of DIR: kind, id, downloads, files, size in bytes, commit."""
     from localhub.listing import MAX_PAGE, Listing, Query
@@ -145,8 +147,8 @@ def ls(directory: Directory) -> None:
 
 
 def main() -> NoReturn:
-    """Run `cf-hub`."""
-    command_line.run(app)
+    """Run the command line `cf-hub`."""
+    run(app)
 
 
 if __name__ == "__main__":

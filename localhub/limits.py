@@ -1,7 +1,7 @@
-"""How many requests a visitor may make: the Hub's windows of five minutes, and its `RateLimit` headers.
+"""Rate limits: the Hub's windows of five minutes, and its `RateLimit` headers.
 
-Requests are counted for each token or, without one, each address, apart for the API and for files (the Hub names
-them "api" and "resolvers"). The headers are those of draft-ietf-httpapi-ratelimit-headers, on every answer.
+Requests are counted for each token (without one, for each address), separately for the API and for files (the Hub's
+names are "api" and "resolvers"). Every answer has the headers of draft-ietf-httpapi-ratelimit-headers.
 """
 
 import math
@@ -27,46 +27,46 @@ class Limits:
     _started: float = field(default=0.0, init=False)
     _counts: dict[tuple[str, str], int] = field(default_factory=dict, init=False)
 
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """`app`, answering 429 to who asked too often."""
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """`app`, with the status 429 for clients with too many requests."""
 
         async def limited(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http" or scope["path"].startswith("/__"):
                 await app(scope, receive, send)
                 return
             group = "api" if scope["path"].startswith("/api/") else "resolvers"
-            remaining, reset = self._count(group, _who(scope))
+            remaining, reset = self._count(group, _client_of(scope))
             quota = self.api if group == "api" else self.resolvers
             headers = {
                 "RateLimit": f'"{group}";r={max(remaining, 0)};t={reset}',
                 "RateLimit-Policy": f'"fixed window";"{group}";q={quota};w={self.window:g}',
             }
             if remaining < 0:
-                said = {"error": "You have reached your rate limit."}
-                await web.Json(said, 429, headers)(scope, receive, send)
+                error = {"error": "You have reached your rate limit."}
+                await web.Json(error, 429, headers)(scope, receive, send)
                 return
 
-            async def marked(message: Message) -> None:
+            async def with_headers(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     MutableHeaders(scope=message).update(headers)
                 await send(message)
 
-            await app(scope, receive, marked)
+            await app(scope, receive, with_headers)
 
         return limited
 
-    def _count(self, group: str, who: str) -> tuple[int, int]:
+    def _count(self, group: str, client: str) -> tuple[int, int]:
         """Requests left after this one (negative: one too many), and whole seconds until the window ends."""
         passed = time.monotonic() - self._started
         if passed >= self.window:
             self._started, passed = time.monotonic(), 0.0
             self._counts.clear()
-        self._counts[group, who] = self._counts.get((group, who), 0) + 1
+        self._counts[group, client] = self._counts.get((group, client), 0) + 1
         quota = self.api if group == "api" else self.resolvers
-        return quota - self._counts[group, who], math.ceil(self.window - passed)
+        return quota - self._counts[group, client], math.ceil(self.window - passed)
 
 
-def _who(scope: Scope) -> str:
+def _client_of(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"authorization":
             return str(value.decode("latin-1"))

@@ -1,9 +1,8 @@
-"""Which repositories there are: the index behind `/api/models` and `/api/datasets`.
+"""The index of all repositories, for `/api/models` and `/api/datasets`.
 
-Twenty thousand repositories are too many to read for each page. The index keeps what a listing shows in memory, asks
-the store before each page what has changed since, and reads only that again.
-A page's cursor is the place of its last row in the order, so that a page neither repeats nor skips a repository
-that stood still, whatever came or went between two pages.
+Reading twenty thousand repositories for each page would be slow. The index keeps the listed fields in memory; before
+each page it reads only the repositories that have changed since the last one. The cursor of a page is the position of
+its last row in the order, so that no page repeats or skips an unchanged repository when others are added or deleted.
 """
 
 import base64
@@ -15,37 +14,37 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from localhub.facts import Facts
+from localhub.metadata import Metadata
 from localhub.names import KINDS, check_kind
 from localhub.records import Commit, Repo
-from localhub.refusals import BadRequest, RepoNotFound, RevisionNotFound
+from localhub.request_errors import BadRequest, RepoNotFound, RevisionNotFound
 from localhub.store import Store
 
-#: Most repositories a page holds, as on the Hub.
+#: Maximum number of repositories of a page, as on the Hub.
 MAX_PAGE = 1000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is said of a repository at one commit. `used_storage` is in bytes."""
+    """A repository at one commit, with the fields of a listing. `used_storage` is in bytes."""
 
     repo: Repo
     sha: str
     last_modified: str
     paths: tuple[str, ...]
     used_storage: int
-    facts: Facts
+    metadata: Metadata
 
     @classmethod
     def of(cls, repo: Repo, commit: Commit) -> "Entry":
-        """What is said of `repo` at `commit`."""
+        """The entry of `repo` at `commit`."""
         stored = {file.sha256: file.size for file in commit.files.values()}
-        return cls(repo, commit.id, commit.date, tuple(commit.files), sum(stored.values()), commit.facts)
+        return cls(repo, commit.id, commit.date, tuple(commit.files), sum(stored.values()), commit.metadata)
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a listing asks for. All conditions must hold; `limit` is the page size, at most `MAX_PAGE`."""
+    """The conditions of a listing, which must all be met; `limit` is the page size, at most `MAX_PAGE`."""
 
     filters: tuple[str, ...] = ()
     author: str | None = None
@@ -58,19 +57,21 @@ class Query:
     cursor: str | None = None
 
     def matches(self, entry: Entry) -> bool:
-        """Whether a repository is asked for."""
-        repo, facts = entry.repo, entry.facts
+        """Whether a repository meets all conditions."""
+        repo, metadata = entry.repo, entry.metadata
         return (
             (self.gated is None or bool(repo.gated) == self.gated)
-            and (self.pipeline_tag is None or facts.pipeline_tag == self.pipeline_tag)
-            and (self.library is None or facts.library_name == self.library or self.library in facts.tags)
+            and (self.pipeline_tag is None or metadata.pipeline_tag == self.pipeline_tag)
+            and (self.library is None or metadata.library_name == self.library or self.library in metadata.tags)
             and (self.author is None or repo.id.split("/")[0].lower() == self.author.lower())
             and all(text.lower() in repo.id.lower() for text in self.search)
-            and all(tag in facts.tags or tag in (facts.library_name, facts.pipeline_tag) for tag in self.filters)
+            and all(
+                tag in metadata.tags or tag in (metadata.library_name, metadata.pipeline_tag) for tag in self.filters
+            )
         )
 
 
-#: The orders a listing can have, largest or newest first, equal ones by id. There is no trend here: likes stand in.
+#: The orders of a listing, largest or newest first, equal ones by id. The trending score is the number of likes.
 SORTS: dict[str, Callable[[Entry], Any]] = {
     "downloads": lambda entry: entry.repo.downloads,
     "likes": lambda entry: entry.repo.likes,
@@ -81,7 +82,7 @@ SORTS: dict[str, Callable[[Entry], Any]] = {
 
 
 class Listing:
-    """The repositories of a store, in any order, a page at a time. May be called from any thread."""
+    """The repositories of a store in any of the orders, page by page. May be called from any thread."""
 
     def __init__(self, store: Store):
         self._store = store
@@ -91,14 +92,14 @@ class Listing:
         self._orders: dict[tuple[str, str], list[Entry]] = {}
 
     def page(self, kind: str, query: Query, visible: Callable[[Repo], bool]) -> tuple[list[Entry], str | None]:
-        """One page of what `query` asks for and `visible` allows, and the next one's cursor (None: it was the last)."""
+        """One page of the repositories that match `query` and are `visible`; the cursor of the next page or None."""
         rows = self._rows(check_kind(kind), query, visible)
         page = list(islice(rows, min(query.limit, MAX_PAGE)))
         more = next(rows, None) is not None
         return page, _cursor(SORTS[query.sort](page[-1]), page[-1].repo.id) if more and page else None
 
     def count(self, kind: str) -> int:
-        """How many repositories of a kind there are."""
+        """The number of repositories of a kind."""
         return len(self._order(check_kind(kind), "downloads"))
 
     def _rows(self, kind: str, query: Query, visible: Callable[[Repo], bool]) -> Iterator[Entry]:
@@ -128,7 +129,7 @@ class Listing:
             self._orders.clear()
         for kind, repo_id in changed:
             self._entries.pop((kind, repo_id), None)
-            # Gone, or not quite there yet: then a later change says so.
+            # Deleted, or not complete yet: a later change will say so.
             with suppress(RepoNotFound, RevisionNotFound):
                 repo = self._store.repo(kind, repo_id)
                 self._entries[kind, repo_id] = Entry.of(repo, self._store.commit_of(repo))
@@ -144,11 +145,11 @@ def _place(cursor: str | None) -> tuple[Any, str] | None:
     try:
         key, repo_id = json.loads(base64.urlsafe_b64decode(cursor))
     except (ValueError, TypeError, RecursionError):
-        raise BadRequest("the cursor is not one that this Hub gave") from None
+        raise BadRequest("the cursor is not valid on this Hub") from None
     return key, str(repo_id)
 
 
 def _comes_after(key: Any, repo_id: str, passed: tuple[Any, str]) -> bool:
     if type(key) is not type(passed[0]):
-        raise BadRequest("the cursor belongs to another order")
+        raise BadRequest("the cursor is of a listing with another order")
     return bool(key < passed[0] or (key == passed[0] and repo_id > passed[1]))

@@ -1,13 +1,13 @@
-"""Which names the Hub accepts: repositories, revisions and paths inside a repository.
+"""The names that the Hub accepts: of repositories, revisions and paths inside a repository.
 
-Everything a stranger sends passes here before it is used. Paths inside a repository never become paths on this
-disk (contents lie under their hash), but clients write them to *their* disks, so a name that would leave a folder
-there is refused here.
+Every name in a request is checked here before it is used. Paths inside a repository are not used as paths on this disk
+(contents are stored under their hash), but clients write them to *their* disks, so a path that would leave the target
+folder is refused.
 """
 
 import re
 
-from localhub.refusals import BadRequest
+from localhub.request_errors import BadRequest
 from workspace.errors import UsageError
 from workspace.repo_id import checked_repo_id
 
@@ -27,7 +27,7 @@ MAX_NAME_BYTES = 255
 def check_kind(kind: str) -> str:
     """Return `kind` if it is "model" or "dataset"; raises `BadRequest` otherwise."""
     if kind not in KINDS:
-        raise BadRequest(f"this Hub holds models and datasets, not {kind!r}")
+        raise BadRequest(f"this Hub has models and datasets, not {kind!r}")
     return kind
 
 
@@ -37,8 +37,8 @@ def check_repo_id(repo_id: str) -> str:
         return checked_repo_id(repo_id, namespace=True)
     except UsageError:
         raise BadRequest(
-            f"repository id {repo_id!r} must be ORG/NAME of letters, digits, '-', '_' and '.', each part at most"
-            " 96 long, not starting or ending with '-' or '.', without '--' or '..', not ending in '.git'"
+            f"repository id {repo_id!r} must be ORG/NAME: letters, digits, '-', '_' and '.', at most 96 in each part, "
+            "not '-' or '.' at the start or end, no '--' or '..', and no '.git' at the end"
         ) from None
 
 
@@ -63,7 +63,10 @@ def check_path(path: str) -> str:
         or size > MAX_PATH_BYTES
         or longest > MAX_NAME_BYTES
     ):
-        raise BadRequest(f"{path!r} cannot be a path inside a repository: it must be relative, plain and printable")
+        raise BadRequest(
+            f"{path!r} cannot be a path inside a repository: it must be relative, without '..', '.git' or unprintable "
+            f"characters, and at most {MAX_PATH_BYTES} bytes long"
+        )
     return path
 
 

@@ -1,10 +1,10 @@
-"""A Hub in a process of its own, for as long as a `with` block lasts.
+"""A Hub in a child process, during a `with` block.
 
     with HubProcess(directory) as hub:
         subprocess.run(["cf-crawl"], env={**os.environ, **hub.environment()})
 
-Clients read `HF_ENDPOINT` when they are imported, so they belong in child processes that are started with
-`environment()`, or must be given `endpoint` explicitly.
+Clients read `HF_ENDPOINT` when they are imported, so run them in child processes with `environment()`, or give them
+`endpoint` explicitly.
 """
 
 import contextlib
@@ -23,18 +23,18 @@ from urllib.parse import urlsplit
 
 from workspace.errors import CommunityForensicsError
 
-#: How long the server may take to accept connections, in seconds: imports on a cold disk.
+#: How long the server may take until it accepts connections, in seconds: imports from a slow disk.
 START_SECONDS = 60.0
 #: How long it may take to stop before it is killed, in seconds.
 STOP_SECONDS = 10.0
-#: How long it may take to answer about itself, in seconds.
+#: How long it may take to answer a request of this class, in seconds.
 ANSWER_SECONDS = 30.0
 
 
 class HubProcess:
-    """Serves `directory` on a free port of the loopback interface. It ends with this process, however that ends.
+    """Serves `directory` on a free port of the loopback interface. It ends with this process, even if that is killed.
 
-    `tokens` are what `cf-hub serve --token` takes, `arguments` further options of `cf-hub serve`.
+    `tokens`: as for `cf-hub serve --token`. `arguments`: further options of `cf-hub serve`.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class HubProcess:
             ready = Path(folder, "ready")
             command = [sys.executable, "-m", "localhub.cli", "serve", str(self.directory), "--port", "0"]
             options = ["--ready-file", str(ready), "--while-stdin-open", *self._log, *self._arguments]
-            # Tokens go through the environment: everybody on the machine can read a command line.
+            # Tokens are passed in the environment: everybody on the machine can read a command line.
             secret = {"CF_HUB_TOKENS": " ".join(self._tokens)} if self._tokens else {}
-            # In a session of its own, so that Ctrl-C reaches who started it, and that one decides.
+            # In a session of its own, so that Ctrl-C stops only the parent, which then stops the server.
             self._process = subprocess.Popen(
                 command + options, stdin=subprocess.PIPE, env={**os.environ, **secret}, start_new_session=True
             )
@@ -82,7 +82,7 @@ class HubProcess:
             self.endpoint = ready.read_text(encoding="ascii")
 
     def stop(self) -> None:
-        """Stop the server and wait for its end."""
+        """Stop the server and wait until it has ended."""
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -104,11 +104,11 @@ class HubProcess:
         return self._process.pid
 
     def environment(self, token: str | None = None) -> dict[str, str]:
-        """What a client's environment needs: where the Hub is, and nothing that would lead elsewhere.
+        """The environment variables that make clients use this Hub and no other server.
 
-        Xet is not offered here. Without the rest, clients look for proxies, updates and download counters outside.
+        This Hub has no Xet. The others stop clients from using proxies, update checks and download counters.
         """
-        said = {
+        variables = {
             "HF_ENDPOINT": self.endpoint,
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -117,34 +117,34 @@ class HubProcess:
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
         }
-        return said | ({"HF_TOKEN": token} if token else {})
+        return variables | ({"HF_TOKEN": token} if token else {})
 
     def fail(self, kind: str, **rule: Any) -> None:
-        """Add a fault (`localhub.faults` says what a rule may hold)."""
-        self._ask("POST", "/__faults__", {"rules": [{"kind": kind, **rule}]})
+        """Add a fault (`localhub.faults` documents the fields of a rule)."""
+        self._request("POST", "/__faults__", {"rules": [{"kind": kind, **rule}]})
 
     def faults(self) -> list[dict[str, Any]]:
-        """The faults in force, each with how often it matched and struck."""
-        rules: list[dict[str, Any]] = self._ask("GET", "/__faults__")["rules"]
+        """The current faults, each with the number of requests it matched and was applied to."""
+        rules: list[dict[str, Any]] = self._request("GET", "/__faults__")["rules"]
         return rules
 
     def clear_faults(self) -> None:
         """Remove all faults."""
-        self._ask("DELETE", "/__faults__")
+        self._request("DELETE", "/__faults__")
 
     def requests(self) -> list[dict[str, Any]]:
-        """The requests so far, oldest first (`localhub.request_log` says what a row holds)."""
-        rows: list[dict[str, Any]] = self._ask("GET", "/__requests__")
+        """The requests so far, oldest first (`localhub.request_log` documents the fields)."""
+        rows: list[dict[str, Any]] = self._request("GET", "/__requests__")
         return rows
 
     def clear_requests(self) -> None:
-        """Forget the requests so far."""
-        self._ask("DELETE", "/__requests__")
+        """Clear the log of requests."""
+        self._request("DELETE", "/__requests__")
 
-    def _ask(self, method: str, path: str, said: Any = None) -> Any:
+    def _request(self, method: str, path: str, sent: Any = None) -> Any:
         connection = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=ANSWER_SECONDS)
         with contextlib.closing(connection):
-            connection.request(method, path, None if said is None else json.dumps(said))
+            connection.request(method, path, None if sent is None else json.dumps(sent))
             answer = connection.getresponse()
             value = json.load(answer)
         if answer.status != http.HTTPStatus.OK:

@@ -1,8 +1,8 @@
-"""A repository as it lies on disk: its settings and refs, its commits, the files of a commit.
+"""A repository as it is stored on disk: its settings and refs, its commits, the files of a commit.
 
-Ids are those of git where clients compare them (a file's id is the SHA-1 of a git blob, for a large file that of
-its LFS pointer) and hashes of the content everywhere: the same content with the same date has the same commit id
-on any machine.
+The id of a file is that of git (the SHA-1 of a git blob, for a large file of its LFS pointer), because clients compare
+it. The id of a commit is a hash of its content: the same content with the same date has the same commit id on any
+machine.
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from typing import Any, Literal, Self
 
 from huggingface_hub.utils.sha import git_hash
 
-from localhub.facts import Facts
+from localhub.metadata import Metadata
 from localhub.names import is_commit_id
-from localhub.refusals import RevisionNotFound
+from localhub.request_errors import RevisionNotFound
 
 Gate = Literal[False, "auto", "manual"]
 
-#: Names of files that the Hub keeps outside git: its .gitattributes for new models and data sets, together.
+#: Suffixes of the files that the Hub stores outside git: those of its .gitattributes for new models and datasets.
 # fmt: off
 LARGE_FILE_SUFFIXES = (
     ".bin", ".ckpt", ".ftz", ".gguf", ".h5", ".joblib", ".model", ".msgpack", ".onnx", ".ot", ".pb", ".pickle", ".pkl",
@@ -35,12 +35,12 @@ LARGE_FILE_BYTES = 10 << 20
 
 
 def is_large(path: str, size: int) -> bool:
-    """Whether the Hub keeps a file outside git (LFS), by its name or its size in bytes. An empty file never is."""
+    """Whether the Hub stores a file outside git (LFS), by its name or its size in bytes; never an empty file."""
     return size > 0 and (size >= LARGE_FILE_BYTES or path.lower().endswith(LARGE_FILE_SUFFIXES))
 
 
 def lfs_pointer(sha256: str, size: int) -> bytes:
-    """What git holds in place of a large file."""
+    """The text that git stores in place of a large file."""
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
 
 
@@ -55,18 +55,18 @@ class File:
 
     @classmethod
     def large(cls, sha256: str, size: int) -> Self:
-        """A file kept outside git."""
+        """A file that is stored outside git."""
         return cls(size, sha256, git_hash(lfs_pointer(sha256, size)), lfs=True)
 
     @property
     def etag(self) -> str:
-        """What identifies the content to clients: the SHA-256 of a large file, the git id of any other."""
+        """The id of the content for clients: the SHA-256 of a large file, the git id of any other."""
         return self.sha256 if self.lfs else self.oid
 
 
 @dataclass(frozen=True)
 class Commit:
-    """A state of a repository: all its files by path, and what they say. `date` is ISO 8601 in UTC."""
+    """One commit of a repository: all its files by path, and their metadata. `date` is ISO 8601 in UTC."""
 
     id: str
     parent: str | None
@@ -74,20 +74,20 @@ class Commit:
     date: str
     author: str
     files: Mapping[str, File]
-    facts: Facts
+    metadata: Metadata
 
     def to_json(self) -> bytes:
-        """The commit as its file on disk holds it."""
+        """The commit as JSON, as it is stored on disk (the metadata under its former name, "facts")."""
         files = {path: [file.size, file.sha256, file.oid, file.lfs] for path, file in sorted(self.files.items())}
         head = {name: getattr(self, name) for name in ("id", "parent", "message", "date", "author")}
-        return json.dumps({**head, "facts": asdict(self.facts), "files": files}, separators=(",", ":")).encode()
+        return json.dumps({**head, "facts": asdict(self.metadata), "files": files}, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """Read what `to_json` wrote."""
+        """The commit from the JSON of `to_json`."""
         value = json.loads(text)
         files = {path: File(*fields) for path, fields in value.pop("files").items()}
-        return cls(files=files, facts=Facts(**value.pop("facts")), **value)
+        return cls(files=files, metadata=Metadata(**value.pop("facts")), **value)
 
 
 def commit_id(files: Mapping[str, File], parent: str | None, message: str, date: str) -> str:
@@ -121,11 +121,11 @@ class Repo:
         return self.branches["main"]
 
     def to_json(self) -> dict[str, Any]:
-        """The repository as its file on disk holds it."""
+        """The repository as JSON, as it is stored on disk."""
         return asdict(self)
 
     def named(self, revision: str) -> str | None:
-        """The commit that a branch, tag or full ref points to; None if there is no such name."""
+        """The commit that a branch, tag or full ref points to; None if it does not exist."""
         if revision.startswith("refs/heads/"):
             return self.branches.get(revision.removeprefix("refs/heads/"))
         if revision.startswith("refs/tags/"):
@@ -133,9 +133,9 @@ class Repo:
         return self.branches.get(revision) or self.tags.get(revision) or self.refs.get(revision)
 
     def with_ref(self, revision: str, commit: str) -> dict[str, Mapping[str, str]]:
-        """The changed field once a branch or full ref points to `commit`; raises `RevisionNotFound` for a tag or id."""
+        """The field with a branch or full ref set to `commit`; raises `RevisionNotFound` for a tag or commit id."""
         if revision in self.tags or revision.startswith("refs/tags/") or is_commit_id(revision):
-            raise RevisionNotFound(f"{revision!r} of {self.id} is not a branch: nothing can be committed to it")
+            raise RevisionNotFound(f"{revision!r} of {self.id} is not a branch; commit to a branch")
         revision = revision.removeprefix("refs/heads/")
         if revision.startswith("refs/"):
             return {"refs": {**self.refs, revision: commit}}

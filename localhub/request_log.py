@@ -1,7 +1,7 @@
-"""The log of requests: what clients really asked for, to be read by tests and by people.
+"""The log of requests, for tests and for people.
 
-Kept in memory for `GET /__requests__` (only for this machine; `DELETE` empties it) and, if a file is named, appended
-there as one JSON object a line.
+`GET /__requests__` returns the requests in memory (to clients on this machine only; `DELETE` clears them). They are
+also appended to a file, if one is given, as one JSON object a line.
 """
 
 import json
@@ -17,20 +17,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from localhub import web
 
 PATH = "/__requests__"
-#: Requests remembered; older ones are forgotten.
+#: Number of requests in memory; older ones are dropped.
 MEMORY = 100_000
 
 
 def is_local(scope: Scope) -> bool:
-    """Whether a request comes from this machine: what controls the server is for nobody else."""
+    """Whether a request comes from this machine: only such a request may control the server."""
     client = scope.get("client")
     return client is not None and ip_address(client[0]).is_loopback
 
 
 class RequestLog:
-    """Notes each request: method, path (as sent), query, range, user_agent, status, bytes sent, seconds.
+    """Logs each request: method, path (as sent), query, range, user_agent, status, bytes (sent), seconds.
 
-    `status` is null when the connection ended before any answer.
+    `status` is null if the connection was closed before an answer.
     """
 
     def __init__(self, file: Path | None = None):
@@ -42,10 +42,10 @@ class RequestLog:
         if self._file:
             self._file.close()
 
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """`app`, with every request noted, but those for `/__` addresses."""
+    def wrap(self, app: ASGIApp) -> ASGIApp:
+        """`app`, with every request logged, except those for addresses that begin with `/__`."""
 
-        async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        async def logged(scope: Scope, receive: Receive, send: Send) -> None:
             path = scope.get("raw_path", b"").decode("ascii", "replace")
             if scope["type"] != "http":
                 await app(scope, receive, send)
@@ -54,11 +54,11 @@ class RequestLog:
             elif path.startswith("/__"):
                 await app(scope, receive, send)
             else:
-                await self._note(app, path, scope, receive, send)
+                await self._log(app, path, scope, receive, send)
 
-        return noted
+        return logged
 
-    async def _note(self, app: ASGIApp, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _log(self, app: ASGIApp, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         row: dict[str, Any] = {
             "method": scope["method"],

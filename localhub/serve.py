@@ -1,4 +1,4 @@
-"""The server's process: a socket, a log of requests, and the application on uvicorn."""
+"""The server: a socket, a log of requests, and the application on uvicorn."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from localhub.access import Doorkeeper, Token
+from localhub.access import AccessControl, Token
 from localhub.app import Hub, application
 from localhub.faults import Faults
 from localhub.limits import Limits
@@ -24,15 +24,15 @@ from localhub.store import Store
 from workspace.atomic import write_bytes
 from workspace.errors import UsageError
 
-#: An idle connection stays open this long, in seconds. Clients keep theirs in a pool, and one without retries
-#: fails when it picks a connection that the server has just closed.
+#: How long an idle connection stays open, in seconds. Clients have connection pools, and a client without retries fails
+#: if it uses a connection that the server has just closed.
 KEEP_ALIVE_SECONDS = 300
-#: How long a server that is told to stop waits for requests under way, in seconds.
+#: How long the server waits for running requests when it is stopped, in seconds.
 SHUTDOWN_SECONDS = 2
 
 
 class _Connection(H11Protocol):
-    """HTTP over one connection that the application can reach, so that a fault can cut or reset it."""
+    """HTTP over one connection that the application can access, so that a fault can close or reset it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -47,9 +47,9 @@ async def _with_transport(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket (port 0: any free one); raises `UsageError` if the address cannot be had."""
+    """A listening TCP socket (port 0: any free port); raises `UsageError` if the address is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio switches Nagle's algorithm off, which costs 40 ms a request.
+    # With the protocol given, asyncio disables Nagle's algorithm, which costs 40 ms a request.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -62,7 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(sock: socket.socket) -> str:
-    """The URL under which a listening socket is reached: what HF_ENDPOINT must be."""
+    """The URL of a listening socket, for HF_ENDPOINT."""
     host, port = sock.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -77,22 +77,22 @@ def run(
     ready_file: Path | None = None,
     while_stdin_open: bool = False,
 ) -> None:
-    """Serve `store` on a listening socket until the process is told to stop (SIGTERM, Ctrl-C).
+    """Serve `store` on a listening socket until the process is stopped (SIGTERM, Ctrl-C).
 
-    `ready_file` gets the address as soon as connections are accepted. With `while_stdin_open` the server also stops
-    when its standard input ends, which happens when the process that started it is gone, however it went.
+    The address is written to `ready_file` when connections are accepted. With `while_stdin_open` the server also stops
+    when its standard input is closed, which happens when the process that started it ends, even if it is killed.
     """
     loopback = ip_address(sock.getsockname()[0]).is_loopback
-    doorkeeper = Doorkeeper(tokens, secret=secrets.token_bytes(32), open_writes=loopback)
-    hub = Hub(store, doorkeeper)
-    # Twenty thousand repositories take seconds to read the first time: better now than in somebody's request.
+    access = AccessControl(tokens, secret=secrets.token_bytes(32), open_writes=loopback)
+    hub = Hub(store, access)
+    # Twenty thousand repositories take seconds to read the first time: now, not during the first request.
     hub.listing.count("model")
     store.blobs.remove_abandoned()
     app = application(hub)
     if limits is not None:
-        app = limits.around(app)
-    with closing(RequestLog(request_log)) as journal:
-        app = journal.around(Faults().around(app))
+        app = limits.wrap(app)
+    with closing(RequestLog(request_log)) as log:
+        app = log.wrap(Faults().wrap(app))
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -111,7 +111,7 @@ def run(
         )
         if ready_file is not None:
             write_bytes(ready_file, address(sock).encode())
-        # uvicorn stops in order at a signal and then raises it again; being told to stop is how a server ends.
+        # At a signal uvicorn shuts down and then raises the signal again; for a server this is the normal end.
         with suppress(KeyboardInterrupt):
             asyncio.run(_until_stopped(server, sock, while_stdin_open=while_stdin_open))
 

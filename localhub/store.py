@@ -1,15 +1,15 @@
 """The repositories on disk.
 
     DIR/blobs/ab/<sha256>                     contents, each once
-    DIR/models/<ORG>/<NAME>/repo.json         settings, counts, and where branches and tags point
-    DIR/models/<ORG>/<NAME>/commits/<id>.json one state of the repository: all its files by hash
-    DIR/datasets/...                          likewise
-    DIR/changes                               a line for each change, and the lock that orders them
+    DIR/models/<ORG>/<NAME>/repo.json         settings, counts, and the commits of branches and tags
+    DIR/models/<ORG>/<NAME>/commits/<id>.json one commit: all files by hash
+    DIR/datasets/...                          the same for datasets
+    DIR/changes                               one line for each change; also the lock of writers
 
-A commit writes its contents first, then the commit's file, then `repo.json`, each by rename: whoever reads sees
-the state before or after, and a writer that is killed leaves the state before. Several processes may write (a
-server and `cf-hub add`): one lock orders them, held for milliseconds, because contents, the long part, are written
-before it is taken. Each says in `changes` what it is about to change, so that an index need not look at everything.
+A commit writes its contents first, then the commit's file, then `repo.json`, each by rename: a reader sees the state
+before or after, and a killed writer leaves the state before. Several processes may write (a server and `cf-hub add`):
+they share one lock, which is held for milliseconds because contents are written before it is taken. Each writer adds a
+line to `changes` before a change, so that an index need not read all repositories again.
 """
 
 import dataclasses
@@ -27,16 +27,16 @@ from typing import Any
 
 from huggingface_hub.utils.sha import git_hash
 
-from localhub import facts
+from localhub import metadata
 from localhub.blobs import Blobs
 from localhub.names import check_kind, check_path, check_repo_id, check_revision, is_commit_id
 from localhub.records import GIT_ATTRIBUTES, Commit, File, Gate, Repo, is_large
 from localhub.records import commit_id as id_of
-from localhub.refusals import BadRequest, Conflict, Refusal, RepoNotFound, RevisionNotFound
+from localhub.request_errors import BadRequest, Conflict, RepoNotFound, RequestError, RevisionNotFound
 from workspace.atomic import write_bytes, write_json
 
 _FIRST_MESSAGE = "initial commit"
-#: A short commit id needs this many digits, as in git.
+#: Minimum length of a short commit id, as in git.
 _SHORT_ID_DIGITS = 7
 
 
@@ -46,10 +46,10 @@ def now() -> str:
 
 
 class Store:
-    """The repositories under one directory. Every method may be called from any thread and any process.
+    """The repositories in one directory. Every method may be called from any thread and any process.
 
-    Methods raise `BadRequest` for names that break the rules, `RepoNotFound` and `RevisionNotFound` for what is not
-    here, and `Conflict` for what is here already.
+    Methods raise `BadRequest` for invalid names, `RepoNotFound` and `RevisionNotFound` for what does not exist, and
+    `Conflict` for what exists already.
     """
 
     def __init__(self, root: Path | str):
@@ -65,19 +65,19 @@ class Store:
         try:
             return Repo(**json.loads((self._folder(kind, repo_id) / "repo.json").read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
-            raise RepoNotFound(f"no {kind} {repo_id!r} on this Hub") from None
+            raise RepoNotFound(f"this Hub has no {kind} {repo_id!r}") from None
 
     def exists(self, kind: str, repo_id: str) -> bool:
-        """Whether there is such a repository."""
+        """Whether the repository exists."""
         return (self._folder(kind, repo_id) / "repo.json").is_file()
 
     def repo_ids(self, kind: str) -> Iterator[str]:
-        """Every repository's id, in no order. One that is being made or removed may be among them."""
+        """The ids of all repositories, in no order, also of those that are just being created or deleted."""
         for organization in _folders(self.root / f"{check_kind(kind)}s"):
             yield from (f"{organization}/{name}" for name in _folders(self.root / f"{kind}s" / organization))
 
     def commit_of(self, repo: Repo, revision: str = "main") -> Commit:
-        """The commit that a branch, tag, ref, full or short commit id means."""
+        """The commit of a branch, tag, ref, or full or short commit id."""
         folder = self._folder(repo.kind, repo.id) / "commits"
         found = repo.named(revision)
         if found is None and _SHORT_ID_DIGITS <= len(revision) <= 40 and not set(revision) - set("0123456789abcdef"):
@@ -89,7 +89,7 @@ class Store:
         try:
             return self._load(path, path.stat().st_mtime_ns)
         except FileNotFoundError:
-            # Removed since `repo` was read.
+            # Deleted since `repo` was read.
             raise RevisionNotFound(f"{repo.kind} {repo.id} has no revision {revision!r}") from None
 
     def history(self, repo: Repo, commit: Commit) -> Iterator[Commit]:
@@ -101,10 +101,10 @@ class Store:
             commit = self.commit_of(repo, commit.parent)
 
     def changes(self, since: int) -> tuple[int, set[tuple[str, str]] | None]:
-        """Which repositories (kind and id) changed after the place `since`, and the place to ask from next time.
+        """The repositories (kind and id) that changed after the position `since`, and the position for the next call.
 
-        A change under way is waited for. None instead of a set: everything may have changed (`since` is negative or
-        not a place of this directory).
+        Waits for a running change. None instead of a set: all may have changed (`since` is negative or not a position
+        in this directory's log of changes).
         """
         size = self._changes.stat().st_size if self._changes.exists() else 0
         if size == since:
@@ -135,7 +135,7 @@ class Store:
         created_at: str = "2024-01-01T00:00:00.000Z",
         exist_ok: bool = False,
     ) -> Repo:
-        """Make a repository whose `main` holds a .gitattributes, as the Hub does; with `exist_ok` one may be there."""
+        """Create a repository with a .gitattributes on `main`, as the Hub does; with `exist_ok` it may exist."""
         folder = self._folder(kind, repo_id)
         blob = self.add_file(".gitattributes", GIT_ATTRIBUTES)
         files = {".gitattributes": blob}
@@ -156,19 +156,19 @@ class Store:
             if self.exists(kind, repo_id):
                 if exist_ok:
                     return self.repo(kind, repo_id)
-                raise Conflict(f"there is a {kind} {repo_id!r} already")
+                raise Conflict(f"the {kind} {repo_id!r} exists already")
             self._write_commit(repo, first, None, _FIRST_MESSAGE, created_at, "system", files)
             write_json(folder / "repo.json", repo.to_json())
         return repo
 
     def add_file(self, path: str, content: bytes | Path) -> File:
-        """Take in a content for a commit to come; `path` decides whether it is a large file."""
+        """Store a content for a later commit; `path` decides whether it is a large file."""
         check_path(path)
         sha256, size = self.blobs.put(content)
         return File.large(sha256, size) if is_large(path, size) else self.small_file(sha256, size)
 
     def small_file(self, sha256: str, size: int) -> File:
-        """A content that is here already, as a file that git itself holds."""
+        """A stored content as a file that git itself stores."""
         return File(size, sha256, git_hash(self.blobs.read(sha256)), lfs=False)
 
     def commit(
@@ -186,9 +186,9 @@ class Store:
         """Add, replace and delete files on a branch; returns the commit's id.
 
         `add` maps a path in the repository to bytes or to a file on this disk; `delete` names files, or folders with
-        a slash at the end. A branch that does not exist starts from `main`. A commit that changes nothing is not
-        made, and the branch's present commit is returned. `commit_id` (40 hexadecimal digits) makes this state
-        known under an id of the caller's choice, such as the one it has on the real Hub.
+        a slash at the end. A branch that does not exist starts from `main`. If nothing changes, no commit is made and
+        the id of the branch's present commit is returned. `commit_id` (40 hexadecimal digits): the id of the new
+        commit, such as its id on the real Hub; by default it is made from the content.
         """
         files = {path: self.add_file(path, content) for path, content in add.items()}
         return self.commit_files(
@@ -209,7 +209,7 @@ class Store:
         parent: str | None = None,
         author: str = "system",
     ) -> str:
-        """`commit` for contents that are here already. With `parent`, the branch must still be at that commit."""
+        """`commit` for contents that are stored already. With `parent`, the branch must still be at that commit."""
         if commit_id is not None and not is_commit_id(commit_id):
             raise BadRequest(f"commit id {commit_id!r} is not 40 lower-case hexadecimal digits")
         check_revision(revision)
@@ -217,7 +217,7 @@ class Store:
             repo = self.repo(kind, repo_id)
             before = self.commit_of(repo, repo.named(revision) or "main")
             if parent is not None and parent != before.id:
-                raise Refusal(f"{revision!r} of {repo_id} is at {before.id} by now, not at {parent}", status=412)
+                raise RequestError(f"{revision!r} of {repo_id} is now at {before.id}, not at {parent}", status=412)
             after = _changed(before.files, files, delete)
             made = commit_id or id_of(after, before.id, message, date)
             if after == before.files and (commit_id is None or commit_id == before.id):
@@ -228,35 +228,35 @@ class Store:
         return made
 
     def update(self, kind: str, repo_id: str, **settings: Any) -> Repo:
-        """Change settings or counts of a repository (fields of `Repo`)."""
+        """Change settings or counts (fields of `Repo`) of a repository."""
         with self._changing(kind, repo_id):
             return self._write(self.repo(kind, repo_id), **settings)
 
     def set_ref(self, kind: str, repo_id: str, group: str, name: str, commit: str | None) -> None:
-        """Make a new branch or tag (`group` is "branches" or "tags") point to a commit; None removes it."""
+        """Create a branch or tag (`group` is "branches" or "tags") at a commit; None deletes it."""
         check_revision(name)
         with self._changing(kind, repo_id):
             repo = self.repo(kind, repo_id)
             refs: dict[str, str] = dict(getattr(repo, group))
             if commit is None:
                 if name == "main" and group == "branches":
-                    raise BadRequest("the branch 'main' cannot be removed")
+                    raise BadRequest("the branch 'main' cannot be deleted")
                 if refs.pop(name, None) is None:
-                    raise RevisionNotFound(f"{repo_id} has no {name!r} among its {group}")
+                    raise RevisionNotFound(f"{repo_id} has no {name!r} in its {group}")
             elif name in refs:
-                raise Conflict(f"{repo_id} has {name!r} among its {group} already")
+                raise Conflict(f"{repo_id} already has {name!r} in its {group}")
             else:
                 refs[name] = commit
             self._write(repo, **{group: refs})
 
     def delete(self, kind: str, repo_id: str) -> None:
-        """Remove a repository. Its contents stay: others may share them, and readers may be in the middle of one."""
+        """Delete a repository. Its contents stay: others may share them, and a reader may be reading one."""
         folder = self._folder(kind, repo_id)
         with self._changing(kind, repo_id):
             self.repo(kind, repo_id)
-            grave = Path(tempfile.mkdtemp(dir=self.root, prefix=".removed."))
-            folder.rename(grave / "repo")
-        shutil.rmtree(grave, ignore_errors=True)
+            removed = Path(tempfile.mkdtemp(dir=self.root, prefix=".removed."))
+            folder.rename(removed / "repo")
+        shutil.rmtree(removed, ignore_errors=True)
 
     def _folder(self, kind: str, repo_id: str) -> Path:
         return self.root / f"{check_kind(kind)}s" / check_repo_id(repo_id)
@@ -271,11 +271,11 @@ class Store:
         self, repo: Repo, id_: str, parent: str | None, message: str, date: str, author: str, files: Mapping[str, File]
     ) -> None:
         sizes = {path: file.size for path, file in files.items()}
-        read = facts.derive(repo.kind, sizes, lambda path, limit: self.blobs.read(files[path].sha256, limit))
+        read = metadata.derive(repo.kind, sizes, lambda path, limit: self.blobs.read(files[path].sha256, limit))
         commit = Commit(id_, parent, message, date, author, files, read)
         path = self._folder(repo.kind, repo.id) / "commits" / f"{id_}.json"
         if path.exists() and Commit.from_json(path.read_bytes()).files != files:
-            raise Conflict(f"{repo.id} has another commit {id_} already")
+            raise Conflict(f"{repo.id} already has another commit with the id {id_}")
         write_bytes(path, commit.to_json())
 
     @contextmanager
@@ -283,7 +283,7 @@ class Store:
         self.root.mkdir(parents=True, exist_ok=True)
         with self._changes.open("ab", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            # Said before it is done: whoever reads the line waits for the lock, and a killed writer is not missed.
+            # Written before the change: a reader of the line waits for the lock, and a killed writer is noticed.
             file.write(f"{kind} {repo_id}\n".encode("ascii"))
             yield
 
@@ -298,7 +298,7 @@ def _changed(before: Mapping[str, File], add: Mapping[str, File], delete: Iterab
     files.update(add)
     folders = {"/".join(parts[:end]) for path in files if (parts := path.split("/")) for end in range(1, len(parts))}
     if both := folders & files.keys():
-        raise BadRequest(f"{min(both)!r} cannot be a file and a folder at once")
+        raise BadRequest(f"{min(both)!r} cannot be both a file and a folder")
     return files
 
 

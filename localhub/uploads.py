@@ -1,9 +1,9 @@
-"""How files come in: ask which are large, upload those, then name everything in one commit.
+"""Uploads, with the Hub's protocol without Xet.
 
-The Hub's protocol without Xet. `preupload` says for each file whether it travels inside the commit or through LFS;
-the LFS `batch` gives an address for each content that is not here yet; `PUT` takes it in, checked against the size
-and SHA-256 it was announced with; the commit is a line of JSON for each change. A commit names contents by
-hash and is refused if one never arrived.
+The client requests `preupload`, which says for each file whether it is sent inside the commit or through LFS; the LFS
+`batch` gives an address for each content that is not stored yet; the client sends it there with `PUT`, and its size and
+SHA-256 are checked; the commit is one line of JSON for each change. It names contents by their hash and fails if one
+was not uploaded.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localhub import web
-from localhub.access import Doorkeeper
+from localhub.access import AccessControl
 from localhub.blobs import CHUNK_BYTES
 from localhub.names import check_path, is_sha256
 from localhub.records import Commit, File, is_large
-from localhub.refusals import BadRequest, EntryNotFound, Refusal
+from localhub.request_errors import BadRequest, EntryNotFound, RequestError
 from localhub.store import Store
 
-#: Longest line of a commit, in bytes: a file inside a commit is below 10 MiB, in base64, beside its path.
+#: Longest line of a commit, in bytes: a file of less than 10 MiB in base64, and its path.
 MAX_LINE_BYTES = 48 << 20
-#: Most contents one LFS batch may name.
+#: Maximum number of contents in one LFS batch.
 MAX_BATCH = 1000
 
 
 def modes(request: Mapping[str, Any], commit: Commit) -> dict[str, Any]:
-    """Answer `preupload`: for each file, how it travels, and the id of what the commit has there now."""
+    """The answer to `preupload`: how to send each file, and the id of its present content in the commit."""
     answers = []
     for item in web.field(request, "files", list):
         path, size = check_path(web.field(item, "path", str)), web.field(item, "size", int)
@@ -43,34 +43,34 @@ def modes(request: Mapping[str, Any], commit: Commit) -> dict[str, Any]:
     return {"files": answers}
 
 
-def batch(request: Mapping[str, Any], store: Store, doorkeeper: Doorkeeper, base: str, verify: str) -> dict[str, Any]:
-    """Answer the LFS batch: an address to upload each content to that is not here yet."""
+def batch(request: Mapping[str, Any], store: Store, access: AccessControl, base: str, verify: str) -> dict[str, Any]:
+    """The answer to the LFS batch: an upload address for each content that is not stored yet."""
     if web.field(request, "operation", str) != "upload":
-        raise BadRequest("only uploads go through LFS here; files are downloaded from their resolve address")
+        raise BadRequest("this Hub has LFS for uploads only; files are downloaded from their resolve address")
     wanted = web.field(request, "objects", list)
     if len(wanted) > MAX_BATCH:
-        raise BadRequest(f"a batch may name at most {MAX_BATCH} objects")
+        raise BadRequest(f"a batch may have at most {MAX_BATCH} objects")
     objects = []
     for item in wanted:
         oid, size = web.field(item, "oid", str), web.field(item, "size", int)
         answer: dict[str, Any] = {"oid": oid, "size": size}
         if not is_sha256(oid) or size < 0:
-            answer["error"] = {"code": 422, "message": "an object needs a SHA-256 and a size"}
+            answer["error"] = {"code": 422, "message": "an object must have a SHA-256 and a size"}
         elif store.blobs.size(oid) is None:
-            address = f"{base}/lfs-storage/{oid}?{urlencode(doorkeeper.sign_upload(oid, size))}"
+            address = f"{base}/lfs-storage/{oid}?{urlencode(access.sign_upload(oid, size))}"
             answer["actions"] = {"upload": {"href": address}, "verify": {"href": verify}}
         objects.append(answer)
     return {"transfer": "basic", "objects": objects}
 
 
-async def receive(request: Request, store: Store, doorkeeper: Doorkeeper) -> Response:
-    """Take in one content, at the address that `batch` gave."""
+async def receive(request: Request, store: Store, access: AccessControl) -> Response:
+    """Receive one content, at the address that `batch` gave."""
     oid, size = web.part(request, "oid"), web.number(request, "size", 0)
     signature = request.query_params.get("signature", "")
-    doorkeeper.check_upload(oid, size, web.number(request, "expires", 0), signature)
+    access.check_upload(oid, size, web.number(request, "expires", 0), signature)
     announced = request.headers.get("content-length")
     if announced is not None and announced != str(size):
-        raise BadRequest(f"{announced} bytes are on their way, but {size} were announced")
+        raise BadRequest(f"the request has {announced} bytes, but {size} were announced")
     with store.blobs.receive(oid, size) as incoming:
         async for piece in _pieces(request):
             await asyncio.to_thread(incoming.write, piece)
@@ -78,16 +78,16 @@ async def receive(request: Request, store: Store, doorkeeper: Doorkeeper) -> Res
 
 
 def verify(request: Mapping[str, Any], store: Store) -> dict[str, Any]:
-    """Answer whether a content arrived."""
+    """The answer to whether a content was uploaded."""
     oid, size = web.field(request, "oid", str), web.field(request, "size", int)
     if store.blobs.size(oid) != size:
-        raise EntryNotFound(f"no object {oid} of {size} bytes was uploaded")
+        raise EntryNotFound(f"the object {oid} of {size} bytes was not uploaded")
     return {}
 
 
 @dataclass
 class Changes:
-    """What a commit's lines say, as they arrive."""
+    """The changes of a commit, read line by line."""
 
     store: Store
     summary: str = ""
@@ -95,8 +95,8 @@ class Changes:
     add: dict[str, File] = field(default_factory=dict)
     delete: list[str] = field(default_factory=list)
 
-    def take(self, line: bytes) -> None:
-        """Take in one line: a header, a file's content, a large file's name, or a deletion."""
+    def read(self, line: bytes) -> None:
+        """Read one line: a header, a file's content, a large file's hash, or a deletion."""
         record = web.as_object(line)
         value = web.field(record, "value", dict)
         key = web.field(record, "key", str)
@@ -113,7 +113,7 @@ class Changes:
         elif key == "deletedFolder":
             self.delete.append(check_path(path.rstrip("/")) + "/")
         else:
-            raise BadRequest(f"a commit cannot hold {key!r}")
+            raise BadRequest(f"{key!r} is not a valid key in a commit")
 
     def _header(self, value: Mapping[str, Any]) -> None:
         summary, description = web.field(value, "summary", str, ""), web.field(value, "description", str, "")
@@ -134,30 +134,30 @@ class Changes:
         oid = web.field(value, "oid", str)
         held = self.store.blobs.size(oid)
         if held is None or web.field(value, "size", int, held) != held:
-            raise BadRequest(f"{path!r} names the object {oid}, which was not uploaded in that size")
+            raise BadRequest(f"the object {oid} of {path!r} was not uploaded with that size")
         return File.large(oid, held)
 
 
 async def changes(request: Request, store: Store) -> Changes:
-    """Read a commit's body, line by line: memory is bounded by the longest line, not by the commit."""
-    read, rest = Changes(store), bytearray()
+    """The changes of a commit's body, read line by line: the longest line bounds the memory, not the commit."""
+    found, rest = Changes(store), bytearray()
     async for piece in web.stream(request):
         rest += piece
         if b"\n" in piece:
             *lines, tail = bytes(rest).split(b"\n")
             for line in lines:
                 if line.strip():
-                    await asyncio.to_thread(read.take, line)
+                    await asyncio.to_thread(found.read, line)
             rest = bytearray(tail)
         if len(rest) > MAX_LINE_BYTES:
-            raise Refusal(f"a line of the commit is longer than {MAX_LINE_BYTES} bytes", status=413)
+            raise RequestError(f"a line of the commit is longer than {MAX_LINE_BYTES} bytes", status=413)
     if rest.strip():
-        await asyncio.to_thread(read.take, bytes(rest))
-    return read
+        await asyncio.to_thread(found.read, bytes(rest))
+    return found
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
-    """The body in pieces worth a change of thread."""
+    """The body in pieces that are large enough to be written in another thread."""
     held = bytearray()
     async for piece in web.stream(request):
         held += piece

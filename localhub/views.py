@@ -1,7 +1,7 @@
-"""What an endpoint says: repositories, files and commits as the Hub's JSON has them.
+"""The JSON of the answers: repositories, files and commits, with the fields of the Hub.
 
 Field names are the Hub's, which mixes camelCase and snake_case. Each field of a repository is one function of an
-`Entry`, so that `expand=` can ask for it alone. A field that has no value is left out.
+`Entry`, so that `expand=` can request it alone. Fields without a value are omitted.
 """
 
 import hashlib
@@ -10,18 +10,18 @@ from typing import Any
 
 from localhub.listing import Entry
 from localhub.records import Commit, File, Repo, lfs_pointer
-from localhub.refusals import BadRequest, EntryNotFound
+from localhub.request_errors import BadRequest, EntryNotFound
 
-#: A row of a page: what `tree`, `paths-info` and `siblings` say of a file or folder.
+#: A file or folder in `tree`, `paths-info` and `siblings`.
 Row = dict[str, Any]
 
 
 def _unknown(_entry: Entry) -> None:
-    """What the real Hub knows and this one never does: nobody runs inference here, no widget is shown."""
+    """A field without a value here: this Hub has no inference and no widgets."""
 
 
 def _base_models(entry: Entry) -> Any:
-    found = entry.facts.base_models
+    found = entry.metadata.base_models
     if found is None:
         return None
     return {**found, "models": [{"_id": _object_id("model", model["id"]), **model} for model in found["models"]]}
@@ -29,7 +29,7 @@ def _base_models(entry: Entry) -> Any:
 
 _COMMON: dict[str, Callable[[Entry], Any]] = {
     "author": lambda entry: entry.repo.id.split("/")[0],
-    "cardData": lambda entry: entry.facts.card,
+    "cardData": lambda entry: entry.metadata.card,
     "createdAt": lambda entry: entry.repo.created_at,
     "disabled": lambda entry: entry.repo.disabled,
     "downloads": lambda entry: entry.repo.downloads,
@@ -41,7 +41,7 @@ _COMMON: dict[str, Callable[[Entry], Any]] = {
     "resourceGroup": _unknown,
     "sha": lambda entry: entry.sha,
     "siblings": lambda entry: [{"rfilename": path} for path in entry.paths],
-    "tags": lambda entry: entry.facts.tags,
+    "tags": lambda entry: entry.metadata.tags,
     "trendingScore": lambda entry: entry.repo.likes,
     "usedStorage": lambda entry: entry.used_storage,
 }
@@ -49,11 +49,11 @@ _FIELDS: dict[str, dict[str, Callable[[Entry], Any]]] = {
     "model": _COMMON
     | {
         "baseModels": _base_models,
-        "config": lambda entry: entry.facts.config,
-        "library_name": lambda entry: entry.facts.library_name,
-        "model-index": lambda entry: (entry.facts.card or {}).get("model-index"),
-        "pipeline_tag": lambda entry: entry.facts.pipeline_tag,
-        "safetensors": lambda entry: entry.facts.safetensors,
+        "config": lambda entry: entry.metadata.config,
+        "library_name": lambda entry: entry.metadata.library_name,
+        "model-index": lambda entry: (entry.metadata.card or {}).get("model-index"),
+        "pipeline_tag": lambda entry: entry.metadata.pipeline_tag,
+        "safetensors": lambda entry: entry.metadata.safetensors,
         "spaces": lambda _entry: [],
         "childrenModelCount": _unknown,
         "evalResults": _unknown,
@@ -67,7 +67,7 @@ _FIELDS: dict[str, dict[str, Callable[[Entry], Any]]] = {
     "dataset": _COMMON
     | {
         "citation": _unknown,
-        "description": lambda entry: (entry.facts.card or {}).get("pretty_name"),
+        "description": lambda entry: (entry.metadata.card or {}).get("pretty_name"),
         "mainSize": _unknown,
         "paperswithcode_id": _unknown,
     },
@@ -97,27 +97,27 @@ def fields_of_info(kind: str, expand: Iterable[str], *, blobs: bool) -> tuple[st
 
 
 def repository(entry: Entry, fields: Iterable[str], files: Mapping[str, File] | None = None) -> dict[str, Any]:
-    """A repository with these fields; with `files`, its siblings have sizes and hashes."""
+    """A repository with these fields; if `files` are given, its siblings have sizes and hashes."""
     repo = entry.repo
     known = _FIELDS[repo.kind]
-    said: dict[str, Any] = {"_id": _object_id(repo.kind, repo.id), "id": repo.id}
+    shown: dict[str, Any] = {"_id": _object_id(repo.kind, repo.id), "id": repo.id}
     if repo.kind == "model":
-        said["modelId"] = repo.id
+        shown["modelId"] = repo.id
     for name in fields:
         value = known[name](entry) if name in known else None
         if value is not None:
-            said[name] = value
+            shown[name] = value
     if files is not None:
-        said["siblings"] = [_sibling(path, file) for path, file in files.items()]
-    return said
+        shown["siblings"] = [_sibling(path, file) for path, file in files.items()]
+    return shown
 
 
 def tree(commit: Commit, folder: str, *, recursive: bool) -> list[Row]:
-    """Files and folders below `folder` ("" is the root), by path; raises `EntryNotFound` if there is no such folder."""
+    """Files and folders below `folder` ("" is the root), by path; raises `EntryNotFound` if it does not exist."""
     prefix = f"{folder}/" if folder else ""
     inside = {path: file for path, file in commit.files.items() if path.startswith(prefix)}
     if folder and not inside:
-        raise EntryNotFound(f"no folder {folder!r} at {commit.id}")
+        raise EntryNotFound(f"there is no folder {folder!r} at {commit.id}")
     below: dict[str, list[str]] = {}
     rows: dict[str, Row] = {}
     for path, file in inside.items():
@@ -131,7 +131,7 @@ def tree(commit: Commit, folder: str, *, recursive: bool) -> list[Row]:
 
 
 def paths_info(commit: Commit, paths: Iterable[str]) -> list[Row]:
-    """The files and folders among `paths`; others are left out, as on the Hub."""
+    """The files and folders among `paths` that exist, as on the Hub."""
     rows = []
     for path in dict.fromkeys(paths):
         name = path.rstrip("/")
@@ -168,20 +168,20 @@ def refs(repo: Repo) -> dict[str, Any]:
 
 
 def commits(history: Iterable[Commit]) -> list[dict[str, Any]]:
-    """Commits as the history endpoint lists them."""
-    said = []
+    """Commits, as in the Hub's history."""
+    listed = []
     for commit in history:
         title, _, message = commit.message.partition("\n")
         authors = [{"user": commit.author}]
-        said.append(
+        listed.append(
             {"id": commit.id, "title": title, "message": message.strip(), "authors": authors, "date": commit.date}
         )
-    return said
+    return listed
 
 
 def _expanded(kind: str, expand: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := [name for name in expand if name not in _FIELDS[kind]]:
-        raise BadRequest(f"'expand' does not know {unknown[0]!r}: it must be one of {', '.join(sorted(_FIELDS[kind]))}")
+        raise BadRequest(f"'expand' has no field {unknown[0]!r}: it must be one of {', '.join(sorted(_FIELDS[kind]))}")
     return expand
 
 

@@ -1,8 +1,7 @@
-"""HTTP as the endpoints see it: parameters taken from the *raw* path, JSON out, refusals as the Hub's headers.
+"""HTTP for the endpoints: parameters of the *raw* path, JSON answers, errors with the Hub's headers.
 
-Clients quote a revision or a folder as one path segment (`refs%2Fpr%2F1`), so routes must match before quoting is
-undone. `raw_paths` lets Starlette match on the path as it was sent; `part` undoes the quoting of one parameter,
-once.
+Clients quote a revision or a folder as one path segment (`refs%2Fpr%2F1`), so routes must match before unquoting.
+`raw_paths` lets Starlette match on the path as it was sent; `part` unquotes one parameter.
 """
 
 import json
@@ -14,14 +13,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from localhub.refusals import BadRequest, Refusal
+from localhub.request_errors import BadRequest, RequestError
 
-#: Largest JSON or form a client may send, in bytes.
+#: Largest JSON or form that is accepted, in bytes.
 MAX_BODY_BYTES = 32 << 20
 
 
 class Json(Response):
-    """A JSON response. ASCII only, so that text which UTF-8 cannot carry (lone surrogates) still goes out."""
+    """A JSON response. ASCII only, so that text that UTF-8 cannot encode (lone surrogates) can be sent."""
 
     media_type = "application/json"
 
@@ -31,7 +30,7 @@ class Json(Response):
 
 
 def raw_paths(app: ASGIApp) -> ASGIApp:
-    """Let `app` route on the path as it was sent, quoting and all."""
+    """`app` with routes that match on the path as it was sent, still quoted."""
 
     async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -42,7 +41,7 @@ def raw_paths(app: ASGIApp) -> ASGIApp:
 
 
 def part(request: Request, name: str) -> str:
-    """A path parameter with its quoting undone; raises `BadRequest` if it is not UTF-8."""
+    """A path parameter, unquoted; raises `BadRequest` if it is not UTF-8."""
     try:
         return unquote(request.path_params.get(name, ""), errors="strict")
     except UnicodeDecodeError:
@@ -50,53 +49,53 @@ def part(request: Request, name: str) -> str:
 
 
 def flag(request: Request, name: str) -> bool:
-    """A query parameter that is on or off, as clients write it: true, True, 1."""
+    """A query parameter that is true or false, as clients write it: true, True, 1."""
     return request.query_params.get(name, "").lower() in ("true", "1")
 
 
 def values(request: Request, name: str) -> tuple[str, ...]:
-    """A query parameter that may be repeated, with or without brackets, or hold several between commas."""
+    """A query parameter that may be repeated, with or without brackets, or have several values between commas."""
     given = (*request.query_params.getlist(name), *request.query_params.getlist(f"{name}[]"))
     return tuple(value for text in given for value in text.split(",") if value)
 
 
 def number(request: Request, name: str, default: int, least: int = 0) -> int:
-    """A whole number from the query; raises `BadRequest` if it is none or below `least`."""
+    """An integer from the query; raises `BadRequest` if it is not one or is below `least`."""
     text = request.query_params.get(name)
     if text is None:
         return default
     if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) < least:
-        raise BadRequest(f"{name!r} must be a whole number of at least {least}, not {text!r}")
+        raise BadRequest(f"{name!r} must be an integer of at least {least}, not {text!r}")
     return int(text)
 
 
 async def body(request: Request) -> bytes:
-    """The request's body; raises `Refusal` (413) when it is too large."""
+    """The request's body; raises `RequestError` (413) when it is too large."""
     pieces, size = [], 0
     async for piece in stream(request):
         size += len(piece)
         if size > MAX_BODY_BYTES:
-            raise Refusal(f"the request is larger than {MAX_BODY_BYTES} bytes", status=413)
+            raise RequestError(f"the request is larger than {MAX_BODY_BYTES} bytes", status=413)
         pieces.append(piece)
     return b"".join(pieces)
 
 
 async def stream(request: Request) -> AsyncIterator[bytes]:
-    """The request's body, piece by piece; raises `BadRequest` if the client goes away in the middle."""
+    """The request's body, piece by piece; raises `BadRequest` if the client closes the connection before its end."""
     try:
         async for piece in request.stream():
             yield piece
     except ClientDisconnect:
-        raise BadRequest("the connection ended before the request did") from None
+        raise BadRequest("the connection was closed before the end of the request") from None
 
 
 async def json_body(request: Request) -> dict[str, Any]:
-    """The request's body as a JSON object; raises `BadRequest` if it is none."""
+    """The request's body as a JSON object; raises `BadRequest` if it is not one."""
     return as_object(await body(request))
 
 
 def as_object(text: bytes) -> dict[str, Any]:
-    """Parse a JSON object; raises `BadRequest` if it is none."""
+    """Parse a JSON object; raises `BadRequest` if it is not one."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -117,12 +116,12 @@ def field(value: Mapping[str, Any], name: str, type_: type[Any], default: Any = 
 
 
 def base_url(request: Request) -> str:
-    """Where the client reached this Hub, for the addresses it is given."""
+    """The address by which the client reached this Hub."""
     return f"{request.url.scheme}://{request.url.netloc}"
 
 
 def next_page(request: Request, cursor: str | None) -> dict[str, str]:
-    """The Link header that leads to the next page; nothing after the last."""
+    """The Link header of the next page; no header after the last."""
     if cursor is None:
         return {}
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
@@ -131,9 +130,9 @@ def next_page(request: Request, cursor: str | None) -> dict[str, str]:
     return {"Link": f'<{address}>; rel="next"'}
 
 
-async def refused(_request: Request, error: Exception) -> Response:
-    """A refusal as a response."""
-    assert isinstance(error, Refusal)
+async def error_response(_request: Request, error: Exception) -> Response:
+    """A `RequestError` as a response."""
+    assert isinstance(error, RequestError)
     message = " ".join(str(error).split()).encode("ascii", "backslashreplace").decode()
     headers = {"X-Error-Message": message, **({"X-Error-Code": error.code} if error.code else {}), **error.headers}
     return Json({"error": str(error), **error.body}, error.status, headers)

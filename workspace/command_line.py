@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from workspace.errors import CommunityForensicsError
 
@@ -23,11 +23,15 @@ class Command(TyperCommand):
 
     def get_params(self, ctx: Any) -> Any:
         """The parameters, as typer has them."""
-        parameters: list[Any] = [*super().get_params(ctx)]
-        for parameter in parameters:
-            if getattr(parameter, "is_flag", False):
-                parameter.display_type_rich = _no_type
-        return parameters
+        return _without_types_of_flags(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """Several commands under one name, with flags as in `Command`."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, as typer has them."""
+        return _without_types_of_flags(super().get_params(ctx))
 
 
 def run(app: Callable[[], Any]) -> NoReturn:
@@ -66,6 +70,20 @@ def run_command(command: Callable[..., None]) -> NoReturn:
     run(app)
 
 
+def command_group(help: str) -> typer.Typer:
+    """A command line of several commands: add each with `@app.command(cls=Command)`, run it with `run`."""
+    app = typer.Typer(
+        cls=Group,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        help=help,
+    )
+    app.callback()(with_version(lambda: None))
+    return app
+
+
 def with_version(command: Callable[..., None]) -> Callable[..., None]:
     """The command with one more option: `--version`."""
 
@@ -90,6 +108,14 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"community-forensics {metadata.version('community-forensics')}")
         raise typer.Exit
+
+
+def _without_types_of_flags(parameters: Any) -> list[Any]:
+    found: list[Any] = [*parameters]
+    for parameter in found:
+        if getattr(parameter, "is_flag", False):
+            parameter.display_type_rich = _no_type
+    return found
 
 
 def _no_type(ctx: Any) -> None:  # noqa: ARG001 - typer calls it by name

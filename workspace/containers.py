@@ -45,6 +45,8 @@ class Tar:
             self.members: Mapping[str, tuple[int, int]] = dict(_places(self._file))
         except (tarfile.TarError, EOFError, ValueError) as error:
             self.close()
+            if _is_answer(error):
+                raise
             raise OSError(errno.EIO, f"not a whole, uncompressed tar archive: {error}", path) from error
         except BaseException:
             self.close()
@@ -83,6 +85,8 @@ class ParquetImages:
             self._file = pq.ParquetFile(self._source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         except (pa.ArrowException, ValueError) as error:
             self._source.close()
+            if _is_answer(error):
+                raise
             raise OSError(errno.EIO, f"not a whole Parquet file: {error}", path) from error
         except BaseException:
             self._source.close()
@@ -132,6 +136,8 @@ class ParquetImages:
             return self._cursors[key].row(row)
         except (pa.ArrowException, ValueError, StopIteration) as error:
             del self._cursors[key]
+            if _is_answer(error):
+                raise
             raise OSError(errno.EIO, f"cannot be decoded: {error}", self._path) from error
 
     def close(self) -> None:
@@ -170,6 +176,11 @@ def _places(file: BinaryIO) -> Iterator[tuple[str, tuple[int, int]]]:
             if member.isreg() and member.sparse is None:
                 yield member.name, (member.offset_data, member.size)
             tar.members.clear()  # type: ignore[attr-defined]  # which would grow with the archive
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Whether the error is an answer of the Hub: the client's error for the status 400 is a `ValueError`, too."""
+    return getattr(error, "response", None) is not None
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

@@ -85,7 +85,7 @@ class LocatorReader:
         if inside is None:
             with hub_errors(str(locator)), open_file(str(locator), self._hub) as file:
                 return file.seek(0, os.SEEK_END)
-        with self._lock:
+        with self._lock, hub_errors(inside[0]):
             container = self._container(inside[0])
             return container.size(inside[1]) if isinstance(container, Tar) else len(container.read(_row(inside[1])))
 

@@ -225,7 +225,7 @@ def test_one_of_several_captions_is_chosen_by_the_images_name(tmp_path: Path) ->
     usable = ("one", "two", "three")
     assert [p.prompt for p in prompts] == [usable[seed_of("caption", "x", p.real_id) % 3] for p in prompts]
     assert {prompt.prompt for prompt in prompts} == set(usable)
-    assert {prompt.dataset_captions for prompt in prompts} == {("one", "two", "", "three")}
+    assert {prompt.captions for prompt in prompts} == {("one", "two", "", "three")}
 
 
 def test_a_caption_that_is_not_unicode_is_kept_as_far_as_possible(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_a_caption_that_is_not_unicode_is_kept_as_far_as_possible(tmp_path: Path
     (part,) = parts_of([select("x", root)], 10)
     write_part(workspace, part, captioned(part.selection, Echo()))
     (prompt,) = records.read(part.path(workspace), Prompt)
-    assert prompt.dataset_captions == ("a ? grey square", "a square")
+    assert prompt.captions == ("a ? grey square", "a square")
     assert prompt.prompt in ("a grey square", "a square")
 
 

@@ -99,7 +99,7 @@ def test_a_tenth_of_all_requests_failing_changes_no_byte(
     spoiled = Workspace.open(tmp_path / "spoiled")
     try:
         crawl(spoiled, replace(OPTIONS, endpoint=campaign.endpoint))
-        struck = dict(zip(faults, (rule["struck"] for rule in campaign.faults()), strict=True))
+        struck = dict(zip(faults, (rule["applied"] for rule in campaign.faults()), strict=True))
     finally:
         campaign.clear_faults()
     print(f"struck: {struck}")

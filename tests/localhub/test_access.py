@@ -1,15 +1,15 @@
 import pytest
 
-from localhub.access import Doorkeeper, Token, Visitor
+from localhub.access import AccessControl, Token, Visitor
 from localhub.records import Repo
-from localhub.refusals import Disabled, Forbidden, Gated, RepoNotFound, Unauthorized
+from localhub.request_errors import Disabled, Forbidden, Gated, RepoNotFound, Unauthorized
 from workspace.errors import UsageError
 
 STRANGER, READER, WRITER = Visitor(None, False), Visitor("r", False), Visitor("w", True)
 
 
-def keeper(*tokens: str, open_writes: bool = True) -> Doorkeeper:
-    return Doorkeeper([Token.parse(token) for token in tokens], secret=b"s", open_writes=open_writes)
+def keeper(*tokens: str, open_writes: bool = True) -> AccessControl:
+    return AccessControl([Token.parse(token) for token in tokens], secret=b"s", open_writes=open_writes)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from localhub.blobs import ABANDONED_SECONDS, Blobs
-from localhub.refusals import BadRequest
+from localhub.request_errors import BadRequest
 from workspace.atomic import PARTIAL_SUFFIX
 
 

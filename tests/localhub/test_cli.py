@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
@@ -91,6 +92,14 @@ def test_a_taken_port_is_said(tmp_path: Path) -> None:
         ended = cf_hub("serve", tmp_path / "other", "--port", hub.endpoint.rsplit(":", 1)[1])
     assert ended.returncode == 2
     assert "choose another --host or --port" in ended.stderr
+
+
+def test_it_has_a_version_and_plain_flags() -> None:
+    assert cf_hub("--version").stdout == f"community-forensics {version('community-forensics')}\n"
+    shown = [cf_hub(*command, "--help").stdout for command in ([], ["serve"], ["add"], ["ls"])]
+    assert "--while-stdin-open" in shown[1]
+    assert "--follow-links" in shown[2]
+    assert not any(word in text for text in shown for word in ("<bool>", "completion"))
 
 
 def test_the_command_line_is_light() -> None:

@@ -203,7 +203,7 @@ def test_uploads_survive_what_the_client_retries(hub: HubProcess, api: HfApi) ->
     hub.fail("status", method="PUT", status=503, times=1)
     hub.fail("status", path="preupload", status=429, headers={"Retry-After": "0"}, times=1)
     api.upload_file(path_or_fileobj=WEIGHTS, path_in_repo="w.bin", repo_id="me/model")
-    assert [rule["struck"] for rule in hub.faults()] == [1, 1]
+    assert [rule["applied"] for rule in hub.faults()] == [1, 1]
     assert api.get_paths_info("me/model", "w.bin")[0].size == len(WEIGHTS)
 
 

@@ -12,7 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from localhub.faults import Rule
 from localhub.process import HubProcess
-from localhub.refusals import BadRequest
+from localhub.request_errors import BadRequest
 from tests.localhub.conftest import WEIGHTS
 from workspace.errors import CommunityForensicsError
 
@@ -110,7 +110,7 @@ def test_the_client_recovers_as_it_does_from_the_real_hub(shown: HubProcess) -> 
     shown.fail("status", path="^/api/models/zoo/sd", status=503, times=1)
     with pytest.raises(HfHubHTTPError):
         api.model_info("zoo/sd")
-    assert [(rule["matched"], rule["struck"]) for rule in shown.faults()] == [(3, 2), (1, 1)]
+    assert [(rule["matched"], rule["applied"]) for rule in shown.faults()] == [(3, 2), (1, 1)]
 
 
 def test_rules_strike_the_requests_they_mean_in_order(shown: HubProcess, http: httpx2.Client) -> None:
@@ -123,12 +123,12 @@ def test_rules_strike_the_requests_they_mean_in_order(shown: HubProcess, http: h
 
 
 def test_a_seed_makes_chance_repeatable() -> None:
-    def strikes(seed: int) -> list[bool]:
+    def applies(seed: int) -> list[bool]:
         rule = Rule.parse({"kind": "reset", "probability": 0.5, "seed": seed})
-        return [rule.strikes("GET", "/") for _ in range(50)]
+        return [rule.applies("GET", "/") for _ in range(50)]
 
-    assert strikes(1) == strikes(1) != strikes(2)
-    assert 10 < sum(strikes(1)) < 40
+    assert applies(1) == applies(1) != applies(2)
+    assert 10 < sum(applies(1)) < 40
 
 
 @pytest.mark.parametrize(

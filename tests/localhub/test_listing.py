@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localhub.facts import Facts
 from localhub.listing import SORTS, Listing, Query
+from localhub.metadata import Metadata
 from localhub.records import Commit, Repo
-from localhub.refusals import BadRequest
+from localhub.request_errors import BadRequest
 from localhub.store import Store
 from tests.hubs import DATE
 
@@ -24,8 +24,8 @@ def write(store: Store, number: int, *, downloads: int) -> None:
     folder = store.root / "models" / repo_id
     (folder / "commits").mkdir(parents=True)
     tags = ["diffusers", "license:mit", f"odd:{number % 2}"]
-    facts = Facts(card={"license": "mit", "text": "x" * 300}, tags=tags, library_name="diffusers")
-    commit = Commit(f"{number:040x}", None, "m", DATE, "me", {}, facts)
+    metadata = Metadata(card={"license": "mit", "text": "x" * 300}, tags=tags, library_name="diffusers")
+    commit = Commit(f"{number:040x}", None, "m", DATE, "me", {}, metadata)
     (folder / "commits" / f"{commit.id}.json").write_bytes(commit.to_json())
     repo = Repo("model", repo_id, DATE, downloads=downloads, branches={"main": commit.id})
     (folder / "repo.json").write_text(json.dumps(repo.to_json()))

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from localhub.names import check_path, check_repo_id, check_revision
-from localhub.refusals import BadRequest
+from localhub.request_errors import BadRequest
 
 PARTS = st.text(alphabet="aZ0-_./é \n\0", max_size=8)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub.utils.sha import git_hash
 
-from localhub.facts import Facts
+from localhub.metadata import Metadata
 from localhub.records import Commit, File, Repo, commit_id, is_large, lfs_pointer
-from localhub.refusals import RevisionNotFound
+from localhub.request_errors import RevisionNotFound
 
 SMALL = File(1, "a" * 64, "b" * 40, lfs=False)
 
@@ -31,7 +31,7 @@ def test_large_is_decided_by_name_and_size() -> None:
 
 
 def test_a_commit_comes_back_as_it_was_written() -> None:
-    commit = Commit("c" * 40, None, "first", "2024-01-01T00:00:00.000Z", "me", {"a": SMALL}, Facts(tags=["x"]))
+    commit = Commit("c" * 40, None, "first", "2024-01-01T00:00:00.000Z", "me", {"a": SMALL}, Metadata(tags=["x"]))
     assert Commit.from_json(commit.to_json()) == commit
 
 

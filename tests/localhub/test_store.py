@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localhub.refusals import BadRequest, Conflict, Refusal, RepoNotFound, RevisionNotFound
+from localhub.request_errors import BadRequest, Conflict, RepoNotFound, RequestError, RevisionNotFound
 from localhub.store import Store
 from tests.hubs import DATE
 
@@ -112,7 +112,7 @@ def test_tags_and_branches_are_made_once_and_removed(store: Store) -> None:
 def test_a_commit_on_a_state_that_has_passed_is_refused(store: Store) -> None:
     before = store.repo("model", "zoo/sd").head
     commit(store, {"a": b"a"})
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(RequestError) as refusal:
         store.commit_files("model", "zoo/sd", {}, delete=["a"], message="", date=DATE, parent=before)
     assert refusal.value.status == 412
 

@@ -40,7 +40,7 @@ def hub(wild_hub: HubProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubPr
 def test_what_is_transient_is_asked_again(hub: HubProcess, fault: dict[str, object]) -> None:
     hub.fail(**fault, path="/api/models/", times=1)  # type: ignore[arg-type]
     assert Hub(HubAccess(hub.endpoint)).model_info(MODEL, None)["id"] == MODEL
-    assert hub.faults()[0]["struck"] == 1
+    assert hub.faults()[0]["applied"] == 1
 
 
 def test_a_flipped_byte_is_noticed_and_asked_again(hub: HubProcess) -> None:
@@ -51,7 +51,7 @@ def test_a_flipped_byte_is_noticed_and_asked_again(hub: HubProcess) -> None:
     content = client.small_file(MODEL, info["sha"], "model_index.json", 10_000, git_oid=oid)
     assert json.loads(content)["_class_name"] == "StableDiffusionPipeline"
     assert git_hash(content) == oid
-    assert hub.faults()[0]["struck"] == 1
+    assert hub.faults()[0]["applied"] == 1
 
 
 def test_the_hubs_own_wait_is_kept(hub: HubProcess) -> None:

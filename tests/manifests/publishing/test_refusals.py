@@ -96,7 +96,7 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, fille
     assert done.returncode == 0, done.stderr
     assert not Store(clean.directory).repo("dataset", "org/busy").private
     assert sum(path.startswith("data/") for path in files(clean, "org/busy")) == 4
-    assert [rule["struck"] for rule in clean.faults()] == [1, 2, 1]
+    assert [rule["applied"] for rule in clean.faults()] == [1, 2, 1]
 
 
 @pytest.mark.parametrize(

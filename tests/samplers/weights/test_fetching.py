@@ -44,7 +44,7 @@ def test_a_broken_download_is_repeated(
     revision, file = _file(store, ".safetensors")
     hub.fail(kind, times=1, path=file.path, method="GET", after=100)
     fetcher.fetch(PIXELS, revision, file, tmp_path / "file", tmp_path / "scratch")
-    assert hub.faults()[0]["struck"] == 1
+    assert hub.faults()[0]["applied"] == 1
     assert sha256_of_file(tmp_path / "file") == file.sha256
 
 

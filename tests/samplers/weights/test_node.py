@@ -95,7 +95,7 @@ class Node:
 
     def wait_for_fault(self) -> None:
         """Wait until a fault of this Hub has struck."""
-        while not any(rule["struck"] for rule in self.hub.faults()):
+        while not any(rule["applied"] for rule in self.hub.faults()):
             time.sleep(0.01)
 
     def downloads(self) -> Counter[str]:

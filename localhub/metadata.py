@@ -1,8 +1,8 @@
-"""What the Hub reads out of a repository's files: metadata, tags, library, task, ancestors.
+"""The metadata that the Hub derives from a repository's files: card, tags, library, task, ancestors.
 
-The rules follow what huggingface.co says of public repositories: the library comes from the card or from the files
-that only one library writes; tags are the library, file formats, the card's own tags and one `name:value` tag for
-each licence, data set, ancestor and pipeline class. The facts of a commit depend on its files alone.
+The rules were observed on public repositories of huggingface.co: the library comes from the card or from files that
+only one library writes; tags are the library, file formats, the card's own tags and one `name:value` tag for each
+licence, dataset, ancestor and pipeline class. The metadata of a commit depends on its files alone.
 """
 
 import json
@@ -42,7 +42,7 @@ _TASKS = frozenset(
         "zero-shot-image-classification",
     }
 )
-#: File names that a format's tag follows from.
+#: Tags of file formats, by the names of files.
 _FORMATS = {
     "safetensors": re.compile(r"\.safetensors$"),
     "pytorch": re.compile(r"(^|/)pytorch_model[^/]*\.bin$"),
@@ -51,7 +51,7 @@ _FORMATS = {
     "onnx": re.compile(r"\.onnx$"),
     "gguf": re.compile(r"\.gguf$"),
 }
-#: Pipeline classes by what their name says they make; the first that matches counts, the rest are text-to-image.
+#: Tasks of pipeline classes by their name; the first match counts, all others are text-to-image.
 _PIPELINE_TASKS = (
     (re.compile(r"Img2Img|Inpaint|Upscale|Pix2Pix|Edit|Img2Vid(?!eo)|ControlNet|Redux|Fill|Kontext"), "image-to-image"),
     (re.compile(r"ImageToVideo|VideoDiffusionPipeline"), "image-to-video"),
@@ -65,15 +65,15 @@ _UNPROMPTED = re.compile(
 _ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})")
 _ADAPTER_FILES = re.compile(r"(^|/)(adapter_config\.json|pytorch_lora_weights[^/]*\.(safetensors|bin))$")
 
-#: Largest JSON or card read for its facts, in bytes.
+#: Largest JSON or card that is read, in bytes.
 _MAX_TEXT_BYTES = 1 << 22
 #: Largest safetensors header, in bytes (huggingface_hub.constants.SAFETENSORS_MAX_HEADER_LENGTH).
 _MAX_HEADER_BYTES = 25_000_000
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a commit's files say. `card` is null where there is none or where it is broken."""
+class Metadata:
+    """The metadata of a commit. `card` is None if it is missing or broken."""
 
     card: dict[str, Any] | None = None
     tags: list[str] = field(default_factory=list)
@@ -84,15 +84,15 @@ class Facts:
     safetensors: dict[str, Any] | None = None
 
 
-def derive(kind: str, paths: Mapping[str, int], read: Reader) -> Facts:
-    """The facts of a commit: `paths` are its files with their sizes in bytes, `read` gives their contents."""
+def derive(kind: str, paths: Mapping[str, int], read: Reader) -> Metadata:
+    """The metadata of a commit: `paths` are its files with their sizes in bytes, `read` returns their contents."""
     readme = read("README.md", _MAX_TEXT_BYTES).decode("utf-8", "replace") if "README.md" in paths else ""
     try:
         card = cards.parse(readme)
     except cards.BrokenCardError:
         card = None
     if kind == "dataset":
-        return Facts(card=card, tags=_unique(_dataset_tags(card or {})))
+        return Metadata(card=card, tags=_unique(_dataset_tags(card or {})))
     pipeline_class = _text(_json(paths, read, "model_index.json").get("_class_name"))
     config = _json(paths, read, "config.json")
     library = _library(card or {}, paths, pipeline_class, config)
@@ -102,7 +102,7 @@ def derive(kind: str, paths: Mapping[str, int], read: Reader) -> Facts:
     shown: dict[str, Any] = {name: config[name] for name in ("architectures", "model_type") if name in config}
     if pipeline_class:
         shown["diffusers"] = {"_class_name": pipeline_class}
-    return Facts(
+    return Metadata(
         card=card,
         tags=_unique(tags),
         library_name=library,
@@ -181,7 +181,7 @@ def _dataset_tags(card: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parameters(paths: Mapping[str, int], read: Reader) -> dict[str, Any] | None:
-    """Parameters by data type, from the header of the root's model.safetensors, as the Hub counts them."""
+    """Numbers of parameters by data type, from the header of model.safetensors in the root, as the Hub counts them."""
     size = paths.get("model.safetensors", 0)
     if size < 8:
         return None

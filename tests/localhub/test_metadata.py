@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localhub.facts import Facts, derive
+from localhub.metadata import Metadata, derive
 
 
-def facts(kind: str = "model", card: str = "", **files: object) -> Facts:
+def metadata(kind: str = "model", card: str = "", **files: object) -> Metadata:
     """The facts of some files; a double underscore in a name stands for a slash, `_dot_` for a dot."""
     contents = {"README.md": f"---\n{card}\n---\nSee arxiv.org/abs/2401.01234.".encode()} if card else {}
     for name, content in files.items():
@@ -22,7 +22,7 @@ def facts(kind: str = "model", card: str = "", **files: object) -> Facts:
 
 
 def test_a_diffusers_repository_is_known_by_its_model_index() -> None:
-    found = facts(
+    found = metadata(
         card="license: openrail\ntags: [toy]\nlanguage: en\ndatasets: [a/b]\nbase_model: x/y",
         model_index_dot_json={"_class_name": "StableDiffusionPipeline"},
         unet__w_dot_safetensors=b"1",
@@ -57,7 +57,7 @@ def test_a_diffusers_repository_is_known_by_its_model_index() -> None:
     ],
 )
 def test_the_relation_to_the_base_model(card: str, files: dict[str, object], relation: str) -> None:
-    found = facts(card=card, **files)
+    found = metadata(card=card, **files)
     assert found.base_models is not None
     assert found.base_models["relation"] == relation
     assert f"base_model:{relation}:x/y" in found.tags
@@ -75,23 +75,23 @@ def test_the_relation_to_the_base_model(card: str, files: dict[str, object], rel
     ],
 )
 def test_the_task_follows_from_the_pipeline_class(pipeline: str, task: str | None) -> None:
-    assert facts(model_index_dot_json={"_class_name": pipeline}).pipeline_tag == task
+    assert metadata(model_index_dot_json={"_class_name": pipeline}).pipeline_tag == task
 
 
 def test_the_card_has_the_last_word_on_library_and_task() -> None:
-    found = facts(
+    found = metadata(
         card="library_name: mine\npipeline_tag: image-to-3d", model_index_dot_json={"_class_name": "FluxPipeline"}
     )
     assert (found.library_name, found.pipeline_tag) == ("mine", "image-to-3d")
-    assert facts(card="tags: [unconditional-image-generation]").pipeline_tag == "unconditional-image-generation"
+    assert metadata(card="tags: [unconditional-image-generation]").pipeline_tag == "unconditional-image-generation"
 
 
 def test_libraries_are_known_by_their_files() -> None:
-    assert facts(config_dot_json={"model_type": "blip"}).library_name == "transformers"
-    assert facts(config_dot_json={"model_type": "blip"}).config == {"model_type": "blip"}
-    assert facts(adapter_config_dot_json={}).library_name == "peft"
-    assert facts(card="tags: [diffusers]").library_name == "diffusers"
-    assert facts(notes_dot_txt=b"").library_name is None
+    assert metadata(config_dot_json={"model_type": "blip"}).library_name == "transformers"
+    assert metadata(config_dot_json={"model_type": "blip"}).config == {"model_type": "blip"}
+    assert metadata(adapter_config_dot_json={}).library_name == "peft"
+    assert metadata(card="tags: [diffusers]").library_name == "diffusers"
+    assert metadata(notes_dot_txt=b"").library_name is None
 
 
 def test_parameters_are_counted_from_the_header() -> None:
@@ -99,7 +99,7 @@ def test_parameters_are_counted_from_the_header() -> None:
         {"__metadata__": {}, "a": {"dtype": "F32", "shape": [2, 3]}, "b": {"dtype": "F16", "shape": []}}
     )
     content = struct.pack("<Q", len(header)) + header.encode() + b"\0" * 26
-    assert facts(model_dot_safetensors=content).safetensors == {"parameters": {"F32": 6, "F16": 1}, "total": 7}
+    assert metadata(model_dot_safetensors=content).safetensors == {"parameters": {"F32": 6, "F16": 1}, "total": 7}
 
 
 @pytest.mark.parametrize(
@@ -114,16 +114,16 @@ def test_parameters_are_counted_from_the_header() -> None:
     ],
 )
 def test_a_header_that_is_none_yields_no_count(content: bytes) -> None:
-    assert facts(model_dot_safetensors=content).safetensors is None
+    assert metadata(model_dot_safetensors=content).safetensors is None
 
 
 def test_broken_json_and_yaml_yield_no_facts() -> None:
-    found = facts(card="license: [mit", model_index_dot_json=b"{", config_dot_json=b"[" * 100_000)
-    assert found == Facts(tags=["arxiv:2401.01234", "region:us"])
+    found = metadata(card="license: [mit", model_index_dot_json=b"{", config_dot_json=b"[" * 100_000)
+    assert found == Metadata(tags=["arxiv:2401.01234", "region:us"])
 
 
 def test_a_dataset_has_the_tags_of_its_card() -> None:
-    found = facts(
+    found = metadata(
         "dataset", "license: mit\nlanguage: [en, de]\ntask_categories: [text-to-image]\nsize_categories: n<1K"
     )
     assert found.tags == [
