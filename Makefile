@@ -25,7 +25,7 @@ install: $(INSTALLED) ## .venv with the command lines, from constraints.txt
 demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, real photographs, a published dataset
 	@$(BIN)/python -m demo
 
-test: $(INSTALLED) ## all tests, at most ten minutes on two cores
+test: $(INSTALLED) ## all tests, at most six minutes on two cores
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 test-hub: $(INSTALLED) ## ask the real Hub (or HF_ENDPOINT) what the embedded one imitates, and crawl 20 models; a minute
