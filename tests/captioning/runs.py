@@ -1,8 +1,8 @@
 """Runs of the captioning stage: as a command line in a process of its own, or in this process.
 
 A new interpreter imports torch and transformers, which takes seconds. So `run` forks its process from a server that has
-imported them already. It is still a process of its own, with arguments, output, signals and exit code. `run_fresh` starts
-an interpreter, for variables of the environment that are read at import (HF_ENDPOINT).
+imported them already. It is still a process of its own, with arguments, output, signals and exit code. `run_fresh`
+starts an interpreter, for variables of the environment that are read at import (HF_ENDPOINT).
 """
 
 import multiprocessing
