@@ -86,8 +86,8 @@ def test_it_leaves_300_images_of_20_generators_and_says_what_it_rejected(undistu
 
 
 def test_its_contact_sheet_opens_in_a_browser_and_shows_every_generator(undisturbed: Run, tmp_path: Path) -> None:
-    said = re.search(r"The contact sheet: file://(\S+/report/index\.html)", undisturbed.output)
-    assert said
+    printed = re.search(r"^Report, .*: file://(\S+/report/index\.html)", undisturbed.output, re.MULTILINE)
+    assert printed
     # The run has been moved since it said so.
     report = look(undisturbed.workspace / "report" / "index.html", tmp_path)
     assert report["images"] == report["decoded"] >= 6 * number(undisturbed.output, "sampled")

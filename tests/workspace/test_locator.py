@@ -268,7 +268,9 @@ def test_a_hub_that_fails_is_not_taken_for_a_damaged_file(hub: HubProcess, tar: 
     # A status that the client does not retry.
     hub.fail("status", path="/resolve/", status=400)
     for locator in (f"{root}/a.tar#0.jpg", f"{root}/a.parquet#row=0", f"{root}/a.tar"):
-        with pytest.raises(HubError, match=r"a\.(tar|parquet) cannot be fetched .* run the same command again") as failed:
+        with pytest.raises(
+            HubError, match=r"a\.(tar|parquet) cannot be fetched .* run the same command again"
+        ) as failed:
             LocatorReader(HubAccess(hub.endpoint)).read(locator)
         assert "\n" not in str(failed.value)
     with pytest.raises(HubError):
