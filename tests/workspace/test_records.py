@@ -1,4 +1,4 @@
-"""Records go to Parquet and come back as they were; other files are refused."""
+"""Records are read from Parquet as they were written; other files are refused."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ SAMPLES = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(st.lists(SAMPLES, max_size=4))
-def test_samples_come_back_as_they_were(tmp_path: Path, samples: list[Sample]) -> None:
+def test_samples_are_read_as_they_were_written(tmp_path: Path, samples: list[Sample]) -> None:
     records.write(tmp_path / "part.parquet", Sample, samples)
     assert records.read(tmp_path / "part.parquet", Sample) == samples
 
@@ -100,7 +100,7 @@ def test_a_file_of_another_version_is_refused_with_the_difference(tmp_path: Path
         records.read(path, CatalogEntry)
 
 
-def test_what_is_not_parquet_or_not_there_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_missing_file_or_one_of_another_format_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "junk.parquet").write_bytes(b"PAR1 no")
     for name in ("junk.parquet", "absent.parquet"):
         with pytest.raises(UsageError, match=name):
