@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, ModelFile
 from samplers.sample import ImageFile, Sample
+from tests.records import catalog_entry
 from workspace import records
 from workspace.errors import UsageError
 
@@ -42,29 +43,15 @@ def test_samples_are_read_as_they_were_written(tmp_path: Path, samples: list[Sam
 
 
 def entry(**changes: object) -> CatalogEntry:
+    """A row with nested records and lists."""
     values: dict[str, object] = {
-        "model_name": "org/name",
-        "revision": "0" * 40,
-        "subset": "Systematic",
-        "rank": 1,
-        "downloads": 7,
-        "likes": 0,
-        "license": "mit",
-        "license_source": "card",
-        "license_family": "open",
         "tags": ("diffusers", "region:us"),
-        "architecture": "LatDiff",
-        "architecture_evidence": "a VAE",
-        "kind": "checkpoint",
         "lineage": ("org/base",),
         "hyperparameters": Hyperparameters(num_inference_steps=25, guidance_scale=7.5),
         "hyperparameter_sources": HyperparameterSources(num_inference_steps="card"),
         "files": (ModelFile(path="unet/model.safetensors", size=5, sha256="a" * 64),),
-        "download_bytes": 5,
-        "crawled_at": "2026-01-01T00:00:00Z",
-        "status": "compatible",
     }
-    return CatalogEntry(**{**values, **changes})  # type: ignore[arg-type]
+    return catalog_entry(**values | changes)
 
 
 def test_nested_records_come_back_as_records(tmp_path: Path) -> None:
