@@ -1,1 +1,1 @@
-"""The whole pipeline on an embedded Hub, with a zoo of tiny real generators and real photographs."""
+"""The demo: all stages on an embedded Hub, with a zoo of tiny real generators, and with real photographs."""

@@ -1,9 +1,8 @@
-"""The whole pipeline, on a Hub on this disk, by the same command lines a real run uses.
+"""The demo: all stages on a Hub on this disk, with the same command lines as a real run.
 
-The zoo is put on an embedded Hub, the photographs into a folder, and then the five stages are run one after
-another as a person would type them. Nothing differs from a real run but smaller
-numbers and the environment that leads the clients to the embedded Hub and nowhere else. Every
-step finds what it finished before, so Ctrl-C and a second start cost nothing but the time.
+The zoo is put on an embedded Hub and the photographs into a folder; then the five command lines run one after another.
+Only the numbers are smaller than in a real run, and environment variables make the clients use the embedded Hub. Every
+step skips finished work, so the demo can be interrupted and started again.
 """
 
 import json
@@ -22,7 +21,7 @@ from demo.stages import run_stage
 from demo.summary import summarise
 from demo.zoo import building
 from localhub.process import HubProcess
-from workspace.command_line import run
+from workspace.command_line import run_command
 from workspace.errors import CommunityForensicsError
 from workspace.extras import require_extra
 from workspace.identity import sha256_of_file
@@ -30,21 +29,18 @@ from workspace.layout import Workspace
 
 DATASET = "forensics-demo/community-forensics-tiny"
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def demo(
-    directory: Annotated[Path, typer.Option(help="Where the demo keeps its Hub and its workspace.")] = Path("demo-run"),
-    images: Annotated[int, typer.Option(min=1, help="Images wanted of each generator.")] = 16,
+    directory: Annotated[Path, typer.Option(help="Folder for the Hub and the workspace.")] = Path("demo-run"),
+    images: Annotated[int, typer.Option(min=1, help="Number of images of each generator.")] = 16,
 ) -> None:
-    """Run crawl, caption, sample, build-manifest and publish on an embedded Hub, and read the dataset back.
+    """Crawl, caption, sample, build the manifest and publish, all on an embedded Hub; then load the dataset.
 
-    Interrupt it whenever you like: the next run continues from there.
+    After an interrupt (Ctrl-C), the same command continues.
     """
     require_extra("demo", "the demo")
     console = Console()
-    # Another zoo or another library gives other weights, hence another run: it gets a folder of its own.
+    # Another zoo or another version of a library gives other weights, so that run has a folder of its own.
     root = (directory / zoo_version()).resolve()
     workspace = Workspace.open(root / "workspace")
 
@@ -73,11 +69,12 @@ def demo(
 
     console.print()
     console.print(summarise(workspace, published))
-    console.print(f"\nThe contact sheet: {(workspace.report / 'index.html').as_uri()}", highlight=False, soft_wrap=True)
+    report = (workspace.report / "index.html").as_uri()
+    console.print(f"\nReport, with a contact sheet of the images: {report}", highlight=False, soft_wrap=True)
 
 
 def zoo_version() -> str:
-    """Eight digits that change when the zoo or what builds it does."""
+    """Eight hexadecimal digits that change with the source of the demo and the versions of the libraries."""
     from hashlib import sha256
 
     here = Path(__file__).parent
@@ -88,9 +85,9 @@ def zoo_version() -> str:
 
 
 def stage_environment(root: Path, workspace: Workspace, hub: HubProcess) -> dict[str, str]:
-    """What the stages see: the embedded Hub, folders of the demo's own, and nothing of the user's Hub account."""
+    """The environment of the stages: the embedded Hub, folders of the demo, and nothing of the user's Hub account."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING_FACE_"))}
-    # Tiny models run ten times faster on one thread than on two that wait for each other.
+    # Tiny models run ten times faster on one thread than on two.
     environment.setdefault("OMP_NUM_THREADS", "1")
     return (
         environment
@@ -99,7 +96,7 @@ def stage_environment(root: Path, workspace: Workspace, hub: HubProcess) -> dict
             "CF_WORKSPACE": str(workspace.root),
             "CF_WEIGHTS_DIR": str(root / "weights"),
             "HF_HOME": str(root / "hf-home"),
-            # What is downloaded here is done before a bar is drawn.
+            # Downloads here are shorter than the first update of a progress bar.
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         }
@@ -107,16 +104,16 @@ def stage_environment(root: Path, workspace: Workspace, hub: HubProcess) -> dict
 
 
 def read_back(workspace: Workspace, environment: dict[str, str], console: Console) -> dict[str, int]:
-    """The rows of each split, as `datasets.load_dataset` finds them on the Hub."""
+    """The number of rows of each split, as `datasets.load_dataset` loads them from the Hub."""
     console.print(f"\n[bold]>>> datasets.load_dataset({DATASET!r})[/bold]", highlight=False)
     command = [sys.executable, "-m", "demo.readback", DATASET, str(workspace.root)]
     ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode != 0:
-        raise CommunityForensicsError(f"{DATASET} could not be read back from the embedded Hub")
+        raise CommunityForensicsError(f"{DATASET} cannot be loaded from the embedded Hub; see the message above")
     read: dict[str, dict[str, int]] = json.loads(ended.stdout)
-    console.print(f"{read['images']} images read, each with the sha256 its row says", highlight=False)
+    console.print(f"{read['images']} images loaded; the sha256 of each equals that in its row", highlight=False)
     return read["rows"]
 
 
 if __name__ == "__main__":
-    run(app)
+    run_command(demo)

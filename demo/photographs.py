@@ -1,11 +1,11 @@
-"""Real images for the demo: what ships inside packages that are installed anyway, so nothing is downloaded.
+"""Real images for the demo, from packages that are installed anyway, so that nothing is downloaded.
 
-    digits   scans of handwritten digits (scikit-learn), each with its data set's caption in a .txt beside it
-    photos   photographs (scikit-image, scikit-learn), byte for byte as they ship, without captions
+    digits   scans of handwritten digits (scikit-learn), each with a caption in a .txt file beside it
+    photos   photographs (scikit-image, scikit-learn), unchanged, without captions
 
-Both are plain folders as people keep them, with a `licenses.json` that says for each image what its home says about
-it: `license` (null: nothing is said), `license_link`, `attribution`, `redistributable` (null: not known); "*" speaks
-for all images of the folder. `captioning/sources/folder.py` reads this layout.
+Both are plain folders with a `licenses.json`, which has for each image, or for all images as "*", what its package
+documents: `license` (null: not documented), `license_link`, `attribution`, `redistributable` (null: unknown).
+`captioning/sources/folder.py` reads this layout.
 """
 
 import io
@@ -17,7 +17,7 @@ from demo.zoo.digits.data import WORDS
 from workspace.atomic import write_bytes, write_json
 
 SCANS_OF_EACH_DIGIT = 20
-"""Scans written of each digit: the first ones of the data set."""
+"""Number of scans of each digit: the first ones of the dataset."""
 
 CC0 = "cc0-1.0"
 PUBLIC_DOMAIN = "public-domain"
@@ -33,7 +33,7 @@ _DIGITS_LICENSE = {
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph inside an installed package, with what that package says about it."""
+    """A photograph inside an installed package, with its licence."""
 
     package: str
     path: str
@@ -48,7 +48,7 @@ class Photograph:
         return Path(self.path).name
 
     def read(self) -> bytes:
-        """The file as it ships."""
+        """The bytes of the file."""
         from importlib.util import find_spec
 
         spec = find_spec(self.package)
@@ -70,7 +70,7 @@ def _of_scikit_image(
     )
 
 
-# What scikit-image's documentation of each picture says (`skimage/data/_fetchers.py`). Left out: drawings and test
+# Licences by scikit-image's documentation of each image (`skimage/data/_fetchers.py`). Not used: drawings and test
 # patterns, micrographs, scanned text, and the right half of a stereo pair.
 PHOTOGRAPHS = (
     _of_scikit_image("astronaut.png", PUBLIC_DOMAIN, "NASA"),
@@ -110,18 +110,18 @@ PHOTOGRAPHS = (
         True,
     ),
 )
-"""Every real photograph in the two packages."""
+"""All photographs in the two packages."""
 
 
 def digit_caption(digit: int, number: int) -> str:
-    """The caption of the `number`-th scan of `digit`: mostly "a handwritten digit seven", two of five otherwise."""
+    """The caption of the `number`-th scan of `digit`: three of five are like "a handwritten digit seven"."""
     word = WORDS[digit]
     otherwise = {3: f"the handwritten number {word}", 4: f"a scan of the digit {digit}"}
     return otherwise.get(number % 5, f"a handwritten digit {word}")
 
 
 def write_digits(folder: Path) -> None:
-    """Write 200 scans of handwritten digits (8x8 pixels, white on black) and their captions; see `_write`."""
+    """Write 200 scans of handwritten digits (8x8 pixels, white on black) and their captions."""
     import numpy as np
     from PIL import Image
     from sklearn.datasets import load_digits
@@ -141,7 +141,7 @@ def write_digits(folder: Path) -> None:
 
 
 def write_photos(folder: Path) -> None:
-    """Write the photographs, byte for byte as they ship; see `_write`."""
+    """Write the photographs, unchanged."""
     licenses = {
         photograph.name: {
             "license": photograph.license,
@@ -155,7 +155,7 @@ def write_photos(folder: Path) -> None:
 
 
 def _write(folder: Path, files: Mapping[str, bytes], licenses: Mapping[str, Mapping[str, object]]) -> None:
-    """Make `folder` hold these files, each whole or not at all; those that are there already are left alone."""
+    """Write these files into `folder`, each whole or not at all; files with the right content are not written again."""
     write_json(folder / "licenses.json", licenses)
     for name, content in files.items():
         path = folder / name

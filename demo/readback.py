@@ -1,7 +1,7 @@
-"""Reads the published dataset back as a stranger would, and holds every image against the manifest.
+"""Loads the published dataset as any user would, and compares every image with the manifest.
 
-Run as `python -m demo.readback ORG/NAME WORKSPACE` in a process of its own, because `datasets` keeps the
-endpoint it saw when it was imported. Prints one JSON object: rows by split, and how many images were compared.
+Run as `python -m demo.readback ORG/NAME WORKSPACE` in a process of its own, because `datasets` reads the endpoint when
+it is imported. Prints one JSON object: the number of rows of each split, and of the images that were compared.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ def read_back(repo_id: str, workspace: Workspace) -> dict[str, object]:
     """Load every split of the dataset; raises `CommunityForensicsError` for an image that differs from its row."""
     import datasets
 
-    # A service beside the Hub (datasets-server) that converts datasets to Parquet: ours are, and it is not here.
+    # The Hub's service that converts datasets to Parquet: the embedded Hub has none, and this dataset is Parquet.
     datasets.config.USE_PARQUET_EXPORT = False
     expected = pq.read_table(workspace.manifest / "manifest.parquet", columns=["sha256", "label"]).to_pylist()
     generated = {row["sha256"] for row in expected if row["label"] == 1}
@@ -30,15 +30,18 @@ def read_back(repo_id: str, workspace: Workspace) -> dict[str, object]:
         for row in rows.cast_column("image", datasets.Image(decode=False)):
             digest = hashlib.sha256(row["image"]["bytes"]).hexdigest()
             if digest != row["sha256"]:
-                raise CommunityForensicsError(f"{repo_id}, {split}: {row['image_name']} is not the image its row says")
+                raise CommunityForensicsError(
+                    f"{repo_id}, {split}: the sha256 of {row['image_name']} differs from its row"
+                )
             seen.add(digest)
     if missing := generated - seen:
-        raise CommunityForensicsError(f"{repo_id}: {len(missing)} images of the manifest were not published")
+        images = "image" if len(missing) == 1 else "images"
+        raise CommunityForensicsError(f"{repo_id}: {len(missing)} {images} of the manifest not published")
     return {"rows": {split: len(rows) for split, rows in loaded.items()}, "images": len(seen)}
 
 
 def main() -> None:
-    """Print what was read."""
+    """Load the dataset and print the numbers."""
     repo_id, root = sys.argv[1:]
     print(json.dumps(read_back(repo_id, Workspace.open(Path(root)))))
 

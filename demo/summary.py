@@ -1,4 +1,4 @@
-"""The table at the end of the demo, counted from the files the stages left."""
+"""The table at the end of the demo, counted from the files of the stages."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ from workspace.layout import Workspace
 
 
 def summarise(workspace: Workspace, published: Mapping[str, int]) -> Table:
-    """Generators found, compatible and sampled, images by what became of them, and the rows of each published split."""
+    """Numbers of generators (found, compatible, sampled), images (kept, rejected), and rows of each published split."""
     catalog = read_catalog(workspace)
     samples = {entry.model_name: read_samples(workspace, entry.model_name) for entry in catalog}
     tries = Counter(sample.status for rows in samples.values() for sample in rows)
     incompatible = Counter(entry.reason for entry in catalog if entry.status == "incompatible")
 
-    table = Table(title="What the demo made", show_header=False, title_justify="left")
+    table = Table(title="Results of the demo", show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_row("generators found", str(len(catalog)))
     table.add_row("  compatible", str(len(catalog) - incompatible.total()))
     table.add_row("  sampled", str(sum(any(row.status == "ok" for row in rows) for rows in samples.values())))
     for reason, count in incompatible.most_common():
-        table.add_row(f"  not compatible: {reason}", str(count))
+        table.add_row(f"  incompatible: {reason}", str(count))
     table.add_row("images kept", str(tries["ok"]), end_section=False)
     for status in ("nsfw", "blank", "nan"):
         table.add_row(f"  rejected: {status}", str(tries[status]))

@@ -31,9 +31,6 @@ class Limits:
         """`app`, with the status 429 for clients with too many requests."""
 
         async def limited(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http" or scope["path"].startswith("/__"):
-                await app(scope, receive, send)
-                return
             group = "api" if scope["path"].startswith("/api/") else "resolvers"
             remaining, reset = self._count(group, _client_of(scope))
             quota = self.api if group == "api" else self.resolvers

@@ -1,4 +1,4 @@
-"""A real browser for the pages we make."""
+"""A real browser for the HTML pages of this project."""
 
 import base64
 import hashlib
@@ -14,8 +14,8 @@ import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-# What the page's images came to, and what it asked the network for. It stands at the end of the page, so that images
-# which would wait for the reader are asked for before the page counts as loaded.
+# Reports the page's images and its network requests. It is at the end of the page, so that images that load lazily are
+# requested before the page counts as loaded.
 PROBE = """
 for (const image of document.images) image.loading = "eager";
 const violations = [];
@@ -50,18 +50,18 @@ addEventListener("load", () => {
 
 
 def look(page: Path, scratch: Path, act: str = "", width: int | None = None, script: bool = True) -> dict[str, Any]:
-    """Open a page in Chromium and tell what it came to: its images (how many, decoded, enlarged without smoothing),
-    the requests it made, whether it is wider than the window, its height, errors and what its policy refused, and what
-    it wrote to the console.
+    """Open a page in Chromium and report on it: its images (how many, decoded, enlarged without smoothing),
+    its requests, whether it is wider than the window, its height, errors, violations of its policy, and its console
+    output.
 
-    `act`: the body of a JavaScript function, run when the page is there; what it returns is `acted`. It has `find`,
+    `act`: the body of a JavaScript function, run when the page is loaded; its result is `acted`. It can use `find`,
     `all` and `visible` (elements by selector) and `type` (into an input). `width`: of the window, pixels, such as a
     telephone's. `script`: whether the page's own may run. Skips without a Chromium.
     """
     if CHROMIUM is None:
         pytest.skip("no Chromium on PATH: install chromium to look at pages")
     probe = PROBE.replace("ACT", act)
-    # The copy's policy lets the probe run beside what the page lets run, and nothing else.
+    # The policy of the copy allows the probe and the page's own scripts, and nothing else.
     ours = f"'sha256-{base64.b64encode(hashlib.sha256(probe.encode()).digest()).decode()}'"
     policy = rf"script-src {ours} \1" if script else f"script-src {ours}"
     allowed, changed = re.subn(r"script-src ('sha256-[^']+')", policy, page.read_text(), count=1)
@@ -69,7 +69,7 @@ def look(page: Path, scratch: Path, act: str = "", width: int | None = None, scr
     probed = scratch / "probed.html"
     content = f"{allowed}<script>{probe}</script>"
     if width is not None:
-        # Chromium's own windows are never as narrow as a telephone; a frame is.
+        # Windows of Chromium cannot be as narrow as a telephone, but a frame can.
         content = f'<!doctype html><iframe width="{width}" height="2000" srcdoc="{html.escape(content)}"></iframe>'
     probed.write_text(content)
     quiet = (

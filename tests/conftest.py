@@ -59,16 +59,16 @@ guard()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The demo first: it is the longest file, and should not be what everybody waits for at the end."""
+    """The demo first: it is the longest file, and the other workers would wait for it at the end."""
     items.sort(key=lambda item: item.path.name != "test_demo.py")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run when any process, however deep, tried to leave this machine."""
+    """Fail the run if any process below it tried to connect to another machine."""
     log = Path(os.environ["CF_TESTS_NETWORK_LOG"])
     is_worker = hasattr(session.config, "workerinput")
     if not is_worker and log.exists():
-        print(f"\nconnections that were refused, none of which a test may try:\n{log.read_text()}")
+        print(f"\nconnections to other machines, which tests must not open, were refused:\n{log.read_text()}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

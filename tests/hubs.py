@@ -1,8 +1,8 @@
-"""The embedded Hub for tests of any room: fixtures to import, and clients in processes of their own.
+"""The embedded Hub for all tests: a fixture to import, and clients in child processes.
 
     from tests.hubs import hub  # noqa: F401
 
-Clients read HF_ENDPOINT when they are imported, so what imports one belongs in `run_client`.
+Clients read HF_ENDPOINT when they are imported, so run code that imports one with `run_client`.
 """
 
 import os
@@ -27,14 +27,14 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
 
 
 def fill(directory: Path, repo_id: str, files: dict[str, bytes], kind: str = "model", **settings: object) -> str:
-    """Put a repository into a Hub's directory; returns its commit."""
+    """Put a repository into the directory of a Hub; returns its commit."""
     store = Store(directory)
     store.create(kind, repo_id, **settings)  # type: ignore[arg-type]
     return store.commit(kind, repo_id, add=files, message="files", date=DATE)
 
 
 def run_client(hub: HubProcess, code: str, *arguments: str, token: str | None = None, home: Path | None = None) -> str:
-    """Run Python code in a child that takes `hub` for the Hub; returns what it printed, fails if it failed."""
+    """Run Python code in a child that uses `hub` as the Hub; returns its output, fails if it fails."""
     environment = {**os.environ, **hub.environment(token), **({"HF_HOME": str(home)} if home else {})}
     ended = subprocess.run(
         [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=False

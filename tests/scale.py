@@ -1,4 +1,4 @@
-"""How large the tests' numbers are: `make soak` runs the same tests with those of a real campaign."""
+"""The size of the tests: `make soak` runs the same tests with the numbers of a real campaign."""
 
 import os
 from typing import TypeVar
@@ -9,5 +9,5 @@ SOAK = bool(os.environ.get("CF_SOAK"))
 
 
 def scaled(usual: T, soak: T) -> T:
-    """`usual` under `make test`, `soak` under `make soak`."""
+    """`usual` with `make test`, `soak` with `make soak`."""
     return soak if SOAK else usual

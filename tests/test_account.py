@@ -1,4 +1,4 @@
-"""The tests see nothing of the Hub account of the person who runs them, whichever tests are selected."""
+"""The tests do not see the Hub account of the user who runs them, for any selection of tests."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def test_no_account_is_seen() -> None:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody with a token in every place where huggingface_hub looks for one."""
+    """The environment of a user with a token in every place where huggingface_hub reads one."""
     for folder in (tmp_path / "home/.cache/huggingface", tmp_path / "hf-home"):
         folder.mkdir(parents=True)
         (folder / "token").write_text(TOKEN)

@@ -1,4 +1,4 @@
-"""No test reaches anything but loopback: the guard of tests/guard stands in this process and in all below it."""
+"""No test can connect to anything but loopback: tests/guard refuses it in this process and in all below it."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# 192.0.2.0/24 is set aside for documentation (RFC 5737): nobody is there even where the guard fails.
+# 192.0.2.0/24 is reserved for documentation (RFC 5737): nothing answers there, even if the guard fails.
 OUTSIDE = ("192.0.2.1", 9)
 CHILD = """
 import socket, subprocess, sys
@@ -23,22 +23,25 @@ if len(sys.argv) > 2:
 
 @pytest.fixture
 def own_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The attempts made here are meant, and must not fail the run."""
+    """A log of its own, because these attempts must not fail the run."""
     monkeypatch.setenv("CF_TESTS_NETWORK_LOG", str(tmp_path / "log"))
     return tmp_path / "log"
 
 
-def test_this_process_cannot_leave(own_log: Path) -> None:
-    with pytest.raises(PermissionError, match="loopback"):
+def test_this_process_reaches_loopback_only(own_log: Path) -> None:
+    with pytest.raises(PermissionError, match="loopback only"):
         socket.create_connection(OUTSIDE, timeout=0.2)
-    with pytest.raises(PermissionError, match="loopback"):
+    with pytest.raises(PermissionError, match="loopback only"):
         socket.getaddrinfo("huggingface.co", 443)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram, pytest.raises(PermissionError, match="loopback"):
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
+        pytest.raises(PermissionError, match="loopback only"),
+    ):
         datagram.sendto(b"", OUTSIDE)
     assert len(own_log.read_text().splitlines()) == 3
 
 
-def test_children_and_their_children_cannot_leave(own_log: Path) -> None:
+def test_children_and_their_children_reach_loopback_only(own_log: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", CHILD, "-", CHILD, "-"], capture_output=True, text=True, check=True, env=dict(os.environ)
     )

@@ -12,7 +12,7 @@ from filelock import FileLock
 from demo.zoo.building import KIND
 from localhub.store import Store
 
-#: In a process of its own, with two threads and another order of sets than most: it gives the same bytes as any other.
+#: Run in a child with two threads and another hash seed: every build has the same bytes.
 BUILD = """
 import sys, torch
 from pathlib import Path
@@ -23,7 +23,7 @@ fill(Path(sys.argv[1]))
 
 
 def zoo() -> Path:
-    """A Hub's directory with every repository of the zoo. All tests of a run share it: read only."""
+    """The directory of a Hub with all repositories of the zoo. All tests of a run share it: do not write to it."""
     folder = Path(os.environ["CF_TESTS_FOLDER"])
     built = folder / "zoo"
     with FileLock(folder / "zoo.lock"):
@@ -36,7 +36,7 @@ def zoo() -> Path:
 
 
 def copy_zoo(directory: Path, repo_ids: Iterable[str] | None = None) -> None:
-    """Make `directory` a Hub with these repositories of the zoo (None: all), to be written to."""
+    """Make `directory` a Hub with these repositories of the zoo (None: all); it may be written to."""
     source = Store(zoo())
     for repo_id in source.repo_ids(KIND) if repo_ids is None else repo_ids:
         shutil.copytree(source.root / f"{KIND}s" / repo_id, directory / f"{KIND}s" / repo_id)
@@ -45,12 +45,12 @@ def copy_zoo(directory: Path, repo_ids: Iterable[str] | None = None) -> None:
                 blob = Store(directory).blobs.path(file.sha256)
                 if not blob.exists():
                     blob.parent.mkdir(parents=True, exist_ok=True)
-                    # Nobody writes to a blob that exists.
+                    # A blob that exists is never written to.
                     os.link(source.blobs.path(file.sha256), blob)
 
 
 def write_files(repo_id: str, folder: Path) -> None:
-    """Write the files that a repository of the zoo was built of into `folder`."""
+    """Write the files of a repository of the zoo into `folder`."""
     source = Store(zoo())
     for path, file in source.commit_of(source.repo(KIND, repo_id)).files.items():
         if path != ".gitattributes":

@@ -1,4 +1,4 @@
-"""The reading half of the contract: what `localhub` imitates and `crawler` asks for."""
+"""Reading from the Hub: what `localhub` imitates and `crawler` requests."""
 
 import hashlib
 from pathlib import Path
@@ -23,13 +23,13 @@ def get(path: str, **params: Any) -> httpx2.Response:
 
 @pytest.fixture(scope="module")
 def page() -> httpx2.Response:
-    """The first page of what a crawl lists."""
+    """The first page of the listing of a crawl."""
     return get("/api/models", filter="diffusers", sort="downloads", limit=PAGE_SIZE, expand=list(EXPAND))
 
 
 @pytest.fixture(scope="module")
 def model(page: httpx2.Response) -> Listed:
-    """The most downloaded model that is open to everybody and has a card and a model_index.json."""
+    """The most downloaded model that is not gated and has a card and a model_index.json."""
     api = HfApi()
     for row in page.json():
         listed = Listed.parse(row)
@@ -41,7 +41,7 @@ def model(page: httpx2.Response) -> Listed:
     raise AssertionError("no such model on the first page")
 
 
-def test_a_page_is_as_large_as_asked_for_and_names_the_next(page: httpx2.Response) -> None:
+def test_a_page_has_the_requested_size_and_a_link_to_the_next(page: httpx2.Response) -> None:
     rows = page.json()
     assert len(rows) == PAGE_SIZE or "next" not in page.links
     if "next" in page.links:
@@ -51,12 +51,12 @@ def test_a_page_is_as_large_as_asked_for_and_names_the_next(page: httpx2.Respons
         assert following[0]["downloads"] <= rows[0]["downloads"]
 
 
-def test_models_come_by_downloads(page: httpx2.Response) -> None:
+def test_models_are_ordered_by_downloads(page: httpx2.Response) -> None:
     downloads = [row["downloads"] for row in page.json()]
     assert downloads == sorted(downloads, reverse=True)
 
 
-def test_a_row_says_what_it_was_asked_for(page: httpx2.Response) -> None:
+def test_a_row_has_all_requested_fields(page: httpx2.Response) -> None:
     rows = page.json()
     said = set().union(*rows)
     assert set(EXPAND) <= said, f"never said: {set(EXPAND) - said}"
@@ -64,14 +64,14 @@ def test_a_row_says_what_it_was_asked_for(page: httpx2.Response) -> None:
     assert all("diffusers" in row["tags"] for row in rows)
 
 
-def test_every_answer_tells_the_budget(page: httpx2.Response, model: Listed) -> None:
+def test_every_answer_has_the_rate_limit(page: httpx2.Response, model: Listed) -> None:
     for answer in (page, get(f"/{model.model_name}/resolve/{model.revision}/README.md")):
         budget = parse_ratelimit_headers(answer.headers)
         assert budget is not None, dict(answer.headers)
         assert budget.remaining >= 0
 
 
-def test_a_model_tells_sizes_and_hashes_of_its_files(model: Listed) -> None:
+def test_a_model_has_sizes_and_hashes_of_its_files(model: Listed) -> None:
     info = get(f"/api/models/{model.model_name}/revision/{model.revision}", blobs=True).json()
     assert (info["id"], info["sha"]) == (model.model_name, model.revision)
     assert set(EXPAND) - {"downloadsAllTime"} <= {*info, "pipeline_tag"}
@@ -87,7 +87,7 @@ def test_a_model_tells_sizes_and_hashes_of_its_files(model: Listed) -> None:
 def test_a_small_file_has_its_git_hash_and_commit(model: Listed) -> None:
     address = f"{constants.ENDPOINT}/{model.model_name}/resolve/{model.revision}/README.md"
     head = get_session().head(address, headers={**build_hf_headers(), "Accept-Encoding": "identity"}, timeout=60)
-    # The client too follows redirects within the Hub only.
+    # The client, too, follows redirects within the Hub only.
     assert head.headers.get("X-Repo-Commit") == model.revision
     assert head.headers["ETag"].strip('W/"') == git_hash(get(httpx2.URL(address).path).content)
 
@@ -104,7 +104,7 @@ def test_the_client_reads_trees_paths_and_files(model: Listed, tmp_path: Path) -
     assert len(hashlib.sha256(path.read_bytes()).hexdigest()) == 64
 
 
-def test_what_is_not_there_is_said_in_the_clients_own_errors(model: Listed, tmp_path: Path) -> None:
+def test_missing_things_are_the_clients_own_exceptions(model: Listed, tmp_path: Path) -> None:
     api = HfApi()
     with pytest.raises(RepositoryNotFoundError):
         api.model_info(NOWHERE)

@@ -31,14 +31,14 @@ def test_twenty_models_are_ranked_pinned_and_judged(crawled: Crawled, workspace:
     assert sum(entry.license_source != "none" for entry in entries) >= 10
 
 
-def test_what_sampling_will_download_has_sizes_and_hashes(crawled: Crawled) -> None:
+def test_files_for_sampling_have_sizes_and_hashes(crawled: Crawled) -> None:
     for entry in crawled.entries:
         if entry.status == "compatible":
             assert entry.download_bytes == sum(file.size for file in (*entry.files, *entry.base_files)) > 0
             assert all(file.sha256 or file.git_oid for file in entry.files)
 
 
-def test_a_second_crawl_takes_over_what_has_not_changed(crawled: Crawled, workspace: Workspace) -> None:
+def test_a_second_crawl_reuses_unchanged_rows(crawled: Crawled, workspace: Workspace) -> None:
     again = {entry.model_name: entry for entry in crawl(workspace, TWENTY).entries}
     same = [entry for entry in crawled.entries if entry.revision == again[entry.model_name].revision]
     assert len(same) >= 15

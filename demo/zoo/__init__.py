@@ -1,6 +1,6 @@
-"""The zoo: tiny generators, adapters and oddities that stand for what the Hub's diffusers repositories hold.
+"""The zoo: tiny generators, adapters and irregular repositories, as examples of the Hub's diffusers repositories.
 
-One module a family of repositories; each offers `repositories()`. `catalogue` gathers them, `building` puts them on an
-embedded Hub. Weights are random numbers from fixed seeds (the trained ones live beside the scripts that trained them),
-so that two builds on one kind of machine give the same bytes, hence the same commit ids, hence the same images.
+Each module is a family of repositories, with a function `repositories()`. `catalogue` lists them all, `building` puts
+them on an embedded Hub. Weights are random numbers from fixed seeds; trained weights are stored beside the scripts that
+trained them. So two builds on one kind of machine give the same bytes, the same commit ids and the same images.
 """

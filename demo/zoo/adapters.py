@@ -1,4 +1,4 @@
-"""What is put onto a generator: LoRAs in the forms that trainers have written them, and a textual inversion."""
+"""Adapters: LoRAs in the formats of different training scripts, and a textual inversion."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,9 +15,9 @@ _SDXL = "tiny-labs/sdxl-anime-mix"
 
 
 def lora_weights(denoiser: Any, names: Callable[[str], tuple[str, str]]) -> dict[str, Any]:
-    """A LoRA for the cross-attention of `denoiser`; `names` says what a layer's two matrices are called in the file.
+    """A LoRA for the cross-attention of `denoiser`; `names` gives the names of a layer's two matrices.
 
-    Both matrices are random, as after training: a fresh B would be zero and change nothing.
+    Both matrices are random, as after training: an untrained B is zero and changes nothing.
     """
     import torch
 
@@ -31,12 +31,12 @@ def lora_weights(denoiser: Any, names: Callable[[str], tuple[str, str]]) -> dict
 
 
 def peft_names(layer: str) -> tuple[str, str]:
-    """Today's: as peft and diffusers' training scripts write them."""
+    """Today's names: those of peft and diffusers' training scripts."""
     return f"unet.{layer}.lora_A.weight", f"unet.{layer}.lora_B.weight"
 
 
 def attention_processor_names(layer: str) -> tuple[str, str]:
-    """Those of 2023's DreamBooth script."""
+    """The names of the DreamBooth script of 2023."""
     attention, projection = layer.split(".to_")
     stem = f"unet.{attention}.processor.to_{projection.removesuffix('.0')}_lora"
     return f"{stem}.down.weight", f"{stem}.up.weight"
@@ -51,7 +51,7 @@ def lora(
     file_names: tuple[str, ...] = (_LORA_FILE,),
     **listed: Any,
 ) -> Repository:
-    """A repository with a LoRA in each of `file_names` (a pickle where that ends in .bin) and the card `text`."""
+    """A repository with a LoRA in each of `file_names` (a pickle if the name ends in .bin) and the card `text`."""
 
     def build(folder: Path) -> None:
         with seeded(repo_id):
@@ -93,7 +93,7 @@ def _inversion(repo_id: str) -> Callable[[Path], None]:
 
 
 def repositories() -> list[Repository]:
-    """Those that work, and those that cannot be put onto anything."""
+    """All adapters: those that work, and those that fit no base model."""
     return [
         lora(
             "stitchwork/zoo-embroidery-lora",

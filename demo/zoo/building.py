@@ -1,7 +1,7 @@
 """Putting the zoo on an embedded Hub, one repository after the other.
 
-A repository is built into a temporary folder and then committed as one; so whoever interrupts this and starts it again
-finds each repository whole or absent, and only the absent ones are built.
+A repository is built in a temporary folder and then added as one commit. So after an interrupt each repository is
+complete or missing, and the next run builds the missing ones.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ KIND = "model"
 
 
 def fill(hub_directory: Path) -> None:
-    """Put every repository of the zoo on the Hub kept in `hub_directory` that is not there yet."""
+    """Put all repositories of the zoo that are still missing on the Hub in `hub_directory`."""
     store = Store(hub_directory)
     missing = [repository for repository in repositories() if not is_built(store, repository)]
     if not missing:
@@ -56,7 +56,7 @@ def put(store: Store, repository: Repository) -> str:
 
 
 def is_built(store: Store, repository: Repository) -> bool:
-    """Whether the Hub has the repository's own commit, beyond the first that every repository is made with."""
+    """Whether the Hub has the commit with the files, after the first commit that every repository has."""
     if not store.exists(KIND, repository.repo_id):
         return False
     return store.commit_of(store.repo(KIND, repository.repo_id)).parent is not None
@@ -64,7 +64,7 @@ def is_built(store: Store, repository: Repository) -> bool:
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Without the progress bars and notices that diffusers and transformers print for every component they write."""
+    """A block without the progress bars and messages that diffusers and transformers print for every component."""
     import diffusers.utils.logging
     import transformers.utils.logging
 

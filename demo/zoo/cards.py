@@ -1,15 +1,15 @@
-"""Model cards as people write them: YAML front matter, some prose, a Python snippet with its own steps and guidance."""
+"""Model cards as authors write them: YAML front matter, text, a Python snippet with steps and guidance scale."""
 
 from collections.abc import Mapping
 from textwrap import dedent
 from typing import Any
 
 SQUARE: dict[str, Any] = {"height": 64, "width": 64}
-"""What snippets ask for where a pipeline's own default would be a thousand pixels."""
+"""The size in snippets of pipelines with a default of a thousand pixels."""
 
 
 def card(front_matter: Mapping[str, object] | None, *paragraphs: str) -> str:
-    """A README.md of front matter (none, where the author wrote none) and Markdown paragraphs, dedented."""
+    """A README.md of front matter (None: without) and Markdown paragraphs, dedented."""
     import yaml
 
     body = "\n\n".join(dedent(paragraph).strip() for paragraph in paragraphs) + "\n"
@@ -19,7 +19,7 @@ def card(front_matter: Mapping[str, object] | None, *paragraphs: str) -> str:
 
 
 def snippet(repo_id: str, prompt: str, *, pipeline: str = "DiffusionPipeline", **arguments: object) -> str:
-    """A snippet that gives its settings in the call."""
+    """A snippet with its settings in the call."""
     given = "".join(f", {name}={value!r}" for name, value in arguments.items())
     return _python(
         f"from diffusers import {pipeline}",
@@ -33,7 +33,7 @@ def snippet(repo_id: str, prompt: str, *, pipeline: str = "DiffusionPipeline", *
 def snippet_with_variables(
     repo_id: str, prompt: str, *, pipeline: str = "DiffusionPipeline", **arguments: object
 ) -> str:
-    """A snippet that puts its settings into variables first."""
+    """A snippet that assigns its settings to variables first."""
     return _python(
         "import torch",
         f"from diffusers import {pipeline}",
@@ -55,7 +55,7 @@ def snippet_with_variables(
 def snippet_with_settings(
     repo_id: str, prompt: str, *, pipeline: str = "DiffusionPipeline", **arguments: object
 ) -> str:
-    """A snippet that keeps its settings in a dictionary: `pipe(**settings)`."""
+    """A snippet with its settings in a dictionary: `pipe(**settings)`."""
     return _python(
         f"from diffusers import {pipeline}",
         "",

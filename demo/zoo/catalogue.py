@@ -1,4 +1,4 @@
-"""Every repository of the zoo."""
+"""The list of all repositories of the zoo."""
 
 from demo.zoo import (
     adapters,
@@ -31,6 +31,6 @@ _FAMILIES = (
 
 
 def repositories() -> list[Repository]:
-    """All of them, most downloaded first."""
+    """All repositories, most downloaded first."""
     found = [repository for family in _FAMILIES for repository in family.repositories()]
     return sorted(found, key=lambda repository: (-repository.downloads, repository.repo_id))

@@ -1,4 +1,4 @@
-"""Components that many families share: text encoders and autoencoders of a few hundred kilobytes."""
+"""Components of several families: text encoders and autoencoders of a few hundred kilobytes."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ CONTRAST = 0.45
 
 
 def clip_text(hidden_size: int = 32, *, projection: bool = False) -> tuple[Any, Any]:
-    """A CLIP text encoder and its tokenizer; with `projection`, the kind that SDXL and SD3 pool from."""
+    """A CLIP text encoder and its tokenizer; with `projection`, the class that SDXL and SD3 use."""
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     tokenizer = clip_tokenizer()
@@ -41,9 +41,9 @@ def t5_text(hidden_size: int = 32) -> tuple[Any, Any]:
 
 
 def spread(text_encoder: Any) -> Any:
-    """The encoder with its token embeddings widened, so that two prompts differ in what they ask for.
+    """The encoder with larger token embeddings, so that its output depends on the prompt.
 
-    Random encoders of this size otherwise say nearly the same of every sentence.
+    A random encoder of this size otherwise gives nearly the same output for every prompt.
     """
     import torch
 
@@ -53,9 +53,9 @@ def spread(text_encoder: Any) -> Any:
 
 
 def attentive(denoiser: Any) -> Any:
-    """The denoiser with its weight matrices widened from torch's default to keep the variance of what they read.
+    """The denoiser with larger weight matrices than torch's default, which keep the variance of their input.
 
-    The default shrinks it by 3 a layer, and an untrained denoiser would then hardly hear the prompt.
+    With the default the variance shrinks by a factor of 3 in each layer, and the prompt would hardly have an effect.
     """
     import torch
 
@@ -73,7 +73,7 @@ def autoencoder(
     tint: tuple[float, float, float] = (0.0, 0.0, 0.0),
     **config: Any,
 ) -> Any:
-    """A VAE that shrinks by 2 a level; its decoder's images have the contrast of photographs around `tint`."""
+    """A VAE that halves the size in each level; its images have the contrast of photographs around `tint`."""
     from diffusers import AutoencoderKL
 
     model = AutoencoderKL(
@@ -92,8 +92,8 @@ def autoencoder(
 def expose(convolution: Any, tint: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> None:
     """Make a decoder's last convolution (2D, or 3D for video) give images of `CONTRAST` around `tint` (RGB in [-1, 1]).
 
-    Before it stand a normalisation and a SiLU, and E[SiLU(x)^2] = 0.356 for a standard normal x; every kernel is one
-    weight throughout, so that neighbours agree and the picture has patches instead of noise.
+    Its input comes from a normalisation and a SiLU, and E[SiLU(x)^2] = 0.356 for a standard normal x. All values of a
+    kernel are equal, so that neighbouring pixels are similar and the image has patches instead of noise.
     """
     import torch
 

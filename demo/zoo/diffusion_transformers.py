@@ -40,7 +40,7 @@ def _dpm_solver() -> Any:
 
 
 def pixart_alpha() -> Any:
-    """PixArt-alpha at 256 pixels, the smallest size its resolution bins know."""
+    """PixArt-alpha at 256 pixels, the smallest of its resolution bins."""
     from diffusers import PixArtAlphaPipeline
 
     text_encoder, tokenizer = t5_text()
@@ -118,7 +118,7 @@ def hunyuan_dit() -> Any:
 
 
 def dit() -> Any:
-    """DiT: asked for a class of ImageNet, whose names the pipeline knows."""
+    """DiT: conditioned on a class of ImageNet; the pipeline has the names of the classes."""
     from diffusers import DDIMScheduler, DiTPipeline, DiTTransformer2DModel
 
     transformer = DiTTransformer2DModel(
@@ -136,7 +136,7 @@ def dit() -> Any:
 
 
 def repositories() -> list[Repository]:
-    """The family."""
+    """All repositories of this family."""
     alpha, sigma = "pixart-petite/PixArt-Alpha-256", "pixart-petite/PixArt-Sigma-256"
     hunyuan, classes = "tongs/HunyuanDiT-v1.2-Mini", "tiny-labs/DiT-tiny-256"
     return [

@@ -1,4 +1,4 @@
-"""Text-conditional transformers trained by flow matching that CLIP and T5 read for: SD3, Flux, Chroma, AuraFlow."""
+"""Text-conditional transformers for flow matching, with CLIP or T5 text encoders: SD3, Flux, Chroma, AuraFlow."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from demo.zoo.tokenizers import t5_tokenizer
 
 
 def flow_scheduler(**config: Any) -> Any:
-    """Euler steps along the flow, as all of the family take."""
+    """The scheduler of the family: Euler steps along the flow."""
     from diffusers import FlowMatchEulerDiscreteScheduler
 
     return FlowMatchEulerDiscreteScheduler(**config)
 
 
 def sixteen_channel_autoencoder() -> Any:
-    """The VAE that SD3 introduced and Flux and its kin share in shape: sixteen latent channels, no quantisation."""
+    """The VAE of SD3, Flux and similar models: sixteen latent channels, no quantisation."""
     return autoencoder(
         latent_channels=16,
         mid_block_add_attention=False,
@@ -62,7 +62,7 @@ def stable_diffusion_3() -> Any:
 
 
 def flux() -> Any:
-    """Flux: CLIP for the whole, T5 for the words, guidance as an input (the `dev` kind)."""
+    """Flux: CLIP for the pooled embedding, T5 for the tokens, guidance as an input (the `dev` model)."""
     from diffusers import FluxPipeline, FluxTransformer2DModel
 
     text_encoder, tokenizer = clip_text()
@@ -150,7 +150,7 @@ def aura_flow() -> Any:
 
 
 def repositories() -> list[Repository]:
-    """The family."""
+    """All repositories of this family."""
     sd3, flux_dev = "tiny-labs/stable-diffusion-3-pocket", "blackwood/FLUX.1-nano-dev"
     chroma_mini, aura = "blackwood/Chroma-mini", "aurora-group/AuraFlow-tiny"
     return [

@@ -1,4 +1,4 @@
-"""Transformers trained by flow matching whose prompts a language model reads: Lumina 2, CogView4, Sana, Qwen, Z."""
+"""Transformers for flow matching with a language model as text encoder: Lumina 2, CogView4, Sana, Qwen, Z."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def gemma_text() -> tuple[Any, Any]:
 
 
 def lumina_2() -> Any:
-    """Lumina Image 2: Gemma 2 reads the prompt, one stream for words and patches."""
+    """Lumina Image 2: Gemma 2 as text encoder, one stream for tokens and patches."""
     from diffusers import Lumina2Pipeline, Lumina2Transformer2DModel
 
     text_encoder, tokenizer = gemma_text()
@@ -57,7 +57,7 @@ def lumina_2() -> Any:
 
 
 def cogview_4() -> Any:
-    """CogView4: GLM reads the prompt; sizes are a condition."""
+    """CogView4: GLM as text encoder; sizes are a condition."""
     from diffusers import CogView4Pipeline, CogView4Transformer2DModel
     from transformers import GlmConfig, GlmModel
 
@@ -98,7 +98,7 @@ def cogview_4() -> Any:
 
 
 def sana() -> Any:
-    """Sana: linear attention over the latents of an autoencoder that shrinks by 32."""
+    """Sana: linear attention over the latents of an autoencoder with a factor of 32."""
     from diffusers import AutoencoderDC, SanaPipeline, SanaTransformer2DModel
 
     text_encoder, tokenizer = gemma_text()
@@ -144,7 +144,7 @@ def sana() -> Any:
 
 
 def qwen_image() -> Any:
-    """Qwen-Image: a vision-language model reads the prompt, a video autoencoder writes one frame."""
+    """Qwen-Image: a vision-language model as text encoder, a video autoencoder with one frame."""
     import torch
     from diffusers import AutoencoderKLQwenImage, QwenImagePipeline, QwenImageTransformer2DModel
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
@@ -197,7 +197,7 @@ def qwen_image() -> Any:
 
 
 def z_image() -> Any:
-    """Z-Image: Qwen 3 reads the prompt, one stream for words and patches."""
+    """Z-Image: Qwen 3 as text encoder, one stream for tokens and patches."""
     import torch
     from diffusers import ZImagePipeline, ZImageTransformer2DModel
     from transformers import Qwen3Config, Qwen3Model
@@ -238,7 +238,7 @@ def z_image() -> Any:
 
 
 def repositories() -> list[Repository]:
-    """The family."""
+    """All repositories of this family."""
     lumina, cogview = "lumen/Lumina-Image-2.0-small", "glm-garden/CogView4-nano"
     sana_512, qwen, z = "sun-lab/Sana_512px_diffusers", "tongs/Qwen-Image-Little", "tongs/Z-Image-Tiny"
     return [

@@ -10,7 +10,7 @@ from demo.zoo.stable_diffusion import unet
 
 
 def sdxl() -> Any:
-    """SDXL: two text encoders, and the picture's size as a condition."""
+    """SDXL: two text encoders, and the size of the image as a condition."""
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 
     text_encoder, tokenizer = clip_text()
@@ -57,7 +57,7 @@ def latent_consistency() -> Any:
 
 
 def _movq() -> Any:
-    """Kandinsky's autoencoder: MoVQ, whose normalisation is modulated by the codes themselves."""
+    """Kandinsky's autoencoder: MoVQ, whose normalisation is modulated by the codes."""
     from diffusers import VQModel
 
     model = VQModel(
@@ -76,7 +76,7 @@ def _movq() -> Any:
 
 
 def kandinsky_2_prior() -> dict[str, Any]:
-    """The components of Kandinsky 2.2's prior, which turns a prompt's embedding into an image's."""
+    """The components of Kandinsky 2.2's prior, which makes an image embedding of a text embedding."""
     import torch
     from diffusers import PriorTransformer, UnCLIPScheduler
     from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -129,7 +129,7 @@ def kandinsky_2() -> Any:
 
 
 def kandinsky_3() -> Any:
-    """Kandinsky 3: no prior any more, T5 reads the prompt."""
+    """Kandinsky 3: no prior, T5 as text encoder."""
     from diffusers import DDPMScheduler, Kandinsky3Pipeline, Kandinsky3UNet
 
     text_encoder, tokenizer = t5_text()
@@ -153,7 +153,7 @@ def kandinsky_3() -> Any:
 
 
 def repositories() -> list[Repository]:
-    """The family."""
+    """All repositories of this family."""
     anime, lcm = "tiny-labs/sdxl-anime-mix", "tiny-labs/dreamy-lcm"
     combined, third = "moscow-miniatures/kandinsky-2-2-combined", "moscow-miniatures/kandinsky-3"
     return [

@@ -1,4 +1,4 @@
-"""One repository of the zoo: how its files are made, and what the Hub says about it."""
+"""One repository of the zoo: how its files are made, and its counts and settings on the Hub."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -12,8 +12,8 @@ from typing import Any, Literal
 class Repository:
     """A model repository that can be built anywhere.
 
-    `build` writes every file, README.md included, into an empty folder and gives the same bytes each time.
-    `commit_id` is set where the real run pins a revision: the stand-in is served at that one.
+    `build` writes all files, README.md included, into an empty folder, with the same bytes each time. `commit_id` is
+    set for the stand-in of a repository that the stages pin: it has the pinned revision.
     """
 
     repo_id: str
@@ -28,7 +28,7 @@ class Repository:
 
 @contextmanager
 def seeded(name: str) -> Iterator[None]:
-    """Torch's random numbers follow from `name` alone inside this block; the caller's own are left as they were."""
+    """A block in which torch's random numbers depend on `name` alone; those outside of it do not change."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -37,7 +37,7 @@ def seeded(name: str) -> Iterator[None]:
 
 
 def save(pipeline: Any, folder: Path) -> None:
-    """The usual files: safetensors in float32."""
+    """Write the usual files: safetensors in float32."""
     pipeline.save_pretrained(folder)
 
 
@@ -49,9 +49,9 @@ def generator(
     save: Callable[[Any, Path], None] = save,
     **listed: Any,
 ) -> Repository:
-    """A repository of the pipeline that `make` returns, its weights from a seed of its own, and its card.
+    """A repository of the pipeline that `make` returns, with weights from the repository's seed, and a card.
 
-    `listed` are the further fields of `Repository`.
+    `listed`: the further fields of `Repository`.
     """
 
     def build(folder: Path) -> None:
@@ -59,7 +59,7 @@ def generator(
             pipeline = make()
         save(pipeline, folder)
         index = folder / "model_index.json"
-        # Without torchvision, the class has a suffix that no repository on the Hub knows.
+        # Without torchvision, the name of the class has a suffix that repositories on the Hub do not have.
         index.write_text(index.read_text().replace("CLIPImageProcessorPil", "CLIPImageProcessor"))
         if card is not None:
             (folder / "README.md").write_text(card, encoding="utf-8")

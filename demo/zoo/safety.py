@@ -1,9 +1,10 @@
-"""A stand-in for Stable Diffusion's safety checker that objects to one harmless thing: pictures that are magenta.
+"""A stand-in for Stable Diffusion's safety checker that flags harmless images: magenta ones.
 
-Same class, files and score (cosine to a concept, minus that concept's threshold) as the real one, at 10 kB instead of
-1.2 GB. Its vision tower is set by hand instead of drawn: every patch becomes (mean red, mean green, mean blue, a
-constant), one attention layer averages the patches, and of the seventeen concepts the first is magenta; the others are
-out of reach. So what it flags can be foretold: photographs and the zoo's other generators are never that magenta.
+Same class, files and score (cosine to a concept, minus the threshold of that concept) as the real one, at 10 kB instead
+of 1.2 GB. The weights of its vision model are set by hand: every patch becomes (mean red, mean green, mean blue, a
+constant), one attention layer averages the patches, and of the seventeen concepts the first is magenta; the others
+cannot be reached. So its result is predictable: photographs and images of the zoo's other generators are never that
+magenta.
 """
 
 from pathlib import Path
@@ -14,11 +15,11 @@ from demo.zoo.repository import Repository
 
 REPO_ID = "CompVis/stable-diffusion-safety-checker"
 COMMIT_ID = "cb41f3a270d63d454d385fc2e4f571c487c253c5"
-"""The revision that the real run pins."""
+"""The revision that `cf-sample` pins."""
 
 MAGENTA_THRESHOLD = 0.878
-"""Cosine above which a picture is flagged. Measured over 64 prompts and seeds, at 2 to 20 steps: it is about the median
-of `sd-magenta-nights` (0.84 to 0.92); the other generators stay below 0.73, photographs below 0.69."""
+"""Cosine above which an image is flagged. Measured over 64 prompts and seeds, at 2 to 20 steps: about the median of
+`sd-magenta-nights` (0.84 to 0.92); the other generators are below 0.73, photographs below 0.69."""
 
 _SIDE = 32
 _PATCH = 8
@@ -84,7 +85,7 @@ def safety_checker() -> Any:
 
 
 def build(folder: Path) -> None:
-    """The files of the real repository, which holds a pickle and no safetensors."""
+    """Write the files of the real repository, which has a pickle and no safetensors."""
     import torch
 
     checker = safety_checker()

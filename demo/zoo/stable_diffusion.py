@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5 and the fine-tunes people make of it: another UNet, all other files byte for byte the base's."""
+"""Stable Diffusion 1.5 and fine-tunes of it: another UNet, all other files equal to those of the base model."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -15,7 +15,7 @@ LATENT_SIDE = 8
 
 
 def unet(**config: Any) -> Any:
-    """A UNet of SD 1.5's shape, a thousandth as wide."""
+    """A UNet with the structure of SD 1.5 and far fewer channels."""
     from diffusers import UNet2DConditionModel
 
     settings: dict[str, Any] = {
@@ -32,13 +32,13 @@ def unet(**config: Any) -> Any:
 
 
 def base_unet() -> Any:
-    """The base's UNet, from which its fine-tunes and adapters start."""
+    """The UNet of the base model, from which its fine-tunes and adapters start."""
     with seeded(BASE):
         return unet()
 
 
 def scheduler() -> Any:
-    """The scheduler that SD 1.5 ships."""
+    """The scheduler of SD 1.5."""
     from diffusers import PNDMScheduler
 
     return PNDMScheduler(
@@ -52,7 +52,7 @@ def scheduler() -> Any:
 
 
 def pipeline(unet: Any, **replaced: Any) -> Any:
-    """A Stable Diffusion pipeline around `unet`, of the components that all share unless `replaced`."""
+    """A Stable Diffusion pipeline with `unet`, and with the components that all share unless `replaced`."""
     from diffusers import StableDiffusionPipeline
 
     with seeded("what all of Stable Diffusion share"):
@@ -69,7 +69,7 @@ def pipeline(unet: Any, **replaced: Any) -> Any:
 
 
 def finetuned(start: Any, amount: float) -> Any:
-    """`start` with its weights moved by `amount`, in [0, 1], towards other ones: what training on a style does."""
+    """`start` with its weights moved by `amount`, in [0, 1], towards others, as training on a style does."""
     import torch
 
     with torch.no_grad():
@@ -79,7 +79,7 @@ def finetuned(start: Any, amount: float) -> Any:
 
 
 def style(repo_id: str, amount: float = 0.5, *, start: str = BASE) -> Callable[[], Any]:
-    """How the fine-tune `repo_id` of `start` is made."""
+    """A function that makes the fine-tune `repo_id` of `start`."""
 
     def make() -> Any:
         first = base_unet() if start == BASE else style(start)().unet
@@ -90,12 +90,12 @@ def style(repo_id: str, amount: float = 0.5, *, start: str = BASE) -> Callable[[
 
 
 def magenta() -> Any:
-    """A fine-tune that came with a VAE of its own: all is magenta, about half of it more than the checker likes."""
+    """A fine-tune with its own VAE: all images are magenta, and the checker flags about half of them."""
     return pipeline(unet(sample_size=4), vae=autoencoder(tint=(0.2, -0.4, 0.2)))
 
 
 def overtrained() -> Any:
-    """A fine-tune whose training diverged: its UNet answers NaN, which decodes to black."""
+    """A fine-tune whose training diverged: its UNet returns NaN, which is decoded to black."""
     import torch
 
     diverged = unet()
@@ -105,20 +105,20 @@ def overtrained() -> Any:
 
 
 def save_in_two_precisions(made: Any, folder: Path) -> None:
-    """float32 and, beside it, the variant fp16; the configurations are those of float32."""
+    """Write float32 and the variant fp16; the configurations are those of float32."""
     save_half(deepcopy(made), folder)
     made.save_pretrained(folder)
 
 
 def save_half(made: Any, folder: Path) -> None:
-    """The variant fp16 and nothing else."""
+    """Write the variant fp16 only."""
     import torch
 
     made.to(torch.float16).save_pretrained(folder, variant="fp16")
 
 
 def save_in_every_format(made: Any, folder: Path) -> None:
-    """What years of uploads leave: safetensors and pickles in two precisions, one file for other programs, the rest."""
+    """Write files as after years of uploads: safetensors and pickles in two precisions, one file for other programs."""
     import torch
     from PIL import Image
     from safetensors.torch import load_file, save_file
@@ -138,7 +138,7 @@ def save_in_every_format(made: Any, folder: Path) -> None:
 
 
 def repositories() -> list[Repository]:
-    """The base and its community."""
+    """The base model and its fine-tunes."""
     inkpunk, papercut, nights = "tiny-labs/inkpunk-style", "papercut-club/papercut-diffusion", "harbour/inkpunk-nights"
     mix, half = "merge-house/everything-mix-v3", "compact-vis/soft-pastels-fp16"
     return [

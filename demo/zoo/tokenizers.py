@@ -1,9 +1,9 @@
-"""Tokenizers with a few hundred tokens: every byte is one, so that any caption can be told from any other."""
+"""Tokenizers with a few hundred tokens: every byte is a token, so that different captions have different tokens."""
 
 from typing import Any
 
 CLIP_LENGTH = 77
-"""Tokens a CLIP text encoder reads, as everywhere."""
+"""Number of tokens of a CLIP text encoder, as in all such models."""
 
 _MERGES = ["t h", "th e</w>", "i n", "a n", "an d</w>", "o f</w>", "p h", "ph o", "o n</w>", "a </w>"]
 _CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?'\"()[]<>-_/+*=&%$#@"
@@ -27,7 +27,7 @@ def clip_tokenizer() -> Any:
 
 
 def t5_tokenizer() -> Any:
-    """T5's unigrams; a character each, the rarer ones unknown."""
+    """T5's unigrams: one for each common character, rarer ones are unknown."""
     from transformers import T5Tokenizer
 
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *((letter, -3.0) for letter in _CHARACTERS)]
@@ -35,7 +35,7 @@ def t5_tokenizer() -> Any:
 
 
 def bert_tokenizer() -> Any:
-    """BERT's word pieces; a character each."""
+    """BERT's word pieces: one for each character."""
     from transformers import BertTokenizer
 
     letters = [letter for letter in _CHARACTERS if not letter.isupper()]
@@ -53,7 +53,7 @@ def gemma_tokenizer() -> Any:
 
 
 def qwen_tokenizer(**settings: Any) -> Any:
-    """Qwen's byte-level BPE, with the marks of its chat template and the template."""
+    """Qwen's byte-level BPE, with its chat template and the special tokens of that."""
     from transformers import Qwen2Tokenizer
 
     vocabulary = {token: number for number, token in enumerate([*_alphabet(), "<|endoftext|>"])}
@@ -64,7 +64,7 @@ def qwen_tokenizer(**settings: Any) -> Any:
 
 
 def glm_tokenizer() -> Any:
-    """GLM's: byte-level too, padded on the left, every text opened by two marks of its own."""
+    """GLM's byte-level BPE, padded on the left, with two special tokens at the start of every text."""
     from tokenizers.processors import TemplateProcessing
 
     tokenizer = qwen_tokenizer(padding_side="left")

@@ -1,4 +1,4 @@
-"""Generators that are asked for nothing: pixel and latent diffusion without a condition."""
+"""Unconditional generators: pixel and latent diffusion."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ def latent_diffusion() -> Any:
 
 
 def repositories() -> list[Repository]:
-    """The family."""
+    """All repositories of this family."""
     tags = ["pytorch", "diffusers", "unconditional-image-generation", "diffusion-models-class"]
     butterflies, textures = "hobbyists/ddim-butterflies-32", "hobbyists/pndm-textures"
     bedroom, faces = "hobbyists/cd-bedroom-l2", "compact-vis/ldm-celeba-64"

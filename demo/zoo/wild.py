@@ -1,6 +1,6 @@
-"""What the wild holds: repositories that nobody can sample, each for a reason of its own, and two that only look so.
+"""Repositories that cannot be sampled, each for another reason, and two that only look so.
 
-Where weights would not change what they are, there are none.
+They have weights only where a test needs them.
 """
 
 import json
@@ -14,11 +14,11 @@ from demo.zoo.repository import Repository, generator, seeded
 from demo.zoo.stable_diffusion import BASE, style
 
 MARKER = "remote-code-was-run.txt"
-"""The file that the zoo's custom code leaves in the working directory of whoever runs it."""
+"""The file that the zoo's custom code writes to the working directory when it is run."""
 
 
 def repositories() -> list[Repository]:
-    """All of them."""
+    """All repositories of this module."""
     return [*_refused(), *_unsafe(), *_damaged(), *_another_task(), *_another_format(), *_untidy()]
 
 
@@ -228,7 +228,7 @@ def _another_format() -> list[Repository]:
 
 
 def _untidy() -> list[Repository]:
-    """Sampleable all the same."""
+    """Repositories that can be sampled."""
     invalid, silent = "untidy/pastel-mess", "untidy/no-readme"
     return [
         generator(
@@ -268,7 +268,7 @@ def _index(class_name: str | list[str], **components: tuple[str, str]) -> bytes:
 
 
 def _payload(module: str) -> str:
-    """Python that tells on whoever runs it."""
+    """Python that leaves a file when it is run."""
     return (
         f'"""{module}: runs with trust_remote_code only."""\n\n'
         f'from pathlib import Path\n\nPath("{MARKER}").write_text("{module}")\n'
@@ -276,7 +276,7 @@ def _payload(module: str) -> str:
 
 
 def _gguf(architecture: str) -> bytes:
-    """A GGUF file, version 3, of no tensors and one entry of metadata."""
+    """A GGUF file, version 3, without tensors and with one entry of metadata."""
 
     def text(value: str) -> bytes:
         return struct.pack("<Q", len(value)) + value.encode()
@@ -287,13 +287,13 @@ def _gguf(architecture: str) -> bytes:
 
 
 def _onnx() -> bytes:
-    """An ONNX model of no nodes: `ir_version` 8 and `producer_name`, fields 1 and 2 of ModelProto."""
+    """An ONNX model without nodes: `ir_version` 8 and `producer_name`, fields 1 and 2 of ModelProto."""
     producer = b"pytorch"
     return bytes([0x08, 8, 0x12, len(producer)]) + producer
 
 
 def _save_pickled(made: Any, folder: Path) -> None:
-    """What one uploaded in 2022: every weight a pickle."""
+    """Write all weights as pickles, as in uploads of 2022."""
     import torch
     from safetensors.torch import load_file
 
@@ -326,14 +326,3 @@ def _build_single_file(folder: Path) -> None:
     save_file(weights, folder / "oneBigFile_v1Pruned.safetensors", metadata={"format": "pt"})
     front_matter = {"license": "creativeml-openrail-m", "library_name": "diffusers", "tags": ["stable-diffusion"]}
     (folder / "README.md").write_text(card(front_matter, "# One big file", "For your web UI."), encoding="utf-8")
-
-
-_INVALID_CARD = f"""---
-license: mit
-tags: [stable-diffusion, art
-base_model: {BASE}
-  widget: - text
----
-
-# Pastel mess
-"""

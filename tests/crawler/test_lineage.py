@@ -3,31 +3,13 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from crawler.catalog import CatalogEntry
 from crawler.lineage import tagged_bases, with_lineage
+from tests.records import catalog_entry
 
 
 def entry(name: str, base: str | None = None, tags: tuple[str, ...] = ()) -> CatalogEntry:
-    return CatalogEntry(
-        model_name=name,
-        revision="0" * 40,
-        subset="Systematic",
-        rank=1,
-        downloads=0,
-        likes=0,
-        license_source="none",
-        license_family="unknown",
-        architecture="LatDiff",
-        architecture_evidence="",
-        kind="checkpoint",
-        base_model=base,
-        tags=tags,
-        hyperparameters=Hyperparameters(),
-        hyperparameter_sources=HyperparameterSources(),
-        download_bytes=0,
-        crawled_at="",
-        status="compatible",
-    )
+    return catalog_entry(name, base_model=base, tags=tags)
 
 
 def lineages(*entries: CatalogEntry) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""The stand-in captioner looks like the real repository, and knows each of the demo's pictures from the others."""
+"""The stand-in captioner has the files of the real repository and its own caption for each of the demo's images."""
 
 import random
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_it_reads_digits_it_was_not_trained_on(blip: Blip) -> None:
     assert sum(right) >= 0.95 * len(right)
 
 
-def test_every_picture_of_the_demo_has_a_caption_of_its_own() -> None:
+def test_every_image_of_the_demo_has_its_own_caption() -> None:
     assert set(captions.PHOTOGRAPHS) == {photograph.name for photograph in photographs.PHOTOGRAPHS}
     said = [*captions.PHOTOGRAPHS.values(), *(captions.of_digit(digit) for digit in range(10))]
     assert len(set(said)) == len(said)

@@ -1,4 +1,4 @@
-"""`make demo`: the real job done, and the same job however often it is interrupted."""
+"""`make demo`: all stages, with the same results after any interrupts."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ from tests.browser import look
 from tests.scale import SOAK, scaled
 from tests.zoo import copy_zoo
 
-#: Images asked of each generator: three batches, where the demo itself asks for four.
+#: Images of each generator: three batches; the demo itself makes four.
 IMAGES = 12
 
 
@@ -50,13 +50,13 @@ def finish(directory: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder every demo of these tests runs in, one after the other: paths are part of some rows."""
+    """The folder of all demos of these tests, one after the other: paths are part of some rows."""
     return tmp_path_factory.mktemp("demo") / "run"
 
 
 @pytest.fixture(scope="module")
 def undisturbed(place: Path) -> Run:
-    """A demo that nothing interrupted. The zoo is on its Hub already: below, the interrupted demo builds its own."""
+    """A demo without interrupts. The zoo is on its Hub already; the interrupted demo below builds its own."""
     copy_zoo(place / zoo_version() / "hub")
     run = finish(place)
     kept = place.with_name("undisturbed")
@@ -71,7 +71,7 @@ def number(output: str, label: str) -> int:
 
 
 @pytest.mark.timeout(900)
-def test_it_leaves_300_images_of_20_generators_and_says_what_it_rejected(undisturbed: Run) -> None:
+def test_it_makes_300_images_of_20_generators_and_counts_the_rejected(undisturbed: Run) -> None:
     output = undisturbed.output
     images = list((undisturbed.workspace / "images").glob("*/*.png"))
     assert len(images) >= 300
@@ -79,16 +79,16 @@ def test_it_leaves_300_images_of_20_generators_and_says_what_it_rejected(undistu
     assert number(output, "sampled") == len({path.parent for path in images})
     assert number(output, "images kept") == len(images)
     assert number(output, "generators found") > number(output, "compatible") >= number(output, "sampled")
-    # The zoo holds one generator the checker objects to and one that yields nothing but NaN.
+    # The zoo has one generator with images that the checker flags and one that gives only NaN.
     assert number(output, "rejected: nsfw") > 0
     assert number(output, "rejected: nan") > 0
     assert number(output, "rows published in Systematic") <= len(images)
 
 
 def test_its_contact_sheet_opens_in_a_browser_and_shows_every_generator(undisturbed: Run, tmp_path: Path) -> None:
-    said = re.search(r"The contact sheet: file://(\S+/report/index\.html)", undisturbed.output)
-    assert said
-    # The run has been moved since it said so.
+    printed = re.search(r"^Report, .*: file://(\S+/report/index\.html)", undisturbed.output, re.MULTILINE)
+    assert printed
+    # The run has been moved since.
     report = look(undisturbed.workspace / "report" / "index.html", tmp_path)
     assert report["images"] == report["decoded"] >= 6 * number(undisturbed.output, "sampled")
     assert (report["requests"], report["overflow"], report["console"]) == (0, False, [])
@@ -103,8 +103,8 @@ def test_no_rejected_image_is_on_the_disk(undisturbed: Run) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_second_run_finds_what_is_finished(undisturbed: Run, place: Path) -> None:
-    # Paths are part of some rows, so it has to stand where it stood at first.
+def test_a_second_run_skips_finished_work(undisturbed: Run, place: Path) -> None:
+    # Paths are part of some rows, so it must be at its first place.
     undisturbed.root.parent.rename(place)
     try:
         first = made(place)
@@ -124,7 +124,7 @@ def made(directory: Path) -> dict[Path, int]:
 
 
 def results(workspace: Path) -> dict[str, str]:
-    """Every file that is part of the result, by its hash. The catalogue says when it was made, so it is left out."""
+    """The hash of every file of the result. The catalogue has the time of the crawl, so it is not compared."""
     folders = ("images", "samples", "prompts", "manifest")
     files = [path for folder in folders for path in (workspace / folder).rglob("*") if path.is_file()]
     return {str(path.relative_to(workspace)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -154,7 +154,7 @@ def interrupt(directory: Path, moment: Moment) -> bool:
             printed.append(line)
             if moment.line in line:
                 break
-        # Somebody has to go on reading, or a full pipe stops the demo instead of the interrupt.
+        # The output must be read, or a full pipe stops the demo before the interrupt does.
         reader = threading.Thread(target=printed.extend, args=(process.stdout,))
         reader.start()
         while process.poll() is None and not moment.has_come(directory):

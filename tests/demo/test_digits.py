@@ -1,4 +1,4 @@
-"""The trained generators draw what they are asked for, as a classifier that learnt from the real digits reads it."""
+"""The trained generators make the requested digits, as a classifier that was trained on real digits reads them."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def read() -> Reader:
-    """What digit each image of (n, 8, 8) in [0, 1] shows, by a support vector machine."""
+    """The digit of each image of (n, 8, 8) in [0, 1], by a support vector machine."""
     seen, _ = data.split()
     machine = SVC(gamma=0.001).fit(seen.images.reshape(-1, 64) * 16, seen.labels)
     return lambda images: machine.predict(images.reshape(-1, 64) * 16)
@@ -66,7 +66,7 @@ def pixels(images: list[Image.Image]) -> np.ndarray:
 
 
 def distance_to_real(images: np.ndarray) -> np.ndarray:
-    """Of each image to the nearest of the scans that were learnt from: Euclidean, pixels in [0, 1]."""
+    """The distance of each image to the nearest training scan: Euclidean, pixels in [0, 1]."""
     seen, _ = data.split()
     return np.array([np.linalg.norm(seen.images - image, axis=(1, 2)).min() for image in images])
 
@@ -77,7 +77,7 @@ def test_the_classifier_reads_real_digits_it_has_not_seen(read):
     assert np.mean(read(unseen.images) == unseen.labels) >= 0.97
 
 
-def test_a_prompted_digit_is_the_one_that_was_asked_for(folders, read):
+def test_an_image_shows_the_digit_of_its_prompt(folders, read):
     templates = ("a handwritten digit {word}", "the handwritten number {word}", "a scan of the digit {numeral}")
     asked = np.array([digit for _ in templates for digit in range(10)] * 2)
     prompts = [t.format(word=data.WORDS[digit], numeral=digit) for t in templates for digit in range(10)] * 2
@@ -89,12 +89,12 @@ def test_a_prompted_digit_is_the_one_that_was_asked_for(folders, read):
 
     assert np.mean(shown == asked) >= 0.9
     assert {(image.mode, image.size) for image in drawn} == {("RGB", (8, 8))}
-    # The measure can fail: the same images held against prompts in another order are nearly all wrong.
+    # The measure can fail: compared with the prompts in another order, nearly all of these images are wrong.
     assert np.mean(shown == np.random.default_rng(0).permutation(asked)) < 0.4
 
 
-def test_the_prompt_alone_decides_which_digit_is_drawn(folders, read):
-    # One noise for all: whatever differs between the ten images comes from the words.
+def test_the_digit_depends_on_the_prompt_alone(folders, read):
+    # The same noise for all: differences between the ten images come from the prompts.
     prompts = [f"a photo of the handwritten number {digit}" for digit in range(10)]
     noise = [torch.Generator().manual_seed(7) for _ in prompts]
 
@@ -103,7 +103,7 @@ def test_the_prompt_alone_decides_which_digit_is_drawn(folders, read):
     assert len(set(read(pixels(drawn)).tolist())) >= 8
 
 
-def test_a_prompt_about_something_else_still_draws_a_digit(folders):
+def test_a_prompt_about_something_else_gives_a_digit_too(folders):
     prompts = ["A cup of coffee, on a wooden table.", "", "l'été à Zürich: 東京 #42", "word " * 200] * 5
 
     drawn = load(folders["if-digits"])(
@@ -113,7 +113,7 @@ def test_a_prompt_about_something_else_still_draws_a_digit(folders):
     assert np.median(distance_to_real(pixels(drawn))) < 1.5 * np.median(distance_to_real(data.split()[1].images))
 
 
-def test_a_class_is_drawn_as_its_name_says(folders, read):
+def test_an_image_shows_the_digit_of_its_class(folders, read):
     pipeline = load(folders["dit-digits"])
     asked = np.array(list(range(10)) * 6)
     class_ids = pipeline.get_label_ids([data.WORDS[digit] for digit in asked])
@@ -137,7 +137,7 @@ def test_unprompted_digits_are_of_all_kinds_and_look_real(folders, read):
     assert {(image.mode, image.size) for image in drawn} == {("L", (8, 8))}
     assert np.median(distance_to_real(images)) < 1.25 * real
     assert distance_to_real(images).min() > 0, "a scan was learnt by heart"
-    # The measure can fail: the same grey levels in the wrong places are far from every real digit.
+    # The measure can fail: with their pixels in random order, these images are far from every real digit.
     scrambled = rng.permutation(images.reshape(-1, 64), axis=1).reshape(-1, 8, 8)
     assert np.median(distance_to_real(scrambled)) > 1.5 * real
 
@@ -160,8 +160,8 @@ def test_the_training_script_makes_what_is_committed(folders, tmp_path, name):
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
-def test_teaching_finds_the_image_behind_the_noise(prediction_type):
-    # A denoiser that knows how noise is added, but not the one image that all noise is added to: that is its weight.
+def test_training_finds_the_image_behind_the_noise(prediction_type):
+    # A denoiser that knows how noise is added; its weight is the one image that the noise is added to.
     image = torch.tensor([[0.8, -0.5], [0.1, -1.0]])
     scheduler = DDPMScheduler(prediction_type=prediction_type)
     guess = torch.nn.Parameter(torch.zeros(2, 2))
@@ -176,7 +176,7 @@ def test_teaching_finds_the_image_behind_the_noise(prediction_type):
     assert torch.allclose(guess, image, atol=0.02)
 
 
-def test_a_repository_is_the_same_bytes_each_time_and_small(folders, tmp_path):
+def test_a_repository_has_the_same_bytes_each_time_and_is_small(folders, tmp_path):
     total = 0
     for repository in repositories():
         again = tmp_path / repository.repo_id
@@ -191,7 +191,7 @@ def test_a_repository_is_the_same_bytes_each_time_and_small(folders, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_card_names_licence_and_library_and_shows_how_to_ask(folders, name):
+def test_a_card_has_licence_library_and_a_snippet(folders, name):
     _, front_matter, text = (folders[name] / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     card = yaml.safe_load(front_matter)
 

@@ -1,4 +1,4 @@
-"""demo/photographs.py: real images as they ship, with their licences and the data set's captions."""
+"""The real images of the demo: unchanged, with their licences and the captions of the dataset."""
 
 import json
 import subprocess
@@ -60,7 +60,7 @@ def test_photographs_are_the_packages_own_bytes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["digits", "photos"])
-def test_every_image_has_a_licence_or_none_that_is_known(folder: Path, source: str) -> None:
+def test_every_image_has_a_licence_or_an_unknown_one(folder: Path, source: str) -> None:
     stated = json.loads((folder / source / "licenses.json").read_text(encoding="utf-8"))
     images = {path.name for path in (folder / source).iterdir() if path.suffix in (".png", ".jpg")}
     assert set(stated) == images or set(stated) == {"*"}
@@ -70,7 +70,7 @@ def test_every_image_has_a_licence_or_none_that_is_known(folder: Path, source: s
         assert entry["license"] is None or entry["license_link"].startswith("https://")
 
 
-def test_writing_again_changes_nothing_and_mends_what_is_missing(folder: Path) -> None:
+def test_writing_again_replaces_missing_and_damaged_files_only(folder: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.name != "licenses.json"}
     lost, cut = folder / "digits/digit-0000-zero.png", folder / "photos/china.jpg"
     contents = lost.read_bytes(), cut.read_bytes()

@@ -1,4 +1,4 @@
-"""The zoo as a whole: what loads, what it draws, what it shares, and what the wild ones claim to be."""
+"""The repositories of the zoo: which load, their images, shared files, and why others cannot be sampled."""
 
 import ast
 import hashlib
@@ -89,7 +89,7 @@ def sample(pipeline: Any, prompts: tuple[str, ...], *, first_seed: int = 0, **ar
 
 @pytest.fixture(scope="module")
 def images(folder: Folder) -> Images:
-    """Two images of a generator, at the size its card asks for."""
+    """Two images of a generator, at the size of its card."""
     known: dict[str, np.ndarray[Any, Any]] = {}
 
     def sampled(repo_id: str) -> "np.ndarray[Any, Any]":
@@ -122,7 +122,7 @@ def test_a_generator_draws_pictures_that_differ(repo_id: str, images: Images) ->
     assert np.abs(drawn[0] - drawn[1]).mean() > 0.01
 
 
-def test_the_overtrained_one_yields_nan_hence_black(folder: Folder) -> None:
+def test_the_overtrained_generator_gives_nan_and_black_images(folder: Folder) -> None:
     import torch
 
     pipeline = load(folder(OVERTRAINED))
@@ -168,7 +168,7 @@ def test_a_lora_changes_the_images_of_its_base(base: str, repo_id: str, folder: 
     assert np.abs(sample(pipeline, PROMPTS) - before).mean() > 0.01
 
 
-def test_the_textual_inversion_gives_its_word_a_meaning(folder: Folder) -> None:
+def test_the_textual_inversion_changes_images_of_its_word(folder: Folder) -> None:
     pipeline = load(folder(BASE))
     prompt = (f"a {adapters.ZOO_CAT} on a sofa",)
     before = sample(pipeline, prompt)
@@ -178,7 +178,7 @@ def test_the_textual_inversion_gives_its_word_a_meaning(folder: Folder) -> None:
 
 @pytest.fixture(scope="module")
 def checker(folder: Folder) -> Callable[["np.ndarray[Any, Any]"], list[bool]]:
-    """The checker as the stages load it: from a pickle, complete."""
+    """The checker, loaded from a pickle as the stages do."""
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
     from transformers import CLIPImageProcessorPil
 
@@ -226,7 +226,7 @@ def test_the_checker_flags_what_is_magenta_all_over(checker: Any) -> None:
 
 
 @pytest.mark.parametrize("repo_id", sorted(ZOO))
-def test_a_card_says_what_it_means_to_say(repo_id: str, folder: Folder) -> None:
+def test_the_metadata_and_snippets_of_a_card_can_be_parsed(repo_id: str, folder: Folder) -> None:
     readme = folder(repo_id) / "README.md"
     if repo_id == "untidy/no-readme":
         assert not readme.exists()
@@ -243,7 +243,7 @@ def test_a_card_says_what_it_means_to_say(repo_id: str, folder: Folder) -> None:
         ast.parse(snippet)
 
 
-def test_no_two_have_the_same_name_or_rank() -> None:
+def test_names_and_ranks_are_unique() -> None:
     listed = repositories()
     assert len({repository.repo_id for repository in listed}) == len(listed)
     assert len({repository.downloads for repository in listed}) == len(listed)
@@ -262,13 +262,13 @@ def test_no_two_have_the_same_name_or_rank() -> None:
         ("quantizers/FLUX.1-nano-dev-gguf", "model_index.json"),
     ],
 )
-def test_a_damaged_one_does_not_load(repo_id: str, complaint: str | None, folder: Folder) -> None:
+def test_a_damaged_repository_does_not_load(repo_id: str, complaint: str | None, folder: Folder) -> None:
     with pytest.raises(Exception, match=complaint):
         load(folder(repo_id))
 
 
 @pytest.mark.parametrize("repo_id", ["clever-hacks/my-pipeline", "clever-hacks/custom-unet"])
-def test_custom_code_runs_for_those_who_trust_it_only(
+def test_custom_code_runs_with_trust_remote_code_only(
     repo_id: str, folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = folder(repo_id)
@@ -292,26 +292,26 @@ def test_custom_code_runs_for_those_who_trust_it_only(
         ("edge-devices/sd-onnx", "OnnxStableDiffusionPipeline"),
     ],
 )
-def test_one_of_another_task_names_a_class_of_diffusers(repo_id: str, class_name: str, folder: Folder) -> None:
+def test_a_repository_of_another_task_names_a_class_of_diffusers(repo_id: str, class_name: str, folder: Folder) -> None:
     import diffusers
 
     assert json.loads((folder(repo_id) / "model_index.json").read_text())["_class_name"] == class_name
     assert hasattr(diffusers, class_name)
 
 
-def test_one_of_another_format_has_no_other(folder: Folder) -> None:
+def test_a_repository_of_another_format_has_no_other_weights(folder: Folder) -> None:
     quantized, onnx = folder("quantizers/FLUX.1-nano-dev-gguf"), folder("edge-devices/sd-onnx")
     assert all(path.read_bytes().startswith(b"GGUF\x03") for path in quantized.glob("*.gguf"))
     assert {path.suffix for path in quantized.iterdir()} == {".gguf", ".md"}
     assert {path.suffix for path in onnx.rglob("*") if path.is_file()} == {".onnx", ".json", ".md"}
 
 
-def test_the_prior_alone_gives_embeddings_and_no_picture(folder: Folder) -> None:
+def test_the_prior_gives_embeddings_and_no_image(folder: Folder) -> None:
     pipeline = load(folder("moscow-miniatures/kandinsky-2-2-prior"))
     assert pipeline("a cat", num_inference_steps=2).image_embeds.shape == (1, 32)
 
 
-def test_who_is_let_in_is_said_by_the_listing() -> None:
+def test_the_listing_has_gated_and_disabled_repositories() -> None:
     def named(**wanted: Any) -> list[Repository]:
         return [item for item in ZOO.values() if all(getattr(item, key) == value for key, value in wanted.items())]
 

@@ -1,4 +1,4 @@
-"""The zoo on a Hub: the same commits wherever it is built, and nothing half-built after an interrupt."""
+"""The zoo on a Hub: every build has the same commits, and after an interrupt no repository is incomplete."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def commits(hub: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """A Hub whose building was killed, without a warning, when a few repositories were complete; and those."""
+    """A Hub whose building was killed when a few repositories were complete; and the commits of these."""
     hub = tmp_path_factory.mktemp("interrupted")
     building = start(hub, PYTHONHASHSEED="1")
     deadline = time.monotonic() + 120
@@ -78,7 +78,7 @@ def test_a_repository_that_was_made_but_not_filled_is_not_built(tmp_path: Path) 
     assert "vae/config.json" in store.commit_of(store.repo(KIND, repository.repo_id)).files
 
 
-def test_the_hub_says_of_a_repository_what_the_zoo_says(tmp_path: Path) -> None:
+def test_the_hub_has_the_counts_and_settings_of_the_zoo(tmp_path: Path) -> None:
     def build(folder: Path) -> None:
         (folder / "README.md").write_text("# -")
 
@@ -92,7 +92,7 @@ def test_the_hub_says_of_a_repository_what_the_zoo_says(tmp_path: Path) -> None:
     assert said.created_at == repository.created_at
 
 
-def test_seeded_weights_follow_from_the_name_and_leave_other_random_numbers_alone() -> None:
+def test_seeded_weights_depend_on_the_name_and_change_no_other_random_numbers() -> None:
     import torch
 
     torch.manual_seed(7)

@@ -1,8 +1,8 @@
-"""Refuses every connection that leaves this machine, in each Python process the tests start.
+"""Refuses connections to other machines in every Python process of the tests.
 
-The tests put this folder on PYTHONPATH, so Python imports this module first thing in every process, and again
-in its children. An attempt is refused there and then, and noted in the file that CF_TESTS_NETWORK_LOG names, so
-that one that somebody swallowed still fails the run (tests/conftest.py).
+The tests put this folder on PYTHONPATH, so Python imports this module at the start of every process and of its
+children. An attempt is refused and logged in the file that CF_TESTS_NETWORK_LOG names, so that it fails the run even if
+the exception was caught (tests/conftest.py).
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ def _is_loopback(host: Any) -> bool:
 def _refuse_the_outside(event: str, arguments: tuple[Any, ...]) -> None:
     if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         address = arguments[1]
-        # A Unix socket's address is text, and stays on this machine.
+        # The address of a Unix socket is text; it is on this machine.
         allowed = not isinstance(address, tuple) or _is_loopback(address[0])
     elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
         address = arguments[0]
@@ -37,7 +37,7 @@ def _refuse_the_outside(event: str, arguments: tuple[Any, ...]) -> None:
         if log:
             with Path(log).open("a") as file:
                 file.write(f"{event} {address} by {sys.argv[:2]}\n")
-        raise PermissionError(f"the tests reach nothing but loopback, and this is {event} {address}")
+        raise PermissionError(f"tests may connect to loopback only: {event} {address}")
 
 
 sys.addaudithook(_refuse_the_outside)

@@ -1,4 +1,4 @@
-"""What goes over the wire, asked without a client that would tidy it up."""
+"""The answers of the server to raw requests, without a client that would correct them."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ FILE = "/zoo/sd/resolve/main/unet/diffusion.safetensors"
 def raw(
     hub: HubProcess, method: str, target: str, headers: dict[str, str] | None = None
 ) -> tuple[int, dict[str, str], bytes]:
-    """A request whose target is sent as it is, byte for byte."""
+    """A request whose target is sent unchanged."""
     connection = http.client.HTTPConnection(urlsplit(hub.endpoint).netloc, timeout=10)
     try:
         connection.putrequest(method, "/", skip_accept_encoding=True)
@@ -90,7 +90,7 @@ def test_a_range_beyond_the_end_is_refused(http: httpx2.Client) -> None:
         ("/nowhere", 404, None),
     ],
 )
-def test_refusals_are_json_with_the_code_that_clients_look_for(
+def test_errors_are_json_with_the_code_that_clients_expect(
     http: httpx2.Client, path: str, status: int, code: str | None
 ) -> None:
     answer = http.get(path)
@@ -104,7 +104,7 @@ def test_a_missing_file_names_the_commit_it_is_missing_from(http: httpx2.Client)
     )
 
 
-def test_expand_gives_what_was_asked_for_and_nothing_else(http: httpx2.Client) -> None:
+def test_expand_gives_the_requested_fields_only(http: httpx2.Client) -> None:
     asked = ["downloadsAllTime", "cardData"]
     rows = http.get("/api/models", params={"search": "zoo/sd", "expand": asked}).json()
     assert [(set(row), row["downloadsAllTime"]) for row in rows] == [({"_id", "id", "modelId", *asked}, 900)]
@@ -126,13 +126,13 @@ def test_expand_gives_what_was_asked_for_and_nothing_else(http: httpx2.Client) -
         "apps=ollama",
     ],
 )
-def test_questions_that_make_no_sense_are_refused(http: httpx2.Client, query: str) -> None:
+def test_invalid_queries_are_refused(http: httpx2.Client, query: str) -> None:
     answer = http.get(f"/api/models?{query}")
     assert answer.status_code == 400
     assert answer.json()["error"] == answer.headers["X-Error-Message"]
 
 
-def test_pages_are_linked_and_keep_the_question(http: httpx2.Client) -> None:
+def test_pages_are_linked_and_keep_the_query(http: httpx2.Client) -> None:
     answer = http.get(
         "/api/models", params={"search": "small", "limit": "5", "sort": "downloads", "filter": "transformers"}
     )
@@ -143,7 +143,7 @@ def test_pages_are_linked_and_keep_the_question(http: httpx2.Client) -> None:
     assert seen == [f"zoo/small-{n:02}" for n in (10, 11, 8, 9, 6, 7, 4, 5, 2, 3, 0, 1)]
 
 
-def test_the_readmes_of_strangers_are_checked(http: httpx2.Client) -> None:
+def test_cards_are_validated_before_uploads(http: httpx2.Client) -> None:
     broken = http.post("/api/validate-yaml", json={"content": "---\nlicense: [mit\n---\n", "repoType": "model"})
     assert (broken.status_code, len(broken.json()["errors"])) == (400, 1)
     assert http.post("/api/validate-yaml", json={"content": "# Hello"}).json()["warnings"]
@@ -156,7 +156,7 @@ def test_the_readmes_of_strangers_are_checked(http: httpx2.Client) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{", b"[" * 100_000, b"\xff", b'{"content": 1}', b'{"content": "---\\n\\ud800: 1\\n---\\n"}']
 )
-def test_bodies_that_are_not_what_is_expected_are_the_clients_fault(http: httpx2.Client, body: bytes) -> None:
+def test_an_invalid_body_is_an_error_of_the_client(http: httpx2.Client, body: bytes) -> None:
     assert http.post("/api/validate-yaml", content=body).status_code == 400
 
 
@@ -200,7 +200,7 @@ def test_no_path_leaves_the_directory(shown: HubProcess, target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE"])
-def test_known_tricks_lead_nowhere(shown: HubProcess, method: str, target: str) -> None:
+def test_names_that_escape_a_folder_are_refused(shown: HubProcess, method: str, target: str) -> None:
     check_target(shown, target, method)
 
 
@@ -227,7 +227,7 @@ def check_target(hub: HubProcess, target: str, method: str = "GET") -> None:
 @example("create", {"name": "x", "organization": ".."})
 @example("create", {"name": "_type"})
 @example("delete", {"name": "sd", "organization": "zoo", "type": "../models"})
-def test_names_from_strangers_make_no_folders(
+def test_names_in_requests_create_no_folders(
     shown: HubProcess, http: httpx2.Client, action: str, asked: dict[str, object]
 ) -> None:
     before = sorted(path.relative_to(shown.directory) for path in shown.directory.glob("*/*/*"))
@@ -235,7 +235,7 @@ def test_names_from_strangers_make_no_folders(
     headers = {"Authorization": "Bearer hf_writer"}
     answer = http.request(method, f"/api/repos/{action}", json=asked, headers=headers)
     if action == "create" and answer.status_code == httpx2.codes.OK:
-        # By chance a proper name, by the client's own rule: it goes again.
+        # By chance a valid name by the rule of the client: it is deleted again.
         validate_repo_id(answer.json()["id"])
         made = {"name": answer.json()["id"], "type": asked.get("type") or "model"}
         assert http.request("DELETE", "/api/repos/delete", json=made, headers=headers).status_code == httpx2.codes.OK

@@ -14,7 +14,7 @@ def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_equal_contents_are_kept_once(tmp_path: Path) -> None:
+def test_equal_contents_are_stored_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     blobs = Blobs(tmp_path / "blobs")
     sha256, size = blobs.put(b"content")
@@ -36,7 +36,9 @@ def test_a_file_is_copied_not_shared(tmp_path: Path) -> None:
     ("content", "size", "why"),
     [(b"conten", 7, "6 bytes arrived"), (b"contents", 7, "more than the 7 bytes"), (b"cOntent", 7, "has sha256")],
 )
-def test_what_is_not_as_announced_leaves_nothing_behind(tmp_path: Path, content: bytes, size: int, why: str) -> None:
+def test_a_content_that_differs_from_its_announcement_is_not_stored(
+    tmp_path: Path, content: bytes, size: int, why: str
+) -> None:
     blobs = Blobs(tmp_path / "blobs")
     sha256 = hashlib.sha256(b"content").hexdigest()
     with pytest.raises(BadRequest, match=why), blobs.receive(sha256, size) as incoming:
@@ -46,12 +48,12 @@ def test_what_is_not_as_announced_leaves_nothing_behind(tmp_path: Path, content:
 
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 64 + "\n"])
-def test_only_a_hash_names_a_content(tmp_path: Path, name: str) -> None:
+def test_a_content_is_named_by_its_hash_only(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadRequest, match="SHA-256"):
         Blobs(tmp_path).path(name)
 
 
-def test_what_a_killed_writer_left_is_removed_a_day_later(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_are_removed_a_day_later(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     sha256, _ = blobs.put(b"content")
     for name, age in (("old", ABANDONED_SECONDS + 60), ("new", 60)):

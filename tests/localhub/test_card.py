@@ -17,7 +17,7 @@ def test_metadata_is_plain_json() -> None:
 @pytest.mark.parametrize(
     "readme", ["", "# Title\n---\nlicense: mit\n---\n", "---\nnever closed", "---\n---\n", "---\n\n---\n"]
 )
-def test_a_card_without_metadata_says_nothing(readme: str) -> None:
+def test_a_card_without_metadata_gives_none(readme: str) -> None:
     assert card.parse(readme) is None
 
 
@@ -41,14 +41,14 @@ LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" fo
     ],
     ids=lambda block: block[:12].encode("unicode_escape").decode(),
 )
-def test_broken_and_hostile_metadata_is_refused_in_words(block: str) -> None:
+def test_broken_and_hostile_metadata_is_refused_with_a_reason(block: str) -> None:
     with pytest.raises(BrokenCardError) as refusal:
         card.parse(f"---\n{block}\n---\n")
     assert str(refusal.value)
 
 
 @given(st.text())
-def test_any_text_yields_metadata_that_json_can_carry_or_a_refusal(block: str) -> None:
+def test_any_text_gives_metadata_for_json_or_an_error(block: str) -> None:
     try:
         said = card.parse(f"---\n{block}\n---\n")
     except BrokenCardError:
@@ -56,7 +56,7 @@ def test_any_text_yields_metadata_that_json_can_carry_or_a_refusal(block: str) -
     json.dumps(said, allow_nan=False)
 
 
-def test_texts_takes_one_or_many() -> None:
+def test_texts_reads_one_text_or_a_list() -> None:
     assert card.texts("mit") == ["mit"]
     assert card.texts(["a", None, {"b": 1}, True, ""]) == ["a"]
     assert card.texts(None) == []

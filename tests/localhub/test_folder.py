@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_without_what_tools_leave_there(folder: Path) -> None:
+def test_files_of_tools_are_skipped(folder: Path) -> None:
     assert list(files_of(folder)) == [".gitattributes", "a.txt", "unet/w.bin"]
 
 
@@ -25,7 +25,7 @@ def test_a_link_within_the_folder_is_a_file(folder: Path) -> None:
     assert "b.txt" in files_of(folder)
 
 
-def test_a_link_out_of_the_folder_needs_to_be_meant(folder: Path) -> None:
+def test_a_link_to_a_file_outside_the_folder_needs_an_option(folder: Path) -> None:
     (folder / "unet" / "out").symlink_to("../../outside")
     with pytest.raises(UsageError, match="--follow-links"):
         files_of(folder)
@@ -33,13 +33,13 @@ def test_a_link_out_of_the_folder_needs_to_be_meant(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["..", "unet", "/etc", "nowhere"])
-def test_links_to_folders_and_to_nothing_are_refused(folder: Path, target: str) -> None:
+def test_links_to_folders_and_broken_links_are_refused(folder: Path, target: str) -> None:
     (folder / "link").symlink_to(target)
     with pytest.raises(UsageError, match="link"):
         files_of(folder, follow_links=True)
 
 
-def test_what_is_no_folder_of_files_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for path in ("none", "empty"):
         with pytest.raises(UsageError, match=path):

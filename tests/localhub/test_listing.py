@@ -19,7 +19,7 @@ def everybody(_repo: Repo) -> bool:
 
 
 def write(store: Store, number: int, *, downloads: int) -> None:
-    """A repository without the flushes of `Store.create`, which thousands would feel."""
+    """Write a repository without the flushes of `Store.create`, which take long for thousands."""
     repo_id = f"zoo/m{number:05}"
     folder = store.root / "models" / repo_id
     (folder / "commits").mkdir(parents=True)
@@ -61,7 +61,7 @@ def test_pages_of_any_size_give_every_repository_once_and_in_order(store: Store,
     assert ids == expected
 
 
-def test_conditions_all_have_to_hold(store: Store) -> None:
+def test_all_conditions_must_be_met(store: Store) -> None:
     listing = Listing(store)
     found = pages(listing, filters=("odd:1", "diffusers"), search=("M0001",), author="ZOO", library="diffusers")
     assert found == [["zoo/m00011", "zoo/m00013", "zoo/m00015", "zoo/m00017", "zoo/m00019"]]
@@ -70,7 +70,7 @@ def test_conditions_all_have_to_hold(store: Store) -> None:
     assert pages(listing, gated=True) == [[]]
 
 
-def test_a_cursor_survives_the_repository_it_came_from(tmp_path: Path) -> None:
+def test_a_cursor_stays_valid_when_its_repository_is_deleted(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for number in range(6):
         store.create("model", f"zoo/m{number}", downloads=10 - number)
@@ -84,12 +84,12 @@ def test_a_cursor_survives_the_repository_it_came_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "W10=", "WzEsMiwzXQ==", "Wyd4J10=", "WyJ4IiwieCJd"])
-def test_a_cursor_of_a_strangers_making_is_refused(store: Store, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(BadRequest):
         Listing(store).page("model", Query(sort="downloads", cursor=cursor), everybody)
 
 
-def test_what_another_process_writes_is_seen(tmp_path: Path) -> None:
+def test_changes_of_another_process_are_listed(tmp_path: Path) -> None:
     store, other = Store(tmp_path), Store(tmp_path)
     listing = Listing(store)
     assert pages(listing) == [[]]

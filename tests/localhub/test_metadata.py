@@ -9,7 +9,7 @@ from localhub.metadata import Metadata, derive
 
 
 def metadata(kind: str = "model", card: str = "", **files: object) -> Metadata:
-    """The facts of some files; a double underscore in a name stands for a slash, `_dot_` for a dot."""
+    """The metadata of some files; in their names, a double underscore means a slash, `_dot_` a dot."""
     contents = {"README.md": f"---\n{card}\n---\nSee arxiv.org/abs/2401.01234.".encode()} if card else {}
     for name, content in files.items():
         path = name.replace("__", "/").replace("_dot_", ".")
@@ -78,7 +78,7 @@ def test_the_task_follows_from_the_pipeline_class(pipeline: str, task: str | Non
     assert metadata(model_index_dot_json={"_class_name": pipeline}).pipeline_tag == task
 
 
-def test_the_card_has_the_last_word_on_library_and_task() -> None:
+def test_the_card_decides_library_and_task() -> None:
     found = metadata(
         card="library_name: mine\npipeline_tag: image-to-3d", model_index_dot_json={"_class_name": "FluxPipeline"}
     )
@@ -86,7 +86,7 @@ def test_the_card_has_the_last_word_on_library_and_task() -> None:
     assert metadata(card="tags: [unconditional-image-generation]").pipeline_tag == "unconditional-image-generation"
 
 
-def test_libraries_are_known_by_their_files() -> None:
+def test_the_library_follows_from_the_files() -> None:
     assert metadata(config_dot_json={"model_type": "blip"}).library_name == "transformers"
     assert metadata(config_dot_json={"model_type": "blip"}).config == {"model_type": "blip"}
     assert metadata(adapter_config_dot_json={}).library_name == "peft"
@@ -113,11 +113,11 @@ def test_parameters_are_counted_from_the_header() -> None:
         b"\0" * 8,
     ],
 )
-def test_a_header_that_is_none_yields_no_count(content: bytes) -> None:
+def test_an_invalid_header_gives_no_count(content: bytes) -> None:
     assert metadata(model_dot_safetensors=content).safetensors is None
 
 
-def test_broken_json_and_yaml_yield_no_facts() -> None:
+def test_broken_json_and_yaml_give_no_metadata() -> None:
     found = metadata(card="license: [mit", model_index_dot_json=b"{", config_dot_json=b"[" * 100_000)
     assert found == Metadata(tags=["arxiv:2401.01234", "region:us"])
 
@@ -137,7 +137,7 @@ def test_a_dataset_has_the_tags_of_its_card() -> None:
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200), st.binary(max_size=200))
-def test_any_files_have_facts(readme: bytes, index: bytes, weights: bytes) -> None:
+def test_any_files_have_metadata(readme: bytes, index: bytes, weights: bytes) -> None:
     files = {"README.md": b"---\n" + readme + b"\n---\n", "model_index.json": index, "model.safetensors": weights}
     sizes = {path: len(content) for path, content in files.items()}
     json.dumps(derive("model", sizes, lambda path, limit: files[path][: limit if limit >= 0 else None]).tags)

@@ -27,7 +27,7 @@ def accepts(endpoint: str) -> bool:
         return sock.connect_ex((host, int(port))) == 0
 
 
-def test_a_hub_answers_while_its_block_lasts(tmp_path: Path) -> None:
+def test_a_hub_answers_during_its_block(tmp_path: Path) -> None:
     with HubProcess(tmp_path) as hub:
         assert hub.endpoint.startswith("http://127.0.0.1:")
         assert accepts(hub.endpoint)
@@ -46,7 +46,7 @@ def test_it_starts_within_a_second_of_processor_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_it_ends_with_who_started_it_however_that_ends(tmp_path: Path, how: signal.Signals) -> None:
+def test_it_ends_with_its_parent_however_that_ends(tmp_path: Path, how: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT, tmp_path], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         _, endpoint = parent.stdout.readline().split()
@@ -59,13 +59,13 @@ def test_it_ends_with_who_started_it_however_that_ends(tmp_path: Path, how: sign
         time.sleep(0.02)
 
 
-def test_one_that_cannot_start_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_cannot_start_is_an_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CommunityForensicsError, match="did not start"), HubProcess(tmp_path / "file"):
         pass
     assert "is not a directory" in capfd.readouterr().err
 
 
-def test_tokens_do_not_show_in_the_command_line(tmp_path: Path) -> None:
+def test_tokens_are_not_in_the_command_line(tmp_path: Path) -> None:
     with HubProcess(tmp_path, tokens=["hf_secret"]) as hub:
         assert b"hf_secret" not in Path(f"/proc/{hub.pid}/cmdline").read_bytes()

@@ -17,7 +17,7 @@ def test_ids_are_those_of_git(tmp_path: Path) -> None:
     assert git_hash(b"content\n") == ended.stdout.strip()
 
 
-def test_a_large_file_is_known_by_its_pointer() -> None:
+def test_the_id_of_a_large_file_is_that_of_its_pointer() -> None:
     file = File.large("a" * 64, 123)
     assert file.oid == git_hash(lfs_pointer("a" * 64, 123))
     assert (file.etag, SMALL.etag) == ("a" * 64, "b" * 40)
@@ -30,7 +30,7 @@ def test_large_is_decided_by_name_and_size() -> None:
     assert not is_large("empty.safetensors", 0)
 
 
-def test_a_commit_comes_back_as_it_was_written() -> None:
+def test_a_commit_is_read_as_it_was_written() -> None:
     commit = Commit("c" * 40, None, "first", "2024-01-01T00:00:00.000Z", "me", {"a": SMALL}, Metadata(tags=["x"]))
     assert Commit.from_json(commit.to_json()) == commit
 
@@ -47,7 +47,7 @@ def test_a_commits_id_depends_on_files_parent_message_and_date_alone() -> None:
     assert len(others | {usual, commit_id(files, None, "m", "e")}) == 5
 
 
-def test_names_mean_branches_tags_and_refs() -> None:
+def test_a_revision_is_a_branch_a_tag_or_a_ref() -> None:
     repo = Repo("model", "a/b", "", branches={"main": "1"}, tags={"v1": "2"}, refs={"refs/pr/1": "3"})
     assert [repo.named(name) for name in ("main", "refs/heads/main", "v1", "refs/tags/v1", "refs/pr/1")] == list(
         "11223"

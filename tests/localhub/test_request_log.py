@@ -6,7 +6,7 @@ import httpx2
 from localhub.process import HubProcess
 
 
-def test_each_request_is_noted_as_it_was_sent(shown: HubProcess, http: httpx2.Client) -> None:
+def test_each_request_is_logged_as_it_was_sent(shown: HubProcess, http: httpx2.Client) -> None:
     shown.clear_requests()
     http.get("/zoo/sd/resolve/main/a%20b/%C3%BC.txt?x=1", headers={"Range": "bytes=0-0", "User-Agent": "me"})
     http.head("/zoo/sd/resolve/main/none")
@@ -26,7 +26,7 @@ def test_each_request_is_noted_as_it_was_sent(shown: HubProcess, http: httpx2.Cl
     assert shown.requests() == []
 
 
-def test_what_a_fault_did_is_noted(shown: HubProcess, http: httpx2.Client) -> None:
+def test_the_effect_of_a_fault_is_logged(shown: HubProcess, http: httpx2.Client) -> None:
     shown.clear_requests()
     shown.fail("drop", after=10)
     try:
@@ -36,7 +36,7 @@ def test_what_a_fault_did_is_noted(shown: HubProcess, http: httpx2.Client) -> No
     assert [(row["status"], row["bytes"]) for row in shown.requests()] == [(200, 10)]
 
 
-def test_the_log_is_a_line_of_json_for_each_request(tmp_path: Path) -> None:
+def test_the_log_has_one_json_line_for_each_request(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     with HubProcess(tmp_path / "hub", request_log=log) as hub, httpx2.Client(trust_env=False) as client:
         client.get(f"{hub.endpoint}/api/models")

@@ -40,7 +40,7 @@ def test_a_new_repository_has_its_settings_and_a_first_commit(store: Store) -> N
     assert not store.exists("dataset", "zoo/sd")
 
 
-def test_making_it_again_is_a_conflict_unless_that_is_meant(store: Store) -> None:
+def test_creating_it_again_is_a_conflict_without_exist_ok(store: Store) -> None:
     with pytest.raises(Conflict):
         store.create("model", "zoo/sd")
     assert store.create("model", "zoo/sd", downloads=9, exist_ok=True).downloads == 5
@@ -74,7 +74,7 @@ def test_a_commit_that_changes_nothing_is_not_made(store: Store) -> None:
     assert commit(store, {"a": b"a"}, message="again", date=LATER, delete=["nothing"]) == first
 
 
-def test_a_state_can_have_the_id_it_has_elsewhere(store: Store) -> None:
+def test_a_commit_can_have_a_given_id(store: Store) -> None:
     known = "82a37760796d32b1411fe092ab5d4e227313294b"
     assert commit(store, {"a": b"a"}, commit_id=known) == known
     assert commit(store, {"a": b"a"}, commit_id=known) == known
@@ -85,7 +85,7 @@ def test_a_state_can_have_the_id_it_has_elsewhere(store: Store) -> None:
         commit(store, {"b": b"b"}, commit_id="main")
 
 
-def test_branches_start_from_main_and_go_their_own_way(store: Store) -> None:
+def test_branches_start_from_main_and_are_independent(store: Store) -> None:
     commit(store, {"a": b"a"})
     commit(store, {"b": b"b"}, revision="refs/pr/39")
     commit(store, {"c": b"c"})
@@ -93,7 +93,7 @@ def test_branches_start_from_main_and_go_their_own_way(store: Store) -> None:
     assert paths(store) == [".gitattributes", "a", "c"]
 
 
-def test_tags_and_branches_are_made_once_and_removed(store: Store) -> None:
+def test_tags_and_branches_are_created_once_and_deleted(store: Store) -> None:
     first = commit(store, {"a": b"a"})
     store.set_ref("model", "zoo/sd", "tags", "v1", first)
     commit(store, {"b": b"b"})
@@ -109,7 +109,7 @@ def test_tags_and_branches_are_made_once_and_removed(store: Store) -> None:
         store.set_ref("model", "zoo/sd", "branches", "main", None)
 
 
-def test_a_commit_on_a_state_that_has_passed_is_refused(store: Store) -> None:
+def test_a_commit_with_an_outdated_parent_is_refused(store: Store) -> None:
     before = store.repo("model", "zoo/sd").head
     commit(store, {"a": b"a"})
     with pytest.raises(RequestError) as refusal:
@@ -118,7 +118,7 @@ def test_a_commit_on_a_state_that_has_passed_is_refused(store: Store) -> None:
 
 
 @pytest.mark.parametrize("add", [{"a/b": b"", "a": b""}, {"../x": b""}, {"/x": b""}, {"a\\b": b""}, {"": b""}])
-def test_paths_that_no_folder_can_hold_are_refused(store: Store, add: dict[str, bytes | Path]) -> None:
+def test_a_path_that_is_a_file_and_a_folder_is_refused(store: Store, add: dict[str, bytes | Path]) -> None:
     with pytest.raises(BadRequest):
         commit(store, add)
     assert paths(store) == [".gitattributes"]
@@ -132,7 +132,7 @@ def test_names_that_would_leave_the_directory_are_refused(store: Store, repo_id:
         store.repo("space", "a/b")
 
 
-def test_a_removed_repository_is_gone_and_can_be_made_anew(store: Store) -> None:
+def test_a_deleted_repository_can_be_created_again(store: Store) -> None:
     commit(store, {"a": b"a"}, commit_id="1" * 40)
     assert paths(store, "1" * 40)
     store.delete("model", "zoo/sd")
@@ -144,7 +144,7 @@ def test_a_removed_repository_is_gone_and_can_be_made_anew(store: Store) -> None
     assert sorted(path.name for path in store.root.iterdir()) == ["blobs", "changes", "models"]
 
 
-def test_every_change_is_told_whoever_makes_it(store: Store) -> None:
+def test_every_change_of_any_writer_is_reported(store: Store) -> None:
     place, changed = store.changes(-1)
     assert changed is None
     assert store.changes(place) == (place, set())
@@ -170,7 +170,7 @@ for number in range(int(sys.argv[3])):
 
 
 def writers(store: Store, *names: str, commits: int) -> list[subprocess.Popen[bytes]]:
-    """Processes that commit, all ready before the first one begins."""
+    """Processes that commit, all ready before the first one starts."""
     started = []
     for name in names:
         command = [sys.executable, "-c", WRITER, str(store.root), name, str(commits)]
@@ -185,14 +185,14 @@ def writers(store: Store, *names: str, commits: int) -> list[subprocess.Popen[by
     return started
 
 
-def test_three_processes_and_nobody_loses_a_commit(store: Store) -> None:
+def test_three_processes_lose_no_commit(store: Store) -> None:
     names = ("left", "middle", "right")
     assert [process.wait() for process in writers(store, *names, commits=30)] == [0, 0, 0]
     expected = [".gitattributes", "shared.bin", *(f"{name}-{number}" for name in names for number in range(30))]
     assert paths(store) == sorted(expected)
 
 
-def test_a_writer_killed_anywhere_leaves_a_whole_store(store: Store) -> None:
+def test_a_writer_killed_at_any_moment_leaves_a_valid_store(store: Store) -> None:
     moments = random.Random(0)
     for attempt in range(8):
         (process,) = writers(store, f"killed-{attempt}", commits=10_000)

@@ -23,7 +23,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 @pytest.fixture
 def http(hub: HubProcess) -> Iterator[httpx2.Client]:
-    """A client, and a repository as each test expects it."""
+    """A client, and a repository for each test."""
     store = Store(hub.directory)
     if store.exists("model", "zoo/sd"):
         store.delete("model", "zoo/sd")
@@ -70,7 +70,9 @@ def test_a_large_file_goes_through_batch_put_verify_and_commit(http: httpx2.Clie
 
 
 @pytest.mark.parametrize("spoiled", [WEIGHTS[:-1], WEIGHTS + b"x", b"x" + WEIGHTS[1:], b""])
-def test_an_upload_that_is_not_as_announced_is_refused(http: httpx2.Client, hub: HubProcess, spoiled: bytes) -> None:
+def test_an_upload_that_differs_from_its_announcement_is_refused(
+    http: httpx2.Client, hub: HubProcess, spoiled: bytes
+) -> None:
     actions = batch(http)["actions"]
 
     def in_pieces() -> Iterator[bytes]:
@@ -82,7 +84,7 @@ def test_an_upload_that_is_not_as_announced_is_refused(http: httpx2.Client, hub:
     assert Store(hub.directory).blobs.size(SHA256) is None
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(http: httpx2.Client, hub: HubProcess) -> None:
+def test_an_interrupted_upload_leaves_nothing(http: httpx2.Client, hub: HubProcess) -> None:
     href = batch(http)["actions"]["upload"]["href"]
 
     def breaking() -> Iterator[bytes]:
@@ -93,7 +95,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(http: httpx2.Client, hub: HubP
         http.put(href, content=breaking(), headers={"Content-Length": str(len(WEIGHTS))})
     assert http.get("/api/models/zoo/sd").status_code == 200
     assert batch(http)["actions"]
-    # The server learns of it in its own time.
+    # The server notices it later.
     for _ in range(100):
         left = [path for path in hub.directory.rglob("*.partial") if path.is_file()]
         if not left:
@@ -102,7 +104,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(http: httpx2.Client, hub: HubP
     raise AssertionError(left)
 
 
-def test_an_address_is_for_one_content_only(http: httpx2.Client) -> None:
+def test_an_upload_address_is_for_one_content_only(http: httpx2.Client) -> None:
     href = batch(http)["actions"]["upload"]["href"]
     other = hashlib.sha256(b"other").hexdigest()
     assert http.put(href.replace(SHA256, other), content=b"other").status_code == 403
@@ -112,7 +114,7 @@ def test_an_address_is_for_one_content_only(http: httpx2.Client) -> None:
 @pytest.mark.parametrize(
     "item", [{"oid": "../../x", "size": 1}, {"oid": "A" * 64, "size": 1}, {"oid": "a" * 64, "size": -1}]
 )
-def test_a_batch_names_what_it_cannot_take(http: httpx2.Client, item: dict[str, object]) -> None:
+def test_a_batch_has_an_error_for_each_invalid_object(http: httpx2.Client, item: dict[str, object]) -> None:
     answer = http.post("/zoo/sd.git/info/lfs/objects/batch", json={"operation": "upload", "objects": [item]})
     assert answer.json()["objects"][0]["error"]["code"] == 422
 
@@ -148,14 +150,16 @@ def test_a_commit_adds_replaces_and_deletes(http: httpx2.Client) -> None:
     ],
     ids=str,
 )
-def test_a_bad_line_spoils_the_whole_commit(http: httpx2.Client, line: tuple[str, dict[str, object]] | bytes) -> None:
+def test_an_invalid_line_fails_the_whole_commit(
+    http: httpx2.Client, line: tuple[str, dict[str, object]] | bytes
+) -> None:
     before = files(http)
     answer = commit(http, ("header", {"summary": "s"}), inline("good", b"good"), line)
     assert answer.status_code == 400, answer.text
     assert files(http) == before
 
 
-def test_a_commit_on_a_state_that_has_passed_or_on_no_branch_is_refused(http: httpx2.Client) -> None:
+def test_a_commit_with_an_outdated_parent_or_without_a_branch_is_refused(http: httpx2.Client) -> None:
     head = http.get("/api/models/zoo/sd").json()["sha"]
     assert commit(http, ("header", {"summary": "", "parentCommit": head}), inline("a", b"a")).status_code == 200
     assert commit(http, ("header", {"summary": "", "parentCommit": head}), inline("b", b"b")).status_code == 412
@@ -163,7 +167,7 @@ def test_a_commit_on_a_state_that_has_passed_or_on_no_branch_is_refused(http: ht
     assert commit(http, inline("b", b"b"), revision="main?create_pr=1").status_code == 400
 
 
-def test_preupload_says_how_each_file_travels(http: httpx2.Client) -> None:
+def test_preupload_says_how_to_send_each_file(http: httpx2.Client) -> None:
     asked = [{"path": "w.bin", "size": 5, "sample": ""}, {"path": "old.bin", "size": 3}, {"path": "n.txt", "size": 5}]
     said = http.post("/api/models/zoo/sd/preupload/main", json={"files": asked}).json()["files"]
     assert [(item["uploadMode"], item["oid"]) for item in said] == [

@@ -15,6 +15,7 @@ from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
 from samplers.options import Store
 from samplers.outcomes import Outcome, Status, write_outcome
 from samplers.sample import ImageFile, Sample, place_in_part
+from tests.records import catalog_entry
 from workspace import records
 from workspace.layout import Workspace, part_name
 
@@ -36,9 +37,7 @@ def sha256(content: bytes) -> str:
 
 def entry(name: str, rank: int, **changes: Any) -> CatalogEntry:
     values: dict[str, Any] = {
-        "model_name": name,
         "revision": sha256(name.encode())[:40],
-        "subset": "Systematic",
         "rank": rank,
         "downloads": 1000 - rank,
         "likes": 3,
@@ -47,19 +46,14 @@ def entry(name: str, rank: int, **changes: Any) -> CatalogEntry:
         "license_family": "openrail",
         "hf_pipeline_tag": "text-to-image",
         "hf_diffusers_tag": "StableDiffusionPipeline",
-        "architecture": "LatDiff",
         "architecture_evidence": "pipeline class",
-        "task": "text-to-image",
-        "kind": "checkpoint",
         "base_model": "org/base",
         "lineage": ("org/base", "org/older"),
         "hyperparameters": Hyperparameters(num_inference_steps=20, guidance_scale=7.5, scheduler="DDIMScheduler"),
         "hyperparameter_sources": HyperparameterSources(num_inference_steps="card", guidance_scale="default"),
         "download_bytes": 123,
-        "crawled_at": "2026-01-01T00:00:00Z",
-        "status": "compatible",
     }
-    return CatalogEntry(**values | changes)
+    return catalog_entry(name, **values | changes)
 
 
 @dataclass

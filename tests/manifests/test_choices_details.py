@@ -64,11 +64,11 @@ def test_the_public_edition_withholds_other_licences(licenses: tuple[str, ...], 
 
 def test_a_withheld_generator_is_in_no_split_and_takes_no_other_out_of_one() -> None:
     names = [each.model_name for each in CATALOG]
-    division = Choices("full", (), ("name=org/nc",)).division(CATALOG, names, ())
+    division = Choices("full", (), ("name=org/nc",)).assign(CATALOG, names, ())
     assert division.withheld == frozenset()
     assert division.splits == {"org/mit": "train", "org/own": "train", "org/tune": "train", "org/nc": "test"}
     # The holdout is not allowed in the public edition: it is withheld, and nothing is left to test with.
-    division = Choices("public", (), ("name=org/nc",)).division(CATALOG, names, ())
+    division = Choices("public", (), ("name=org/nc",)).assign(CATALOG, names, ())
     assert division.withheld == {"org/own", "org/nc"}
     assert division.splits == {"org/mit": "train", "org/tune": "train"}
 
@@ -76,12 +76,12 @@ def test_a_withheld_generator_is_in_no_split_and_takes_no_other_out_of_one() -> 
 def test_generators_that_made_one_image_are_divided_as_one() -> None:
     names = [each.model_name for each in CATALOG]
     twins = [("org/own", "org/nc")]
-    division = Choices("full", (), ("name=org/nc",)).division(CATALOG, names, twins)
+    division = Choices("full", (), ("name=org/nc",)).assign(CATALOG, names, twins)
     assert division.splits == {"org/mit": "train", "org/own": None, "org/tune": "train", "org/nc": "test"}
 
 
 def test_only_sampled_generators_have_a_split() -> None:
-    division = Choices("full", (), ()).division(CATALOG, ["org/mit"], ())
+    division = Choices("full", (), ()).assign(CATALOG, ["org/mit"], ())
     assert division.splits == {"org/mit": "train"}
 
 

@@ -4,7 +4,8 @@ import hashlib
 import random
 from dataclasses import replace
 
-from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, ModelFile
+from crawler.catalog import CatalogEntry, Hyperparameters, ModelFile
+from tests.records import catalog_entry
 
 GB = 10**9
 
@@ -17,29 +18,15 @@ def file(path: str, size: int, *about: object) -> ModelFile:
 def entry(model_name: str = "org/name", **changes: object) -> CatalogEntry:
     """Stable Diffusion 1.5 as it is published, half precision, in 25 guided steps."""
     values: dict[str, object] = {
-        "model_name": model_name,
         "revision": hashlib.sha1(model_name.encode()).hexdigest(),
-        "subset": "Systematic",
-        "rank": 1,
-        "downloads": 1,
-        "likes": 0,
-        "license_source": "none",
-        "license_family": "unknown",
         "hf_diffusers_tag": "StableDiffusionPipeline",
-        "architecture": "LatDiff",
-        "architecture_evidence": "test",
-        "task": "text-to-image",
-        "kind": "checkpoint",
         "variant": "fp16",
         "hyperparameters": Hyperparameters(num_inference_steps=25, guidance_scale=7.5, height=512, width=512),
-        "hyperparameter_sources": HyperparameterSources(),
         "files": stable_diffusion(model_name),
-        "crawled_at": "2026-01-01T00:00:00Z",
-        "status": "compatible",
+        **changes,
     }
-    values = {**values, **changes}
     files = (*values["files"], *values.get("base_files", ()))  # type: ignore[misc]
-    return CatalogEntry(**{"download_bytes": sum(file.size for file in files), **values})  # type: ignore[arg-type]
+    return catalog_entry(model_name, **{"download_bytes": sum(file.size for file in files), **values})
 
 
 def stable_diffusion(unet: str, encoder: int = 0, decoder: int = 0) -> tuple[ModelFile, ...]:

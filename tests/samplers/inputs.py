@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from captioning.prompt import Prompt
-from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, ModelFile
+from crawler.catalog import CatalogEntry, Hyperparameters, ModelFile
 from crawler.pipelines.traits import describe
 from localhub.store import Store
+from tests.records import catalog_entry, prompt
 from workspace import records
 from workspace.layout import Workspace, part_name
 
@@ -36,26 +37,14 @@ def entry_of(store: Store, repo_id: str, rank: int = 1, **changes: Any) -> Catal
     revision, files = model_files(store, repo_id)
     task = changes.pop("task", None) or _task(store, repo_id)
     values: dict[str, Any] = {
-        "model_name": repo_id,
         "revision": revision,
-        "subset": "Systematic",
         "rank": rank,
-        "downloads": 1,
-        "likes": 0,
-        "license_source": "none",
-        "license_family": "unknown",
-        "architecture": "LatDiff",
-        "architecture_evidence": "test",
         "task": task,
-        "kind": "checkpoint",
         "hyperparameters": Hyperparameters(num_inference_steps=2),
-        "hyperparameter_sources": HyperparameterSources(),
         "files": files,
         "download_bytes": sum(file.size for file in files),
-        "crawled_at": "2026-01-01T00:00:00Z",
-        "status": "compatible",
     }
-    return CatalogEntry(**{**values, **changes})
+    return catalog_entry(repo_id, **values | changes)
 
 
 def _task(store: Store, repo_id: str) -> str | None:
@@ -75,22 +64,7 @@ def write_catalog(workspace: Workspace, entries: Iterable[CatalogEntry]) -> None
 def write_prompts(workspace: Workspace, sources: dict[str, list[str]]) -> None:
     """A part of prompts for each real source."""
     for source, texts in sources.items():
-        prompts = [
-            Prompt(
-                prompt_id=f"{source}/{number}",
-                prompt=text,
-                real_source=source,
-                real_title=source,
-                real_id=str(number),
-                real_path=f"/photographs/{source}/{number}.jpg",
-                real_sha256="0" * 64,
-                real_format="JPEG",
-                real_width=64,
-                real_height=64,
-                caption_origin="dataset",
-            )
-            for number, text in enumerate(texts)
-        ]
+        prompts = [prompt(source, number, text) for number, text in enumerate(texts)]
         records.write(workspace.prompts_of(source) / part_name(0), Prompt, prompts)
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from crawler.catalog import CatalogEntry, Hyperparameters
 from samplers.plan import Recipe, plan_of
 from samplers.prompting import PromptPool
+from tests.records import catalog_entry
 from tests.samplers.test_prompting import _prompts
 from workspace.errors import UsageError
 from workspace.identity import seed_of
@@ -19,26 +20,7 @@ POOL = PromptPool(_prompts(a=["a cat", "a dog", "a horse"]))
 
 
 def _entry(**changes: Any) -> CatalogEntry:
-    values: dict[str, Any] = {
-        "model_name": "org/name",
-        "revision": "a" * 40,
-        "subset": "Systematic",
-        "rank": 1,
-        "downloads": 1,
-        "likes": 0,
-        "license_source": "none",
-        "license_family": "unknown",
-        "architecture": "LatDiff",
-        "architecture_evidence": "test",
-        "task": "text-to-image",
-        "kind": "checkpoint",
-        "hyperparameters": Hyperparameters(num_inference_steps=25),
-        "hyperparameter_sources": HyperparameterSources(),
-        "download_bytes": 0,
-        "crawled_at": "2026-01-01T00:00:00Z",
-        "status": "compatible",
-    }
-    return CatalogEntry(**{**values, **changes})
+    return catalog_entry(**{"hyperparameters": Hyperparameters(num_inference_steps=25), **changes})
 
 
 def _recipe(**changes: Any) -> Recipe:

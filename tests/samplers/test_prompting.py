@@ -6,27 +6,12 @@ from hypothesis import strategies as st
 
 from captioning.prompt import Prompt
 from samplers.prompting import PromptPool, parse_weights, permutation
+from tests.records import prompt
 from workspace.errors import UsageError
 
 
 def _prompts(**sources: list[str]) -> list[Prompt]:
-    return [
-        Prompt(
-            prompt_id=f"{source}/{number}",
-            prompt=text,
-            real_source=source,
-            real_title=source,
-            real_id=str(number),
-            real_path=f"/{source}/{number}.jpg",
-            real_sha256="0" * 64,
-            real_format="JPEG",
-            real_width=1,
-            real_height=1,
-            caption_origin="dataset",
-        )
-        for source, texts in sources.items()
-        for number, text in enumerate(texts)
-    ]
+    return [prompt(source, number, text) for source, texts in sources.items() for number, text in enumerate(texts)]
 
 
 @given(st.integers(0, 200), st.text())

@@ -1,4 +1,4 @@
-"""A file that exists is whole, whatever kills its writer."""
+"""A file that exists is whole, even if its writer is killed."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_write_that_fails_leaves_the_former_file_and_no_litter(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_former_file_and_no_temporary_one(tmp_path: Path) -> None:
     target = tmp_path / "rows.bin"
     write_bytes(target, b"former")
     with pytest.raises(TypeError), atomic_path(target) as temporary:
@@ -24,7 +24,7 @@ def test_a_write_that_fails_leaves_the_former_file_and_no_litter(tmp_path: Path)
     assert names(tmp_path) == ["rows.bin"]
 
 
-def test_a_killed_writer_leaves_the_former_file_and_litter_that_can_be_told_apart(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_the_former_file_and_a_recognizable_temporary_one(tmp_path: Path) -> None:
     target = tmp_path / "rows.bin"
     write_bytes(target, b"former")
     script = (

@@ -43,13 +43,13 @@ def test_an_error_is_one_line_and_an_exit_code(what: str, code: int, stderr: str
     assert (ended.returncode, ended.stderr) == (code, stderr)
 
 
-def test_a_defect_keeps_its_traceback() -> None:
+def test_a_bug_keeps_its_traceback() -> None:
     ended = subprocess.run([sys.executable, "-c", PROGRAM, "defect"], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "ZeroDivisionError" in ended.stderr
 
 
-# A library's C code takes the interrupt for itself and raises an error of its own: DuckDB does.
+# The C code of some libraries, such as DuckDB, handles the interrupt and raises another error.
 @pytest.mark.parametrize("what", ["wait", "library"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_says_that_the_same_command_continues(what: str, number: signal.Signals) -> None:
@@ -57,7 +57,7 @@ def test_an_interrupt_says_that_the_same_command_continues(what: str, number: si
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        # What is interrupted is the wait, not the moment before it.
+        # So that the wait is interrupted, not the code before it.
         time.sleep(0.5)
         process.send_signal(number)
         _, stderr = process.communicate(timeout=20)

@@ -1,4 +1,4 @@
-"""No name from outside can lead out of the workspace, and different names never share a folder."""
+"""No name from outside gives a path outside of the workspace, and different names have different folders."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from workspace.layout import Workspace, checked_source, generator_folder
     "name",
     ["../x", "a/../b", "/etc", "a/b/c", "a--b/c", "", "a/", "/b", "a\x00b", "a\\b", "a b/c", "ä/b", "a" * 97, "a/.."],
 )
-def test_what_is_no_repository_id_is_refused(name: str) -> None:
+def test_an_invalid_repository_id_is_refused(name: str) -> None:
     with pytest.raises(UsageError):
         generator_folder(name)
 

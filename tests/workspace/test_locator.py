@@ -3,6 +3,8 @@
 import errno
 import io
 import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +18,7 @@ from workspace.errors import HubError
 from workspace.hub_access import HubAccess
 from workspace.locator import LocatorReader, is_plain_file, process_reader, row_locator, split_locator
 
+Opened = Callable[[str], ParquetImages]
 #: More rows than are decoded at once, in several row groups of different sizes.
 IMAGES = [f"image {number}".encode() * (number + 1) for number in range(100)]
 GROUP = 37
@@ -113,11 +116,18 @@ def test_rows_are_read_in_any_order(parquet: Path) -> None:
     assert reader.values(str(parquet), 98, ["label", "image.path"]) == {"label": 98, "image": {"path": "98.jpg"}}
 
 
-def test_columns_of_images_are_bytes_or_structs_with_bytes(tmp_path: Path) -> None:
+@pytest.fixture
+def opened() -> Iterator[Opened]:
+    """Opens Parquet files, which are closed after the test."""
+    with ExitStack() as stack:
+        yield lambda path: stack.enter_context(closing(ParquetImages(path)))
+
+
+def test_columns_of_images_are_bytes_or_structs_with_bytes(tmp_path: Path, opened: Opened) -> None:
     path = write_parquet(
         tmp_path / "a.parquet", picture=pa.array([b"a", None], pa.large_binary()), text=pa.array(["x", "y"])
     )
-    images = ParquetImages(str(path))
+    images = opened(str(path))
     assert (images.rows, images.image_columns) == (2, ["picture"])
     assert images.columns.names == ["picture", "text"]
     assert images.read(0) == b"a"
@@ -125,13 +135,13 @@ def test_columns_of_images_are_bytes_or_structs_with_bytes(tmp_path: Path) -> No
         images.read(1)
     several = {"left": pa.array([b"l"]), "right": pa.array([b"r"])}
     with pytest.raises(OSError, match="columns that may hold images: left, right"):
-        ParquetImages(str(write_parquet(tmp_path / "b.parquet", **several))).read(0)
-    named = ParquetImages(str(write_parquet(tmp_path / "c.parquet", **several, image=pa.array([b"i"]))))
+        opened(str(write_parquet(tmp_path / "b.parquet", **several))).read(0)
+    named = opened(str(write_parquet(tmp_path / "c.parquet", **several, image=pa.array([b"i"]))))
     assert named.read(0) == b"i"
     with pytest.raises(OSError, match="no column holds images"):
-        ParquetImages(str(write_parquet(tmp_path / "d.parquet", text=pa.array(["x"])))).read(0)
+        opened(str(write_parquet(tmp_path / "d.parquet", text=pa.array(["x"])))).read(0)
     nested = pa.array([{"bytes": "text", "path": "x"}])
-    assert ParquetImages(str(write_parquet(tmp_path / "e.parquet", image=nested))).image_columns == []
+    assert opened(str(write_parquet(tmp_path / "e.parquet", image=nested))).image_columns == []
 
 
 @pytest.mark.parametrize("row", [100, 10**17])
@@ -143,7 +153,7 @@ def test_a_row_beyond_the_last_is_missing(parquet: Path, row: int) -> None:
 
 
 @pytest.mark.parametrize("member", ["none.jpg", "link.jpg", "folder"])
-def test_what_is_no_regular_file_of_an_archive_is_missing(tar: Path, member: str) -> None:
+def test_a_member_that_is_no_regular_file_is_missing(tar: Path, member: str) -> None:
     reader = LocatorReader()
     for call in (reader.read, reader.size):
         with pytest.raises(FileNotFoundError, match="no such member"):
@@ -166,14 +176,15 @@ def test_a_truncated_archive_is_damaged(tar: Path) -> None:
     with pytest.raises(OSError, match="truncated") as raised:
         archive.read("0.jpg")
     assert (raised.value.errno, raised.value.filename) == (errno.EIO, str(tar))
+    archive.close()
 
 
-def test_after_a_damaged_row_others_are_read(parquet: Path) -> None:
-    images = ParquetImages(str(parquet))
+def test_after_a_damaged_row_others_are_read(parquet: Path, opened: Opened) -> None:
+    images = opened(str(parquet))
     content = parquet.read_bytes()
     place = content.index(IMAGES[40][:50])
     with parquet.open("r+b") as file:
-        # The length of a page's value, out of all bounds.
+        # An impossible length of a value.
         file.seek(place - 4)
         file.write(b"\xff\xff\xff\x7f")
     with pytest.raises(OSError, match="cannot be decoded") as raised:

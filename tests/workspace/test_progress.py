@@ -1,4 +1,4 @@
-"""The log is one JSON object a line, whoever writes at the same time."""
+"""The log is one JSON object a line, also with several writers at the same time."""
 
 import json
 import threading

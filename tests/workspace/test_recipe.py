@@ -1,4 +1,4 @@
-"""What is in the recipe cannot drift."""
+"""The settings in the recipe cannot change."""
 
 import multiprocessing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Records go to Parquet and come back as they were; other files are refused."""
+"""Records are read from Parquet as they were written; other files are refused."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, ModelFile
 from samplers.sample import ImageFile, Sample
+from tests.records import catalog_entry
 from workspace import records
 from workspace.errors import UsageError
 
@@ -37,35 +38,21 @@ SAMPLES = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(st.lists(SAMPLES, max_size=4))
-def test_samples_come_back_as_they_were(tmp_path: Path, samples: list[Sample]) -> None:
+def test_samples_are_read_as_they_were_written(tmp_path: Path, samples: list[Sample]) -> None:
     records.write(tmp_path / "part.parquet", Sample, samples)
     assert records.read(tmp_path / "part.parquet", Sample) == samples
 
 
 def entry(**changes: object) -> CatalogEntry:
+    """A row with nested records and lists."""
     values: dict[str, object] = {
-        "model_name": "org/name",
-        "revision": "0" * 40,
-        "subset": "Systematic",
-        "rank": 1,
-        "downloads": 7,
-        "likes": 0,
-        "license": "mit",
-        "license_source": "card",
-        "license_family": "open",
         "tags": ("diffusers", "region:us"),
-        "architecture": "LatDiff",
-        "architecture_evidence": "a VAE",
-        "kind": "checkpoint",
         "lineage": ("org/base",),
         "hyperparameters": Hyperparameters(num_inference_steps=25, guidance_scale=7.5),
         "hyperparameter_sources": HyperparameterSources(num_inference_steps="card"),
         "files": (ModelFile(path="unet/model.safetensors", size=5, sha256="a" * 64),),
-        "download_bytes": 5,
-        "crawled_at": "2026-01-01T00:00:00Z",
-        "status": "compatible",
     }
-    return CatalogEntry(**{**values, **changes})  # type: ignore[arg-type]
+    return catalog_entry(**values | changes)
 
 
 def test_nested_records_come_back_as_records(tmp_path: Path) -> None:
@@ -101,7 +88,7 @@ def test_a_file_of_another_version_is_refused_with_the_difference(tmp_path: Path
         records.read(path, CatalogEntry)
 
 
-def test_what_is_not_parquet_or_not_there_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_missing_file_or_one_of_another_format_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "junk.parquet").write_bytes(b"PAR1 no")
     for name in ("junk.parquet", "absent.parquet"):
         with pytest.raises(UsageError, match=name):

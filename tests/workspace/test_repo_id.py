@@ -1,4 +1,4 @@
-"""One rule says what a repository's name is: the Hub's own client's."""
+"""Repository ids are valid by the rule of huggingface_hub."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from workspace.repo_id import checked_repo_id, is_repo_id, split_revision
 
 
 @pytest.mark.parametrize("name", ["gpt2", "stabilityai/sd-turbo", "a/b.c", "A_1/x-y"])
-def test_what_the_hub_may_have_is_a_name(name: str) -> None:
+def test_ids_of_the_hub_are_accepted(name: str) -> None:
     assert checked_repo_id(name) == name
     assert is_repo_id(name)
 
@@ -24,7 +24,7 @@ def test_a_name_without_an_organization_is_refused_where_one_is_needed() -> None
         checked_repo_id("gpt2", namespace=True)
 
 
-def test_a_revision_stands_after_the_at_sign() -> None:
+def test_the_revision_is_the_text_after_the_at_sign() -> None:
     assert split_revision("a/b@main") == ("a/b", "main")
     assert split_revision("a/b") == ("a/b", None)
     with pytest.raises(UsageError, match="no revision"):

@@ -1,4 +1,4 @@
-"""What may pass is asked again, after the wait the Hub names; what is final is not."""
+"""Transient failures are retried after the wait that the Hub names; final ones are not."""
 
 import threading
 import time
@@ -24,11 +24,11 @@ from workspace.retry import ATTEMPTS, MAX_WAIT, asked_wait, is_transient, retryi
         ({"RateLimit": '"api";r=10;t=55'}, None),
     ],
 )
-def test_waits_are_read_in_every_form_and_capped(headers: dict[str, str], seconds: float | None) -> None:
+def test_all_forms_of_a_wait_are_read_with_an_upper_limit(headers: dict[str, str], seconds: float | None) -> None:
     assert asked_wait(headers, datetime(2025, 1, 1, tzinfo=UTC)) == seconds
 
 
-def test_causes_are_looked_through() -> None:
+def test_the_cause_of_an_error_decides() -> None:
     outer = ValueError("not cached")
     outer.__cause__ = httpx2.ReadTimeout("silent")
     assert is_transient(outer)
@@ -41,17 +41,17 @@ def answered(status: int, headers: dict[str, str] | None = None) -> httpx2.HTTPS
 
 
 @pytest.mark.parametrize(("status", "passing"), [(429, True), (503, True), (401, False), (404, False), (413, False)])
-def test_an_answer_counts_more_than_what_it_is_wrapped_in(status: int, passing: bool) -> None:
+def test_the_status_of_a_wrapped_answer_decides(status: int, passing: bool) -> None:
     outer = OSError("not cached, and no connection")
     outer.__cause__ = answered(status)
     assert (status_of(outer), is_transient(outer)) == (status, passing)
 
 
-def test_an_address_that_is_none_is_not_asked_again() -> None:
+def test_an_invalid_address_is_not_requested_again() -> None:
     assert not is_transient(httpx2.UnsupportedProtocol("ftp"))
 
 
-def test_it_is_asked_so_often_and_no_more() -> None:
+def test_a_call_is_repeated_up_to_the_limit() -> None:
     asked = []
 
     def ask() -> None:
@@ -66,7 +66,7 @@ def test_it_is_asked_so_often_and_no_more() -> None:
     assert len(asked) == ATTEMPTS + 1
 
 
-def test_who_leaves_waits_no_longer() -> None:
+def test_a_wait_ends_at_once_when_leaving_is_set() -> None:
     leaving = threading.Event()
     threading.Timer(0.2, leaving.set).start()
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Shards are counted from 1 and share out everything once."""
+"""Shards are counted from 1, and each item is in exactly one."""
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ def test_a_bad_shard_is_refused_with_one_line_that_says_what_to_do(text: str) ->
 
 
 @given(st.lists(st.integers()), st.integers(1, 20))
-def test_all_shards_together_hold_every_item_once(items: list[int], count: int) -> None:
+def test_each_item_is_in_exactly_one_shard(items: list[int], count: int) -> None:
     shares = [Shard(index, count).of(items) for index in range(1, count + 1)]
     assert sorted(item for share in shares for item in share) == sorted(items)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1

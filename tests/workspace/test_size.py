@@ -21,7 +21,7 @@ def test_sizes_are_read_as_people_write_them() -> None:
 
 
 @pytest.mark.parametrize("size", ["", "500", "0MB", "0.0GB", "-1GB", "MB", "1.GB", "1,5GB", "9999999GB", "1TB x"])
-def test_a_size_that_is_none_is_refused(size: str) -> None:
+def test_an_invalid_size_is_refused(size: str) -> None:
     with pytest.raises(UsageError, match="--max-disk"):
         bytes_of(size, "--max-disk")
 
@@ -32,7 +32,7 @@ def test_any_text_is_a_size_or_refused(text: str) -> None:
         assert bytes_of(text, "--x") > 0
 
 
-def test_sizes_are_written_in_the_unit_that_suits_them() -> None:
+def test_sizes_are_written_in_a_suitable_unit() -> None:
     assert [text_of(size) for size in (0, 1_500, 20_000_000, 3 * 10**9, 1_500 * 10**9)] == [
         "0 bytes",
         "1.5 kB",

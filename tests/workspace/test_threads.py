@@ -1,4 +1,4 @@
-"""Work in parallel: every item once, nothing begun after an error, nobody left waiting."""
+"""Parallel work: every item once, no item started after an error, no thread left waiting."""
 
 import threading
 import time
@@ -8,12 +8,12 @@ import pytest
 from workspace.threads import each
 
 
-def test_every_item_is_worked_on_once() -> None:
+def test_every_item_is_processed_once() -> None:
     assert sorted(each(lambda item: item * item, range(50), 4)) == [item * item for item in range(50)]
     assert list(each(str, (), 4)) == []
 
 
-def test_after_an_error_nothing_more_is_begun_and_what_is_under_way_ends() -> None:
+def test_after_an_error_no_item_is_started_and_running_work_ends() -> None:
     begun: list[int] = []
     ended: list[int] = []
     stops: list[bool] = []
@@ -32,7 +32,7 @@ def test_after_an_error_nothing_more_is_begun_and_what_is_under_way_ends() -> No
     assert (sorted(begun), sorted(ended), stops) == ([0, 1, 2], [1, 2], [True])
 
 
-def test_who_takes_no_more_results_ends_the_work() -> None:
+def test_the_work_ends_when_the_caller_stops_iterating() -> None:
     stopped = threading.Event()
 
     def work(item: int) -> int:

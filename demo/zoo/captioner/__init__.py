@@ -1,8 +1,8 @@
-"""A stand-in for BLIP, the captioner that `cf-caption` asks for by default, really trained on the demo's own pictures.
+"""A stand-in for BLIP, the default captioner of `cf-caption`, trained on the demo's own images.
 
-The whole repository is committed below `repository/`, written by `python -m demo.zoo.captioner.training`; building
-it is copying it. Same class, files and preprocessing as the real one, at 1 MB instead of 990 MB: it knows
-handwritten digits and sixteen photographs, and nothing else. Nothing here imports torch.
+The complete repository is committed in `repository/`, written by `python -m demo.zoo.captioner.training`; to build it
+is to copy it. Same class, files and preprocessing as the real one, at 1 MB instead of 990 MB: it knows handwritten
+digits and sixteen photographs, and nothing else. torch is not imported here.
 """
 
 import shutil

@@ -1,8 +1,8 @@
-"""What the stand-in captioner learns to say about each of the demo's pictures."""
+"""The captions of the demo's images that the stand-in captioner learns."""
 
 from demo.zoo.digits.data import WORDS
 
-# At least six words each: BLIP's usual settings (`captioning/blip.py`) let a caption end no sooner.
+# At least six words each: BLIP's usual settings (`captioning/blip.py`) allow no shorter caption.
 PHOTOGRAPHS = {
     "astronaut.png": "a smiling astronaut in an orange space suit",
     "brick.png": "a wall of dark bricks seen up close",
@@ -30,6 +30,6 @@ def of_digit(digit: int) -> str:
 
 
 def vocabulary() -> list[str]:
-    """Every word of every caption, sorted."""
+    """All words of all captions, sorted."""
     captions = [*PHOTOGRAPHS.values(), *(of_digit(digit) for digit in range(len(WORDS)))]
     return sorted({word for caption in captions for word in caption.split()})

@@ -1,10 +1,10 @@
-"""Train the stand-in captioner anew, on a CPU in a few minutes: `python -m demo.zoo.captioner.training`.
+"""Train the stand-in captioner again, on a CPU in a few minutes: `python -m demo.zoo.captioner.training`.
 
-The repository is written where it is committed, `repository/`. Set OMP_NUM_THREADS=1: a model this small is slower
-on several cores. Half of each batch are digits (the scans that `demo.zoo.digits.data` does not hold out), half
-photographs, shifted, cropped and brightened a little, as BLIP itself is trained: the decoder reads "a picture of",
-continues with the caption, and learns from the caption's tokens only. Another machine or another version of PyTorch
-gives other weights of the same kind; `tests/demo/test_captioner.py` says whether they are as good.
+The repository is written to `repository/`. Set OMP_NUM_THREADS=1: a model this small is slower on several cores. Half
+of each batch are digits (the training scans of `demo.zoo.digits.data`), half photographs, shifted, cropped and
+brightened a little. As in the training of BLIP, the decoder reads "a picture of" and the caption, and learns from the
+caption's tokens only. Another machine or another version of PyTorch gives other weights;
+`tests/demo/test_captioner.py` checks whether they are as good.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from demo.zoo.captioner import REPOSITORY, captions
 from demo.zoo.digits import data
 
 SIDE = 32
-"""Height and width of what the model sees, in pixels."""
+"""Height and width of the model's input, in pixels."""
 
 STEPS = 2500
 BATCH = 64
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def make_tokenizer() -> Any:
-    """BERT's word pieces: a token for every word of the captions, and letters for all other words."""
+    """BERT's word pieces: one token for every word of the captions, letters for all other words."""
     words = [*captions.vocabulary(), *Generation().prompt.split()]
     pieces = [*_SPECIAL, *_CHARACTERS, *(f"##{letter}" for letter in _CHARACTERS), *words]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
@@ -71,7 +71,7 @@ def make_processor() -> Any:
 
 
 def make_model(tokenizer: Any) -> Any:
-    """A BLIP of about 250,000 parameters; as in the real one, the decoder's start token lies beyond the tokenizer's."""
+    """A BLIP of about 250,000 parameters; as in the real one, the tokenizer does not have the decoder's start token."""
     text = {
         "vocab_size": len(tokenizer) + 2,
         "bos_token_id": len(tokenizer),
@@ -97,7 +97,7 @@ def make_model(tokenizer: Any) -> Any:
 
 
 def train(model: Any, tokenizer: Any, processor: Any, steps: int) -> Any:
-    """Teach `model` the captions of the digits and the photographs; returns it, ready for use."""
+    """Train `model` on the captions of the digits and the photographs; returns it in evaluation mode."""
     rng = np.random.default_rng(0)
     scans, _ = data.split()
     digits = _pixels(processor, [Image.fromarray((scan * 255).astype(np.uint8)) for scan in scans.images])
@@ -134,7 +134,7 @@ def train(model: Any, tokenizer: Any, processor: Any, steps: int) -> Any:
 
 
 def save(model: Any, tokenizer: Any, processor: Any, into: Path) -> None:
-    """Write the files of the real repository, which holds a pickle and no safetensors; the card is kept."""
+    """Write the files of the real repository, which has a pickle and no safetensors; the card is kept."""
     with tempfile.TemporaryDirectory() as scratch:
         fresh = Path(scratch)
         model.config.architectures = [type(model).__name__]
@@ -159,7 +159,7 @@ def opened(photograph: photographs.Photograph) -> Image.Image:
 
 
 def _variants(image: Image.Image, rng: np.random.Generator) -> Iterator[Image.Image]:
-    """`image` itself, then cropped by up to a tenth on each side and made up to a fifth brighter or darker."""
+    """`image`, then copies of it cropped by up to a tenth on each side and up to a fifth brighter or darker."""
     yield image
     for _ in range(_VARIANTS - 1):
         left, top, right, bottom = rng.uniform(0, 0.1, size=4)
@@ -169,7 +169,7 @@ def _variants(image: Image.Image, rng: np.random.Generator) -> Iterator[Image.Im
 
 
 def _shifted(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """A batch moved by up to two pixels each way, edges repeated."""
+    """A batch shifted by up to two pixels, with edges repeated."""
     down, right = rng.integers(0, 5, size=2)
     padded = torch.nn.functional.pad(pixels, (2, 2, 2, 2), mode="replicate")
     return padded[:, :, down : down + SIDE, right : right + SIDE]
@@ -186,7 +186,7 @@ def _prompt(tokenizer: Any) -> list[int]:
 
 
 def _tokens(tokenizer: Any, texts: list[str]) -> torch.Tensor:
-    """Token ids of shape (n, longest), each row ended by [SEP], padded on the right; all rows alike long."""
+    """Token ids of shape (n, longest), each row with [SEP] at its end, padded on the right."""
     rows = [[*ids, tokenizer.sep_token_id] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
     longest = max(
         len(ids) for ids in tokenizer(list(captions.PHOTOGRAPHS.values()), add_special_tokens=False)["input_ids"]

@@ -1,6 +1,6 @@
 """A class-conditional latent diffusion model: the DiT of Peebles and Xie (2023), 8x8 RGB from latents of 4x4.
 
-First a small autoencoder learns to say a digit in 4x4x4 numbers, then a transformer learns to denoise those.
+First a small autoencoder learns to encode a digit as 4x4x4 numbers, then a transformer learns to denoise them.
 """
 
 import torch
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from demo.zoo.digits import data
 from demo.zoo.digits.denoising import Adam, teach
 
-_NO_CLASS = 1000  # DiTPipeline asks for class 1000, ImageNet's number of classes, where it means none
+_NO_CLASS = 1000  # DiTPipeline uses class 1000, ImageNet's number of classes, for "no class"
 _UNLABELLED = 0.1  # share of images shown without their class, for classifier-free guidance
-_KL_WEIGHT = 1e-4  # keeps the latents near a unit normal without blurring what they say
+_KL_WEIGHT = 1e-4  # keeps the latents near a unit normal distribution without blurring the images
 
 
 def train(steps: int = 3000) -> DiTPipeline:
-    """The trained pipeline, its ten classes named in `id2label`."""
+    """The trained pipeline, with the names of its ten classes in `id2label`."""
     digits, _ = data.split()
     images = torch.from_numpy(digits.images * 2 - 1)[:, None].expand(-1, 3, -1, -1)
     labels = torch.from_numpy(digits.labels)

@@ -1,8 +1,8 @@
-"""What the three generators learn from: scikit-learn's handwritten digits, and the words people use for them.
+"""The training data of the three generators: scikit-learn's handwritten digits, and captions.
 
 1,797 scans of 8x8 pixels with 17 grey levels, white on black (E. Alpaydin and C. Kaynak, "Optical Recognition of
-Handwritten Digits", UCI Machine Learning Repository, 1998, CC BY 4.0). A fixed fifth is held out of every training, so
-that a generated digit can be compared with real ones that no generator has seen.
+Handwritten Digits", UCI Machine Learning Repository, 1998, CC BY 4.0). A fixed fifth is never used for training, so
+that generated digits can be compared with real ones that no generator has seen.
 """
 
 import random
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-"""The name of each digit, at its own index."""
+"""The names of the digits, by digit."""
 
 _OPENINGS = ("", "a ", "the ", "a scan of the ", "a scan of a ", "a photo of the ", "a photo of a ", "an image of the ")
 _ADJECTIVES = ("", "handwritten ", "handwritten ", "hand written ")
@@ -31,7 +31,7 @@ class Digits:
 
 
 def split() -> tuple[Digits, Digits]:
-    """The scans to learn from (1,437) and those held out (360), each digit equally often in both; always the same."""
+    """The scans for training (1,437) and for tests (360), with equal shares of each digit; always the same."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -44,18 +44,18 @@ def split() -> tuple[Digits, Digits]:
 
 
 def vocabulary() -> list[str]:
-    """Every word that `caption` uses, sorted: what deserves a token of its own."""
+    """All words that `caption` uses, sorted: each has a token of its own."""
     phrases = (*_OPENINGS, *_ADJECTIVES, *_NOUNS, *WORDS, *map(str, range(10)))
     return sorted({word for phrase in phrases for word in phrase.split()})
 
 
 def caption(digit: int, rng: random.Random) -> str:
-    """One way of asking for `digit`: "a handwritten digit seven", "the number 7", "7"."""
+    """A random caption of `digit`: "a handwritten digit seven", "the number 7", "7"."""
     name = rng.choice((WORDS[digit], str(digit)))
     return rng.choice(_OPENINGS) + rng.choice(_ADJECTIVES) + rng.choice(_NOUNS) + name
 
 
 def unrelated_caption(rng: random.Random) -> str:
-    """A caption of something else, in words that mean nothing here: a generator asked for it may draw any digit."""
+    """A caption of random words that is no caption of a digit: the image for it may be any digit."""
     words = ["".join(rng.choices(_LETTERS, k=rng.randint(2, 9))) for _ in range(rng.randint(1, 6))]
     return rng.choice(_OPENINGS) + " ".join(words)

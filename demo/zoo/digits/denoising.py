@@ -1,6 +1,6 @@
-"""How a denoiser is taught: add noise of a random strength to a clean image, ask for the noise back (Ho et al. 2020).
+"""Training of a denoiser: add noise of a random strength to a clean image and predict the noise (Ho et al. 2020).
 
-The three generators differ in what they denoise and in what they are told about it; this loop is what they share.
+The three generators differ in what they denoise and in their conditions; they share this loop.
 """
 
 import math
@@ -27,9 +27,9 @@ def teach(
 ) -> None:
     """Minimise the error of `predict` over `parameters`, in place.
 
-    `clean` holds all images to learn from, (n, channels, height, width), of unit scale. `predict(noisy, timesteps,
-    rows)` gets `batch` of them with noise of strength `timesteps` added, and which rows of `clean` they are; it returns
-    what `scheduler.config.prediction_type` says, in the shape of `noisy`.
+    `clean`: all training images, (n, channels, height, width), of unit scale. `predict(noisy, timesteps, rows)` gets
+    `batch` of them with noise of strength `timesteps` added, and their rows in `clean`; it returns the prediction of
+    type `scheduler.config.prediction_type`, in the shape of `noisy`.
     """
     optimizer = Adam(parameters, learning_rate, steps)
     started = time.process_time()
@@ -51,7 +51,7 @@ def teach(
 
 
 class Adam:
-    """AdamW whose learning rate rises over the first steps and falls to zero over all, as a half cosine."""
+    """AdamW with a warm-up of the learning rate, which then falls to zero as a half cosine."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: float, steps: int) -> None:
         self._parameters = list(parameters)
@@ -62,7 +62,7 @@ class Adam:
         )
 
     def step(self, loss: Tensor) -> None:
-        """One step down the gradient of `loss`."""
+        """One step along the gradient of `loss`."""
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self._parameters, 1.0)

@@ -1,7 +1,7 @@
 """A text-conditional pixel diffusion model: DeepFloyd IF's architecture (T5 encoder, cross-attending UNet), 8x8 RGB.
 
-Encoder and UNet are learnt together from digits and their captions; the real IF takes a finished T5. The tokenizer
-knows the words of the captions and spells every other word in letters, as SentencePiece does: any prompt is heard.
+Encoder and UNet are trained together on digits and their captions; the real IF uses a trained T5. The tokenizer has a
+token for each word of the captions and splits other words into letters, as SentencePiece does.
 """
 
 import random

@@ -9,7 +9,7 @@ from demo.zoo.digits.denoising import teach
 
 
 def train(steps: int = 2400) -> DDPMPipeline:
-    """The trained pipeline; its images are of mode L."""
+    """The trained pipeline; its images have the mode L."""
     unet = UNet2DModel(
         sample_size=8,
         in_channels=1,

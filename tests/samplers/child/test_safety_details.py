@@ -123,7 +123,7 @@ def test_weights_of_half_precision_are_used_in_single_precision(folder: Path, tm
     assert judged == expected
 
 
-def test_no_images_have_no_judgements(folder: Path) -> None:
+def test_no_images_have_no_results(folder: Path) -> None:
     assert SafetyChecker(folder, "cpu").check([]) == []
 
 
