@@ -1,5 +1,5 @@
 """The crawler: which generators exist. The Hub -> `catalog.parquet`.
 
-It ranks the Hub's `diffusers` repositories by downloads, looks into each of them without downloading a weight,
-and writes down what it is, under which licence, how it wants to be sampled, and whether it can be.
+It ranks the Hub's `diffusers` repositories by downloads, inspects each one without downloading weights, and records
+what it is, its licence, its hyperparameters, and whether it can be sampled.
 """

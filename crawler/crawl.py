@@ -1,8 +1,8 @@
-"""A crawl: list, look into what is new, write the catalogue.
+"""A crawl: list the models, inspect the new and changed ones, write the catalogue.
 
-What a former crawl saw at the same commit is taken over as it stands, without asking the Hub anything about it;
-what this crawl has already seen before it was interrupted, too. A model that was in the catalogue and is not
-listed any more keeps its row: as it was, if it only fell below the limit, and as `gone` if the Hub has it no longer.
+A row of an earlier crawl is kept, without a request to the Hub, while the model's commit is the same; so are the rows
+that this crawl finished before it was interrupted. A model that was in the catalogue and is not listed any more keeps
+its row: unchanged if it only fell below the limit, with the reason `gone` if the Hub does not have it any more.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.hub.client import Hub
-from crawler.hub.from_file import Found, digest, look_up, read_names
-from crawler.hub.listing import Listed, Selection, list_models
-from crawler.hub.repository import Inspector
-from crawler.lineage import adapted, with_lineage
+from crawler.hub.from_file import digest, look_up_models, read_names
+from crawler.hub.listing import ListedModel, ModelList, Selection, list_models
+from crawler.hub.repository import RepositoryReader
+from crawler.lineage import bases_of_adapter, with_lineage
 from crawler.options import CrawlOptions
-from crawler.reasons import PASSING, Incompatible, Reason
+from crawler.reasons import TEMPORARY, Incompatible, Reason
 from crawler.resume_log import ResumeLog
-from crawler.row_builder import Bases, Examiner
+from crawler.row_builder import BaseModels, RowBuilder
 from workspace import progress, recipe, records
 from workspace.errors import HubError
 from workspace.extras import require_extra
@@ -28,13 +28,13 @@ from workspace.threads import each
 
 @dataclass(frozen=True)
 class Crawled:
-    """What a crawl found: the catalogue by rank, and how it differs from the one before (names, sorted)."""
+    """The result of a crawl: the catalogue by rank, and how it differs from the one before (names, sorted)."""
 
     entries: tuple[CatalogEntry, ...]
     new: tuple[str, ...]
     changed: tuple[str, ...]
     gone: tuple[str, ...]
-    #: Names asked for that the Hub has no model of.
+    #: Names in `CrawlOptions.from_file` that the Hub has no model of.
     missing: tuple[str, ...] = ()
 
 
@@ -63,55 +63,58 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
     )
     log = progress.Log(workspace, "crawl")
     before = {entry.model_name: entry for entry in read_catalog(workspace)} if workspace.catalog.exists() else {}
-    journal = ResumeLog(workspace)
-    known = before | {entry.model_name: entry for entry in journal.read()}
+    resume_log = ResumeLog(workspace)
+    known = before | {entry.model_name: entry for entry in resume_log.read()}
     if names is None:
-        found = Found(list_models(hub, selection), files={}, missing=())
+        listing = ModelList(list_models(hub, selection))
     else:
-        found = look_up(hub, selection, names, options.workers)
-    listed = found.listed
-    log.event("listed", models=len(listed), endpoint=hub.endpoint, missing=found.missing)
-    inspector = Inspector(
+        listing = look_up_models(hub, selection, names, options.workers)
+    models = listing.models
+    log.event("listed", models=len(models), endpoint=hub.endpoint, missing=listing.missing)
+    reader = RepositoryReader(
         hub,
-        bases=frozenset(base for model in listed for base in adapted(model)),
-        known={(model.model_name, model.revision): found.files[model.model_name] for model in listed if found.files},
+        bases=frozenset(base for model in models for base in bases_of_adapter(model)),
+        known={
+            (model.model_name, model.revision): listing.files[model.model_name] for model in models if listing.files
+        },
     )
-    bases = Bases(inspector, {model.model_name: model.revision for model in listed})
-    examiner = Examiner(inspector, bases, selection.kinds, _now)
-    rows = {model.model_name: _renewed(known.get(model.model_name), model, rank) for rank, model in _ranked(listed)}
-    todo = [(rank, model) for rank, model in _ranked(listed) if rows[model.model_name] is None]
+    bases = BaseModels(reader, {model.model_name: model.revision for model in models})
+    builder = RowBuilder(reader, bases, selection.kinds, _now)
+    ranked = list(enumerate(models, start=1))
+    rows = {
+        model.model_name: _updated(known.get(model.model_name), model, rank, hub.has_token) for rank, model in ranked
+    }
+    todo = [(rank, model) for rank, model in ranked if rows[model.model_name] is None]
     unlisted = sorted((entry for name, entry in known.items() if name not in rows), key=lambda entry: entry.rank)
 
-    with journal, progress.task("crawl", total=len(listed) + len(unlisted)) as task:
-        task.advance(len(listed) - len(todo))
-        for entry in each(lambda item: examiner.examine(item[1], item[0]), todo, options.workers, hub.stop):
-            journal.add(entry)
+    with resume_log, progress.task("crawl", total=len(models) + len(unlisted)) as task:
+        task.advance(len(models) - len(todo))
+        for entry in each(lambda item: builder.build(item[1], item[0]), todo, options.workers, hub.stop):
+            resume_log.add(entry)
             log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
             rows[entry.model_name] = entry
             task.advance(note=entry.model_name)
-        for number, entry in enumerate(unlisted, start=len(listed) + 1):
-            rows[entry.model_name] = replace(_still_there(inspector, entry), rank=number)
+        for number, entry in enumerate(unlisted, start=len(models) + 1):
+            rows[entry.model_name] = replace(_unlisted(reader, entry), rank=number)
             task.advance(note=entry.model_name)
     entries = with_lineage([entry for entry in rows.values() if entry is not None])
     records.write(workspace.catalog, CatalogEntry, entries)
-    journal.remove()
-    crawled = replace(_compared(entries, before), missing=found.missing)
+    resume_log.remove()
+    crawled = replace(_differences(entries, before), missing=listing.missing)
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
     return crawled
 
 
-def _ranked(listed: Sequence[Listed]) -> Iterator[tuple[int, Listed]]:
-    return enumerate(listed, start=1)
-
-
-def _renewed(entry: CatalogEntry | None, listed: Listed, rank: int) -> CatalogEntry | None:
-    """A row taken over, with the Hub's counts of today; None when the model must be looked into."""
+def _updated(entry: CatalogEntry | None, listed: ListedModel, rank: int, has_token: bool) -> CatalogEntry | None:
+    """An earlier row with the Hub's current counts; None when the model must be inspected."""
     if (
         entry is None
         or entry.revision != listed.revision
         or entry.gated != listed.gated
         or (entry.reason == Reason.DISABLED) != listed.disabled
-        or entry.reason in PASSING
+        or entry.reason in TEMPORARY
+        # Its terms may have been accepted since.
+        or (entry.reason == Reason.GATED and has_token)
     ):
         return None
     return replace(
@@ -124,19 +127,18 @@ def _renewed(entry: CatalogEntry | None, listed: Listed, rank: int) -> CatalogEn
     )
 
 
-def _still_there(inspector: Inspector, entry: CatalogEntry) -> CatalogEntry:
+def _unlisted(reader: RepositoryReader, entry: CatalogEntry) -> CatalogEntry:
     """The row of a model that is not listed any more."""
     try:
-        inspector.open(entry.model_name, entry.revision)
-    except Incompatible as verdict:
-        reason = verdict.reason
-        return replace(entry, status="incompatible", reason=reason.value, reason_detail=verdict.detail)
+        reader.open(entry.model_name, entry.revision)
+    except Incompatible as error:
+        return replace(entry, status="incompatible", reason=error.reason.value, reason_detail=error.detail)
     except HubError:
         return entry
     return entry
 
 
-def _compared(entries: Sequence[CatalogEntry], before: dict[str, CatalogEntry]) -> Crawled:
+def _differences(entries: Sequence[CatalogEntry], before: dict[str, CatalogEntry]) -> Crawled:
     def names(chosen: Iterator[CatalogEntry]) -> tuple[str, ...]:
         return tuple(sorted(entry.model_name for entry in chosen))
 

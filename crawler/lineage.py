@@ -1,36 +1,36 @@
-"""Lineage: from which models a model was made, as far as the catalogue knows.
+"""Lineage: all known ancestors of a model.
 
-A card names the models it was made from; those are in the catalogue, or not, and name others in turn. Cards are
-written by people: chains may end anywhere, and may bite their own tail.
+A card names the models that it was made from; if these are in the catalogue, they name others in turn. People write
+cards: a chain can end anywhere, and it can be a cycle.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from crawler.catalog import CatalogEntry
-from crawler.hub.listing import Listed
+from crawler.hub.listing import ListedModel
 
-# The Hub repeats a card's base_model as tags: base_model:ORG/NAME and base_model:<relation>:ORG/NAME.
+# The Hub makes tags of a card's base_model: base_model:ORG/NAME and base_model:RELATION:ORG/NAME.
 _TAG = "base_model:"
 _RELATIONS = ("finetune:", "adapter:", "merge:", "quantized:")
 
 
-def tagged_bases(tags: Iterable[str]) -> tuple[str, ...]:
-    """The models that the Hub's tags say a model was made from, each once."""
+def bases_in_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """The base models that the Hub's tags name, without duplicates."""
     named = [tag.removeprefix(_TAG) for tag in tags if tag.startswith(_TAG)]
     for relation in _RELATIONS:
         named = [name.removeprefix(relation) for name in named]
     return tuple(dict.fromkeys(named))
 
 
-def adapted(listed: Listed) -> tuple[str, ...]:
-    """The models that a listed adapter is made for, by its tags; none for a checkpoint."""
+def bases_of_adapter(listed: ListedModel) -> tuple[str, ...]:
+    """The base models of a listed adapter, by its tags; none for a checkpoint."""
     is_adapter = listed.kind != "checkpoint" or any(tag.startswith(f"{_TAG}adapter:") for tag in listed.tags)
-    return tagged_bases(listed.tags) if is_adapter else ()
+    return bases_in_tags(listed.tags) if is_adapter else ()
 
 
 def with_lineage(entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
-    """The entries with all their known ancestors, nearest first."""
+    """The entries with their lineage: all known ancestors, nearest first."""
     parents = {entry.model_name: tuple(_parents(entry)) for entry in entries}
     return [replace(entry, lineage=tuple(_ancestors(entry.model_name, parents))) for entry in entries]
 
@@ -38,7 +38,7 @@ def with_lineage(entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
 def _parents(entry: CatalogEntry) -> Iterator[str]:
     if entry.base_model is not None:
         yield entry.base_model
-    yield from (name for name in tagged_bases(entry.tags) if name != entry.base_model)
+    yield from (name for name in bases_in_tags(entry.tags) if name != entry.base_model)
 
 
 def _ancestors(model_name: str, parents: Mapping[str, tuple[str, ...]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The options of a crawl, with the defaults that the command line and the Python interface share."""
+"""The options of a crawl, with the defaults of the command line and the Python interface."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

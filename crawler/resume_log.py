@@ -1,8 +1,8 @@
-"""The journal: rows that a crawl has finished, kept until the catalogue is written.
+"""The resume log: rows that a crawl has finished, kept until the catalogue is written.
 
-One line of JSON a row, appended as it is finished, in a folder of its own beside the catalogue. A crawl that is
-killed finds them again and asks the Hub nothing twice; a last line cut off by the kill is passed over. The
-journal of another version of the record is of no use and is dropped.
+Each row is one line of JSON, appended when it is finished, in the folder `.crawl` of the workspace. A crawl that was
+killed reads them and sends no request twice; an incomplete last line is skipped. The log of another version of the
+record is not read.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from crawler.catalog import CatalogEntry
 from workspace import records
 from workspace.layout import Workspace
 
-# Rows of another schema must not be read as ours.
+# Part of the file name, so that rows of another schema are not read.
 _SCHEMA = hashlib.sha256(str(records.schema(CatalogEntry)).encode()).hexdigest()
 
 
@@ -47,7 +47,7 @@ class ResumeLog:
             self._file.close()
 
     def read(self) -> list[CatalogEntry]:
-        """The rows of an interrupted crawl; of several of one model the last."""
+        """The rows of an interrupted crawl; of several rows of one model, the last."""
         rows: dict[str, dict[str, Any]] = {}
         if self._path.exists():
             for line in self._path.read_bytes().split(b"\n"):
@@ -55,19 +55,19 @@ class ResumeLog:
                     row = json.loads(line)
                     rows[row["model_name"]] = row
                 except (ValueError, TypeError, KeyError):
-                    continue  # cut off by a kill
+                    continue  # incomplete: the crawl was killed
         table = pa.Table.from_pylist(list(rows.values()), schema=records.schema(CatalogEntry))
         return records.from_table(CatalogEntry, table)
 
     def add(self, entry: CatalogEntry) -> None:
-        """Keep one finished row."""
+        """Append a finished row."""
         line = json.dumps(dataclasses.asdict(entry), ensure_ascii=True)
         with self._lock:
             if self._file is None:
-                raise ValueError("the journal is not open")
+                raise ValueError("the resume log is not open")
             self._file.write(f"{line}\n")
             self._file.flush()
 
     def remove(self) -> None:
-        """The catalogue is written: the journal has served."""
+        """Delete the log, after the catalogue is written."""
         shutil.rmtree(self._folder, ignore_errors=True)

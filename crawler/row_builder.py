@@ -1,4 +1,4 @@
-"""One row of the catalogue: what the listing, the repository, its card and (for an adapter) its base say together."""
+"""One row of the catalogue, from the list of models, the repository, its card and (for an adapter) its base."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,148 +9,152 @@ from crawler.card.model_card import Card, read_card
 from crawler.card.snippets import Usage, read_usage
 from crawler.catalog import CatalogEntry
 from crawler.hub.client import UnavailableError
-from crawler.hub.listing import Listed
-from crawler.hub.repository import Inspector, Repository
+from crawler.hub.listing import ListedModel
+from crawler.hub.repository import Repository, RepositoryReader
 from crawler.hub.single_flight import SingleFlight
-from crawler.hyperparameters import CALL_FIELDS, checked, hyperparameters_of
-from crawler.lineage import tagged_bases
+from crawler.hyperparameters import CALL_FIELDS, hyperparameters_of, valid_or_none
+from crawler.lineage import bases_in_tags
 from crawler.model_index import MODEL_INDEX
 from crawler.options import Kind
-from crawler.pipelines.checkpoint import Checkpoint, look_at
+from crawler.pipelines.checkpoint import Checkpoint, inspect_checkpoint
 from crawler.pipelines.traits import PipelineTraits
-from crawler.pipelines.weight_files import adapter_file, formats_of
+from crawler.pipelines.weight_files import adapter_file, format_reason
 from crawler.reasons import Incompatible, Reason
 from workspace.errors import HubError, UsageError
-from workspace.layout import generator_folder
+from workspace.repo_id import checked_repo_id
 
-# What training scripts call an adapter's weights.
+# Names that training scripts give to an adapter's weights.
 _ADAPTER_FILES: dict[Kind, str] = {"lora": "pytorch_lora_weights", "textual-inversion": "learned_embeds"}
-_ADAPTER_WORDS: dict[Kind, str] = {"lora": "the LoRA", "textual-inversion": "the embedding"}
-#: The file in which the textual inversion training script writes its token.
+_ADAPTER_NAMES: dict[Kind, str] = {"lora": "the LoRA", "textual-inversion": "the embedding"}
+# Formats that say more about a repository than that it has no model_index.json.
+_FORMATS = {Reason.QUANTIZED_ONLY: "quantized", Reason.ONNX_ONLY: "for ONNX"}
+#: The file in which the training script of textual inversion writes its token.
 TOKEN_FILE = "token_identifier.txt"
 
 
-class Bases:
-    """The checkpoints that adapters are made for, each looked at once; may be used from any number of threads."""
+class BaseModels:
+    """The checkpoints that adapters are made for, each inspected once; may be used from any number of threads."""
 
-    def __init__(self, inspector: Inspector, revisions: Mapping[str, str]) -> None:
-        """`revisions` gives the commit of bases that were listed; others are taken at their newest."""
-        self._inspector, self._revisions = inspector, revisions
-        self._seen: SingleFlight[str, tuple[Repository, Checkpoint] | Incompatible] = SingleFlight()
+    def __init__(self, reader: RepositoryReader, revisions: Mapping[str, str]) -> None:
+        """`revisions` has the commits of listed models; the newest commit of others is used."""
+        self._reader, self._revisions = reader, revisions
+        self._inspected: SingleFlight[str, tuple[Repository, Checkpoint] | Incompatible] = SingleFlight()
 
     def get(self, model_name: str) -> tuple[Repository, Checkpoint]:
-        """A base and what is known of it; raises `Incompatible` (base-missing) or `HubError`."""
-        found = self._seen.get(model_name, lambda: self._look(model_name))
-        if isinstance(found, Incompatible):
-            raise found
-        return found
+        """A base model, inspected; raises `Incompatible` (base-missing) or `HubError`."""
+        base = self._inspected.get(model_name, lambda: self._inspect(model_name))
+        if isinstance(base, Incompatible):
+            raise base
+        return base
 
-    def _look(self, model_name: str) -> tuple[Repository, Checkpoint] | Incompatible:
+    def _inspect(self, model_name: str) -> tuple[Repository, Checkpoint] | Incompatible:
         try:
-            generator_folder(model_name)
-            repository = self._inspector.open(model_name, self._revisions.get(model_name))
+            checked_repo_id(model_name)
+            repository = self._reader.open(model_name, self._revisions.get(model_name))
         except UsageError as error:
             return Incompatible(Reason.BASE_MISSING, str(error))
-        except Incompatible as verdict:
-            return Incompatible(Reason.BASE_MISSING, f"base {verdict.detail}")
-        return repository, look_at(repository)
+        except Incompatible as error:
+            return Incompatible(Reason.BASE_MISSING, f"base model: {error.detail}")
+        return repository, inspect_checkpoint(repository)
 
 
 @dataclass
-class _Row:
-    """What is known so far; a verdict on the way keeps it."""
+class _Facts:
+    """What is known of a model so far. Where the inspection ends early, the row has the facts up to there."""
 
-    listed: Listed
+    listed: ListedModel
     kind: Kind
     card: Card
     usage: Usage
     checkpoint: Checkpoint
-    trigger: str | None = None
+    token: str | None = None
     base_model: str | None = None
-    more: dict[str, Any] | None = None
+    files: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
-class Examiner:
-    """Turns listed models into rows of the catalogue."""
+class RowBuilder:
+    """Makes rows of the catalogue from listed models."""
 
-    inspector: Inspector
-    bases: Bases
+    reader: RepositoryReader
+    bases: BaseModels
     kinds: tuple[Kind, ...]
-    #: The time, as UTC in ISO 8601.
+    #: The current time, UTC in ISO 8601.
     clock: Callable[[], str]
 
-    def examine(self, listed: Listed, rank: int) -> CatalogEntry:
-        """Look into a listed model. Whatever is wrong with it is its verdict; raises only
-        `crawler.hub.client.UnavailableError`, when the Hub cannot be asked at all."""
-        row = _Row(listed, listed.kind, Card(), Usage(), Checkpoint())
-        verdict: Incompatible | None = None
+    def build(self, listed: ListedModel, rank: int) -> CatalogEntry:
+        """Inspect a listed model. An error that concerns only this model becomes the reason in its row.
+
+        Raises `crawler.hub.client.UnavailableError` when no request to the Hub can succeed.
+        """
+        facts = _Facts(listed, listed.kind, Card(), Usage(), Checkpoint())
+        incompatible: Incompatible | None = None
         try:
-            self._examine(row)
+            self._inspect(facts)
         except Incompatible as error:
-            verdict = error
+            incompatible = error
         except UnavailableError:
             raise
         except HubError as error:
-            verdict = Incompatible(Reason.HUB_ERROR, str(error))
-        return _entry(row, rank, self.clock(), verdict)
+            incompatible = Incompatible(Reason.HUB_ERROR, str(error))
+        return _entry(facts, rank, self.clock(), incompatible)
 
-    def _examine(self, row: _Row) -> None:
-        listed = row.listed
+    def _inspect(self, facts: _Facts) -> None:
+        listed = facts.listed
         if listed.disabled:
-            raise Incompatible(Reason.DISABLED, f"{listed.model_name} is disabled by the Hub")
-        repository = self.inspector.open(listed.model_name, listed.revision)
-        row.card = _card(repository)
-        row.base_model = next(iter(row.card.base_models or tagged_bases(listed.tags)), None)
-        row.kind = _kind(listed, repository)
-        if row.kind == "checkpoint":
-            row.checkpoint = look_at(
-                repository, listed.tags, lambda traits: _says_size(_usage(row.card, listed.model_name, traits))
+            raise Incompatible(Reason.DISABLED, f"the Hub has disabled {listed.model_name}")
+        repository = self.reader.open(listed.model_name, listed.revision)
+        facts.card = _card(repository)
+        facts.base_model = next(iter(facts.card.base_models or bases_in_tags(listed.tags)), None)
+        facts.kind = _kind(listed, repository)
+        if facts.kind == "checkpoint":
+            facts.checkpoint = inspect_checkpoint(
+                repository, listed.tags, lambda traits: _has_size(_usage(facts.card, listed.model_name, traits))
             )
-            row.usage = _usage(row.card, listed.model_name, row.checkpoint.traits)
-            self._check_kind(row)
-            if row.checkpoint.verdict is not None:
-                raise _more_precise(row.checkpoint.verdict, repository)
+            facts.usage = _usage(facts.card, listed.model_name, facts.checkpoint.traits)
+            self._check_kind(facts)
+            if facts.checkpoint.incompatible is not None:
+                raise _with_format(facts.checkpoint.incompatible, repository)
         else:
-            row.usage = _usage(row.card, listed.model_name, None)
-            self._check_kind(row)
-            self._examine_adapter(row, repository)
+            facts.usage = _usage(facts.card, listed.model_name, None)
+            self._check_kind(facts)
+            self._inspect_adapter(facts, repository)
 
-    def _check_kind(self, row: _Row) -> None:
-        if row.kind not in self.kinds:
-            raise Incompatible(Reason.OTHER_KIND, f"by its files it is a {row.kind}")
+    def _check_kind(self, facts: _Facts) -> None:
+        if facts.kind not in self.kinds:
+            raise Incompatible(Reason.OTHER_KIND, f"its files are those of a {facts.kind}")
 
-    def _examine_adapter(self, row: _Row, repository: Repository) -> None:
-        usual = f"{_ADAPTER_FILES[row.kind]}.safetensors"
-        download = adapter_file(repository.files, (row.usage.weight_name, usual), _ADAPTER_WORDS[row.kind])
-        if row.kind == "textual-inversion":
+    def _inspect_adapter(self, facts: _Facts, repository: Repository) -> None:
+        usual_name = f"{_ADAPTER_FILES[facts.kind]}.safetensors"
+        download = adapter_file(repository.files, (facts.usage.weight_name, usual_name), _ADAPTER_NAMES[facts.kind])
+        if facts.kind == "textual-inversion":
             token = repository.read(TOKEN_FILE, max_bytes=1000)
-            row.trigger = token.decode("utf-8", "replace").strip() or None if token is not None else None
-        row.more = {"files": download.files, "download_bytes": download.size}
-        named = row.card.base_models or tagged_bases(row.listed.tags)
+            facts.token = token.decode("utf-8", "replace").strip() or None if token is not None else None
+        facts.files = {"files": download.files, "download_bytes": download.size}
+        named = facts.card.base_models or bases_in_tags(facts.listed.tags)
         if not named:
-            raise Incompatible(Reason.BASE_MISSING, "neither the card nor a tag names its base_model")
+            raise Incompatible(Reason.BASE_MISSING, "neither its card nor a tag names a base_model")
         if len(named) > 1:
-            raise Incompatible(Reason.BASE_AMBIGUOUS, f"the card names several bases: {', '.join(named[:5])}")
-        base, row.checkpoint = self.bases.get(named[0])
-        row.usage = _usage(row.card, row.listed.model_name, row.checkpoint.traits)
-        row.base_model = base.model_name
-        row.more |= {"base_revision": base.revision}
-        verdict = row.checkpoint.verdict
-        if verdict is not None:
-            raise Incompatible(Reason.BASE_INCOMPATIBLE, f"its base {base.model_name}: {verdict}")
-        row.more |= {
-            "base_files": row.checkpoint.download.files,
-            "download_bytes": download.size + row.checkpoint.download.size,
+            raise Incompatible(Reason.BASE_AMBIGUOUS, f"its card names {len(named)} bases: {', '.join(named[:5])}")
+        base, facts.checkpoint = self.bases.get(named[0])
+        facts.usage = _usage(facts.card, facts.listed.model_name, facts.checkpoint.traits)
+        facts.base_model = base.model_name
+        facts.files |= {"base_revision": base.revision}
+        if facts.checkpoint.incompatible is not None:
+            detail = f"its base model {base.model_name}: {facts.checkpoint.incompatible}"
+            raise Incompatible(Reason.BASE_INCOMPATIBLE, detail)
+        facts.files |= {
+            "base_files": facts.checkpoint.download.files,
+            "download_bytes": download.size + facts.checkpoint.download.size,
         }
 
 
 def _card(repository: Repository) -> Card:
     try:
         return read_card(repository.read_card())
-    except Incompatible as verdict:
-        if verdict.reason is Reason.MALFORMED:  # too large: the model may be fine without its card
-            return Card(malformed=verdict.detail)
+    except Incompatible as error:
+        if error.reason is Reason.MALFORMED:  # too large: the model may be usable without its card
+            return Card(malformed=error.detail)
         raise
 
 
@@ -158,12 +162,12 @@ def _usage(card: Card, model_name: str, traits: PipelineTraits | None) -> Usage:
     return read_usage(card.document, model_name, traits.parameters if traits is not None else CALL_FIELDS)
 
 
-def _says_size(usage: Usage) -> bool:
-    return all(checked(side, usage.arguments.get(side)) is not None for side in ("height", "width"))
+def _has_size(usage: Usage) -> bool:
+    return all(valid_or_none(side, usage.arguments.get(side)) is not None for side in ("height", "width"))
 
 
-def _kind(listed: Listed, repository: Repository) -> Kind:
-    """What its files say it is; where they say nothing, its tags."""
+def _kind(listed: ListedModel, repository: Repository) -> Kind:
+    """The kind of a model by its files, or by its tags where the files do not tell."""
     if MODEL_INDEX in repository.files:
         return "checkpoint"
     if listed.kind != "checkpoint":
@@ -174,26 +178,27 @@ def _kind(listed: Listed, repository: Repository) -> Kind:
     return "checkpoint"
 
 
-def _more_precise(verdict: Incompatible, repository: Repository) -> Incompatible:
-    """Without a model_index.json, the weights of a repository may say more than that it has none."""
-    if verdict.reason is not Reason.NO_MODEL_INDEX or any(path.endswith(".safetensors") for path in repository.files):
-        return verdict
-    reason = formats_of(repository.files)
-    if reason not in (Reason.QUANTIZED_ONLY, Reason.ONNX_ONLY):
-        return verdict
-    return Incompatible(reason, f"{verdict.detail}, and weights of such a format only")
+def _with_format(incompatible: Incompatible, repository: Repository) -> Incompatible:
+    """The same, or a more precise reason: weights only in another format, where there is no model_index.json."""
+    has_safetensors = any(path.endswith(".safetensors") for path in repository.files)
+    if incompatible.reason is not Reason.NO_MODEL_INDEX or has_safetensors:
+        return incompatible
+    reason = format_reason(repository.files)
+    if reason not in _FORMATS:
+        return incompatible
+    return Incompatible(reason, f"{incompatible.detail}, and its weights are {_FORMATS[reason]} only")
 
 
-def _tagged_class(listed: Listed) -> str | None:
-    """The pipeline class by the tag `diffusers:...`, which the Hub takes from model_index.json."""
+def _tagged_class(listed: ListedModel) -> str | None:
+    """The pipeline class in the tag `diffusers:...`, which the Hub sets from model_index.json."""
     return next((tag.removeprefix("diffusers:") for tag in listed.tags if tag.startswith("diffusers:")), None)
 
 
-def _entry(row: _Row, rank: int, crawled_at: str, verdict: Incompatible | None) -> CatalogEntry:
-    listed, checkpoint, card = row.listed, row.checkpoint, row.card
+def _entry(facts: _Facts, rank: int, crawled_at: str, incompatible: Incompatible | None) -> CatalogEntry:
+    listed, checkpoint, card = facts.listed, facts.checkpoint, facts.card
     license_ = license_of(card.metadata, listed.tags)
-    hyperparameters, sources = hyperparameters_of(checkpoint.traits, card, row.usage, checkpoint.config, row.trigger)
-    detail = verdict.detail if verdict is not None else None
+    hyperparameters, sources = hyperparameters_of(checkpoint.traits, card, facts.usage, checkpoint.config, facts.token)
+    detail = incompatible.detail if incompatible is not None else None
     if card.malformed is not None:
         detail = f"{detail}; malformed: {card.malformed}" if detail is not None else f"malformed: {card.malformed}"
     return CatalogEntry(
@@ -215,8 +220,8 @@ def _entry(row: _Row, rank: int, crawled_at: str, verdict: Incompatible | None) 
         architecture=checkpoint.architecture,
         architecture_evidence=checkpoint.architecture_evidence,
         task=checkpoint.task,
-        kind=row.kind,
-        base_model=row.base_model,
+        kind=facts.kind,
+        base_model=facts.base_model,
         hyperparameters=hyperparameters,
         hyperparameter_sources=sources,
         variant=checkpoint.download.variant,
@@ -224,8 +229,8 @@ def _entry(row: _Row, rank: int, crawled_at: str, verdict: Incompatible | None) 
         created_at=listed.created_at,
         last_modified=listed.last_modified,
         crawled_at=crawled_at,
-        status="compatible" if verdict is None else "incompatible",
-        reason=verdict.reason.value if verdict is not None else None,
+        status="compatible" if incompatible is None else "incompatible",
+        reason=incompatible.reason.value if incompatible is not None else None,
         reason_detail=detail,
-        **(row.more or {"files": checkpoint.download.files, "download_bytes": checkpoint.download.size}),
+        **(facts.files or {"files": checkpoint.download.files, "download_bytes": checkpoint.download.size}),
     )

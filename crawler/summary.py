@@ -1,4 +1,4 @@
-"""What a crawl says at its end: a few counts, and what is new since the last one."""
+"""The output of a crawl: counts, what is new since the last crawl, and what the user can do about missing models."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,9 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from crawler.crawl import Crawled
+from crawler.reasons import Reason
 
-#: Names shown of what is new, changed or gone.
+#: Names that are printed of a longer list.
 SHOWN = 5
+# What makes the next crawl find such models compatible.
+_REMEDIES = {
+    Reason.GATED: "accept the terms on the Hub, set HF_TOKEN, and crawl again",
+    Reason.HUB_ERROR: "the Hub did not respond; crawl again",
+}
 
 
 def print_summary(crawled: Crawled, catalog: Path) -> None:
@@ -18,12 +24,20 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
     console = Console(highlight=False)
     console.print(_table(crawled))
     for word, names in (("new", crawled.new), ("changed", crawled.changed), ("gone", crawled.gone)):
-        # In a first crawl everything is new.
+        # In a first crawl every model is new.
         if names and len(names) < len(crawled.entries):
-            console.print(f"{word}: {len(names)} ({_some(names)})", markup=False)
+            _print(console, f"{word}: {_some(names)}")
     if crawled.missing:
-        console.print(f"not on the Hub: {len(crawled.missing)} ({_some(crawled.missing)})", markup=False)
-    console.print(f"{catalog}", markup=False, soft_wrap=True)
+        _print(console, f"not on the Hub: {_some(crawled.missing)}")
+    for reason, remedy in _REMEDIES.items():
+        affected = [entry.model_name for entry in crawled.entries if entry.reason == reason]
+        if affected:
+            _print(console, f"{reason}: {_some(affected)}: {remedy}")
+    _print(console, f"{catalog}")
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def _table(crawled: Crawled) -> Table:
@@ -31,7 +45,7 @@ def _table(crawled: Crawled) -> Table:
     table = Table(box=None, show_header=False)
     table.add_column("what")
     table.add_column("count", justify="right")
-    table.add_row("listed", str(len(crawled.entries)))
+    table.add_row("models", str(len(crawled.entries)))
     table.add_row("compatible", str(len(compatible)))
     _add(table, "by architecture", (entry.architecture for entry in compatible))
     _add(table, "by licence", (entry.license_family for entry in compatible))
@@ -47,4 +61,4 @@ def _add(table: Table, title: str, values: Iterable[str]) -> None:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return f"{len(names)} ({', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"

@@ -1,7 +1,7 @@
-"""Text that comes from outside: JSON that can be written down, and Python that is read and never run.
+"""Text from outside: JSON, Python source that is parsed and never run, and values in front matter.
 
-JSON, YAML and Python can all spell half a character (a lone surrogate, `"\\ud800"`), which no UTF-8 file holds: the
-catalogue could not be written because of one model's card. Such halves become question marks where text comes in.
+JSON, YAML and Python can contain a lone surrogate (`"\\ud800"`), which UTF-8 cannot encode: because of one such card
+the catalogue could not be written. Lone surrogates become question marks when text is read.
 """
 
 import ast
@@ -9,37 +9,37 @@ import json
 import threading
 from typing import Any, TypeAlias
 
-#: A plain value of Python source or JSON.
+#: A literal in Python source or JSON.
 Scalar: TypeAlias = bool | int | float | str | None
-#: What a literal argument of a call may be; it can be written as JSON.
+#: A literal argument of a call; it can be written as JSON.
 Plain: TypeAlias = Scalar | list[Scalar]
 
-# What authors write for "nothing", in YAML and in Python.
+# What authors write for "no value", in YAML and in Python.
 _NOTHING = frozenset({"", "~", "null", "none"})
 
-# Python 3.11 counts the depth of a syntax tree for all threads together, and fails where two of them build one at the
-# same time ("AST constructor recursion depth mismatch", CPython's issue 106905).
-_PARSING = threading.Lock()
+# Python 3.11 counts the depth of a syntax tree for all threads together and fails if two of them parse at the same time
+# ("AST constructor recursion depth mismatch", CPython issue 106905).
+_PARSER_LOCK = threading.Lock()
 
 
 def load_json(content: bytes) -> Any:
-    """Read JSON; raises `ValueError` or `RecursionError` as `json.loads` does."""
+    """Parse JSON; raises `ValueError` or `RecursionError` as `json.loads` does."""
     value = json.loads(content)
-    return whole(value) if b"\\ud" in content or b"\\uD" in content else value
+    return without_surrogates(value) if b"\\ud" in content or b"\\uD" in content else value
 
 
 def stated_text(value: Any) -> str | None:
-    """A text without space around it; None for another type, and for a word that means nothing (null, None, ~)."""
+    """A text without surrounding spaces; None for other types and for a text that means no value (null, None, ~)."""
     text = value.strip() if isinstance(value, str) else ""
     return text if text.lower() not in _NOTHING else None
 
 
-def whole(value: Any) -> Any:
-    """A JSON value whose texts UTF-8 can hold."""
+def without_surrogates(value: Any) -> Any:
+    """A JSON value whose texts can be encoded as UTF-8."""
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def parse_python(source: str | bytes) -> ast.Module:
-    """The syntax tree of Python source, in any thread; raises as `ast.parse` does."""
-    with _PARSING:
+    """The syntax tree of Python source; may be called from any thread. Raises as `ast.parse` does."""
+    with _PARSER_LOCK:
         return ast.parse(source)

@@ -12,7 +12,7 @@ from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers
 from huggingface_hub.utils.sha import git_hash
 
 from crawler.hub.client import PAGE_SIZE
-from crawler.hub.listing import EXPAND, Listed
+from crawler.hub.listing import EXPAND, ListedModel
 
 NOWHERE = "community-forensics/there-is-no-such-model"
 
@@ -28,11 +28,11 @@ def page() -> httpx2.Response:
 
 
 @pytest.fixture(scope="module")
-def model(page: httpx2.Response) -> Listed:
+def model(page: httpx2.Response) -> ListedModel:
     """The most downloaded model that is not gated and has a card and a model_index.json."""
     api = HfApi()
     for row in page.json():
-        listed = Listed.parse(row)
+        listed = ListedModel.parse(row)
         if listed is None or listed.gated or listed.disabled:
             continue
         paths = {sibling.rfilename for sibling in api.model_info(listed.model_name).siblings or ()}
@@ -64,14 +64,14 @@ def test_a_row_has_all_requested_fields(page: httpx2.Response) -> None:
     assert all("diffusers" in row["tags"] for row in rows)
 
 
-def test_every_answer_has_the_rate_limit(page: httpx2.Response, model: Listed) -> None:
+def test_every_answer_has_the_rate_limit(page: httpx2.Response, model: ListedModel) -> None:
     for answer in (page, get(f"/{model.model_name}/resolve/{model.revision}/README.md")):
         budget = parse_ratelimit_headers(answer.headers)
         assert budget is not None, dict(answer.headers)
         assert budget.remaining >= 0
 
 
-def test_a_model_has_sizes_and_hashes_of_its_files(model: Listed) -> None:
+def test_a_model_has_sizes_and_hashes_of_its_files(model: ListedModel) -> None:
     info = get(f"/api/models/{model.model_name}/revision/{model.revision}", blobs=True).json()
     assert (info["id"], info["sha"]) == (model.model_name, model.revision)
     assert set(EXPAND) - {"downloadsAllTime"} <= {*info, "pipeline_tag"}
@@ -84,7 +84,7 @@ def test_a_model_has_sizes_and_hashes_of_its_files(model: Listed) -> None:
     assert len(content) == siblings["model_index.json"]["size"]
 
 
-def test_a_small_file_has_its_git_hash_and_commit(model: Listed) -> None:
+def test_a_small_file_has_its_git_hash_and_commit(model: ListedModel) -> None:
     address = f"{constants.ENDPOINT}/{model.model_name}/resolve/{model.revision}/README.md"
     head = get_session().head(address, headers={**build_hf_headers(), "Accept-Encoding": "identity"}, timeout=60)
     # The client, too, follows redirects within the Hub only.
@@ -92,7 +92,7 @@ def test_a_small_file_has_its_git_hash_and_commit(model: Listed) -> None:
     assert head.headers["ETag"].strip('W/"') == git_hash(get(httpx2.URL(address).path).content)
 
 
-def test_the_client_reads_trees_paths_and_files(model: Listed, tmp_path: Path) -> None:
+def test_the_client_reads_trees_paths_and_files(model: ListedModel, tmp_path: Path) -> None:
     api, name = HfApi(), model.model_name
     tree = {entry.path for entry in api.list_repo_tree(name, revision=model.revision)}
     assert {"README.md", "model_index.json"} <= tree
@@ -104,7 +104,7 @@ def test_the_client_reads_trees_paths_and_files(model: Listed, tmp_path: Path) -
     assert len(hashlib.sha256(path.read_bytes()).hexdigest()) == 64
 
 
-def test_missing_things_are_the_clients_own_exceptions(model: Listed, tmp_path: Path) -> None:
+def test_missing_things_are_the_clients_own_exceptions(model: ListedModel, tmp_path: Path) -> None:
     api = HfApi()
     with pytest.raises(RepositoryNotFoundError):
         api.model_info(NOWHERE)

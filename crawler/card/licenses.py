@@ -1,8 +1,7 @@
-"""The licence: from the card, else from the Hub's tag, else none; as SPDX writes it; with its family.
+"""The licence of a model, from its card or from the Hub's tag: its SPDX id and its family.
 
-The families say what a reader wants to know first. The table holds every identifier that the Hub offers authors
-(https://huggingface.co/docs/hub/repositories-licenses) and every one in the histogram of the Community Forensics
-paper; what is not in it is kept verbatim, in family `unknown`.
+The table has every identifier that the Hub offers to authors (https://huggingface.co/docs/hub/repositories-licenses)
+and every one in the histogram of the Community Forensics paper. Others are kept verbatim, in the family `unknown`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,7 @@ from typing import Any, Literal
 from crawler.catalog import LicenseFamily
 from crawler.text import stated_text
 
-#: The Hub's identifiers by family, as written in cards. A dictionary gives the SPDX id where that is another text
-#: than the identifier's own; None: SPDX has no such licence.
+#: The Hub's identifiers by family. The value is the SPDX id; None: SPDX has no such licence.
 _OPEN: dict[str, str | None] = {
     "apache-2.0": "Apache-2.0",
     "mit": "MIT",
@@ -68,7 +66,7 @@ _OPEN: dict[str, str | None] = {
     "wtfpl": "WTFPL",
     "zlib": "Zlib",
 }
-# Use restrictions that travel with the model (responsible AI licences), commercial use allowed.
+# Responsible AI licences: commercial use is allowed, and restrictions of use apply to every copy.
 _OPENRAIL = (
     "openrail",
     "openrail++",
@@ -97,7 +95,7 @@ _RESEARCH_ONLY = (
     "intel-research",
     "sai-nc-community",
 )
-# A company's or an author's own terms.
+# Terms of one company or author.
 _PROPRIETARY = (
     "apple-ascl",
     "faipl-1.0-sd",
@@ -129,7 +127,7 @@ _SPDX = {identifier: spdx for identifier, spdx in (_OPEN | _NON_COMMERCIAL).item
 
 @dataclass(frozen=True)
 class License:
-    """A licence as the catalogue states it; fields as in `crawler.catalog.CatalogEntry`."""
+    """A licence; fields as in `crawler.catalog.CatalogEntry`."""
 
     license: str | None
     license_source: Literal["card", "tag", "none"]
@@ -139,7 +137,7 @@ class License:
 
 
 def license_of(metadata: Mapping[str, Any], tags: Sequence[str]) -> License:
-    """The licence that a card's front matter states, else the one of the tag `license:...`, else none."""
+    """The licence in a card's front matter, else in the tag `license:...`, else none."""
     stated = metadata.get("license")
     identifiers = [stated_text(value) for value in (stated if isinstance(stated, list) else [stated])]
     given = [text for text in identifiers if text is not None]
@@ -157,7 +155,7 @@ def _license(given: list[str], source: Literal["card", "tag"], name: str | None,
     families = {FAMILIES.get(identifier, "unknown") for identifier in identifiers}
     family: LicenseFamily = families.pop() if len(families) == 1 else "unknown"
     if identifiers == ["other"] and name is not None:
-        # An author may name a licence that the table knows, such as flux-1-dev-non-commercial-license.
+        # The name can be in the table, such as flux-1-dev-non-commercial-license.
         family = FAMILIES.get(name.lower(), "unknown")
     written = [
         _SPDX.get(identifier, identifier if identifier in FAMILIES else text)

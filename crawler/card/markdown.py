@@ -23,7 +23,7 @@ from markdown_it.token import Token
 from crawler.card.document import Block, Code, Document, Heading, Line, Section, Span, Table, Text
 
 #: Characters of a card that are read at most. Real cards have ten to fifty thousand.
-MAX_BODY = 2**18
+MAX_BODY = 2**17
 #: Characters of a line at most; longer ones (images as base64, tables of thousands of columns) are skipped.
 MAX_LINE = 5000
 #: Containers (lists, quotes) inside each other at most.

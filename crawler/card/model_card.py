@@ -1,8 +1,8 @@
-"""The model card: README.md's front matter and its prose, written by strangers.
+"""The model card: the front matter of README.md and the Markdown below it.
 
-Front matter is read as YAML in which everything is text, a list or a mapping: no tags, no type guessing (`license:
-no` is "no", not False), no aliases, which a few lines can make into billions of nodes. What cannot be read is
-said, never guessed at, and never raises.
+Its author is not trusted. Front matter is read as YAML that has only texts, lists and mappings: no tags, no other types
+(`license: no` is "no", not False), and no aliases, which make billions of nodes from a few lines. Nothing here raises:
+a card that cannot be read has an error text.
 """
 
 import itertools
@@ -16,36 +16,35 @@ import yaml
 
 from crawler.card.document import Document
 from crawler.card.markdown import parse_markdown
-from crawler.text import stated_text, whole
+from crawler.text import stated_text, without_surrogates
 from workspace.errors import in_one_line
 
-#: Bytes of README.md read at most; the cards of popular models have ten to fifty thousand.
+#: Bytes of README.md at most; real cards have ten to fifty thousand.
 MAX_CARD = 2**20
-#: Characters of front matter at most: the largest real ones list thousands of samples in about 50,000.
+#: Characters of front matter at most; the largest real ones have about 50,000.
 MAX_FRONT_MATTER = 200_000
-
-#: Flow brackets open at once at most: PyYAML's time grows with the square of them.
+#: Nested flow brackets at most: PyYAML takes quadratic time for them.
 MAX_NESTING = 100
 
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
-_HUB_ID = r"[A-Za-z0-9][\w.-]*/[\w.-]+"
-_HUB_URL = re.compile(rf"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/({_HUB_ID})/?(?:tree/\w+/?)?", re.ASCII)
+# The URL of a repository; authors write it where its id belongs.
+_HUB_URL = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?(?:tree/\w+/?)?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Card:
-    """A model card, as far as it could be read."""
+    """A model card; what cannot be read is empty."""
 
     #: Front matter; every scalar is text.
     metadata: Mapping[str, Any] = field(default_factory=dict)
     #: The Markdown below it.
     body: str = ""
-    #: What is wrong with it, in words; None: nothing.
+    #: What is wrong with it; None: nothing.
     malformed: str | None = None
 
     @property
     def base_models(self) -> tuple[str, ...]:
-        """Repository ids (or whatever the author wrote) this model was made from, each once."""
+        """The base models that its author names, without duplicates; usually repository ids."""
         stated = self.metadata.get("base_model")
         names = [stated_text(text) for text in (stated if isinstance(stated, list) else [stated])]
         return tuple(dict.fromkeys(_HUB_URL.sub(r"\1", name) for name in names if name is not None))
@@ -57,7 +56,7 @@ class Card:
 
 
 def read_card(content: bytes | None) -> Card:
-    """Read README.md (None: there is none). Never raises."""
+    """Read the bytes of README.md (None: the repository has none). Never raises."""
     if content is None:
         return Card()
     try:
@@ -76,15 +75,15 @@ def read_card(content: bytes | None) -> Card:
 
 def _front_matter(text: str) -> dict[str, Any]:
     if len(text) > MAX_FRONT_MATTER:
-        raise ValueError(f"has {len(text)} characters, more than {MAX_FRONT_MATTER}")
+        raise ValueError(f"{len(text)} characters, more than {MAX_FRONT_MATTER}")
     depths = itertools.accumulate(1 if char in "[{" else -1 for char in text if char in "[]{}")
     if max(depths, default=0) > MAX_NESTING:
-        raise ValueError(f"has more than {MAX_NESTING} brackets open at once")
+        raise ValueError(f"more than {MAX_NESTING} nested brackets")
     if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.BaseLoader)):
-        raise ValueError("uses a YAML alias")
-    value = yaml.load(text, Loader=yaml.BaseLoader)  # text, lists and mappings only: it can construct nothing else
+        raise ValueError("a YAML alias is not allowed")
+    value = yaml.load(text, Loader=yaml.BaseLoader)  # makes nothing but texts, lists and mappings
     if value in (None, ""):
         return {}
     if not isinstance(value, dict):
-        raise ValueError("is no mapping")
-    return {key: item for key, item in whole(list(value.items())) if isinstance(key, str)}
+        raise ValueError("not a mapping")
+    return {key: item for key, item in without_surrogates(list(value.items())) if isinstance(key, str)}

@@ -1,14 +1,14 @@
-"""Sampling settings that a model card states in words, where the words are regular.
+"""Sampling settings in the text of a model card, where the text has a regular form.
 
-Authors list settings as `Steps: 30`, in bullets, in tables, or as the web UI writes them under a picture ("Steps: 30,
-Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x768"). A wrong value is worse than none, so a statement must have
-one of these forms from its first to its last character, and
+Authors list settings as `Steps: 30`, in bullets, in tables, or as web UIs write them below an image ("Steps: 30,
+Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x768"). A wrong value is worse than none. Therefore a statement must
+match one of these forms completely, and
 
-* all statements of a card about a setting must agree: pictures made with different scales recommend none, and
-  neither does a range ("20-30"), a list or a remark with numbers in it;
-* sections about something else do not count: training (known by its heading, or by a learning rate, batch size or
-  the like among its statements), starting from a picture, upscaling, comparisons;
-* a table counts if it has a setting and its value a row, or one row of values below their names.
+* all statements of a card about a setting must agree: images made with different scales recommend none, and neither
+  does a range ("20-30"), a list, or a note with numbers;
+* sections about another task are skipped: training (by its heading, or by a learning rate, a batch size or the like
+  among its statements), image-to-image, upscaling, comparisons;
+* a table is read if each row has a setting and its value, or if it has one row of values below their names.
 """
 
 import itertools
@@ -19,12 +19,12 @@ from typing import TypeAlias
 
 from crawler.card.document import Code, Document, Heading, Line, Table, Text
 
-#: More is a number of training steps, whatever the heading says; scales beyond are no guidance.
+#: Largest plausible values: more steps are training steps, and no model is sampled with a larger scale.
 MAX_STEPS, MAX_SCALE = 150, 30.0
 # Bullets that Markdown does not know.
 _BULLET = re.compile(r"^[•·–][ \t]*")
 _INTRODUCTION = re.compile(r"^(?:[\w-]+ ){0,2}(?:settings?|parameters?|params)\s*:\s*(?=\S)", re.IGNORECASE)
-# A comma, semicolon or bar ends a statement where another one begins behind it: "7, Seed: 1", but not "Euler a, DDIM".
+# A comma, semicolon or bar ends a statement if another one follows: "7, Seed: 1", but not "Euler a, DDIM".
 _NEXT = re.compile(r"[,;|]\s*(?=[A-Za-z][^,;|:=]{0,40}[:=])")
 _STATEMENT = re.compile(r"^([A-Za-z][\w ./()-]{0,40}?)\s*[:=]\s*(\S.*)$")
 _NUMBER = re.compile(r"^`?(\d{1,5}(?:\.\d{1,4})?)`?(?:\s*steps)?(?:\s*\([^()\d]*\))?\.?$", re.IGNORECASE)
@@ -57,8 +57,8 @@ _SETTINGS: Mapping[str, re.Pattern[str]] = {
         "negative_prompt": r"negative[ _]prompt|negatives",
     }.items()
 }
-# What web UIs call diffusers' scheduler classes (https://huggingface.co/docs/diffusers/api/schedulers/overview). A
-# Karras noise schedule is an option of the class. "DPM++ SDE" is left out: two classes claim it.
+# Names in web UIs of diffusers' scheduler classes (https://huggingface.co/docs/diffusers/api/schedulers/overview). A
+# Karras noise schedule is an option of the class. "DPM++ SDE" is missing: it can be either of two classes.
 _SAMPLERS = {
     "euler": "EulerDiscreteScheduler",
     "euler a": "EulerAncestralDiscreteScheduler",
@@ -79,24 +79,24 @@ _SAMPLERS = {
 _SCHEDULER_CLASS = re.compile(r"^[A-Z]\w{2,60}Scheduler$", re.ASCII)
 
 
-# What a statement gives; a size is its width and height.
+# The value of a statement; a size is width and height.
 _Value: TypeAlias = int | float | str | tuple[int, int]
 
 
 @dataclass
 class _Part:
-    """What is stated below one heading, or below a line that serves as one."""
+    """The statements below one heading, or below a line that serves as one."""
 
-    #: It is not about making an image from text with this model.
+    #: Whether it is about another task than generating images from text with this model.
     other_task: bool
     statements: list[tuple[str, str]] = field(default_factory=list)
 
 
 def read_settings(document: Document) -> dict[str, int | float | str]:
-    """Settings that a card states in regular words, by the names of `Hyperparameters`.
+    """The settings in a card's text, by the names of `Hyperparameters`. Never raises.
 
-    `cfg` stands for a scale that the author calls CFG: for most pipelines that is guidance_scale, for those with a
-    true_cfg_scale beside it nobody can tell. Never raises.
+    `cfg` is a scale that the author calls CFG. In most pipelines it is guidance_scale; in pipelines that have a
+    true_cfg_scale too it can be either.
     """
     stated: dict[str, set[_Value | None]] = {}
     for part in _parts(document):
@@ -118,7 +118,7 @@ def _setting(key: str) -> str | None:
 
 
 def _value(name: str, text: str) -> _Value | None:
-    """What one statement says; None: it speaks of the setting, but does not give one value."""
+    """The value in a statement; None: the statement is about the setting, but does not give one value."""
     if name == "size":
         size = _SIZE.match(text)
         return (int(size[1]), int(size[2])) if size else None
@@ -150,13 +150,13 @@ def _scheduler(text: str) -> str | None:
 
 
 def _parts(document: Document) -> Iterator[_Part]:
-    """The card heading by heading; a line in bold, or one that ends with a colon, is a heading below all others."""
+    """The statements by heading. A line in bold, or one that ends with a colon, is a heading of the lowest level."""
     other_task: dict[Heading, bool] = {}
     titled = False
     for section in document.sections:
         for heading in section.headings:
             if heading not in other_task:
-                # The first heading is the model's name: a "Fine-tuned SDXL" speaks of sampling below it.
+                # The first heading is the model's name: below "Fine-tuned SDXL" there are settings for sampling.
                 other_task[heading] = titled and _OTHER_TASK.search(heading.line.text) is not None
                 titled = True
         other = any(other_task[heading] for heading in section.headings)
@@ -183,7 +183,7 @@ def _is_title(line: Line, block: Text | Code) -> bool:
 
 
 def _statements(text: str, following: str) -> Iterator[tuple[str, str]]:
-    # The web UI writes a picture's negative prompt, as it was, in the line above its steps.
+    # Web UIs write the negative prompt of an image in the line above its steps.
     if text.lower().startswith("negative prompt:") and re.match(r"Steps:\s*\d+,", following.strip()):
         yield "negative prompt", f"`{text.partition(':')[2].replace('`', '').strip()}`"
         return
@@ -194,10 +194,10 @@ def _statements(text: str, following: str) -> Iterator[tuple[str, str]]:
 
 
 def _table(rows: list[list[str]]) -> Iterator[tuple[str, str]]:
-    """The statements of a table: each row's, and those of a single row under its header."""
+    """The statements of a table: each row is one, or its only row has the values of its header."""
     header, *values = rows or [[]]
     if len(values) == 1 and len(header) == len(values[0]):
         yield from zip(header, values[0], strict=True)
     for cells in values:
-        # Behind the value there may be a remark; a second value disagrees with the first.
+        # A note can follow the value; a second value disagrees with the first.
         yield from ((cells[0], cell) for cell in cells[1:] if len(cells) == 2 or _NUMBER.match(cell))

@@ -1,11 +1,11 @@
-"""The Python snippets of a model card: how its author samples it. Parsed, never run.
+"""The Python snippets of a model card: how its author samples the model. They are parsed, never run.
 
-A small interpreter of what is plainly written: it follows assignments of literals, dictionaries and pipelines in
-order, and knows a pipeline call when it sees one. The first call that gives a setting counts, as a whole. Calls
-that do not make an image from text do not: those that are given a picture, the priors and refiners of others, halves
-of a run. Where a pipeline is loaded from the card's own repository, only its calls count: a card that goes on with
-another model, such as its base, does not speak of its own there. A name that a loop, a branch or a function's caller
-decides has no value; a function's parameter has its default.
+A small interpreter follows assignments of literals, dictionaries and pipelines in order and finds the calls of
+pipelines. All settings come from one call, the first that has a setting. Calls that do not generate a whole image from
+text are skipped: those with an input image, priors and refiners, and halves of a run (`denoising_end`). If a pipeline
+is loaded from the card's own repository, calls of other pipelines are skipped, because they show another model, such as
+the base. A name that depends on a loop, a branch or a function's caller has no value; a parameter with a default has
+that value.
 """
 
 import ast
@@ -18,22 +18,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crawler.card.document import Document
-from crawler.text import Plain, parse_python, whole
+from crawler.text import Plain, parse_python, without_surrogates
+from workspace.repo_id import is_repo_id
 
 #: Languages that authors name for Python; most name none.
 _PYTHON = frozenset({"", "py", "py3", "python", "python3", "pycon", "ipython", "ipython3"})
-# Classes whose calls start from a picture or make a film: their settings are of another task than ours.
+# Classes whose calls need an image or generate a video: their settings are for another task.
 _OTHER_TASK = re.compile(
     r"img2img|image2image|inpaint|upscale|controlnet|refiner|video|adapter|pix2pix|prior(?!transformer)|kontext|edit",
     re.IGNORECASE,
 )
-# Given one of these, a call starts from a picture, or makes or finishes half of one.
-_NO_WHOLE_IMAGE = frozenset(
+# With one of these, a call starts from an image, or makes one half of a run.
+_PARTIAL_ARGUMENTS = frozenset(
     {"image", "images", "init_image", "mask_image", "control_image", "ip_adapter_image", "strength"}
     | {"denoising_start", "denoising_end"}
 )
-# Arguments that the sampler decides: prompts, seeds, batches, and the form of the answer.
-_OURS = frozenset(
+# Arguments that the sampler sets: prompts, seeds, batches, and the type of the result.
+_SAMPLER_ARGUMENTS = frozenset(
     {
         "generator",
         "num_images_per_prompt",
@@ -45,34 +46,34 @@ _OURS = frozenset(
         "images",
     }
 )
-#: Lines of one snippet that may be no Python, such as a command or a slip of the pen; they are passed over.
-MAX_SLIPS = 3
+#: Lines of a snippet with syntax errors, such as a shell command, that are skipped at most.
+MAX_SYNTAX_ERRORS = 3
 
-#: Characters of one snippet, and snippets of one card, that are read at most: far above any real card.
+#: Characters of a snippet, and snippets of a card, at most; real cards have far fewer.
 MAX_SNIPPET = 50_000
 MAX_SNIPPETS = 100
 
 
 @dataclass(frozen=True)
 class Usage:
-    """How a card samples its model."""
+    """How the snippets of a card sample its model."""
 
-    #: Literal keyword arguments of the pipeline call.
+    #: Literal keyword arguments of the pipeline's call.
     arguments: Mapping[str, Plain] = field(default_factory=dict)
-    #: Scheduler class that was set before it.
+    #: Scheduler class that is set before the call.
     scheduler: str | None = None
-    #: File given to load_lora_weights or load_textual_inversion as weight_name.
+    #: `weight_name` of load_lora_weights or load_textual_inversion.
     weight_name: str | None = None
-    #: Token given to load_textual_inversion.
+    #: `token` of load_textual_inversion.
     token: str | None = None
 
 
 def read_usage(document: Document, model_name: str, parameters: Collection[str]) -> Usage:
-    """How `model_name`'s card samples it; `parameters` are those its pipeline's call knows.
+    """How the card of `model_name` samples it; `parameters` are those of its pipeline's call.
 
-    Never raises: a snippet that is not Python says nothing.
+    Never raises: a snippet that is not Python is skipped.
     """
-    reader = _Reader(model_name, frozenset(parameters))
+    reader = _Interpreter(model_name, frozenset(parameters))
     for source in _snippets(document):
         try:
             reader.visit(_parse(source))
@@ -86,14 +87,14 @@ def read_usage(document: Document, model_name: str, parameters: Collection[str])
 
 
 def is_setting(name: str) -> bool:
-    """Whether an argument says how to sample; the others are the sampler's own business."""
-    return name not in _OURS and not name.startswith("prompt")
+    """Whether an argument is a hyperparameter; the sampler sets the others itself."""
+    return name not in _SAMPLER_ARGUMENTS and not name.startswith("prompt")
 
 
 def _parse(source: str) -> ast.Module:
-    """The syntax tree of a snippet, `MAX_SLIPS` lines left out if need be; raises as `ast.parse`."""
+    """The syntax tree of a snippet, without up to `MAX_SYNTAX_ERRORS` wrong lines; raises as `ast.parse`."""
     lines = source.splitlines()
-    for _ in range(MAX_SLIPS):
+    for _ in range(MAX_SYNTAX_ERRORS):
         try:
             return parse_python("\n".join(lines))
         except SyntaxError as error:
@@ -109,7 +110,7 @@ def _snippets(document: Document) -> Iterator[str]:
         lines = textwrap.dedent(source).splitlines()
         if any(line.startswith(">>> ") for line in lines):
             lines = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
-        # Notebook commands are no Python; an empty line keeps the rest as it is.
+        # Notebook commands are not Python; an empty line keeps the line numbers.
         yield "\n".join("" if line.lstrip().startswith(("!", "%", "pip install ")) else line for line in lines)
 
 
@@ -118,7 +119,7 @@ class _Pipeline:
     class_name: str
     own: bool
     scheduler: str | None
-    #: It is loaded from a repository that is plainly another one.
+    #: Whether it is loaded from the repository of another model.
     foreign: bool = False
 
 
@@ -143,22 +144,22 @@ class _Call:
 
 
 class _Unknown:
-    """A value that is not plainly written."""
+    """A value that is not a literal."""
 
 
-class _Reader(ast.NodeVisitor):
-    """Follows the statements of a card's snippets in order; later snippets see the names of earlier ones."""
+class _Interpreter(ast.NodeVisitor):
+    """Follows the statements of a card's snippets in order; names are kept from one snippet to the next."""
 
     def __init__(self, model_name: str, parameters: frozenset[str]) -> None:
         self.calls: list[_Call] = []
         self.weight_name: str | None = None
         self.token: str | None = None
-        # Whether a pipeline was this model's, by its repository or by an adapter.
+        # Whether any pipeline was loaded from the card's repository, or with its adapter.
         self.own_pipeline = False
         self._model_name = model_name
         self._parameters = parameters
         self._names: dict[str, Any] = {}
-        # Whether anything of the card's own repository was loaded so far, if only a part for another's pipeline.
+        # Whether anything was loaded from the card's repository, even one component for another pipeline.
         self._own_seen = False
 
     def visit_Constant(self, node: ast.Constant) -> None:
@@ -193,28 +194,28 @@ class _Reader(ast.NodeVisitor):
                 self._names[name] = value if name not in before and not node.orelse else _Unknown()
 
     def visit_For(self, node: ast.For) -> None:
-        self._forget(node.target)
+        self._set_unknown(node.target)
         self.generic_visit(node)
 
     def visit_ListComp(self, node: ast.ListComp) -> None:
         for loop in node.generators:
-            self._forget(loop.target)
+            self._set_unknown(loop.target)
         self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
-        self._forget(node.target)
+        self._set_unknown(node.target)
         self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
             self.visit_Assign(ast.Assign(targets=[node.target], value=node.value))
 
-    def _forget(self, target: ast.expr) -> None:
+    def _set_unknown(self, target: ast.expr) -> None:
         for name in (part.id for part in ast.walk(target) if isinstance(part, ast.Name)):
             self._names[name] = _Unknown()
 
     def _is_own(self, source: Any) -> bool:
-        """Whether a text names the card's repository; a mirror or a fork keeps its name and changes the owner."""
+        """Whether a text names the card's repository, or a copy of it under another owner."""
         if not isinstance(source, str):
             return False
         owner, slash, name = source.rpartition("/")
@@ -245,7 +246,7 @@ class _Reader(ast.NodeVisitor):
         if (
             isinstance(pipeline, _Pipeline)
             and not _OTHER_TASK.search(f"{pipeline.class_name} {name}")
-            and not given & _NO_WHOLE_IMAGE
+            and not given & _PARTIAL_ARGUMENTS
             and (pipeline.own or not pipeline.foreign or self._own_seen)
         ):
             arguments = {name: value for name, value in self._keywords(node).items() if name in self._parameters}
@@ -267,7 +268,7 @@ class _Reader(ast.NodeVisitor):
             self.token = token
 
     def _keywords(self, node: ast.Call) -> dict[str, Plain]:
-        """The keyword arguments that are plainly written, `**settings` unpacked."""
+        """The keyword arguments with literal values; `**settings` is unpacked."""
         found: dict[str, Any] = {}
         for keyword in node.keywords:
             value = self._value(keyword.value)
@@ -278,10 +279,10 @@ class _Reader(ast.NodeVisitor):
         return {name: value for name, value in found.items() if _is_plain(value)}
 
     def _value(self, node: ast.expr) -> Any:
-        """What an expression is worth, as far as that is plainly written."""
+        """The value of an expression, or `_Unknown`."""
         match node:
             case ast.Constant(value=str(text)):
-                return whole(text)
+                return without_surrogates(text)
             case ast.Constant(value=bool() | int() | float() | None as value):
                 return value
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
@@ -289,7 +290,7 @@ class _Reader(ast.NodeVisitor):
             case ast.Name(id=name):
                 return self._names.get(name, _Unknown())
             case ast.List(elts=items) | ast.Tuple(elts=items):
-                # Scalars only: lists of lists of lists could grow without end in a few lines.
+                # Scalars only: nested lists could grow exponentially in a few lines.
                 values = [self._value(item) for item in items]
                 return values if all(_is_scalar(value) for value in values) else _Unknown()
             case ast.Dict(keys=keys, values=values):
@@ -326,7 +327,7 @@ class _Reader(ast.NodeVisitor):
             chosen = scheduler.class_name if isinstance(scheduler, _Scheduler) else None
             own = self._is_own(source)
             self.own_pipeline = self.own_pipeline or own
-            foreign = isinstance(source, str) and re.fullmatch(r"[\w-]+/[\w.-]+", source) is not None
+            foreign = isinstance(source, str) and "/" in source and is_repo_id(source)
             return _Pipeline(class_name, own=own, scheduler=chosen, foreign=foreign and not own)
         if method == "from_pipe" and "Pipeline" in class_name:
             pipeline = self._value(node.args[0]) if node.args else None

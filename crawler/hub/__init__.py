@@ -1,5 +1,5 @@
-"""Asking the Hub: the client, the list of models, a repository's files, and models that a file names.
+"""Access to the Hub: the client, the list of models, a repository's files, and models that a file names.
 
-Only this folder talks to the Hub. What a repository says is returned as it is and judged elsewhere (`crawler/card/`,
-`crawler/pipelines/`).
+Only this folder sends requests to the Hub. It returns what a repository contains; `crawler/card/` and
+`crawler/pipelines/` interpret it.
 """

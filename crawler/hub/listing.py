@@ -1,22 +1,22 @@
-"""Which repositories there are: the Hub's own ranking by downloads, a page a request and nothing per model.
+"""The models of the Hub by downloads: one request for each page of the list, none for each model.
 
-Everything the listing can say is asked for at once (`expand`). LoRA and textual-inversion repositories carry the
-`diffusers` tag like checkpoints do, so one listing serves all kinds; tags tell them apart until somebody looks
-inside. Models move between pages while they are read: a model that comes twice counts once.
+One request gets every field that the list can have (`expand`). Repositories of LoRAs and textual inversions have the
+tag `diffusers` like checkpoints, so one list has all kinds; their tags tell the kind until the files are known. Models
+move between pages while these are read: a model that is listed twice counts once.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from crawler.catalog import ModelFile
 from crawler.hub.client import PAGE_SIZE, Hub
 from crawler.options import DEFAULT_LIMIT, KINDS, CrawlOptions, Kind
 from crawler.text import stated_text
-from workspace.errors import UsageError
-from workspace.layout import generator_folder
+from workspace.repo_id import is_repo_id
 
-#: What the Hub is asked to say of each listed model.
+#: Fields of each model that the list is requested with.
 EXPAND = (
     "createdAt",
     "disabled",
@@ -29,7 +29,7 @@ EXPAND = (
     "sha",
     "tags",
 )
-# A tag that only repositories of that kind carry.
+# Tags that only repositories of that kind have.
 _KIND_TAGS: dict[str, Kind] = {
     "lora": "lora",
     "template:sd-lora": "lora",
@@ -40,7 +40,7 @@ _KIND_TAGS: dict[str, Kind] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which of the Hub's models a crawl takes; fields as in `crawler.options.CrawlOptions`, with a definite limit."""
+    """The models that a crawl selects; fields as in `crawler.options.CrawlOptions`, `limit` resolved."""
 
     limit: int
     kinds: tuple[Kind, ...] = KINDS
@@ -51,7 +51,7 @@ class Selection:
 
     @classmethod
     def of(cls, options: CrawlOptions, names: Sequence[str] | None = None) -> "Selection":
-        """The selection that the options ask for; `names` are the models of `options.from_file`."""
+        """The selection of these options; `names` are the models in `options.from_file`."""
         return cls(
             limit=options.limit or (len(names) if names is not None else DEFAULT_LIMIT),
             kinds=options.kinds,
@@ -61,14 +61,16 @@ class Selection:
             exclude=tuple(options.exclude),
         )
 
-    def takes(self, listed: "Listed") -> bool:
-        """Whether a model is taken."""
+    def matches(self, listed: "ListedModel") -> bool:
+        """Whether a model is selected, the limit aside."""
         return (
-            listed.downloads >= self.min_downloads and listed.kind in self.kinds and self.takes_name(listed.model_name)
+            listed.downloads >= self.min_downloads
+            and listed.kind in self.kinds
+            and self.matches_name(listed.model_name)
         )
 
-    def takes_name(self, name: str) -> bool:
-        """Whether a model of this name may be taken."""
+    def matches_name(self, name: str) -> bool:
+        """Whether a model of this name can be selected."""
         return (
             (self.author is None or name.partition("/")[0].lower() == self.author.lower())
             and (not self.include or any(fnmatchcase(name, pattern) for pattern in self.include))
@@ -77,8 +79,8 @@ class Selection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed:
-    """One model as the listing shows it; fields as in `crawler.catalog.CatalogEntry`."""
+class ListedModel:
+    """A model as the list has it; fields as in `crawler.catalog.CatalogEntry`."""
 
     model_name: str
     revision: str
@@ -94,20 +96,16 @@ class Listed:
 
     @property
     def kind(self) -> Kind:
-        """What its tags say it is."""
+        """Its kind by its tags."""
         return next((_KIND_TAGS[tag] for tag in self.tags if tag in _KIND_TAGS), "checkpoint")
 
     @classmethod
-    def parse(cls, row: Any) -> "Listed | None":
-        """Read a row of the Hub's JSON; None when it names no model and commit, or has a name no folder can have."""
+    def parse(cls, row: Any) -> "ListedModel | None":
+        """A row of the Hub's JSON; None if it has no name or no commit, or a name that cannot be a folder."""
         if not isinstance(row, dict):
             return None
         name, revision = row.get("id"), row.get("sha")
-        if not (isinstance(name, str) and isinstance(revision, str) and revision):
-            return None
-        try:
-            generator_folder(name)
-        except UsageError:
+        if not (isinstance(name, str) and is_repo_id(name) and isinstance(revision, str) and revision):
             return None
         gated, tags = row.get("gated"), row.get("tags")
         return cls(
@@ -125,20 +123,31 @@ class Listed:
         )
 
 
-def list_models(hub: Hub, selection: Selection) -> list[Listed]:
-    """The selected models by downloads, most first, equal ones by name. Raises `HubError`."""
-    taken: dict[str, Listed] = {}
+@dataclass(frozen=True)
+class ModelList:
+    """The selected models by downloads, most first."""
+
+    models: list[ListedModel]
+    #: Their files by model and path, where they are known already; empty after `list_models`.
+    files: Mapping[str, Mapping[str, ModelFile]] = field(default_factory=dict)
+    #: Requested names that the Hub has no model of, sorted.
+    missing: tuple[str, ...] = ()
+
+
+def list_models(hub: Hub, selection: Selection) -> list[ListedModel]:
+    """The selected models by downloads, most first; equal ones by name. Raises `HubError`."""
+    selected: dict[str, ListedModel] = {}
     for listed in _rows(hub, selection):
         if listed.downloads < selection.min_downloads:
             break
-        if selection.takes(listed):
-            taken.setdefault(listed.model_name, listed)
-        if len(taken) == selection.limit:
+        if selection.matches(listed):
+            selected.setdefault(listed.model_name, listed)
+        if len(selected) == selection.limit:
             break
-    return sorted(taken.values(), key=lambda listed: (-listed.downloads, listed.model_name))
+    return sorted(selected.values(), key=lambda listed: (-listed.downloads, listed.model_name))
 
 
-def _rows(hub: Hub, selection: Selection) -> Iterator[Listed]:
+def _rows(hub: Hub, selection: Selection) -> Iterator[ListedModel]:
     params: dict[str, Any] = {
         "filter": "diffusers",
         "sort": "downloads",
@@ -149,7 +158,7 @@ def _rows(hub: Hub, selection: Selection) -> Iterator[Listed]:
         params["author"] = selection.author
     for page in hub.models(params):
         for row in page:
-            listed = Listed.parse(row)
+            listed = ListedModel.parse(row)
             if listed is not None:
                 yield listed
 

@@ -1,4 +1,4 @@
-"""Asking once: what several threads want to know, one of them finds out."""
+"""Single flight: a value that several threads need at once is computed by one of them."""
 
 import threading
 from collections.abc import Callable
@@ -10,28 +10,28 @@ V = TypeVar("V")
 
 
 class SingleFlight(Generic[K, V]):
-    """Answers by key, each made once; who comes meanwhile waits for it. A failure is nobody's answer but its own."""
+    """Values by key, each computed once; other threads wait for it. An error reaches only the thread that caused it."""
 
     def __init__(self) -> None:
-        self._answers: dict[K, Future[V]] = {}
+        self._values: dict[K, Future[V]] = {}
         self._lock = threading.Lock()
 
     def get(self, key: K, make: Callable[[], V]) -> V:
-        """The answer to `key`, by `make` where there is none yet; raises what `make` raises."""
+        """The value of `key`, computed by `make` if there is none yet; raises what `make` raises."""
         while True:
             with self._lock:
-                answer = self._answers.get(key)
-                if answer is None:
-                    mine = self._answers[key] = Future()
+                value = self._values.get(key)
+                if value is None:
+                    mine = self._values[key] = Future()
                     break
-            if answer.exception() is None:  # waits for it
-                return answer.result()
+            if value.exception() is None:  # waits for it
+                return value.result()
         try:
-            found = make()
+            made = make()
         except BaseException as error:
             with self._lock:
-                del self._answers[key]
+                del self._values[key]
             mine.set_exception(error)
             raise
-        mine.set_result(found)
-        return found
+        mine.set_result(made)
+        return made

@@ -1,4 +1,4 @@
-"""What diffusers says: which pipeline classes there are, what they need and return, which files they load.
+"""diffusers: which pipeline classes it has, what they need and return, which files they load.
 
 The installed packages are read as source code and never imported, so a crawl loads neither torch nor diffusers.
 """

@@ -1,8 +1,8 @@
-"""The architecture, in the study's terms: LatDiff, PixDiff, GAN or Other, and what that is known from.
+"""The architecture of a generator in the study's terms: LatDiff, PixDiff, GAN or Other, with the evidence.
 
-Decided from the components that model_index.json names, by their classes: something that decodes latents (an
-autoencoder, a VQ model) means that diffusion happens in its space; a denoiser without one works on pixels. Only
-where neither is found do words decide: the class's name and the tags.
+The classes of the components in model_index.json decide: with a decoder of latents (an autoencoder, a VQ model) it is
+latent diffusion, with a denoiser and no decoder it is diffusion of pixels. If neither exists, the name of the pipeline
+class and the tags decide.
 """
 
 import re
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 
 from crawler.catalog import Architecture
 
-# Classes of diffusers that turn latents into pixels: AutoencoderKL, AutoencoderDC, VQModel, PaellaVQModel, ...
+# Classes of diffusers that decode latents to pixels: AutoencoderKL, AutoencoderDC, VQModel, PaellaVQModel, ...
 _DECODER = re.compile(r"Autoencoder|VQModel|VQGAN|VQVAE|ConsistencyDecoderVAE|VideoDecoder|Vae|VAE")
-# Classes of diffusers that take noise away: UNet2DModel, StableCascadeUNet, SD3Transformer2DModel, ...
+# Classes of diffusers that remove noise: UNet2DModel, StableCascadeUNet, SD3Transformer2DModel, ...
 _DENOISER = re.compile(r"UNet|Unet|Transformer|DiT|UVit")
-# A transformer that reads text is no denoiser.
+# Transformers for text are not denoisers.
 _TEXT = re.compile(r"Tokenizer|Scheduler|Encoder|CLIP|T5|ForConditionalGeneration|ForCausalLM")
 _GAN = re.compile(r"\bgan\b|gan\d*$|stylegan|biggan|generative-adversarial", re.IGNORECASE)
 
@@ -24,15 +24,15 @@ def architecture_of(
 ) -> tuple[Architecture, str]:
     """The architecture of a generator, and the evidence in words.
 
-    `components` maps a component's name to library and class, as model_index.json states them; `class_name` is the
-    pipeline's; both may be empty where there is no such file.
+    `components` as `crawler.model_index` reads them, `class_name` of the pipeline; without a model_index.json they are
+    empty and None.
     """
     decoder = _first(components, _DECODER)
     denoiser = next(
         (f"{name} {cls}" for name, (_, cls) in components.items() if _DENOISER.search(cls) and not _TEXT.search(cls)),
         None,
     )
-    # Some denoisers have names of their own (WuerstchenDiffNeXt); the scheduler says that there is one.
+    # Some denoisers have other names (WuerstchenDiffNeXt); a scheduler implies that there is one.
     denoiser = denoiser or _first(components, re.compile("Scheduler"))
     if denoiser is not None and decoder is not None:
         return "LatDiff", f"{denoiser} works in the latent space of {decoder}"

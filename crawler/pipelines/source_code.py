@@ -1,9 +1,8 @@
-"""Installed packages read as text: what they offer, where a class is defined, what it inherits.
+"""Source code of installed packages: their public names, where a class is defined, what it inherits.
 
-Importing diffusers to ask it about one pipeline class loads torch and takes half a gigabyte and seconds; a crawl, which
-never touches a tensor, asks about dozens. Its source says the same, and is there wherever it is installed. What is
-read follows diffusers' conventions: `_import_structure` in a package's `__init__.py` names what it offers, in blocks
-that are entered when the packages they need are there.
+Importing diffusers for one pipeline class loads torch and takes seconds and half a gigabyte; a crawl, which uses no
+tensor, needs dozens of classes. The source code has the same information. It is read by diffusers' conventions:
+`_import_structure` in a package's `__init__.py` has its public names, in blocks that depend on installed packages.
 """
 
 import ast
@@ -14,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,20 @@ from packaging.version import Version
 
 from crawler.text import parse_python
 
-#: What an expression comes to that only running the module would tell.
+#: The value of an expression that only running the module could give.
 UNKNOWN: Any = object()
-# Expressions of these nodes run nothing of anybody's.
-_PLAIN = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.List, ast.Tuple, ast.expr_context)
-# Packages that are called otherwise than diffusers' question whether they are there.
+# Nodes of expressions that call nothing.
+_LITERALS = (
+    ast.Constant,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.operator,
+    ast.unaryop,
+    ast.List,
+    ast.Tuple,
+    ast.expr_context,
+)
+# Packages with another name than in diffusers' `is_..._available`.
 _PACKAGES = {"opencv": "cv2"}
 _COMPARISONS: dict[str, Callable[[Version, Version], bool]] = {
     ">": operator.gt,
@@ -35,8 +44,8 @@ _COMPARISONS: dict[str, Callable[[Version, Version], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-#: Parsed modules that are kept: a class's bases are mostly in the files of its neighbours, and a tree takes megabytes.
-_KEPT_TREES = 16
+#: Parsed modules in the cache: the bases of a class are mostly in recently read files, and a tree takes megabytes.
+_CACHED_MODULES = 16
 
 
 @dataclass(frozen=True)
@@ -47,23 +56,23 @@ class Argument:
     annotation: str
     required: bool
     default: Any
-    """`UNKNOWN` where there is none, or none that is plain to see."""
+    """`UNKNOWN` if there is none, or none that is a literal."""
 
 
 @dataclass(frozen=True)
 class MethodSource:
-    """A method as its module defines it."""
+    """A method in the source of its module."""
 
     node: ast.FunctionDef
     module: "ModuleSource"
 
     @property
     def documentation(self) -> str:
-        """Its docstring; empty where there is none."""
+        """Its docstring; empty if it has none."""
         return ast.get_docstring(self.node, clean=False) or ""
 
     def arguments(self) -> list[Argument]:
-        """The parameters that have a name, but `self`."""
+        """The named parameters except `self`."""
         every = self.node.args
         named = [*every.posonlyargs, *every.args]
         defaults = [*[None] * (len(named) - len(every.defaults)), *every.defaults, *every.kw_defaults]
@@ -81,13 +90,13 @@ class MethodSource:
 
 @dataclass(frozen=True)
 class ClassSource:
-    """A class as its module defines it."""
+    """A class in the source of its module."""
 
     node: ast.ClassDef
     module: "ModuleSource"
 
     def lineage(self) -> Iterator["ClassSource"]:
-        """The class and what it inherits, nearest first, as far as its own package defines it."""
+        """The class and the classes it inherits, nearest first, if its own package defines them."""
         yield self
         for base in self.node.bases:
             found = self.module.class_named(base.id) if isinstance(base, ast.Name) else None
@@ -95,7 +104,7 @@ class ClassSource:
                 yield from found.lineage()
 
     def method(self, name: str) -> MethodSource | None:
-        """The method that an instance has under that name."""
+        """The method of that name, own or inherited."""
         for cls in self.lineage():
             for statement in cls.node.body:
                 if isinstance(statement, ast.FunctionDef) and statement.name == name:
@@ -103,7 +112,7 @@ class ClassSource:
         return None
 
     def attribute(self, name: str) -> Any:
-        """The value that the class has under that name; `UNKNOWN` where there is none that is plain to see."""
+        """The value of the class attribute of that name; `UNKNOWN` if there is none that is a literal."""
         for cls in self.lineage():
             assigned = _assigned(cls.node.body, name)
             if assigned is not None:
@@ -123,24 +132,24 @@ class ClassSource:
 
 @dataclass(frozen=True)
 class ModuleSource:
-    """A module as it is written."""
+    """The source of a module."""
 
     path: Path
     tree: ast.Module
 
     def class_named(self, name: str) -> ClassSource | None:
-        """The class that `name` means in this module: defined here, or imported from its package."""
-        classes, _ = self._names
-        if name in classes:
-            return ClassSource(classes[name], self)
+        """The class of that name in this module: defined here, or imported from its own package."""
+        node = self._statements[0].get(name)
+        if node is not None:
+            return ClassSource(node, self)
         imported = self._imported(name)
         return class_in(*imported) if imported is not None else None
 
     def value(self, expression: ast.expr) -> Any:
-        """What an expression of literals, arithmetic and the module's constants comes to; `UNKNOWN` for others."""
+        """The value of an expression of literals, arithmetic and constants of the module; `UNKNOWN` for others."""
         if isinstance(expression, ast.Name):
             return self._constant(expression.id)
-        if not all(isinstance(node, _PLAIN) for node in ast.walk(expression)):
+        if not all(isinstance(node, _LITERALS) for node in ast.walk(expression)):
             return UNKNOWN
         return eval(compile(ast.Expression(expression), str(self.path), "eval"), {"__builtins__": {}})
 
@@ -153,50 +162,43 @@ class ModuleSource:
         return module._constant(imported[1]) if module is not None and imported is not None else UNKNOWN
 
     def _imported(self, name: str) -> tuple[Path, str] | None:
-        """Where an import takes `name` from, a folder or a file without its suffix, and what it is called there."""
-        _, imports = self._names
-        if name not in imports:
-            return None
-        node, original = imports[name]
-        place = self._place(node)
-        return (place, original) if place is not None else None
+        """Where `name` is imported from (a folder, or a file without its suffix), and its name there."""
+        for node, alias in self._statements[1]:
+            if (alias.asname or alias.name) == name:
+                place = self._place(node)
+                return (place, alias.name) if place is not None else None
+        return None
 
-    @functools.cached_property
-    def _names(self) -> tuple[dict[str, ast.ClassDef], dict[str, tuple[ast.ImportFrom, str]]]:
-        """The classes that the module defines; and the names that it imports, each with its import and the name there.
+    def imports_from(self, package: str, name: str) -> bool:
+        """Whether the module imports `name` from another package."""
+        return any(
+            node.module == package and not node.level and alias.name == name for node, alias in self._statements[1]
+        )
 
-        Of several with one name, the first. Walking the whole tree for every name took half of the time of `describe`.
-        """
+    @cached_property
+    def _statements(self) -> tuple[dict[str, ast.ClassDef], list[tuple[ast.ImportFrom, ast.alias]]]:
+        """The classes by name and the imports of the module, from one pass over its tree, which takes long."""
         classes: dict[str, ast.ClassDef] = {}
-        imports: dict[str, tuple[ast.ImportFrom, str]] = {}
+        imports: list[tuple[ast.ImportFrom, ast.alias]] = []
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ClassDef):
                 classes.setdefault(node.name, node)
             elif isinstance(node, ast.ImportFrom):
-                for alias in node.names:
-                    imports.setdefault(alias.asname or alias.name, (node, alias.name))
+                imports += [(node, alias) for alias in node.names]
         return classes, imports
-
-    def takes_from(self, package: str, name: str) -> bool:
-        """Whether the module imports `name` from another package, by that name."""
-        return any(
-            node.module == package and not node.level and any(alias.name == name for alias in node.names)
-            for node in ast.walk(self.tree)
-            if isinstance(node, ast.ImportFrom)
-        )
 
     def _place(self, node: ast.ImportFrom) -> Path | None:
         parts = (node.module or "").split(".")
         if node.level:
             return self.path.parents[node.level - 1].joinpath(*parts)
-        package = folder_of(parts[0])
+        package = package_folder(parts[0])
         return package.joinpath(*parts[1:]) if package is not None and package in self.path.parents else None
 
 
 @functools.cache
-def folder_of(package: str) -> Path | None:
-    """The folder of an installed package; None where there is none."""
-    # Not importlib.util.find_spec, which asks a module that another thread is just importing.
+def package_folder(package: str) -> Path | None:
+    """The folder of an installed package; None: it is not installed."""
+    # importlib.util.find_spec fails for a module that another thread is importing.
     for finder in sys.meta_path:
         found = finder.find_spec(package, None)
         if found is not None:
@@ -205,7 +207,7 @@ def folder_of(package: str) -> Path | None:
 
 
 def class_in(place: Path, name: str) -> ClassSource | None:
-    """The class of that name below a folder, or in the module `place`.py; None where there is none."""
+    """The class of that name below the folder `place`, or in the module `place`.py; None if there is none."""
     if place.is_dir():
         path = _definitions(place).get(name)
         return _parsed(path).class_named(name) if path is not None else None
@@ -214,21 +216,21 @@ def class_in(place: Path, name: str) -> ClassSource | None:
 
 
 def module_at(place: Path) -> ModuleSource | None:
-    """The module `place`.py; None where there is none."""
+    """The module `place`.py; None if there is none."""
     path = place.with_name(f"{place.name}.py")
     return _parsed(path) if path.is_file() else None
 
 
 @functools.cache
-def offered_by(package: Path) -> frozenset[str]:
-    """The names that the `__init__.py` in a package's folder offers here, with what is installed."""
-    return frozenset(_offered(_parsed(package / "__init__.py").tree.body))
+def public_names(package: Path) -> frozenset[str]:
+    """The public names in the `__init__.py` of a package's folder, given the installed packages."""
+    return frozenset(_public_names(_parsed(package / "__init__.py").tree.body))
 
 
-def _offered(statements: Iterable[ast.stmt]) -> Iterator[str]:
+def _public_names(statements: Iterable[ast.stmt]) -> Iterator[str]:
     for statement in statements:
         if isinstance(statement, ast.Try):
-            yield from _offered(statement.orelse if _is_entered(statement) else ())
+            yield from _public_names(statement.orelse if _else_runs(statement) else ())
         elif isinstance(statement, ast.Assign | ast.Expr) and "_import_structure" in ast.unparse(statement):
             # `_import_structure[...] = [...]`, `.extend([...])` and `.append(...)`
             lists = [node for node in ast.walk(statement) if isinstance(node, ast.List | ast.Call)]
@@ -236,27 +238,27 @@ def _offered(statements: Iterable[ast.stmt]) -> Iterator[str]:
             yield from (text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str))
 
 
-def _is_entered(block: ast.Try) -> bool:
-    """Whether the `else` of `try: if not (...): raise OptionalDependencyNotAvailable()` is reached."""
-    return not any(isinstance(statement, ast.If) and _holds(statement.test) for statement in block.body)
+def _else_runs(block: ast.Try) -> bool:
+    """Whether the `else` of `try: if not (...): raise OptionalDependencyNotAvailable()` runs."""
+    return not any(isinstance(statement, ast.If) and _is_true(statement.test) for statement in block.body)
 
 
-def _holds(test: ast.expr) -> bool:
-    """What a question such as `not (is_torch_available() and is_transformers_version(">=", "5.0"))` comes to."""
+def _is_true(test: ast.expr) -> bool:
+    """The value of a test such as `not (is_torch_available() and is_transformers_version(">=", "5.0"))`."""
     if isinstance(test, ast.BoolOp):
-        return (all if isinstance(test.op, ast.And) else any)(_holds(value) for value in test.values)
+        return (all if isinstance(test.op, ast.And) else any)(_is_true(value) for value in test.values)
     if isinstance(test, ast.UnaryOp):
-        return not _holds(test.operand)
+        return not _is_true(test.operand)
     if isinstance(test, ast.Call) and isinstance(test.func, ast.Name):
-        question = re.fullmatch(r"is_(\w+)_(available|version)", test.func.id)
-        if question is not None:
-            package = _PACKAGES.get(question[1], question[1])
+        match = re.fullmatch(r"is_(\w+)_(available|version)", test.func.id)
+        if match is not None:
+            package = _PACKAGES.get(match[1], match[1])
             return _is_installed(package, *(ast.literal_eval(argument) for argument in test.args))
     return False
 
 
 def _is_installed(package: str, comparison: str = "", version: str = "") -> bool:
-    if folder_of(package) is None:
+    if package_folder(package) is None:
         return False
     compare = _COMPARISONS.get(comparison)
     return compare is None or compare(Version(importlib.metadata.version(package)), Version(version))
@@ -273,7 +275,7 @@ def _assigned(statements: Iterable[ast.stmt], name: str) -> ast.expr | None:
 
 @functools.cache
 def _definitions(folder: Path) -> dict[str, Path]:
-    """Where each class below a folder is defined; of several of one name, the first by path."""
+    """The file of each class below a folder; of several with one name, the first by path."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.py")):
         for name in re.findall(rb"^class (\w+)", path.read_bytes(), re.MULTILINE):
@@ -281,6 +283,6 @@ def _definitions(folder: Path) -> dict[str, Path]:
     return found
 
 
-@functools.lru_cache(maxsize=_KEPT_TREES)
+@functools.lru_cache(maxsize=_CACHED_MODULES)
 def _parsed(path: Path) -> ModuleSource:
     return ModuleSource(path, parse_python(path.read_bytes()))

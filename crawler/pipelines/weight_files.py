@@ -1,10 +1,10 @@
-"""What sampling will download: exactly the files that loading the pipeline opens, and no other.
+"""The files that sampling downloads: exactly those that loading the pipeline opens.
 
-A repository often carries its weights four times (safetensors and pickle, full and half precision), once more as a
-single file, for ONNX, Flax and OpenVINO, and with sample images and training states beside. Of each component
-that model_index.json names, this takes the configuration and one set of safetensors: full precision where there
-is one, a variant such as fp16 only where there is none. What the sampler replaces (the safety checker and its
-feature extractor) is left out wherever the pipeline class allows.
+A repository often has its weights four times (safetensors and pickle, full and half precision), again as a single file
+and for ONNX, Flax and OpenVINO, together with sample images and training states. Of each component that
+model_index.json names, this selects the configuration and one set of safetensors: full precision if it exists, else a
+variant such as fp16. Components that the sampler replaces (the safety checker and its feature extractor) are skipped if
+they are optional in the pipeline class.
 """
 
 import re
@@ -15,8 +15,9 @@ from crawler.catalog import ModelFile
 from crawler.model_index import MODEL_INDEX, NOT_DOWNLOADED
 from crawler.pipelines.traits import PipelineTraits
 from crawler.reasons import Incompatible, Reason
+from workspace.size import text_of
 
-#: Bytes at most: the largest open pipelines have about 200 GB. Larger sizes are claims.
+#: Bytes of a download at most; the largest open pipelines have about 200 GB.
 MAX_DOWNLOAD = 500 * 10**9
 
 # diffusion_pytorch_model.fp16-00001-of-00002.safetensors, model.safetensors, pytorch_model-00001-of-00003.fp16.bin
@@ -40,9 +41,9 @@ _WEIGHT_SUFFIXES = (
     (".ckpt", Reason.PICKLE_ONLY),
     (".pkl", Reason.PICKLE_ONLY),
 )
-# Configuration, vocabularies and merges: what tokenizers, processors, schedulers and models are described by.
-_DESCRIPTIONS = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".vocab")
-# How diffusers and transformers name classes that have no weights.
+# Files that describe tokenizers, processors, schedulers and models: configurations, vocabularies, merges.
+_CONFIG_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".vocab")
+# Classes of diffusers and transformers without weights.
 _WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|FeatureExtractor|Guidance|Guider")
 
 
@@ -51,9 +52,9 @@ class Download:
     """The files of one repository that sampling needs, by path."""
 
     files: tuple[ModelFile, ...]
-    #: The weight variant to load, such as fp16; None: the plain weights of every component.
+    #: The weight variant to load, such as fp16; None: no component needs one.
     variant: str | None = None
-    #: Which weights there are as pickles only; None: everything is safetensors.
+    #: The weights that exist only as pickle, in words; None: all are safetensors.
     pickled: str | None = None
 
     @property
@@ -74,7 +75,7 @@ def checkpoint_files(
 ) -> Download:
     """The files that loading a checkpoint of this class opens; `components` as `crawler.model_index` reads them.
 
-    Where a component has pickles only, these are taken, and `Download.pickled` says so: the caller decides.
+    Where a component has only pickles, these are selected and `Download.pickled` is set; the caller decides.
     Raises `Incompatible`: missing-files, pickle-only, onnx-only, quantized-only, other-format, too-large.
     """
     chosen: list[ModelFile] = [files[MODEL_INDEX]]
@@ -84,10 +85,10 @@ def checkpoint_files(
         if name in NOT_DOWNLOADED and name in traits.optional_components:
             continue
         inside = {path.rpartition("/")[2]: file for path, file in files.items() if path.rpartition("/")[0] == name}
-        descriptions = [file for file_name, file in inside.items() if _is_description(file_name)]
-        if not descriptions:
-            raise Incompatible(Reason.MISSING_FILES, f"the folder {name}/ with the configuration of its {class_name}")
-        chosen += descriptions
+        configs = [file for file_name, file in inside.items() if _is_config(file_name)]
+        if not configs:
+            raise Incompatible(Reason.MISSING_FILES, f"the folder {name}/ with the configuration of {class_name}")
+        chosen += configs
         if not _WITHOUT_WEIGHTS.search(class_name):
             if "config.json" not in inside:
                 raise Incompatible(Reason.MISSING_FILES, f"{name}/config.json")
@@ -96,55 +97,56 @@ def checkpoint_files(
             pickled += [name] if weights.format == "bin" else []
             variants |= {weights.variant} if weights.variant is not None else set()
     if len(variants) > 1:
-        detail = f"one set of weights: its components have different variants ({', '.join(sorted(variants))})"
+        detail = f"weights of one variant: its components have different ones ({', '.join(sorted(variants))})"
         raise Incompatible(Reason.MISSING_FILES, detail)
-    in_pickles = f"{pickled[0]}/ has its weights in another format than safetensors" if pickled else None
-    return _checked(chosen, variants.pop() if variants else None, in_pickles)
+    in_pickles = f"{pickled[0]}/ has weights in another format than safetensors" if pickled else None
+    return _download(chosen, variants.pop() if variants else None, in_pickles)
 
 
 def adapter_file(files: Mapping[str, ModelFile], preferred: Iterable[str | None], what: str) -> Download:
-    """The one safetensors file of an adapter: the first of the `preferred` names that exists, else the only one.
+    """The safetensors file of an adapter: the first of the `preferred` names that exists, else the only one.
 
-    Raises `Incompatible`: pickle-only, ambiguous-weights, missing-files, too-large. `what` names the adapter in
-    words.
+    `what` is the adapter in words. Raises `Incompatible`: pickle-only, ambiguous-weights, missing-files, too-large.
     """
     names = [name for name in preferred if name is not None]
     for name in names:
         if name.endswith(".safetensors") and name in files:
-            return _checked([files[name]], None)
+            return _download([files[name]], None)
     candidates = sorted(path for path in files if "/" not in path and path.endswith(".safetensors"))
     if len(candidates) == 1:
-        return _checked([files[candidates[0]]], None)
+        return _download([files[candidates[0]]], None)
     if candidates:
-        detail = f"{len(candidates)} files could be {what}, such as {', '.join(candidates[:3])}; the card names none"
+        some = ", ".join(candidates[:3])
+        detail = f"{len(candidates)} files could be {what}, such as {some}, and the card names none of them"
         raise Incompatible(Reason.AMBIGUOUS_WEIGHTS, detail)
     raise _without_safetensors("", [path for path in files if "/" not in path], what)
 
 
-def formats_of(paths: Iterable[str]) -> Reason | None:
-    """The reason for which these weight files cannot be used; None: there is none among them."""
+def format_reason(paths: Iterable[str]) -> Reason | None:
+    """The reason why weight files of these formats cannot be used; None: there is no such file."""
     names = list(paths)
     return next((reason for suffix, reason in _WEIGHT_SUFFIXES if any(name.endswith(suffix) for name in names)), None)
 
 
-def _is_description(file_name: str) -> bool:
-    return file_name.endswith(_DESCRIPTIONS) and ".index." not in file_name
+def _is_config(file_name: str) -> bool:
+    return file_name.endswith(_CONFIG_SUFFIXES) and ".index." not in file_name
 
 
 def _best_weights(component: str, inside: Mapping[str, ModelFile]) -> _WeightSet:
-    found = list(_weight_sets(inside))
-    incomplete = any(name.endswith(".safetensors") for name in inside)
-    sets = [weights for weights in found if weights.format == "safetensors"] or ([] if incomplete else found)
+    complete = list(_weight_sets(inside))
+    has_safetensors = any(name.endswith(".safetensors") for name in inside)
+    # Pickles only where no file is safetensors: an incomplete set is an error of the repository.
+    sets = [weights for weights in complete if weights.format == "safetensors" or not has_safetensors]
     if not sets:
         raise _without_safetensors(f"{component}/", inside, "its weights")
-    # Plain before variants, fp16 (the common one) before others; half the download, but not what its author made.
+    # Full precision first: it is what the author trained. Of variants, fp16 first: it is the most common.
     return min(
         sets, key=lambda weights: (weights.variant is not None, weights.variant != "fp16", weights.variant or "")
     )
 
 
 def _weight_sets(inside: Mapping[str, ModelFile]) -> Iterator[_WeightSet]:
-    """The complete sets of weights of a component's folder: one file, or all shards with their index."""
+    """The complete sets of weights in a component's folder: one file, or all shards with their index."""
     shards: dict[tuple[str, str | None, int, str], dict[int, ModelFile]] = {}
     for name, file in inside.items():
         match = _WEIGHTS.fullmatch(name)
@@ -152,7 +154,7 @@ def _weight_sets(inside: Mapping[str, ModelFile]) -> Iterator[_WeightSet]:
             continue
         variant = match["variant"] or match["late_variant"]
         if match["part"] is None:
-            # transformers names its pickles pytorch_model.bin and the others model.safetensors: it opens no other pair.
+            # transformers opens pytorch_model.bin and model.safetensors only.
             if (match["stem"], match["format"]) not in (("pytorch_model", "safetensors"), ("model", "bin")):
                 yield _WeightSet(variant, match["format"], (file,))
         else:
@@ -175,16 +177,18 @@ def _weight_sets(inside: Mapping[str, ModelFile]) -> Iterator[_WeightSet]:
 def _without_safetensors(folder: str, names: Iterable[str], what: str) -> Incompatible:
     others = list(names)
     if any(name.endswith(".safetensors") for name in others):
-        return Incompatible(Reason.MISSING_FILES, f"{folder}: {what} are incomplete, or named as nothing loads them")
-    reason = formats_of(others)
+        return Incompatible(
+            Reason.MISSING_FILES, f"{folder}: {what} are incomplete, or have names that no library loads"
+        )
+    reason = format_reason(others)
     if reason is None:
         return Incompatible(Reason.MISSING_FILES, f"{folder or 'a file'} with {what}")
     return Incompatible(reason, f"{folder or 'the repository'} has {what} in another format than safetensors")
 
 
-def _checked(files: list[ModelFile], variant: str | None, pickled: str | None = None) -> Download:
+def _download(files: list[ModelFile], variant: str | None, pickled: str | None = None) -> Download:
     unique = {file.path: file for file in files}
     download = Download(tuple(unique[path] for path in sorted(unique)), variant, pickled)
     if download.size > MAX_DOWNLOAD:
-        raise Incompatible(Reason.TOO_LARGE, f"{download.size} bytes, more than {MAX_DOWNLOAD}")
+        raise Incompatible(Reason.TOO_LARGE, f"{text_of(download.size)}, more than {text_of(MAX_DOWNLOAD)}")
     return download

@@ -1,4 +1,4 @@
-"""One wild Hub for all tests that only read it, and its catalogue."""
+"""One Hub with repositories of every kind, for all tests that only read it, and its catalogue."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A campaign: thousands of repositories on one Hub, and what the Hub is asked for them."""
+"""A campaign: thousands of repositories on one Hub, and the requests that a crawl sends for them."""
 
 import math
 from collections import Counter
@@ -23,7 +23,7 @@ OPTIONS = CrawlOptions(limit=RANKED)
 
 @dataclass(frozen=True)
 class First:
-    """The first crawl of the campaign, undisturbed."""
+    """The first crawl of the campaign, without faults."""
 
     workspace: Workspace
     crawled: Crawled
@@ -40,7 +40,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_moment() -> Iterator[None]:
-    """All of it happens at one moment, so that catalogues can be compared by their bytes."""
+    """The clock stands still, so that catalogues can be compared by their bytes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("crawler.crawl._now", lambda: "2024-05-06T07:08:09+00:00")
         yield
@@ -55,7 +55,7 @@ def first(campaign: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> Fir
     return First(workspace, crawled, paths)
 
 
-def test_every_model_is_ranked_and_found_to_be_what_it_is(first: First) -> None:
+def test_every_model_is_ranked_and_inspected(first: First) -> None:
     entries = first.crawled.entries
     assert [entry.model_name for entry in entries] == [name_of(number) for number in range(RANKED)]
     assert {entry.status for entry in entries} == {"compatible"}
@@ -63,7 +63,7 @@ def test_every_model_is_ranked_and_found_to_be_what_it_is(first: First) -> None:
     assert {entry.hyperparameters.height for entry in entries} == {512}
 
 
-def test_the_hub_is_asked_once_a_page_once_a_model_and_for_at_most_four_small_files(first: First) -> None:
+def test_a_crawl_sends_one_request_per_page_and_per_model_and_at_most_four_for_small_files(first: First) -> None:
     listing = [path for path in first.paths if path == "/api/models"]
     of_models = [path for path in first.paths if path.startswith("/api/models/")]
     resolves = [path for path in first.paths if "/resolve/" in path]
@@ -74,7 +74,7 @@ def test_the_hub_is_asked_once_a_page_once_a_model_and_for_at_most_four_small_fi
     assert len(first.paths) == len(listing) + len(of_models) + len(resolves)
 
 
-def test_an_unchanged_hub_is_asked_for_its_list_only(first: First, campaign: HubProcess) -> None:
+def test_a_second_crawl_requests_only_the_list(first: First, campaign: HubProcess) -> None:
     written = first.workspace.catalog.read_bytes()
     campaign.clear_requests()
     again = crawl(first.workspace, replace(OPTIONS, endpoint=campaign.endpoint))
@@ -83,7 +83,7 @@ def test_an_unchanged_hub_is_asked_for_its_list_only(first: First, campaign: Hub
     assert first.workspace.catalog.read_bytes() == written
 
 
-def test_a_tenth_of_all_requests_failing_changes_no_byte(
+def test_with_a_tenth_of_all_requests_failing_the_catalogue_has_the_same_bytes(
     first: First, campaign: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)

@@ -25,25 +25,42 @@ from workspace import recipe, records
 from workspace.errors import HubError, UsageError
 from workspace.layout import Workspace
 
-# Repositories that are looked into without importing diffusers: crawling them in a child takes a second.
+# Repositories whose pipeline class is not needed: crawling them in a child takes a second.
 PLAIN = {"README.md": CARD.encode(), "model-Q4.gguf": b"few bits"}
 
 
-@pytest.fixture(scope="session")
-def plain_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Thirty small repositories; to be copied."""
+@pytest.fixture(scope="module")
+def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """Thirty small repositories."""
     directory = tmp_path_factory.mktemp("plain")
     for number in range(30):
         fill(directory, f"acme/m{number:02d}", PLAIN, downloads=1000 - number)
-    return directory
+    with HubProcess(directory) as running:
+        yield running
 
 
 @pytest.fixture
-def plain_hub(tmp_path: Path, plain_directory: Path) -> Iterator[HubProcess]:
-    """Thirty small repositories of one's own."""
-    shutil.copytree(plain_directory, tmp_path / "hub")
+def plain_hub(shared_hub: HubProcess) -> Iterator[HubProcess]:
+    """Thirty small repositories that a test only reads, without faults before and after."""
+    shared_hub.clear_requests()
+    yield shared_hub
+    shared_hub.clear_faults()
+
+
+@pytest.fixture
+def own_hub(tmp_path: Path, shared_hub: HubProcess) -> Iterator[HubProcess]:
+    """Thirty small repositories that a test may change."""
+    shutil.copytree(shared_hub.directory, tmp_path / "hub")
     with HubProcess(tmp_path / "hub") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shared_hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A crawl of the thirty repositories that nothing interrupted."""
+    workspace = Workspace.open(tmp_path_factory.mktemp("undisturbed"))
+    run(workspace, shared_hub)
+    return workspace
 
 
 @pytest.fixture
@@ -51,12 +68,13 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace.open(tmp_path / "workspace")
 
 
-def run(workspace: Workspace, hub: HubProcess, options: CrawlOptions = ALL) -> Crawled:
+def run(workspace: Workspace, hub: HubProcess, options: CrawlOptions = ALL, token: str | None = None) -> Crawled:
     hub.clear_requests()
-    return crawl(workspace, replace(options, endpoint=hub.endpoint))
+    return crawl(workspace, replace(options, endpoint=hub.endpoint, token=token))
 
 
-def asked(hub: HubProcess) -> list[str]:
+def requested(hub: HubProcess) -> list[str]:
+    """Paths of all requests except for the list of models."""
     return [request["path"] for request in hub.requests() if request["path"] != "/api/models"]
 
 
@@ -75,36 +93,36 @@ def test_the_catalogue_is_written_by_rank_from_one(workspace: Workspace, plain_h
     assert not (workspace.root / ".crawl").exists()
 
 
-def test_a_model_costs_one_api_request_and_its_small_files(workspace: Workspace, plain_hub: HubProcess) -> None:
+def test_a_model_takes_one_api_request_and_its_small_files(workspace: Workspace, plain_hub: HubProcess) -> None:
     run(workspace, plain_hub)
-    paths = asked(plain_hub)
+    paths = requested(plain_hub)
     assert len([path for path in paths if path.startswith("/api/models/")]) == 30
     assert len([path for path in paths if "/resolve/" in path]) == 30
 
 
-def test_files_that_many_models_share_are_read_once(wild_hub: HubProcess, workspace: Workspace) -> None:
+def test_identical_files_of_many_models_are_read_once(wild_hub: HubProcess, workspace: Workspace) -> None:
     run(workspace, wild_hub, replace(ALL, include=("acme/base", "acme/everything", "acme/halves")))
-    assert len([path for path in asked(wild_hub) if path.endswith("unet/config.json")]) == 1
-    assert len([path for path in asked(wild_hub) if path.endswith("model_index.json")]) <= 3
+    assert len([path for path in requested(wild_hub) if path.endswith("unet/config.json")]) == 1
+    assert len([path for path in requested(wild_hub) if path.endswith("model_index.json")]) <= 3
 
 
-def test_an_unchanged_hub_is_asked_for_its_list_only(workspace: Workspace, plain_hub: HubProcess) -> None:
+def test_a_second_crawl_requests_only_the_list(workspace: Workspace, plain_hub: HubProcess) -> None:
     run(workspace, plain_hub)
     first = workspace.catalog.read_bytes()
     crawled = run(workspace, plain_hub)
-    assert asked(plain_hub) == []
+    assert requested(plain_hub) == []
     assert workspace.catalog.read_bytes() == first
     assert (crawled.new, crawled.changed, crawled.gone) == ((), (), ())
 
 
-def test_new_changed_and_vanished_models_are_told_apart(workspace: Workspace, plain_hub: HubProcess) -> None:
-    before = {entry.model_name: entry for entry in run(workspace, plain_hub).entries}
-    store = Store(plain_hub.directory)
+def test_new_changed_and_gone_models_are_reported(workspace: Workspace, own_hub: HubProcess) -> None:
+    before = {entry.model_name: entry for entry in run(workspace, own_hub).entries}
+    store = Store(own_hub.directory)
     store.delete("model", "acme/m03")
-    fill(plain_hub.directory, "acme/newcomer", PLAIN, downloads=5000)
-    revision = commit(plain_hub, "acme/m07", {"README.md": b"---\nlicense: mit\nlibrary_name: diffusers\n---\n"})
+    fill(own_hub.directory, "acme/newcomer", PLAIN, downloads=5000)
+    revision = commit(own_hub, "acme/m07", {"README.md": b"---\nlicense: mit\nlibrary_name: diffusers\n---\n"})
     store.update("model", "acme/m09", downloads=9999, likes=7)
-    crawled = run(workspace, plain_hub)
+    crawled = run(workspace, own_hub)
     assert (crawled.new, crawled.changed, crawled.gone) == (("acme/newcomer",), ("acme/m07",), ("acme/m03",))
     entries = {entry.model_name: entry for entry in read_catalog(workspace)}
     assert (entries["acme/m07"].revision, entries["acme/m07"].license) == (revision, "MIT")
@@ -112,14 +130,14 @@ def test_new_changed_and_vanished_models_are_told_apart(workspace: Workspace, pl
     assert entries["acme/m03"].files == before["acme/m03"].files
     assert (entries["acme/m09"].rank, entries["acme/m09"].downloads, entries["acme/m09"].likes) == (1, 9999, 7)
     assert entries["acme/m09"].crawled_at == before["acme/m09"].crawled_at
-    assert not any("m09" in path or "m00" in path for path in asked(plain_hub))
+    assert not any("m09" in path or "m00" in path for path in requested(own_hub))
 
 
-def test_a_model_that_fell_below_the_limit_keeps_its_row(workspace: Workspace, plain_hub: HubProcess) -> None:
+def test_a_model_that_fell_below_the_limit_keeps_its_row(workspace: Workspace, own_hub: HubProcess) -> None:
     five = replace(ALL, limit=5)
-    run(workspace, plain_hub, five)
-    fill(plain_hub.directory, "acme/newcomer", PLAIN, downloads=5000)
-    crawled = run(workspace, plain_hub, five)
+    run(workspace, own_hub, five)
+    fill(own_hub.directory, "acme/newcomer", PLAIN, downloads=5000)
+    crawled = run(workspace, own_hub, five)
     assert crawled.entries[5].model_name == "acme/m04"
     assert crawled.entries[5].reason != "gone"
     assert [entry.rank for entry in crawled.entries] == [1, 2, 3, 4, 5, 6]
@@ -136,13 +154,13 @@ def test_a_lora_found_by_its_file_alone_is_a_lora(workspace: Workspace, tmp_path
         assert entry.reason == "other-kind"
 
 
-def test_another_selection_needs_another_workspace(workspace: Workspace, plain_hub: HubProcess) -> None:
+def test_other_options_need_another_workspace(workspace: Workspace, plain_hub: HubProcess) -> None:
     run(workspace, plain_hub, replace(ALL, limit=5))
     with pytest.raises(UsageError, match="limit was 5, now 6"):
         run(workspace, plain_hub, replace(ALL, limit=6))
 
 
-def test_one_model_that_the_hub_cannot_answer_for_costs_one_row_and_is_asked_for_again(
+def test_a_model_without_a_response_costs_one_row_and_is_requested_again(
     workspace: Workspace, plain_hub: HubProcess
 ) -> None:
     plain_hub.fail("status", status=500, headers={"Retry-After": "0"}, path="acme/m05")
@@ -150,22 +168,22 @@ def test_one_model_that_the_hub_cannot_answer_for_costs_one_row_and_is_asked_for
     assert [name for name, reason in reasons.items() if reason == "hub-error"] == ["acme/m05"]
     plain_hub.clear_faults()
     assert all(entry.reason == "quantized-only" for entry in run(workspace, plain_hub).entries)
-    assert all("m05" in path for path in asked(plain_hub))
+    assert all("m05" in path for path in requested(plain_hub))
 
 
-def test_a_hub_that_goes_away_ends_the_crawl_and_loses_nothing(workspace: Workspace, plain_hub: HubProcess) -> None:
-    # A refused token speaks of the whole Hub, wherever it happens.
+def test_a_refused_token_ends_the_crawl_and_finished_rows_are_kept(workspace: Workspace, plain_hub: HubProcess) -> None:
+    # After a refused token no other request can succeed.
     plain_hub.fail("status", status=403, path="/api/models/", skip=15)
     with pytest.raises(HubError, match="refused"):
         run(workspace, plain_hub)
     assert not workspace.catalog.exists()
     plain_hub.clear_faults()
     run(workspace, plain_hub)
-    again = len([path for path in asked(plain_hub) if path.startswith("/api/models/")])
+    again = len([path for path in requested(plain_hub) if path.startswith("/api/models/")])
     assert 0 < again <= 20
 
 
-def test_failing_requests_change_nothing(
+def test_failed_requests_change_nothing(
     workspace: Workspace, wild_hub: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
@@ -191,37 +209,36 @@ def test_failing_requests_change_nothing(
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_a_crawl_that_is_ended_anywhere_continues(
-    end: signal.Signals, workspace: Workspace, plain_hub: HubProcess, tmp_path: Path
+def test_an_interrupted_crawl_continues(
+    end: signal.Signals, workspace: Workspace, plain_hub: HubProcess, undisturbed: Workspace
 ) -> None:
-    undisturbed = Workspace.open(tmp_path / "undisturbed")
-    run(undisturbed, plain_hub)
     plain_hub.fail("throttle", path="/api/models/acme", bytes_per_second=30_000)
     command = [sys.executable, "-m", "crawler.cli", "--workspace", str(workspace.root), "--workers", "1"]
     environment = {**os.environ, **plain_hub.environment()}
     plain_hub.clear_requests()
     child = subprocess.Popen([*command, "--limit", "1000"], env=environment, stderr=subprocess.PIPE, text=True)
-    while len(asked(plain_hub)) < 15:
+    while len(requested(plain_hub)) < 15:
         assert child.poll() is None, child.communicate()
         time.sleep(0.01)
     child.send_signal(end)
-    _, said = child.communicate()
-    assert child.returncode == (130 if end is signal.SIGTERM else -signal.SIGKILL), said
-    assert "Traceback" not in said
+    _, stderr = child.communicate()
+    assert child.returncode == (130 if end is signal.SIGTERM else -signal.SIGKILL), stderr
+    assert "Traceback" not in stderr
     assert not workspace.catalog.exists()
     plain_hub.clear_faults()
     run(workspace, plain_hub)
-    again = len([path for path in asked(plain_hub) if path.startswith("/api/models/")])
+    again = len([path for path in requested(plain_hub) if path.startswith("/api/models/")])
     assert 0 < again <= 24
     assert timeless(workspace) == timeless(undisturbed)
 
 
-def test_killed_at_any_moment_a_crawl_ends_in_the_same_catalogue(plain_hub: HubProcess, tmp_path: Path) -> None:
-    undisturbed = Workspace.open(tmp_path / "undisturbed")
-    run(undisturbed, plain_hub)
+def test_killed_at_any_moment_a_crawl_ends_in_the_same_catalogue(
+    plain_hub: HubProcess, undisturbed: Workspace, tmp_path: Path
+) -> None:
     environment = {**os.environ, **plain_hub.environment()}
-    # Slow enough for half of the moments to come while models are looked into, the rest before and after.
-    plain_hub.fail("throttle", path="/api/models/acme", bytes_per_second=30_000)
+    # Slow enough that half of the kills happen during the inspection of models, the others before and after.
+    slow = {"path": "/api/models/acme", "bytes_per_second": 40_000}
+    plain_hub.fail("throttle", **slow)
 
     def start(workspace: Workspace) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "crawler.cli", "--workspace", str(workspace.root), "--workers", "2"]
@@ -237,18 +254,22 @@ def test_killed_at_any_moment_a_crawl_ends_in_the_same_catalogue(plain_hub: HubP
         time.sleep(draw.uniform(0.3, 1.0) * whole)
         child.kill()
         child.wait()
-        assert start(workspace).wait() == 0
+        plain_hub.clear_faults()
+        run(workspace, plain_hub)
+        plain_hub.fail("throttle", **slow)
         assert timeless(workspace) == timeless(undisturbed)
         assert not (workspace.root / ".crawl").exists()
 
 
-def test_the_token_of_the_options_opens_gated_models(tmp_path: Path, wild_hub: HubProcess) -> None:
-    gated = replace(ALL, include=("acme/gated",))
-    reasons = [
-        run(Workspace.open(tmp_path / str(token)), wild_hub, replace(gated, token=token)).entries[0].reason
-        for token in (None, "hf_secret")
-    ]
-    assert reasons == ["gated", None]
+def test_gated_models_are_inspected_again_with_a_token(workspace: Workspace, wild_hub: HubProcess) -> None:
+    gated = replace(ALL, include=("acme/gated", "acme/base"))
+    reasons = []
+    for token in (None, "hf_secret", None):
+        reasons.append({entry.model_name: entry.reason for entry in run(workspace, wild_hub, gated, token).entries})
+        requests = requested(wild_hub)
+    assert [found["acme/gated"] for found in reasons] == ["gated", None, None]
+    # Without a token nothing can have changed.
+    assert requests == []
 
 
 def test_a_file_without_a_limit_names_how_many_models(tmp_path: Path, plain_hub: HubProcess) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from crawler.card.model_card import Card, read_card
 from crawler.card.snippets import Usage
 from crawler.catalog import Hyperparameters
-from crawler.hyperparameters import checked, config_implies, hyperparameters_of
+from crawler.hyperparameters import hyperparameters_of, settings_in_configs, valid_or_none
 from crawler.pipelines.traits import describe
 
 CONFIG = {"height": 512, "width": 512, "scheduler": "PNDMScheduler", "prediction_type": "epsilon"}
@@ -27,7 +27,7 @@ def test_the_card_comes_before_the_config_and_the_config_before_the_default() ->
     assert (json.loads(values.extra or ""), sources.extra) == ({"clip_skip": 2}, "card")
 
 
-def test_every_value_has_a_source_and_nothing_else_has() -> None:
+def test_a_value_has_a_source_and_no_value_has_none() -> None:
     usage = Usage({"guidance_scale": 0})
     values, sources = hyperparameters_of(None, read_card(b"---\ninstance_prompt: sks dog\n---\n"), usage, CONFIG)
     for name in vars(values):
@@ -52,25 +52,25 @@ def test_every_value_has_a_source_and_nothing_else_has() -> None:
         ("negative_prompt", 3, None),
     ],
 )
-def test_a_value_of_another_type_or_beyond_reason_is_passed_over(name: str, value: Any, expected: Any) -> None:
-    assert checked(name, value) == expected
+def test_a_value_of_another_type_or_out_of_range_is_skipped(name: str, value: Any, expected: Any) -> None:
+    assert valid_or_none(name, value) == expected
 
 
-def test_the_size_is_the_denoisers_times_the_scale_of_the_decoder() -> None:
+def test_the_size_is_that_of_the_denoiser_times_the_scale_of_the_decoder() -> None:
     vae = {"block_out_channels": [1, 2, 3, 4]}
-    assert config_implies(None, {"sample_size": 64}, vae) == {"height": 512, "width": 512}
-    assert config_implies(None, {"sample_size": [32, 64]}, vae) == {"height": 256, "width": 512}
-    assert config_implies(None, {"sample_size": 32}, {"encoder_block_out_channels": [1] * 6}) == {
+    assert settings_in_configs(None, {"sample_size": 64}, vae) == {"height": 512, "width": 512}
+    assert settings_in_configs(None, {"sample_size": [32, 64]}, vae) == {"height": 256, "width": 512}
+    assert settings_in_configs(None, {"sample_size": 32}, {"encoder_block_out_channels": [1] * 6}) == {
         "height": 1024,
         "width": 1024,
     }
-    assert config_implies(None, {"sample_size": 32}, None) == {"height": 32, "width": 32}
-    assert config_implies(None, {"sample_size": 32}, {}) == {}
+    assert settings_in_configs(None, {"sample_size": 32}, None) == {"height": 32, "width": 32}
+    assert settings_in_configs(None, {"sample_size": 32}, {}) == {}
 
 
 def test_flow_matching_is_a_prediction_type() -> None:
     scheduler = {"_class_name": "FlowMatchEulerDiscreteScheduler"}
-    assert config_implies(scheduler, None, None) == {
+    assert settings_in_configs(scheduler, None, None) == {
         "scheduler": "FlowMatchEulerDiscreteScheduler",
         "prediction_type": "flow",
     }
@@ -88,10 +88,10 @@ objects = st.dictionaries(
 
 @settings(deadline=None)
 @given(objects, objects, objects)
-def test_configurations_of_any_types_give_values_that_fit_their_columns(
+def test_configurations_of_any_types_give_values_of_the_column_types(
     scheduler: dict[str, Any], denoiser: dict[str, Any], decoder: dict[str, Any]
 ) -> None:
     from workspace.records import to_table
 
-    values, _ = hyperparameters_of(None, Card(), Usage(), config_implies(scheduler, denoiser, decoder))
+    values, _ = hyperparameters_of(None, Card(), Usage(), settings_in_configs(scheduler, denoiser, decoder))
     to_table(Hyperparameters, [values])

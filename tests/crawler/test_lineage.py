@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.catalog import CatalogEntry
-from crawler.lineage import tagged_bases, with_lineage
+from crawler.lineage import bases_in_tags, with_lineage
 from tests.records import catalog_entry
 
 
@@ -16,15 +16,15 @@ def lineages(*entries: CatalogEntry) -> dict[str, tuple[str, ...]]:
     return {found.model_name: found.lineage for found in with_lineage(entries)}
 
 
-def test_ancestors_are_followed_across_the_catalogue_nearest_first() -> None:
+def test_ancestors_are_found_in_the_catalogue_nearest_first() -> None:
     found = lineages(entry("a/lora", "a/tune"), entry("a/tune", "a/base"), entry("a/base", "a/elsewhere"))
     assert found["a/lora"] == ("a/tune", "a/base", "a/elsewhere")
     assert found["a/base"] == ("a/elsewhere",)
 
 
-def test_a_merge_has_all_its_parents() -> None:
+def test_a_merge_has_all_its_bases() -> None:
     tags = ("base_model:a/one", "base_model:merge:a/one", "base_model:merge:a/two")
-    assert tagged_bases(tags) == ("a/one", "a/two")
+    assert bases_in_tags(tags) == ("a/one", "a/two")
     found = lineages(entry("a/merge", "a/one", tags), entry("a/two", "a/root"))
     assert found["a/merge"] == ("a/one", "a/two", "a/root")
 
@@ -39,7 +39,7 @@ names = st.sampled_from([f"a/{letter}" for letter in "abcdefg"])
 
 @settings(deadline=None)
 @given(st.dictionaries(names, names | st.none()))
-def test_lineage_is_finite_without_repeats_and_the_same_when_asked_again(bases: dict[str, str | None]) -> None:
+def test_lineage_is_finite_without_duplicates_and_idempotent(bases: dict[str, str | None]) -> None:
     entries = [entry(name, base) for name, base in bases.items()]
     once = with_lineage(entries)
     assert with_lineage(once) == once

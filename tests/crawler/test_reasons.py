@@ -46,12 +46,12 @@ EXPECTED = {
 }
 
 
-def test_every_wild_repository_has_an_expected_verdict() -> None:
+def test_every_test_repository_has_an_expected_reason() -> None:
     assert EXPECTED.keys() == wild().keys()
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_verdict_says_whether_it_can_be_sampled_and_why_not(name: str, catalog: dict[str, CatalogEntry]) -> None:
+def test_the_reason_says_why_a_model_cannot_be_sampled(name: str, catalog: dict[str, CatalogEntry]) -> None:
     entry = catalog[name]
     assert entry.reason == EXPECTED[name], entry.reason_detail
     assert entry.status == ("compatible" if EXPECTED[name] is None else "incompatible")
@@ -60,12 +60,12 @@ def test_the_verdict_says_whether_it_can_be_sampled_and_why_not(name: str, catal
         assert entry.reason_detail
 
 
-def test_a_broken_card_is_said_where_the_model_is_fine(catalog: dict[str, CatalogEntry]) -> None:
+def test_a_broken_card_is_described_where_the_model_is_compatible(catalog: dict[str, CatalogEntry]) -> None:
     detail = catalog["acme/broken-card"].reason_detail
     assert detail is not None
     assert detail.startswith("malformed: front matter of README.md")
 
 
-def test_a_row_without_a_look_inside_still_names_its_class(catalog: dict[str, CatalogEntry]) -> None:
+def test_a_gated_model_has_the_pipeline_class_of_its_tag(catalog: dict[str, CatalogEntry]) -> None:
     assert catalog["acme/gated"].hf_diffusers_tag == "StableDiffusionPipeline"
     assert catalog["acme/gated"].gated == "manual"

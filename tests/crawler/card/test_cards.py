@@ -1,6 +1,6 @@
-"""Cards as authors and training scripts write them, and what is found there.
+"""Cards as authors and training scripts write them, and the values that are read in them.
 
-`cards/expected.yaml` says for each card what a person finds in it. 95 % of that must be found, and nothing else.
+`cards/expected.yaml` has the values that a person reads in each card. 95 % of these must be found, and nothing else.
 """
 
 import ast
@@ -48,7 +48,7 @@ def traits(class_name: str) -> PipelineTraits:
 
 
 def read(name: str) -> dict[str, Any]:
-    """Everything that the crawler takes from a card."""
+    """All values that the crawler reads in a card."""
     row = EXPECTED[name]
     card, pipeline = read_card((CARDS / f"{name}.md").read_bytes()), traits(row["pipeline"])
     usage = read_usage(card.document, row["model"], pipeline.parameters)
@@ -62,22 +62,22 @@ def read(name: str) -> dict[str, Any]:
 
 
 def expected(name: str) -> dict[str, Any]:
-    """The table's row; an empty text is no value of the catalogue."""
+    """The expected values; the catalogue has no empty texts."""
     row: dict[str, Any] = EXPECTED[name]["found"]
     return {key: value for key, value in row.items() if value not in ("none", "")}
 
 
-def test_every_card_has_its_row() -> None:
+def test_every_card_has_expected_values() -> None:
     assert {path.stem for path in CARDS.glob("*.md")} == set(EXPECTED)
     assert len(EXPECTED) >= 40
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_nothing_is_found_that_the_card_does_not_say(name: str) -> None:
+def test_no_other_value_is_found(name: str) -> None:
     assert read(name).items() <= expected(name).items()
 
 
-def test_nearly_everything_is_found_that_a_reader_finds() -> None:
+def test_nearly_every_value_is_found() -> None:
     missed = [
         (name, key, value) for name in EXPECTED for key, value in expected(name).items() if read(name).get(key) != value
     ]

@@ -21,7 +21,7 @@ creativeml-openrail-m openrail++ mit openrail gpl-3.0 apache-2.0 fluently faipl-
 
 
 @pytest.mark.parametrize("identifier", sorted({*OFFERED.split(), *STUDIED.split()} - {"other", "unknown"}))
-def test_every_licence_on_offer_has_its_family(identifier: str) -> None:
+def test_every_licence_of_the_hub_has_a_family(identifier: str) -> None:
     found = license_of({"license": identifier}, ())
     assert found.license_family != "unknown"
     assert found.license_source == "card"
@@ -40,17 +40,17 @@ def test_every_licence_on_offer_has_its_family(identifier: str) -> None:
         ("unknown", "unknown", "unknown"),
     ],
 )
-def test_a_licence_is_written_as_spdx_does_where_it_does(identifier: str, family: str, spdx: str) -> None:
+def test_a_licence_has_its_spdx_id_if_there_is_one(identifier: str, family: str, spdx: str) -> None:
     found = license_of({"license": identifier}, ())
     assert (found.license_family, found.license) == (family, spdx)
 
 
-def test_an_unseen_licence_is_kept_verbatim() -> None:
+def test_an_unknown_licence_is_kept_verbatim() -> None:
     found = license_of({"license": "Be-Nice-1.0"}, ())
     assert (found.license, found.license_family, found.license_source) == ("Be-Nice-1.0", "unknown", "card")
 
 
-def test_the_card_comes_before_the_tag_and_the_tag_before_nothing() -> None:
+def test_the_card_comes_before_the_tag() -> None:
     tags = ("diffusers", "license:mit")
     assert license_of({"license": "apache-2.0"}, tags).license == "Apache-2.0"
     assert license_of({}, tags).license == "MIT"
@@ -71,11 +71,11 @@ def test_another_licence_keeps_its_name_and_link() -> None:
     assert found.license_family == "non-commercial"
 
 
-def test_several_licences_stand_together() -> None:
+def test_several_licences_are_joined() -> None:
     found = license_of({"license": ["mit", "apache-2.0"]}, ())
     assert (found.license, found.license_family) == ("MIT AND Apache-2.0", "open")
     assert license_of({"license": ["mit", "cc-by-nc-4.0"]}, ()).license_family == "unknown"
 
 
-def test_no_identifier_has_two_spellings() -> None:
+def test_identifiers_are_lower_case() -> None:
     assert all(identifier == identifier.lower() for identifier in FAMILIES)

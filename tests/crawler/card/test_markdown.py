@@ -66,7 +66,7 @@ def test_tables_are_rows_of_cells_with_and_without_outer_bars(body: str) -> None
 
 
 @pytest.mark.parametrize("text", ["Steps: 30 | CFG: 7", "a | b\nc | d", "---"])
-def test_bars_alone_make_no_table(text: str) -> None:
+def test_bars_alone_are_not_a_table(text: str) -> None:
     assert tables(text) == []
 
 
@@ -155,22 +155,22 @@ def test_a_line_knows_what_is_code_and_bold() -> None:
     assert [block.lines[0].is_bold for block in (item, bold, part)] == [False, True, False]
 
 
-def test_what_is_beyond_the_caps_is_not_read() -> None:
-    document = parse_markdown("a\n\n" + "x" * (MAX_LINE + 1) + "\n\nb\n\n" + "c\n" * MAX_BODY)
-    lines = texts(document)
-    assert lines[:2] == ["a", "b"]
-    assert len(lines) < MAX_BODY / 2
-    # A line that the cap cuts in two would say something else.
+def test_text_beyond_the_limits_is_not_read() -> None:
+    line = "c" * 100
+    lines = texts(parse_markdown("a\n\n" + "x" * (MAX_LINE + 1) + "\n\nb\n\n" + f"{line}\n" * MAX_BODY))
+    assert lines[:3] == ["a", "b", line]
+    assert sum(map(len, lines)) < MAX_BODY
+    # A line that the limit cuts in two would have another value.
     cut = "Steps: 30\n\n" + "\n" * (MAX_BODY - len("Steps: 30\n\nCFG: 7")) + "CFG: 75\n"
     assert texts(parse_markdown(cut)) == ["Steps: 30"]
 
 
-def test_containers_inside_each_other_are_followed_to_a_depth() -> None:
+def test_nested_containers_are_read_to_a_maximum_depth() -> None:
     assert texts(parse_markdown("> " * 5 + "a")) == ["a"]
     assert texts(parse_markdown("> " * 50 + "a\n\n")) == []
 
 
-# Ten megabytes of each. Tables, headings and images without end are what takes longest.
+# Ten megabytes of each. Tables and images take longest.
 HOSTILE = ["a|b\n-|-\n", "![", "  - a\n", "|", "<!--", "`", "```a\n", "```\n     \n", " ", "* ", "Steps:\n"]
 HOSTILE += [
     ",;",
@@ -204,7 +204,7 @@ def test_ten_megabytes_take_seconds(piece: str) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(st.text(max_size=300) | st.lists(st.sampled_from("# |-`~>*_[]()<!&\\\n:1.ab\t")).map("".join))
-def test_no_text_is_an_error(body: str) -> None:
+def test_no_text_raises(body: str) -> None:
     for section in parse_markdown(body).sections:
         assert section.headings or section.blocks
         for block in section.blocks:

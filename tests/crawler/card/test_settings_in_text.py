@@ -36,7 +36,7 @@ def read_text(body: str) -> dict[str, int | float | str]:
         "Trained by Hanna\n-----\nSteps: 30, CFG: 7\n",
     ],
 )
-def test_settings_in_regular_words_are_found(body: str) -> None:
+def test_settings_in_a_regular_form_are_found(body: str) -> None:
     found = read_text(f"# Model\n\n{body}\n")
     assert {name: found.get(name) for name in ("num_inference_steps", "cfg")} == {"num_inference_steps": 30, "cfg": 7.0}
 
@@ -81,20 +81,20 @@ def test_settings_in_regular_words_are_found(body: str) -> None:
         "Negative prompt: none needed",
     ],
 )
-def test_what_is_not_plainly_one_value_is_left_out(body: str) -> None:
+def test_a_statement_without_one_clear_value_is_skipped(body: str) -> None:
     assert read_text(f"# Model\n\n{body}\n") == {}
 
 
-def test_a_section_behind_training_counts_again() -> None:
+def test_a_section_after_training_is_read() -> None:
     assert read_text("# M\n## Training\nSteps: 90\n## Usage\nSteps: 30\n") == {"num_inference_steps": 30}
     assert read_text("M\n==\nTraining\n--\nSteps: 90\n\nUsage\n--\nSteps: 30\n") == {"num_inference_steps": 30}
 
 
-def test_the_first_heading_is_a_name() -> None:
+def test_the_first_heading_is_the_name_of_the_model() -> None:
     assert read_text("# Fine-tuned SDXL\nSteps: 30\n") == {"num_inference_steps": 30}
 
 
-def test_what_the_web_ui_writes_under_a_picture_is_found() -> None:
+def test_settings_that_web_uis_write_below_an_image_are_found() -> None:
     picture = (
         "a cat\nNegative prompt: dog, (ugly:1.3)\nSteps: 9, Sampler: Euler a, CFG scale: 6.5, Seed: 3, Size: 512x768"
     )
@@ -112,7 +112,7 @@ def test_what_the_web_ui_writes_under_a_picture_is_found() -> None:
 @given(
     st.lists(st.text(max_size=20) | st.sampled_from(["\n", "|", "Steps:", "30", "# ", "```\n", ",", "CFG=", "- ", "x"]))
 )
-def test_no_text_is_an_error_and_values_are_within_reason(pieces: list[str]) -> None:
+def test_no_text_raises_and_values_are_plausible(pieces: list[str]) -> None:
     found = read_text("".join(pieces))
     steps, scale = found.get("num_inference_steps", 1), found.get("cfg", 0.0)
     assert isinstance(steps, int)

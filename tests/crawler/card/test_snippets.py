@@ -35,19 +35,19 @@ LOAD = 'from diffusers import DiffusionPipeline\npipe = DiffusionPipeline.from_p
         'DiffusionPipeline.from_pretrained("acme/model")("a", num_inference_steps=4, guidance_scale=-0.5)',
     ],
 )
-def test_settings_are_found_however_they_are_given(call: str) -> None:
+def test_settings_are_found_in_every_form_of_a_call(call: str) -> None:
     assert usage(LOAD + call).arguments == {"num_inference_steps": 4, "guidance_scale": -0.5}
 
 
-def test_arguments_that_the_pipeline_does_not_know_are_left_out() -> None:
+def test_arguments_that_the_pipeline_does_not_have_are_skipped() -> None:
     assert usage(LOAD + 'pipe("a", true_cfg_scale=4.0, wings=2)').arguments == {"true_cfg_scale": 4.0}
 
 
-def test_values_that_are_not_plainly_written_are_left_out() -> None:
+def test_values_that_are_not_literals_are_skipped() -> None:
     assert usage(LOAD + 'pipe("a", height=args.height, width=64 * 8, num_inference_steps=int("3"))').arguments == {}
 
 
-def test_a_later_snippet_knows_the_names_of_an_earlier_one() -> None:
+def test_names_are_kept_from_one_snippet_to_the_next() -> None:
     assert usage(LOAD, 'image = pipe("a", height=512).images[0]').arguments == {"height": 512}
 
 
@@ -56,12 +56,12 @@ def test_the_first_call_with_settings_counts() -> None:
     assert found.arguments == {"height": 512}
 
 
-def test_another_models_pipeline_does_not_speak_of_this_one() -> None:
+def test_calls_of_another_model_are_skipped() -> None:
     other = 'refiner = DiffusionPipeline.from_pretrained("acme/refiner")\nrefiner("a", height=1)\n'
     assert usage(other + LOAD + 'pipe("a", height=512)').arguments == {"height": 512}
 
 
-def test_image_to_image_snippets_are_of_another_task() -> None:
+def test_image_to_image_calls_are_skipped() -> None:
     code = 'pipe = StableDiffusionImg2ImgPipeline.from_pretrained("acme/model")\npipe("a", image=x, height=512)'
     assert usage(code).arguments == {}
 
@@ -83,7 +83,7 @@ def test_a_scheduler_that_is_set_after_the_call_does_not_count() -> None:
     assert usage(LOAD + 'pipe("a", height=8)\npipe.scheduler = DDIMScheduler()').scheduler is None
 
 
-def test_an_adapter_loaded_onto_a_base_is_this_model() -> None:
+def test_a_base_with_the_adapter_is_this_model() -> None:
     found = usage(
         'pipe = AutoPipelineForText2Image.from_pretrained("acme/base")\n'
         'pipe.load_lora_weights("acme/model", weight_name="style.safetensors")\n'
@@ -98,14 +98,14 @@ def test_the_token_of_a_textual_inversion_is_found() -> None:
     assert found.token == "<cat>"
 
 
-def test_prompts_of_the_interpreter_and_notebook_commands_are_no_obstacle() -> None:
+def test_interpreter_prompts_and_notebook_commands_are_removed() -> None:
     assert usage("!pip install diffusers\n%cd x\n" + LOAD + 'pipe("a", height=8)').arguments == {"height": 8}
     shell = "\n".join(f">>> {line}" for line in LOAD.splitlines()) + '\n>>> pipe("a",\n...      height=8)\nanswer'
     assert usage(shell).arguments == {"height": 8}
 
 
 @pytest.mark.parametrize("code", ["pipe(", "def", "height=8 width=9", "\x00", "(" * 300 + ")" * 300, "a" * 60_000])
-def test_what_is_no_python_says_nothing(code: str) -> None:
+def test_a_snippet_that_is_not_python_is_skipped(code: str) -> None:
     assert usage(code, LOAD + 'pipe("a", height=8)').arguments == {"height": 8}
 
 
@@ -137,14 +137,14 @@ def test_a_session_in_a_quote_is_read() -> None:
     assert read_body(f"> ```pycon\n{shell}> output\n> ```\n").arguments == {"height": 8}
 
 
-def test_lists_of_lists_do_not_grow() -> None:
+def test_nested_lists_do_not_grow() -> None:
     bomb = "a0 = [1, 1]\n" + "\n".join(f"a{n} = [a{n - 1}, a{n - 1}]" for n in range(1, 60))
     assert usage(LOAD + bomb + '\npipe("a", height=a59)').arguments == {}
 
 
 @settings(deadline=None)
 @given(st.text(max_size=200))
-def test_no_text_is_an_error(text: str) -> None:
+def test_no_text_raises(text: str) -> None:
     read_body(text)
     read_body(f"```python\n{text}\n```")
 
@@ -154,7 +154,7 @@ literals = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(KNOWN)), literals), st.booleans())
-def test_every_literal_is_found_as_it_stands_or_left_out(given_settings: dict[str, object], unpacked: bool) -> None:
+def test_every_literal_is_read_exactly_or_skipped(given_settings: dict[str, object], unpacked: bool) -> None:
     given_ = (
         f"**{given_settings!r}"
         if unpacked
@@ -179,21 +179,21 @@ def test_every_literal_is_found_as_it_stands_or_left_out(given_settings: dict[st
         'DiffusionPipeline.from_pretrained("acme/base")("a", height=512)',
     ],
 )
-def test_calls_that_make_no_whole_image_from_text_do_not_count(call: str) -> None:
+def test_calls_that_make_no_whole_image_from_text_are_skipped(call: str) -> None:
     assert usage(LOAD + call).arguments == {}
 
 
-def test_another_models_code_alone_says_nothing() -> None:
+def test_a_card_with_only_another_models_code_has_no_settings() -> None:
     assert usage('pipe = DiffusionPipeline.from_pretrained("acme/other")\npipe("a", height=512)') == Usage()
 
 
-def test_a_mirror_keeps_the_name_and_changes_the_owner() -> None:
+def test_a_copy_under_another_owner_is_this_model() -> None:
     assert usage('x = DiffusionPipeline.from_pretrained("first/model")\nx("a", height=512)').arguments == {
         "height": 512
     }
 
 
-def test_a_part_of_this_model_in_anothers_pipeline_is_this_model() -> None:
+def test_a_component_of_this_model_in_another_pipeline_is_this_model() -> None:
     code = 'unet = UNet2DConditionModel.from_pretrained("acme/model")\n'
     code += 'pipe = DiffusionPipeline.from_pretrained("acme/base", unet=unet)\npipe("a", height=512)'
     assert usage(code).arguments == {"height": 512}
@@ -214,7 +214,7 @@ def test_a_call_with_a_prompt_only_sets_nothing() -> None:
         "height = 8\nimages = [pipe('a', height=height) for height in sizes]",
     ],
 )
-def test_a_name_that_is_decided_elsewhere_has_no_value(code: str) -> None:
+def test_a_name_that_depends_on_a_loop_branch_or_caller_has_no_value(code: str) -> None:
     assert usage(LOAD + code).arguments == {}
 
 
@@ -226,11 +226,11 @@ def test_a_name_that_is_decided_elsewhere_has_no_value(code: str) -> None:
         "height: int = 8\npipe('a', height=height)",
     ],
 )
-def test_a_default_and_an_annotated_name_have_their_value(code: str) -> None:
+def test_a_default_and_an_annotated_name_have_a_value(code: str) -> None:
     assert usage(LOAD + code).arguments == {"height": 8}
 
 
-def test_a_downloaded_file_of_this_model_is_its_adapter() -> None:
+def test_a_downloaded_file_of_this_model_is_the_adapter() -> None:
     found = usage(
         'pipe = DiffusionPipeline.from_pretrained("acme/base")\n'
         'pipe.load_lora_weights(hf_hub_download("acme/model", "fast.safetensors"))\npipe("a", height=8)'
@@ -238,5 +238,5 @@ def test_a_downloaded_file_of_this_model_is_its_adapter() -> None:
     assert (found.weight_name, found.arguments) == ("fast.safetensors", {"height": 8})
 
 
-def test_a_slip_of_the_pen_costs_its_line_only() -> None:
+def test_a_syntax_error_costs_only_its_line() -> None:
     assert usage(LOAD + "path = find(a='x' b='y')\npip3 install it\npipe('a', height=8)").arguments == {"height": 8}

@@ -8,7 +8,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.utils.sha import git_hash
 
-from crawler.hub.client import AbsentError, Hub, OversizedError, UnavailableError
+from crawler.hub.client import Hub, NotFoundError, TooLargeError, UnavailableError
 from localhub.process import HubProcess
 from tests.crawler.servers import serving
 from workspace.errors import HubError
@@ -19,7 +19,7 @@ MODEL = "acme/base"
 
 @pytest.fixture
 def hub(wild_hub: HubProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubProcess]:
-    """The wild Hub without faults, before and after; a silent server is given half a second."""
+    """The shared Hub without faults before and after; the timeout is half a second."""
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
     wild_hub.clear_requests()
     yield wild_hub
@@ -37,13 +37,13 @@ def hub(wild_hub: HubProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubPr
     ],
     ids=lambda fault: str(fault["kind"]) + str(fault.get("status", "")),
 )
-def test_what_is_transient_is_asked_again(hub: HubProcess, fault: dict[str, object]) -> None:
+def test_a_temporary_error_is_retried(hub: HubProcess, fault: dict[str, object]) -> None:
     hub.fail(**fault, path="/api/models/", times=1)  # type: ignore[arg-type]
     assert Hub(HubAccess(hub.endpoint)).model_info(MODEL, None)["id"] == MODEL
     assert hub.faults()[0]["applied"] == 1
 
 
-def test_a_flipped_byte_is_noticed_and_asked_again(hub: HubProcess) -> None:
+def test_a_file_with_another_hash_is_requested_again(hub: HubProcess) -> None:
     client = Hub(HubAccess(hub.endpoint))
     info = client.model_info(MODEL, None)
     oid = next(row["blobId"] for row in info["siblings"] if row["rfilename"] == "model_index.json")
@@ -54,33 +54,33 @@ def test_a_flipped_byte_is_noticed_and_asked_again(hub: HubProcess) -> None:
     assert hub.faults()[0]["applied"] == 1
 
 
-def test_the_hubs_own_wait_is_kept(hub: HubProcess) -> None:
+def test_the_wait_that_the_hub_requests_is_kept(hub: HubProcess) -> None:
     hub.fail("status", status=429, headers={"Retry-After": "1"}, path="/api/models/", times=1)
     began = time.monotonic()
     Hub(HubAccess(hub.endpoint)).model_info(MODEL, None)
     assert time.monotonic() - began >= 1
 
 
-def test_a_used_up_budget_holds_everybody_back_until_the_next_window() -> None:
+def test_after_the_last_request_of_a_window_all_threads_wait() -> None:
     headers = {"RateLimit": '"api";r=0;t=1'}
     with serving(lambda _path: (200, headers, b"{}")) as endpoint:
         client = Hub(HubAccess(endpoint))
         began = time.monotonic()
         client.model_info(MODEL, None)
-        client.small_file(MODEL, "main", "x", 10)  # files have a budget of their own
+        client.small_file(MODEL, "main", "x", 10)  # files have their own limit
         assert time.monotonic() - began < 0.9
         client.model_info(MODEL, None)
         assert time.monotonic() - began >= 1
 
 
-def test_what_is_not_there_is_asked_for_once(hub: HubProcess) -> None:
+def test_a_missing_model_is_requested_once(hub: HubProcess) -> None:
     with pytest.raises(RepositoryNotFoundError):
         Hub(HubAccess(hub.endpoint)).model_info("acme/nowhere", None)
     assert len([request for request in hub.requests() if "/nowhere" in request["path"]]) == 1
 
 
-def test_a_bare_404_is_final_too() -> None:
-    with serving(lambda _path: (404, {}, b"")) as endpoint, pytest.raises(AbsentError):
+def test_a_404_without_a_code_is_final() -> None:
+    with serving(lambda _path: (404, {}, b"")) as endpoint, pytest.raises(NotFoundError):
         Hub(HubAccess(endpoint)).model_info(MODEL, None)
 
 
@@ -91,13 +91,13 @@ def test_gated_files_are_final(hub: HubProcess) -> None:
         client.small_file("acme/gated", revision, "model_index.json", 10_000)
 
 
-def test_more_than_the_cap_is_not_read(hub: HubProcess) -> None:
+def test_a_file_above_the_limit_is_not_read(hub: HubProcess) -> None:
     client = Hub(HubAccess(hub.endpoint))
-    with pytest.raises(OversizedError):
+    with pytest.raises(TooLargeError):
         client.small_file(MODEL, client.model_info(MODEL, None)["sha"], "model_index.json", 100)
 
 
-def test_an_endpoint_where_nobody_listens_is_given_up_soon_and_in_one_line() -> None:
+def test_an_endpoint_without_a_server_fails_soon_and_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     began = time.monotonic()
@@ -107,19 +107,30 @@ def test_an_endpoint_where_nobody_listens_is_given_up_soon_and_in_one_line() -> 
     assert "\n" not in str(error.value)
 
 
+def test_an_endpoint_that_is_not_a_url_is_named() -> None:
+    with pytest.raises(UnavailableError, match=r"huggingface\.co cannot be reached"):
+        list(Hub(HubAccess("huggingface.co")).models({}))
+
+
+def test_the_token_and_the_endpoint_are_those_of_the_caller() -> None:
+    assert Hub(HubAccess("http://127.0.0.1:9/", "hf_secret")).endpoint == "http://127.0.0.1:9"
+    assert Hub(HubAccess(token="hf_secret")).has_token
+    assert not Hub(HubAccess()).has_token
+
+
 @pytest.mark.parametrize("body", [b"<html><body>Sign in</body></html>", b"{}", b"[" * 100_000])
-def test_what_is_no_hub_is_said(body: bytes) -> None:
+def test_a_server_that_is_not_a_hub_is_named(body: bytes) -> None:
     with serving(lambda _path: (200, {}, body)) as endpoint, pytest.raises(HubError, match=endpoint):
         list(Hub(HubAccess(endpoint)).models({}))
 
 
-def test_a_refused_token_is_said() -> None:
+def test_a_refused_token_is_named() -> None:
     headers = {"X-Error-Message": "Invalid credentials in Authorization header"}
     with serving(lambda _path: (401, headers, b"")) as endpoint, pytest.raises(UnavailableError, match="token"):
         list(Hub(HubAccess(endpoint)).models({}))
 
 
-def test_who_leaves_does_not_wait_for_a_retry() -> None:
+def test_stop_ends_the_wait_for_a_retry() -> None:
     with serving(lambda _path: (503, {"Retry-After": "60"}, b"")) as endpoint:
         client = Hub(HubAccess(endpoint))
         client.stop()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.hub.client import Hub
-from crawler.hub.listing import Listed, Selection, list_models
+from crawler.hub.listing import ListedModel, Selection, list_models
 from crawler.options import Kind
 from localhub.process import HubProcess
 from tests.crawler.repositories import wild
@@ -27,41 +27,41 @@ def names(hub: HubProcess, **selection: Any) -> list[str]:
     return [listed.model_name for listed in list_models(Hub(HubAccess(hub.endpoint)), chosen)]
 
 
-def test_models_come_by_downloads_and_each_is_listed(wild_hub: HubProcess) -> None:
+def test_all_models_are_listed_by_downloads(wild_hub: HubProcess) -> None:
     assert names(wild_hub) == list(wild())
 
 
-def test_the_limit_takes_the_most_downloaded(wild_hub: HubProcess) -> None:
+def test_the_limit_keeps_the_most_downloaded(wild_hub: HubProcess) -> None:
     assert names(wild_hub, limit=3) == list(wild())[:3]
 
 
-def test_downloads_have_a_floor(wild_hub: HubProcess) -> None:
+def test_models_with_few_downloads_are_skipped(wild_hub: HubProcess) -> None:
     assert names(wild_hub, min_downloads=9_980) == list(wild())[:3]
 
 
-def test_kinds_are_told_apart_by_tags(wild_hub: HubProcess) -> None:
+def test_tags_tell_the_kind(wild_hub: HubProcess) -> None:
     assert all("lora" in name for name in names(wild_hub, kinds=("lora",)))
     assert names(wild_hub, kinds=("textual-inversion",)) == ["acme/concept", "acme/concept-pickle"]
 
 
-def test_patterns_take_and_leave_names(wild_hub: HubProcess) -> None:
+def test_patterns_include_and_exclude_names(wild_hub: HubProcess) -> None:
     assert names(wild_hub, include=("*/custom-*", "*/base"), exclude=("*-unet",)) == [
         "acme/base",
         "acme/custom-pipeline",
     ]
 
 
-def test_an_author_has_only_their_own(wild_hub: HubProcess) -> None:
+def test_an_author_has_only_their_own_models(wild_hub: HubProcess) -> None:
     assert names(wild_hub, author="nobody") == []
 
 
-def test_listing_asks_once_a_page_and_nothing_per_model(wild_hub: HubProcess) -> None:
+def test_listing_takes_one_request_per_page_and_none_per_model(wild_hub: HubProcess) -> None:
     wild_hub.clear_requests()
     names(wild_hub)
     assert [request["path"] for request in wild_hub.requests()] == ["/api/models"]
 
 
-def test_pages_that_repeat_and_lose_models_count_each_once() -> None:
+def test_a_model_on_two_pages_counts_once() -> None:
     pages = [[row("a/one", 9), row("a/two", 8)], [row("a/two", 8), row("a/three", 7)], []]
 
     def answer(path: str) -> Answer:
@@ -96,8 +96,8 @@ def test_equal_downloads_are_ordered_by_name() -> None:
         {**row("a/b"), "sha": None},
     ],
 )
-def test_a_row_that_names_no_model_and_commit_is_passed_over(bad: Any) -> None:
-    assert Listed.parse(bad) is None
+def test_a_row_without_a_valid_name_and_commit_is_skipped(bad: Any) -> None:
+    assert ListedModel.parse(bad) is None
 
 
 json_like = st.recursive(
@@ -109,8 +109,8 @@ json_like = st.recursive(
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*row("a/b"), "gated", "disabled", "createdAt", "pipeline_tag"]), json_like))
-def test_rows_of_any_types_are_read_or_passed_over(changes: dict[str, Any]) -> None:
-    listed = Listed.parse({**row("a/b"), **changes})
+def test_rows_of_any_types_are_read_or_skipped(changes: dict[str, Any]) -> None:
+    listed = ListedModel.parse({**row("a/b"), **changes})
     if listed is not None:
         assert generator_folder(listed.model_name)
         assert listed.downloads >= 0
@@ -118,7 +118,7 @@ def test_rows_of_any_types_are_read_or_passed_over(changes: dict[str, Any]) -> N
         assert all(isinstance(tag, str) for tag in listed.tags)
 
 
-def test_the_recorded_wild_has_every_kind(tmp_path: Path, wild_hub: HubProcess) -> None:
+def test_the_test_repositories_have_every_kind(tmp_path: Path, wild_hub: HubProcess) -> None:
     listed = list_models(Hub(HubAccess(wild_hub.endpoint)), Selection(limit=1000, kinds=KINDS))
     assert {model.kind for model in listed} == set(KINDS)
     assert {model.gated for model in listed} == {None, "manual"}

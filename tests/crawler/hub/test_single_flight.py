@@ -6,7 +6,7 @@ import pytest
 from crawler.hub.single_flight import SingleFlight
 
 
-def test_many_threads_cost_one_answer() -> None:
+def test_many_threads_compute_a_value_once() -> None:
     once: SingleFlight[str, int] = SingleFlight()
     made: list[int] = []
     gate = threading.Barrier(8)
@@ -20,14 +20,14 @@ def test_many_threads_cost_one_answer() -> None:
     assert made == [1]
 
 
-def test_a_failure_is_told_to_who_made_it_and_the_next_one_tries() -> None:
+def test_an_error_reaches_the_caller_and_the_next_call_computes_again() -> None:
     once: SingleFlight[str, int] = SingleFlight()
     with pytest.raises(ZeroDivisionError):
         once.get("x", lambda: 1 // 0)
     assert once.get("x", lambda: 7) == 7
 
 
-def test_who_waits_for_a_failure_takes_its_turn() -> None:
+def test_a_thread_that_waits_for_a_failure_computes_itself() -> None:
     once: SingleFlight[str, int] = SingleFlight()
     started, release = threading.Event(), threading.Event()
 

@@ -36,19 +36,21 @@ def chosen(entry: CatalogEntry) -> list[str]:
     return [file.path for file in entry.files]
 
 
-def test_a_pipeline_needs_its_components_and_neither_checker_nor_extractor(catalog: dict[str, CatalogEntry]) -> None:
+def test_components_are_listed_without_safety_checker_and_feature_extractor(
+    catalog: dict[str, CatalogEntry],
+) -> None:
     entry = catalog["acme/base"]
     assert chosen(entry) == NEEDED
     assert entry.variant is None
     assert entry.download_bytes == sum(len(stable_diffusion()[path]) for path in NEEDED)
 
 
-def test_duplicates_in_other_formats_are_not_downloaded(catalog: dict[str, CatalogEntry]) -> None:
+def test_duplicates_in_other_formats_are_not_listed(catalog: dict[str, CatalogEntry]) -> None:
     assert chosen(catalog["acme/everything"]) == NEEDED
     assert catalog["acme/everything"].download_bytes == catalog["acme/base"].download_bytes
 
 
-def test_half_precision_is_taken_only_where_there_is_no_other(catalog: dict[str, CatalogEntry]) -> None:
+def test_half_precision_is_listed_only_without_full_precision(catalog: dict[str, CatalogEntry]) -> None:
     entry = catalog["acme/halves"]
     assert entry.variant == "fp16"
     assert "unet/diffusion_pytorch_model.fp16.safetensors" in chosen(entry)
@@ -74,7 +76,7 @@ def test_an_adapter_needs_one_file_and_its_base(catalog: dict[str, CatalogEntry]
     )
 
 
-def test_sharded_weights_come_whole_and_with_their_index() -> None:
+def test_sharded_weights_are_listed_completely_and_with_their_index() -> None:
     shards = [f"unet/diffusion_pytorch_model-{part:05d}-of-00002.safetensors" for part in (1, 2)]
     index = "unet/diffusion_pytorch_model.safetensors.index.json"
     rest = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
@@ -92,7 +94,7 @@ def test_sharded_weights_come_whole_and_with_their_index() -> None:
         ("unet/m.fp16.safetensors.index.json", "unet/m-0000{}-of-00002.fp16.safetensors"),
     ],
 )
-def test_both_spellings_of_sharded_variants_are_understood(index: str, shards: str) -> None:
+def test_both_names_of_sharded_variants_are_known(index: str, shards: str) -> None:
     rest = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
     names = [name.replace("/m", "/diffusion_pytorch_model") for name in (index, shards.format(1), shards.format(2))]
     download = checkpoint_files(listed(*rest, *names), components(SD_INDEX), traits())
@@ -100,14 +102,14 @@ def test_both_spellings_of_sharded_variants_are_understood(index: str, shards: s
     assert set(names) <= {file.path for file in download.files}
 
 
-def test_components_with_different_variants_are_no_set_of_weights() -> None:
+def test_components_with_different_variants_are_incompatible() -> None:
     rest = [path for path in NEEDED if not path.endswith("diffusion_pytorch_model.safetensors")]
     mixed = ["unet/diffusion_pytorch_model.fp16.safetensors", "vae/diffusion_pytorch_model.bf16.safetensors"]
-    with pytest.raises(Incompatible, match="different variants"):
+    with pytest.raises(Incompatible, match="different ones"):
         checkpoint_files(listed(*rest, *mixed), components(SD_INDEX), traits())
 
 
-def test_a_claim_beyond_any_pipeline_is_too_large() -> None:
+def test_a_download_above_the_maximum_is_too_large() -> None:
     with pytest.raises(Incompatible) as refused:
         checkpoint_files(listed(*NEEDED, size=MAX_DOWNLOAD), components(SD_INDEX), traits())
     assert refused.value.reason is Reason.TOO_LARGE
@@ -118,13 +120,13 @@ def test_the_file_that_the_card_names_is_the_adapter() -> None:
     assert [file.path for file in adapter_file(files, ("b.safetensors",), "the LoRA").files] == ["b.safetensors"]
 
 
-def test_a_guider_has_settings_and_no_weights() -> None:
+def test_a_guider_has_a_configuration_and_no_weights() -> None:
     index = {**SD_INDEX, "guider": ["diffusers", "AdaptiveProjectedMixGuidance"]}
     found = checkpoint_files(listed(*NEEDED, "guider/guider_config.json"), components(index), traits())
     assert "guider/guider_config.json" in [file.path for file in found.files]
 
 
-def test_pickles_are_listed_where_there_is_nothing_else_and_make_the_row_incompatible(
+def test_pickles_are_listed_if_there_is_no_other_format_and_are_incompatible(
     catalog: dict[str, CatalogEntry],
 ) -> None:
     entry = catalog["acme/pickles"]
@@ -137,7 +139,7 @@ def test_pickles_are_listed_where_there_is_nothing_else_and_make_the_row_incompa
 
 
 @pytest.mark.parametrize("name", ["model.bin", "model.ckpt", "diffusion_pytorch_model-00001-of-00002.bin"])
-def test_pickles_that_nothing_loads_are_not_listed(name: str) -> None:
+def test_pickles_with_names_that_no_library_loads_are_not_listed(name: str) -> None:
     paths = [path for path in NEEDED if path != "unet/diffusion_pytorch_model.safetensors"]
     with pytest.raises(Incompatible) as caught:
         checkpoint_files(listed(*paths, f"unet/{name}"), components(SD_INDEX), traits())

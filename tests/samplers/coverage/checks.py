@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from crawler.catalog import Hyperparameters, ModelFile
-from crawler.hub.repository import Inspector, Repository
+from crawler.hub.repository import Repository, RepositoryReader
 from crawler.model_index import REPLACED
-from crawler.pipelines.checkpoint import Checkpoint, look_at
+from crawler.pipelines.checkpoint import Checkpoint, inspect_checkpoint
 from demo.zoo.building import quiet_libraries
 from demo.zoo.repository import seeded
 from samplers.child.calling import Caller, SampledImage
@@ -39,7 +39,7 @@ def check(class_name: str, kind: Kind, folder: Path) -> None:
     """Build, save, look at, load, sample, check and encode one class; raises `AssertionError`."""
     saved = _saved(class_name, kind, folder / "saved")
     found = _looked_at(saved)
-    assert found.verdict is None, f"the crawler refuses it: {found.verdict}"
+    assert found.incompatible is None, f"the crawler refuses it: {found.incompatible}"
     assert found.class_name == class_name
     assert {file.path for file in found.download.files} == _needed(saved, found)
     with quiet_libraries():
@@ -68,8 +68,8 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
-class _OnDisk(Inspector):
-    """Reads from a folder what the crawler's inspector asks the Hub for."""
+class _OnDisk(RepositoryReader):
+    """Reads from a folder what the crawler's reader asks the Hub for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -85,7 +85,7 @@ def _looked_at(folder: Path) -> Checkpoint:
         ModelFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=None, git_oid=None)
         for path in _files(folder)
     ]
-    return look_at(Repository("org/name", "a" * 40, {file.path: file for file in files}, _OnDisk(folder)))
+    return inspect_checkpoint(Repository("org/name", "a" * 40, {file.path: file for file in files}, _OnDisk(folder)))
 
 
 def _needed(folder: Path, found: Checkpoint) -> set[str]:

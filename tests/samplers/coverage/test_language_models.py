@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.pipelines.source_code import folder_of, offered_by
+from crawler.pipelines.source_code import package_folder, public_names
 from crawler.pipelines.traits import describe
 from tests.samplers.coverage import (
     cascades,
@@ -34,9 +34,9 @@ def test_a_class_listed_as_not_sampled_cannot_be_sampled(class_name: str, tmp_pa
 
 
 def test_every_class_that_makes_images_is_sampled_once_or_listed_with_its_reason() -> None:
-    diffusers = folder_of("diffusers")
+    diffusers = package_folder("diffusers")
     assert diffusers is not None
-    described = [describe(name) for name in offered_by(diffusers) if "Pipeline" in name]
+    described = [describe(name) for name in public_names(diffusers) if "Pipeline" in name]
     generators = {traits.class_name for traits in described if traits is not None and traits.task is not None}
     sampled = [name for family in FAMILIES for name in family.KINDS]
     assert len(sampled) == len(set(sampled)) >= 65
