@@ -111,7 +111,7 @@ def _restore(folder: Path, copies: list[Path]) -> None:
     restored = restore(folder, copies)
     for line in restored.lines():
         typer.echo(line)
-    restored.refuse_missing()
+    restored.raise_missing()
 
 
 def _is_given(context: typer.Context, parameter: str) -> bool:

@@ -1,8 +1,8 @@
-"""Editions: which generators and real images a dataset has, depending on whom it is for.
+"""Editions: which generators and real images a dataset contains, depending on its readers.
 
-`full` has everything, for those who sampled it. `public` may be passed on: it has the generators whose licences are
-allowed, and of the real images those whose makers let them be passed on. The others are a list with their sha256, by
-which whoever has the real data set completes the edition (`restoring`).
+`full` contains everything, for the people who sampled it. `public` may be passed on: it contains the generators whose
+licences are allowed, and of the real images those that may be passed on. The other real images are in a list with
+their sha256, so that readers who have the real data set can complete the edition (`restoring`).
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from crawler.catalog import CatalogEntry, LicenseFamily
 from manifests.options import DEFAULT_LICENSES
 from workspace.errors import UsageError
 
-#: How one allows generators whose authors said nothing of a licence.
+#: The text that allows generators without a stated licence.
 NO_LICENSE = "none"
 
 _FAMILY = "family="
@@ -21,28 +21,28 @@ _FAMILY = "family="
 
 @dataclass(frozen=True)
 class AllowedLicenses:
-    """Licences that generators of the public edition may have."""
+    """Licences that the generators of a public edition may have."""
 
     texts: tuple[str, ...] = DEFAULT_LICENSES
 
     def allow(self, entry: CatalogEntry) -> bool:
-        """Whether a generator may be in it. Licences are compared in lower case; where one is `other`, the name that
-        its author gave it counts as well."""
-        said = {name.lower() for name in (entry.license, entry.license_name) if name is not None} or {NO_LICENSE}
-        return bool(said & set(self.texts)) or f"{_FAMILY}{entry.license_family}" in self.texts
+        """Whether the edition may contain a generator. Licences are compared in lower case; where one is `other`, the
+        name that its author gave it counts as well."""
+        stated = {name.lower() for name in (entry.license, entry.license_name) if name is not None} or {NO_LICENSE}
+        return bool(stated & set(self.texts)) or f"{_FAMILY}{entry.license_family}" in self.texts
 
 
 def parse_licenses(texts: Iterable[str]) -> AllowedLicenses:
-    """Read licences, each an identifier, `none` or family=NAME, separated by commas; nothing given: the usual ones.
+    """Read licences, each an identifier, `none` or family=NAME, separated by commas; none given: `DEFAULT_LICENSES`.
 
-    Raises `UsageError` for a family that is none.
+    Raises `UsageError` for an unknown family.
     """
-    read = tuple(sorted({text.strip().lower() for several in texts for text in several.split(",")} - {""}))
-    for text in read:
+    licenses = tuple(sorted({text.strip().lower() for several in texts for text in several.split(",")} - {""}))
+    for text in licenses:
         family = text.removeprefix(_FAMILY)
         if text.startswith(_FAMILY) and family not in get_args(LicenseFamily):
             raise UsageError(
                 f"--license-allow {text}: the families are {', '.join(get_args(LicenseFamily))}; "
-                "a licence is named as cards name it, such as mit or creativeml-openrail-m"
+                "a licence has the name that cards use, such as mit or creativeml-openrail-m"
             )
-    return AllowedLicenses(read) if read else AllowedLicenses()
+    return AllowedLicenses(licenses) if licenses else AllowedLicenses()

@@ -1,8 +1,8 @@
-"""The image files that the manifest speaks of, wherever they lie: as files of their own, inside the sample parts, or
-where a locator says (real images in archives, in tables, on the Hub).
+"""The images that the manifest names: files of their own, images inside the sample parts, and those at a locator (real
+images in archives, in tables, on the Hub).
 
-An image inside a part is read with its neighbours, because the manifest has them in the parts' order: the few parts
-read last are remembered. Threads may share a reader.
+An image inside a part is read together with the others of the part, because the manifest has them in the same order:
+the parts read last are kept in memory. Threads may share a reader.
 """
 
 import errno
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from captioning.prompt import REAL_FORMATS
 from samplers.sample import part_of
+from workspace.errors import in_one_line
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import LocatorReader, is_plain_file
@@ -28,25 +29,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Parts whose images are remembered: a group of rows spans about three, at a few megabytes each.
+#: Parts whose images are kept in memory: a row group of the manifest has about three, of a few megabytes each.
 _PARTS = 4
-#: Parts whose sizes are remembered.
+#: Parts whose file sizes are kept in memory.
 _SIZES = 64
 
 
 @contextmanager
 def picture(content: bytes) -> Iterator["Image.Image"]:
-    """An image file, opened with suspicion: formats are a fixed list, and whatever Pillow makes of what is none, in the
-    block too, becomes an `OSError`."""
+    """Open an image file of unknown origin: only formats of a fixed list, and every error of Pillow, in the block too,
+    becomes an `OSError`."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are still no bomb
+            warnings.simplefilter("ignore")  # about odd metadata, and about sizes that are large but allowed
             with Image.open(io.BytesIO(content), formats=REAL_FORMATS) as image:
                 yield image
     except (ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise OSError(None, f"is no picture: {error}") from error
+        raise OSError(None, f"is not a readable image: {in_one_line(error, named=False)}") from error
 
 
 class ImageReader:
@@ -97,5 +98,5 @@ class ImageReader:
     def _found(images: Mapping[str, T], inside: tuple[str, str]) -> T:
         part, name = inside
         if name not in images:
-            raise FileNotFoundError(errno.ENOENT, f"{part} does not hold it", name)
+            raise FileNotFoundError(errno.ENOENT, f"no such image in {part}", name)
         return images[name]

@@ -22,10 +22,10 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.records import column
 
-#: What `label` says: the values the study's dataset uses.
+#: The values of `label`, as in the study's dataset.
 REAL, FAKE = 0, 1
 
-#: `subset` of real images; generated ones have their generator's.
+#: `subset` of real images; generated ones have that of their generator.
 REAL_SUBSET = "Real"
 
 #: What an image is for. `test` shares no generator's ancestor and no real image with `train`.
@@ -45,12 +45,12 @@ class ManifestRow:
     label: int = column(pa.int64(), "1: generated, 0: real")
     subset: str = column(pa.string(), "Systematic | Manual | Commercial; Real for real images")
     split: Split | None = column(
-        pa.string(), "train | test; null: in neither, for it shares something with both", default=None
+        pa.string(), "train | test; null: in neither, because it shares something with both", default=None
     )
     model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
     revision: str | None = column(pa.string(), "the generator's commit sha; null for real images", default=None)
     index: int | None = column(
-        pa.int64(), "number of the try within its generator, from 0; null for real images", default=None
+        pa.int64(), "number of the sample within its generator, from 0; null for real images", default=None
     )
     architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other; real for real images")
     license: str | None = column(pa.string(), "of the generator, or of the real image; null: none given", default=None)
@@ -71,7 +71,7 @@ class ManifestRow:
         _TEXTS, "all known ancestors of the generator, nearest first; null for real images", default=None
     )
     prompt: str | None = column(
-        pa.string(), "exactly what the pipeline was given; a real image's caption", default=None
+        pa.string(), "exactly what the pipeline was given; of a real image its caption", default=None
     )
     negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
     caption_origin: CaptionOrigin | None = column(
@@ -98,9 +98,9 @@ class ManifestRow:
     )
     scheduler: str | None = column(pa.string(), "scheduler class that was used", default=None)
     dtype: str | None = column(pa.string(), "float32 | float16 | bfloat16", default=None)
-    vae_dtype: str | None = column(pa.string(), "what the VAE decoded in; null: none was seen", default=None)
+    vae_dtype: str | None = column(pa.string(), "type in which the VAE decoded; null: none was seen", default=None)
     memory: str | None = column(
-        pa.string(), "slicing, offload: how memory had to be saved; null: it was enough", default=None
+        pa.string(), "slicing, offload: how memory had to be saved; null: there was enough", default=None
     )
     device: str | None = column(pa.string(), "kind of device: cpu, or the GPU's name", default=None)
     batch_size: int | None = column(
@@ -125,7 +125,9 @@ class ManifestRow:
         _TEXTS, "other generators that made an image of the same sha256; null: none", default=None
     )
     nsfw_flag: bool | None = column(
-        pa.bool_(), "the safety checker's word; null for real images, which were not asked about", default=None
+        pa.bool_(),
+        "whether the safety checker flagged it: never true; null for real images, which are not checked",
+        default=None,
     )
     nsfw_score: float | None = column(
         pa.float32(), "largest (cosine - threshold) over its concepts; above 0 is flagged", default=None
@@ -135,8 +137,8 @@ class ManifestRow:
     )
     path: str = column(
         pa.string(),
-        "of the file, or of the sample part and the image's name in it: relative to the workspace; "
-        "a real image's as it was captioned",
+        "the file, or the sample part and the image's name in it: relative to the workspace; of a real image where it "
+        "was captioned: a file, or a locator",
     )
 
 
@@ -150,16 +152,16 @@ def existing_manifest(workspace: Workspace) -> Path:
     path = manifest_path(workspace)
     if not path.exists():
         raise UsageError(f"{path} does not exist: run `cf-build-manifest` first")
-    check_built_by_this_version(path, ManifestRow)
+    check_version(path, ManifestRow)
     return path
 
 
-def check_built_by_this_version(path: Path, record: type) -> None:
-    """Raise `UsageError` for a file in manifest/ that another version wrote: its columns may mean something else."""
+def check_version(path: Path, record: type, remedy: str = "run `cf-build-manifest` again") -> None:
+    """Raise `UsageError` for a file that another version wrote, whose columns may have another meaning."""
     with records.reading(path):
         written = pq.read_schema(path)
     if not written.equals(records.schema(record)):
-        raise UsageError(f"{path} was written by another version: run `cf-build-manifest` again")
+        raise UsageError(f"{path} was written by another version: {remedy}")
 
 
 def iterate_manifest(workspace: Workspace, batch_rows: int = 10_000) -> Iterator[pa.RecordBatch]:

@@ -1,6 +1,11 @@
 """Numbers of things in messages: "1 shard", "2 shards"."""
 
 
-def counted(number: int, one: str, several: str | None = None) -> str:
-    """A number with its noun; `several`: the plural where it is not `one` with an s, such as "real images"."""
-    return f"{number} {one if number == 1 else several or f'{one}s'}"
+def form(number: int, one: str, several: str) -> str:
+    """The words for this number of things, such as "it" or "them"."""
+    return one if number == 1 else several
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, whose plural ends in s."""
+    return f"{number} {form(number, noun, f'{noun}s')}"

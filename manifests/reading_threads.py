@@ -1,7 +1,7 @@
-"""Threads that read images where locators say that they lie.
+"""Threads that read images by their locators.
 
-Of files of their own, several are read at once. What lies in archives and tables is read one after the other, in the
-order in which it was asked for: in a Parquet file, going back by a row costs as much as reading its group again.
+Files of their own are read in parallel. Images in archives and tables are read one after the other, in the order in
+which they were submitted: in a Parquet file, going back by one row costs as much as reading its row group again.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from workspace.locator import is_plain_file
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Files read together unless somebody says otherwise: enough to hide a disk's latency.
+#: Default number of files that are read in parallel: enough to hide a disk's latency.
 _THREADS = 8
 
 
 class ReadingThreads:
-    """To be used in a `with` block, which ends when all that was submitted is done."""
+    """For use in a `with` block, which ends when everything that was submitted is done."""
 
     def __init__(self, threads: int = _THREADS) -> None:
         self._several = ThreadPoolExecutor(threads)
@@ -32,6 +32,6 @@ class ReadingThreads:
             pass
 
     def submit(self, locator: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have `read`, which reads the image at `locator`, called in a thread."""
+        """Call `read`, which reads the image at `locator`, in a thread."""
         threads = self._several if is_plain_file(locator) else self._one
         return threads.submit(read, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""A folder for the while of one piece of work, known by its place, so that the next run clears what a kill left."""
+"""A temporary folder with a fixed name, so that the next run removes what an interrupted one left."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder at `folder` for this block only. Only for a caller who is the one writer there."""
+    """An empty folder at `folder`, which exists in this block only. The caller must be its only writer."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

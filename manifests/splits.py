@@ -1,13 +1,14 @@
-"""Which generators train a detector and which evaluate it, so that the two share nothing.
+"""Which generators are for training a detector and which for evaluating it, so that the two share nothing.
 
-A generator that is held out goes to `test`. What shares an ancestor with it must not train: generators are kin when one
-name stands among both their ancestors, themselves and the card's base model included. Names are not enough, since a
-copy under another name says nothing of its origin: generators whose denoisers have equal weights, or who made the same
-image, count as one.
+A generator that is held out is in `test`. A generator that is related to it must not be in `train`: two generators are
+related when they have a common ancestor, where each counts as its own ancestor and the base model of its card is one.
+Names are not enough, because a copy under another name does not tell its origin: generators whose denoisers have equal
+weights, or that made the same image, count as one generator.
 
-Where a holdout and the rest of the catalogue are kin, one side has to give way, and its generators are in neither
-split. A name, an architecture or a family was asked for: the rest gives way. A date gives way to the rest, because
-nearly every new fine-tune has an old ancestor, and one of them would take all of its kin out of training.
+Where a holdout is related to other generators, one side must be left out of both splits. A name, an architecture or a
+family was requested explicitly, so the related generators are left out. A date is the other way round, because nearly
+every new fine-tune has an old ancestor, and one new fine-tune would take all of its relatives out of training: here the
+new generator is left out.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,8 +25,8 @@ HoldoutKind = Literal["name", "architecture", "family", "after"]
 
 @dataclass(frozen=True)
 class SplitAssignment:
-    """What becomes of the generators, by name: `splits` of each (None: in neither), and those `withheld`, which the
-    manifest has no rows of."""
+    """The split of each generator by its name (None: in neither), and the `withheld` generators, of which the manifest
+    has no rows."""
 
     splits: Mapping[str, Split | None]
     withheld: frozenset[str] = frozenset()
@@ -33,7 +34,7 @@ class SplitAssignment:
 
 @dataclass(frozen=True)
 class Holdout:
-    """A part of the catalogue that is kept for evaluation."""
+    """Generators of the catalogue that are kept for evaluation."""
 
     kind: HoldoutKind
     value: str
@@ -42,18 +43,18 @@ class Holdout:
         return f"{self.kind}={self.value}"
 
     def covers(self, entry: CatalogEntry) -> bool:
-        """Whether a generator is held out by it; `after` means later than that day, UTC."""
+        """Whether it holds a generator out; `after`: the generator first appeared after that day, UTC."""
         if self.kind == "name":
             return entry.model_name == self.value
         if self.kind == "architecture":
             return entry.architecture == self.value
         if self.kind == "family":
-            return self.value in _names(entry)
+            return self.value in _own_ancestors(entry)
         return entry.created_at is not None and entry.created_at[:10] > self.value
 
 
 def parse_holdouts(texts: Iterable[str]) -> list[Holdout]:
-    """Read holdouts, each KIND=VALUE. Raises `UsageError` for anything else."""
+    """Read holdouts, each KIND=VALUE; repeated ones count once. Raises `UsageError` for anything else."""
     return [_parse(text) for text in dict.fromkeys(texts)]
 
 
@@ -61,69 +62,69 @@ def assign_splits(
     catalog: Sequence[CatalogEntry],
     present: Collection[str],
     holdouts: Sequence[Holdout],
-    twins: Iterable[Collection[str]] = (),
+    equal: Iterable[Collection[str]] = (),
 ) -> dict[str, Split | None]:
-    """The split of each generator that is `present` in the dataset; the rest of the catalogue only tells who is kin.
+    """The split of each generator that is `present` in the dataset; of the others only the ancestors matter.
 
-    `twins` are sets of generators that made one and the same image. Raises `UsageError` for a holdout that covers no
-    generator of the catalogue, since a typing error would leave `test` empty.
+    `equal` are sets of generators that made one and the same image. Raises `UsageError` for a holdout that covers no
+    generator of the catalogue, because a spelling mistake would leave `test` empty.
     """
     for holdout in holdouts:
         if not any(holdout.covers(entry) for entry in catalog):
-            raise UsageError(f"--holdout {holdout}: no generator of the catalogue is meant by it")
-    here = [entry for entry in catalog if entry.model_name in present]
-    asked = {entry.model_name for entry in here if _covered(entry, holdouts, by_date=False)}
-    dated = {entry.model_name for entry in here if _covered(entry, holdouts, by_date=True)} - asked
-    kinship = _Kinship(catalog, twins)
+            raise UsageError(f"--holdout {holdout}: the catalogue has no such generator; check the spelling")
+    entries = [entry for entry in catalog if entry.model_name in present]
+    requested = {entry.model_name for entry in entries if _covered(entry, holdouts, by_date=False)}
+    dated = {entry.model_name for entry in entries if _covered(entry, holdouts, by_date=True)} - requested
+    lineages = _Lineages(catalog, equal)
 
-    rest = [entry.model_name for entry in here if entry.model_name not in asked | dated]
-    of_asked = kinship.ancestors_of(asked)
-    training = {name for name in rest if kinship.ancestors[name].isdisjoint(of_asked)}
-    of_training = kinship.ancestors_of(training)
-    testing = asked | {name for name in dated if kinship.ancestors[name].isdisjoint(of_training)}
+    rest = [entry.model_name for entry in entries if entry.model_name not in requested | dated]
+    of_requested = lineages.ancestors_of(requested)
+    training = {name for name in rest if lineages.ancestors[name].isdisjoint(of_requested)}
+    of_training = lineages.ancestors_of(training)
+    testing = requested | {name for name in dated if lineages.ancestors[name].isdisjoint(of_training)}
     return {
         entry.model_name: "train" if entry.model_name in training else "test" if entry.model_name in testing else None
-        for entry in here
+        for entry in entries
     }
 
 
-class _Kinship:
-    """All ancestors of every generator, itself among them; those that count as one have one name, the first."""
+class _Lineages:
+    """All ancestors of every generator, including itself; generators that count as one have one name, the first."""
 
-    def __init__(self, catalog: Sequence[CatalogEntry], twins: Iterable[Collection[str]]) -> None:
+    def __init__(self, catalog: Sequence[CatalogEntry], equal: Iterable[Collection[str]]) -> None:
         self._parents: dict[str, set[str]] = {}
-        self._same: dict[str, str] = {}
+        self._first_name: dict[str, str] = {}
         by_weights: dict[str, set[str]] = {}
         for entry in catalog:
             for file in denoiser_files(entry.files):
                 if file.sha256 is not None:
                     by_weights.setdefault(file.sha256, set()).add(entry.model_name)
-        for same in [*by_weights.values(), *twins]:
-            first, *others = sorted(same)
+        for names in [*by_weights.values(), *equal]:
+            first, *others = sorted(names)
             for other in others:
                 self._unite(first, other)
         for entry in catalog:
-            parents = self._parents.setdefault(self._one(entry.model_name), set())
-            parents.update(self._one(name) for name in _names(entry))
+            parents = self._parents.setdefault(self._name(entry.model_name), set())
+            parents.update(self._name(name) for name in _own_ancestors(entry))
         self.ancestors: dict[str, frozenset[str]] = {
-            entry.model_name: self._reached(self._one(entry.model_name)) for entry in catalog
+            entry.model_name: self._all_ancestors(self._name(entry.model_name)) for entry in catalog
         }
 
     def ancestors_of(self, names: Iterable[str]) -> set[str]:
         return {ancestor for name in names for ancestor in self.ancestors[name]}
 
-    def _one(self, name: str) -> str:
-        while name in self._same:
-            name = self._same[name]
+    def _name(self, name: str) -> str:
+        while name in self._first_name:
+            name = self._first_name[name]
         return name
 
-    def _unite(self, first: str, other: str) -> None:
-        one, two = sorted((self._one(first), self._one(other)))
-        if one != two:
-            self._same[two] = one
+    def _unite(self, name: str, other: str) -> None:
+        first, second = sorted((self._name(name), self._name(other)))
+        if first != second:
+            self._first_name[second] = first
 
-    def _reached(self, start: str) -> frozenset[str]:
-        found, waiting = {start}, [start]
+    def _all_ancestors(self, name: str) -> frozenset[str]:
+        found, waiting = {name}, [name]
         while waiting:
             new = self._parents.get(waiting.pop(), set()) - found
             found |= new
@@ -131,7 +132,8 @@ class _Kinship:
         return frozenset(found)
 
 
-def _names(entry: CatalogEntry) -> set[str]:
+def _own_ancestors(entry: CatalogEntry) -> set[str]:
+    """The generator itself and the ancestors that its own entry names."""
     return {entry.model_name, *entry.lineage} | ({entry.base_model} if entry.base_model is not None else set())
 
 
@@ -146,7 +148,7 @@ def _parse(text: str) -> Holdout:
             _check(text, kind, value)
             return Holdout(known, value)
     raise UsageError(
-        f"--holdout {text}: not of the form name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31"
+        f"--holdout {text}: must be name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31"
     )
 
 
@@ -159,4 +161,4 @@ def _check(text: str, kind: str, value: str) -> None:
         except ValueError:
             day = None
         if day is None or day.isoformat() != value:
-            raise UsageError(f"--holdout {text}: {value!r} is no day, such as 2026-01-31")
+            raise UsageError(f"--holdout {text}: {value!r} is not a date such as 2026-01-31")

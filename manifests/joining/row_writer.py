@@ -1,7 +1,7 @@
-"""Writing rows to a Parquet file beside the work on the next rows.
+"""Writing rows to a Parquet file in a thread, while the next rows are worked on.
 
-A query gives them, in its order: the columns themselves, or what the caller makes columns of, which is done in the
-writer's thread too.
+A query gives the rows, in its order: either the columns themselves, or values from which the caller makes the columns,
+in the writer's thread too.
 """
 
 import base64
@@ -16,26 +16,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from manifests.plural import counted
 from workspace import records
 from workspace.errors import CommunityForensicsError
 
 Columns: TypeAlias = dict[str, Any]
-"""Arrow's, by name; a text may come as a dictionary."""
+"""Arrow arrays by the names of their columns; texts may be dictionaries."""
 
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 
-#: Most rows of a row group of the manifest: more than the join mostly hands over at once, which then is one of them.
-#: The fewer row groups, the less the writer keeps for the footer.
+#: Rows of a row group of the manifest at most: more than a usual batch of the join, which is then one row group. The
+#: fewer row groups, the less the writer keeps in memory for the footer.
 ROW_GROUP_ROWS = 100_000
 
 #: Row groups that may wait to be written.
 _WAITING = 1
 
-#: Columns whose values hardly ever come twice: a dictionary of them, or their smallest and largest of some thousand
-#: rows, cost time and save nothing.
-_VARIOUS = frozenset({"image_name", "index", "prompt", "real_id", "file_size", "path"})
+#: Columns whose values are hardly ever repeated: a dictionary of them, or statistics, would cost time and save nothing.
+_UNIQUE = frozenset({"image_name", "index", "prompt", "real_id", "file_size", "path"})
 
-#: Such whose bytes are as good as random: compressing them takes long and saves little.
+#: Those of them whose bytes are nearly random: compressing them takes long and saves little.
 _RANDOM = frozenset({"real_sha256", "seed", "sha256", "nsfw_score"})
 
 
@@ -49,18 +49,18 @@ class RowWriter:
 
     def __init__(self, path: Path, record: type, metadata: Mapping[bytes, bytes] | None = None) -> None:
         schema = records.schema(record).with_metadata(metadata)
-        often = [name for name in schema.names if name not in _VARIOUS | _RANDOM]
-        self._schema = _with_dictionaries(schema, often)
+        repeated = [name for name in schema.names if name not in _UNIQUE | _RANDOM]
+        self._schema = _with_dictionaries(schema, repeated)
         self._file = pq.ParquetWriter(
             path,
             self._schema,
             compression={leaf: "none" if leaf in _RANDOM else "zstd" for leaf in records.leaves(schema)},
-            use_dictionary=often,
-            write_statistics=often,
+            use_dictionary=repeated,
+            write_statistics=repeated,
             store_schema=False,
         )
-        # Where readers look for the Arrow schema (https://arrow.apache.org/docs/cpp/parquet.html): for them, texts are
-        # texts. That they were given as dictionaries is how they are written fast.
+        # The key that readers use for the Arrow schema (https://arrow.apache.org/docs/cpp/parquet.html). It has plain
+        # texts; that the writer is given dictionaries is only for speed.
         self._file.add_key_value_metadata({"ARROW:schema": base64.b64encode(schema.serialize()).decode()})
         self._thread = ThreadPoolExecutor(1)
         self._waiting: deque[Future[None]] = deque()
@@ -74,9 +74,10 @@ class RowWriter:
                 self._waiting.popleft().result()
 
     def write(self, rows: duckdb.DuckDBPyRelation, columns: Callable[[pa.RecordBatch], Columns] = columns_of) -> int:
-        """Write what a query gives, in its order, or what `columns` makes of it; returns how many rows.
+        """Write the rows of a query, in its order, or what `columns` makes of them; returns how many rows.
 
-        Raises `CommunityForensicsError` for a row that lacks what every row has, here or at the end of the block.
+        Raises `CommunityForensicsError` for a row that lacks a value that every row has, here or at the end of the
+        block.
         """
         written = 0
         for batch in rows.to_arrow_reader(ROW_GROUP_ROWS):
@@ -91,23 +92,25 @@ class RowWriter:
         self._file.write_table(table, row_group_size=ROW_GROUP_ROWS)
 
 
-def _with_dictionaries(schema: pa.Schema, often: Collection[str]) -> pa.Schema:
-    """The schema with dictionaries for those of its texts of which few come often."""
+def _with_dictionaries(schema: pa.Schema, repeated: Collection[str]) -> pa.Schema:
+    """The schema with dictionaries for its texts that are repeated."""
     fields = [
-        field.with_type(_DICTIONARY) if field.name in often and field.type == pa.string() else field for field in schema
+        field.with_type(_DICTIONARY) if field.name in repeated and field.type == pa.string() else field
+        for field in schema
     ]
     return pa.schema(fields, metadata=schema.metadata)
 
 
 def _fitted(known: Columns, rows: int, schema: pa.Schema) -> pa.Table:
-    """Columns as the record has them, in its types and nullability."""
+    """The columns in the order, types and nullability of the record."""
     columns: list[pa.Array | pa.ChunkedArray] = []
     for field in schema:
-        # Real images have no generator, seed or steps: what their query does not say is null.
+        # Real images have no generator, seed or steps: columns that their query does not give are null.
         column = known.get(field.name, pa.nulls(rows, field.type))
         if not field.nullable and column.null_count:
             raise CommunityForensicsError(
-                f"{column.null_count} rows have no {field.name}: a part in samples/ or prompts/ is damaged"
+                f"{counted(column.null_count, 'row')} without {field.name}: a part in samples/ or prompts/ is damaged; "
+                "run `cf-build-manifest --verify full`, which names it"
             )
         encode = field.type == _DICTIONARY and not pa.types.is_dictionary(column.type)
         columns.append(pc.dictionary_encode(column.cast(pa.string())) if encode else column.cast(field.type))

@@ -1,5 +1,6 @@
 """Publishing: the manifest's images on the Hub.
 
-`planning` divides them into shards, `packing` writes a shard in one of the `layouts`, `publish` sends them through the
-repository on the Hub (`hub`) with the card (`card`, whose numbers are `tally`'s) and the sums of it all (`sums`).
+`planning` divides them into shards, `packing` writes a shard in one of the `layouts`, `publish` sends them to the
+dataset's `repository` with the card (`card`, whose numbers are counted by `card_numbers`) and the `checksums` of all
+files. `published` says which rows are published, and in which split.
 """

@@ -1,7 +1,7 @@
-"""The dataset card: what a stranger on the Hub reads first, with the numbers of this very dataset.
+"""The dataset card: what a reader on the Hub sees first, with the numbers of this dataset.
 
 Its front matter tells the Hub and `datasets` which files are which split. Every number is counted from the manifest
-and the shards that are published with it; there is no date in it, so the same dataset has the same card.
+and the shards that are published with it; it has no date, so the same dataset has the same card.
 """
 
 import re
@@ -14,15 +14,17 @@ import yaml
 
 from manifests.choices import read_choices
 from manifests.manifest import REAL_SUBSET, manifest_path
+from manifests.plural import counted
+from manifests.publishing.card_numbers import count_for_card
 from manifests.publishing.layouts import Layout
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.published import EVALUATION
-from manifests.publishing.tally import tally
 from manifests.tables.generators import REJECTIONS, read_generators
 from workspace import recipe
 from workspace.layout import Workspace
+from workspace.size import text_of
 
-#: Upper bounds of the size categories the Hub knows, in rows.
+#: The Hub's size categories, with their upper bounds in rows.
 _SIZE_CATEGORIES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -32,16 +34,16 @@ _SIZE_CATEGORIES = (
 )
 _LARGEST_CATEGORY = "10M<n<100M"
 
-#: The front matter of a card, and all of it up to the text.
-_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---[ \t]*\r?\n", re.DOTALL)
+#: The front matter of a card.
+_FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---[ \t]*\r?\n", re.DOTALL)
 
-#: Files beside the shards: configurations of their own, and without pixels.
+#: Files beside the shards, without pixels; each is a configuration of its own.
 GENERATORS_FILE = "metadata/generators.parquet"
 REAL_IMAGES_FILE = "metadata/real_images.parquet"
 
 
 def size_category(rows: int) -> str:
-    """The Hub's name for the size of a dataset of so many rows."""
+    """The Hub's size category of a dataset with this many rows."""
     return next((name for bound, name in _SIZE_CATEGORIES if rows < bound), _LARGEST_CATEGORY)
 
 
@@ -49,7 +51,7 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
     """The card of the dataset `repo_id` that has these shards."""
     import jinja2
 
-    # Names, licences and versions were written by strangers; in Markdown, too, they must stay words.
+    # Names, licences and versions are texts of unknown authors: in Markdown, too, they must stay plain text.
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("manifests.publishing", "."),
         autoescape=False,
@@ -58,25 +60,25 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters |= {"words": words, "link": link}
-    counted = tally(workspace)
-    megabytes: Counter[str] = Counter()
+    templates.filters |= {"plain": plain, "link": link, "counted": counted}
+    numbers = count_for_card(workspace)
+    image_bytes: Counter[str] = Counter()
     for shard in shards:
-        megabytes[shard.split] += shard.image_bytes
-    names = [split.name for split in counted.splits]
+        image_bytes[shard.split] += shard.image_bytes
+    names = [split.name for split in numbers.splits]
     training = [name for name in names if name != EVALUATION]
     rows = read_generators(workspace)
     return templates.get_template("card.md.jinja").render(
-        front_matter=_front_matter(names, counted.generated + counted.real, bool(counted.listed)),
+        front_matter=_front_matter(names, numbers.generated + numbers.real, bool(numbers.listed)),
         repo_id=repo_id,
         layout=layout.name,
-        tally=counted,
-        megabytes={name: size / 1e6 for name, size in megabytes.items()},
-        what={REAL_SUBSET: "real images", EVALUATION: "for evaluation: generated and real images"},
+        numbers=numbers,
+        sizes={name: text_of(size) for name, size in image_bytes.items()},
+        contents={REAL_SUBSET: "real images", EVALUATION: "for evaluation: generated and real images"},
         training=training or names,
-        evaluation=next((split for split in counted.splits if split.name == EVALUATION), None),
+        evaluation=next((split for split in numbers.splits if split.name == EVALUATION), None),
         choices=read_choices(manifest_path(workspace)),
-        looked_at=len(rows),
+        examined=len(rows),
         rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
         recipe=list(_settings(workspace)),
         version=version("community-forensics"),
@@ -84,23 +86,23 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
     )
 
 
-def words(text: Any) -> str:
-    """Text of strangers as words of a Markdown table: one line, nothing that Markdown or HTML acts on."""
+def plain(text: Any) -> str:
+    """A text of an unknown author as plain text of a Markdown table: one line, no markup of Markdown or HTML."""
     return re.sub(r"([\\`*_{}\[\]<>|#!~&])", r"\\\1", " ".join(str(text).split()))
 
 
 def link(address: str | None) -> str:
-    """An address of strangers as a link where it is a plain one of the web, otherwise as words."""
-    plain = re.fullmatch(r"https?://[A-Za-z0-9][A-Za-z0-9./_~%#?=:@+,-]*", address or "", re.ASCII)
-    return f"<{address}>" if plain else words(address or "")
+    """An address by an unknown author as a link where it is a plain address of the web, otherwise as plain text."""
+    is_link = re.fullmatch(r"https?://[A-Za-z0-9][A-Za-z0-9./_~%#?=:@+,-]*", address or "", re.ASCII)
+    return f"<{address}>" if is_link else plain(address or "")
 
 
 def with_splits(card: str, splits: Sequence[str]) -> str:
-    """A published card whose front matter names these splits; all else, to the byte, is as it was.
+    """A published card whose front matter names these splits; everything else stays as it was, byte for byte.
 
-    Raises `ValueError` when the front matter is not one that `write_card` made.
+    Raises `ValueError` when the front matter is not one that `write_card` wrote.
     """
-    found = _MATTER.match(card)
+    found = _FRONT_MATTER.match(card)
     try:
         matter: Any = yaml.safe_load(found[1]) if found else None
         configs = matter["configs"]
@@ -131,10 +133,10 @@ def _front_matter(splits: Sequence[str], rows: int, listed: bool) -> str:
 
 
 def _split_configs(splits: Sequence[str]) -> list[dict[str, Any]]:
-    """The default configuration, which has all splits, and one for each of them."""
+    """The default configuration, with all splits, and one configuration for each of them."""
     files = [{"split": name, "path": f"data/{name}-*.parquet"} for name in splits]
     configs: list[dict[str, Any]] = [{"config_name": "default", "default": True, "data_files": files}]
-    # The viewer has a page a configuration; in the default one a large dataset's splits are easily overlooked.
+    # The viewer has a page for each configuration; in the default one a large dataset's splits are easily overlooked.
     return configs + [{"config_name": file["split"], "data_files": [dict(file)]} for file in files]  # no YAML alias
 
 
@@ -143,7 +145,7 @@ def _dumped(matter: dict[str, Any]) -> str:
 
 
 def _settings(workspace: Workspace) -> Iterator[tuple[str, str, str]]:
-    """What the recipe pins: stage, setting, value."""
+    """The settings of the recipe: stage, setting, value."""
     for stage, settings in sorted(recipe.read(workspace).items()):
         for name, value in sorted(settings.items()):
             if isinstance(value, dict):

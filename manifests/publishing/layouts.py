@@ -1,9 +1,9 @@
 """Layouts: what a row of the manifest becomes in the published Parquet files.
 
 `viewer` is for reading on the Hub: a column `image` of `datasets`' type Image and all columns of the manifest.
-`community-forensics` has exactly the columns and types of the study's own dataset, so that what was written for that
-one reads this one too. Either way the files' bytes are untouched, and the schema says by `datasets`' own names what
-the columns are: by the older ones, which every version knows.
+`community-forensics` has exactly the columns and types of the study's own dataset, so that code for that one reads this
+one too. In both, the bytes of the files are unchanged, and the schema names the types of the columns as `datasets`
+does: by its older names, which every version knows.
 """
 
 import json
@@ -23,10 +23,10 @@ from workspace import records
 from workspace.errors import UsageError
 from workspace.records import column
 
-# A path on the machine that captioned says nothing to a reader; `image.path` has the file's name.
+# A path on the machine that captioned tells a reader nothing; `image.path` has the file's name.
 _NOT_PUBLISHED = ("path",)
 
-#: What an image was made by, as the study calls what is neither of its three kinds, and what nobody can look into.
+#: The study's names for an architecture that is none of its three kinds, and for one that is not public.
 _STUDY_OTHER, _STUDY_COMMERCIAL = "other", "Commercial"
 
 
@@ -41,7 +41,7 @@ class StudyRow:
     image_data: bytes = column(pa.binary(), "the file's bytes")
     model_name: str = column(pa.string(), "the generator's repository id; of real images their data set")
     nsfw_flag: bool | None = column(
-        pa.bool_(), "the safety checker's word; null for real images, which were not asked about", default=None
+        pa.bool_(), "whether the safety checker flagged it; null for real images, which are not checked", default=None
     )
     prompt: str | None = column(pa.string(), "what the generator was given; a real image's caption", default=None)
     real_source: str | None = column(
@@ -59,8 +59,8 @@ class StudyRow:
 class Layout:
     """One way to lay out a shard.
 
-    `facts` makes of rows of the manifest all columns but the image's, `pictures` makes that one of the files' bytes
-    and names. `leaf` is the name under which Parquet keeps the bytes.
+    `facts` converts rows of the manifest to all columns but the image's, `pictures` makes that one from the files'
+    bytes and names. `leaf` is Parquet's name of the column of the bytes.
     """
 
     name: str
@@ -79,15 +79,15 @@ class Layout:
 
 
 def layout_of(name: str) -> Layout:
-    """The layout of that name; raises `UsageError` for another."""
-    made = _layouts()
-    if name not in made:
-        raise UsageError(f"--layout {name!r} is none of {', '.join(made)}")
-    return made[name]()
+    """The layout of that name; raises `UsageError` for an unknown one."""
+    known = _layouts()
+    if name not in known:
+        raise UsageError(f"--layout {name!r} is not one of {', '.join(known)}")
+    return known[name]()
 
 
 def layout_of_shard(path: Path) -> Layout:
-    """The layout that a published shard has; raises `UsageError` when it is none that this version writes."""
+    """The layout that a published shard has; raises `UsageError` when this version writes no such layout."""
     with records.reading(path):
         schema = pq.read_schema(path)
     for make in _layouts().values():
@@ -134,16 +134,16 @@ def _study_facts(rows: pa.Table) -> pa.Table:
     architecture = pc.if_else(commercial, _STUDY_COMMERCIAL, pc.if_else(pc.equal(ours, "Other"), _STUDY_OTHER, ours))
     size = np.stack([rows.column(name).to_numpy() for name in ("width", "height")], axis=1).astype(np.int64)
     offsets = np.arange(0, 2 * len(rows) + 1, 2, dtype=np.int32)
-    made = {
+    converted = {
         "resolution": pa.ListArray.from_arrays(offsets, size.ravel()),
-        # Who trains on it puts this column into batches, which cannot hold a null.
+        # Training code puts this column into batches, which cannot hold a null.
         "model_name": pc.if_else(real, rows.column("real_title"), rows.column("model_name")),
         # The study's name for a data set is its published one.
         "real_source": rows.column("real_title"),
         "architecture": architecture,
     }
     names = [field.name for field in records.schema(StudyRow) if field.name != "image_data"]
-    return pa.table({name: made[name] if name in made else rows.column(name) for name in names})
+    return pa.table({name: converted[name] if name in converted else rows.column(name) for name in names})
 
 
 def _with_features(schema: pa.Schema, **known: dict[str, Any]) -> pa.Schema:

@@ -1,12 +1,12 @@
 """Packing: the manifest's images as Parquet shards that `datasets`, pandas, DuckDB and the Hub's viewer read.
 
 Row groups are small and have a page index, because the viewer refuses large ones. The column of images is neither
-compressed nor dictionary-encoded: pictures are compressed already, and a store that cuts by content (Xet) finds in the
-new file what it knows from the old one. For the same reason an image is a page of its own, so that a page's header
+compressed nor dictionary-encoded: images are compressed already, and a store that divides files by content (Xet) finds
+in the new file what it has of the old one. For the same reason each image is a page of its own, so that a page's header
 changes with its image and not with its neighbours.
 
-A group's files are read by several threads straight to where the column of images lies, and each one's sha256 is
-compared with its row; meanwhile the group before is written. So the memory is that of two groups, whatever the dataset.
+The files of a group are read by several threads straight into the column of images, and the sha256 of each is compared
+with its row; meanwhile the group before is written. So the memory is that of two groups, whatever the dataset's size.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from manifests.images import ImageReader
 from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import Layout
-from manifests.publishing.planning import ROW_GROUP_BYTES, ROW_GROUP_ROWS, PlannedShard, changed, file_sizes
+from manifests.publishing.planning import ROW_GROUP_BYTES, ROW_GROUP_ROWS, PlannedShard, changed_file, file_sizes
 from manifests.publishing.published import published_split
 from manifests.reading_threads import ReadingThreads
 from workspace import records
@@ -33,23 +33,23 @@ from workspace.atomic import atomic_path
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
-#: Rows of the manifest held at a time.
+#: Rows of the manifest that are read at a time.
 _BATCH_ROWS = 2_000
-#: A page ends with the first value that reaches this many bytes: with every image, and with no row's words.
+#: A page ends with the first value that reaches this many bytes: after every image, but not within a row's texts.
 _PAGE_BYTES = 4 << 10
 
 
 def pack_shards(
-    workspace: Workspace, layout: Layout, wanted: Collection[PlannedShard], folder: Path, hub: HubAccess = HubAccess()
+    workspace: Workspace, layout: Layout, shards: Collection[PlannedShard], folder: Path, hub: HubAccess = HubAccess()
 ) -> Iterator[tuple[PlannedShard, Path]]:
-    """Write the wanted shards to `folder`, one after the other, each when it is asked for.
+    """Write these shards to `folder`, one after the other, each when the caller asks for it.
 
-    Raises `CommunityForensicsError` when a file is not the one its row speaks of.
+    Raises `CommunityForensicsError` when an image's file is not what its row says.
     """
     images, options = ImageReader(workspace, hub), _writer_options(layout)
-    for split in dict.fromkeys(shard.split for shard in wanted):
+    for split in dict.fromkeys(shard.split for shard in shards):
         rows = _Rows(workspace, split)
-        for shard in (shard for shard in wanted if shard.split == split):
+        for shard in (shard for shard in shards if shard.split == split):
             path = folder / Path(shard.path).name
             with (
                 atomic_path(path) as temporary,
@@ -58,7 +58,7 @@ def pack_shards(
             ):
                 for group, contents in _read(images, threads, _groups(images, rows.of(shard))):
                     writer.write_table(layout.table(group, contents), row_group_size=len(group))
-                    del group, contents  # before a third group is begun
+                    del group, contents  # before a third group is read
             yield shard, path
 
 
@@ -66,12 +66,12 @@ class _Rows:
     """The published rows of one split, read in order."""
 
     def __init__(self, workspace: Workspace, split: str) -> None:
-        self._batches = self._chosen(workspace, split)
+        self._batches = self._of_split(workspace, split)
         self._left = pa.table({})
         self._at = 0
 
     def of(self, shard: PlannedShard) -> Iterator[pa.Table]:
-        """The rows of a shard, which must not lie before one that was asked for."""
+        """The rows of a shard, which must not start before the end of the last one."""
         for _ in self._take(shard.start - self._at):
             pass
         yield from self._take(shard.rows)
@@ -87,7 +87,7 @@ class _Rows:
             yield some
 
     @staticmethod
-    def _chosen(workspace: Workspace, split: str) -> Iterator[pa.Table]:
+    def _of_split(workspace: Workspace, split: str) -> Iterator[pa.Table]:
         for batch in iterate_manifest(workspace, _BATCH_ROWS):
             yield pa.Table.from_batches([batch]).filter(pc.equal(published_split(batch), split))
 
@@ -101,7 +101,7 @@ class _Group:
 
 
 def _groups(images: ImageReader, tables: Iterable[pa.Table]) -> Iterator[_Group]:
-    """Rows gathered to groups of at most `ROW_GROUP_ROWS` and `ROW_GROUP_BYTES`, an image larger than that alone."""
+    """Rows collected into groups of at most `ROW_GROUP_ROWS` and `ROW_GROUP_BYTES`, an image larger than that alone."""
     parts: list[pa.Table] = []
     sizes: list[int] = []
     for table in tables:
@@ -119,21 +119,21 @@ def _groups(images: ImageReader, tables: Iterable[pa.Table]) -> Iterator[_Group]
 def _read(
     images: ImageReader, threads: ReadingThreads, groups: Iterable[_Group]
 ) -> Iterator[tuple[pa.Table, pa.Array]]:
-    """Each group's rows with the bytes of their files. The next group is read while who asked uses this one."""
+    """Each group's rows with the bytes of their files. The next group is read while the caller uses this one."""
     before: tuple[pa.Table, pa.Array, list[Future[None]]] | None = None
     for group in groups:
-        begun = _begin(images, threads, group)
+        started = _start(images, threads, group)
         if before is not None:
-            yield _arrived(*before)
-        before = begun
+            yield _finish(*before)
+        before = started
     if before is not None:
-        yield _arrived(*before)
+        yield _finish(*before)
 
 
-def _begin(
+def _start(
     images: ImageReader, threads: ReadingThreads, group: _Group
 ) -> tuple[pa.Table, pa.Array, list[Future[None]]]:
-    """Have a group's files read into one array, each to its place."""
+    """Start reading a group's files into one array, each at its place."""
     ends = np.array([0, *accumulate(group.sizes)], dtype=np.int32)
     data = pa.allocate_buffer(int(ends[-1]))
     contents = pa.Array.from_buffers(pa.binary(), len(group.sizes), [None, pa.py_buffer(ends), data])
@@ -146,7 +146,7 @@ def _begin(
     return group.rows, contents, reading
 
 
-def _arrived(rows: pa.Table, contents: pa.Array, reading: list[Future[None]]) -> tuple[pa.Table, pa.Array]:
+def _finish(rows: pa.Table, contents: pa.Array, reading: list[Future[None]]) -> tuple[pa.Table, pa.Array]:
     for one in reading:
         one.result()
     return rows, contents
@@ -156,9 +156,9 @@ def _read_one(images: ImageReader, path: str, sha256: str, place: memoryview) ->
     try:
         content = images.read(path)
     except OSError as error:
-        raise changed(path, error.strerror or "cannot be read") from error
+        raise changed_file(path, error.strerror or "cannot be read") from error
     if len(content) != len(place) or hashlib.sha256(content).hexdigest() != sha256:
-        raise changed(path, "its sha256 is another one")
+        raise changed_file(path, "its sha256 differs")
     place[:] = content
 
 

@@ -1,9 +1,9 @@
-"""Planning: which of the manifest's images make up which shard, before anything is packed.
+"""Planning: which images of the manifest are in which shard, before anything is packed.
 
-Where a shard ends is decided by the images themselves: each has a chance to be the last that hangs on its sha256
-alone. So rows that are added move the borders around them and no others, and a shard's name, which is a hash of
-its rows, tells before anything is packed whether it is on the Hub already. The manifest is read once, a few thousand
-rows at a time.
+Where a shard ends is decided by the images themselves (content-defined borders): whether an image is the last one
+depends on its sha256 alone, with a fixed probability. So rows that are added move the borders around them and no
+others; and a shard's name, which is a hash of its rows, tells before anything is packed whether the Hub has it. The
+manifest is read once, a few thousand rows at a time.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from workspace.errors import CommunityForensicsError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
-#: Changes whenever the same rows would be packed into other bytes, so that old shards are not taken for new ones.
+#: Increased whenever the same rows would be packed into other bytes, so that old shards are not taken for new ones.
 VERSION = 2
 
 #: What the Hub's viewer shows well (it refuses row groups above about 286 MiB, which large images reach first).
@@ -34,14 +34,14 @@ ROW_GROUP_BYTES = 128 << 20
 #: measured for the 49 columns of the viewer's layout.
 _GROUP_OVERHEAD = 40_000
 
-#: A shard may end from this share of the largest size on; twice this share is then the mean size. Small against the
-#: largest, so that nearly every border is an image's own choice: one that the size forces moves with the rows before.
+#: A shard may end from this share of the largest size on; twice this share is then the mean size. It is small, so that
+#: nearly every border is set by an image; a border that the largest size forces moves with the rows before it.
 _SMALLEST = 0.15
 
 
 @dataclass(frozen=True)
 class PlannedShard:
-    """Rows that make up one shard: the `rows` rows of `split` from the `start`-th published one on.
+    """The rows of one shard: `rows` rows of the published split `split`, from its row number `start` on.
 
     `size` has the bytes of its rows, `image_bytes` those of the images among them.
     """
@@ -55,7 +55,7 @@ class PlannedShard:
 
     @property
     def path(self) -> str:
-        """Where it lies in the dataset's repository."""
+        """Its path in the dataset's repository."""
         return f"data/{self.split}-{self.digest[:20]}.parquet"
 
     @property
@@ -68,48 +68,48 @@ class PlannedShard:
 def plan_shards(
     workspace: Workspace, layout: Layout, max_bytes: int, hub: HubAccess = HubAccess()
 ) -> list[PlannedShard]:
-    """How the published images are divided into shards of at most `max_bytes`, by split and in the manifest's order.
+    """Divide the published images into shards of at most `max_bytes`, by split and in the manifest's order.
 
-    Raises `UsageError` without a manifest, `CommunityForensicsError` when an image's file is gone.
+    Raises `UsageError` without a manifest, `CommunityForensicsError` when an image's file is missing.
     """
     images = ImageReader(workspace, hub)
-    splits: dict[str, _Division] = {}
+    plans: dict[str, _SplitPlan] = {}
     for batch in iterate_manifest(workspace):
         names = published_split(batch)
         for name in pc.unique(names.drop_null()).to_pylist():
             rows = pa.Table.from_batches([batch]).filter(pc.equal(names, name))
-            division = splits.setdefault(name, _Division(name, layout, max_bytes))
-            division.take(rows, file_sizes(images, rows))
-    return [shard for name in sorted(splits) for shard in splits[name].finished()]
+            plan = plans.setdefault(name, _SplitPlan(name, layout, max_bytes))
+            plan.add(rows, file_sizes(images, rows))
+    return [shard for name in sorted(plans) for shard in plans[name].finish()]
 
 
 def file_sizes(images: ImageReader, rows: pa.Table) -> list[int]:
     """Bytes of each row's file: as the row says, or else as the file system does.
 
-    Raises `CommunityForensicsError` when a file is not there.
+    Raises `CommunityForensicsError` when a file is missing.
     """
     known = zip(rows.column("path").to_pylist(), rows.column("file_size").to_pylist(), strict=True)
     return [_size(images, path) if size is None else size for path, size in known]
 
 
-def changed(path: str, what: str) -> CommunityForensicsError:
-    """What is said of a file that is not the one the manifest speaks of."""
+def changed_file(path: str, reason: str) -> CommunityForensicsError:
+    """The error for a file that has changed since the manifest was built."""
     return CommunityForensicsError(
-        f"{path} is not the file the manifest speaks of ({what}): run `cf-build-manifest --verify full`, "
-        "which names all such files"
+        f"{path} has changed since the manifest was built ({reason}): run `cf-build-manifest --verify full`, which "
+        "names all such files"
     )
 
 
-class _Division:
-    """One split's rows, divided into shards as they come."""
+class _SplitPlan:
+    """The shards of one split, planned as its rows come."""
 
     def __init__(self, split: str, layout: Layout, max_bytes: int) -> None:
         self._split, self._layout, self._max_bytes = split, layout, max_bytes
         self._shards: list[PlannedShard] = []
         self._open(0)
 
-    def take(self, rows: pa.Table, sizes: Iterable[int]) -> None:
-        """The next rows, and the sizes of their files."""
+    def add(self, rows: pa.Table, sizes: Iterable[int]) -> None:
+        """Add the next rows, and the sizes of their files in bytes."""
         hashes = rows.column("sha256").to_pylist()
         smallest = _SMALLEST * self._max_bytes
         for facts, sha256, image_size in zip(self._layout.facts(rows).to_pylist(), hashes, sizes, strict=True):
@@ -121,13 +121,14 @@ class _Division:
             self._rows += 1
             self._size += row_size
             self._image_bytes += image_size
-            # The chance grows with the row's size, so that a shard's expected size does not hang on that of its images.
-            chance = int(sha256[:16], 16) / 2**64
-            if self._size >= smallest and chance < row_size / smallest:
+            # The probability grows with the row's size, so that a shard's expected size does not depend on that of its
+            # images.
+            position = int(sha256[:16], 16) / 2**64
+            if self._size >= smallest and position < row_size / smallest:
                 self._close()
 
-    def finished(self) -> list[PlannedShard]:
-        """All shards; no rows come after."""
+    def finish(self) -> list[PlannedShard]:
+        """All shards, after the last row."""
         if self._rows:
             self._close()
         return self._shards
@@ -149,4 +150,4 @@ def _size(images: ImageReader, path: str) -> int:
     try:
         return images.size(path)
     except OSError as error:
-        raise changed(path, error.strerror or "cannot be read") from error
+        raise changed_file(path, error.strerror or "cannot be read") from error

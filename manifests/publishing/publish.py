@@ -1,14 +1,15 @@
-"""Publishing: the dataset on the Hub, of which readers see the old version or the new one, never half.
+"""Publishing: the dataset on the Hub, of which readers see the old version or the new one, never a part of it.
 
-Shards go to a branch of their own, as many at a time as may be staged on this disk, and each one's size and sha256
-there is compared with what was sent. When all are there, one commit on `main` copies them over (the Hub copies names,
-no bytes), adds the card and the tables, and removes the files that this program put there earlier and that are no
-longer part of the dataset; then the branch goes. Until that commit, `main` is what it was; after it, it is the new one.
+Shards are sent to a branch of their own, as many at a time as may be staged on this disk, and the size and sha256 of
+each one on the Hub are compared with what was sent. When all are there, one commit on `main` copies them over (the Hub
+copies names, no bytes), adds the card and the tables, and removes the files that this program put there earlier and
+that are no longer part of the dataset; then the branch is removed. Until that commit, `main` is what it was; after it,
+it is the new version.
 
-A shard's name is a hash of its rows, and `SHA256SUMS`, committed with the shards, has its content's. So a run that was
-interrupted, or a second one, knows what is there without packing it again: what the branch or `main` holds under
-its name, with the sha256 that was recorded, is not sent again. `SHA256SUMS` also says which files are ours: nothing
-else is ever removed.
+A shard's name is a hash of its rows, and `SHA256SUMS`, committed with the shards, has its content's. So a run after an
+interruption, or a second run, knows what the Hub has without packing it again: a shard that the branch or `main` has
+under its name, with the recorded sha256, is not sent again. `SHA256SUMS` also tells which files are ours: nothing else
+is ever removed.
 """
 
 import hashlib
@@ -21,15 +22,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from manifests.checks import check_manifest, raise_failures
-from manifests.manifest import manifest_path
+from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
+from manifests.plural import counted, form
 from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
+from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, Checksums, checksums_text, parse_checksums
 from manifests.publishing.layouts import Layout, layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import PlannedShard, plan_shards
-from manifests.publishing.published import Reservations, reservations, withheld_images
+from manifests.publishing.published import Counts, count_rows, withheld_images
 from manifests.publishing.repository import DatasetOnHub, StoredFile
-from manifests.publishing.sums import SHARDS, SUMS_FILE, Sums, parse_sums, sums_text
 from manifests.scratch import scratch_folder
 from manifests.tables.generators import generators_path, read_generators
 from manifests.tables.withheld import existing_list
@@ -37,96 +39,108 @@ from workspace.errors import HubError, UsageError
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 from workspace.progress import Log, task
+from workspace.size import text_of
 
-#: Where shards wait until all are there.
+#: The branch where shards wait until all are on the Hub.
 BRANCH = "cf-publish"
 
-# What a repository may hold before its first publishing: what the Hub itself puts there.
-_OF_THE_HUB = frozenset({".gitattributes", "README.md"})
+# What a repository may contain before its first publishing: what the Hub itself puts there.
+_FROM_THE_HUB = frozenset({".gitattributes", "README.md"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What publishing came to."""
+    """What was published, or would be (`dry_run`)."""
 
     repo_id: str
     shards: Sequence[PlannedShard]
+    """All shards of the dataset."""
     sent: Sequence[PlannedShard]
+    """Those that the Hub did not have."""
     removed: int
+    """Files of a former version."""
     in_no_split: int
+    """Rows of the manifest that are not published."""
     dry_run: bool
     changed: bool
+    """Whether `main` has a new commit."""
 
     def lines(self) -> Iterator[str]:
-        """The same, for the reader."""
+        """The same, for the terminal."""
         splits: Counter[str] = Counter()
         for shard in self.shards:
             splits[shard.split] += shard.rows
-        rows = ", ".join(f"{name} {splits[name]}" for name in sorted(splits))
-        yield f"{self.repo_id}: {splits.total()} rows ({rows}) in {len(self.shards)} shards"
+        by_split = ", ".join(f"{name} {splits[name]}" for name in sorted(splits))
+        yield (f"{self.repo_id}: {counted(splits.total(), 'row')} ({by_split}) in {counted(len(self.shards), 'shard')}")
         if self.in_no_split:
-            yield f"{self.in_no_split} rows of the manifest are in no split and are not published"
-        sent = f"{len(self.sent)} shards ({sum(shard.image_bytes for shard in self.sent) / 1e6:.1f} MB of images)"
+            are = form(self.in_no_split, "is", "are")
+            yield f"{counted(self.in_no_split, 'row')} of the manifest {are} in no split and {are} not published"
+        size = text_of(sum(shard.image_bytes for shard in self.sent))
+        sent = f"{counted(len(self.sent), 'shard')} ({size} of images)"
+        removed = f"{counted(self.removed, 'file')} of a former version"
         if self.dry_run:
-            yield f"dry run: {sent} would be sent, {self.removed} files of an earlier version removed"
+            yield f"dry run: would send {sent} and remove {removed}"
         elif not self.changed:
-            yield "nothing new: all of it is there already"
+            yield "nothing to send: the Hub has this version already"
         else:
-            yield f"sent {sent}, removed {self.removed} files of an earlier version, all verified"
+            yield f"sent {sent} and verified the whole dataset; removed {removed}"
 
 
 def publish_dataset(workspace: Workspace, repo_id: str, options: PublishOptions = PublishOptions()) -> Published:
-    """Bring the Hub's dataset `repo_id` to what the manifest says.
+    """Make the Hub's dataset `repo_id` (ORG/NAME) what the manifest says.
 
-    A dataset that does not exist yet is made, private unless it is to be public. Raises `UsageError` without a
-    manifest, for a name that is none, and for images that may not go where they would go; `CommunityForensicsError` for
-    images that are no longer what the manifest says; `HubError` when the Hub refuses or fails.
+    A dataset that does not exist is created, private unless `options.public`. Raises `UsageError` without a manifest,
+    for an invalid name, and for images that may not be published there; `CommunityForensicsError` for images that have
+    changed since the manifest was built; `HubError` when the Hub refuses or fails.
     """
     hub = DatasetOnHub(repo_id, options.hub)
     layout = layout_of(options.layout)
-    reserved = reservations(workspace)
-    _refuse_what_does_not_add_up(workspace)
-    _refuse_in_public(hub, options, reserved)
+    counts = count_rows(workspace)
+    _check_manifest(workspace)
+    _check_visibility(hub, options, counts)
     log = Log(workspace, "publish")
     with task("planning shards"):
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
     if not shards:
         raise UsageError(
-            f"{manifest_path(workspace)} holds no image that is published: sample some generators, "
-            "then run `cf-build-manifest`"
+            f"{manifest_path(workspace)} has no row in a split: sample more generators, or use other --holdout "
+            "options, then run `cf-build-manifest`"
         )
     if not options.dry_run:
         hub.create(private=not options.public)
-    there = hub.files("main")
-    ours = _sums(hub, "main") if SUMS_FILE in there else {}
-    if not ours and (foreign := sorted(there.keys() - _OF_THE_HUB)):
+    on_main = hub.files("main")
+    ours = _checksums(hub, "main") if CHECKSUMS_FILE in on_main else {}
+    if not ours and (foreign := sorted(on_main.keys() - _FROM_THE_HUB)):
         raise HubError(
-            f"{repo_id} holds something else ({', '.join(foreign[:3])}), which this program did not write; "
-            "name a dataset that is empty or does not exist"
+            f"{repo_id} contains files that cf-publish did not write ({', '.join(foreign[:3])}): name a dataset that "
+            "is empty or does not exist"
         )
     tables = _tables(workspace)
-    wanted = {shard.path for shard in shards}
-    finished = _whole(there, ours)
-    staged = _whole(hub.files(BRANCH), _sums(hub, BRANCH)) if hub.has_branch(BRANCH) else {}
+    planned = {shard.path for shard in shards}
+    finished = _complete(on_main, ours)
+    staged = _complete(hub.files(BRANCH), _checksums(hub, BRANCH)) if hub.has_branch(BRANCH) else {}
     missing = [shard for shard in shards if shard.path not in finished | staged]
-    obsolete = sorted((ours.keys() & there.keys()) - wanted - tables.keys())
+    obsolete = sorted((ours.keys() & on_main.keys()) - planned - tables.keys())
 
     changed = False
     if not options.dry_run:
-        if not wanted <= finished.keys():
+        if not planned <= finished.keys():
             hub.make_branch(BRANCH)
-        staged |= _Sending(workspace, hub, layout, options, log).send(missing, staged)
-        dataset = {path: (finished | staged)[path] for path in wanted}
-        sums = _sums_of(dataset) | {path: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
+        staged |= _Upload(workspace, hub, layout, options, log).send(missing, staged)
+        dataset = {path: (finished | staged)[path] for path in planned}
+        checksums = _checksums_of(dataset) | {
+            path: hashlib.sha256(content).hexdigest() for path, content in tables.items()
+        }
+        images = counted(sum(shard.rows for shard in shards), "image")
         changed = hub.commit(
             "main",
-            f"{sum(shard.rows for shard in shards)} images in {len(shards)} shards",
+            f"{images} in {counted(len(shards), 'shard')}",
             add={
                 "README.md": write_card(repo_id, workspace, layout, shards).encode(),
-                SUMS_FILE: sums_text(sums),
+                CHECKSUMS_FILE: checksums_text(checksums),
                 **tables,
             },
-            copy=sorted(wanted - finished.keys()),
+            copy=sorted(planned - finished.keys()),
             copy_from=BRANCH,
             delete=obsolete,
         )
@@ -138,14 +152,14 @@ def publish_dataset(workspace: Workspace, repo_id: str, options: PublishOptions 
         shards=shards,
         sent=missing,
         removed=len(obsolete),
-        in_no_split=reserved.in_no_split,
+        in_no_split=counts.in_no_split,
         dry_run=options.dry_run,
         changed=changed,
     )
 
 
-class _Sending:
-    """Shards on their way to the branch: packed until the disk has what it may, sent, compared, removed."""
+class _Upload:
+    """Shards on their way to the branch: packed until --max-staging is reached, sent, verified, removed here."""
 
     def __init__(
         self, workspace: Workspace, hub: DatasetOnHub, layout: Layout, options: PublishOptions, log: Log
@@ -153,7 +167,7 @@ class _Sending:
         self._workspace, self._hub, self._layout, self._log = workspace, hub, layout, log
         self._options = options
         self._files: dict[str, Path] = {}
-        self._sizes = 0
+        self._bytes = 0
 
     def send(self, missing: Sequence[PlannedShard], staged: Mapping[str, StoredFile]) -> dict[str, StoredFile]:
         """Pack and send the missing shards; `staged` are on the branch already. Returns what was sent, by path."""
@@ -164,11 +178,11 @@ class _Sending:
         ):
             packed = pack_shards(self._workspace, self._layout, missing, folder, self._options.hub)
             for shard in missing:
-                if self._files and self._sizes + shard.file_size > self._options.staging_bytes:
+                if self._files and self._bytes + shard.file_size > self._options.staging_bytes:
                     self._commit(staged, sent)
                 _, path = next(packed)
                 self._files[shard.path] = path
-                self._sizes += path.stat().st_size
+                self._bytes += path.stat().st_size
                 progress.advance(shard.rows, shard.path)
             if self._files:
                 self._commit(staged, sent)
@@ -178,33 +192,34 @@ class _Sending:
         now = {
             path: StoredFile(file.stat().st_size, sha256_of_file(file)) for path, file in sorted(self._files.items())
         }
-        sums = sums_text(_sums_of({**staged, **sent, **now}))
-        self._hub.commit(BRANCH, "Add shards", add={**self._files, SUMS_FILE: sums})
+        checksums = checksums_text(_checksums_of({**staged, **sent, **now}))
+        self._hub.commit(BRANCH, "Add shards", add={**self._files, CHECKSUMS_FILE: checksums})
         _verify(self._hub, BRANCH, now)
         self._log.event("sent", shards=list(now))
         sent.update(now)
         for file in self._files.values():
             file.unlink()
-        self._files, self._sizes = {}, 0
+        self._files, self._bytes = {}, 0
 
 
-def _refuse_in_public(hub: DatasetOnHub, options: PublishOptions, reserved: Reservations) -> None:
-    """Refuse to show everybody what may not be passed on."""
-    if reserved.not_to_be_passed_on and (options.public or hub.is_public()):
-        raise UsageError(
-            f"{hub.repo_id} {'would be' if options.public else 'is'} public, and {reserved.not_to_be_passed_on} real "
-            "images of the manifest may not be passed on, or nobody knows that they may; build the public edition: "
-            "cf-build-manifest --edition public"
-        )
-
-
-def _refuse_what_does_not_add_up(workspace: Workspace) -> None:
-    """Look at the manifest once more, for something may have befallen it since it was built."""
+def _check_manifest(workspace: Workspace) -> None:
+    """Check the manifest once more, because it may have been changed since it was built."""
     with task("checking the manifest"):
         failures = check_manifest(
-            workspace, manifest_path(workspace), existing_list(workspace), read_generators(workspace)
+            workspace, existing_manifest(workspace), existing_list(workspace), read_generators(workspace)
         )
     raise_failures(failures, "nothing was published, because manifest/ is damaged: run `cf-build-manifest` again")
+
+
+def _check_visibility(hub: DatasetOnHub, options: PublishOptions, counts: Counts) -> None:
+    """Raise `UsageError` where images that may not be passed on would be public."""
+    if counts.not_redistributable and (options.public or hub.is_public()):
+        images = counted(counts.not_redistributable, "real image")
+        they = form(counts.not_redistributable, "it", "they")
+        raise UsageError(
+            f"{hub.repo_id} {'would be' if options.public else 'is'} public, but {images} of the manifest may not be "
+            f"passed on, or it is unknown whether {they} may: run `cf-build-manifest --edition public` first"
+        )
 
 
 def _tables(workspace: Workspace) -> dict[str, bytes]:
@@ -221,30 +236,32 @@ def _tables(workspace: Workspace) -> dict[str, bytes]:
     return tables
 
 
-def _verify(hub: DatasetOnHub, revision: str, wanted: Mapping[str, StoredFile]) -> None:
-    """Compare size and sha256 of files with what the Hub says of them."""
-    there = hub.files(revision)
-    wrong = sorted(path for path, file in wanted.items() if there.get(path) != file)
+def _verify(hub: DatasetOnHub, revision: str, sent: Mapping[str, StoredFile]) -> None:
+    """Compare size and sha256 of files with what the Hub states."""
+    on_hub = hub.files(revision)
+    wrong = sorted(path for path, file in sent.items() if on_hub.get(path) != file)
     if wrong:
         raise HubError(
-            f"{hub.repo_id}@{revision}: the Hub does not hold what was sent as {', '.join(wrong[:3])}"
-            f"{' and others' if len(wrong) > 3 else ''}; run the same command again"
+            f"{hub.repo_id}@{revision}: the Hub's copy of {', '.join(wrong[:3])}"
+            f"{' and others' if len(wrong) > 3 else ''} differs from what was sent; run the same command again"
         )
 
 
-def _whole(there: Mapping[str, StoredFile], sums: Sums) -> dict[str, StoredFile]:
-    """The recorded shards whose content, as the Hub states it, is the recorded one."""
-    recorded = {path: there[path] for path in sums if path.startswith(SHARDS) and path in there}
-    return {path: file for path, file in recorded.items() if file.sha256 == sums[path]}
+def _complete(on_hub: Mapping[str, StoredFile], checksums: Checksums) -> dict[str, StoredFile]:
+    """The shards on the Hub whose sha256 is the recorded one."""
+    recorded = {path: on_hub[path] for path in checksums if path.startswith(SHARDS) and path in on_hub}
+    return {path: file for path, file in recorded.items() if file.sha256 == checksums[path]}
 
 
-def _sums_of(files: Mapping[str, StoredFile]) -> Sums:
+def _checksums_of(files: Mapping[str, StoredFile]) -> Checksums:
     return {path: file.sha256 for path, file in files.items() if file.sha256 is not None}
 
 
-def _sums(hub: DatasetOnHub, revision: str) -> Sums:
+def _checksums(hub: DatasetOnHub, revision: str) -> Checksums:
     """What `SHA256SUMS` says at a revision; empty where there is none."""
     try:
-        return parse_sums(hub.read(revision, SUMS_FILE) or b"")
+        return parse_checksums(hub.read(revision, CHECKSUMS_FILE) or b"")
     except ValueError as error:
-        raise HubError(f"{hub.repo_id}@{revision}: {SUMS_FILE} is not one this program wrote: {error}") from error
+        raise HubError(
+            f"{hub.repo_id}@{revision}: {CHECKSUMS_FILE} was not written by cf-publish ({error}): name another dataset"
+        ) from error

@@ -1,55 +1,70 @@
-"""What of the manifest is published, and in which split.
+"""Which rows of the manifest are published, and in which split.
 
 Training images are split by their subset, as in the study's dataset, with the real ones as a split of their own; the
-evaluation set is one split, PublicEval, whatever its images come from. An image that is in neither stays at home,
-because it shares something with both. Real images that an edition may not pass on are not in the manifest at all: a
-table beside it says which they are.
+evaluation set is one split, PublicEval, with generated and real images. A row that is neither in train nor in test is
+not published, because it shares something with both. Real images that an edition may not pass on are not in the
+manifest at all: a table beside it lists them.
 """
 
 from dataclasses import dataclass
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.database import database, parquet_view
-from manifests.manifest import existing_manifest
+from manifests.manifest import REAL, existing_manifest
 from manifests.tables.withheld import existing_list
 from workspace.layout import Workspace
 
-#: The published split of all that is for evaluation.
+#: The published split of everything that is for evaluation.
 EVALUATION = "PublicEval"
 
 
 @dataclass(frozen=True)
-class Reservations:
-    """What speaks against publishing some of the manifest's rows: how many are in no split (and stay at home), and how
-    many real images that would be published may not be passed on, or nobody knows that they may."""
+class Counts:
+    """Rows of the manifest that are not published because they are in no split; and real images that would be published
+    but may not be passed on, or of which that is unknown."""
 
     in_no_split: int
-    not_to_be_passed_on: int
+    not_redistributable: int
 
 
-def published_split(rows: pa.RecordBatch) -> pa.Array:
-    """The published split of each row; null for one that is not published."""
+def published_split(rows: pa.RecordBatch | pa.Table) -> pa.Array | pa.ChunkedArray:
+    """The published split of each row, from its columns `split` and `subset`; null for one that is not published."""
     split, subset = rows.column("split"), rows.column("subset")
     of_training = pc.if_else(pc.equal(split, "train"), subset, pa.scalar(None, pa.string()))
     return pc.if_else(pc.fill_null(pc.equal(split, "test"), False), EVALUATION, of_training)
 
 
-def reservations(workspace: Workspace) -> Reservations:
-    """Count what is not to be published, or not to everybody. Raises `UsageError` without a manifest."""
-    path = existing_manifest(workspace)
+def published_view(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
+    """Create the views `manifest` and `published`: the rows that are published, with `published_split`.
+
+    Raises `UsageError` without a manifest of this version.
+    """
+    parquet_view(connection, "manifest", [existing_manifest(workspace)])
+    # The few pairs that there are, so that the rule is written once.
+    pairs = connection.sql("SELECT DISTINCT split, subset FROM manifest").to_arrow_table()
+    connection.register("published_splits", pairs.append_column("published_split", published_split(pairs)))
+    connection.execute(
+        """CREATE TEMP VIEW published AS
+        FROM manifest JOIN (FROM published_splits WHERE published_split IS NOT NULL) USING (split, subset)"""
+    )
+
+
+def count_rows(workspace: Workspace) -> Counts:
+    """Count what may not be published, or not to everybody. Raises `UsageError` without a manifest of this version."""
     with database(workspace) as connection:
-        parquet_view(connection, "manifest", [path])
-        counted = connection.execute(
-            """SELECT count(*) FILTER (split IS NULL),
-            count(*) FILTER (split IS NOT NULL AND label = 0 AND redistributable IS NOT TRUE) FROM manifest"""
+        published_view(connection, workspace)
+        ((rows, published, not_redistributable),) = connection.execute(
+            f"""SELECT (SELECT count(*) FROM manifest), count(*),
+            count(*) FILTER (label = {REAL} AND redistributable IS NOT TRUE) FROM published"""
         ).fetchall()
-    return Reservations(*counted[0])
+    return Counts(rows - published, not_redistributable)
 
 
 def withheld_images(workspace: Workspace) -> pa.Table | None:
-    """The real images whose pixels this edition leaves out: what they are, where to get them; None: no table."""
+    """The real images that this edition lists without their pixels; None: it has no such list."""
     path = existing_list(workspace)
     return None if path is None else pq.read_table(path)

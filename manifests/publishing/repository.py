@@ -1,9 +1,9 @@
-"""One dataset's repository on the Hub: the few things publishing asks of it, each tried again while the Hub is busy.
+"""One dataset's repository on the Hub: the requests that publishing needs, each repeated while the Hub is busy.
 
-`huggingface_hub` does the work. Added here: calls that it does not repeat by itself are repeated on 429, 5xx and lost
-connections (`workspace/retry.py`); every refusal becomes one line that says what to do; and a Hub without
-Xet is recognised, so that nobody has to set `HF_HUB_DISABLE_XET` (the client takes Xet wherever its package is
-installed, and fails where the Hub has no such storage).
+`huggingface_hub` does the work. Added here: requests that it does not repeat by itself are repeated on 429, 5xx and
+lost connections (`workspace/retry.py`); every refusal becomes one line that says what to do; and a Hub without Xet is
+recognised, so that `HF_HUB_DISABLE_XET` need not be set (the client uses Xet wherever its package is installed, and
+fails where the Hub has no such storage).
 """
 
 import re
@@ -14,7 +14,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from workspace.errors import HubError
+from workspace.errors import HubError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.repo_id import checked_repo_id
 from workspace.retry import is_connection_trouble, is_transient, retrying, status_of
@@ -23,14 +23,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-# Payment required, insufficient storage; a Hub without room for more may also say 403, and why in words.
+# Payment required, insufficient storage; a Hub without storage left may also answer 403 and give the reason as text.
 _NO_ROOM = frozenset({402, 507})
 _ABOUT_ROOM = r"storage|quota|billing"
 
-#: How the client says what a Hub answered about single files of many.
+#: How the client begins what a Hub answered about single files of a request.
 _IN_A_BATCH = "LFS batch API returned errors:"
 
-_AGAIN = "run the same command again, it continues"
+_AGAIN = "run the same command again: it continues"
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,20 @@ class StoredFile:
     sha256: str | None
 
 
-def _asking(call: Callable[P, T]) -> Callable[P, T]:
-    """Repeat a call while the Hub is busy; then say in one line what it answered."""
+def _request(call: Callable[P, T]) -> Callable[P, T]:
+    """Repeat a call while the Hub is busy; then raise what it answered as an error of one line."""
 
     @wraps(call)
-    def asked(*args: P.args, **kwargs: P.kwargs) -> T:
+    def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return retrying()(call, *args, **kwargs)
         except Exception as error:
-            said = _said(error)
-            if said is None:
+            explained = _explained(error)
+            if explained is None:
                 raise
-            raise HubError(f"{args[0]}: {said}") from error
+            raise HubError(f"{args[0]}: {explained}") from error
 
-    return asked
+    return repeated
 
 
 class DatasetOnHub:
@@ -70,7 +70,7 @@ class DatasetOnHub:
         from huggingface_hub.utils.logging import set_verbosity_error
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
-        disable_progress_bars()  # ours shows the whole
+        disable_progress_bars()  # ours shows the progress of all files
         set_verbosity_error()  # type: ignore[no-untyped-call]
         self.repo_id = repo_id
         self._api = HfApi(endpoint=access.endpoint, token=access.token)
@@ -80,18 +80,18 @@ class DatasetOnHub:
     def __str__(self) -> str:
         return f"{self._api.endpoint}/datasets/{self.repo_id}"
 
-    @_asking
+    @_request
     def create(self, private: bool) -> None:
-        """Make the repository unless it exists, and see whether its Hub has Xet storage."""
+        """Create the repository unless it exists, and find out whether its Hub has Xet storage."""
         from huggingface_hub import get_session
 
         self._api.create_repo(self.repo_id, repo_type="dataset", private=private, exist_ok=True)
         address = f"{self._api.endpoint}/api/datasets/{self.repo_id}/xet-write-token/main"
         self._has_xet = get_session().get(address, headers=self._headers).status_code != 404
 
-    @_asking
+    @_request
     def is_public(self) -> bool:
-        """Whether everybody may read it; a repository that this token does not see, or that is not there, is not."""
+        """Whether everybody may read it; False for a repository that does not exist or that this token may not see."""
         from huggingface_hub.errors import RepositoryNotFoundError
 
         try:
@@ -99,9 +99,9 @@ class DatasetOnHub:
         except RepositoryNotFoundError:
             return False
 
-    @_asking
+    @_request
     def files(self, revision: str) -> dict[str, StoredFile]:
-        """All files by path; empty for a repository or revision that does not exist."""
+        """All files by path; empty where the repository or the revision does not exist."""
         from huggingface_hub import RepoFile
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
@@ -115,9 +115,9 @@ class DatasetOnHub:
             if isinstance(file, RepoFile)
         }
 
-    @_asking
+    @_request
     def read(self, revision: str, path: str) -> bytes | None:
-        """A small file's content at a revision; None where there is none."""
+        """A small file's content at a revision; None where there is no such file."""
         from huggingface_hub import get_session, hf_hub_url
         from huggingface_hub.utils._http import hf_raise_for_status
 
@@ -128,9 +128,9 @@ class DatasetOnHub:
         hf_raise_for_status(response)
         return bytes(response.content)
 
-    @_asking
+    @_request
     def has_branch(self, branch: str) -> bool:
-        """Whether the branch is there."""
+        """Whether the branch exists."""
         from huggingface_hub.errors import RepositoryNotFoundError
 
         try:
@@ -139,14 +139,14 @@ class DatasetOnHub:
             return False
         return any(ref.name == branch for ref in refs.branches)
 
-    @_asking
+    @_request
     def make_branch(self, branch: str) -> None:
-        """Make a branch from `main`, unless it is there."""
+        """Create a branch from `main`, unless it exists."""
         self._api.create_branch(self.repo_id, branch=branch, repo_type="dataset", exist_ok=True)
 
-    @_asking
+    @_request
     def remove_branch(self, branch: str) -> None:
-        """Remove a branch, unless it is gone."""
+        """Remove a branch, if it exists."""
         from huggingface_hub.errors import RevisionNotFoundError
 
         try:
@@ -154,7 +154,7 @@ class DatasetOnHub:
         except RevisionNotFoundError:
             return
 
-    @_asking
+    @_request
     def commit(
         self,
         revision: str,
@@ -165,12 +165,12 @@ class DatasetOnHub:
         copy_from: str = "main",
         delete: Sequence[str] = (),
     ) -> bool:
-        """Add, copy (from another branch) and delete files in one commit; returns whether that changed anything."""
+        """Add, copy (from another branch) and delete files in one commit; returns whether it changed anything."""
         from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
 
-        # Made anew for every attempt: the client keeps in them what it learnt in the last one.
-        there = self._api.dataset_info(self.repo_id, revision=revision, files_metadata=False)
-        present = {file.rfilename for file in there.siblings or ()}
+        # Created for every attempt: the client stores in them what it found in the last one.
+        before = self._api.dataset_info(self.repo_id, revision=revision, files_metadata=False)
+        present = {file.rfilename for file in before.siblings or ()}
         operations: list[Any] = [
             CommitOperationAdd(path, str(content) if isinstance(content, Path) else content)
             for path, content in add.items()
@@ -180,10 +180,10 @@ class DatasetOnHub:
         ]
         operations += [CommitOperationDelete(path) for path in delete if path in present]
         with nullcontext() if self._has_xet else _without_xet():
-            made = self._api.create_commit(
+            commit = self._api.create_commit(
                 self.repo_id, operations, commit_message=message, repo_type="dataset", revision=revision
             )
-        return bool(made.oid != there.sha)
+        return bool(commit.oid != before.sha)
 
 
 @contextmanager
@@ -200,43 +200,43 @@ def _without_xet() -> Iterator[None]:
         constants.HF_HUB_DISABLE_XET = before
 
 
-def _said(error: Exception) -> str | None:
-    """What the Hub's refusal means, in one line; None for what is no refusal but a defect."""
+def _explained(error: Exception) -> str | None:
+    """What the Hub's answer means and what to do, in one line; None for an error that is a defect of ours."""
     status = status_of(error)
     if status is None:
         if is_connection_trouble(error):
-            return "no connection; check the network and HF_ENDPOINT, then run the same command again"
+            return "no connection: check the network and the address of the Hub (HF_ENDPOINT), then " + _AGAIN
         if isinstance(error, ValueError) and _IN_A_BATCH in str(error):
-            return f"the Hub did not take a file: {_line(str(error).partition(_IN_A_BATCH)[2])}; {_AGAIN}"
+            return f"the Hub rejected a file: {_one_line(str(error).partition(_IN_A_BATCH)[2])}; {_AGAIN}"
         return None
-    words = _words(error)
-    if status in _NO_ROOM or (status == 403 and re.search(_ABOUT_ROOM, words, re.IGNORECASE)):
+    reason = _reason(error)
+    if status in _NO_ROOM or (status == 403 and re.search(_ABOUT_ROOM, reason, re.IGNORECASE)):
         return (
-            f"the Hub has no room for it (status {status}): {words or 'it does not say why'}; "
-            f"free storage there or have its limit raised, then {_AGAIN}"
+            f"the Hub has no storage left for it (status {status}): {reason or 'it gives no reason'}; free storage "
+            f"there or have the limit raised, then {_AGAIN}"
         )
     if status == 401:
-        return "the Hub knows no valid token: run `hf auth login`, or set HF_TOKEN to one that may write"
+        return "the Hub does not accept the token: run `hf auth login`, or set HF_TOKEN to a token that may write"
     if status == 403:
         return (
-            "this token has no right to write there: use one with write access, or another ORG/NAME"
-            f"{f' (the Hub says: {words})' if words else ''}"
+            "the token may not write there: use a token with write access, or another ORG/NAME"
+            f"{f' (the Hub says: {reason})' if reason else ''}"
         )
     if status == 413:
-        return "the Hub finds a file too large (413): run again with a smaller --max-shard-size"
+        return "a file is too large for the Hub (status 413): run again with a smaller --max-shard-size"
     if is_transient(error):
-        return f"the Hub is busy or failing (status {status}); run the same command again later, it continues"
-    return f"the Hub refused (status {status}): {words or _line(str(error))}"
+        return f"the Hub is busy or failing (status {status}): later, {_AGAIN}"
+    return f"the Hub refused (status {status}): {reason or in_one_line(error, named=False)}"
 
 
-def _words(error: BaseException | None) -> str:
-    """The Hub's own words in its answer, in one line; empty where it gave none."""
+def _reason(error: BaseException | None) -> str:
+    """The reason in the Hub's answer, in one line; empty where it gave none."""
     while error is not None:
-        if said := getattr(error, "server_message", None):
-            return _line(str(said))
+        if message := getattr(error, "server_message", None):
+            return _one_line(str(message))
         error = error.__cause__ or error.__context__
     return ""
 
 
-def _line(text: str) -> str:
+def _one_line(text: str) -> str:
     return " ".join(text.split())[:300]

@@ -1,8 +1,9 @@
-"""The report: what was made, on one page that opens in any browser without a network.
+"""The report: what the workspace contains, on one page that opens in any browser without a network.
 
-`figures` and `comparison` count, `charts` draws, `contact` picks and shrinks the pictures, `table` has a row a
-generator, and `page.html` shows them in `style.css`, with `script.js` for searching and paging. The page's size is
-bounded: of many generators the contact sheet shows some; the table has them all. The same manifest gives the same page.
+`figures` and `comparison` count, `charts` draws, `contact_sheet` chooses and shrinks the pictures, `table` has a row
+for each generator, and `page.html` shows them with `style.css`, and `script.js` for searching and paging. The page's
+size is bounded: of many generators the contact sheet shows some; the table has all. The same manifest gives the same
+page.
 """
 
 import base64
@@ -14,7 +15,7 @@ from markupsafe import Markup
 
 from manifests.report.charts import count, percent
 from manifests.report.comparison import WARNED, compare
-from manifests.report.contact import generator_sheets, real_sheets
+from manifests.report.contact_sheet import generator_sheets, real_sheets
 from manifests.report.figures import count_figures, ending
 from manifests.report.rows import opened_rows
 from manifests.report.table import COLUMNS, table_rows
@@ -26,12 +27,12 @@ from workspace.layout import Workspace
 if TYPE_CHECKING:
     import jinja2
 
-#: Rows of the table that stand on the page at a time; the first ones are there without the script.
+#: Rows of the table that are shown at a time; without the script the first ones are shown.
 PAGE_ROWS = 50
 
 
 def report_path(workspace: Workspace) -> Path:
-    """Where the page lies."""
+    """The page's file."""
     return workspace.report / "index.html"
 
 
@@ -57,7 +58,7 @@ def write_report(workspace: Workspace, hub: HubAccess = HubAccess()) -> Path:
             page_rows=PAGE_ROWS,
             style=style,
             script=script,
-            # The one script that may run here is ours, whatever else finds its way into the page.
+            # Our script is the only one that may run, whatever else gets into the page.
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     write_bytes(report_path(workspace), page.encode())
@@ -67,7 +68,7 @@ def write_report(workspace: Workspace, hub: HubAccess = HubAccess()) -> Path:
 def _templates() -> "jinja2.Environment":
     import jinja2
 
-    # Names, captions and reasons were written by strangers: everything is escaped.
+    # Names, captions and reasons are texts of unknown authors: everything is escaped.
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("manifests.report", "."),
         autoescape=True,
@@ -81,6 +82,6 @@ def _templates() -> "jinja2.Environment":
 
 
 def _source(templates: "jinja2.Environment", name: str) -> Markup:
-    """A file of this folder as it is: no template, nothing of a stranger in it."""
+    """A file of this folder, unchanged: it is not a template and has no text of unknown authors."""
     assert templates.loader is not None
     return Markup(templates.loader.get_source(templates, name)[0])

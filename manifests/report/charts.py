@@ -1,11 +1,11 @@
-"""Charts, drawn by matplotlib as SVG that stands inside the page.
+"""Charts, drawn by matplotlib as SVG inside the page.
 
-A chart is rows of a name and one number a series; a row's bars stand below its name, so that long names fit and the
-chart reads on a telephone. Text stays text: it can be searched, and takes the page's font. Colours are the page's
-variables, so that a chart is as light or dark as the page. Names were written by strangers: matplotlib escapes them
-for XML, never reads them as formulas, and never sees a character that does not print.
+A chart has rows with a name and a number for each series; a row's bars are below its name, so that long names fit and
+the chart is readable on a phone. Text stays text: it can be searched, and takes the page's font. Colours are variables
+of the page, so that a chart is light or dark as the page is. Names are texts of unknown authors: matplotlib escapes
+them for XML, does not read them as formulas, and gets no character that cannot be printed.
 
-The same rows give the same bytes. A drawing has no date, and no ids, which the page could have twice.
+The same rows give the same bytes. A drawing has no date, and no ids, which would be repeated in the page.
 """
 
 import io
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Width of a chart, in units that are pixels where the page has room for three of them beside each other.
+#: Width of a chart, in units that are pixels where the page shows three of them side by side.
 WIDTH = 360
 
-#: Rows of a chart; what is beyond them is one row.
+#: Rows of a chart at most; the others are summed up in one row.
 ROWS = 12
 
-#: Longest name that is drawn, characters; the table below the chart has all of it.
+#: Characters of a name that are drawn; the table below the chart has the whole name.
 NAME = 48
 
-#: Room at the right of the longest bar for its number.
+#: Space to the right of the longest bar for its number.
 _NUMBER = 66
 
-#: Height of a row's name, of one bar with its number, and what lies between two rows.
+#: Height of a row's name, of one bar with its number, and of the space between two rows.
 _TITLE, _BAR, _GAP = 16, 13, 6
 
-#: What matplotlib draws with, and what the page makes of it.
+#: The colours that matplotlib draws with, and the variables that replace them in the page.
 _SERIES = ("#2f6f8f", "#c26a1f", "#8a8f95")
 _REST = _SERIES[-1]
 _COLOURS = {colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES, start=1)}
@@ -47,7 +47,7 @@ _SVG = "http://www.w3.org/2000/svg"
 
 @dataclass(frozen=True)
 class Row:
-    """A name, and its number in each series. `rest`: several names that had no room of their own."""
+    """A name, and its number in each series. `rest`: the sum of several names that have no row of their own."""
 
     name: str
     values: tuple[float, ...]
@@ -56,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a chart shows. `shares`: the numbers are parts of one. `upright`: a few columns in order of time."""
+    """What a chart shows. `shares`: the numbers are shares of one. `upright`: a few columns in order of time."""
 
     title: str
     rows: tuple[Row, ...]
@@ -64,18 +64,18 @@ class Chart:
     shares: bool = False
     upright: bool = False
 
-    def said(self, value: float) -> str:
-        """A number as it is written."""
+    def formatted(self, value: float) -> str:
+        """A number as it is shown."""
         return percent(value) if self.shares else count(int(value))
 
     @property
     def svg(self) -> Markup:
-        """The drawing, for the page."""
+        """The drawing as an element of the page."""
         return _draw(self)
 
 
 def ranked(title: str, counts: dict[str, int]) -> Chart:
-    """A chart of counts, longest bar first; the smallest ones together where there are too many."""
+    """A chart of counts, longest bar first; the smallest ones are summed up where there are too many."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     if len(ordered) > ROWS:
         rest = ordered[ROWS - 1 :]
@@ -87,12 +87,12 @@ def ranked(title: str, counts: dict[str, int]) -> Chart:
 
 
 def count(number: int) -> str:
-    """A count as it is written: thin spaces between thousands."""
+    """A count as it is shown: thin spaces between thousands."""
     return f"{number:,}".replace(",", "\u2009")
 
 
 def percent(share: float) -> str:
-    """A share as it is written; all and nothing are said only where they are meant."""
+    """A share as it is shown; 0 % and 100 % only for exactly none and exactly all."""
     if 0 < share < 0.01:
         return "<1\u00a0%"
     return ">99\u00a0%" if 0.99 < share < 1 else f"{share:.0%}".replace("%", "\u00a0%")
@@ -103,9 +103,9 @@ def _draw(chart: Chart) -> Markup:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()  # whatever the user's own matplotlibrc says
+        matplotlib.rcdefaults()  # the user's own matplotlibrc has no effect
         matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 11.5})
-        # The page's font may well have the characters that matplotlib's own lacks.
+        # The page's font may have the characters that matplotlib's own lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(facecolor="none")
         if chart.upright:
@@ -118,20 +118,20 @@ def _draw(chart: Chart) -> Markup:
 
 
 def _bars(figure: "Figure", chart: Chart) -> None:
-    """Rows of bars that lie."""
-    many = len(chart.series) or 1
-    top, height = 24 if chart.series else 0, _TITLE + many * _BAR + _GAP
-    axes = _paper(figure, top + height * len(chart.rows))
+    """Horizontal bars, one for each row and series."""
+    number_of_series = len(chart.series) or 1
+    top, height = 24 if chart.series else 0, _TITLE + number_of_series * _BAR + _GAP
+    axes = _axes(figure, top + height * len(chart.rows))
     longest = max((value for row in chart.rows for value in row.values), default=0) or 1
     starts = [top + height * number for number in range(len(chart.rows))]
-    for number in range(many):
+    for number in range(number_of_series):
         values = [row.values[number] for row in chart.rows]
         middles = [start + _TITLE + _BAR * (number + 0.5) for start in starts]
         widths = [max(value / longest * (WIDTH - _NUMBER), 1 if value else 0) for value in values]
         colours = [_REST if row.rest else _SERIES[number] for row in chart.rows]
         axes.barh(middles, widths, height=9, color=colours, clip_on=False)
         for value, middle, width in zip(values, middles, widths, strict=True):
-            _text(axes, width + 5, middle + 4, chart.said(value), color=_SOFT)
+            _text(axes, width + 5, middle + 4, chart.formatted(value), color=_SOFT)
     for row, start in zip(chart.rows, starts, strict=True):
         _text(axes, 0, start + 11, _printable(row.name), color=_INK)
     for number, name in enumerate(chart.series):
@@ -140,21 +140,21 @@ def _bars(figure: "Figure", chart: Chart) -> None:
 
 
 def _columns(figure: "Figure", chart: Chart) -> None:
-    """Columns that stand, of one series."""
+    """Vertical columns of one series."""
     height, foot = 150, 20
-    axes = _paper(figure, height + foot)
+    axes = _axes(figure, height + foot)
     step = WIDTH / max(len(chart.rows), 4)
     highest = max((row.values[0] for row in chart.rows), default=0) or 1
     middles = [step * (number + 0.5) for number in range(len(chart.rows))]
     heights = [-row.values[0] / highest * (height - 18) for row in chart.rows]
     axes.bar(middles, heights, width=step * 0.7, bottom=height, color=_SERIES[0], clip_on=False)
     for row, middle, column in zip(chart.rows, middles, heights, strict=True):
-        _text(axes, middle, height + column - 4, chart.said(row.values[0]), color=_SOFT, align="center")
+        _text(axes, middle, height + column - 4, chart.formatted(row.values[0]), color=_SOFT, align="center")
         _text(axes, middle, height + 14, _printable(row.name), color=_INK, align="center")
 
 
-def _paper(figure: "Figure", height: float) -> "Axes":
-    """Empty axes over the whole figure whose units are the SVG's: x to the right, y downwards."""
+def _axes(figure: "Figure", height: float) -> "Axes":
+    """Empty axes over the whole figure, in the units of the SVG: x to the right, y downwards."""
     figure.set_size_inches(WIDTH / 72, height / 72)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0), autoscale_on=False)
     axes.set_axis_off()
@@ -166,16 +166,16 @@ def _text(axes: "Axes", x: float, y: float, text: str, color: str, align: str = 
 
 
 def _printable(name: str) -> str:
-    """A name on one line, without what does not print, no longer than fits."""
+    """A name on one line, without characters that cannot be printed, shortened to `NAME`."""
     name = "".join(character if character.isprintable() else "\ufffd" for character in " ".join(name.split()))
     return name if len(name) <= NAME else f"{name[: NAME - 1]}…"
 
 
 def _inline(drawn: bytes, chart: Chart) -> Markup:
-    """An SVG file as an element of the page: as wide as there is room, in the page's font and colours."""
+    """An SVG file as an element of the page: as wide as its column, in the page's font and colours."""
     ElementTree.register_namespace("", _SVG)
     root = ElementTree.fromstring(drawn)
-    for styles in root.findall(f"{{{_SVG}}}defs[{{{_SVG}}}style]"):  # it would be the whole page's style
+    for styles in root.findall(f"{{{_SVG}}}defs[{{{_SVG}}}style]"):  # they would apply to the whole page
         root.remove(styles)
     for element in root.iter():
         style = element.get("style", "")
@@ -183,7 +183,7 @@ def _inline(drawn: bytes, chart: Chart) -> Markup:
             style = style.replace(colour, variable)
         if style:
             element.set("style", "; ".join(part for part in style.split("; ") if not part.startswith("font-family")))
-        element.attrib.pop("id", None)  # nothing is clipped and no mark is used twice, so nothing refers to one
+        element.attrib.pop("id", None)  # no element refers to an id: nothing is clipped and no mark is reused
     for absolute in ("width", "height", "version"):
         root.attrib.pop(absolute, None)
     root.set("role", "img")

@@ -1,8 +1,8 @@
-"""Real images against generated ones: formats, modes and sizes, and in words where they differ.
+"""Real against generated images: formats, modes and sizes, and where they differ.
 
-A detector learns whatever tells the two apart, and a file's format or size is easier to learn than a generator's
-traces. So the report says of each trait how often somebody would be right who knows it alone and guesses, shown as
-many real images as generated ones: 50 in 100 where it says nothing, 100 in 100 where it says everything.
+A detector learns anything that distinguishes the two, and a file's format or size is easier to learn than a generator's
+traces. So the report gives for each property the accuracy of the best guess from this property alone, among as many
+real images as generated ones: 50 % means that it tells nothing, 100 % that it tells everything.
 """
 
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from manifests.manifest import FAKE, REAL
 from manifests.report.charts import ROWS, Chart, Row, percent
 from manifests.report.rows import Rows
 
-#: A trait is warned of when guessing by it is right more often than this.
+#: The report warns of a property when the best guess from it is right more often than this.
 WARNED = 0.6
 
-#: Upper ends of the bins of sizes, pixels.
+#: Upper bounds of the bins of sizes, pixels.
 _SIZES = (64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 4096)
 
 SERIES = ("generated", "real")
 
 _FORMAT, _MODE = "format", "coalesce(mode, 'mode unknown')"
-_TRAITS = {
+_PROPERTIES = {
     "format": _FORMAT,
     "colour mode": _MODE,
     "size": "concat(width, ' × ', height)",
@@ -29,25 +29,26 @@ _TRAITS = {
 
 @dataclass(frozen=True)
 class Shortcut:
-    """A trait that tells real from generated: how often a guess by it alone is right, and what differs."""
+    """A property that distinguishes real from generated images: the accuracy of the best guess from it alone, and what
+    differs, as text."""
 
-    trait: str
+    property: str
     accuracy: float
-    words: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How real and generated images differ before anybody looks at their pixels."""
+    """How real and generated images differ apart from their pixels."""
 
     charts: tuple[Chart, ...]
     shortcuts: tuple[Shortcut, ...]
 
 
 def compare(rows: Rows) -> Comparison | None:
-    """The comparison; None where there are not both kinds of images."""
+    """The comparison; None where there are no real or no generated images."""
     generated, real = (
-        rows.ask(f"SELECT count(*) AS n FROM manifest WHERE label = {kind}")[0]["n"] for kind in (FAKE, REAL)
+        rows.query(f"SELECT count(*) AS n FROM manifest WHERE label = {kind}")[0]["n"] for kind in (FAKE, REAL)
     )
     if not (generated and real):
         return None
@@ -55,12 +56,12 @@ def compare(rows: Rows) -> Comparison | None:
         _shares(rows, "Longest side, pixels", _bin(), "max(greatest(width, height))", generated, real),
         _shares(rows, "Format and colour mode", f"concat({_FORMAT}, ', ', {_MODE})", "-count(*)", generated, real),
     )
-    found = (_shortcut(rows, trait, value, generated, real) for trait, value in _TRAITS.items())
+    found = (_shortcut(rows, name, value, generated, real) for name, value in _PROPERTIES.items())
     return Comparison(charts, tuple(shortcut for shortcut in found if shortcut.accuracy > WARNED))
 
 
 def _bin() -> str:
-    """SQL: the bin of an image's longest side, in words."""
+    """SQL: the bin of an image's longest side, as text."""
     starts = (1, *(end + 1 for end in _SIZES))
     cases = " ".join(
         f"WHEN greatest(width, height) <= {end} THEN '{start} to {end}'"
@@ -70,32 +71,32 @@ def _bin() -> str:
 
 
 def _counted(value: str) -> str:
-    """SQL: how many generated and real images have each value."""
+    """SQL: the number of generated and of real images for each value."""
     return f"""SELECT {value} AS value, count(*) FILTER (label = {FAKE}) AS generated,
         count(*) FILTER (label = {REAL}) AS real FROM manifest GROUP BY 1"""
 
 
 def _shares(rows: Rows, title: str, value: str, order: str, generated: int, real: int) -> Chart:
-    answer = rows.ask(f"{_counted(value)} ORDER BY {order}, 1")
+    answer = rows.query(f"{_counted(value)} ORDER BY {order}, 1")
     found = [Row(row["value"], (row["generated"] / generated, row["real"] / real)) for row in answer]
     return Chart(title, tuple(found[:ROWS]), SERIES, shares=True)
 
 
-def _shortcut(rows: Rows, trait: str, value: str, generated: int, real: int) -> Shortcut:
+def _shortcut(rows: Rows, name: str, value: str, generated: int, real: int) -> Shortcut:
     # Whole numbers, so that the order in which they are added does not matter.
-    apart = rows.ask(
+    difference = rows.query(
         f"SELECT sum(abs(generated::HUGEINT * {real} - real::HUGEINT * {generated})) AS n FROM ({_counted(value)})"
     )[0]["n"]
-    accuracy = 0.5 + float(apart) / (4 * generated * real)
+    accuracy = 0.5 + float(difference) / (4 * generated * real)
     most, most_real = (
-        rows.ask(f"SELECT * FROM ({_counted(value)}) ORDER BY {kind} DESC, value LIMIT 1")[0] for kind in SERIES
+        rows.query(f"SELECT * FROM ({_counted(value)}) ORDER BY {kind} DESC, value LIMIT 1")[0] for kind in SERIES
     )
-    words = f"Of the generated images {_of(most['generated'], generated)} are {most['value']}"
-    words += f"; of the real ones {_of(most['real'], real)}"
+    of_generated, of_real = _share(most["generated"], generated), _share(most["real"], real)
+    text = f"{of_generated.capitalize()} of the generated images and {of_real} of the real ones are {most['value']}"
     if most_real["value"] != most["value"]:
-        words += f", and {_of(most_real['real'], real)} are {most_real['value']}"
-    return Shortcut(trait, accuracy, words)
+        text += f"; {_share(most_real['real'], real)} of the real ones are {most_real['value']}"
+    return Shortcut(name, accuracy, text)
 
 
-def _of(part: int, whole: int) -> str:
+def _share(part: int, whole: int) -> str:
     return "none" if not part else "all" if part == whole else percent(part / whole)

@@ -1,4 +1,4 @@
-"""The report's numbers: what the study's figures count, and what was left out and why."""
+"""The report's numbers: what the study's figures count, and what was rejected and why."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ from manifests.report.charts import ROWS, Chart, Row, ranked
 from manifests.report.rows import Rows
 from manifests.tables.generators import REJECTIONS, GeneratorRow
 
-#: Generators named for one reason why they gave no images.
+#: Generators that are named as examples for one reason.
 EXAMPLES = 4
 
-#: What an image may be for, as the page calls it, by `split`.
+#: The page's names of the values of `split`.
 _SPLITS = {"train": "train", "test": "evaluation", None: "neither"}
 
-#: Outcomes in words, where the code needs any.
-_OUTCOMES = {"done": "sampled", "exhausted": "tries ran out"}
+#: Outcomes whose code does not explain itself.
+_OUTCOMES = {"done": "sampled", "exhausted": "sampled, with fewer images than requested"}
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Reason:
 
 @dataclass(frozen=True)
 class Figures:
-    """What the page counts. A group of charts is empty where there is nothing to count."""
+    """What the page counts. A group has no chart where there is nothing to count."""
 
     numbers: dict[str, int]
     rejected: dict[str, int]
     generators: tuple[Chart, ...]
     evaluation: tuple[Chart, ...]
     sources: tuple[Chart, ...]
-    left_out: tuple[Chart, ...]
+    rejections: tuple[Chart, ...]
     reasons: tuple[Reason, ...]
 
 
@@ -52,23 +52,23 @@ def count_figures(rows: Rows, generators: list[GeneratorRow]) -> Figures:
             "generators found": len(generators),
             "compatible": sum(row.status == "compatible" for row in generators),
             "sampled": len(sampled),
-            "images tried": sum(row.tried for row in generators),
+            "images sampled": sum(row.tried for row in generators),
             "images kept": labels.get(FAKE, 0),
             "real images": labels.get(REAL, 0),
         },
         rejected=rejected,
-        generators=_shown(
-            ranked("Licences of the generators", Counter(row.license or "none given" for row in sampled)),
+        generators=_with_rows(
+            ranked("Licences of the generators", Counter(row.license or "none stated" for row in sampled)),
             ranked("Generators by architecture", Counter(row.architecture for row in sampled)),
             ranked("Images by architecture", _images(sampled)),
             ranked("Generators by pipeline", Counter(row.hf_diffusers_tag or "unknown" for row in sampled)),
-            ranked("Generators by the Hub's task tag", Counter(row.hf_pipeline_tag or "none given" for row in sampled)),
+            ranked("Generators by the Hub's task tag", Counter(row.hf_pipeline_tag or "none" for row in sampled)),
             _appearance(sampled),
         ),
         evaluation=_evaluation(rows, sampled),
         sources=_sources(rows),
-        left_out=_shown(
-            ranked("Rejected images by reason", {name: tries for name, tries in rejected.items() if tries}),
+        rejections=_with_rows(
+            ranked("Rejected images by reason", {name: number for name, number in rejected.items() if number}),
             ranked("Generators without images by reason", {reason.code: reason.generators for reason in reasons}),
         ),
         reasons=reasons,
@@ -76,18 +76,18 @@ def count_figures(rows: Rows, generators: list[GeneratorRow]) -> Figures:
 
 
 def ending(row: GeneratorRow) -> tuple[str, str]:
-    """How it ended with a generator: a code or a word, and the detail that was recorded, or nothing."""
+    """How sampling a generator ended: a code or a short text, and the recorded detail, which may be empty."""
     if row.status == "incompatible":
         return row.reason or row.status, row.reason_detail or ""
     if row.kept and row.outcome in _OUTCOMES:
         return _OUTCOMES[row.outcome], ""
     if row.outcome == "done":
-        return "sampled, but no image is in this dataset", ""
+        return "sampled, but this edition has none of its images", ""
     code = ": ".join(filter(None, (row.outcome, row.outcome_reason))) or ("sampled" if row.kept else "not sampled yet")
     return code, row.outcome_detail or ""
 
 
-def _shown(*charts: Chart) -> tuple[Chart, ...]:
+def _with_rows(*charts: Chart) -> tuple[Chart, ...]:
     return tuple(chart for chart in charts if chart.rows)
 
 
@@ -99,7 +99,7 @@ def _images(sampled: Iterable[GeneratorRow]) -> Counter[str]:
 
 
 def _appearance(sampled: list[GeneratorRow]) -> Chart:
-    """Generators by quarter, or by year where there are too many quarters."""
+    """Generators by quarter, or by year where that would be too many quarters."""
     months = [row.created_at[:7] for row in sampled if row.created_at and row.created_at[:4].isdecimal()]
     quarters = Counter(f"{month[:4]} Q{(int(month[5:7]) + 2) // 3}" for month in months if month[5:7].isdecimal())
     counts = quarters if len(quarters) <= ROWS else Counter(month[:4] for month in months)
@@ -108,9 +108,9 @@ def _appearance(sampled: list[GeneratorRow]) -> Chart:
 
 
 def _evaluation(rows: Rows, sampled: list[GeneratorRow]) -> tuple[Chart, ...]:
-    """Images and generators by architecture and split; nothing where no image is for evaluation."""
+    """Generators and images by architecture and split; no chart where there is no evaluation set."""
     images: dict[str, Counter[str | None]] = {}
-    for row in rows.ask(
+    for row in rows.query(
         f"SELECT architecture, split, count(*) AS n FROM manifest WHERE label = {FAKE} GROUP BY ALL ORDER BY ALL"
     ):
         images.setdefault(row["architecture"], Counter())[row["split"]] = row["n"]
@@ -133,10 +133,10 @@ def _evaluation(rows: Rows, sampled: list[GeneratorRow]) -> tuple[Chart, ...]:
 
 
 def _sources(rows: Rows) -> tuple[Chart, ...]:
-    asked = f"FROM manifest WHERE label = {FAKE} AND real_title IS NOT NULL GROUP BY 1"
-    return _shown(
-        ranked("Prompts used, by real source", rows.counts(f"SELECT real_title, count(DISTINCT prompt) {asked}")),
-        ranked("Generated images, by source of the prompt", rows.counts(f"SELECT real_title, count(*) {asked}")),
+    prompted = f"FROM manifest WHERE label = {FAKE} AND real_title IS NOT NULL GROUP BY 1"
+    return _with_rows(
+        ranked("Prompts used, by real source", rows.counts(f"SELECT real_title, count(DISTINCT prompt) {prompted}")),
+        ranked("Generated images, by source of the prompt", rows.counts(f"SELECT real_title, count(*) {prompted}")),
         ranked(
             "Real images, by source",
             rows.counts(
@@ -147,7 +147,7 @@ def _sources(rows: Rows) -> tuple[Chart, ...]:
 
 
 def _reasons(generators: Iterable[GeneratorRow]) -> tuple[Reason, ...]:
-    """Generators without images, by the code that says why, most frequent first."""
+    """Generators without images, by the reason, most frequent first."""
     found: dict[str, list[GeneratorRow]] = {}
     for row in generators:
         if not row.kept:

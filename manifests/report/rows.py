@@ -1,4 +1,4 @@
-"""The manifest's rows for the report: asked by queries, in bounded memory, however many there are."""
+"""Queries of the report over the manifest's rows, in bounded memory for any number of rows."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,20 +18,20 @@ class Rows:
 
     connection: duckdb.DuckDBPyConnection
 
-    def ask(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """The answer's rows, by column name."""
-        answer = self.connection.execute(query, list(parameters))
-        names = [column[0] for column in answer.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+    def query(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of the result, by column name."""
+        result = self.connection.execute(query, list(parameters))
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def counts(self, query: str) -> dict[str, int]:
-        """The answer to a query for names and how many."""
+        """The result of a query for names and numbers."""
         return dict(self.connection.execute(query).fetchall())
 
 
 @contextmanager
 def opened_rows(workspace: Workspace) -> Iterator[Rows]:
-    """The manifest's rows; raises `UsageError` when there is no manifest yet."""
+    """The manifest's rows; raises `UsageError` when there is no manifest of this version."""
     path = existing_manifest(workspace)
     with database(workspace) as connection:
         parquet_view(connection, "manifest", [path])

@@ -1,14 +1,14 @@
 "use strict";
-// Searching the contact sheet, and searching, sorting and paging the table of generators. What strangers wrote becomes
-// text nodes, never markup.
+// Searches the contact sheet; searches, sorts and pages the table of generators. Texts of unknown authors become text
+// nodes, never markup.
 (() => {
   const byId = (id) => document.getElementById(id);
   const thin = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\u2009");
-  const words = (input) => input.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const holds = (text, asked) => asked.every((word) => text.includes(word));
+  const wordsOf = (input) => input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const contains = (text, words) => words.every((word) => text.includes(word));
   for (const tools of document.querySelectorAll(".tools")) tools.hidden = false;
 
-  // The contact sheet: a picture stays when its own words and those of its sheet hold all that is asked for.
+  // The contact sheet: a picture is shown when its text and that of its sheet contain all words of the search.
   const sheets = [...document.querySelectorAll(".sheet")].map((sheet) => {
     const about = sheet.querySelector("header").textContent.toLowerCase();
     const pictures = [...sheet.querySelectorAll("figure")].map((figure) => {
@@ -17,16 +17,16 @@
     return { sheet, about, pictures };
   });
   const searchSheets = () => {
-    const asked = words(byId("search-pictures"));
+    const words = wordsOf(byId("search-pictures"));
     let shown = 0;
     for (const { sheet, about, pictures } of sheets) {
-      let here = 0;
+      let shownOfSheet = 0;
       for (const { figure, text } of pictures) {
-        figure.hidden = !holds(text, asked);
-        here += !figure.hidden;
+        figure.hidden = !contains(text, words);
+        shownOfSheet += !figure.hidden;
       }
-      sheet.hidden = !here && !holds(about, asked);
-      shown += here;
+      sheet.hidden = !shownOfSheet && !contains(about, words);
+      shown += shownOfSheet;
     }
     byId("pictures-shown").textContent = `${thin(shown)} ${shown === 1 ? "picture" : "pictures"}`;
   };
@@ -78,8 +78,8 @@
     byId("next").disabled = last === found.length;
   };
   const search = () => {
-    const asked = words(byId("search-generators"));
-    found = order.filter((number) => holds(texts[number], asked));
+    const words = wordsOf(byId("search-generators"));
+    found = order.filter((number) => contains(texts[number], words));
     page = 0;
     show();
   };
@@ -91,7 +91,7 @@
     order = rows.map((_, number) => number).sort((one, other) => {
       const [a, b] = [keys[one], keys[other]];
       if (a === b) return one - other;
-      if (a === null || b === null) return a === null ? 1 : -1; // what is not known comes last
+      if (a === null || b === null) return a === null ? 1 : -1; // unknown values come last
       return (a < b) === ascending ? -1 : 1;
     });
     search();

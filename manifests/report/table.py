@@ -1,4 +1,4 @@
-"""The table of all generators: rows as plain lists, which the page's script pages, sorts and searches."""
+"""The table of all generators: rows as plain lists, which the page's script shows, sorts and searches."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from manifests.report.figures import ending
 from manifests.report.rows import Rows
 from manifests.tables.generators import GeneratorRow
 
-#: Longest detail in a row, characters; generators.csv has all of it.
+#: Characters of an outcome in a row; generators.csv has all of it.
 DETAIL = 120
 
-#: The columns: what stands above each, and whether it is a number.
+#: The columns: the heading of each, and whether it is a number.
 COLUMNS = (
     ("rank", True),
     ("generator", False),
@@ -18,7 +18,7 @@ COLUMNS = (
     ("licence", False),
     ("real source", False),
     ("kept", True),
-    ("tried", True),
+    ("sampled", True),
     ("split", False),
     ("HF_pipeline_tag", False),
     ("HF_diffusers_tag", False),
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 def table_rows(rows: Rows, generators: list[GeneratorRow]) -> list[list[Any]]:
-    """A row a generator of the catalogue, by rank, in the order of `COLUMNS`; None: not known."""
+    """A row for each generator of the catalogue, by rank, with the values of `COLUMNS`; None: unknown."""
     sources = dict(
         rows.connection.execute(f"""
             SELECT model_name, string_agg(DISTINCT real_title, ', ' ORDER BY real_title) FROM manifest
@@ -52,5 +52,5 @@ def table_rows(rows: Rows, generators: list[GeneratorRow]) -> list[list[Any]]:
 
 
 def _outcome(row: GeneratorRow) -> str:
-    said = ": ".join(filter(None, ending(row)))
-    return said if len(said) <= DETAIL else f"{said[: DETAIL - 1]}…"
+    text = ": ".join(filter(None, ending(row)))
+    return text if len(text) <= DETAIL else f"{text[: DETAIL - 1]}…"

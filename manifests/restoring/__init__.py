@@ -1,5 +1,6 @@
-"""Restoring: somebody's download of a public edition, completed by their own copies of the real data sets.
+"""Restoring: a downloaded public edition, completed from the reader's own copies of the real data sets.
 
-`download` is the folder, compared with its sums; `finding` looks for real images by their sha256; `gathering` copies
-out what lies scattered in archives; `restore` gives what was found its rows and packs them as for publishing.
+`download` is the folder, verified against its checksums; `search` finds real images by their sha256; `extraction`
+copies images out of archives that would be read again and again; `restore` makes the rows of what was found and packs
+them as for publishing.
 """

@@ -1,8 +1,8 @@
-"""Restoring: a downloaded public edition completed by its reader's own copies of the real data sets.
+"""Restoring: a downloaded public edition, completed from the reader's own copies of the real data sets.
 
-The list of real images that came with the edition says by sha256 what it leaves out. What of it is found, in the copies
-or in the shards that were restored before, gets the rows that the full edition has, and these are packed to shards as
-for publishing. What lies there in the end hangs on the list and on what was found alone, not on how many runs it took.
+The list of real images that came with the edition names by sha256 the images that it leaves out. Those that are found,
+in the copies or in the shards that were restored before, get the rows of the full edition, and these are packed into
+shards as for publishing. The result depends only on the list and on what was found, not on the number of runs.
 """
 
 import hashlib
@@ -18,16 +18,17 @@ from manifests.joining.relations import REAL_IMAGES
 from manifests.joining.row_writer import RowWriter
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import PublishOptions
+from manifests.plural import counted, form
 from manifests.publishing.layouts import layout_of_shard
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
-from manifests.restoring.download import RESTORED_SUMS_FILE, Download
-from manifests.restoring.finding import find_images
-from manifests.restoring.gathering import gather
+from manifests.restoring.download import RESTORED_FILE, Download
+from manifests.restoring.extraction import extract_scattered
+from manifests.restoring.search import find_images
 from manifests.scratch import scratch_folder
-from manifests.tables.withheld import read_wanted
+from manifests.tables.withheld import read_listed
 from workspace.containers import ParquetImages
-from workspace.errors import CommunityForensicsError, UsageError
+from workspace.errors import CommunityForensicsError, UsageError, in_one_line
 from workspace.layout import Workspace
 from workspace.locator import row_locator
 from workspace.progress import task
@@ -49,8 +50,8 @@ FROM listed GROUP BY ALL ORDER BY ALL
 
 @dataclass(frozen=True)
 class RestoredSource:
-    """Real images of one data set: how many the edition lists, how many of them it has by now, and where one gets the
-    others."""
+    """One data set: how many of its real images the edition lists, how many of these it has now, and where the others
+    can be found."""
 
     name: str
     listed: int
@@ -60,59 +61,64 @@ class RestoredSource:
 
 @dataclass(frozen=True)
 class Restored:
-    """What restoring came to."""
+    """What was restored."""
 
     folder: Path
     verified: int
+    """Files of the download."""
     shards: int
+    """Restored shards that the folder has now."""
     sources: list[RestoredSource]
 
     def lines(self) -> Iterator[str]:
-        """The same, for the reader."""
-        yield f"{self.folder}: {self.verified} files verified"
+        """The same, for the terminal."""
+        yield f"{self.folder}: {counted(self.verified, 'file')} verified"
         if not self.sources:
-            yield "nothing to restore: no real image was left out"
+            yield "nothing to restore: this edition lists no real images"
             return
         for source in self.sources:
-            yield f"{_plain(source.name)}: {source.found} of {source.listed} real images restored"
-        yield f"{self.shards} shards of them in {self.folder / 'data'}, named in {RESTORED_SUMS_FILE}"
+            yield f"{_printable(source.name)}: {source.found} of {counted(source.listed, 'real image')} restored"
+        yield f"{counted(self.shards, 'shard')} of real images in {self.folder / 'data'}, listed in {RESTORED_FILE}"
 
-    def refuse_missing(self) -> None:
+    def raise_missing(self) -> None:
         """Raise `CommunityForensicsError` when real images are still missing."""
         missing = {source: source.listed - source.found for source in self.sources if source.found < source.listed}
         if missing:
-            told = (
-                f"{_plain(source.name)} {count}" + (f" (see {_plain(source.link)})" if source.link else "")
+            by_source = (
+                f"{_printable(source.name)} {count}" + (f" (see {_printable(source.link)})" if source.link else "")
                 for source, count in missing.items()
             )
+            number = sum(missing.values())
             raise CommunityForensicsError(
-                f"{sum(missing.values())} real images were not found: {', '.join(told)}; run it again with "
-                "--restore and a folder that has them: what is restored stays"
+                f"{counted(number, 'real image')} {form(number, 'was', 'were')} not found: "
+                f"{', '.join(by_source)}; run the command again with --restore and a folder that has "
+                f"{form(number, 'it', 'them')}: restored images are kept"
             )
 
 
 def restore(folder: Path, copies: Sequence[Path], max_shard: int = PublishOptions().shard_bytes) -> Restored:
-    """Complete the edition in `folder` with what of its list is in `copies`: folders, or single archives.
+    """Complete the edition in `folder` with the images of its list that are in `copies`: folders, or single archives.
 
-    Raises `UsageError` when a copy is not there, or `folder` is no downloaded edition of this version;
-    `CommunityForensicsError` when a file of it is damaged (then nothing is written) or cannot be written.
+    `max_shard`: largest size of a shard, bytes. Raises `UsageError` when a copy does not exist, or `folder` is not a
+    downloaded edition of this version; `CommunityForensicsError` when one of its files is damaged (then nothing is
+    written) or cannot be written.
     """
     for copy in copies:
         if not copy.exists():
-            raise UsageError(f"--restore {copy}: no such folder; name the one that holds a real data set")
+            raise UsageError(f"--restore {copy}: no such folder; name one that has a copy of a real data set")
     try:
         download = Download(folder)
         download.verify()
-        listed = download.real_images
-        wanted = read_wanted(listed) if listed else {}
+        list_file = download.real_images
+        listed = read_listed(list_file) if list_file else {}
         sources: list[RestoredSource] = []
         shards: list[str] = []
-        if listed and wanted:
+        if list_file and listed:
             layout = layout_of_shard(download.shards[0])
             with scratch_folder(download.folder / ".cf-restore") as scratch:
-                found = _found(download, [copy.resolve() for copy in copies], wanted, scratch)
+                found = _find(download, [copy.resolve() for copy in copies], listed, scratch)
                 workspace = Workspace(scratch)
-                sources = _write_manifest(workspace, listed, found)
+                sources = _write_rows(workspace, list_file, found)
                 planned, before = plan_shards(workspace, layout, max_shard), download.restored
                 missing = [shard for shard in planned if shard.path not in before]
                 with task("restoring images", total=sum(shard.rows for shard in missing)) as progress:
@@ -123,53 +129,55 @@ def restore(folder: Path, copies: Sequence[Path], max_shard: int = PublishOption
         download.keep_only(shards)
     except OSError as error:
         raise CommunityForensicsError(
-            f"{error.filename or folder}: {error.strerror or error}; mend that, and run the same command again"
+            f"{error.filename or folder}: {error.strerror or in_one_line(error)}; correct that, and run the same "
+            "command again"
         ) from error
     return Restored(download.folder, download.files, len(shards), sources)
 
 
-def _found(download: Download, copies: Sequence[Path], wanted: Mapping[str, str], scratch: Path) -> dict[str, str]:
-    """Where the wanted images are: a locator by sha256. What was restored before counts, so copies may be gone."""
-    with task("finding real images", total=len(wanted)) as progress:
-        before = _in_shards(download.restored.values(), wanted)
+def _find(download: Download, copies: Sequence[Path], listed: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """The locators of the listed images by sha256. Images that were restored before count, so their copies need not
+    exist any more."""
+    with task("finding real images", total=len(listed)) as progress:
+        before = _in_shards(download.restored.values(), listed)
         progress.advance(len(before))
-        others = {sha256: real_id for sha256, real_id in wanted.items() if sha256 not in before}
+        others = {sha256: real_id for sha256, real_id in listed.items() if sha256 not in before}
         found = find_images(copies, others, progress.advance)
     (scratch / "images").mkdir()
     with task("copying scattered images") as progress:
-        in_order = {sha256: found[sha256] for sha256 in wanted if sha256 in found}
-        return before | gather(in_order, scratch / "images", progress.advance)
+        in_order = {sha256: found[sha256] for sha256 in listed if sha256 in found}
+        return before | extract_scattered(in_order, scratch / "images", progress.advance)
 
 
-def _in_shards(shards: Iterable[Path], wanted: Mapping[str, str]) -> dict[str, str]:
-    """The same, in shards that were verified: one that cannot be read is an error here, for it may be the last copy."""
+def _in_shards(shards: Iterable[Path], listed: Mapping[str, str]) -> dict[str, str]:
+    """The same, in verified shards: one that cannot be read is an error here, because it may be the last copy."""
     found: dict[str, str] = {}
     for path in shards:
         shard = ParquetImages(str(path))
         try:
             for row in range(shard.rows):
                 sha256 = hashlib.sha256(shard.read(row)).hexdigest()
-                if sha256 in wanted:
+                if sha256 in listed:
                     found.setdefault(sha256, f"{path}#{row_locator(row)}")
         finally:
             shard.close()
     return found
 
 
-def _write_manifest(workspace: Workspace, listed: Path, found: Mapping[str, str]) -> list[RestoredSource]:
-    """Write the manifest of the found images; returns what came of each source."""
-    places = pa.table(
+def _write_rows(workspace: Workspace, list_file: Path, found: Mapping[str, str]) -> list[RestoredSource]:
+    """Write the manifest's rows of the found images; returns the numbers of each data set."""
+    locators = pa.table(
         {"real_sha256": pa.array(found.keys(), pa.string()), "path": pa.array(found.values(), pa.string())}
     )
     with database(workspace) as connection:
-        connection.register("found", places)
-        connection.execute(_LISTED, [literal(listed)])
+        connection.register("found", locators)
+        connection.execute(_LISTED, [literal(list_file)])
         REAL_IMAGES.create(connection, _FOUND, kind="TEMP VIEW")
         with RowWriter(manifest_path(workspace), ManifestRow) as manifest:
             manifest.write(connection.sql(f"{REAL_ROWS} ORDER BY {REAL_IMAGES.row_number}"))
         return [RestoredSource(*row) for row in connection.execute(_SOURCES).fetchall()]
 
 
-def _plain(text: str) -> str:
-    """Text of strangers for the terminal."""
+def _printable(text: str) -> str:
+    """A text of an unknown author for the terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -1,1 +1,1 @@
-"""The tables beside the manifest: generators, rejected tries, and real images that a public edition leaves out."""
+"""The tables beside the manifest: generators, rejected samples, and the real images that a public edition withholds."""

@@ -1,7 +1,7 @@
-"""The tables beside the manifest: a row a generator with what came of it, and a row a kind of rejected try.
+"""The tables of generators beside the manifest.
 
-`generators.parquet` and `generators.csv` hold every generator of the catalogue, sampled or not, as the study's
-metadata tables do; `rejected.parquet` counts the tries that left no pixels.
+`generators.parquet` and `generators.csv` have a row for every generator of the catalogue, sampled or not, as the
+study's metadata tables do; `rejected.parquet` counts the samples that gave no image, by generator and reason.
 """
 
 import json
@@ -20,20 +20,20 @@ from workspace.atomic import atomic_path
 from workspace.layout import Workspace
 from workspace.records import column
 
-#: Ways a try can leave the manifest without an image.
+#: Why a sample is not in the manifest.
 REJECTIONS = ("nsfw", "blank", "nan", "duplicate")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorRow:
-    """One generator of the catalogue, and what came of it."""
+    """One generator of the catalogue, and how sampling it ended."""
 
     model_name: str = column(pa.string(), "repository id")
     revision: str = column(pa.string(), "commit sha")
     subset: str = column(pa.string(), "Systematic | Manual | Commercial")
-    rank: int = column(pa.int32(), "place by downloads, from 1")
+    rank: int = column(pa.int32(), "rank by downloads, from 1")
     downloads: int = column(pa.int64(), "of the last 30 days")
-    likes: int = column(pa.int64(), "as the Hub counts them")
+    likes: int = column(pa.int64(), "as the Hub states them")
     license: str | None = column(pa.string(), "null: none given", default=None)
     license_source: str = column(pa.string(), "card | tag | none")
     license_name: str | None = column(pa.string(), "the author's name for it, where license is other", default=None)
@@ -48,36 +48,36 @@ class GeneratorRow:
     kind: str = column(pa.string(), "checkpoint | lora | textual-inversion")
     base_model: str | None = column(pa.string(), "repository id it was made from", default=None)
     lineage: str | None = column(pa.string(), "all known ancestors, nearest first, separated by spaces", default=None)
-    num_inference_steps: int | None = column(pa.int32(), "as it wants to be sampled", default=None)
-    guidance_scale: float | None = column(pa.float64(), "as it wants to be sampled", default=None)
-    width: int | None = column(pa.int32(), "pixels, as it wants to be sampled", default=None)
-    height: int | None = column(pa.int32(), "pixels, as it wants to be sampled", default=None)
-    scheduler: str | None = column(pa.string(), "as it wants to be sampled", default=None)
+    num_inference_steps: int | None = column(pa.int32(), "of its card or configuration", default=None)
+    guidance_scale: float | None = column(pa.float64(), "of its card or configuration", default=None)
+    width: int | None = column(pa.int32(), "pixels, of its card or configuration", default=None)
+    height: int | None = column(pa.int32(), "pixels, of its card or configuration", default=None)
+    scheduler: str | None = column(pa.string(), "of its card or configuration", default=None)
     prediction_type: str | None = column(pa.string(), "epsilon, v_prediction, sample or flow", default=None)
-    negative_prompt: str | None = column(pa.string(), "as its card gives it", default=None)
-    trigger_words: str | None = column(pa.string(), "what must stand in its prompts", default=None)
+    negative_prompt: str | None = column(pa.string(), "of its card", default=None)
+    trigger_words: str | None = column(pa.string(), "words that must be in its prompts", default=None)
     hyperparameter_sources: str = column(pa.string(), "JSON object: name -> card | config | default")
     status: str = column(pa.string(), "compatible | incompatible")
     reason: str | None = column(pa.string(), "why it is incompatible", default=None)
-    reason_detail: str | None = column(pa.string(), "the same in words", default=None)
+    reason_detail: str | None = column(pa.string(), "the same as text", default=None)
     created_at: str | None = column(pa.string(), "UTC, ISO 8601: when its repository first appeared", default=None)
     outcome: str | None = column(pa.string(), "how sampling it ended; null: it was not sampled", default=None)
     outcome_reason: str | None = column(pa.string(), "why it turned out to be incompatible", default=None)
-    outcome_detail: str | None = column(pa.string(), "the same in words", default=None)
+    outcome_detail: str | None = column(pa.string(), "the same as text", default=None)
     split: Split | None = column(
         pa.string(), "train | test; null: not sampled, or in neither (docs/manifest.md)", default=None
     )
     tried: int = column(pa.int64(), "images sampled")
     kept: int = column(pa.int64(), "images in the manifest")
-    nsfw: int = column(pa.int64(), "images the safety checker flagged")
+    nsfw: int = column(pa.int64(), "images flagged by the safety checker")
     blank: int = column(pa.int64(), "images of one colour")
-    nan: int = column(pa.int64(), "images that were not numbers")
-    duplicate: int = column(pa.int64(), "images equal to one of a lower index")
+    nan: int = column(pa.int64(), "images with values that are not numbers")
+    duplicate: int = column(pa.int64(), "images equal to one of a lower index of the same generator")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedRow:
-    """How many tries of one generator were rejected for one reason."""
+    """How many samples of one generator were rejected for one reason."""
 
     model_name: str = column(pa.string(), "repository id")
     revision: str = column(pa.string(), "commit sha")
@@ -86,36 +86,41 @@ class RejectedRow:
 
 
 def generators_path(workspace: Workspace) -> Path:
-    """Where the table of generators lies; its CSV lies beside."""
+    """The table of generators; its CSV file is beside it."""
     return workspace.manifest / "generators.parquet"
 
 
 def rejected_path(workspace: Workspace) -> Path:
-    """Where the table of rejected tries lies."""
+    """The table of rejected samples."""
     return workspace.manifest / "rejected.parquet"
 
 
 def read_outcomes(workspace: Workspace, catalog: Iterable[CatalogEntry]) -> dict[str, Outcome]:
-    """How sampling each generator ended at the catalogue's revision, by name; errors as `samplers.outcomes`."""
-    found = ((entry, read_outcome(workspace, entry.model_name)) for entry in catalog)
-    return {entry.model_name: said for entry, said in found if said is not None and said.revision == entry.revision}
+    """How sampling each generator ended at the catalogue's revision, by its name; errors as `samplers.outcomes`."""
+    outcomes = ((entry, read_outcome(workspace, entry.model_name)) for entry in catalog)
+    return {
+        entry.model_name: outcome
+        for entry, outcome in outcomes
+        if outcome is not None and outcome.revision == entry.revision
+    }
 
 
 def generator_rows(
     catalog: Iterable[CatalogEntry],
-    counts: Mapping[str, Mapping[str, int]],
+    results: Mapping[str, Mapping[str, int]],
     outcomes: Mapping[str, Outcome],
     splits: Mapping[str, Split | None],
 ) -> list[GeneratorRow]:
-    """A row a generator of the catalogue; `counts` says, by generator, how many tries ended how (see `joining`)."""
+    """A row for each generator of the catalogue; `results` has how many of its samples had which result, by its name
+    (`joining.join.Joined`)."""
     return [
-        _row(entry, counts.get(entry.model_name, {}), outcomes.get(entry.model_name), splits.get(entry.model_name))
+        _row(entry, results.get(entry.model_name, {}), outcomes.get(entry.model_name), splits.get(entry.model_name))
         for entry in catalog
     ]
 
 
 def rejected_rows(generators: Iterable[GeneratorRow]) -> list[RejectedRow]:
-    """The rejected tries of all generators, by generator and reason; what did not happen has no row."""
+    """The rejected samples of all generators, by generator and reason; there is no row where there were none."""
     return [
         RejectedRow(model_name=row.model_name, revision=row.revision, status=status, tries=getattr(row, status))
         for row in sorted(generators, key=lambda row: row.model_name)
@@ -134,12 +139,12 @@ def write_generators(workspace: Workspace, rows: list[GeneratorRow]) -> None:
 
 
 def read_generators(workspace: Workspace) -> list[GeneratorRow]:
-    """All generators by rank; raises `UsageError` when the table is not there."""
+    """All generators by rank; raises `UsageError` when there is no such table."""
     return records.read(generators_path(workspace), GeneratorRow)
 
 
 def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None, split: Split | None) -> GeneratorRow:
-    wanted = entry.hyperparameters
+    settings = entry.hyperparameters
     sources = {name: source for name, source in asdict(entry.hyperparameter_sources).items() if source is not None}
     return GeneratorRow(
         model_name=entry.model_name,
@@ -160,14 +165,14 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
         kind=entry.kind,
         base_model=entry.base_model,
         lineage=" ".join(entry.lineage) or None,
-        num_inference_steps=wanted.num_inference_steps,
-        guidance_scale=wanted.guidance_scale,
-        width=wanted.width,
-        height=wanted.height,
-        scheduler=wanted.scheduler,
-        prediction_type=wanted.prediction_type,
-        negative_prompt=wanted.negative_prompt,
-        trigger_words=wanted.trigger_words,
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+        width=settings.width,
+        height=settings.height,
+        scheduler=settings.scheduler,
+        prediction_type=settings.prediction_type,
+        negative_prompt=settings.negative_prompt,
+        trigger_words=settings.trigger_words,
         hyperparameter_sources=json.dumps(sources, sort_keys=True),
         status=entry.status,
         reason=entry.reason,

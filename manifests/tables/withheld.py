@@ -1,4 +1,7 @@
-"""The real images that a public edition speaks of and does not have: what they are, so that who has them finds them."""
+"""The list of withheld real images: those that a public edition names but does not contain.
+
+Their sha256 is in it, so that readers who have their data sets can complete the edition.
+"""
 
 import re
 from dataclasses import dataclass
@@ -9,19 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.manifest import CaptionOrigin, Split, check_built_by_this_version
+from manifests.manifest import CaptionOrigin, Split, check_version
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.records import column
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_READ = ("real_sha256", "real_id", "split", "width", "height")
+_COLUMNS = ("real_sha256", "real_id", "split", "width", "height")
 
 
 @dataclass(frozen=True, kw_only=True)
 class WithheldRow:
-    """One real image that may not be passed on, or of which nobody knows whether it may."""
+    """One real image that may not be passed on, or of which it is unknown whether it may."""
 
     real_source: str = column(pa.string(), "data set it is in, by the name that the manifest's builder gave it")
     real_title: str = column(pa.string(), "published name of that data set: COCO, FFHQ, ...")
@@ -33,10 +36,10 @@ class WithheldRow:
     height: int = column(pa.int32(), "pixels")
     license: str | None = column(pa.string(), "of the real image; null: unknown", default=None)
     license_link: str | None = column(
-        pa.string(), "where its data set says so, or is to be had; null: not one of the known ones", default=None
+        pa.string(), "where its data set states that, or can be downloaded; null: unknown", default=None
     )
     redistributable: bool | None = column(
-        pa.bool_(), "whether it may be passed on: it may not, or (null) nobody knows", default=None
+        pa.bool_(), "whether it may be passed on: false, or null: unknown", default=None
     )
     split: Split | None = column(pa.string(), "train | test; null: in neither, as in the manifest", default=None)
     prompt: str = column(pa.string(), "its caption")
@@ -47,7 +50,7 @@ class WithheldRow:
 
 
 def withheld_path(workspace: Workspace) -> Path:
-    """Where the list of a public edition lies."""
+    """The list of a public edition."""
     return workspace.manifest / "withheld.parquet"
 
 
@@ -57,23 +60,28 @@ def existing_list(workspace: Workspace) -> Path | None:
     path = withheld_path(workspace)
     if not path.exists():
         return None
-    check_built_by_this_version(path, WithheldRow)
+    check_version(path, WithheldRow)
     return path
 
 
-def read_wanted(path: Path) -> dict[str, str]:
-    """The ids (`real_id`) by sha256 of the published images of a list that came with a download.
+def read_listed(path: Path) -> dict[str, str]:
+    """The ids (`real_id`) by sha256 of the published images in the list of a download.
 
-    Raises `UsageError` when it is not one that this version wrote: who published it is a stranger.
+    Its author is unknown: raises `UsageError` for a list of another version, or with values that no version writes.
     """
-    wanted: dict[str, str] = {}
-    records.read_table(path, WithheldRow, columns=[])
+    listed: dict[str, str] = {}
+    check_version(path, WithheldRow, "use the one that the dataset's README.md names")
     with records.reading(path), pq.ParquetFile(path) as file:
         for batch in file.iter_batches():
             batch.validate(full=True)
             rows = batch.filter(pc.is_valid(batch.column("split")))
-            for sha256, real_id, split, *size in zip(*(rows.column(name).to_pylist() for name in _READ), strict=True):
+            for sha256, real_id, split, *size in zip(
+                *(rows.column(name).to_pylist() for name in _COLUMNS), strict=True
+            ):
                 if not _SHA256.fullmatch(sha256) or split not in get_args(Split) or min(size) < 1:
-                    raise UsageError(f"{path} speaks of no image in the row of {real_id[:80]!r}")
-                wanted[sha256] = real_id
-    return wanted
+                    raise UsageError(
+                        f"{path} has an invalid sha256, split or size in the row of {real_id[:80]!r}: do not use this "
+                        "dataset, or download it again"
+                    )
+                listed[sha256] = real_id
+    return listed

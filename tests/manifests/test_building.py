@@ -1,4 +1,3 @@
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,13 +14,13 @@ from manifests.joining import sample_batches as parts
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path, rows_by_split
 from manifests.options import BuildOptions, PublishOptions
 from manifests.publishing.publish import publish_dataset
-from manifests.publishing.published import reservations
+from manifests.publishing.published import count_rows
 from manifests.report import write_report
 from manifests.tables.generators import RejectedRow, read_generators, rejected_path
 from manifests.tables.withheld import WithheldRow, withheld_path
 from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import Sample
-from tests.manifests.making import BUILD, Builder
+from tests.manifests.making import Builder
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace, part_name
@@ -288,7 +287,7 @@ def test_records_of_the_former_version_are_refused_and_not_misread(filled: Build
         build(workspace)
 
 
-@pytest.mark.parametrize("read", [iterate_manifest, rows_by_split, write_report, reservations, publish_one])
+@pytest.mark.parametrize("read", [iterate_manifest, rows_by_split, write_report, count_rows, publish_one])
 def test_a_manifest_of_the_former_version_is_refused_and_not_misread(
     filled: Builder, read: Callable[[Workspace], object]
 ) -> None:
@@ -353,23 +352,6 @@ def test_columns_carry_their_documentation_into_the_file(filled: Builder) -> Non
 def test_every_column_is_on_the_page_about_the_manifest() -> None:
     page = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text()
     assert [name for name in records.schema(ManifestRow).names if f"`{name}`" not in page] == []
-
-
-def test_the_command_line_builds_and_says_what_came_of_it(filled: Builder) -> None:
-    workspace = filled.write()
-    done = subprocess.run(
-        [*BUILD, "--workspace", str(workspace.root), "--verify", "full"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "22 generated images of 3 generators, 9 real images" in done.stdout
-    assert (workspace.report / "index.html").exists()
-
-
-def test_the_command_line_names_what_is_missing_in_one_line(builder: Builder) -> None:
-    done = subprocess.run([*BUILD, "--workspace", str(builder.workspace.root)], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "cf-crawl" in done.stderr
 
 
 def held_out(builder: Builder) -> Workspace:

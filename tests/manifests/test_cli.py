@@ -1,14 +1,27 @@
-"""`cf-build-manifest` as a person runs it, in a process of its own: what it prints and how it ends."""
+"""`cf-build-manifest` as a person runs it: what it prints and how it ends."""
 
 import subprocess
 
 from manifests.manifest import manifest_path
+from tests.manifests import commands
 from tests.manifests.making import BUILD, Builder
 
 
-def built(builder: Builder, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [*BUILD, "--workspace", str(builder.write().root), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+def built(builder: Builder, *options: str) -> commands.Done:
+    return commands.build(builder.write().root, *options)
+
+
+def test_in_a_process_of_its_own(filled: Builder) -> None:
+    command = [*BUILD, "--workspace", str(filled.write().root), "--verify", "full"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "22 generated images of 3 generators, 9 real images" in done.stdout
+    assert (filled.workspace.report / "index.html").exists()
+    filled.workspace.catalog.unlink()
+    failed = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert failed.returncode == 2
+    assert failed.stderr.count("\n") == 1
+    assert "cf-crawl" in failed.stderr
 
 
 def test_what_a_holdout_leaves_in_neither_split_is_said_of_generators_and_of_images(filled: Builder) -> None:

@@ -16,8 +16,8 @@ def generator(name: str, *ancestors: str, weights: str | None = None, **changes:
     return entry(name, 1, base_model=base, lineage=ancestors, files=files, **changes)
 
 
-def divided(catalog: Sequence[CatalogEntry], *holdouts: str, twins: Sequence[set[str]] = ()) -> dict[str, str | None]:
-    return {**assign_splits(catalog, {one.model_name for one in catalog}, parse_holdouts(holdouts), twins)}
+def divided(catalog: Sequence[CatalogEntry], *holdouts: str, equal: Sequence[set[str]] = ()) -> dict[str, str | None]:
+    return {**assign_splits(catalog, {one.model_name for one in catalog}, parse_holdouts(holdouts), equal)}
 
 
 def test_without_a_holdout_everything_trains() -> None:
@@ -108,7 +108,7 @@ def test_an_equal_vae_makes_nobody_kin() -> None:
 
 def test_who_made_the_same_image_counts_as_one() -> None:
     catalog = [generator("a"), generator("b"), generator("c", "b")]
-    assert divided(catalog, "name=a", twins=[{"a", "b"}]) == {"a": "test", "b": None, "c": None}
+    assert divided(catalog, "name=a", equal=[{"a", "b"}]) == {"a": "test", "b": None, "c": None}
 
 
 def test_who_is_not_in_the_dataset_trains_nothing_but_still_tells_who_is_kin() -> None:
@@ -166,13 +166,13 @@ def test_whatever_the_catalogue_nobody_tested_shares_an_ancestor_with_training(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("org/model", "not of the form"),
-        ("colour=red", "not of the form"),
-        ("name=", "not of the form"),
+        ("org/model", "must be name="),
+        ("colour=red", "must be name="),
+        ("name=", "must be name="),
         ("architecture=Latent", "LatDiff, PixDiff, GAN, Other"),
-        ("after=soon", "no day"),
-        ("after=20260131", "no day"),
-        ("after=2026-02-30", "no day"),
+        ("after=soon", "is not a date"),
+        ("after=20260131", "is not a date"),
+        ("after=2026-02-30", "is not a date"),
     ],
 )
 def test_what_is_no_holdout_is_refused(text: str, said: str) -> None:
@@ -181,5 +181,5 @@ def test_what_is_no_holdout_is_refused(text: str, said: str) -> None:
 
 
 def test_a_holdout_of_nobody_is_refused() -> None:
-    with pytest.raises(UsageError, match="name=org/typo: no generator"):
+    with pytest.raises(UsageError, match="name=org/typo: the catalogue has no such generator"):
         divided([generator("a")], "name=org/typo")

@@ -20,7 +20,7 @@ from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
-from manifests.report.contact import PICTURES_OF_FEW, generator_sheets
+from manifests.report.contact_sheet import PICTURES_OF_FEW, generator_sheets
 from manifests.report.rows import opened_rows
 from samplers.options import SampleOptions
 from samplers.progress import progress_of, remove_leftovers

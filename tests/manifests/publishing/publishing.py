@@ -1,4 +1,4 @@
-"""Publishing by the command line, in a process of its own, to a Hub that is asked what it holds then."""
+"""Publishing to a Hub whose content is then looked at: in this process, or by the command line in one of its own."""
 
 import json
 import os
@@ -11,8 +11,11 @@ from typing import Any
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
-from manifests.options import BuildOptions
+from manifests.options import BuildOptions, PublishOptions
+from manifests.publishing.publish import publish_dataset
+from tests.manifests.commands import Done
 from tests.manifests.making import Builder
+from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 
 PUBLISH = [sys.executable, "-c", "from manifests.cli import publish; publish()"]
@@ -27,9 +30,20 @@ def environment(hub: HubProcess, token: str | None = WRITER) -> dict[str, str]:
     return {name: value for name, value in inherited.items() if name != "HF_HUB_DISABLE_XET"}
 
 
-def publish(
+def publish(hub: HubProcess, workspace: Workspace, repo_id: str, token: str | None = WRITER, **options: Any) -> Done:
+    """Publish in this process; the result as the command line shows it."""
+    try:
+        chosen = PublishOptions(endpoint=hub.endpoint, token=token, **options)
+        lines = list(publish_dataset(workspace, repo_id, chosen).lines())
+    except CommunityForensicsError as error:
+        return Done(error.exit_code, "", f"error: {error}\n")
+    return Done(0, "\n".join(lines), "")
+
+
+def publish_by_command(
     hub: HubProcess, workspace: Workspace, repo_id: str, *options: str, token: str | None = WRITER
 ) -> subprocess.CompletedProcess[str]:
+    """Run cf-publish, which takes Hub and token from the environment."""
     command = [*PUBLISH, repo_id, "--workspace", str(workspace.root), *options]
     return subprocess.run(command, env=environment(hub, token), capture_output=True, text=True, timeout=120)
 

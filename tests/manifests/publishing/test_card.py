@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
-from manifests.publishing.card import link, size_category, words, write_card
+from manifests.publishing.card import link, plain, size_category, write_card
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.planning import plan_shards
 from manifests.tables.withheld import WithheldRow, withheld_path
@@ -76,23 +76,25 @@ def test_the_card_has_this_datasets_numbers(filled: Builder) -> None:
     hold_out(workspace, "org/sketcher")
     card = card_of(workspace)
     assert "21 images of 3 generators" in card
-    assert "with 6 of the real images" in card
-    assert "Of 5 generators that were looked at, 3 gave the images here." in card
-    assert "Rejected tries: 1 nsfw, 0 blank, 1 nan, 1 duplicate." in card
+    assert "and 6 real images, whose captions" in card
+    assert "The crawl examined 5 generators; 3 of them made the images here." in card
+    assert "Rejected samples: 1 nsfw, 0 blank, 1 nan, 1 duplicate." in card
     assert "lists 3 more real images" in card
-    assert re.search(r"\| `Systematic` \| 9 \| 1 \| 0 \| 0\.0 \| generated images \|", card)
-    assert re.search(r"\| `PublicEval` \| 8 \| 1 \| 0 \| 0\.0 \| for evaluation: generated and real images \|", card)
-    assert "`PublicEval` is for evaluation: 8 images of 1 generators" in card
+    assert re.search(r"\| `Systematic` \| 9 \| 1 \| 0 \| \d\.\d kB \| generated images \|", card)
+    assert re.search(
+        r"\| `PublicEval` \| 8 \| 1 \| 0 \| \d\.\d kB \| for evaluation: generated and real images \|", card
+    )
+    assert "`PublicEval` is for evaluation: 8 images of 1 generator and" in card
     assert "| none given | 1 | 8 |  |" in card
     assert "| other: my terms | 1 | 9 | <https://my.example/terms> |" in card
-    assert "| LOCKED | not known | 0 | 3 |  |" in card
+    assert "| LOCKED | unknown | 0 | 3 |  |" in card
     assert "| PHOTOS | CC0-1.0 | 6 | 0 | <https://photos.example/terms> |" in card
     assert "| PixDiff | 1 | 4 |" in card
 
 
 def test_without_an_evaluation_set_the_card_says_so(filled: Builder) -> None:
     card = card_of(built(filled))
-    assert "Nothing was held out for evaluation" in card
+    assert "This dataset has no evaluation split" in card
     assert "PublicEval" not in card
 
 
@@ -135,7 +137,7 @@ def test_a_licence_cannot_break_out_of_its_table(builder: Builder) -> None:
 
 @given(st.text())
 def test_words_stay_in_one_cell(text: str) -> None:
-    said = words(text)
+    said = plain(text)
     assert len(said.splitlines()) <= 1
     assert not re.search(r"(?<!\\)(?:\\\\)*[|<`]", said)
 
@@ -155,4 +157,4 @@ def test_a_link_is_one_or_words(text: str) -> None:
         if said.startswith("<"):
             assert re.fullmatch(r"<https?://[^\s<>|`\\]+>", said)
         else:
-            assert said == words(address)
+            assert said == plain(address)

@@ -53,7 +53,7 @@ def test_everything_is_built_and_published_by_endpoint_and_token_alone(
 def test_another_token_is_refused(clean: HubProcess, with_images_on_the_hub: Workspace) -> None:
     workspace = with_images_on_the_hub
     build(workspace, BuildOptions(endpoint=clean.endpoint, token=WRITER))
-    with pytest.raises(HubError, match="no right to write there"):
+    with pytest.raises(HubError, match="the token may not write there"):
         publish_dataset(workspace, "org/by-a-reader", PublishOptions(endpoint=clean.endpoint, token=READER))
     with pytest.raises(CommunityForensicsError):
         build(workspace, BuildOptions(verify="full", endpoint=clean.endpoint, token="hf_unknown"))

@@ -1,9 +1,7 @@
 """Publishing that is killed, while somebody reads."""
 
-import contextlib
 import random
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -13,13 +11,15 @@ import pyarrow.parquet as pq
 from localhub.process import HubProcess
 from manifests.building import build
 from manifests.manifest import manifest_path
+from manifests.options import PublishOptions
+from manifests.publishing.publish import publish_dataset
 from tests.manifests.making import Builder
+from tests.manifests.processes import finish, start
 from tests.manifests.publishing.publishing import (
-    PUBLISH,
+    WRITER,
     ask,
     blob,
     branches,
-    environment,
     files,
     history,
     sent,
@@ -31,8 +31,9 @@ from tests.scale import scaled
 def test_killed_at_any_moment_readers_see_one_version_and_nothing_is_sent_twice(
     clean: HubProcess, filled: Builder
 ) -> None:
-    command = [*PUBLISH, "org/steady", "--workspace", str(filled.workspace.root)]
-    command += ["--max-shard-size", "12KB", "--max-staging", "24KB"]
+    sizes = {"max_shard_size": "12KB", "max_staging": "120KB"}
+    options = PublishOptions(endpoint=clean.endpoint, token=WRITER, **sizes)
+    command = (publish_dataset, filled.workspace, "org/steady", options)
     # Slow enough to be met in the middle: an upload takes a while.
     clean.fail("stall", method="PUT", seconds=0.05)
 
@@ -44,8 +45,9 @@ def test_killed_at_any_moment_readers_see_one_version_and_nothing_is_sent_twice(
         build(filled.write())
 
     build(filled.write())
+    finish(print)  # starts the server of processes
     started = time.monotonic()
-    subprocess.run(command, env=environment(clean), check=True, capture_output=True)
+    finish(*command)
     usual = time.monotonic() - started
     make_version(1)
     clean.clear_requests()
@@ -53,18 +55,16 @@ def test_killed_at_any_moment_readers_see_one_version_and_nothing_is_sent_twice(
     commits, versions, kills = len(history(clean, "org/steady")), 1, 0
     with Watcher(clean, "org/steady") as watcher:
         while kills < scaled(3, 30):
-            killed = subprocess.Popen(command, env=environment(clean), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                killed.wait(chosen.uniform(0.3, 0.8) * usual)
-            killed.send_signal(signal.SIGKILL)
-            killed.communicate()
-            kills += killed.returncode == -signal.SIGKILL
-            if killed.returncode == 0:
+            killed = start(*command)
+            killed.join(chosen.uniform(0.3, 0.8) * usual)
+            killed.kill()
+            killed.join()
+            kills += killed.exitcode == -signal.SIGKILL
+            if killed.exitcode == 0:
                 # It was through: the next version is the one to interrupt.
                 versions += 1
                 make_version(versions)
-        done = subprocess.run(command, env=environment(clean), capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        finish(*command)
         time.sleep(0.2)
     assert watcher.wrong == []
     assert len(history(clean, "org/steady")) == commits + versions

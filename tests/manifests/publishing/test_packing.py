@@ -20,7 +20,7 @@ from manifests.options import BuildOptions
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import ROW_GROUP_ROWS, PlannedShard, plan_shards
-from manifests.publishing.published import reservations
+from manifests.publishing.published import count_rows
 from tests.manifests.making import Builder
 from tests.scale import scaled
 from workspace import records
@@ -106,7 +106,7 @@ def test_rows_are_split_by_what_they_are_for(filled: Builder, tmp_path: Path) ->
         assert hashes == [row.sha256 for row in rows if row.split == "train" and row.subset == name]
     assert published.keys() == {"Manual", "Real", "Systematic"}
     assert set(tables["PublicEval"].column("label").to_pylist()) == {0, 1}
-    assert reservations(workspace).in_no_split == sum(row.split is None for row in rows) == 2
+    assert count_rows(workspace).in_no_split == sum(row.split is None for row in rows) == 2
 
 
 def test_what_is_held_out_is_a_split_of_its_own_and_what_is_in_neither_stays_at_home(filled: Builder) -> None:
@@ -122,7 +122,7 @@ def test_what_is_held_out_is_a_split_of_its_own_and_what_is_in_neither_stays_at_
     )
     # The sketcher is the painter's kin, and all photographs were the painter's.
     assert {shard.split for shard in plan(workspace)} == {"PublicEval"}
-    assert reservations(workspace).in_no_split == 9
+    assert count_rows(workspace).in_no_split == 9
     build(workspace, BuildOptions(holdout=("name=solo-dreamer",)))
     assert {shard.split for shard in plan(workspace)} == {"PublicEval", "Systematic", "Real"}
 
@@ -130,9 +130,9 @@ def test_what_is_held_out_is_a_split_of_its_own_and_what_is_in_neither_stays_at_
 def test_images_that_may_not_be_passed_on_are_counted_where_they_would_be_published(filled: Builder) -> None:
     filled.prompts["photos"][0] = replace(filled.prompts["photos"][0], redistributable=None)
     workspace = built(filled)
-    assert reservations(workspace).not_to_be_passed_on == 4
+    assert count_rows(workspace).not_redistributable == 4
     rewrite(workspace, lambda row: replace(row, split=None) if row.real_source == "locked" else row)
-    assert reservations(workspace).not_to_be_passed_on == 1
+    assert count_rows(workspace).not_redistributable == 1
 
 
 def test_the_studys_layout_has_its_columns_and_the_files_bytes(filled: Builder, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_file_that_is_not_what_the_manifest_says_is_not_published(
 ) -> None:
     workspace = built(many(builder, 5))
     harm(workspace.images_of("org/painter") / "00000003.png")
-    with pytest.raises(CommunityForensicsError, match=r"00000003\.png is not the file the manifest speaks of"):
+    with pytest.raises(CommunityForensicsError, match=r"00000003\.png has changed since the manifest was built"):
         pack(workspace, tmp_path)
     assert not list(tmp_path.glob("*.parquet"))
 

@@ -1,11 +1,13 @@
-"""Published to a Hub by the command line, in a process of its own, and read back by what people use."""
+"""Published to a Hub, and read back by what people use."""
 
 import contextlib
 import json
 import subprocess
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +16,8 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
-from tests.manifests.making import Builder
+from manifests.options import LayoutName
+from tests.manifests.making import Builder, fill
 from tests.manifests.publishing.publishing import (
     PUBLISH,
     add_by_hand,
@@ -25,13 +28,16 @@ from tests.manifests.publishing.publishing import (
     history,
     in_public,
     publish,
+    publish_by_command,
     sent,
     text,
 )
 from workspace import records
 from workspace.layout import Workspace
 
-# Reads a published dataset in every usual way, the card's own snippets among them; prints what it found as JSON.
+LAYOUTS = get_args(LayoutName)
+
+# Reads published datasets in every usual way, the card's own snippets among them; prints what it found as JSON.
 # There is no viewer beside this Hub, which `datasets` would ask for at an address of its own making.
 READ_BACK = """
 import contextlib, hashlib, json, pathlib, re, sys
@@ -39,32 +45,35 @@ import datasets, duckdb, pandas
 datasets.config.USE_PARQUET_EXPORT = False
 from huggingface_hub import snapshot_download
 
-repository, layout = sys.argv[1:3]
-viewer = layout == "viewer"
-sha256 = lambda content: hashlib.sha256(content).hexdigest()
-raw = lambda split: split.cast_column("image", datasets.Image(decode=False)) if viewer else split
-found = lambda row: [sha256(row["image"]["bytes"] if viewer else row["image_data"]), row.get("sha256")]
-plain = {name: raw(split) for name, split in datasets.load_dataset(repository).items()}
-streamed = datasets.load_dataset(repository, streaming=True)
-folder = snapshot_download(repository, repo_type="dataset")
-shards = sorted(pathlib.Path(folder, "data").glob("*.parquet"))
-frames = [pandas.read_parquet(f"hf://datasets/{repository}/data/{path.name}") for path in shards]
-queried = duckdb.sql(f"SELECT {'image.bytes' if viewer else 'image_data'} FROM '{folder}/data/*.parquet'").fetchall()
-snippets = re.findall("```python\\n(.*?)```", pathlib.Path(folder, "README.md").read_text(), re.DOTALL)
-for snippet in snippets:
-    with contextlib.redirect_stdout(sys.stderr):
-        exec(snippet, {})
-print(json.dumps({
-    "snippets": len(snippets), "folder": folder,
-    "plain": {name: [found(row) for row in split] for name, split in plain.items()},
-    "streamed": {name: [found(row) for row in raw(split)] for name, split in streamed.items()},
-    "alone": {name: len(datasets.load_dataset(repository, name, split=name)) for name in plain},
-    "pandas": [found(row) for frame in frames for row in frame.to_dict("records")],
-    "duckdb": [sha256(content) for content, in queried],
-    "image": str(datasets.load_dataset(repository, split="Systematic")[0].get("image")),
-    "generators": len(datasets.load_dataset(repository, "generators")["train"]),
-    "real_images": datasets.load_dataset(repository, "real_images")["train"].to_list(),
-}))
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+def read_back(repository, viewer):
+    raw = lambda split: split.cast_column("image", datasets.Image(decode=False)) if viewer else split
+    found = lambda row: [sha256(row["image"]["bytes"] if viewer else row["image_data"]), row.get("sha256")]
+    plain = {name: raw(split) for name, split in datasets.load_dataset(repository).items()}
+    streamed = datasets.load_dataset(repository, streaming=True)
+    folder = snapshot_download(repository, repo_type="dataset")
+    shards = sorted(pathlib.Path(folder, "data").glob("*.parquet"))
+    frames = [pandas.read_parquet(f"hf://datasets/{repository}/data/{path.name}") for path in shards]
+    contents = duckdb.sql(f"SELECT {'image.bytes' if viewer else 'image_data'} FROM '{folder}/data/*.parquet'")
+    snippets = re.findall("```python\\n(.*?)```", pathlib.Path(folder, "README.md").read_text(), re.DOTALL)
+    for snippet in snippets:
+        with contextlib.redirect_stdout(sys.stderr):
+            exec(snippet, {})
+    return {
+        "snippets": len(snippets), "folder": folder,
+        "plain": {name: [found(row) for row in split] for name, split in plain.items()},
+        "streamed": {name: [found(row) for row in raw(split)] for name, split in streamed.items()},
+        "alone": {name: len(datasets.load_dataset(repository, name, split=name)) for name in plain},
+        "pandas": [found(row) for frame in frames for row in frame.to_dict("records")],
+        "duckdb": [sha256(content) for content, in contents.fetchall()],
+        "image": str(datasets.load_dataset(repository, split="Systematic")[0].get("image")),
+        "generators": len(datasets.load_dataset(repository, "generators")["train"]),
+        "real_images": datasets.load_dataset(repository, "real_images")["train"].to_list(),
+    }
+
+print(json.dumps([read_back(repository, repository.endswith("viewer")) for repository in sys.argv[1:]]))
 """
 
 
@@ -92,19 +101,37 @@ print(json.dumps([[image.size, label, name] for image, label, name in (images[at
 """
 
 
-@pytest.mark.parametrize("layout", ["viewer", "community-forensics"])
-def test_what_is_published_is_read_back_by_everybody_with_every_byte(
-    clean: HubProcess, filled: Builder, layout: str
-) -> None:
-    workspace = in_public(filled)
-    expected = published_images(workspace)
-    repository = f"org/whole-{layout}"
-    done = publish(clean, workspace, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
-    assert done.returncode == 0, done.stderr
-    assert f"{repository}: 25 rows (Manual 4, PublicEval 15, Real 3, Systematic 3) in " in done.stdout
-    assert "9 rows of the manifest are in no split and are not published" in done.stdout
+@dataclass(frozen=True)
+class ReadBack:
+    """A workspace that was published in both layouts, and what was printed and read of each."""
 
-    read = json.loads(child(clean, READ_BACK, repository, layout))
+    workspace: Workspace
+    printed: dict[str, str]
+    read: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def both_layouts(hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> ReadBack:
+    workspace = in_public(fill(Builder(Workspace.open(tmp_path_factory.mktemp("whole") / "workspace"), salt="whole")))
+    printed = {}
+    for layout in LAYOUTS:
+        options = ("--public", "--layout", layout, "--max-shard-size", "16KB")
+        done = publish_by_command(hub, workspace, f"org/whole-{layout}", *options)
+        assert done.returncode == 0, done.stderr
+        printed[layout] = done.stdout
+    read = json.loads(child(hub, READ_BACK, *(f"org/whole-{layout}" for layout in LAYOUTS)))
+    return ReadBack(workspace, printed, dict(zip(LAYOUTS, read, strict=True)))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_published_is_read_back_by_everybody_with_every_byte(
+    clean: HubProcess, both_layouts: ReadBack, layout: LayoutName
+) -> None:
+    repository = f"org/whole-{layout}"
+    printed, read = both_layouts.printed[layout], both_layouts.read[layout]
+    assert f"{repository}: 25 rows (Manual 4, PublicEval 15, Real 3, Systematic 3) in " in printed
+    assert "9 rows of the manifest are in no split and are not published" in printed
+    expected = published_images(both_layouts.workspace)
     rows = {name: len(hashes) for name, hashes in expected.items()}
     everything = Counter(sha256 for hashes in expected.values() for sha256 in hashes)
     for way in ("plain", "streamed"):
@@ -122,15 +149,15 @@ def test_what_is_published_is_read_back_by_everybody_with_every_byte(
     assert read["snippets"] == 3
 
     clean.clear_requests()
-    again = publish(clean, workspace, repository, "--public", "--layout", layout, "--max-shard-size", "16KB")
+    again = publish(clean, both_layouts.workspace, repository, public=True, layout=layout, max_shard_size="16KB")
     assert again.returncode == 0, again.stderr
-    assert "nothing new" in again.stdout
+    assert "nothing to send" in again.stdout
     assert sent(clean) == []
     assert not [row for row in clean.requests() if "/commit/" in row["path"]]
 
 
 def test_the_studys_training_code_reads_its_layout(clean: HubProcess, ready: Workspace, tmp_path: Path) -> None:
-    done = publish(clean, ready, "org/study", "--layout", "community-forensics")
+    done = publish(clean, ready, "org/study", layout="community-forensics")
     assert done.returncode == 0, done.stderr
     read = json.loads(child(clean, TRAINING, "org/study", "Systematic+Manual+Real", str(tmp_path / "cache")))
     rows = pq.read_table(manifest_path(ready)).to_pylist()
@@ -143,7 +170,7 @@ def test_another_layout_replaces_all_shards_in_one_commit(clean: HubProcess, rea
     publish(clean, ready, "org/turned")
     before = files(clean, "org/turned")
     commits = len(history(clean, "org/turned"))
-    done = publish(clean, ready, "org/turned", "--layout", "community-forensics")
+    done = publish(clean, ready, "org/turned", layout="community-forensics")
     assert done.returncode == 0, done.stderr
     after = files(clean, "org/turned")
     shards = [{path for path in listing if path.startswith("data/")} for listing in (before, after)]
@@ -155,7 +182,7 @@ def test_another_layout_replaces_all_shards_in_one_commit(clean: HubProcess, rea
 def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(clean: HubProcess, filled: Builder) -> None:
     workspace = filled.write()
     build(workspace)
-    publish(clean, workspace, "org/growing", "--max-shard-size", "8KB")
+    publish(clean, workspace, "org/growing", max_shard_size="8KB")
     assert Store(clean.directory).repo("dataset", "org/growing").private  # nobody said --public
     before = files(clean, "org/growing")
     replaced = next(path for path in before if path.startswith("data/Manual"))
@@ -166,7 +193,7 @@ def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(clean: HubPr
     build(workspace)
     clean.clear_requests()
 
-    done = publish(clean, workspace, "org/growing", "--max-shard-size", "8KB")
+    done = publish(clean, workspace, "org/growing", max_shard_size="8KB")
     assert done.returncode == 0, done.stderr
     after = files(clean, "org/growing")
     old, new = ({path for path in listing if path.startswith("data/")} for listing in (before, after))
@@ -187,11 +214,10 @@ def test_no_more_is_staged_than_may_be(clean: HubProcess, many: Workspace) -> No
     publishing = subprocess.Popen(command, env=environment(clean), stdout=subprocess.PIPE)
     staged, most = many.manifest / ".shards", [0, 0]
     while publishing.poll() is None:
-        sizes = []
-        for path in staged.glob("*"):
-            with contextlib.suppress(FileNotFoundError):
-                sizes.append(path.stat().st_size)
-        most = [max(most[0], sum(sizes)), max(most[1], len(sizes))]
+        # Only what was there at one time: nothing was removed while it was looked at.
+        with contextlib.suppress(FileNotFoundError):
+            sizes = [path.stat().st_size for path in list(staged.iterdir())]
+            most = [max(most[0], sum(sizes)), max(most[1], len(sizes))]
         time.sleep(0.005)
     assert publishing.communicate()[0]
     assert publishing.returncode == 0
@@ -215,9 +241,9 @@ def test_a_list_that_is_no_longer_needed_goes(clean: HubProcess, filled: Builder
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(clean: HubProcess, ready: Workspace) -> None:
-    done = publish(clean, ready, "org/imagined", "--dry-run", token=None)
+    done = publish(clean, ready, "org/imagined", token=None, dry_run=True)
     assert done.returncode == 0, done.stderr
-    assert "dry run: 3 shards" in done.stdout
+    assert "dry run: would send 3 shards" in done.stdout
     assert {row["method"] for row in clean.requests()} <= {"GET", "HEAD"}
 
 

@@ -1,7 +1,6 @@
 """What the Hub refuses, and what is refused to it: one clear line, and nothing half visible."""
 
 import hashlib
-import subprocess
 from collections import Counter
 from typing import Any
 
@@ -10,8 +9,19 @@ import pytest
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.publishing.publish import publish_dataset
-from tests.manifests.making import BUILD, Builder
-from tests.manifests.publishing.publishing import READER, WRITER, add_by_hand, ask, files, in_public, publish, sent
+from tests.manifests import commands
+from tests.manifests.making import Builder
+from tests.manifests.publishing.publishing import (
+    READER,
+    WRITER,
+    add_by_hand,
+    ask,
+    files,
+    in_public,
+    publish,
+    publish_by_command,
+    sent,
+)
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
@@ -28,7 +38,7 @@ REFUSED_BATCH = {
 
 
 def test_room_for_less_than_a_shard_is_no_room(clean: HubProcess, ready: Workspace) -> None:
-    done = publish(clean, ready, "org/no-room", "--max-staging", "100MB")
+    done = publish(clean, ready, "org/no-room", max_staging="100MB")
     assert done.returncode == 2
     assert "--max-staging" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -36,18 +46,17 @@ def test_room_for_less_than_a_shard_is_no_room(clean: HubProcess, ready: Workspa
 
 
 def test_what_the_refusal_advises_is_then_published(clean: HubProcess, ready: Workspace) -> None:
-    options = ["--edition", "public", "--workspace", str(ready.root)]
-    built = subprocess.run([*BUILD, *options], capture_output=True, text=True, check=False)
+    built = commands.build(ready.root, "--edition", "public")
     assert built.returncode == 0, built.stderr
     assert "public edition: 3 real images listed without pixels" in built.stdout
-    done = publish(clean, ready, "org/advised", "--public")
+    done = publish(clean, ready, "org/advised", public=True)
     assert done.returncode == 0, done.stderr
     assert not Store(clean.directory).repo("dataset", "org/advised").private
     assert "metadata/real_images.parquet" in files(clean, "org/advised")
 
 
 def test_what_may_not_be_passed_on_is_not_made_public(clean: HubProcess, ready: Workspace) -> None:
-    done = publish(clean, ready, "org/open", "--public")
+    done = publish(clean, ready, "org/open", public=True)
     assert done.returncode == 2
     assert "cf-build-manifest --edition public" in done.stderr
     assert "3 real images" in done.stderr
@@ -72,7 +81,7 @@ def test_a_hub_that_holds_something_else_than_was_sent_is_noticed(
     clean.fail("status", path=f"org/lied/tree/{revision}", skip=int(revision == "main"), status=200, body=listing)
     done = publish(clean, ready, "org/lied")
     assert done.returncode == 1
-    assert f"org/lied@{revision}: the Hub does not hold what was sent as {shard['path']}" in done.stderr
+    assert f"org/lied@{revision}: the Hub's copy of {shard['path']} differs from what was sent" in done.stderr
     assert done.stderr.count("\n") == 1
     assert any(path.startswith("data/") for path in files(clean, "org/lied")) == (revision == "main")
 
@@ -83,16 +92,16 @@ def test_another_datasets_files_are_not_touched(clean: HubProcess, ready: Worksp
     before = files(clean, "org/theirs")
     done = publish(clean, ready, "org/theirs")
     assert done.returncode == 1
-    assert "holds something else (data/train.csv)" in done.stderr
+    assert "contains files that cf-publish did not write (data/train.csv)" in done.stderr
     assert done.stderr.count("\n") == 1
     assert files(clean, "org/theirs") == before
 
 
 def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, filled: Builder) -> None:
     clean.fail("status", path="/api/repos/create", status=429, headers={"Retry-After": "1"}, times=1)
-    clean.fail("status", method="POST", path="/commit/", status=503, times=2)
+    clean.fail("status", method="POST", path="/commit/", status=503, headers=AT_ONCE, times=2)
     clean.fail("reset", path="/tree/", times=1)
-    done = publish(clean, in_public(filled), "org/busy", "--public")
+    done = publish(clean, in_public(filled), "org/busy", public=True)
     assert done.returncode == 0, done.stderr
     assert not Store(clean.directory).repo("dataset", "org/busy").private
     assert sum(path.startswith("data/") for path in files(clean, "org/busy")) == 4
@@ -104,7 +113,7 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, fille
     [
         ({}, None, "hf auth login"),
         ({}, "hf_unknown", "hf auth login"),
-        ({}, READER, "no right to write there"),
+        ({}, READER, "the token may not write there"),
         ({"method": "PUT", "status": 403, "body": {"error": "Signature expired"}}, WRITER, "(the Hub says: Signature"),
         ({"method": "POST", "path": "/commit/", "status": 413}, WRITER, "smaller --max-shard-size"),
         (
@@ -132,6 +141,14 @@ def test_a_refusal_is_one_line_that_says_what_to_do_and_nothing_is_half_visible(
     assert done.stderr.startswith("error: http://")
     if token == WRITER:
         assert files(clean, name).keys() <= {".gitattributes"}
+
+
+def test_the_command_says_without_a_token_what_to_do(clean: HubProcess, ready: Workspace) -> None:
+    done = publish_by_command(clean, ready, "org/refused", token=None)
+    assert done.returncode == 1
+    assert "hf auth login" in done.stderr
+    assert done.stderr.startswith(f"error: {clean.endpoint}")
+    assert done.stderr.count("\n") == 1
 
 
 def test_after_a_failure_in_the_middle_the_same_command_continues(clean: HubProcess, ready: Workspace) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.restoring.finding import find_images
+from manifests.restoring.search import find_images
 from workspace.locator import LocatorReader
 
 CONTENTS = {f"train/{number:02d}.jpg": f"image {number}".encode() * 50 for number in range(12)}

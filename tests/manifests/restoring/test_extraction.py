@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from manifests.restoring.gathering import gather
+from manifests.restoring.extraction import extract_scattered
 from workspace.locator import LocatorReader
 
 CONTENTS = [f"image {number}".encode() * 20 for number in range(12)]
@@ -51,9 +51,9 @@ def test_only_what_would_be_opened_again_or_read_backwards_is_copied(
     lie = kind(tmp_path / "a.parquet" if kind is table else tmp_path / "a.tar", CONTENTS[:6])
     lie += kind(tmp_path / "b.parquet" if kind is table else tmp_path / "b.tar", CONTENTS[6:])
     places = {hashlib.sha256(CONTENTS[number]).hexdigest(): lie[number] for number in order}
-    (tmp_path / "gathered").mkdir()
+    (tmp_path / "extracted").mkdir()
     heard: list[str] = []
-    after = gather(places, tmp_path / "gathered", lambda _more, place: heard.append(place))
+    after = extract_scattered(places, tmp_path / "extracted", lambda _more, place: heard.append(place))
     assert heard == [lie[number] for number in copied]
     assert list(after) == list(places)
     reader = LocatorReader()

@@ -1,7 +1,7 @@
-"""Finding real images again by their sha256, in copies of their data sets that may be laid out in another way.
+"""The search for real images by their sha256, in copies of their data sets that may have another layout.
 
-Where the list says that an image was, is looked first: that costs one file an image. What is not there, or is another
-file by now, is looked for among all files below the folders, in tar archives and Parquet files too, each hashed once.
+First it reads the file where the list says that an image was: one file for each image. Images that are not there are
+searched for among all files below the folders, also in tar archives and Parquet files, each of which is hashed once.
 """
 
 import hashlib
@@ -15,43 +15,43 @@ from workspace.containers import ParquetImages, Tar
 from workspace.identity import sha256_of_file
 from workspace.locator import LocatorReader, row_locator, split_locator
 
-#: Images that are looked at together.
+#: Images that are hashed together.
 _CHUNK = 64
 
 
 def find_images(
-    copies: Sequence[Path], wanted: Mapping[str, str], advance: Callable[[int, str], None] = lambda *_: None
+    copies: Sequence[Path], listed: Mapping[str, str], advance: Callable[[int, str], None] = lambda *_: None
 ) -> dict[str, str]:
-    """Where images lie in `copies` (folders, or single archives): a locator by sha256. `wanted` has their ids
+    """The locators, by sha256, of the listed images in `copies` (folders, or single archives); `listed` has the ids
     (`real_id`) by sha256.
 
-    `advance` hears how many more were found, and where the search is.
+    `advance` is called with how many more were found, and where the search is.
     """
     reader = LocatorReader()
     found: dict[str, str] = {}
-    named = (
-        f"{root}/{real_id}" for root in copies if root.is_dir() for real_id in wanted.values() if _stays_below(real_id)
+    by_id = (
+        f"{root}/{real_id}" for root in copies if root.is_dir() for real_id in listed.values() if _stays_below(real_id)
     )
-    everything = (place for root in copies for place in _all_in(root))
-    for places in (named, everything):
-        spelt = filter(_is_utf8, places)
-        while len(found) < len(wanted) and (chunk := list(islice(spelt, _CHUNK))):
+    everything = (locator for root in copies for locator in _all_in(root))
+    for locators in (by_id, everything):
+        storable = filter(_is_utf8, locators)
+        while len(found) < len(listed) and (chunk := list(islice(storable, _CHUNK))):
             before = len(found)
-            for locator, sha256 in zip(chunk, _hashed(reader, chunk), strict=True):
-                if sha256 is not None and sha256 in wanted:
+            for locator, sha256 in zip(chunk, _hash(reader, chunk), strict=True):
+                if sha256 is not None and sha256 in listed:
                     found.setdefault(sha256, locator)
             advance(len(found) - before, chunk[-1])
     return found
 
 
 def _stays_below(real_id: str) -> bool:
-    """The list came from a stranger: its ids must not lead elsewhere."""
+    """Whether the path of an id stays below its folder: the list is from an unknown author."""
     path = PurePosixPath(real_id)
     return not path.is_absolute() and ".." not in path.parts and "\0" not in real_id
 
 
 def _is_utf8(locator: str) -> bool:
-    """Whether a table can hold the locator: on a disk, names may be any bytes."""
+    """Whether a table can store the locator: names on a disk may be any bytes."""
     try:
         locator.encode()
     except UnicodeEncodeError:
@@ -59,13 +59,13 @@ def _is_utf8(locator: str) -> bool:
     return True
 
 
-def _hashed(reader: LocatorReader, locators: Sequence[str]) -> list[str | None]:
-    """The sha256 of what is at each place; None: nothing that can be read."""
+def _hash(reader: LocatorReader, locators: Sequence[str]) -> list[str | None]:
+    """The sha256 of the image at each locator; None: nothing there can be read."""
 
-    def hashed(locator: str) -> str | None:
+    def hash_of(locator: str) -> str | None:
         inside = split_locator(locator)
         try:
-            # Anything else may be a pipe, which would be waited for.
+            # Anything else may be a pipe, from which reading would wait.
             if not Path(inside[0] if inside else locator).is_file():
                 return None
             return hashlib.sha256(reader.read(locator)).hexdigest() if inside else sha256_of_file(Path(locator))
@@ -73,21 +73,21 @@ def _hashed(reader: LocatorReader, locators: Sequence[str]) -> list[str | None]:
             return None
 
     with ReadingThreads() as threads:
-        reading = [threads.submit(locator, hashed, locator) for locator in locators]
+        reading = [threads.submit(locator, hash_of, locator) for locator in locators]
     return [one.result() for one in reading]
 
 
 def _all_in(root: Path) -> Iterator[str]:
-    """The locators of all files, and of what is in archives and Parquet files, in the order of their names."""
+    """The locators of all files, and of the members of archives and rows of Parquet files, in the order of names."""
     if root.is_file():
         yield from _inside(str(root))
-    met = set()
+    visited = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in met:  # a link to where we have been
+        if (status.st_dev, status.st_ino) in visited:  # a link back to a folder above
             folders.clear()
             continue
-        met.add((status.st_dev, status.st_ino))
+        visited.add((status.st_dev, status.st_ino))
         folders.sort()
         for name in sorted(names):
             yield from _inside(f"{folder}/{name}")
@@ -108,4 +108,4 @@ def _inside(path: str) -> Iterator[str]:
         else:
             yield path
     except OSError:
-        return  # not a container after all, or damaged: what is in it is not found
+        return  # not a container, or a damaged one: nothing in it is found

@@ -1,0 +1,98 @@
+import io
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from manifests.building import build
+from manifests.report import write_report
+from manifests.report.contact_sheet import PICTURE_BYTES, SHEETS
+from tests.browser import look
+from tests.manifests.making import Builder, png
+from tests.manifests.report.pages import generated, image_of, real_image, written
+
+
+def test_the_contact_sheet_is_searched_and_says_where_a_picture_is_from(report: Path, tmp_path: Path) -> None:
+    seen = look(
+        report,
+        tmp_path,
+        """
+        const search = (text) => {
+            type("#search-pictures", text);
+            return [find("#pictures-shown").textContent, visible(".sheet").length, visible(".sheet img").length];
+        };
+        const told = ["", "painter", "pixdiff", "creativeml folder/3.png", "seed 21", "locked"].map(search);
+        search("painter folder/3.png");
+        const figure = visible(".sheet figure")[0];
+        const before = figure.querySelector("dl").checkVisibility();
+        figure.querySelector("summary").click();
+        return {told, before, origin: figure.querySelector("dl").innerText}""",
+    )
+    assert seen["acted"]["told"] == [
+        ["26 pictures", 4, 26],
+        ["8 pictures", 1, 8],
+        ["4 pictures", 1, 4],
+        ["1 picture", 1, 1],
+        ["3 pictures", 3, 3],
+        ["4 pictures", 2, 4],
+    ]
+    assert seen["acted"]["before"] is False
+    origin = dict(zip(*[iter(seen["acted"]["origin"].split("\n"))] * 2, strict=True))
+    assert origin["generator"] == "org/painter"
+    assert len(origin["revision"]) == 40
+    assert origin["prompt"] == "a photograph of thing 3"
+    assert origin["prompt from"] == "PHOTOS: folder/3.png"
+    assert (origin["seed"], origin["steps"], origin["split"]) == ("21", "20", "train")
+    assert origin["file"] == "images/org--painter/00000003.png"
+
+
+def test_real_images_that_may_not_be_passed_on_have_no_thumbnail(builder: Builder) -> None:
+    generator = generated(0)
+    rows = [real_image(1), real_image(2, redistributable=False), real_image(3, redistributable=None)]
+    page = written(builder.workspace, [generator], [image_of(generator), *rows]).read_text()
+    assert "a photograph of thing 1" in page
+    assert "a photograph of thing 2" not in page
+    assert "a photograph of thing 3" not in page
+
+
+def test_of_many_generators_the_contact_sheet_shows_evenly_spaced_ones(builder: Builder) -> None:
+    generators = [generated(number) for number in range(2 * SHEETS)]
+    page = written(builder.workspace, generators, [image_of(row) for row in generators]).read_text()
+    assert page.count("<article") == SHEETS
+    shown = re.findall(r"<header><h3>org-\d+/generator-(\d+)</h3>", page)
+    assert [int(number) for number in shown] == list(range(0, 2 * SHEETS, 2))
+    assert f"{SHEETS} of {2 * SHEETS} generators" in page
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF"])
+def test_large_images_are_shrunk_below_their_bound(builder: Builder, kind: str) -> None:
+    content = io.BytesIO()
+    Image.open(io.BytesIO(png(1, size=64))).resize((700, 500), Image.Resampling.BICUBIC).save(content, kind)
+    picture = builder.workspace.root / "images" / "picture.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(content.getvalue())
+    generator = generated(0)
+    page = written(builder.workspace, [generator], [image_of(generator)]).read_text()
+    (shown,) = re.findall(r'"data:image/webp;base64,([^"]*)"', page)
+    assert 1000 < len(shown) * 3 / 4 <= PICTURE_BYTES
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89PNG damaged",
+        png(1, 40)[:2000],
+        png(1, 200)[:5000],
+        b"",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    ],
+)
+def test_an_image_no_one_can_decode_is_left_out(builder: Builder, content: bytes) -> None:
+    generator = builder.generator("org/painter", task="unconditional")
+    builder.sample(generator, None)
+    builder.sample(generator, None)
+    workspace = builder.write()
+    build(workspace)
+    (workspace.images_of("org/painter") / "00000000.png").write_bytes(content)
+    assert write_report(workspace).read_text().count("<img") == 1
