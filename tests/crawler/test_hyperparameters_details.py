@@ -8,7 +8,7 @@ import pytest
 from crawler.card.model_card import read_card
 from crawler.card.snippets import Usage
 from crawler.catalog import Hyperparameters, HyperparameterSources
-from crawler.hyperparameters import checked, config_implies, decoder_scale, hyperparameters_of
+from crawler.hyperparameters import decoder_scale, hyperparameters_of, settings_in_configs, valid_or_none
 from crawler.pipelines.traits import describe
 
 NOISE = {"height": 512, "width": 448, "scheduler": "PNDMScheduler", "prediction_type": "epsilon"}
@@ -53,7 +53,7 @@ def stated(name: str, **options: Any) -> tuple[Any, Any]:
     ],
 )
 def test_values_at_the_limits(name: str, value: Any, expected: Any) -> None:
-    found = checked(name, value)
+    found = valid_or_none(name, value)
     assert (found, type(found)) == (expected, type(expected))
 
 
@@ -133,18 +133,18 @@ def test_further_arguments_are_one_text_whatever_their_order() -> None:
 
 def test_the_prediction_type_of_a_scheduler() -> None:
     scheduler = {"_class_name": "EulerDiscreteScheduler", "prediction_type": "v_prediction"}
-    assert config_implies(scheduler, None, None) == {
+    assert settings_in_configs(scheduler, None, None) == {
         "scheduler": "EulerDiscreteScheduler",
         "prediction_type": "v_prediction",
     }
-    assert config_implies({"prediction_type": "sample"}, None, None) == {"prediction_type": "sample"}
+    assert settings_in_configs({"prediction_type": "sample"}, None, None) == {"prediction_type": "sample"}
     flow = {"_class_name": "FlowMatchEulerDiscreteScheduler", "prediction_type": "epsilon"}
-    assert config_implies(flow, None, None)["prediction_type"] == "epsilon"
+    assert settings_in_configs(flow, None, None)["prediction_type"] == "epsilon"
 
 
 @pytest.mark.parametrize("size", [[64], [64, 64, 3], [True, True], True, "64", None, [64, None], [64, None, 64]])
 def test_a_sample_size_that_is_no_size_implies_none(size: Any) -> None:
-    assert config_implies(None, {"sample_size": size}, None) == {}
+    assert settings_in_configs(None, {"sample_size": size}, None) == {}
 
 
 @pytest.mark.parametrize("name", ["block_out_channels", "encoder_block_out_channels", "decoder_block_out_channels"])

@@ -4,20 +4,20 @@ from typing import Any
 
 import pytest
 
-from crawler.hub.listing import Listed
-from crawler.lineage import adapted, tagged_bases
+from crawler.hub.listing import ListedModel
+from crawler.lineage import bases_in_tags, bases_of_adapter
 
 
 @pytest.mark.parametrize("relation", ["", "finetune:", "adapter:", "merge:", "quantized:"])
 def test_every_relation_names_the_base(relation: str) -> None:
     tags = ("diffusers", "region:us", f"base_model:{relation}org/base", "license:mit", "dataset:base_model:org/other")
-    assert tagged_bases(tags) == ("org/base",)
+    assert bases_in_tags(tags) == ("org/base",)
 
 
-def listed(*tags: str, **changes: Any) -> Listed:
-    values: dict[str, Any] = dict.fromkeys(Listed.__dataclass_fields__)
+def listed(*tags: str, **changes: Any) -> ListedModel:
+    values: dict[str, Any] = dict.fromkeys(ListedModel.__dataclass_fields__)
     named = {"model_name": "org/name", "revision": "a" * 40, "downloads": 0, "likes": 0, "disabled": False}
-    return Listed(**{**values, **named, "tags": tags, **changes})
+    return ListedModel(**{**values, **named, "tags": tags, **changes})
 
 
 BASE = ("base_model:org/base",)
@@ -37,4 +37,4 @@ BASE = ("base_model:org/base",)
     ],
 )
 def test_only_an_adapter_is_made_for_a_base(tags: tuple[str, ...], bases: tuple[str, ...]) -> None:
-    assert adapted(listed(*tags)) == bases
+    assert bases_of_adapter(listed(*tags)) == bases
