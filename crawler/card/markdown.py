@@ -1,12 +1,12 @@
 """Markdown of a model card as plain data: sections with lines of text, tables and code.
 
 markdown-it-py finds the blocks (CommonMark and the tables of GitHub) and the inline markup. Everything else of Markdown
-is dropped here: what the other modules of this folder read are words, cells and code, not the way they are displayed.
+is dropped: the other modules of this folder need the words, cells and code, not the way they are displayed.
 HTML is treated as authors use it: tags of blocks end a line, `<h2>` is a heading, comments, scripts and styles are
 skipped. A fence is found inside HTML too, where a browser would show its backticks.
 
-The text comes from strangers. Characters, length of a line and depth of nesting are capped, so that time and memory
-are bounded whatever the card contains. Nothing here raises.
+Authors are not trusted: the number of characters, the length of a line and the depth of nesting are limited, so that
+time and memory are bounded. Nothing here raises.
 """
 
 import itertools

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from crawler.card.model_card import Card, read_card
 from crawler.card.snippets import Usage
 from crawler.catalog import Hyperparameters
-from crawler.hyperparameters import hyperparameters_of, settings_in_configs, valid_or_none
+from crawler.hyperparameters import (
+    MAX_PIXELS,
+    MAX_SCALE,
+    MAX_STEPS,
+    MAX_TEXT,
+    hyperparameters_of,
+    settings_in_configs,
+    valid_or_none,
+)
 from crawler.pipelines.traits import describe
 
 CONFIG = {"height": 512, "width": 512, "scheduler": "PNDMScheduler", "prediction_type": "epsilon"}
@@ -43,6 +51,11 @@ def test_a_value_has_a_source_and_no_value_has_none() -> None:
         ("num_inference_steps", True, None),
         ("num_inference_steps", 10**9, None),
         ("num_inference_steps", "50", None),
+        ("num_inference_steps", MAX_STEPS, MAX_STEPS),
+        ("num_inference_steps", MAX_STEPS + 1, None),
+        ("guidance_scale", MAX_SCALE, MAX_SCALE),
+        ("width", MAX_PIXELS, MAX_PIXELS),
+        ("width", MAX_PIXELS + 1, None),
         ("guidance_scale", 0, 0.0),
         ("guidance_scale", 1e300, None),
         ("guidance_scale", [7.5], None),
@@ -56,6 +69,45 @@ def test_a_value_of_another_type_or_out_of_range_is_skipped(name: str, value: An
     assert valid_or_none(name, value) == expected
 
 
+def test_a_token_comes_from_the_code_then_from_the_text_then_from_a_file() -> None:
+    card = read_card(b"---\ninstance_prompt: sks dog\n---\n")
+    for usage, stated, expected in (
+        (Usage(token="<cat>"), card, ("<cat>", "card")),
+        (Usage(), card, ("sks dog", "card")),
+        (Usage(), Card(), ("<toy>", "config")),
+    ):
+        values, sources = hyperparameters_of(None, stated, usage, {}, token="<toy>")
+        assert (values.trigger_words, sources.trigger_words) == expected
+
+
+def from_text(pipeline: str, text: str, config: dict[str, Any]) -> dict[str, Any]:
+    values, sources = hyperparameters_of(describe(pipeline), Card(body=text), Usage(), config)
+    return {name: value for name, value in vars(values).items() if getattr(sources, name) == "card"}
+
+
+def test_cfg_is_the_guidance_scale_where_the_pipeline_has_one_scale() -> None:
+    assert from_text("StableDiffusionPipeline", "CFG: 7", CONFIG) == {"guidance_scale": 7.0}
+    assert from_text("StableDiffusionPipeline", "CFG: 7\nGuidance scale: 7", CONFIG) == {"guidance_scale": 7.0}
+    assert from_text("StableDiffusionPipeline", "CFG: 7\nGuidance scale: 3", CONFIG) == {}
+    assert from_text("FluxPipeline", "CFG: 7", CONFIG) == {}
+
+
+def test_text_gives_no_setting_that_the_pipeline_does_not_have() -> None:
+    assert from_text("DDPMPipeline", "Steps: 30\nGuidance scale: 7", CONFIG) == {"num_inference_steps": 30}
+
+
+def test_samplers_in_text_are_read_for_noise_prediction_only() -> None:
+    flow = {**CONFIG, "prediction_type": "flow"}
+    assert from_text("StableDiffusionPipeline", "Sampler: Euler", CONFIG) == {"scheduler": "EulerDiscreteScheduler"}
+    assert from_text("StableDiffusionPipeline", "Sampler: Euler", flow) == {}
+    assert from_text("StableDiffusionPipeline", "Sampler: Euler", {}) == {}
+
+
+def test_long_texts_are_cut() -> None:
+    values, _ = hyperparameters_of(None, Card(), Usage({"negative_prompt": "x" * (MAX_TEXT + 1)}), {})
+    assert values.negative_prompt == "x" * MAX_TEXT
+
+
 def test_the_size_is_that_of_the_denoiser_times_the_scale_of_the_decoder() -> None:
     vae = {"block_out_channels": [1, 2, 3, 4]}
     assert settings_in_configs(None, {"sample_size": 64}, vae) == {"height": 512, "width": 512}
@@ -66,6 +118,8 @@ def test_the_size_is_that_of_the_denoiser_times_the_scale_of_the_decoder() -> No
     }
     assert settings_in_configs(None, {"sample_size": 32}, None) == {"height": 32, "width": 32}
     assert settings_in_configs(None, {"sample_size": 32}, {}) == {}
+    assert settings_in_configs(None, {"sample_size": True}, None) == {}
+    assert settings_in_configs(None, {"sample_size": 32}, {"block_out_channels": [1] * 13}) == {}
 
 
 def test_flow_matching_is_a_prediction_type() -> None:

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.catalog import CatalogEntry
-from crawler.lineage import bases_in_tags, with_lineage
+from crawler.hub.listing import ListedModel
+from crawler.lineage import bases_in_tags, bases_of_adapter, with_lineage
 from tests.records import catalog_entry
 
 
@@ -47,3 +48,24 @@ def test_lineage_is_finite_without_duplicates_and_idempotent(bases: dict[str, st
         assert len(set(found.lineage)) == len(found.lineage)
         assert found.model_name not in found.lineage
         assert replace(found, lineage=()) in entries
+
+
+def test_every_relation_of_a_base_model_tag_is_read() -> None:
+    relations = ("finetune", "adapter", "merge", "quantized")
+    assert bases_in_tags(f"base_model:{relation}:a/{relation}" for relation in relations) == tuple(
+        f"a/{relation}" for relation in relations
+    )
+    assert bases_in_tags(["lora", "license:mit", "base_model:a/b", "base_model:finetune:a/b"]) == ("a/b",)
+
+
+def listed(*tags: str) -> ListedModel:
+    model = ListedModel.parse({"id": "a/model", "sha": "0" * 40, "tags": list(tags)})
+    assert model is not None
+    return model
+
+
+def test_only_adapters_have_the_base_that_they_are_sampled_with() -> None:
+    assert bases_of_adapter(listed("lora", "base_model:a/base")) == ("a/base",)
+    # An adapter can be known by the relation to its base alone.
+    assert bases_of_adapter(listed("base_model:adapter:a/base")) == ("a/base",)
+    assert bases_of_adapter(listed("base_model:finetune:a/base")) == ()

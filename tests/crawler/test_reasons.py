@@ -1,7 +1,7 @@
 import pytest
 
 from crawler.catalog import CatalogEntry
-from crawler.reasons import Reason
+from crawler.reasons import TEMPORARY, Reason
 from tests.crawler.repositories import wild
 
 EXPECTED = {
@@ -69,3 +69,22 @@ def test_a_broken_card_is_described_where_the_model_is_compatible(catalog: dict[
 def test_a_gated_model_has_the_pipeline_class_of_its_tag(catalog: dict[str, CatalogEntry]) -> None:
     assert catalog["acme/gated"].hf_diffusers_tag == "StableDiffusionPipeline"
     assert catalog["acme/gated"].gated == "manual"
+
+
+def test_reasons_that_can_change_without_a_new_commit_are_temporary() -> None:
+    assert {Reason.HUB_ERROR, Reason.GONE} == TEMPORARY
+
+
+def test_the_remedy_of_a_gated_model_is_in_its_row(catalog: dict[str, CatalogEntry]) -> None:
+    detail = catalog["acme/gated"].reason_detail
+    assert detail == "acme/gated is gated: accept its terms on the Hub, set HF_TOKEN, and crawl again"
+
+
+def test_the_token_of_a_textual_inversion_is_in_its_row(catalog: dict[str, CatalogEntry]) -> None:
+    entry = catalog["acme/concept"]
+    assert (entry.hyperparameters.trigger_words, entry.hyperparameter_sources.trigger_words) == ("<cat-toy>", "config")
+
+
+def test_the_format_of_weights_is_named_where_there_is_no_model_index(catalog: dict[str, CatalogEntry]) -> None:
+    assert (catalog["acme/gguf"].reason_detail or "").endswith("its weights are quantized only")
+    assert (catalog["acme/onnx"].reason_detail or "").endswith("its weights are for ONNX only")

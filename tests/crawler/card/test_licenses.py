@@ -79,3 +79,30 @@ def test_several_licences_are_joined() -> None:
 
 def test_identifiers_are_lower_case() -> None:
     assert all(identifier == identifier.lower() for identifier in FAMILIES)
+
+
+def test_only_another_licence_takes_its_family_from_its_name() -> None:
+    name = "FLUX-1-dev-Non-Commercial-License"
+    assert license_of({"license": "other", "license_name": name}, ()).license_family == "non-commercial"
+    assert license_of({"license": "mit", "license_name": name}, ()).license_family == "open"
+    assert license_of({"license": "other", "license_name": "Be-Nice-1.0"}, ()).license_family == "unknown"
+
+
+def test_a_tag_has_neither_name_nor_link_and_other_tags_are_not_licences() -> None:
+    found = license_of({"license_name": "x", "license_link": "y"}, ("mit", "license:Apache-2.0"))
+    assert (found.license, found.license_source, found.license_name, found.license_link) == (
+        "Apache-2.0",
+        "tag",
+        None,
+        None,
+    )
+    assert license_of({}, ("mit",)).license_source == "none"
+
+
+def test_names_that_mean_nothing_are_none() -> None:
+    found = license_of({"license": " MIT ", "license_name": "None", "license_link": "  "}, ())
+    assert (found.license, found.license_name, found.license_link) == ("MIT", None, None)
+
+
+def test_a_known_licence_without_spdx_id_is_lower_case() -> None:
+    assert license_of({"license": "OpenRAIL"}, ()).license == "openrail"

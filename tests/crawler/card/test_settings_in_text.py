@@ -32,6 +32,8 @@ def read_text(body: str) -> dict[str, int | float | str]:
         "Steps: 30\nCFG: 7\n---\n",
         "**Steps: 30**\n\n**CFG: 7**\n",
         "_Steps: 30, CFG scale: 7_\n",
+        "• Steps: 30\n• CFG: 7\n",
+        "- **Trained for 20 hours**\n- Steps: 30\n- CFG: 7\n",
         "Settings\n--------\n<b>Steps:</b> 30<br>CFG: 7\n",
         "Trained by Hanna\n-----\nSteps: 30, CFG: 7\n",
     ],
@@ -67,6 +69,10 @@ def test_settings_in_a_regular_form_are_found(body: str) -> None:
         "**Training parameters:**\n\n- Steps: 30",
         "- Steps: 30\n\n- Learning rate: 1e-4",
         "## Image-to-image\n\nSteps: 30",
+        "Training settings:\n\nSteps: 30",
+        "**Training settings**\n\nSteps: 30",
+        "## Training\n\nDetails:\n\nSteps: 30",
+        "Steps: 30.5",
         "```python\nsteps: 30\n```",
         "```yaml\nsteps: 30\n```",
         "```\nimport torch\nsteps: 30\n```",
@@ -92,6 +98,24 @@ def test_a_section_after_training_is_read() -> None:
 
 def test_the_first_heading_is_the_name_of_the_model() -> None:
     assert read_text("# Fine-tuned SDXL\nSteps: 30\n") == {"num_inference_steps": 30}
+
+
+def test_a_height_of_its_own_contradicts_a_size() -> None:
+    assert read_text("Size: 512x768\n\nHeight: 640\n") == {"height": 640}
+
+
+@pytest.mark.parametrize(
+    ("sampler", "scheduler"),
+    [
+        ("Euler a", "EulerAncestralDiscreteScheduler"),
+        ("DPM++ 2M Karras", "DPMSolverMultistepScheduler"),
+        ("`ddim`", "DDIMScheduler"),
+        ("`EulerDiscreteScheduler`", "EulerDiscreteScheduler"),
+        ("FlowMatchEulerDiscreteScheduler.", "FlowMatchEulerDiscreteScheduler"),
+    ],
+)
+def test_a_sampler_is_a_scheduler_class(sampler: str, scheduler: str) -> None:
+    assert read_text(f"Sampler: {sampler}\n") == {"scheduler": scheduler}
 
 
 def test_settings_that_web_uis_write_below_an_image_are_found() -> None:
