@@ -1,3 +1,5 @@
+import json
+import random
 from typing import Any
 
 import numpy as np
@@ -60,7 +62,8 @@ def test_a_batch_does_not_depend_on_what_was_sampled_before() -> None:
         def __call__(self, batch_size: int = 1, generator: Any = None, output_type: str = "pil") -> Any:
             output = super().__call__(batch_size, generator, num_inference_steps=2, output_type=output_type)
             # Some pipelines draw from the global generators too.
-            output.images = output.images + 0.1 * torch.rand(output.images.shape).numpy() + 0.1 * np.random.rand()
+            drawn = torch.rand(output.images.shape).numpy() + np.random.rand() + random.random()
+            output.images = output.images + 0.1 * drawn
             return output
 
     pipeline.__class__ = Careless
@@ -184,6 +187,7 @@ def test_arguments_of_the_card_reach_the_call_and_reserved_ones_do_not() -> None
             eta: float = 0.0,
             num_images_per_prompt: int = 1,
             callback_on_step_end: Any = None,
+            latents: Any = None,
             output_type: str = "pil",
             generator: Any = None,
         ) -> Any:
@@ -191,7 +195,8 @@ def test_arguments_of_the_card_reach_the_call_and_reserved_ones_do_not() -> None
             return super().__call__(len(prompt), generator, num_inference_steps=2, output_type=output_type)
 
     pipeline.__class__ = Told
-    extra = '{"eta": 0.5, "num_images_per_prompt": 4, "callback_on_step_end": 1, "output_type": "pil", "unknown": 1}'
+    reserved = {"num_images_per_prompt": 4, "callback_on_step_end": 1, "output_type": "pil", "latents": 1}
+    extra = json.dumps({"eta": 0.5, **reserved, "unknown": 1})
     wanted = plan("text-to-image", negative_prompt="blurry", height=64, guidance_scale=3.0, extra=extra)
     caller = Caller(Generator(pipeline, "float32", placeholder_token="<zoo>"), wanted, 4)
     images = caller(wanted.samples)
@@ -204,7 +209,7 @@ def test_arguments_of_the_card_reach_the_call_and_reserved_ones_do_not() -> None
     assert arguments["negative_prompt"] == ["blurry"] * 4
     assert (arguments["num_inference_steps"], arguments["guidance_scale"], arguments["height"]) == (2, 3.0, 64)
     assert (arguments["eta"], arguments["num_images_per_prompt"], arguments["output_type"]) == (0.5, 1, "np")
-    assert arguments["callback_on_step_end"] is None
+    assert (arguments["callback_on_step_end"], arguments["latents"]) == (None, None)
     assert (caller.num_inference_steps, caller.guidance_scale, caller.negative_prompt) == (2, 3.0, "blurry")
     assert caller.scheduler == "DDIMScheduler"
 

@@ -105,3 +105,23 @@ def test_a_damaged_checker_accepts_no_image(tmp_path: Path) -> None:
 def test_an_empty_folder_is_not_a_checker(tmp_path: Path) -> None:
     with pytest.raises(CheckerError, match="does not load"):
         SafetyChecker(tmp_path, "cpu")
+
+
+@pytest.mark.parametrize(("excess", "lowered"), [(0.0003, False), (0.0007, True)])
+def test_special_care_counts_from_half_a_thousandth_on(tmp_path: Path, excess: float, lowered: bool) -> None:
+    """The excess is rounded to three decimals before it is compared with zero, as in diffusers."""
+    from PIL import Image
+    from torch.nn.functional import normalize
+
+    (image,) = _images()[:1]
+    checker = SafetyChecker(_save(tmp_path / "checker"), "cpu")
+    model = checker._model
+    pixel_values = checker._processor(images=[Image.fromarray(image)], return_tensors="pt").pixel_values
+    with torch.no_grad():
+        embedding = model.visual_projection(model.vision_model(pixel_values)[1])
+        cosines = normalize(embedding) @ normalize(model.special_care_embeds).t()
+        model.special_care_embeds_weights.fill_(2)
+        plain = checker.check([image])[0].score
+        model.special_care_embeds_weights.fill_(float(cosines.max()) - excess)
+        score = checker.check([image])[0].score
+    assert score - plain == pytest.approx(0.01 if lowered else 0.0, abs=0.0011 if lowered else 1e-6)

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -9,6 +10,7 @@ from crawler.catalog import ModelFile
 from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.weights.fetching import Fetcher, FetchError, checked_path, content_key
+from tests.hubs import DATE, fill
 from tests.samplers.conftest import PIXELS
 from tests.samplers.inputs import model_files
 from workspace.hub_access import HubAccess
@@ -101,3 +103,55 @@ def test_a_file_without_a_valid_hash_is_refused() -> None:
     for sha256 in (None, "../" + "a" * 61, "A" * 64):
         with pytest.raises(FetchError, match="no valid hash"):
             content_key(ModelFile(path="a", size=1, sha256=sha256))
+
+
+def test_a_file_shorter_than_announced_is_downloaded_again(
+    store: Store, hub: HubProcess, fetcher: Fetcher, tmp_path: Path
+) -> None:
+    revision, file = _file(store, ".safetensors")
+    hub.fail("status", times=1, path=file.path, method="GET", status=200, body="short")
+    fetcher.fetch(PIXELS, revision, file, tmp_path / "file", tmp_path / "scratch")
+    assert hub.faults()[0]["struck"] == 1
+    assert sha256_of_file(tmp_path / "file") == file.sha256
+
+
+def _listed(fetcher: Fetcher, repo_id: str, revision: str) -> ModelFile:
+    return next(file for file in fetcher.listing(repo_id, revision)[1] if file.path == "config.json")
+
+
+def test_a_file_is_downloaded_at_its_pinned_revision(hub: HubProcess, fetcher: Fetcher, tmp_path: Path) -> None:
+    first = fill(hub.directory, "fetching/moved", {"config.json": b"first"})
+    pinned = _listed(fetcher, "fetching/moved", first)
+    content = {"config.json": b"second, and longer"}
+    second = Store(hub.directory).commit("model", "fetching/moved", add=content, message="changed", date=DATE)
+    assert [fetcher.listing("fetching/moved", revision)[0] for revision in (first, None)] == [first, second]
+    assert _listed(fetcher, "fetching/moved", first) == pinned != _listed(fetcher, "fetching/moved", second)
+    fetcher.fetch("fetching/moved", first, pinned, tmp_path / "file", tmp_path / "scratch")
+    assert (tmp_path / "file").read_bytes() == b"first"
+
+
+def test_a_file_appears_after_its_bytes_are_on_the_disk(
+    store: Store, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision, file = _file(store, ".safetensors")
+    flushed: list[tuple[int, bool]] = []
+    fsync = os.fsync
+
+    def recording(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.append((os.fstat(descriptor).st_ino, (tmp_path / "file").exists()))
+
+    monkeypatch.setattr(os, "fsync", recording)
+    fetcher.fetch(PIXELS, revision, file, tmp_path / "file", tmp_path / "scratch")
+    assert ((tmp_path / "file").stat().st_ino, False) in flushed
+
+
+def test_the_given_token_opens_a_gated_repository_and_without_one_the_remedy_is_named(tmp_path: Path) -> None:
+    with HubProcess(tmp_path / "hub", tokens=["hf_reader"]) as hub:
+        revision = fill(hub.directory, "fetching/gated", {"config.json": b"{}"}, gated="auto")
+        file = _listed(Fetcher(HubAccess(hub.endpoint, "hf_reader")), "fetching/gated", revision)
+        paths = tmp_path / "file", tmp_path / "scratch"
+        with pytest.raises(FetchError, match="accept its terms on the Hub and set HF_TOKEN"):
+            Fetcher(HubAccess(hub.endpoint)).fetch("fetching/gated", revision, file, *paths)
+        Fetcher(HubAccess(hub.endpoint, "hf_reader")).fetch("fetching/gated", revision, file, *paths)
+    assert (tmp_path / "file").read_bytes() == b"{}"

@@ -4,12 +4,10 @@ import contextlib
 import itertools
 import json
 import os
-import pickle
 import random
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,6 +21,7 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from tests.hubs import fill
 from tests.samplers.inputs import entry_of
+from tests.samplers.weights.holder import Holder, Work
 from tests.scale import scaled
 
 #: Bytes of one content: large beside what else is written, small beside a test's patience.
@@ -38,8 +37,7 @@ class Node:
         self.hub, self.folder, self.weights = hub, folder, folder / "weights"
         self.weights.mkdir()
         self.most = 0
-        self._names = itertools.count()
-        self.running: list[subprocess.Popen[str]] = []
+        self.running: list[Holder] = []
 
     def generators(self, *contents: str) -> list[CatalogEntry]:
         """A generator for each word, with a content for each of its letters."""
@@ -52,36 +50,21 @@ class Node:
             entries.append(entry_of(store, name))
         return entries
 
-    def start(self, entries: Sequence[CatalogEntry], **asked: Any) -> "subprocess.Popen[str]":
+    def start(self, entries: Sequence[CatalogEntry], **about: Any) -> Holder:
         """A supervisor that waits for a line before it starts."""
-        told = self.folder / f"entries-{next(self._names)}"
-        told.write_bytes(pickle.dumps(list(entries)))
-        words = {"seconds": 0.0, "flock": None, "links": True, "max_disk": None} | asked
-        words |= {
-            "weights": str(words.get("weights", self.weights)),
-            "entries": str(told),
-            "endpoint": self.hub.endpoint,
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.samplers.weights.holder", json.dumps(words)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        work = Work(**{"weights": self.weights, "endpoint": self.hub.endpoint, "entries": list(entries), **about})
+        process = Holder(work)
         self.running.append(process)
-        assert process.stdout is not None
         assert "folder" in json.loads(process.stdout.readline() or '{"error": 1}'), process.communicate()[1]
         return process
 
-    def begin(self, *processes: "subprocess.Popen[str]") -> None:
+    def begin(self, *processes: Holder) -> None:
         """All at once."""
         for process in processes:
-            assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
 
-    def finish(self, *processes: "subprocess.Popen[str]") -> list[list[dict[str, str]]]:
+    def finish(self, *processes: Holder) -> list[list[dict[str, str]]]:
         """Wait for them, measuring the disk meanwhile; what they printed."""
         while any(process.poll() is None for process in processes):
             self.most = max(self.most, _bytes_below(self.weights))
@@ -238,7 +221,7 @@ def test_an_interrupted_supervisor_does_not_wait_for_a_stalled_download(node: No
     node.begin(process)
     node.wait_for_fault()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("interrupted")
     assert list(node.weights.iterdir()) == []
@@ -280,7 +263,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_the_next_run_continues(
         while process.poll() is None:
             _fill(small_disk, 0)
             time.sleep(0.01)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert process.returncode == 1
     # huggingface_hub may have warned before.
     (line,) = (line for line in err.splitlines() if line.startswith("error: "))
@@ -306,7 +289,7 @@ def test_a_small_disk_fails_only_generators_that_are_too_large(small_disk: Path,
 def test_an_error_of_file_locks_is_named(node: Node) -> None:
     process = node.start(node.generators("a"), flock="ENOLCK")
     node.begin(process)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     (line,) = err.splitlines()
     assert (process.returncode, line.startswith("error: --weights-dir")) == (1, True)
     assert "No locks available" in line
