@@ -1,5 +1,5 @@
-"""What is claimed about speed, and how to measure it again: `make bench`.
+"""The claims about speed, and how to measure them: `make bench`.
 
-Every claim is a ratio of two ways to do the same thing, measured in turn within one run, so that the machine
-and its neighbours cancel out. Absolute times are shown for orientation and mean nothing on another machine.
+Every claim is the ratio of two ways to do the same thing, measured in turn within one run, so that the speed and the
+load of the machine cancel out. Absolute times are for orientation; they differ on another machine.
 """

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: run all benchmarks, or those named, and print a table."""
+"""`python -m benchmarks [NAME ...]`: run all benchmarks, or the named ones, and print a table."""
 
 import importlib
 import sys
@@ -10,8 +10,8 @@ BENCHMARKS = ("captioning", "crawl", "duty", "manifest", "packing", "png")
 
 
 def main() -> None:
-    """Run what was asked for."""
-    table = Table("what", "ours, s", "theirs, s", "ratio", "claim")
+    """Run the benchmarks that the command line names."""
+    table = Table("benchmark", "this project, s", "alternative, s", "ratio", "claim")
     for name in sys.argv[1:] or BENCHMARKS:
         for comparison in importlib.import_module(f"benchmarks.{name}").run():
             seconds = (f"{comparison.ours:.3g}", f"{comparison.theirs:.3g}")

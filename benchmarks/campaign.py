@@ -1,9 +1,9 @@
-"""A Hub as large as a campaign's: thousands of repositories of a few shared families, ranked by downloads.
+"""A Hub as large as that of a campaign: thousands of repositories of a few families, ranked by downloads.
 
-Every repository has a card, a model_index.json and a denoiser configuration of its own, which is the worst case;
-schedulers and autoencoders come in a few versions, as on the Hub, where training scripts copy them. One in eight is
-a LoRA for one of the most downloaded checkpoints. Weights are sizes and hashes only: a crawl never reads one.
-The store's records are written without the flushes of `Store.create`, which would take minutes for thousands.
+Every repository has its own card, model_index.json and denoiser configuration, which is the worst case; schedulers and
+autoencoders have a few versions, as on the Hub, where training scripts copy them. One in eight is a LoRA for one of the
+most downloaded checkpoints. Weights are sizes and hashes only: a crawl never reads one. The store's records are written
+without the flushes of `Store.create`, which would take minutes for thousands.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from localhub.records import Commit, File, Repo, is_large
 from localhub.store import Store
 
 DATE = "2024-05-06T07:08:09.000Z"
-#: Of so many repositories one is a LoRA.
+#: One of this number of repositories is a LoRA.
 LORA_EVERY = 8
-#: LoRAs are made for one of so many checkpoints.
+#: Number of checkpoints with LoRAs.
 BASES = 40
-#: Versions in which schedulers and autoencoders are copied.
+#: Number of versions of schedulers and autoencoders.
 SCHEDULERS, AUTOENCODERS = 6, 10
 _LICENSES = ("creativeml-openrail-m", "mit", "apache-2.0", "openrail++", "cc-by-nc-4.0")
 _PARTS = {
@@ -52,14 +52,14 @@ image = pipe("a photograph", num_inference_steps={steps}, guidance_scale=7.5).im
 
 
 def build(directory: Path, repositories: int) -> None:
-    """Fill `directory` with a Hub of so many repositories; `name_of(0)` is the most downloaded."""
+    """Make `directory` a Hub with this number of repositories; `name_of(0)` is the most downloaded."""
     store = Store(directory)
     for number in range(repositories):
         _write(store, number, repositories)
 
 
 def name_of(number: int) -> str:
-    """The repository at a place of the ranking, from 0."""
+    """The repository of a rank, from 0."""
     return f"org{number % 97}/model-{number:05}"
 
 
@@ -92,7 +92,7 @@ def _is_lora(number: int) -> bool:
 
 
 def _base(number: int) -> int:
-    """The checkpoint a LoRA is made for: never a LoRA itself."""
+    """The checkpoint of a LoRA, which is no LoRA itself."""
     place = number // LORA_EVERY % BASES
     return place + _is_lora(place)
 
@@ -128,5 +128,5 @@ def _keep(store: Store, path: str, content: bytes) -> File:
     if not blob.exists():
         blob.parent.mkdir(parents=True, exist_ok=True)
         blob.write_bytes(content)
-    assert not is_large(path, len(content)), f"{path} would be kept outside git"
+    assert not is_large(path, len(content)), f"{path} would be stored outside git"
     return File(len(content), sha256, git_hash(content), lfs=False)

@@ -1,8 +1,8 @@
 """Captioning photographs of 12 megapixels, against a plain loop over them.
 
-The loop is what anybody would write first: open with Pillow, convert, preprocess, generate, one image at a time. Ours
-is the whole stage, from listing the folder to the rows, with its processes started and ended. Both load the captioner,
-which is the demo's tiny one; imports are not counted.
+The loop is the simplest code: open with Pillow, convert, preprocess, generate, one image at a time. Ours is the whole
+stage, from listing the folder to the rows, with the start and end of its processes. Both load the captioner, which is
+the demo's tiny one; imports are not counted.
 """
 
 import tempfile
@@ -46,7 +46,7 @@ def run() -> Iterator[Comparison]:
 
 
 def write_photographs(folder: Path) -> int:
-    """The demo's photographs as a camera would have taken them, some times over; returns how many."""
+    """Write the demo's photographs at the size of a camera's, each `COPIES` times; returns their number."""
     with tempfile.TemporaryDirectory() as name:
         write_photos(Path(name))
         files = sorted(path for path in Path(name).iterdir() if path.suffix in {".png", ".jpg"})

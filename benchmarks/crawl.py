@@ -1,9 +1,9 @@
-"""A crawl of a Hub of thousands, against what its nearest rival does: what each costs the client.
+"""A crawl of a Hub of thousands, against the simplest alternative: the costs for the client.
 
-The rival's way is a listing with `full=True`, one `model_info` for each model and its whole README.md through
-`hf_hub_download`: the files and the card, but neither licence family nor pipeline, scheduler, sizes or bases. Both
-run in processes of their own, eight models at a time, on the same Hub. The numbers are smaller than a campaign's so
-that the benchmark takes two minutes; CF_SOAK=1 takes the campaign's.
+The alternative is a listing with `full=True`, one `model_info` for each model and its README.md with `hf_hub_download`:
+the files and the card, but no licence family, pipeline, scheduler, sizes or base models. Both run in processes of their
+own, eight models at a time, on the same Hub. The numbers are smaller than those of a campaign, so that the benchmark
+takes two minutes; CF_SOAK=1 uses those of a campaign.
 """
 
 import os
@@ -19,11 +19,11 @@ from benchmarks.timing import Comparison
 from localhub.process import HubProcess
 
 REPOSITORIES, RANKED = (20_000, 5_000) if os.environ.get("CF_SOAK") else (5_000, 1_000)
-CLAIM_FIRST = "verdict, licence and settings as well, for at most 1.5 times the CPU"
-CLAIM_AGAIN = "at most a fifth of the CPU of asking for everything again"
-#: Megabytes that a crawl may take at its peak.
+CLAIM_FIRST = "compatibility, licence and settings, too, for at most 1.5 times the CPU"
+CLAIM_AGAIN = "at most a fifth of the CPU of requesting everything again"
+#: Largest peak of memory of a crawl, in megabytes.
 MAX_MEMORY = 500.0
-_RIVAL = """
+_ALTERNATIVE = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from huggingface_hub import HfApi, hf_hub_download
@@ -43,34 +43,34 @@ with ThreadPoolExecutor(8) as pool:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process took: seconds of CPU, and megabytes at its peak."""
+    """The CPU time of a process in seconds, and its peak of memory in megabytes."""
 
     cpu: float
     memory: float
 
 
 def run() -> Iterator[Comparison]:
-    """The client's CPU for a first crawl, and for a second one; raises `AssertionError` above `MAX_MEMORY`."""
+    """The client's CPU time of a first and a second crawl; raises `AssertionError` above `MAX_MEMORY`."""
     with tempfile.TemporaryDirectory(prefix="cf-bench-") as name:
         folder = Path(name)
         build(folder / "hub", REPOSITORIES)
         with HubProcess(folder / "hub") as hub:
             workspace = ["--workspace", str(folder / "workspace"), "--limit", str(RANKED), "--workers", "8"]
             crawl = [sys.executable, "-m", "crawler.cli", *workspace]
-            rival = [sys.executable, "-c", _RIVAL, str(RANKED)]
+            alternative = [sys.executable, "-c", _ALTERNATIVE, str(RANKED)]
             theirs, ours, again = (
                 _measured(command, {**os.environ, **hub.environment(), "HF_HOME": str(folder / "home")})
-                for command in (rival, crawl, crawl)
+                for command in (alternative, crawl, crawl)
             )
     assert ours.memory <= MAX_MEMORY, f"a crawl took {ours.memory:.0f} MB"
     what = f"{RANKED:,} of {REPOSITORIES:,} models"
     memory = f"{ours.memory:.0f} MB; theirs {theirs.memory:.0f} MB"
     yield Comparison(f"crawl, {what}: CPU of the client ({memory})", ours.cpu, theirs.cpu, CLAIM_FIRST)
-    yield Comparison(f"crawl, {what}: CPU, nothing has changed", again.cpu, theirs.cpu, CLAIM_AGAIN)
+    yield Comparison(f"crawl, {what}: CPU of a second crawl without changes", again.cpu, theirs.cpu, CLAIM_AGAIN)
 
 
 def _measured(command: list[str], environment: dict[str, str]) -> Usage:
-    """Run a command to its end; raises `AssertionError` when it fails."""
+    """Run a command to its end; raises `AssertionError` if it fails."""
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

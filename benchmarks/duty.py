@@ -1,9 +1,9 @@
-"""How much of the time a device samples, while its generators come over a slow line.
+"""The share of the time in which a device samples, while its generators are downloaded over a slow line.
 
-Two dozen fine-tunes that share all but their UNet are fetched over a line on which a UNet takes as long as its images.
-Three ways in one run, each a process on one thread: ours; a plain loop (download the repository, load, sample, save);
-and the limit, where every pipeline is in memory and nothing but pipelines is called. Ours is measured from the
-start of `cf-sample` to its end, imports and first download included; the other two without their imports.
+Two dozen fine-tunes that share all files but their UNet are downloaded over a line on which a UNet takes as long as its
+images. Three ways in one run, each a process on one thread: ours; a plain loop (download the repository, load, sample,
+save); and the limit, with all pipelines in memory and nothing but calls of pipelines. Ours is measured from the start
+of `cf-sample` to its end, with imports and the first download; the other two without their imports.
 """
 
 import json
@@ -34,8 +34,8 @@ _AT_WORK = ("sample", "decode", "check")
 
 
 def run() -> Iterator[Comparison]:
-    """Ours against the plain loop and against the limit; raises `AssertionError` below `MIN_DUTY`, and where anything
-    was fetched twice."""
+    """Ours against the plain loop and against the limit; raises `AssertionError` below `MIN_DUTY`, and if any file was
+    downloaded twice."""
     with tempfile.TemporaryDirectory(prefix="cf-bench-") as name:
         folder = Path(name)
         build(folder / "hub")
@@ -72,7 +72,7 @@ def run() -> Iterator[Comparison]:
 
 
 def recipe(prompts: PromptPool) -> Recipe:
-    """The recipe that `run` samples by."""
+    """The recipe of `run`."""
     return Recipe(
         images=IMAGES,
         batch_size=BATCH,
@@ -85,7 +85,7 @@ def recipe(prompts: PromptPool) -> Recipe:
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> Any:
-    """Run a Python process; what it printed last, where that is JSON. Raises `AssertionError` when it fails."""
+    """Run a Python process; returns its last line of output, if that is JSON. Raises `AssertionError` if it fails."""
     done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False, text=True)
     assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stderr[-2000:]}"
     last = done.stdout.strip().splitlines()[-1:]
@@ -103,7 +103,7 @@ def _download_all(hub: HubProcess, folder: Path) -> None:
 
 
 def _own_bytes(workspace: Workspace) -> int:
-    """Bytes of what the first generator shares with nobody."""
+    """Bytes of the first generator's files that no other generator has."""
     entries = [entry for entry in read_catalog(workspace) if entry.status == "compatible"]
     assert len(entries) == GENERATORS
     shared = Counter(file.sha256 for entry in entries for file in entry.files)
@@ -111,13 +111,13 @@ def _own_bytes(workspace: Workspace) -> int:
 
 
 def _fetches(hub: HubProcess) -> Counter[str]:
-    """How often the bytes of each file were asked for, by repository and path."""
-    asked = [row for row in hub.requests() if row["method"] == "GET" and "/resolve/" in row["path"]]
-    return Counter(str(row["path"]) for row in asked)
+    """How often each file was downloaded, by repository and path."""
+    downloads = [row for row in hub.requests() if row["method"] == "GET" and "/resolve/" in row["path"]]
+    return Counter(str(row["path"]) for row in downloads)
 
 
 def _check(workspace: Workspace, first: dict[str, str], fetched: Counter[str]) -> None:
-    """Everything was sampled, the same images as in the limit's run, and no content was fetched twice."""
+    """All images were sampled, they equal those of the limit's run, and no content was downloaded twice."""
     contents: Counter[str] = Counter()
     for entry in read_catalog(workspace):
         if entry.status != "compatible":

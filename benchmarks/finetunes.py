@@ -1,7 +1,7 @@
-"""A campaign in the small: fine-tunes of one Stable Diffusion that share all but their UNet, on an embedded Hub.
+"""A small campaign: fine-tunes of one Stable Diffusion that share all files but their UNet, on an embedded Hub.
 
-Each repository carries its weights twice, as safetensors and as pickles, as most on the Hub do. The UNet is by far
-the largest file; how long sampling takes is set by the number of steps.
+Each repository has its weights twice, as safetensors and as pickles, as most on the Hub have. The UNet is by far the
+largest file; the number of steps sets the time of sampling.
 """
 
 from pathlib import Path
@@ -16,14 +16,14 @@ from localhub.store import Store
 from workspace import records
 from workspace.layout import Workspace, part_name
 
-#: Fine-tunes on the Hub, and of each: images, how many in one call, and denoising steps.
+#: Number of fine-tunes; of each the number of images, the batch size, and the denoising steps.
 GENERATORS, IMAGES, BATCH, STEPS = 24, 72, 8, 50
 _CARD = "---\nlicense: mit\n---\n# A fine-tune\n\n```python\npipe(prompt, num_inference_steps={steps})\n```\n"
 _WORDS = ("cat", "coffee cup", "rocket", "horse", "harbour", "flower", "astronaut", "owl")
 
 
 def build(hub: Path) -> None:
-    """Put the fine-tunes and the safety checker on the Hub kept in `hub`."""
+    """Put the fine-tunes and the safety checker on the Hub in the directory `hub`."""
     store = Store(hub)
     with quiet_libraries():
         for repository in (*safety.repositories(), *(_finetune(number) for number in range(GENERATORS))):
@@ -31,7 +31,7 @@ def build(hub: Path) -> None:
 
 
 def write_prompts(workspace: Workspace) -> None:
-    """Prompts enough for every image of a generator."""
+    """Write enough prompts for all images of a generator."""
     prompts = [
         Prompt(
             prompt_id=f"words/{number}",
@@ -52,7 +52,7 @@ def write_prompts(workspace: Workspace) -> None:
 
 
 def name_of(number: int) -> str:
-    """The repository of a fine-tune, by its place in the ranking from 0."""
+    """The repository of a fine-tune, by its rank from 0."""
     return f"bench/finetune-{number:02}"
 
 

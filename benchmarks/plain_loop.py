@@ -1,7 +1,7 @@
-"""`python -m benchmarks.plain_loop FOLDER`: what anybody would write first.
+"""`python -m benchmarks.plain_loop FOLDER`: the simplest code that samples all generators.
 
-Generator after generator: download the repository, load it, sample it, save PNGs; with the checker that it brings.
-Prints the seconds, imports not counted.
+One generator after the other: download the repository, load it, sample it with its own safety checker, save PNGs.
+Prints the seconds without imports.
 """
 
 import json
@@ -18,7 +18,7 @@ from benchmarks.finetunes import BATCH, GENERATORS, IMAGES, STEPS, name_of
 
 
 def main() -> None:
-    """Sample all."""
+    """Sample all generators."""
     folder = Path(sys.argv[1])
     assert issubclass(StableDiffusionPipeline, DiffusionPipeline)  # imported before the clock starts
     started = time.perf_counter()

@@ -16,7 +16,7 @@ from samplers.child.writing import encode_png
 
 
 def run() -> Iterator[Comparison]:
-    """One comparison; raises `AssertionError` when the pixels do not come back, or the files are larger."""
+    """One comparison; raises `AssertionError` if the decoded pixels differ."""
     pictures = photographs()
     ours = [encode_png(picture) for picture in pictures]
     theirs = [by_pillow(picture) for picture in pictures]
@@ -32,7 +32,7 @@ def run() -> Iterator[Comparison]:
 
 
 def photographs() -> list[Pixels]:
-    """The demo's photographs at the size most generators sample, each (512, 512, 3) RGB bytes."""
+    """The demo's photographs at the size of most generators' images, each (512, 512, 3) RGB bytes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_photos(folder)
@@ -42,7 +42,7 @@ def photographs() -> list[Pixels]:
 
 
 def by_pillow(picture: Pixels) -> bytes:
-    """As `image.save(path)` writes it."""
+    """The PNG that `image.save(path)` writes."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")
     return buffer.getvalue()

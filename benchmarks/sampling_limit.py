@@ -1,7 +1,7 @@
-"""`python -m benchmarks.sampling_limit WORKSPACE FOLDER`: the least that sampling can take.
+"""`python -m benchmarks.sampling_limit WORKSPACE FOLDER`: the shortest time that sampling can take.
 
-The images of the workspace's plan, sampled by nothing but the pipelines' calls, with every pipeline in memory
-before the clock starts. Prints the seconds, and the sha256 of each generator's first image.
+Samples the images of the workspace's plan with nothing but calls of pipelines, which are all in memory before the clock
+starts. Prints the seconds, and the sha256 of each generator's first image.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from workspace.layout import Workspace
 
 
 def main() -> None:
-    """Load all, then sample all."""
+    """Load all pipelines, then sample all images."""
     workspace, folder = Workspace(Path(sys.argv[1])), Path(sys.argv[2])
     plans = _plans(workspace)
     pipelines = [_loaded(folder / plan.model_name) for plan in plans]

@@ -1,4 +1,4 @@
-"""Two ways of doing one thing, timed in turn."""
+"""Timing of two ways to do the same thing, in turn."""
 
 import statistics
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Comparison:
-    """Medians of the rounds, in seconds, and the claim they are held against."""
+    """Medians of the rounds, in seconds, and the claim about their ratio."""
 
     what: str
     ours: float
@@ -18,12 +18,12 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Their time over ours: how many times as fast we are."""
+        """Their time divided by ours: this project is so many times as fast."""
         return self.theirs / self.ours
 
 
 def compare(what: str, ours: Callable[[], Any], theirs: Callable[[], Any], claim: str, rounds: int = 5) -> Comparison:
-    """Time both in turn (A B A B ...), after one round of each that is not counted."""
+    """Time both in turn (A B A B ...), after one round of each that does not count."""
     ours(), theirs()
     seconds: dict[Callable[[], Any], list[float]] = {ours: [], theirs: []}
     for _ in range(rounds):

@@ -1,11 +1,11 @@
-"""A real Xet store on this disk, to ask what a new version of a dataset costs a store that cuts by content."""
+"""A real Xet store on this disk: the upload of a new version of a dataset to a store with content-defined chunks."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-# The client runs in a process of its own: it reads its settings once and leaves threads behind.
+# The client runs in a process of its own: it reads its settings once and its threads do not end.
 _SEND = """
 import pathlib, sys
 import hf_xet
@@ -20,8 +20,10 @@ print(said.total_bytes_uploaded / said.total_bytes)
 
 
 def taken_anew(store: Path, old: Path, new: Path) -> float:
-    """Share of the bytes of the Parquet files in `new` that a store must take which has those in `old`; `store` is a
-    folder that does not exist yet. Raises `CalledProcessError` when the client fails."""
+    """The share of the bytes of the Parquet files in `new` that must be uploaded to a store with those in `old`.
+
+    `store`: a folder that does not exist yet. Raises `CalledProcessError` if the client fails.
+    """
     (store / "content").mkdir(parents=True)
     done = subprocess.run(
         [sys.executable, "-c", _SEND, str(store / "content"), str(old), str(new)],

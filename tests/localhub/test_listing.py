@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -113,3 +114,19 @@ def test_thousands_are_listed_quickly_and_a_change_does_not_read_them_all_again(
     started = time.process_time()
     assert pages(listing, sort="downloads")[0][0] == "zoo/m01500"
     assert time.process_time() - started < 0.5
+
+
+def test_a_directory_that_was_replaced_is_read_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "hub")
+    listing = Listing(store)
+    for name in ("zoo/former", "zoo/of-both", "zoo/another"):
+        store.create("model", name)
+    assert pages(listing) == [["zoo/another", "zoo/former", "zoo/of-both"]]
+    shutil.rmtree(tmp_path / "hub")
+    store.create("model", "zoo/of-both")
+    assert pages(listing) == [["zoo/of-both"]]
+
+
+def test_an_unknown_order_is_refused_with_the_known_ones(store: Store) -> None:
+    with pytest.raises(BadRequest, match="'name': it must be one of downloads, likes"):
+        Listing(store).page("model", Query(sort="name"), everybody)

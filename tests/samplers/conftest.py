@@ -12,6 +12,7 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.options import SampleOptions
 from tests.samplers.inputs import PROMPTS, build, write_catalog, write_prompts
+from tests.zoo import copy_zoo
 from workspace.layout import Workspace
 
 BASE = "tiny-labs/stable-diffusion-v1-5"
@@ -29,13 +30,8 @@ CHECKER = "CompVis/stable-diffusion-safety-checker"
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """The Hub's contents: generators of the zoo, and one that never ends."""
-    from demo.zoo.building import put
-    from demo.zoo.catalogue import repositories
-
     store = Store(tmp_path_factory.mktemp("hub"))
-    for repository in repositories():
-        if repository.repo_id in (BASE, FINETUNE, PIXELS, CLASSES, NAN, CHECKER):
-            put(store, repository)
+    copy_zoo(store.root, (BASE, FINETUNE, PIXELS, CLASSES, NAN, CHECKER))
     with tempfile.TemporaryDirectory() as folder:
         _endless().save_pretrained(folder)
         build(store, ENDLESS, Path(folder))
