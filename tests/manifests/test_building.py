@@ -425,6 +425,34 @@ def test_one_image_of_two_generators_is_said_by_both_and_makes_them_one(builder:
     }
 
 
+def test_a_duplicate_of_the_evaluation_set_takes_no_caption_from_training(builder: Builder) -> None:
+    """The held out generator's second image is not in the manifest, so nothing leaks by its caption."""
+    held, other = (builder.generator(name, lineage=(), base_model=None) for name in ("org/held", "org/other"))
+    first, second = builder.real("photos", 1), builder.real("photos", 2)
+    content = builder.picture("the same", 0)
+    builder.sample(held, first, content=content)
+    builder.sample(held, second, content=content)
+    builder.sample(other, second)
+    build(builder.write(), BuildOptions(holdout=("name=org/held",)))
+    rows = rows_of(builder.workspace)
+    assert {(row.model_name, row.real_id): row.split for row in rows} == {
+        ("org/held", first.real_id): "test",
+        ("org/other", second.real_id): "train",
+        (None, first.real_id): "test",
+        (None, second.real_id): "train",
+    }
+
+
+def test_a_generator_that_an_edition_leaves_out_is_not_named_by_the_others(builder: Builder) -> None:
+    one = builder.generator("org/one", license="mit", license_family="open")
+    two = builder.generator("org/two", license=None, license_source="none", license_family="unknown")
+    content, prompt = builder.picture("the same", 0), builder.real("photos", 1)
+    for generator in (one, two):
+        builder.sample(generator, prompt, content=content)
+    build(builder.write(), BuildOptions(edition="public"))
+    assert [(row.model_name, row.also_by) for row in rows_of(builder.workspace) if row.label] == [("org/one", None)]
+
+
 def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(filled: Builder) -> None:
     workspace = filled.write()
     built = build(workspace, BuildOptions(edition="public"))

@@ -100,6 +100,33 @@ def test_equal_denoiser_weights_make_two_names_one_generator() -> None:
     assert divided(catalog, "name=copy") == {"origin": None, "copy": "test", "tuned": None, "apart": "train"}
 
 
+def test_denoisers_without_a_known_sha256_are_not_equal() -> None:
+    unknown = ModelFile(path="unet/model.safetensors", size=1, sha256=None)
+    catalog = [entry(name, 1, base_model=None, lineage=(), files=(unknown,)) for name in ("a", "b")]
+    assert divided(catalog, "name=a") == {"a": "test", "b": "train"}
+
+
+def test_generators_that_are_equal_through_a_third_one_are_one() -> None:
+    catalog = [generator(name) for name in ("a", "b", "c", "d")]
+    assert divided(catalog, "name=b", equal=[{"b", "c"}, {"a", "c"}]) == {
+        "a": None,
+        "b": "test",
+        "c": None,
+        "d": "train",
+    }
+
+
+def test_the_ancestors_of_a_copy_are_those_of_its_original() -> None:
+    """What was tuned from the one descends from the ancestors of the other."""
+    catalog = [
+        generator("a", "far", weights="f" * 64),
+        generator("b", weights="f" * 64),
+        generator("tuned", "b"),
+        generator("held", "far"),
+    ]
+    assert divided(catalog, "name=held") == {"a": None, "b": None, "tuned": None, "held": "test"}
+
+
 def test_an_equal_vae_makes_nobody_kin() -> None:
     vae = ModelFile(path="vae/diffusion_pytorch_model.safetensors", size=1, sha256="c" * 64)
     catalog = [entry(name, 1, base_model=None, lineage=(), files=(vae,)) for name in ("a", "b")]

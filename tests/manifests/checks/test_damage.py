@@ -15,6 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from manifests.building import build
+from manifests.checks.files import QUICK_ONE_IN
+from manifests.joining import sample_batches
 from manifests.manifest import manifest_path
 from manifests.options import BuildOptions, Verify
 from samplers.options import Store
@@ -165,6 +167,8 @@ FILES_OF_THEIR_OWN: dict[str, tuple[Callable[[Builder], object], str]] = {
     ),
 }
 
+IMPOSSIBLE_SIZE = r"1 sample is not PNG of mode RGB or L, or has an impossible size: org/painter #1"
+
 # And to the records.
 RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
     "duplicate key": (lambda b: b.change(PAINTER, 1, index=0), r"1 sample is duplicated in samples/: org/painter #0"),
@@ -265,8 +269,29 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
     ),
     "a size that no image has": (
         lambda b: b.change(PAINTER, 1, width=-16),
-        r"1 sample is not PNG of mode RGB or L, or has an impossible size: org/painter #1",
+        IMPOSSIBLE_SIZE,
     ),
+    "no width": (
+        lambda b: b.change(PAINTER, 1, width=0),
+        IMPOSSIBLE_SIZE,
+    ),
+    "a height that no image has": (
+        lambda b: b.change(PAINTER, 1, height=16_385),
+        IMPOSSIBLE_SIZE,
+    ),
+    "a file without bytes": (
+        lambda b: b.change(PAINTER, 1, file_size=0),
+        IMPOSSIBLE_SIZE,
+    ),
+    "another image of its part": (
+        lambda b: b.change(PAINTER, 1, image=ImageFile(path="samples/org--painter/part-00000.parquet#00000002.png")),
+        r"1 sample names a file of another sample: org/painter #1",
+    ),
+    "a prompt id without a prompt": (
+        lambda b: b.change(PAINTER, 3, prompt=None),
+        r"1 sample lacks the prompt that its generator needs: org/painter #3",
+    ),
+    "a number below 0": (lambda b: b.change(PAINTER, 0, index=-1), r"1 generator lacks samples: .*: org/painter"),
     "another format": (
         lambda b: b.change(PAINTER, 1, format="WEBP"),
         r"1 sample is not PNG of mode RGB or L.*: org/painter #1",
@@ -393,6 +418,28 @@ def test_many_rows_are_counted_and_a_few_named(filled: Builder) -> None:
         CommunityForensicsError, match=r"9 image files are missing: (\S+, ){4}\S+ and 4 more \(.*those generators"
     ):
         build(filled.write())
+
+
+def test_failures_of_several_batches_are_one(filled: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample_batches, "BATCH_ROWS", 1)
+    for name in (PAINTER, "org/sketcher"):
+        for row in range(4):
+            filled.change(name, row, nsfw_flag=True)
+    names = ", ".join([*(f"{PAINTER} #{row}" for row in range(4)), "org/sketcher #0"])
+    with pytest.raises(CommunityForensicsError, match=f"1 check failed\n  - 8 samples were kept.*: {names} and 3 more"):
+        build(filled.write())
+
+
+def test_quick_fetches_nothing_from_an_archive_that_it_does_not_read(builder: Builder) -> None:
+    """To ask for the size of one member could be to fetch the archive."""
+    photos = (builder.real("photos", number) for number in range(99))
+    photo = next(photo for photo in photos if int(photo.real_sha256[:8], 16) % QUICK_ONE_IN)
+    gone = replace(photo, real_path=f"{builder.workspace.root}/gone.tar#0.png")
+    builder.prompts["photos"] = [gone]
+    builder.sample(builder.generator(PAINTER), gone)
+    build(builder.write())
+    with pytest.raises(CommunityForensicsError, match=r"1 real image is missing: .*gone.tar#0.png"):
+        build(builder.workspace, BuildOptions(verify="full"))
 
 
 def test_rows_beyond_what_an_outcome_counted_are_no_damage(filled: Builder) -> None:

@@ -13,7 +13,7 @@ from manifests.choices import Choices
 from manifests.manifest import FAKE, REAL, ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from manifests.publishing.publish import publish_dataset
-from manifests.tables.generators import read_generators
+from manifests.tables.generators import read_generators, write_generators
 from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
 from tests.manifests.making import Builder
 from workspace import records
@@ -72,6 +72,13 @@ def real(row: ManifestRow) -> bool:
 def with_an_image_of_both(rows: Rows) -> Rows:
     sha256 = next(row.sha256 for row in rows if dreamt(row))
     return changed(painted, sha256=sha256, also_by=("solo-dreamer",))(changed(dreamt, also_by=("org/painter",))(rows))
+
+
+def with_an_image_of_three(rows: Rows) -> Rows:
+    sha256 = next(row.sha256 for row in rows if dreamt(row))
+    for which in (painted, sketched, dreamt):
+        rows = changed(which, sha256=sha256, also_by=("org/another",))(rows)
+    return rows
 
 
 DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
@@ -155,6 +162,13 @@ def test_damage_is_found_and_named(tested: Workspace, damage: str) -> None:
     rewritten(tested, plant(rows), TESTED)
     found = failures(tested)
     assert any(re.fullmatch(told, failure) for failure in found), found
+
+
+def test_a_split_that_the_table_does_not_give_is_found(tested: Workspace) -> None:
+    write_generators(tested, [replace(row, split=None) for row in read_generators(tested)])
+    assert failures(tested) == [
+        "3 generators are in another split than generators.parquet says: org/painter, org/sketcher, solo-dreamer"
+    ]
 
 
 def test_what_may_not_be_passed_on_is_found_in_a_public_edition(filled: Builder) -> None:

@@ -17,6 +17,7 @@ from benchmarks.xet import taken_anew
 from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import BuildOptions
+from manifests.publishing import packing
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import ROW_GROUP_ROWS, PlannedShard, plan_shards
@@ -265,6 +266,35 @@ def test_a_file_that_is_not_what_the_manifest_says_is_not_published(
     with pytest.raises(CommunityForensicsError, match=r"00000003\.png has changed since the manifest was built"):
         pack(workspace, tmp_path)
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_large_images_make_small_row_groups(builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = built(many(builder, 30))
+    sizes = [row.file_size or 0 for row in records.read(manifest_path(workspace), ManifestRow)]
+    monkeypatch.setattr(packing, "ROW_GROUP_BYTES", 5 * max(sizes))
+    (path,) = pack(workspace, tmp_path).values()
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    assert sum(groups) == 30
+    assert max(groups) < 7
+    assert min(groups[:-1]) >= 5
+
+
+def test_the_size_of_a_shard_does_not_depend_on_that_of_its_images(builder: Builder) -> None:
+    workspace = built(many(builder, 1))
+    (pattern,) = records.read(manifest_path(workspace), ManifestRow)
+
+    def mean_size(images: int, file_size: int) -> float:
+        rows = [
+            replace(pattern, index=index, sha256=digest(str(index)), file_size=file_size) for index in range(images)
+        ]
+        records.write(manifest_path(workspace), ManifestRow, rows)
+        shards = plan(workspace, 100 * 10**6)
+        return sum(shard.size for shard in shards) / len(shards)
+
+    small, large = mean_size(4_000, 10**6), mean_size(1_000, 4 * 10**6)
+    assert 0.75 < small / large < 1.33
+    assert 25 * 10**6 < small < 35 * 10**6
 
 
 def test_packing_waits_for_who_asks(builder: Builder, tmp_path: Path) -> None:
