@@ -101,6 +101,22 @@ DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
     ),
     "a sha256 that is none": (changed(painted, sha256="0"), r"1 row has an invalid sha256: org/painter #0"),
     "a subset that is none": (changed(painted, subset="Other"), r"1 row has an unknown subset: org/painter #0"),
+    "a real image of another subset": (
+        changed(real, subset="Systematic"),
+        r"1 row has an unknown subset: locked: folder/100.png",
+    ),
+    "a real image of an architecture": (
+        changed(real, architecture="LatDiff"),
+        r"1 real image names a generator: locked: folder/100.png",
+    ),
+    "a real image without a title": (
+        changed(real, real_title=None),
+        r"1 row lacks the columns that say where its image comes from: locked: folder/100.png",
+    ),
+    "an image of three generators that names one": (
+        with_an_image_of_three,
+        r"1 image was made by several generators, but also_by does not name them: [0-9a-f]{64}",
+    ),
     "a licence from nowhere": (
         changed(painted, license_source="none"),
         r"1 row has a licence without a source.*painter #0",
