@@ -102,7 +102,7 @@ def change_generator(builder: Builder, **changes: Any) -> None:
     builder.catalog[0] = replace(builder.catalog[0], **changes)
 
 
-# What happens to the files, and what the reader is told about it.
+# What happens to the files, and the message about it.
 FILES: dict[str, tuple[Callable[[Builder], object], str]] = {
     "missing file": (lambda b: first(b).unlink(), r"1 (image file is missing|sample names a file of another sample): "),
     "flipped byte": (lambda b: flip_a_byte(first(b)), rf"1 image file has another sha256 than its row says: {PLACE}"),
@@ -319,8 +319,8 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
 }
 
 
-def refused(workspace: Workspace, told: str, verify: Verify = "full") -> None:
-    with pytest.raises(CommunityForensicsError, match=told):
+def refused(workspace: Workspace, message: str, verify: Verify = "full") -> None:
+    with pytest.raises(CommunityForensicsError, match=message):
         build(workspace, BuildOptions(verify=verify))
     assert not manifest_path(workspace).exists()
     assert not list(workspace.manifest.iterdir())
@@ -328,24 +328,24 @@ def refused(workspace: Workspace, told: str, verify: Verify = "full") -> None:
 
 @pytest.mark.parametrize("store", get_args(Store))
 @pytest.mark.parametrize("damage", FILES)
-def test_a_damaged_file_is_found_and_named_wherever_it_lies(filled: Builder, damage: str, store: Store) -> None:
-    plant, told = FILES[damage]
+def test_a_damaged_file_is_found_and_named_in_either_store(filled: Builder, damage: str, store: Store) -> None:
+    plant, message = FILES[damage]
     plant(filled)
-    refused(filled.write(store=store), told)
+    refused(filled.write(store=store), message)
 
 
 @pytest.mark.parametrize("damage", FILES_OF_THEIR_OWN)
-def test_a_damaged_file_of_its_own_is_found_without_reading_it(filled: Builder, damage: str) -> None:
-    plant, told = FILES_OF_THEIR_OWN[damage]
+def test_a_damaged_separate_file_is_found_without_reading_it(filled: Builder, damage: str) -> None:
+    plant, message = FILES_OF_THEIR_OWN[damage]
     plant(filled)
-    refused(filled.write(), told, "quick")
+    refused(filled.write(), message, "quick")
 
 
 @pytest.mark.parametrize("damage", RECORDS)
 def test_a_damaged_record_is_found_and_named(filled: Builder, damage: str) -> None:
-    plant, told = RECORDS[damage]
+    plant, message = RECORDS[damage]
     plant(filled)
-    refused(filled.write(), told, "quick")
+    refused(filled.write(), message, "quick")
 
 
 PARTS = ("samples/org--painter/part-00000.parquet", "prompts/photos/part-00000.parquet", "catalog.parquet")
@@ -353,7 +353,7 @@ PARTS = ("samples/org--painter/part-00000.parquet", "prompts/photos/part-00000.p
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_byte_that_changed_in_a_record_is_found_or_changes_nothing(filled: Builder, part: str) -> None:
-    """Of what a Parquet file holds beside its rows, some is nobody's: the words about a column."""
+    """Some bytes of a Parquet file belong to no row: those of the columns' documentation."""
     workspace = filled.write()
     build(workspace)
     right, content = manifest_path(workspace).read_bytes(), (workspace.root / part).read_bytes()
@@ -371,7 +371,7 @@ def test_a_byte_that_changed_in_a_record_is_found_or_changes_nothing(filled: Bui
     assert all(part in said or "cannot be joined" in said for said in refusals)
 
 
-def test_a_part_that_is_cut_short_is_named(filled: Builder) -> None:
+def test_a_truncated_part_is_named(filled: Builder) -> None:
     part = filled.write().root / PARTS[0]
     part.write_bytes(part.read_bytes()[:-1])
     refused(filled.workspace, re.escape(PARTS[0]), "quick")
@@ -386,7 +386,7 @@ def test_an_undamaged_workspace_passes(filled: Builder, store: Store, verify: Ve
     assert build(filled.write(store=store), BuildOptions(verify=verify)).kept == 22
 
 
-def test_damage_leaves_the_manifest_that_was_there(filled: Builder) -> None:
+def test_damage_leaves_the_former_manifest(filled: Builder) -> None:
     workspace = filled.write()
     build(workspace)
     before = {path.name: path.read_bytes() for path in workspace.manifest.iterdir()}
@@ -396,19 +396,19 @@ def test_damage_leaves_the_manifest_that_was_there(filled: Builder) -> None:
     assert {path.name: path.read_bytes() for path in workspace.manifest.iterdir()} == before
 
 
-def test_every_failure_is_told_at_once(filled: Builder) -> None:
+def test_all_failures_are_reported_at_once(filled: Builder) -> None:
     first(filled).unlink()
     filled.change(PAINTER, 1, nsfw_flag=True)
     filled.change(PAINTER, 2, image_name=None)
     filled.change(PAINTER, 3, seed=0)
-    with pytest.raises(CommunityForensicsError) as told:
+    with pytest.raises(CommunityForensicsError) as message:
         build(filled.write())
-    assert str(told.value).count("\n  - ") == 3, told.value
+    assert str(message.value).count("\n  - ") == 3, message.value
     filled.change(PAINTER, 2, image_name="00000002.png")
-    with pytest.raises(CommunityForensicsError) as told:
+    with pytest.raises(CommunityForensicsError) as message:
         build(filled.write())
-    assert str(told.value).count("\n  - ") == 3, told.value
-    assert "is missing" in str(told.value)
+    assert str(message.value).count("\n  - ") == 3, message.value
+    assert "is missing" in str(message.value)
 
 
 def test_many_rows_are_counted_and_a_few_named(filled: Builder) -> None:
@@ -442,7 +442,7 @@ def test_quick_fetches_nothing_from_an_archive_that_it_does_not_read(builder: Bu
         build(builder.workspace, BuildOptions(verify="full"))
 
 
-def test_rows_beyond_what_an_outcome_counted_are_no_damage(filled: Builder) -> None:
+def test_more_rows_than_an_outcome_counted_are_no_failure(filled: Builder) -> None:
     """Sampling goes on while a manifest is built; outcomes are written when it ends."""
     said = Outcome(model_name=PAINTER, revision=filled.catalog[0].revision, status="crashed", kept=3, tries=4)
     write_outcome(filled.workspace, said)

@@ -173,11 +173,11 @@ def test_an_undamaged_manifest_passes(tested: Workspace, filled: Builder) -> Non
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_found_and_named(tested: Workspace, damage: str) -> None:
-    plant, told = DAMAGE[damage]
+    plant, message = DAMAGE[damage]
     rows = records.read(manifest_path(tested), ManifestRow)
     rewritten(tested, plant(rows), TESTED)
     found = failures(tested)
-    assert any(re.fullmatch(told, failure) for failure in found), found
+    assert any(re.fullmatch(message, failure) for failure in found), found
 
 
 def test_a_split_that_the_table_does_not_give_is_found(tested: Workspace) -> None:
@@ -211,7 +211,7 @@ def test_a_real_image_that_is_neither_in_a_public_edition_nor_listed_is_named(fi
 
 
 def test_nothing_of_a_damaged_manifest_is_published(tested: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is asked
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # no request may be needed
     rows = records.read(manifest_path(tested), ManifestRow)
     rewritten(tested, changed(lambda row: row.label == FAKE, nsfw_flag=True)(rows), TESTED)
     with pytest.raises(
