@@ -27,7 +27,7 @@ from workspace.layout import Workspace, part_name
 
 
 def publish_one(workspace: Workspace) -> object:
-    """Publish it to a Hub that is never asked."""
+    """Publish it to a Hub that is never reached."""
     return publish_dataset(workspace, "org/name", PublishOptions(endpoint="http://127.0.0.1:9"))
 
 
@@ -86,7 +86,7 @@ def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(fi
     )
 
 
-def test_the_manifest_holds_what_was_kept_and_the_real_images_whose_captions_were_used(filled: Builder) -> None:
+def test_the_manifest_has_the_kept_images_and_the_real_images_whose_captions_were_used(filled: Builder) -> None:
     workspace = filled.write()
     built = build(workspace)
     rows = rows_of(workspace)
@@ -102,7 +102,7 @@ def test_the_manifest_holds_what_was_kept_and_the_real_images_whose_captions_wer
     assert (built.rows, built.kept, built.real) == (len(rows), 22, 9)
 
 
-def test_rows_stand_in_order_whatever_the_parts(filled: Builder) -> None:
+def test_rows_are_in_order_for_any_parts(filled: Builder) -> None:
     filled.samples["org/painter"].reverse()
     build(filled.write(rows_a_part=2))
     rows = rows_of(filled.workspace)
@@ -112,7 +112,7 @@ def test_rows_stand_in_order_whatever_the_parts(filled: Builder) -> None:
     assert (generated, real) == (sorted(generated), sorted(real))
 
 
-def test_generators_joined_in_several_goes_stand_in_the_order_of_their_names(
+def test_generators_joined_in_several_batches_are_in_the_order_of_their_names(
     builder: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "BATCH_ROWS", 12)
@@ -128,7 +128,7 @@ def test_generators_joined_in_several_goes_stand_in_the_order_of_their_names(
     assert all((row.tried, row.kept, row.nsfw) == (2, 1, 1) for row in built.generators)
 
 
-def test_real_images_written_in_several_goes_are_the_same_in_the_manifest_and_in_the_list(
+def test_real_images_written_in_several_pieces_are_the_same_in_the_manifest_and_in_the_list(
     filled: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = filled.write()
@@ -221,7 +221,7 @@ def test_a_workspace_without_prompts_is_one_of_unconditional_generators(builder:
     assert build(builder.write()).rows == 1
 
 
-def test_every_generator_of_the_catalogue_has_a_row_with_what_came_of_it(filled: Builder) -> None:
+def test_every_generator_of_the_catalogue_has_a_row_with_its_results(filled: Builder) -> None:
     workspace = filled.write()
     build(workspace)
     rows = {row.model_name: row for row in read_generators(workspace)}
@@ -248,21 +248,21 @@ def test_every_generator_of_the_catalogue_has_a_row_with_what_came_of_it(filled:
     ]
 
 
-def test_an_outcome_of_another_revision_is_none(filled: Builder) -> None:
+def test_an_outcome_of_another_revision_is_ignored(filled: Builder) -> None:
     workspace = filled.write()
     write_outcome(workspace, Outcome(model_name="org/sketcher", revision="another", status="done", kept=99, tries=99))
     build(workspace)
     assert [row.outcome for row in read_generators(workspace)[:2]] == ["done", None]
 
 
-def test_an_outcome_that_is_none_is_named(filled: Builder) -> None:
+def test_an_invalid_outcome_is_named(filled: Builder) -> None:
     workspace = filled.write()
     workspace.outcome_of("org/painter").write_text("[half")
     with pytest.raises(UsageError, match=r"outcomes/org--painter.json is not an outcome.*remove it"):
         build(workspace)
 
 
-def test_where_nothing_was_sampled_the_reader_is_told_what_to_run(builder: Builder) -> None:
+def test_without_samples_the_error_names_the_command_to_run(builder: Builder) -> None:
     with pytest.raises(UsageError, match="cf-crawl"):
         build(builder.workspace)
     builder.generator("org/painter")
@@ -317,12 +317,12 @@ def test_names_with_pattern_characters_are_only_names(fresh: Callable[[str], Bui
     assert build(fresh("a [b]*? c").write()).kept == 22
 
 
-def test_memory_that_is_none_is_refused(filled: Builder) -> None:
+def test_an_invalid_amount_of_memory_is_refused(filled: Builder) -> None:
     with pytest.raises(UsageError, match="--memory 'plenty'"):
         build(filled.write(), BuildOptions(memory="plenty"))
 
 
-def test_the_manifest_is_read_in_pieces_and_missed_by_name(filled: Builder) -> None:
+def test_the_manifest_is_read_in_batches_and_its_absence_names_the_command(filled: Builder) -> None:
     workspace = filled.write()
     with pytest.raises(UsageError, match="cf-build-manifest"):
         next(iterate_manifest(workspace))
@@ -349,20 +349,20 @@ def test_columns_carry_their_documentation_into_the_file(filled: Builder) -> Non
     assert all(field.metadata[b"doc"] for field in schema)
 
 
-def test_every_column_is_on_the_page_about_the_manifest() -> None:
+def test_every_column_is_in_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text()
     assert [name for name in records.schema(ManifestRow).names if f"`{name}`" not in page] == []
 
 
 def held_out(builder: Builder) -> Workspace:
-    """Two families; two photographs are asked of both, one of them as another data set has it."""
-    kin, other = (builder.generator(name, lineage=("org/base",)) for name in ("org/one", "org/two"))
+    """Two families with prompts from the same two real images, one of which is in two data sets."""
+    related, other = (builder.generator(name, lineage=("org/base",)) for name in ("org/one", "org/two"))
     held = builder.generator("org/held", lineage=(), base_model=None)
     photos = [builder.real("photos", number) for number in range(4)]
     copy = builder.real(
         "copies", 9, real_sha256=photos[1].real_sha256, real_path=photos[1].real_path, real_id="elsewhere/1.png"
     )
-    for generator in (kin, other):
+    for generator in (related, other):
         for photo in (photos[0], copy, photos[2]):
             builder.sample(generator, photo)
     for photo in (photos[0], photos[1]):
@@ -371,7 +371,7 @@ def held_out(builder: Builder) -> Workspace:
     return builder.write()
 
 
-def test_what_is_held_out_shares_no_photograph_with_training(builder: Builder) -> None:
+def test_a_holdout_shares_no_real_image_with_training(builder: Builder) -> None:
     workspace = held_out(builder)
     build(workspace, BuildOptions(holdout=("name=org/held",)))
     rows = rows_of(workspace)
@@ -398,7 +398,7 @@ def test_what_is_held_out_shares_no_photograph_with_training(builder: Builder) -
     assert read_choices(manifest_path(workspace)).holdout == ("name=org/held",)
 
 
-def test_kin_of_what_is_held_out_are_in_neither(builder: Builder) -> None:
+def test_generators_related_to_a_holdout_are_in_neither_split(builder: Builder) -> None:
     workspace = held_out(builder)
     build(workspace, BuildOptions(holdout=("name=org/one",)))
     assert {row.model_name: row.split for row in rows_of(workspace) if row.label == 1 and row.index == 2} == {
@@ -407,7 +407,7 @@ def test_kin_of_what_is_held_out_are_in_neither(builder: Builder) -> None:
     }
 
 
-def test_one_image_of_two_generators_is_said_by_both_and_makes_them_one(builder: Builder) -> None:
+def test_an_image_of_two_generators_names_the_other_and_makes_them_one(builder: Builder) -> None:
     one, two = (builder.generator(name, lineage=(), base_model=None) for name in ("org/one", "org/two"))
     prompt = builder.real("photos", 1)
     content = builder.picture("the same", 0)
@@ -425,11 +425,39 @@ def test_one_image_of_two_generators_is_said_by_both_and_makes_them_one(builder:
     }
 
 
+def test_a_duplicate_of_the_evaluation_set_takes_no_caption_from_training(builder: Builder) -> None:
+    """The held out generator's second image is not in the manifest, so nothing leaks by its caption."""
+    held, other = (builder.generator(name, lineage=(), base_model=None) for name in ("org/held", "org/other"))
+    first, second = builder.real("photos", 1), builder.real("photos", 2)
+    content = builder.picture("the same", 0)
+    builder.sample(held, first, content=content)
+    builder.sample(held, second, content=content)
+    builder.sample(other, second)
+    build(builder.write(), BuildOptions(holdout=("name=org/held",)))
+    rows = rows_of(builder.workspace)
+    assert {(row.model_name, row.real_id): row.split for row in rows} == {
+        ("org/held", first.real_id): "test",
+        ("org/other", second.real_id): "train",
+        (None, first.real_id): "test",
+        (None, second.real_id): "train",
+    }
+
+
+def test_a_generator_that_an_edition_leaves_out_is_not_named_by_the_others(builder: Builder) -> None:
+    one = builder.generator("org/one", license="mit", license_family="open")
+    two = builder.generator("org/two", license=None, license_source="none", license_family="unknown")
+    content, prompt = builder.picture("the same", 0), builder.real("photos", 1)
+    for generator in (one, two):
+        builder.sample(generator, prompt, content=content)
+    build(builder.write(), BuildOptions(edition="public"))
+    assert [(row.model_name, row.also_by) for row in rows_of(builder.workspace) if row.label] == [("org/one", None)]
+
+
 def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(filled: Builder) -> None:
     workspace = filled.write()
     built = build(workspace, BuildOptions(edition="public"))
     rows = rows_of(workspace)
-    # The sketcher's author gave no licence; the painter asked for all nine photographs.
+    # The sketcher has no stated licence; the painter's prompts were captions of all nine real images.
     assert {row.model_name for row in rows if row.label == 1} == {"org/painter", "solo-dreamer"}
     assert {row.real_source for row in rows if row.label == 0} == {"photos"}
     assert all(row.redistributable for row in rows if row.label == 0)
@@ -443,7 +471,7 @@ def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(fil
     assert {row.model_name for row in rows_of(workspace) if row.label == 1} == {"org/sketcher"}
 
 
-def test_the_full_edition_takes_a_public_ones_list_away(filled: Builder) -> None:
+def test_the_full_edition_removes_the_list_of_a_public_one(filled: Builder) -> None:
     workspace = filled.write()
     build(workspace, BuildOptions(edition="public"))
     assert withheld_path(workspace).exists()

@@ -24,7 +24,7 @@ def test_in_a_process_of_its_own(filled: Builder) -> None:
     assert "cf-crawl" in failed.stderr
 
 
-def test_what_a_holdout_leaves_in_neither_split_is_said_of_generators_and_of_images(filled: Builder) -> None:
+def test_the_numbers_of_each_split_are_printed_for_generators_and_images(filled: Builder) -> None:
     """Sketcher and painter have one base, and all captions: with one of them held out, the other cannot train."""
     stranger = filled.generator("org/stranger", base_model=None, lineage=())
     for prompt in filled.prompts["photos"][4:]:  # two of which the held out generator had
@@ -36,13 +36,13 @@ def test_what_a_holdout_leaves_in_neither_split_is_said_of_generators_and_of_ima
     assert "images: 6 train, 18 test, 11 in neither" in done.stdout
 
 
-def test_without_a_holdout_nothing_is_said_of_splits(filled: Builder) -> None:
+def test_without_a_holdout_no_splits_are_printed(filled: Builder) -> None:
     done = built(filled)
     assert done.returncode == 0, done.stderr
     assert "train" not in done.stdout
 
 
-def test_damage_is_told_without_a_traceback(filled: Builder) -> None:
+def test_damage_is_reported_without_a_traceback(filled: Builder) -> None:
     filled.change("org/painter", 0, nsfw_flag=True)
     done = built(filled)
     assert done.returncode == 1
@@ -54,7 +54,7 @@ def test_damage_is_told_without_a_traceback(filled: Builder) -> None:
     assert not manifest_path(filled.workspace).exists()
 
 
-def test_misuse_is_told_in_one_line(filled: Builder) -> None:
+def test_misuse_is_reported_in_one_line(filled: Builder) -> None:
     done = built(filled, "--license-allow", "mit")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

@@ -31,11 +31,11 @@ def test_a_generator_passes_by_its_licence_or_by_its_family(
     assert parse_licenses(allowed).allow(generator) is passes
 
 
-def test_nothing_given_means_the_usual_ones_and_order_does_not_matter() -> None:
+def test_no_licence_given_means_the_defaults_and_order_does_not_matter() -> None:
     assert parse_licenses([]) == parse_licenses([" , "]) == AllowedLicenses()
     assert parse_licenses(["b", "a"]) == parse_licenses(["A,b"])
 
 
-def test_a_family_that_is_none_is_refused() -> None:
+def test_an_unknown_licence_family_is_refused() -> None:
     with pytest.raises(UsageError, match="the families are open, openrail"):
         parse_licenses(["family=free"])

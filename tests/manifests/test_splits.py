@@ -24,7 +24,7 @@ def test_without_a_holdout_everything_trains() -> None:
     assert divided([generator("a"), generator("b", "a")]) == {"a": "train", "b": "train"}
 
 
-def test_what_is_asked_for_is_tested_and_its_kin_are_in_neither() -> None:
+def test_a_generator_held_out_by_name_is_in_test_and_related_ones_are_in_neither() -> None:
     catalog = [
         generator("base"),
         generator("held", "base"),
@@ -43,27 +43,27 @@ def test_what_is_asked_for_is_tested_and_its_kin_are_in_neither() -> None:
     }
 
 
-def test_a_common_ancestor_counts_though_the_catalogue_does_not_have_it() -> None:
+def test_a_common_ancestor_counts_even_when_it_is_not_in_the_catalogue() -> None:
     assert divided([generator("a", "lost"), generator("b", "mid", "lost")], "name=a") == {"a": "test", "b": None}
 
 
-def test_a_common_descendant_makes_nobody_kin() -> None:
+def test_a_common_descendant_does_not_make_generators_related() -> None:
     catalog = [generator("a"), generator("b"), generator("merge", "a", "b")]
     assert divided(catalog, "name=a") == {"a": "test", "b": "train", "merge": None}
 
 
-def test_a_family_is_the_ancestor_and_all_who_descend_from_it() -> None:
+def test_a_family_is_the_base_model_and_all_its_descendants() -> None:
     catalog = [generator("base"), generator("b", "base"), generator("c", "b", "base"), generator("d")]
     assert divided(catalog, "family=base") == {"base": "test", "b": "test", "c": "test", "d": "train"}
     assert divided(catalog[1:], "family=base") == {"b": "test", "c": "test", "d": "train"}
 
 
-def test_an_architecture_is_held_out_whole() -> None:
+def test_all_generators_of_an_architecture_are_held_out() -> None:
     catalog = [generator("a", architecture="GAN"), generator("b", "x"), generator("c", "x", architecture="GAN")]
     assert divided(catalog, "architecture=GAN") == {"a": "test", "b": None, "c": "test"}
 
 
-def test_a_date_takes_what_is_new_and_leaves_out_what_is_new_of_an_old_kind() -> None:
+def test_a_date_holds_out_new_generators_and_excludes_new_ones_related_to_old_ones() -> None:
     catalog = [
         generator("old", created_at="2023-05-01T00:00:00.000Z"),
         generator("retrained", "old", created_at="2026-02-01T00:00:00.000Z"),
@@ -82,7 +82,7 @@ def test_a_date_takes_what_is_new_and_leaves_out_what_is_new_of_an_old_kind() ->
     }
 
 
-def test_a_date_gives_way_to_training_but_not_to_what_a_name_took_out_of_it() -> None:
+def test_a_date_yields_to_training_but_not_to_generators_held_out_by_name() -> None:
     old, new = (
         generator("old", created_at="2023-05-01T00:00:00Z"),
         generator("new", "old", created_at="2026-02-01T00:00:00Z"),
@@ -90,7 +90,7 @@ def test_a_date_gives_way_to_training_but_not_to_what_a_name_took_out_of_it() ->
     assert divided([old, new], "after=2026-01-01", "name=old") == {"old": "test", "new": "test"}
 
 
-def test_equal_denoiser_weights_make_two_names_one_generator() -> None:
+def test_generators_with_equal_denoiser_weights_count_as_one() -> None:
     catalog = [
         generator("origin", weights="f" * 64),
         generator("copy", weights="f" * 64),
@@ -100,18 +100,45 @@ def test_equal_denoiser_weights_make_two_names_one_generator() -> None:
     assert divided(catalog, "name=copy") == {"origin": None, "copy": "test", "tuned": None, "apart": "train"}
 
 
-def test_an_equal_vae_makes_nobody_kin() -> None:
+def test_denoisers_without_a_known_sha256_are_not_equal() -> None:
+    unknown = ModelFile(path="unet/model.safetensors", size=1, sha256=None)
+    catalog = [entry(name, 1, base_model=None, lineage=(), files=(unknown,)) for name in ("a", "b")]
+    assert divided(catalog, "name=a") == {"a": "test", "b": "train"}
+
+
+def test_generators_that_are_equal_through_a_third_one_are_one() -> None:
+    catalog = [generator(name) for name in ("a", "b", "c", "d")]
+    assert divided(catalog, "name=b", equal=[{"b", "c"}, {"a", "c"}]) == {
+        "a": None,
+        "b": "test",
+        "c": None,
+        "d": "train",
+    }
+
+
+def test_the_ancestors_of_a_copy_are_those_of_its_original() -> None:
+    """What was tuned from the one descends from the ancestors of the other."""
+    catalog = [
+        generator("a", "far", weights="f" * 64),
+        generator("b", weights="f" * 64),
+        generator("tuned", "b"),
+        generator("held", "far"),
+    ]
+    assert divided(catalog, "name=held") == {"a": None, "b": None, "tuned": None, "held": "test"}
+
+
+def test_an_equal_vae_does_not_make_generators_related() -> None:
     vae = ModelFile(path="vae/diffusion_pytorch_model.safetensors", size=1, sha256="c" * 64)
     catalog = [entry(name, 1, base_model=None, lineage=(), files=(vae,)) for name in ("a", "b")]
     assert divided(catalog, "name=a") == {"a": "test", "b": "train"}
 
 
-def test_who_made_the_same_image_counts_as_one() -> None:
+def test_generators_of_the_same_image_count_as_one() -> None:
     catalog = [generator("a"), generator("b"), generator("c", "b")]
     assert divided(catalog, "name=a", equal=[{"a", "b"}]) == {"a": "test", "b": None, "c": None}
 
 
-def test_who_is_not_in_the_dataset_trains_nothing_but_still_tells_who_is_kin() -> None:
+def test_a_generator_outside_of_the_dataset_has_no_split_but_counts_as_an_ancestor() -> None:
     catalog = [
         generator("old", created_at="2020-01-01T00:00:00Z", weights="f" * 64),
         generator("copy", "root", created_at="2020-01-01T00:00:00Z", weights="f" * 64),
@@ -140,7 +167,7 @@ GENERATORS = st.lists(
 
 
 @given(GENERATORS, st.integers(2019, 2026), st.booleans())
-def test_whatever_the_catalogue_nobody_tested_shares_an_ancestor_with_training(
+def test_in_any_catalogue_no_test_generator_shares_an_ancestor_with_training(
     catalog: list[CatalogEntry], year: int, named: bool
 ) -> None:
     holdouts = (
@@ -175,11 +202,11 @@ def test_whatever_the_catalogue_nobody_tested_shares_an_ancestor_with_training(
         ("after=2026-02-30", "is not a date"),
     ],
 )
-def test_what_is_no_holdout_is_refused(text: str, said: str) -> None:
+def test_an_invalid_holdout_is_refused(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         parse_holdouts([text])
 
 
-def test_a_holdout_of_nobody_is_refused() -> None:
+def test_a_holdout_that_covers_no_generator_is_refused() -> None:
     with pytest.raises(UsageError, match="name=org/typo: the catalogue has no such generator"):
         divided([generator("a")], "name=org/typo")

@@ -17,6 +17,7 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import Built, build
 from manifests.manifest import iterate_manifest
+from manifests.options import BuildOptions
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
@@ -55,7 +56,7 @@ def stores(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFacto
         weights = tmp_path_factory.mktemp("weights")
         sample(workspace, replace(options, endpoint=hub.endpoint, weights_dir=weights, device="cpu"))
         made.append(workspace)
-        built = build(workspace, verify="full")
+        built = build(workspace, BuildOptions(verify="full"))
         assert built.kept == 9
     return Stores(*made, built)
 
@@ -153,20 +154,22 @@ def test_a_replaced_image_inside_a_row_is_found(copied: Workspace) -> None:
     rows = records.read_table(part, Sample).to_pylist()
     rows[0]["image"]["bytes"] = rows[1]["image"]["bytes"]
     records.write_table(part, pa.Table.from_pylist(rows, schema=records.schema(Sample)))
-    with pytest.raises(CommunityForensicsError, match="1 have another sha256 than their row says: samples/"):
-        build(copied, verify="full")
-    with pytest.raises(CommunityForensicsError, match=r"part-00000\.parquet#00000000\.png is not the file"):
+    with pytest.raises(CommunityForensicsError, match="1 image file has another sha256 than its row says: samples/"):
+        build(copied, BuildOptions(verify="full"))
+    with pytest.raises(
+        CommunityForensicsError, match=r"part-00000\.parquet#00000000\.png has changed since the manifest was built"
+    ):
         _packed(copied, copied.root / "shards")
 
 
 def test_a_missing_or_damaged_part_is_named(copied: Workspace) -> None:
     first, second = sorted(copied.samples_of(PIXELS).iterdir())
     first.unlink()
-    with pytest.raises(CommunityForensicsError, match=r"#00000000\.png is not the file .*\(No such file"):
+    with pytest.raises(CommunityForensicsError, match=r"#00000000\.png has changed .*\(No such file"):
         _packed(copied, copied.root / "shards")
     shutil.copyfile(second, first)
-    with pytest.raises(CommunityForensicsError, match=r"#00000000\.png is not the file .*does not hold it"):
+    with pytest.raises(CommunityForensicsError, match=r"#00000000\.png has changed .*no such image in"):
         _packed(copied, copied.root / "more-shards")
     first.write_bytes(b"PAR1")
-    with pytest.raises(CommunityForensicsError, match=r"#00000000\.png is not the file .*is damaged"):
+    with pytest.raises(CommunityForensicsError, match=r"#00000000\.png has changed .*is damaged"):
         _packed(copied, copied.root / "still-more-shards")

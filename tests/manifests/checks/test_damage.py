@@ -15,6 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from manifests.building import build
+from manifests.checks.files import QUICK_ONE_IN
+from manifests.joining import sample_batches
 from manifests.manifest import manifest_path
 from manifests.options import BuildOptions, Verify
 from samplers.options import Store
@@ -100,7 +102,7 @@ def change_generator(builder: Builder, **changes: Any) -> None:
     builder.catalog[0] = replace(builder.catalog[0], **changes)
 
 
-# What happens to the files, and what the reader is told about it.
+# What happens to the files, and the message about it.
 FILES: dict[str, tuple[Callable[[Builder], object], str]] = {
     "missing file": (lambda b: first(b).unlink(), r"1 (image file is missing|sample names a file of another sample): "),
     "flipped byte": (lambda b: flip_a_byte(first(b)), rf"1 image file has another sha256 than its row says: {PLACE}"),
@@ -164,6 +166,8 @@ FILES_OF_THEIR_OWN: dict[str, tuple[Callable[[Builder], object], str]] = {
         r"1 image file (has another number of bytes|cannot be read).*: " + FIRST,
     ),
 }
+
+IMPOSSIBLE_SIZE = r"1 sample is not PNG of mode RGB or L, or has an impossible size: org/painter #1"
 
 # And to the records.
 RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
@@ -265,8 +269,29 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
     ),
     "a size that no image has": (
         lambda b: b.change(PAINTER, 1, width=-16),
-        r"1 sample is not PNG of mode RGB or L, or has an impossible size: org/painter #1",
+        IMPOSSIBLE_SIZE,
     ),
+    "no width": (
+        lambda b: b.change(PAINTER, 1, width=0),
+        IMPOSSIBLE_SIZE,
+    ),
+    "a height that no image has": (
+        lambda b: b.change(PAINTER, 1, height=16_385),
+        IMPOSSIBLE_SIZE,
+    ),
+    "a file without bytes": (
+        lambda b: b.change(PAINTER, 1, file_size=0),
+        IMPOSSIBLE_SIZE,
+    ),
+    "another image of its part": (
+        lambda b: b.change(PAINTER, 1, image=ImageFile(path="samples/org--painter/part-00000.parquet#00000002.png")),
+        r"1 sample names a file of another sample: org/painter #1",
+    ),
+    "a prompt id without a prompt": (
+        lambda b: b.change(PAINTER, 3, prompt=None),
+        r"1 sample lacks the prompt that its generator needs: org/painter #3",
+    ),
+    "a number below 0": (lambda b: b.change(PAINTER, 0, index=-1), r"1 generator lacks samples: .*: org/painter"),
     "another format": (
         lambda b: b.change(PAINTER, 1, format="WEBP"),
         r"1 sample is not PNG of mode RGB or L.*: org/painter #1",
@@ -294,8 +319,8 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
 }
 
 
-def refused(workspace: Workspace, told: str, verify: Verify = "full") -> None:
-    with pytest.raises(CommunityForensicsError, match=told):
+def refused(workspace: Workspace, message: str, verify: Verify = "full") -> None:
+    with pytest.raises(CommunityForensicsError, match=message):
         build(workspace, BuildOptions(verify=verify))
     assert not manifest_path(workspace).exists()
     assert not list(workspace.manifest.iterdir())
@@ -303,24 +328,24 @@ def refused(workspace: Workspace, told: str, verify: Verify = "full") -> None:
 
 @pytest.mark.parametrize("store", get_args(Store))
 @pytest.mark.parametrize("damage", FILES)
-def test_a_damaged_file_is_found_and_named_wherever_it_lies(filled: Builder, damage: str, store: Store) -> None:
-    plant, told = FILES[damage]
+def test_a_damaged_file_is_found_and_named_in_either_store(filled: Builder, damage: str, store: Store) -> None:
+    plant, message = FILES[damage]
     plant(filled)
-    refused(filled.write(store=store), told)
+    refused(filled.write(store=store), message)
 
 
 @pytest.mark.parametrize("damage", FILES_OF_THEIR_OWN)
-def test_a_damaged_file_of_its_own_is_found_without_reading_it(filled: Builder, damage: str) -> None:
-    plant, told = FILES_OF_THEIR_OWN[damage]
+def test_a_damaged_separate_file_is_found_without_reading_it(filled: Builder, damage: str) -> None:
+    plant, message = FILES_OF_THEIR_OWN[damage]
     plant(filled)
-    refused(filled.write(), told, "quick")
+    refused(filled.write(), message, "quick")
 
 
 @pytest.mark.parametrize("damage", RECORDS)
 def test_a_damaged_record_is_found_and_named(filled: Builder, damage: str) -> None:
-    plant, told = RECORDS[damage]
+    plant, message = RECORDS[damage]
     plant(filled)
-    refused(filled.write(), told, "quick")
+    refused(filled.write(), message, "quick")
 
 
 PARTS = ("samples/org--painter/part-00000.parquet", "prompts/photos/part-00000.parquet", "catalog.parquet")
@@ -328,7 +353,7 @@ PARTS = ("samples/org--painter/part-00000.parquet", "prompts/photos/part-00000.p
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_byte_that_changed_in_a_record_is_found_or_changes_nothing(filled: Builder, part: str) -> None:
-    """Of what a Parquet file holds beside its rows, some is nobody's: the words about a column."""
+    """Some bytes of a Parquet file belong to no row: those of the columns' documentation."""
     workspace = filled.write()
     build(workspace)
     right, content = manifest_path(workspace).read_bytes(), (workspace.root / part).read_bytes()
@@ -346,7 +371,7 @@ def test_a_byte_that_changed_in_a_record_is_found_or_changes_nothing(filled: Bui
     assert all(part in said or "cannot be joined" in said for said in refusals)
 
 
-def test_a_part_that_is_cut_short_is_named(filled: Builder) -> None:
+def test_a_truncated_part_is_named(filled: Builder) -> None:
     part = filled.write().root / PARTS[0]
     part.write_bytes(part.read_bytes()[:-1])
     refused(filled.workspace, re.escape(PARTS[0]), "quick")
@@ -361,7 +386,7 @@ def test_an_undamaged_workspace_passes(filled: Builder, store: Store, verify: Ve
     assert build(filled.write(store=store), BuildOptions(verify=verify)).kept == 22
 
 
-def test_damage_leaves_the_manifest_that_was_there(filled: Builder) -> None:
+def test_damage_leaves_the_former_manifest(filled: Builder) -> None:
     workspace = filled.write()
     build(workspace)
     before = {path.name: path.read_bytes() for path in workspace.manifest.iterdir()}
@@ -371,19 +396,19 @@ def test_damage_leaves_the_manifest_that_was_there(filled: Builder) -> None:
     assert {path.name: path.read_bytes() for path in workspace.manifest.iterdir()} == before
 
 
-def test_every_failure_is_told_at_once(filled: Builder) -> None:
+def test_all_failures_are_reported_at_once(filled: Builder) -> None:
     first(filled).unlink()
     filled.change(PAINTER, 1, nsfw_flag=True)
     filled.change(PAINTER, 2, image_name=None)
     filled.change(PAINTER, 3, seed=0)
-    with pytest.raises(CommunityForensicsError) as told:
+    with pytest.raises(CommunityForensicsError) as message:
         build(filled.write())
-    assert str(told.value).count("\n  - ") == 3, told.value
+    assert str(message.value).count("\n  - ") == 3, message.value
     filled.change(PAINTER, 2, image_name="00000002.png")
-    with pytest.raises(CommunityForensicsError) as told:
+    with pytest.raises(CommunityForensicsError) as message:
         build(filled.write())
-    assert str(told.value).count("\n  - ") == 3, told.value
-    assert "is missing" in str(told.value)
+    assert str(message.value).count("\n  - ") == 3, message.value
+    assert "is missing" in str(message.value)
 
 
 def test_many_rows_are_counted_and_a_few_named(filled: Builder) -> None:
@@ -395,7 +420,29 @@ def test_many_rows_are_counted_and_a_few_named(filled: Builder) -> None:
         build(filled.write())
 
 
-def test_rows_beyond_what_an_outcome_counted_are_no_damage(filled: Builder) -> None:
+def test_failures_of_several_batches_are_one(filled: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample_batches, "BATCH_ROWS", 1)
+    for name in (PAINTER, "org/sketcher"):
+        for row in range(4):
+            filled.change(name, row, nsfw_flag=True)
+    names = ", ".join([*(f"{PAINTER} #{row}" for row in range(4)), "org/sketcher #0"])
+    with pytest.raises(CommunityForensicsError, match=f"1 check failed\n  - 8 samples were kept.*: {names} and 3 more"):
+        build(filled.write())
+
+
+def test_quick_fetches_nothing_from_an_archive_that_it_does_not_read(builder: Builder) -> None:
+    """To ask for the size of one member could be to fetch the archive."""
+    photos = (builder.real("photos", number) for number in range(99))
+    photo = next(photo for photo in photos if int(photo.real_sha256[:8], 16) % QUICK_ONE_IN)
+    gone = replace(photo, real_path=f"{builder.workspace.root}/gone.tar#0.png")
+    builder.prompts["photos"] = [gone]
+    builder.sample(builder.generator(PAINTER), gone)
+    build(builder.write())
+    with pytest.raises(CommunityForensicsError, match=r"1 real image is missing: .*gone.tar#0.png"):
+        build(builder.workspace, BuildOptions(verify="full"))
+
+
+def test_more_rows_than_an_outcome_counted_are_no_failure(filled: Builder) -> None:
     """Sampling goes on while a manifest is built; outcomes are written when it ends."""
     said = Outcome(model_name=PAINTER, revision=filled.catalog[0].revision, status="crashed", kept=3, tries=4)
     write_outcome(filled.workspace, said)

@@ -13,7 +13,7 @@ from manifests.choices import Choices
 from manifests.manifest import FAKE, REAL, ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from manifests.publishing.publish import publish_dataset
-from manifests.tables.generators import read_generators
+from manifests.tables.generators import read_generators, write_generators
 from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
 from tests.manifests.making import Builder
 from workspace import records
@@ -74,6 +74,13 @@ def with_an_image_of_both(rows: Rows) -> Rows:
     return changed(painted, sha256=sha256, also_by=("solo-dreamer",))(changed(dreamt, also_by=("org/painter",))(rows))
 
 
+def with_an_image_of_three(rows: Rows) -> Rows:
+    sha256 = next(row.sha256 for row in rows if dreamt(row))
+    for which in (painted, sketched, dreamt):
+        rows = changed(which, sha256=sha256, also_by=("org/another",))(rows)
+    return rows
+
+
 DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
     "a row twice": (lambda rows: [rows[0], *rows], r"1 generated image is duplicated: org/painter #0"),
     "a lost row": (
@@ -94,6 +101,22 @@ DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
     ),
     "a sha256 that is none": (changed(painted, sha256="0"), r"1 row has an invalid sha256: org/painter #0"),
     "a subset that is none": (changed(painted, subset="Other"), r"1 row has an unknown subset: org/painter #0"),
+    "a real image of another subset": (
+        changed(real, subset="Systematic"),
+        r"1 row has an unknown subset: locked: folder/100.png",
+    ),
+    "a real image of an architecture": (
+        changed(real, architecture="LatDiff"),
+        r"1 real image names a generator: locked: folder/100.png",
+    ),
+    "a real image without a title": (
+        changed(real, real_title=None),
+        r"1 row lacks the columns that say where its image comes from: locked: folder/100.png",
+    ),
+    "an image of three generators that names one": (
+        with_an_image_of_three,
+        r"1 image was made by several generators, but also_by does not name them: [0-9a-f]{64}",
+    ),
     "a licence from nowhere": (
         changed(painted, license_source="none"),
         r"1 row has a licence without a source.*painter #0",
@@ -150,11 +173,18 @@ def test_an_undamaged_manifest_passes(tested: Workspace, filled: Builder) -> Non
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_found_and_named(tested: Workspace, damage: str) -> None:
-    plant, told = DAMAGE[damage]
+    plant, message = DAMAGE[damage]
     rows = records.read(manifest_path(tested), ManifestRow)
     rewritten(tested, plant(rows), TESTED)
     found = failures(tested)
-    assert any(re.fullmatch(told, failure) for failure in found), found
+    assert any(re.fullmatch(message, failure) for failure in found), found
+
+
+def test_a_split_that_the_table_does_not_give_is_found(tested: Workspace) -> None:
+    write_generators(tested, [replace(row, split=None) for row in read_generators(tested)])
+    assert failures(tested) == [
+        "3 generators are in another split than generators.parquet says: org/painter, org/sketcher, solo-dreamer"
+    ]
 
 
 def test_what_may_not_be_passed_on_is_found_in_a_public_edition(filled: Builder) -> None:
@@ -181,7 +211,7 @@ def test_a_real_image_that_is_neither_in_a_public_edition_nor_listed_is_named(fi
 
 
 def test_nothing_of_a_damaged_manifest_is_published(tested: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is asked
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # no request may be needed
     rows = records.read(manifest_path(tested), ManifestRow)
     rewritten(tested, changed(lambda row: row.label == FAKE, nsfw_flag=True)(rows), TESTED)
     with pytest.raises(

@@ -11,13 +11,13 @@ def test_the_chunks_of_a_picture() -> None:
     assert [kind for kind, _ in chunks_of(PICTURE)] == [b"IHDR", b"IDAT", b"IEND"]
 
 
-def test_a_picture_as_the_sampler_writes_it_is_right() -> None:
+def test_an_image_as_the_sampler_writes_it_has_no_problem() -> None:
     assert png_problem(PICTURE, "RGB", 16, 16) is None
     assert real_image_problem(PICTURE, "PNG", 16, 16) is None
 
 
 @given(st.binary())
-def test_any_bytes_are_wrong_in_words(content: bytes) -> None:
+def test_any_other_bytes_have_a_problem(content: bytes) -> None:
     assert png_problem(content, "RGB", 16, 16)
     assert png_problem(PICTURE[:8] + content, "RGB", 16, 16)
     assert real_image_problem(content, "PNG", 16, 16)

@@ -79,6 +79,6 @@ def test_every_row_is_joined_in_bounded_memory(sampled: Workspace) -> None:
     assert len(names.unique()) == GENERATORS
 
 
-def test_too_little_memory_is_told_in_one_line(sampled: Workspace) -> None:
+def test_too_little_memory_is_reported_in_one_line(sampled: Workspace) -> None:
     with pytest.raises(CommunityForensicsError, match="--memory 4GB"), open_records(sampled, "2MB") as connection:
         write_manifest(connection, sampled.root / "joined.parquet", SplitAssignment({}))

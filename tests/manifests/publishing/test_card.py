@@ -136,7 +136,7 @@ def test_a_licence_cannot_break_out_of_its_table(builder: Builder) -> None:
 
 
 @given(st.text())
-def test_words_stay_in_one_cell(text: str) -> None:
+def test_plain_text_stays_in_one_cell(text: str) -> None:
     said = plain(text)
     assert len(said.splitlines()) <= 1
     assert not re.search(r"(?<!\\)(?:\\\\)*[|<`]", said)
@@ -151,7 +151,7 @@ def test_the_hubs_size_categories(rows: int, category: str) -> None:
 
 
 @given(st.text())
-def test_a_link_is_one_or_words(text: str) -> None:
+def test_a_link_is_a_valid_link_or_plain_text(text: str) -> None:
     for address in (text, f"https://{text}"):
         said = link(address)
         if said.startswith("<"):

@@ -17,6 +17,7 @@ from benchmarks.xet import taken_anew
 from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import BuildOptions
+from manifests.publishing import packing
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import ROW_GROUP_ROWS, PlannedShard, plan_shards
@@ -109,7 +110,7 @@ def test_rows_are_split_by_what_they_are_for(filled: Builder, tmp_path: Path) ->
     assert count_rows(workspace).in_no_split == sum(row.split is None for row in rows) == 2
 
 
-def test_what_is_held_out_is_a_split_of_its_own_and_what_is_in_neither_stays_at_home(filled: Builder) -> None:
+def test_a_holdout_is_a_published_split_and_rows_in_neither_are_not_published(filled: Builder) -> None:
     workspace = filled.write()
     build(
         workspace,
@@ -120,7 +121,7 @@ def test_what_is_held_out_is_a_split_of_its_own_and_what_is_in_neither_stays_at_
             )
         ),
     )
-    # The sketcher is the painter's kin, and all photographs were the painter's.
+    # The sketcher is related to the painter, whose prompts were captions of all real images.
     assert {shard.split for shard in plan(workspace)} == {"PublicEval"}
     assert count_rows(workspace).in_no_split == 9
     build(workspace, BuildOptions(holdout=("name=solo-dreamer",)))
@@ -157,7 +158,7 @@ def test_the_studys_layout_has_its_columns_and_the_files_bytes(filled: Builder, 
     assert of == {"Commercial": {"Commercial"}, "Manual": {"other"}, "Real": {"real"}, "Systematic": {"LatDiff"}}
 
 
-def test_a_layouts_shards_have_names_of_their_own(filled: Builder) -> None:
+def test_the_shards_of_two_layouts_have_different_names(filled: Builder) -> None:
     workspace = built(filled)
     names = [{shard.path for shard in plan_shards(workspace, layout, LARGE)} for layout in (VIEWER, STUDY)]
     assert not names[0] & names[1]
@@ -257,7 +258,7 @@ def test_a_shards_name_changes_with_any_value_of_its_rows(builder: Builder) -> N
 
 
 @pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"another picture")])
-def test_a_file_that_is_not_what_the_manifest_says_is_not_published(
+def test_a_file_that_changed_since_the_build_is_not_published(
     builder: Builder, tmp_path: Path, harm: Callable[[Path], object]
 ) -> None:
     workspace = built(many(builder, 5))
@@ -267,7 +268,36 @@ def test_a_file_that_is_not_what_the_manifest_says_is_not_published(
     assert not list(tmp_path.glob("*.parquet"))
 
 
-def test_packing_waits_for_who_asks(builder: Builder, tmp_path: Path) -> None:
+def test_large_images_make_small_row_groups(builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = built(many(builder, 30))
+    sizes = [row.file_size or 0 for row in records.read(manifest_path(workspace), ManifestRow)]
+    monkeypatch.setattr(packing, "ROW_GROUP_BYTES", 5 * max(sizes))
+    (path,) = pack(workspace, tmp_path).values()
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    assert sum(groups) == 30
+    assert max(groups) < 7
+    assert min(groups[:-1]) >= 5
+
+
+def test_the_size_of_a_shard_does_not_depend_on_that_of_its_images(builder: Builder) -> None:
+    workspace = built(many(builder, 1))
+    (pattern,) = records.read(manifest_path(workspace), ManifestRow)
+
+    def mean_size(images: int, file_size: int) -> float:
+        rows = [
+            replace(pattern, index=index, sha256=digest(str(index)), file_size=file_size) for index in range(images)
+        ]
+        records.write(manifest_path(workspace), ManifestRow, rows)
+        shards = plan(workspace, 100 * 10**6)
+        return sum(shard.size for shard in shards) / len(shards)
+
+    small, large = mean_size(4_000, 10**6), mean_size(1_000, 4 * 10**6)
+    assert 0.75 < small / large < 1.33
+    assert 25 * 10**6 < small < 35 * 10**6
+
+
+def test_a_shard_is_packed_when_the_caller_asks_for_it(builder: Builder, tmp_path: Path) -> None:
     workspace = built(many(builder, 100))
     shards = plan(workspace, 40_000)
     packing: Iterator[tuple[PlannedShard, Path]] = pack_shards(workspace, VIEWER, shards, tmp_path)
@@ -312,7 +342,7 @@ def test_new_generators_among_the_old_leave_nearly_all_shards_as_they_are(builde
     assert sent <= 0.03 * sum(shard.image_bytes for shard in after)
 
 
-def test_a_store_that_cuts_by_content_takes_little_more_than_the_new_images(builder: Builder, tmp_path: Path) -> None:
+def test_a_store_by_content_receives_little_more_than_the_new_images(builder: Builder, tmp_path: Path) -> None:
     size = scaled(202, 2020)
     generators = [builder.generator(f"org/painter-{number}", task="unconditional") for number in range(2)]
     for number, generator in enumerate(generators):
@@ -334,7 +364,7 @@ def test_an_image_is_a_page_of_its_own(builder: Builder, tmp_path: Path) -> None
     (path,) = pack(built(builder), tmp_path).values()
     content = path.read_bytes()
     for before, after in pairwise(images):
-        # In one page only the four bytes of a length would stand between them; here there is a page's header, too.
+        # In one page only the four bytes of a length would be between them; here there is a page header, too.
         assert content.find(after) > content.find(before) + len(before) + 4
 
 

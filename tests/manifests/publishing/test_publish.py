@@ -124,7 +124,7 @@ def both_layouts(hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> R
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_what_is_published_is_read_back_by_everybody_with_every_byte(
+def test_a_published_dataset_is_read_back_in_every_usual_way_with_every_byte(
     clean: HubProcess, both_layouts: ReadBack, layout: LayoutName
 ) -> None:
     repository = f"org/whole-{layout}"
@@ -135,7 +135,7 @@ def test_what_is_published_is_read_back_by_everybody_with_every_byte(
     rows = {name: len(hashes) for name, hashes in expected.items()}
     everything = Counter(sha256 for hashes in expected.values() for sha256 in hashes)
     for way in ("plain", "streamed"):
-        # The shards of a split stand in the order of their names, which are hashes.
+        # The shards of a split are in the order of their names, which are hashes.
         assert {name: sorted(found for found, _ in pairs) for name, pairs in read[way].items()} == expected, way
         assert all(said in (found, None) for pairs in read[way].values() for found, said in pairs), way
     assert read["alone"] == rows
@@ -183,7 +183,7 @@ def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(clean: HubPr
     workspace = filled.write()
     build(workspace)
     publish(clean, workspace, "org/growing", max_shard_size="8KB")
-    assert Store(clean.directory).repo("dataset", "org/growing").private  # nobody said --public
+    assert Store(clean.directory).repo("dataset", "org/growing").private  # without --public
     before = files(clean, "org/growing")
     replaced = next(path for path in before if path.startswith("data/Manual"))
     add_by_hand(clean, "org/growing", {"notes/mine.txt": b"a person's own file", replaced: b"not a shard"})
@@ -228,7 +228,7 @@ def test_no_more_is_staged_than_may_be(clean: HubProcess, many: Workspace) -> No
     assert len(commits) > 2
 
 
-def test_a_list_that_is_no_longer_needed_goes(clean: HubProcess, filled: Builder) -> None:
+def test_a_list_that_is_no_longer_needed_is_removed(clean: HubProcess, filled: Builder) -> None:
     workspace = in_public(filled)
     publish(clean, workspace, "org/listed")
     assert "metadata/real_images.parquet" in files(clean, "org/listed")
@@ -240,7 +240,7 @@ def test_a_list_that_is_no_longer_needed_goes(clean: HubProcess, filled: Builder
     assert "real_images" not in text(clean, "org/listed", "README.md")
 
 
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(clean: HubProcess, ready: Workspace) -> None:
+def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(clean: HubProcess, ready: Workspace) -> None:
     done = publish(clean, ready, "org/imagined", token=None, dry_run=True)
     assert done.returncode == 0, done.stderr
     assert "dry run: would send 3 shards" in done.stdout

@@ -37,7 +37,7 @@ REFUSED_BATCH = {
 }
 
 
-def test_room_for_less_than_a_shard_is_no_room(clean: HubProcess, ready: Workspace) -> None:
+def test_staging_space_for_less_than_a_shard_is_refused(clean: HubProcess, ready: Workspace) -> None:
     done = publish(clean, ready, "org/no-room", max_staging="100MB")
     assert done.returncode == 2
     assert "--max-staging" in done.stderr
@@ -45,7 +45,7 @@ def test_room_for_less_than_a_shard_is_no_room(clean: HubProcess, ready: Workspa
     assert clean.requests() == []
 
 
-def test_what_the_refusal_advises_is_then_published(clean: HubProcess, ready: Workspace) -> None:
+def test_the_remedy_of_the_refusal_makes_it_publishable(clean: HubProcess, ready: Workspace) -> None:
     built = commands.build(ready.root, "--edition", "public")
     assert built.returncode == 0, built.stderr
     assert "public edition: 3 real images listed without pixels" in built.stdout
@@ -70,7 +70,7 @@ def test_what_may_not_be_passed_on_is_not_made_public(clean: HubProcess, ready: 
 
 
 @pytest.mark.parametrize(("revision", "lie"), [("cf-publish", "size"), ("cf-publish", "lfs"), ("main", "size")])
-def test_a_hub_that_holds_something_else_than_was_sent_is_noticed(
+def test_a_hub_with_other_content_than_was_sent_is_noticed(
     clean: HubProcess, ready: Workspace, revision: str, lie: str
 ) -> None:
     publish(clean, ready, "org/truth")
@@ -97,7 +97,7 @@ def test_another_datasets_files_are_not_touched(clean: HubProcess, ready: Worksp
     assert files(clean, "org/theirs") == before
 
 
-def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, filled: Builder) -> None:
+def test_requests_to_a_busy_hub_are_repeated(clean: HubProcess, filled: Builder) -> None:
     clean.fail("status", path="/api/repos/create", status=429, headers={"Retry-After": "1"}, times=1)
     clean.fail("status", method="POST", path="/commit/", status=503, headers=AT_ONCE, times=2)
     clean.fail("reset", path="/tree/", times=1)
@@ -109,7 +109,7 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, fille
 
 
 @pytest.mark.parametrize(
-    ("fault", "token", "told"),
+    ("fault", "token", "message"),
     [
         ({}, None, "hf auth login"),
         ({}, "hf_unknown", "hf auth login"),
@@ -128,22 +128,22 @@ def test_a_hub_that_is_busy_for_a_moment_is_asked_again(clean: HubProcess, fille
         ({"path": "objects/batch", "status": 200, "body": REFUSED_BATCH}, WRITER, NO_ROOM),
     ],
 )
-def test_a_refusal_is_one_line_that_says_what_to_do_and_nothing_is_half_visible(
-    clean: HubProcess, ready: Workspace, fault: dict[str, Any], token: str | None, told: str
+def test_a_refusal_is_one_line_with_a_remedy_and_main_is_unchanged(
+    clean: HubProcess, ready: Workspace, fault: dict[str, Any], token: str | None, message: str
 ) -> None:
     if fault:
         clean.fail("status", **fault)
     name = f"org/refused-{hashlib.sha256(ready.root.parent.name.encode()).hexdigest()[:8]}"
     done = publish(clean, ready, name, token=token)
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: http://")
     if token == WRITER:
         assert files(clean, name).keys() <= {".gitattributes"}
 
 
-def test_the_command_says_without_a_token_what_to_do(clean: HubProcess, ready: Workspace) -> None:
+def test_without_a_token_the_command_names_the_remedy(clean: HubProcess, ready: Workspace) -> None:
     done = publish_by_command(clean, ready, "org/refused", token=None)
     assert done.returncode == 1
     assert "hf auth login" in done.stderr
@@ -167,13 +167,13 @@ def test_after_a_failure_in_the_middle_the_same_command_continues(clean: HubProc
 
 
 @pytest.mark.parametrize("name", ["nobody", "a/b/c", "org/../name", "org/na me", ""])
-def test_a_name_that_is_none_is_refused_before_anything_is_done(clean: HubProcess, ready: Workspace, name: str) -> None:
+def test_an_invalid_name_is_refused_before_any_request(clean: HubProcess, ready: Workspace, name: str) -> None:
     with pytest.raises(UsageError):
         publish_dataset(ready, name)
     assert clean.requests() == []
 
 
-def test_without_a_manifest_the_reader_is_told_what_to_run(clean: HubProcess, filled: Builder) -> None:
+def test_without_a_manifest_the_error_names_the_command_to_run(clean: HubProcess, filled: Builder) -> None:
     done = publish(clean, filled.write(), "org/early")
     assert done.returncode == 2
     assert "cf-build-manifest" in done.stderr

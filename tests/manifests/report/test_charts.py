@@ -3,7 +3,7 @@ import pytest
 from manifests.report.charts import ROWS, Chart, Row, percent, ranked
 
 
-def test_formulas_and_what_does_not_print_are_no_danger_to_a_chart() -> None:
+def test_formulas_and_unprintable_characters_do_not_break_a_chart() -> None:
     drawn = ranked("Licences", {"$\\frac{$ $x^2$": 3, "a\x00b\x1b\u202ec\nd": 2, "漢字 & <b>": 1}).svg
     assert ">$\\frac{$ $x^2$</text>" in drawn
     assert ">a\ufffdb\ufffd\ufffdc d</text>" in drawn
@@ -30,6 +30,6 @@ def test_a_users_own_settings_of_matplotlib_change_no_chart(monkeypatch: pytest.
     assert matplotlib.rcParams["figure.dpi"] == 300
 
 
-def test_all_and_nothing_are_said_only_where_they_are_meant() -> None:
+def test_0_and_100_percent_are_shown_only_for_exactly_none_and_all() -> None:
     said = [percent(share).replace("\u00a0", " ") for share in (0, 0.0001, 0.014, 0.5, 0.9999, 1)]
     assert said == ["0 %", "<1 %", "1 %", "50 %", ">99 %", "100 %"]

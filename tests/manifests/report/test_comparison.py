@@ -2,7 +2,7 @@ from tests.manifests.making import Builder
 from tests.manifests.report.pages import generated, image_of, real_image, written
 
 
-def test_what_tells_real_from_generated_without_looking_is_said(builder: Builder) -> None:
+def test_properties_that_tell_real_from_generated_images_are_reported(builder: Builder) -> None:
     generator = generated(0)
     fakes = [image_of(generator, index) for index in range(100)]
     reals = [real_image(number, format="JPEG" if number < 94 else "PNG") for number in range(100)]
@@ -20,7 +20,7 @@ def test_what_tells_real_from_generated_without_looking_is_said(builder: Builder
     assert "colour mode alone is right" not in page
 
 
-def test_where_real_and_generated_are_alike_nothing_is_warned_of(builder: Builder) -> None:
+def test_there_is_no_warning_where_real_and_generated_images_are_alike(builder: Builder) -> None:
     generator = generated(0)
     fakes = [image_of(generator, index) for index in range(10)]
     reals = [real_image(number, format="PNG", width=512, height=512) for number in range(2)]

@@ -13,7 +13,7 @@ from tests.manifests.making import Builder, png
 from tests.manifests.report.pages import generated, image_of, real_image, written
 
 
-def test_the_contact_sheet_is_searched_and_says_where_a_picture_is_from(report: Path, tmp_path: Path) -> None:
+def test_the_contact_sheet_can_be_searched_and_shows_the_origin_of_a_picture(report: Path, tmp_path: Path) -> None:
     seen = look(
         report,
         tmp_path,
@@ -22,14 +22,14 @@ def test_the_contact_sheet_is_searched_and_says_where_a_picture_is_from(report: 
             type("#search-pictures", text);
             return [find("#pictures-shown").textContent, visible(".sheet").length, visible(".sheet img").length];
         };
-        const told = ["", "painter", "pixdiff", "creativeml folder/3.png", "seed 21", "locked"].map(search);
+        const states = ["", "painter", "pixdiff", "creativeml folder/3.png", "seed 21", "locked"].map(search);
         search("painter folder/3.png");
         const figure = visible(".sheet figure")[0];
         const before = figure.querySelector("dl").checkVisibility();
         figure.querySelector("summary").click();
-        return {told, before, origin: figure.querySelector("dl").innerText}""",
+        return {states, before, origin: figure.querySelector("dl").innerText}""",
     )
-    assert seen["acted"]["told"] == [
+    assert seen["acted"]["states"] == [
         ["26 pictures", 4, 26],
         ["8 pictures", 1, 8],
         ["4 pictures", 1, 4],
@@ -88,7 +88,7 @@ def test_large_images_are_shrunk_below_their_bound(builder: Builder, kind: str) 
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
     ],
 )
-def test_an_image_no_one_can_decode_is_left_out(builder: Builder, content: bytes) -> None:
+def test_an_image_that_cannot_be_decoded_is_left_out(builder: Builder, content: bytes) -> None:
     generator = builder.generator("org/painter", task="unconditional")
     builder.sample(generator, None)
     builder.sample(generator, None)

@@ -7,7 +7,7 @@ from tests.manifests.making import Builder
 from tests.manifests.report.pages import CHARTS, generated, image_of, written
 
 
-def test_the_charts_say_their_numbers(report: Path, tmp_path: Path) -> None:
+def test_the_charts_show_their_numbers(report: Path, tmp_path: Path) -> None:
     charts = {title: sorted(said) for title, said in look(report, tmp_path, CHARTS)["acted"].items()}
     assert charts == {
         "Licences of the generators": ["1", "2", "creativeml-openrail-m", "none stated"],
@@ -73,7 +73,7 @@ def test_without_an_evaluation_set_or_real_images_the_page_says_so(builder: Buil
     assert not any("real" in title or "split" in title or "appearance" in title for title in titles)
 
 
-def test_generators_stand_by_their_first_appearance_in_quarters_or_years(builder: Builder, tmp_path: Path) -> None:
+def test_generators_are_counted_by_quarter_or_year_of_their_first_appearance(builder: Builder, tmp_path: Path) -> None:
     def charted(months: list[str]) -> list[str]:
         generators = [generated(number, created_at=month) for number, month in enumerate(months)]
         page = written(builder.workspace, generators, [image_of(row) for row in generators])

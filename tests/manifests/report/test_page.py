@@ -33,7 +33,7 @@ def test_a_browser_shows_every_image_and_asks_the_network_for_nothing(report: Pa
     assert (seen["console"], seen["violations"], seen["errors"]) == ([], [], [])
 
 
-def test_the_page_is_no_wider_than_a_telephone(report: Path, tmp_path: Path) -> None:
+def test_the_page_is_no_wider_than_a_phone(report: Path, tmp_path: Path) -> None:
     blocks = ".card, .numbers, .tools, .scroll, h1, p, figure"
     wide = f"return all('{blocks}').filter(element => element.getBoundingClientRect().right > 390).length"
     seen = look(report, tmp_path, wide, width=390)
@@ -64,7 +64,7 @@ def test_the_same_manifest_gives_the_same_bytes(reported: Workspace) -> None:
     assert write_report(reported).read_bytes() == first
 
 
-def test_what_strangers_wrote_is_text(builder: Builder, tmp_path: Path) -> None:
+def test_texts_of_unknown_authors_stay_text(builder: Builder, tmp_path: Path) -> None:
     strange = generated(0, license=HOSTILE, hf_diffusers_tag=HOSTILE, model_name='o"><script>/$x$', outcome=HOSTILE)
     failed = generated(1, kept=0, tried=0, split=None, outcome="crashed", outcome_detail=HOSTILE, license=HOSTILE)
     source = {"real_title": HOSTILE, "prompt": HOSTILE, "real_id": HOSTILE, "license": HOSTILE}

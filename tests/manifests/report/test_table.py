@@ -18,24 +18,24 @@ def test_the_table_is_searched_sorted_and_paged(builder: Builder, tmp_path: Path
         """
         const state = () => [find("#generators-shown").textContent, all("#generators tbody tr").length,
             ...[0, 1].map(row => all("#generators tbody tr")[row]?.children[1].textContent)];
-        const told = [state()];
-        const click = selector => { find(selector).click(); told.push(state()); };
+        const states = [state()];
+        const click = selector => { find(selector).click(); states.push(state()); };
         click("#next"); click("#next");
         const last = find("#next").disabled;
         click("#previous");
-        type("#search-generators", "MIT generator-0000"); told.push(state());
-        type("#search-generators", "no such thing"); told.push(state());
+        type("#search-generators", "MIT generator-0000"); states.push(state());
+        type("#search-generators", "no such thing"); states.push(state());
         type("#search-generators", "");
         const head = number => `#generators th:nth-child(${number}) button`;
         click(head(1)); click(head(1)); click(head(7)); click(head(7)); click(head(4));
-        return {told, last, sorted: all("[aria-sort]").map(head => head.textContent + " " + head.ariaSort)}""",
+        return {states, last, sorted: all("[aria-sort]").map(head => head.textContent + " " + head.ariaSort)}""",
     )
     assert seen["errors"] == []
 
     def names(*numbers: int) -> list[str]:
         return [generated(number).model_name for number in numbers]
 
-    assert seen["acted"]["told"] == [
+    assert seen["acted"]["states"] == [
         ["1–50 of 107", 50, *names(0, 1)],
         ["51–100 of 107", 50, *names(50, 51)],
         ["101–107 of 107", 7, *names(100, 101)],

@@ -50,7 +50,7 @@ def test_a_restored_shard_that_has_changed_is_named(edition: Downloads, tmp_path
     assert shard.read_bytes() == content
 
 
-def test_what_is_no_download_is_said_to_be_none(edition: Downloads, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_download_is_refused(edition: Downloads, tmp_path: Path) -> None:
     for folder in (tmp_path / "nowhere", tmp_path):
         done = commands.restore(folder, edition.real)
         assert done.returncode == 2
@@ -83,7 +83,7 @@ def test_shards_of_another_version_are_named_before_they_are_read_twice(edition:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"real_sha256": "../../etc/passwd"}, "has an invalid sha256, split or size"),
         ({"real_sha256": "A" * 64}, "has an invalid sha256, split or size"),
@@ -93,22 +93,20 @@ def test_shards_of_another_version_are_named_before_they_are_read_twice(edition:
         ({"height": 0}, "has an invalid sha256, split or size"),
     ],
 )
-def test_a_list_that_makes_no_sense_is_refused(
-    edition: Downloads, tmp_path: Path, change: dict[str, Any], told: str
-) -> None:
+def test_an_invalid_list_is_refused(edition: Downloads, tmp_path: Path, change: dict[str, Any], message: str) -> None:
     folder = edition.copy_of_public(tmp_path / "dataset")
     first, *others = records.read(folder / LIST, WithheldRow)
     with_list(folder, [replace(first, **change), *others])
     before = state(folder)
     done = commands.restore(folder, edition.real)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert state(folder) == before
 
 
 @pytest.mark.parametrize("real_id", ["../secret.png", "/etc/hostname", "a\0b", "", "x" * 5000, "\x1b[2J"])
-def test_an_id_that_leads_elsewhere_does_no_harm(edition: Downloads, tmp_path: Path, real_id: str) -> None:
+def test_an_id_with_a_path_outside_of_the_folder_does_no_harm(edition: Downloads, tmp_path: Path, real_id: str) -> None:
     folder = edition.copy_of_public(tmp_path / "dataset")
     (tmp_path / "copy").mkdir()
     (tmp_path / "secret.png").write_bytes(b"secret")
@@ -141,7 +139,7 @@ def test_a_list_of_another_version_is_refused(edition: Downloads, tmp_path: Path
 @pytest.mark.parametrize(
     "named", ["data/../../outside.parquet", "metadata/generators.parquet", "data/Real-mine.parquet", "own"]
 )
-def test_a_record_of_strangers_removes_nothing(edition: Downloads, tmp_path: Path, named: str) -> None:
+def test_a_foreign_record_of_restored_files_removes_nothing(edition: Downloads, tmp_path: Path, named: str) -> None:
     folder = edition.copy_of_public(tmp_path / "dataset")
     own = next(path for path in (folder / "data").glob("Real-*"))
     path = f"data/{own.name}" if named == "own" else named
@@ -155,7 +153,7 @@ def test_a_record_of_strangers_removes_nothing(edition: Downloads, tmp_path: Pat
     assert state(tmp_path) == before
 
 
-def test_sums_that_lead_out_of_the_folder_are_refused(edition: Downloads, tmp_path: Path) -> None:
+def test_checksums_of_files_outside_of_the_folder_are_refused(edition: Downloads, tmp_path: Path) -> None:
     folder = edition.copy_of_public(tmp_path / "dataset")
     with (folder / "SHA256SUMS").open("a") as sums:
         sums.write(f"{'0' * 64}  data/../../secret\n")
@@ -166,7 +164,9 @@ def test_sums_that_lead_out_of_the_folder_are_refused(edition: Downloads, tmp_pa
 @pytest.mark.parametrize(
     "card", ["no front matter", "---\n- a list\n---\n", "---\nconfigs: []\n---\n", "---\n[" * 9000]
 )
-def test_a_card_that_is_none_is_an_error_and_a_good_one_mends_it(edition: Downloads, tmp_path: Path, card: str) -> None:
+def test_an_invalid_card_is_an_error_and_a_valid_one_is_accepted_again(
+    edition: Downloads, tmp_path: Path, card: str
+) -> None:
     folder = edition.copy_of_public(tmp_path / "dataset")
     good = (folder / "README.md").read_bytes()
     (folder / "README.md").write_text(card)

@@ -48,7 +48,7 @@ def laid_out_anew(real: Path, copy: Path) -> Path:
 
 @pytest.mark.parametrize("free", [True, False], ids=["some-free", "none-free"])
 @pytest.mark.parametrize("layout", ["viewer", "community-forensics"])
-def test_by_the_cards_own_words_a_download_becomes_the_full_edition(
+def test_the_commands_of_the_card_complete_a_download_to_the_full_edition(
     hub: HubProcess, tmp_path: Path, layout: LayoutName, free: bool
 ) -> None:
     edition = download_editions(hub, tmp_path / "made", layout, free)
@@ -110,7 +110,7 @@ print(json.dumps([read(folder, sys.argv[1]) for folder in sys.argv[2:]]))
     return found
 
 
-def test_one_copy_after_the_other_and_the_first_one_gone(edition: Downloads, tmp_path: Path) -> None:
+def test_copies_may_be_given_one_after_the_other_and_removed(edition: Downloads, tmp_path: Path) -> None:
     folder = edition.copy_of_public(tmp_path / "dataset")
     first, second = tmp_path / "first", tmp_path / "second"
     shutil.copytree(edition.real / "locked", first)
@@ -141,7 +141,7 @@ def test_one_copy_after_the_other_and_the_first_one_gone(edition: Downloads, tmp
     }
 
 
-def test_an_image_is_known_by_its_bytes_and_not_by_its_name(edition: Downloads, tmp_path: Path) -> None:
+def test_an_image_is_recognised_by_its_bytes_and_not_by_its_name(edition: Downloads, tmp_path: Path) -> None:
     folder = edition.copy_of_public(tmp_path / "dataset")
     copy = tmp_path / "copy/folder"
     shutil.copytree(edition.real / "locked", copy)
@@ -165,7 +165,7 @@ def test_a_full_edition_is_verified_and_has_nothing_to_restore(edition: Download
     assert commands.restore(folder, edition.real).returncode == 1
 
 
-def test_a_newer_list_takes_away_what_it_no_longer_speaks_of(edition: Downloads, tmp_path: Path) -> None:
+def test_images_that_a_newer_list_does_not_name_are_removed(edition: Downloads, tmp_path: Path) -> None:
     folder = edition.copy_of_public(tmp_path / "dataset")
     restore(folder, [edition.real])
     listed = records.read(folder / LIST, WithheldRow)

@@ -61,7 +61,7 @@ def elsewhere_behind_links(root: Path) -> None:
     [as_it_was, renamed, in_archives, in_a_table, exchanged, elsewhere_behind_links],
     ids=lambda function: function.__name__,
 )
-def test_images_are_found_however_the_copy_is_laid_out(tmp_path: Path, laid_out: Callable[[Path], None]) -> None:
+def test_images_are_found_in_any_layout_of_the_copy(tmp_path: Path, laid_out: Callable[[Path], None]) -> None:
     root = tmp_path / "copy"
     root.mkdir()
     (root / "broken.tar").write_bytes(b"no archive")
@@ -92,7 +92,7 @@ def test_several_copies_are_searched_and_an_archive_may_be_one(tmp_path: Path) -
     assert sum("a.tar#deep/" in place for place in found.values()) == 6
 
 
-def test_what_lies_where_the_list_says_is_found_without_reading_the_rest(tmp_path: Path) -> None:
+def test_images_at_the_listed_path_are_found_without_reading_other_files(tmp_path: Path) -> None:
     as_it_was(tmp_path)
     (tmp_path / "other").mkdir()
     (tmp_path / "other/large.bin").write_bytes(b"x")
@@ -101,7 +101,7 @@ def test_what_lies_where_the_list_says_is_found_without_reading_the_rest(tmp_pat
     assert looked_at == [f"{tmp_path}/train/11.jpg"]
 
 
-def test_what_changed_or_is_gone_is_not_found(tmp_path: Path) -> None:
+def test_a_changed_or_missing_image_is_not_found(tmp_path: Path) -> None:
     as_it_was(tmp_path)
     (tmp_path / "train/03.jpg").write_bytes(b"another")
     (tmp_path / "train/04.jpg").unlink()
@@ -119,7 +119,7 @@ def test_an_id_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("real_id", ["a pipe", "a pipe.tar", "a pipe.tar#b.png", "a pipe.parquet#row=000000000"])
-def test_a_pipe_is_not_waited_for(tmp_path: Path, real_id: str) -> None:
+def test_reading_does_not_wait_for_a_pipe(tmp_path: Path, real_id: str) -> None:
     for name in ("a pipe", "a pipe.tar", "a pipe.parquet"):
         os.mkfifo(tmp_path / name)
     assert find_images([tmp_path], {"0" * 64: real_id}) == {}
