@@ -148,7 +148,7 @@ def inline(path: str, content: bytes) -> tuple[str, dict[str, object]]:
 
 
 def test_a_commit_adds_replaces_and_deletes(http: httpx2.Client) -> None:
-    lines = [inline("new.txt", b"new"), inline("old.bin", b"newer"), ("deletedFolder", {"path": "folder/"})]
+    lines = [inline("new.txt", b"new"), b"", inline("old.bin", b"newer"), ("deletedFolder", {"path": "folder/"}), b"\n"]
     assert commit(http, ("header", {"summary": "s"}), *lines).status_code == 200
     assert files(http) == {".gitattributes": files(http)[".gitattributes"], "new.txt": 3, "old.bin": 5}
     assert commit(http, ("deletedFile", {"path": "new.txt"})).status_code == 200
