@@ -119,12 +119,36 @@ def test_a_batch_has_an_error_for_each_invalid_object(http: httpx2.Client, item:
     assert answer.json()["objects"][0]["error"]["code"] == 422
 
 
+def test_files_are_not_downloaded_through_lfs(http: httpx2.Client) -> None:
+    wanted = {"operation": "download", "objects": [{"oid": SHA256, "size": 5}]}
+    answer = http.post("/zoo/sd.git/info/lfs/objects/batch", json=wanted)
+    assert answer.status_code == 400
+    assert "resolve address" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("header", "title", "message"),
+    [
+        ({"summary": "s", "description": "d\ne"}, "s", "d\ne"),
+        ({"summary": "s", "description": ""}, "s", ""),
+        ({"summary": "s"}, "s", ""),
+        ({"summary": "", "description": "d"}, "d", ""),
+    ],
+)
+def test_a_commit_has_a_title_and_a_message(
+    http: httpx2.Client, header: dict[str, object], title: str, message: str
+) -> None:
+    assert commit(http, ("header", header), inline("new.txt", b"new")).status_code == 200
+    newest = http.get("/api/models/zoo/sd/commits/main").json()[0]
+    assert (newest["title"], newest["message"]) == (title, message)
+
+
 def inline(path: str, content: bytes) -> tuple[str, dict[str, object]]:
     return "file", {"path": path, "content": base64.b64encode(content).decode(), "encoding": "base64"}
 
 
 def test_a_commit_adds_replaces_and_deletes(http: httpx2.Client) -> None:
-    lines = [inline("new.txt", b"new"), inline("old.bin", b"newer"), ("deletedFolder", {"path": "folder/"})]
+    lines = [inline("new.txt", b"new"), b"", inline("old.bin", b"newer"), ("deletedFolder", {"path": "folder/"}), b"\n"]
     assert commit(http, ("header", {"summary": "s"}), *lines).status_code == 200
     assert files(http) == {".gitattributes": files(http)[".gitattributes"], "new.txt": 3, "old.bin": 5}
     assert commit(http, ("deletedFile", {"path": "new.txt"})).status_code == 200

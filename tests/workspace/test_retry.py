@@ -40,7 +40,13 @@ def answered(status: int, headers: dict[str, str] | None = None) -> httpx2.HTTPS
     return httpx2.HTTPStatusError("", request=request, response=httpx2.Response(status, headers=headers or {}))
 
 
-@pytest.mark.parametrize(("status", "passing"), [(429, True), (503, True), (401, False), (404, False), (413, False)])
+@pytest.mark.parametrize(
+    ("status", "passing"),
+    [
+        *((status, True) for status in (408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524)),
+        *((status, False) for status in (400, 401, 403, 404, 409, 413, 416, 501, 505, 519, 525)),
+    ],
+)
 def test_the_status_of_a_wrapped_answer_decides(status: int, passing: bool) -> None:
     outer = OSError("not cached, and no connection")
     outer.__cause__ = answered(status)
@@ -58,9 +64,11 @@ def test_a_call_is_repeated_up_to_the_limit() -> None:
         asked.append(1)
         raise answered(503, {"Retry-After": "0"})
 
+    began = time.monotonic()
     with pytest.raises(httpx2.HTTPStatusError):
         retrying()(ask)
     assert len(asked) == ATTEMPTS
+    assert time.monotonic() - began < 0.5, "the Hub's wait of no seconds counts"
     with pytest.raises(httpx2.HTTPStatusError):
         retrying(passing=lambda _: False)(ask)
     assert len(asked) == ATTEMPTS + 1
@@ -77,3 +85,16 @@ def test_a_wait_ends_at_once_when_leaving_is_set() -> None:
     with pytest.raises(httpx2.HTTPStatusError):
         retrying(leaving=leaving)(ask)
     assert time.monotonic() - began < 10
+
+
+def test_where_the_hub_names_no_wait_it_is_short_at_first() -> None:
+    asked: list[float] = []
+
+    def ask() -> None:
+        asked.append(time.monotonic())
+        raise answered(503)
+
+    with pytest.raises(httpx2.HTTPStatusError):
+        retrying(lambda: 3)(ask)
+    assert len(asked) == 3
+    assert asked[-1] - asked[0] < 5

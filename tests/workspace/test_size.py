@@ -20,8 +20,14 @@ def test_sizes_are_read_as_people_write_them() -> None:
     assert {size: bytes_of(size, "--x") for size in sizes} == sizes
 
 
-@pytest.mark.parametrize("size", ["", "500", "0MB", "0.0GB", "-1GB", "MB", "1.GB", "1,5GB", "9999999GB", "1TB x"])
-def test_an_invalid_size_is_refused(size: str) -> None:
+def test_a_number_is_a_number_of_bytes() -> None:
+    assert [bytes_of(size, "--x") for size in (1, 500)] == [1, 500]
+
+
+@pytest.mark.parametrize(
+    "size", [0, -1, "", "500", "0MB", "0.0GB", "-1GB", "MB", "1.GB", "1,5GB", "9999999GB", "1TB x"]
+)
+def test_an_invalid_size_is_refused(size: int | str) -> None:
     with pytest.raises(UsageError, match="--max-disk"):
         bytes_of(size, "--max-disk")
 

@@ -1,5 +1,8 @@
 """Parallel work: every item once, no item started after an error, no thread left waiting."""
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -34,8 +37,10 @@ def test_after_an_error_no_item_is_started_and_running_work_ends() -> None:
 
 def test_the_work_ends_when_the_caller_stops_iterating() -> None:
     stopped = threading.Event()
+    begun: list[int] = []
 
     def work(item: int) -> int:
+        begun.append(item)
         if item:
             stopped.wait(10)
         return item
@@ -46,3 +51,32 @@ def test_the_work_ends_when_the_caller_stops_iterating() -> None:
         break
     assert stopped.wait(5)
     assert time.monotonic() - started < 5
+    assert len(begun) <= 3
+
+
+HANGING = """
+import sys, time
+from workspace.threads import each
+
+def work(item):
+    print("ready", flush=True)
+    time.sleep(60)
+
+list(each(work, range(2), 2))
+"""
+
+
+def test_threads_that_hang_do_not_keep_the_process() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGING], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == [b"ready\n"] * 2
+        # After the first Ctrl-C the caller waits for the threads, after the second no longer.
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        try:
+            assert process.wait(10) == -signal.SIGINT
+        finally:
+            process.kill()
