@@ -34,15 +34,20 @@ def database(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterato
         yield connection
 
 
-def parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[Path]) -> None:
+def parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[Path], columns: str = "*") -> None:
     """Make Parquet files of one schema, at least one, a view of the connection."""
-    connection.read_parquet([literal(path) for path in paths]).create_view(name)
+    connection.read_parquet([literal(path) for path in paths]).project(columns).create_view(name)
 
 
-def record_view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type) -> None:
-    """Make the Parquet files of a record a view of the connection; without files it has no rows."""
+def record_view(
+    connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type, columns: str = "*"
+) -> None:
+    """Make the Parquet files of a record a view of the connection; without files it has no rows.
+
+    `columns` is what the view selects of the files, in SQL.
+    """
     if paths:
-        parquet_view(connection, name, paths)
+        parquet_view(connection, name, paths, columns)
     else:
         connection.register(name, records.to_table(record, []))
 

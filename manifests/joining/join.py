@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from captioning.prompt import Prompt, prompt_parts
+from captioning.prompt import FORMER_ORIGIN, Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.database import database, record_view, registered
 from manifests.joining.duplicates import find_duplicates
@@ -148,6 +148,12 @@ ORDER BY {SAMPLES.generator}, {SAMPLES.index}
 """
 
 
+# Of prompts of the former version, the origin of captions as this version calls it.
+_CURRENT_PROMPTS = f"""
+* REPLACE (CASE {PROMPTS.caption_origin} WHEN '{FORMER_ORIGIN}' THEN 'generated' ELSE {PROMPTS.caption_origin} END
+    AS {PROMPTS.caption_origin})"""
+
+
 @dataclass(frozen=True)
 class Joined:
     """What a join wrote: how many rows, and how many real images are listed instead; and for each generator, how many
@@ -173,7 +179,7 @@ def open_records(workspace: Workspace, memory: str = BuildOptions.memory) -> Ite
         connection.execute(f"SET threads = least({_THREADS}, current_setting('threads'))")
         try:
             find_parts(workspace, connection)
-            _view(connection, PROMPTS, prompt_parts(workspace), Prompt)
+            _view(connection, PROMPTS, prompt_parts(workspace), Prompt, _CURRENT_PROMPTS)
             _view(connection, CATALOG_FILE, [workspace.catalog], CatalogEntry)
             find_duplicates(connection)
             with registered(connection, {CATALOG: _catalog(connection)}):
@@ -316,6 +322,8 @@ def _create_tables(connection: duckdb.DuckDBPyConnection, assignment: SplitAssig
     SHARED_IN_MANIFEST.create(connection, _SHARED_IN_MANIFEST, [sorted(assignment.withheld)])
 
 
-def _view(connection: duckdb.DuckDBPyConnection, relation: Relation, paths: list[Path], record: type) -> None:
+def _view(
+    connection: duckdb.DuckDBPyConnection, relation: Relation, paths: list[Path], record: type, columns: str = "*"
+) -> None:
     check_version(connection, paths, record)
-    record_view(connection, str(relation), paths, record)
+    record_view(connection, str(relation), paths, record, columns)

@@ -483,3 +483,17 @@ def test_the_full_edition_removes_the_list_of_a_public_one(filled: Builder) -> N
 def test_licences_are_chosen_for_the_public_edition_only() -> None:
     with pytest.raises(UsageError, match="add --edition public"):
         BuildOptions(license_allow=("mit",))
+
+
+def test_prompts_of_the_former_version_give_the_same_manifest(filled: Builder) -> None:
+    filled.prompts["photos"] = [replace(prompt, caption_origin="generated") for prompt in filled.prompts["photos"]]
+    workspace = filled.write()
+    build(workspace)
+    now = manifest_path(workspace).read_bytes()
+    # It wrote `blip` for every generated caption.
+    filled.prompts["photos"] = [
+        replace(prompt, caption_origin="blip")  # type: ignore[arg-type]
+        for prompt in filled.prompts["photos"]
+    ]
+    build(filled.write())
+    assert manifest_path(workspace).read_bytes() == now

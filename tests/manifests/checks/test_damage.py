@@ -304,9 +304,9 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
         lambda b: change_prompt(b, real_sha256="f" * 40),
         r"1 prompt has an invalid real_sha256: photos/folder/0.png",
     ),
-    "a caption of a former version": (
-        lambda b: change_prompt(b, caption_origin="blip"),
-        r"1 prompt has an unknown caption_origin \(not dataset or generated\): photos/folder/0.png: blip",
+    "an unknown origin of a caption": (
+        lambda b: change_prompt(b, caption_origin="guessed"),
+        r"1 prompt has an unknown caption_origin \(not dataset or generated\): photos/folder/0.png: guessed",
     ),
     "a real source without a prompt": (
         lambda b: b.change("solo-dreamer", 0, real_source="photos"),
