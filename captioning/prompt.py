@@ -99,6 +99,4 @@ def _remedy(part: Path) -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise UsageError(
-            f"{error}. Remove {part.parent} and run `cf-caption` again, or name a new --workspace"
-        ) from error
+        raise UsageError(f"{error}. Or remove {part.parent} and run `cf-caption` again") from error
