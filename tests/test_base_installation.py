@@ -37,7 +37,7 @@ NEEDS = {
     "cf-sample": ("from samplers.cli import main; main()", [], "sample", "torch"),
     "cf-hub serve": ("from localhub.cli import main; main()", ["serve", "{images}"], "hub", "starlette"),
     "the demo": (
-        "from demo.__main__ import app; from workspace.command_line import run; run(app)",
+        "from demo.__main__ import demo; from workspace.command_line import run_command; run_command(demo)",
         [],
         "demo",
         "torch",

@@ -170,7 +170,7 @@ def test_the_summary_of_a_shard_names_the_parts_of_other_shards(tmp_path: Path, 
     [
         ("captioner", "captioner was 'repository@sha256-"),
         ("limit", "limit was unset, now 50"),
-        ("sources", "sources was"),
+        ("sources", "sources.more was added"),
     ],
 )
 def test_another_recipe_is_refused_with_the_difference(

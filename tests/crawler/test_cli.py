@@ -124,7 +124,7 @@ def test_models_can_be_named_by_a_file(hub: HubProcess, tmp_path: Path) -> None:
     assert sorted(requests) == ["/api/models/acme/m0", "/api/models/acme/m2", "/api/models/acme/nowhere"]
     # The catalogue names models too: other ones, which need another workspace.
     options = CrawlOptions(endpoint=hub.endpoint, from_file=workspace.catalog)
-    with pytest.raises(UsageError, match=r"\[crawl\] from was"):
+    with pytest.raises(UsageError, match=r"\[crawl\] from changed"):
         crawl(workspace, options)
     entries = crawl(Workspace.open(tmp_path / "w2"), options).entries
     assert [entry.model_name for entry in entries] == ["acme/m2", "acme/m0"]

@@ -258,7 +258,7 @@ def test_an_outcome_of_another_revision_is_ignored(filled: Builder) -> None:
 def test_an_invalid_outcome_is_named(filled: Builder) -> None:
     workspace = filled.write()
     workspace.outcome_of("org/painter").write_text("[half")
-    with pytest.raises(UsageError, match=r"outcomes/org--painter.json is not an outcome.*remove it"):
+    with pytest.raises(UsageError, match=r"outcomes/org--painter.json is damaged or of another version.*remove it"):
         build(workspace)
 
 
