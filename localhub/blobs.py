@@ -60,7 +60,7 @@ class Blobs:
         self.folder = folder
 
     def path(self, sha256: str) -> Path:
-        """Where the content with this hash lies or would lie; raises `BadRequest` for anything but a SHA-256."""
+        """The path of the content with this hash, even if it does not exist; raises `BadRequest` if invalid."""
         if not is_sha256(sha256):
             raise BadRequest(f"{sha256!r} is not a SHA-256: 64 lower-case hexadecimal digits")
         return self.folder / sha256[:2] / sha256

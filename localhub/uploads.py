@@ -132,10 +132,10 @@ class Changes:
 
     def _large(self, path: str, value: Mapping[str, Any]) -> File:
         oid = web.field(value, "oid", str)
-        held = self.store.blobs.size(oid)
-        if held is None or web.field(value, "size", int, held) != held:
+        size = self.store.blobs.size(oid)
+        if size is None or web.field(value, "size", int, size) != size:
             raise BadRequest(f"the object {oid} of {path!r} was not uploaded with that size")
-        return File.large(oid, held)
+        return File.large(oid, size)
 
 
 async def changes(request: Request, store: Store) -> Changes:
@@ -158,11 +158,11 @@ async def changes(request: Request, store: Store) -> Changes:
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
     """The body in pieces that are large enough to be written in another thread."""
-    held = bytearray()
+    buffered = bytearray()
     async for piece in web.stream(request):
-        held += piece
-        if len(held) >= CHUNK_BYTES:
-            yield bytes(held)
-            held.clear()
-    if held:
-        yield bytes(held)
+        buffered += piece
+        if len(buffered) >= CHUNK_BYTES:
+            yield bytes(buffered)
+            buffered.clear()
+    if buffered:
+        yield bytes(buffered)

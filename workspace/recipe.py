@@ -20,7 +20,7 @@ from workspace.layout import Workspace
 #: What a setting may be: TOML has no null, so an absent setting is left out.
 Setting: TypeAlias = bool | int | float | str | list[str] | dict[str, str] | dict[str, float]
 
-#: A setting that stands for a content: it says nothing to a reader, so messages name the setting only.
+#: A setting that is the hash of a content; messages name the setting, because the hash tells a reader nothing.
 _HASH = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
 

@@ -104,7 +104,7 @@ def leaves(columns: pa.Schema) -> list[str]:
 def read_table(path: Path, record: type, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a Parquet file of this record; `columns` limits what is read.
 
-    Raises `UsageError` when the file is missing, is not Parquet, or holds other columns than the record's.
+    Raises `UsageError` when the file is missing, is not Parquet, or has other columns than the record.
     """
     expected = schema(record)
     with reading(path), pq.ParquetFile(path) as file:

@@ -60,3 +60,10 @@ def test_texts_reads_one_text_or_a_list() -> None:
     assert card.texts("mit") == ["mit"]
     assert card.texts(["a", None, {"b": 1}, True, ""]) == ["a"]
     assert card.texts(None) == []
+
+
+def test_the_metadata_may_have_a_megabyte() -> None:
+    text = "x" * ((1 << 20) - len("a: "))
+    assert card.parse(f"---\na: {text}\n---\n") == {"a": text}
+    with pytest.raises(BrokenCardError, match="larger than 1048576 bytes"):
+        card.parse(f"---\na: {text}x\n---\n")

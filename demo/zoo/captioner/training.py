@@ -47,14 +47,14 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=STEPS, help="optimiser steps")
     parser.add_argument("--into", type=Path, default=REPOSITORY, help="folder to write to")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
 
     torch.manual_seed(0)
     started = time.process_time()
     tokenizer, processor = make_tokenizer(), make_processor()
-    model = train(make_model(tokenizer), tokenizer, processor, asked.steps)
-    save(model, tokenizer, processor, asked.into)
-    print(f"trained in {time.process_time() - started:.0f} CPU s, written to {asked.into}")
+    model = train(make_model(tokenizer), tokenizer, processor, arguments.steps)
+    save(model, tokenizer, processor, arguments.into)
+    print(f"trained in {time.process_time() - started:.0f} CPU s, written to {arguments.into}")
 
 
 def make_tokenizer() -> Any:
@@ -115,10 +115,10 @@ def train(model: Any, tokenizer: Any, processor: Any, steps: int) -> Any:
         some_digits = torch.from_numpy(rng.integers(len(digits), size=BATCH // 2))
         some_photos = torch.from_numpy(rng.integers(len(photos), size=BATCH // 2))
         pixels = torch.cat([_shifted(digits[some_digits], rng), photos[some_photos]])
-        said = torch.cat([digit_tokens[some_digits], photo_tokens[some_photos]])
-        text = torch.cat([start.expand(BATCH, -1), said], dim=1)
+        learnt = torch.cat([digit_tokens[some_digits], photo_tokens[some_photos]])
+        text = torch.cat([start.expand(BATCH, -1), learnt], dim=1)
         padding = text == tokenizer.pad_token_id
-        labels = text.masked_fill(padding, _IGNORED)
+        labels = text.marguments_fill(padding, _IGNORED)
         labels[:, : len(start)] = _IGNORED
         loss = model(
             pixel_values=pixels, input_ids=text, attention_mask=(~padding).long(), labels=labels, return_dict=True

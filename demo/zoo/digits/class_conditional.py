@@ -62,8 +62,8 @@ def _train_autoencoder(images: Tensor, *, steps: int) -> AutoencoderKL:
     optimizer = Adam(vae.parameters(), 2e-3, steps)
     for _ in range(steps):
         batch = images[torch.randint(len(images), (64,))]
-        said = vae.encode(batch).latent_dist
-        error = nn.functional.mse_loss(vae.decode(said.sample()).sample, batch)
-        optimizer.step(error + _KL_WEIGHT * said.kl().mean())
+        encoded = vae.encode(batch).latent_dist
+        error = nn.functional.mse_loss(vae.decode(encoded.sample()).sample, batch)
+        optimizer.step(error + _KL_WEIGHT * encoded.kl().mean())
     print(f"autoencoder: error {error.item():.4f} after {steps} steps", flush=True)
     return vae
