@@ -27,14 +27,14 @@ def _caption(
             "Parquet files, or with a data set of the Hub (hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]).",
         ),
     ],
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="Folder that the stages share.")] = Path(
+    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
         "workspace"
     ),
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Images of all sources together at most.  [default: all]")
+        int | None, typer.Option(min=1, help="Maximum number of images, all sources together.  [default: all]")
     ] = CaptionOptions.limit,
     max_per_source: Annotated[
-        int | None, typer.Option(min=1, help="Images of each source at most.  [default: all]")
+        int | None, typer.Option(min=1, help="Maximum number of images of each source.  [default: all]")
     ] = CaptionOptions.max_per_source,
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy the images into the workspace, bytes unchanged.")
@@ -54,7 +54,7 @@ def _caption(
         int | None,
         typer.Option(min=1, help="Processes that decode images.  [default: one for each core, 16 at most]"),
     ] = CaptionOptions.workers,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = CaptionOptions.device,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = CaptionOptions.device,
     shard: Annotated[
         str,
         typer.Option(metavar="INDEX/COUNT", help="Share of the work: 3/16 is the third of sixteen."),

@@ -10,17 +10,17 @@ from workspace import command_line
 
 
 def crawl(
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="Folder that the stages share.")] = Path(
+    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
         "workspace"
     ),
     limit: Annotated[
         int | None,
         typer.Option(
-            help=f"Models at most, most downloads first.  [default: {DEFAULT_LIMIT}, or all models that --from names]"
+            help=f"Maximum number of models, most downloads first.  [default: {DEFAULT_LIMIT}, or all models that --from names]"
         ),
     ] = CrawlOptions.limit,
     min_downloads: Annotated[
-        int, typer.Option(help="Downloads of the last 30 days at least.")
+        int, typer.Option(help="Minimum number of downloads in the last 30 days.")
     ] = CrawlOptions.min_downloads,
     author: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only models of this user or organization.")

@@ -9,7 +9,7 @@ from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, LayoutNam
 from workspace import command_line, errors
 from workspace.layout import Workspace
 
-WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder the stages share.")]
+WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")]
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
 _ONLY_FOR_BUILDING = ("edition", "license_allow", "holdout")
@@ -44,7 +44,9 @@ def _build_manifest(
     ] = None,
     edition: Annotated[
         Edition,
-        typer.Option(help="full: everything; public: only what may be passed on, and a list of the other real images."),
+        typer.Option(
+            help="full: everything; public: only what may be redistributed, and a list of the other real images."
+        ),
     ] = BuildOptions.edition,
     license_allow: Annotated[
         list[str] | None,
@@ -146,10 +148,10 @@ def _publish(
 ) -> None:
     """Publish the dataset on the Hub; files that it already has are not sent again.
 
-    Readers see the former version or the new one, never a part of it. An interrupted run is continued by the same
+    Readers see either the previous version or the complete new one. An interrupted run is continued by the same
     command. Needs a token that may write: HF_TOKEN, or `hf auth login`.
 
-    A public dataset must not contain real images that may not be passed on: build it with
+    A public dataset must not contain real images that may not be redistributed: build it with
     `cf-build-manifest --edition public`.
 
     Examples:

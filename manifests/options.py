@@ -10,7 +10,7 @@ from workspace.size import bytes_of
 Verify = Literal["quick", "full"]
 """How many image files are read whole: one in fifty, or all (and every record)."""
 Edition = Literal["full", "public"]
-"""Everything; or only what may be passed on."""
+"""Everything; or only what may be redistributed."""
 LayoutName = Literal["viewer", "community-forensics"]
 """Columns of the published files: all of ours, or exactly those of the study's dataset."""
 
@@ -30,7 +30,7 @@ class BuildOptions:
     holdout: tuple[str, ...] = ()
     """Generators kept for evaluation: name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31."""
     edition: Edition = "full"
-    """full: everything; public: only what may be passed on, and a list of the other real images."""
+    """full: everything; public: only what may be redistributed, and a list of the other real images."""
     license_allow: tuple[str, ...] = ()
     """Licences of the public edition's generators, as cards name them, none, or family=NAME; empty: those of
     `DEFAULT_LICENSES`."""

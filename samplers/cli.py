@@ -23,7 +23,8 @@ def sample(
         int | None, typer.Option(help="Images of one batch. Default: 8, or --images where that is less.")
     ] = SampleOptions.batch_size,
     max_tries: Annotated[
-        int | None, typer.Option(help="Images to sample at most, rejected ones included. Default: twice --images.")
+        int | None,
+        typer.Option(help="Maximum number of images to sample, rejected ones included. Default: twice --images."),
     ] = SampleOptions.max_tries,
     steps: Annotated[
         int | None, typer.Option(help="Denoising steps, instead of each generator's own.")
@@ -60,7 +61,7 @@ def sample(
     limit: Annotated[
         int | None, typer.Option(help="Sample only this many compatible generators, those with the most downloads.")
     ] = SampleOptions.limit,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = SampleOptions.device,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = SampleOptions.device,
     weights_dir: Annotated[
         Path | None,
         typer.Option(
@@ -92,7 +93,8 @@ def sample(
 ) -> None:
     """Sample images from the generators of the catalogue.
 
-    Each generator's files are downloaded, sampled by a process without token and network, and removed. Every image
+    For each generator, its files are downloaded, a process without token and network samples images, and the files are
+    removed. Every image
     passes a safety checker; a flagged image is never written. After an interruption, run the same command again to
     continue.
 

@@ -43,7 +43,7 @@ def pin(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None]
     if differences:
         raise UsageError(
             f"settings differ from this workspace's ({workspace.recipe}): [{stage}] {'; '.join(differences)}. "
-            "Run with the former settings, or name a new --workspace"
+            "Run with the previous settings, or name a new --workspace"
         )
 
 

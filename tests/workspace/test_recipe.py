@@ -39,7 +39,7 @@ def test_of_a_content_the_name_is_given_not_the_hash(workspace: Workspace) -> No
     assert str(refusal.value) == (
         f"settings differ from this workspace's ({workspace.recipe}): [caption] prompts changed; "
         "sources.faces changed; sources.laion was removed; sources.photos was added. "
-        "Run with the former settings, or name a new --workspace"
+        "Run with the previous settings, or name a new --workspace"
     )
 
 
