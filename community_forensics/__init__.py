@@ -8,9 +8,10 @@
     cf.build_manifest("workspace")
     rows = cf.read_manifest("workspace")
 
-Each stage's function does what its command does (`crawl` is `cf-crawl`, `restore` is `cf-build-manifest --restore`); each
-options class holds the defaults of both. A workspace is given as a path or as a `Workspace`. Everything raises `CommunityForensicsError` with a message of
-one line: `UsageError` where an argument or the workspace has to be corrected, `HubError` where the Hub failed.
+Each stage's function does what its command does (`crawl` is `cf-crawl`, `restore` is `cf-build-manifest --restore`);
+each options class holds the defaults of both. A workspace is given as a path or as a `Workspace`. Everything raises
+`CommunityForensicsError` with a message of one line: `UsageError` where an argument or the workspace has to be
+corrected, `HubError` where the Hub failed.
 """
 
 from importlib.metadata import version

@@ -44,9 +44,7 @@ def _build_manifest(
     ] = None,
     edition: Annotated[
         Edition,
-        typer.Option(
-            help="full: everything; public: only what may be redistributed, and a list of the other real images."
-        ),
+        typer.Option(help="full: everything; public: what may be redistributed, and a list of the other real images."),
     ] = BuildOptions.edition,
     license_allow: Annotated[
         list[str] | None,

@@ -94,9 +94,8 @@ def sample(
     """Sample images from the generators of the catalogue.
 
     For each generator, its files are downloaded, a process without token and network samples images, and the files are
-    removed. Every image
-    passes a safety checker; a flagged image is never written. After an interruption, run the same command again to
-    continue.
+    removed. A safety checker checks every image; an image that it flags is never written. After an interruption, run
+    the same command again to continue.
 
     Examples:
 
