@@ -16,7 +16,7 @@ def crawl(
     limit: Annotated[
         int | None,
         typer.Option(
-            help=f"Maximum number of models, most downloaded first.  [default: {DEFAULT_LIMIT}, or all that --from names]"
+            help=f"Maximum number of models, most downloaded first.  [default: {DEFAULT_LIMIT}; --from: all named]"
         ),
     ] = CrawlOptions.limit,
     min_downloads: Annotated[
