@@ -118,7 +118,7 @@ def train(model: Any, tokenizer: Any, processor: Any, steps: int) -> Any:
         learnt = torch.cat([digit_tokens[some_digits], photo_tokens[some_photos]])
         text = torch.cat([start.expand(BATCH, -1), learnt], dim=1)
         padding = text == tokenizer.pad_token_id
-        labels = text.marguments_fill(padding, _IGNORED)
+        labels = text.masked_fill(padding, _IGNORED)
         labels[:, : len(start)] = _IGNORED
         loss = model(
             pixel_values=pixels, input_ids=text, attention_mask=(~padding).long(), labels=labels, return_dict=True
