@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from community_forensics.stages import WorkspaceLike, existing
 from workspace.errors import CommunityForensicsError
+from workspace.hub_access import HubAccess
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,12 +61,15 @@ def read_manifest(
     return table if format == "arrow" else _to_pandas(table)
 
 
-def open_image(workspace: WorkspaceLike, path: str) -> "Image":
+def open_image(
+    workspace: WorkspaceLike, path: str, *, endpoint: str | None = None, token: str | None = None
+) -> "Image":
     """The image that a row of the manifest names in its column `path`, decoded: a `PIL.Image.Image`.
 
     `path` may be a file, an image inside a part file, or a locator of a real image in an archive.
+    `endpoint` and `token` are for real images on the Hub, as in the options of the stages.
 
-    Raises `CommunityForensicsError` when it is missing or damaged.
+    Raises `CommunityForensicsError` when it is missing or damaged, or when the Hub does not answer.
 
     Examples:
         >>> import community_forensics as cf
@@ -77,7 +81,7 @@ def open_image(workspace: WorkspaceLike, path: str) -> "Image":
     from manifests.images import ImageReader, picture
 
     try:
-        with picture(ImageReader(existing(workspace)).read(path)) as image:
+        with picture(ImageReader(existing(workspace), HubAccess(endpoint, token)).read(path)) as image:
             image.load()
             return image
     except OSError as error:

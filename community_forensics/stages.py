@@ -129,7 +129,7 @@ def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOption
 
     opened = existing(workspace)
     built = build(opened, options)
-    write_report(opened)
+    write_report(opened, options.hub)
     return built
 
 

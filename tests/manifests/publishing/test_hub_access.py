@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+import community_forensics as cf
 from localhub.process import HubProcess
 from manifests.building import build
 from manifests.options import BuildOptions, PublishOptions
@@ -58,3 +59,16 @@ def test_another_token_is_refused(clean: HubProcess, with_images_on_the_hub: Wor
     with pytest.raises(CommunityForensicsError):
         build(workspace, BuildOptions(verify="full", endpoint=clean.endpoint, token="hf_unknown"))
     assert "HF_ENDPOINT" not in os.environ
+
+
+def test_the_python_interface_passes_endpoint_and_token_to_the_report_and_to_images(
+    clean: HubProcess, with_images_on_the_hub: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = with_images_on_the_hub
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    cf.build_manifest(workspace, cf.BuildOptions(endpoint=clean.endpoint, token=WRITER))
+    assert "a photograph of thing 0" in (workspace.report / "index.html").read_text()
+    rows = cf.read_manifest(workspace, ["path", "width", "height"])
+    (row,) = rows[rows["path"].str.startswith("hf://")].itertuples()
+    image = cf.open_image(workspace, row.path, endpoint=clean.endpoint, token=WRITER)
+    assert image.size == (row.width, row.height)
