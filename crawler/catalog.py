@@ -16,7 +16,7 @@ from workspace.records import column
 Architecture = Literal["LatDiff", "PixDiff", "GAN", "Other"]
 Task = Literal["text-to-image", "class-conditional", "unconditional"]
 Status = Literal["compatible", "incompatible"]
-Origin = Literal["card", "config", "default"]
+Origin = Literal["card", "config", "base", "default"]
 LicenseFamily = Literal["open", "openrail", "non-commercial", "research-only", "proprietary", "unknown"]
 
 _TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
@@ -53,25 +53,32 @@ class Hyperparameters:
     height: int | None = column(pa.int32(), "pixels", default=None)
     width: int | None = column(pa.int32(), "pixels", default=None)
     scheduler: str | None = column(pa.string(), "scheduler class of diffusers", default=None)
+    scheduler_config: str | None = column(
+        pa.string(), "JSON object: settings of the scheduler that differ from its configuration file", default=None
+    )
     prediction_type: str | None = column(pa.string(), "epsilon, v_prediction, sample or flow", default=None)
     negative_prompt: str | None = column(pa.string(), "as written in the card", default=None)
     trigger_words: str | None = column(pa.string(), "words that must be in the prompt, from the card", default=None)
+    adapter_scale: float | None = column(pa.float64(), "scale of the LoRA; null: 1", default=None)
     extra: str | None = column(pa.string(), "JSON object: other literal arguments of the pipeline's call", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HyperparameterSources:
-    """The source of each hyperparameter: card | config | default; null where there is no value."""
+    """The source of each hyperparameter: card | config | base (what the base model's card says) | default;
+    null where there is no value."""
 
-    num_inference_steps: Origin | None = column(pa.string(), "card | config | default", default=None)
-    guidance_scale: Origin | None = column(pa.string(), "card | config | default", default=None)
-    height: Origin | None = column(pa.string(), "card | config | default", default=None)
-    width: Origin | None = column(pa.string(), "card | config | default", default=None)
-    scheduler: Origin | None = column(pa.string(), "card | config | default", default=None)
-    prediction_type: Origin | None = column(pa.string(), "card | config | default", default=None)
-    negative_prompt: Origin | None = column(pa.string(), "card | config | default", default=None)
-    trigger_words: Origin | None = column(pa.string(), "card | config | default", default=None)
-    extra: Origin | None = column(pa.string(), "card | config | default", default=None)
+    num_inference_steps: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    guidance_scale: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    height: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    width: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    scheduler: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    scheduler_config: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    prediction_type: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    negative_prompt: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    trigger_words: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    adapter_scale: Origin | None = column(pa.string(), "card | config | base | default", default=None)
+    extra: Origin | None = column(pa.string(), "card | config | base | default", default=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +87,7 @@ class CatalogEntry:
 
     model_name: str = column(pa.string(), "repository id, ORG/NAME")
     revision: str = column(pa.string(), "commit sha that this row describes and sampling uses")
+    endpoint: str | None = column(pa.string(), "URL of the Hub that it was crawled from", default=None)
     subset: Literal["Systematic", "Manual", "Commercial"] = column(pa.string(), "part of the study's dataset")
     rank: int = column(pa.int32(), "position by downloads in this crawl, from 1")
     downloads: int = column(pa.int64(), "of the last 30 days, counted by the Hub")
@@ -94,6 +102,15 @@ class CatalogEntry:
     )
     license_name: str | None = column(pa.string(), "name of the licence, where license is other", default=None)
     license_link: str | None = column(pa.string(), "link to its text, where license is other", default=None)
+    license_effective: str | None = column(
+        pa.string(), "the strictest licence of it and the models it is made from; null: none given", default=None
+    )
+    license_family_effective: LicenseFamily = column(
+        pa.string(), "family of license_effective; values as in license_family", default="unknown"
+    )
+    license_chain: tuple[str, ...] = column(
+        _TEXTS, "REPOSITORY: LICENCE of it and of each model it is made from, nearest first", default=()
+    )
     hf_pipeline_tag: str | None = column(pa.string(), "task tag of the Hub", default=None)
     hf_diffusers_tag: str | None = column(
         pa.string(), "pipeline class in model_index.json; of an adapter: that of its base model", default=None
@@ -114,16 +131,37 @@ class CatalogEntry:
     hyperparameter_sources: HyperparameterSources = column(
         doc="source of each hyperparameter", of=HyperparameterSources
     )
+    unread_settings: tuple[str, ...] = column(
+        _TEXTS,
+        "settings that its card gives in a form that cannot be read; they have the next source's value",
+        default=(),
+    )
     files: tuple[ModelFile, ...] = column(
         doc="all files that sampling downloads from this repository", of=ModelFile, many=True, default=()
     )
     base_files: tuple[ModelFile, ...] = column(
         doc="all files that sampling an adapter downloads from base_model", of=ModelFile, many=True, default=()
     )
+    adapter_file: str | None = column(
+        pa.string(), "path in files of the LoRA's or textual inversion's weights; null: a checkpoint", default=None
+    )
+    embedding_file: str | None = column(
+        pa.string(), "path in files of the embeddings that a LoRA was trained with; null: none", default=None
+    )
+    embedding_tokens: tuple[str, ...] = column(
+        _TEXTS, "tokens of these embeddings, or of a textual inversion; none: those that the file names", default=()
+    )
+    prior_model: str | None = column(
+        pa.string(), "repository id of the prior, for a decoder that needs one; null: it needs none", default=None
+    )
+    prior_revision: str | None = column(pa.string(), "commit sha of prior_model", default=None)
+    prior_files: tuple[ModelFile, ...] = column(
+        doc="all files that sampling downloads from prior_model", of=ModelFile, many=True, default=()
+    )
     variant: str | None = column(
         pa.string(), "weight variant of the files, such as fp16; null: full precision", default=None
     )
-    download_bytes: int = column(pa.int64(), "sum of the sizes of files and base_files")
+    download_bytes: int = column(pa.int64(), "sum of the sizes of files, base_files and prior_files")
     gated: Literal["auto", "manual"] | None = column(
         pa.string(), "how access is granted, auto | manual; null: not gated", default=None
     )

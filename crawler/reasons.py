@@ -18,6 +18,7 @@ class Reason(StrEnum):
     MALFORMED = "malformed"  # a file that describes it cannot be read
     REMOTE_CODE = "remote-code"  # it needs Python code of its repository
     UNKNOWN_CLASS = "unknown-class"  # the installed diffusers has no such pipeline or component
+    NEEDS_PACKAGE = "needs-package"  # a component needs a Python package that is not installed
     VIDEO = "video"  # it generates videos
     AUDIO = "audio"  # it generates audio
     NO_IMAGE_OUTPUT = "no-image-output"  # it generates embeddings, depth maps, text, ...
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     BASE_MISSING = "base-missing"  # an adapter whose base model is not named or does not exist
     BASE_AMBIGUOUS = "base-ambiguous"  # an adapter that names several base models
     BASE_INCOMPATIBLE = "base-incompatible"  # an adapter whose base model cannot be sampled
+    TEST_REPOSITORY = "test-repository"  # a tiny model for software tests, such as those of hf-internal-testing
     OTHER_KIND = "other-kind"  # its files are of a kind that this crawl does not select
 
 

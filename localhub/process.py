@@ -51,6 +51,7 @@ class HubProcess:
         self._log = ["--request-log", str(request_log)] if request_log else []
         self._arguments = list(arguments)
         self._process: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -63,23 +64,24 @@ class HubProcess:
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections; raises `CommunityForensicsError` if it does not."""
-        with tempfile.TemporaryDirectory(prefix="cf-hub-") as folder:
-            ready = Path(folder, "ready")
-            command = [sys.executable, "-m", "localhub.cli", "serve", str(self.directory), "--port", "0"]
-            options = ["--ready-file", str(ready), "--while-stdin-open", *self._log, *self._arguments]
-            # Tokens are passed in the environment: everybody on the machine can read a command line.
-            secret = {"CF_HUB_TOKENS": " ".join(self._tokens)} if self._tokens else {}
-            # In a session of its own, so that Ctrl-C stops only the parent, which then stops the server.
-            self._process = subprocess.Popen(
-                command + options, stdin=subprocess.PIPE, env={**os.environ, **secret}, start_new_session=True
-            )
-            deadline = time.monotonic() + START_SECONDS
-            while not ready.exists():
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    self.stop()
-                    raise CommunityForensicsError(f"cf-hub serve {self.directory} did not start; see its output above")
-                time.sleep(0.01)
-            self.endpoint = ready.read_text(encoding="ascii")
+        # Kept until the server stops: it still synchronizes this folder after the file appeared there.
+        self._folder = tempfile.TemporaryDirectory(prefix="cf-hub-")
+        ready = Path(self._folder.name, "ready")
+        command = [sys.executable, "-m", "localhub.cli", "serve", str(self.directory), "--port", "0"]
+        options = ["--ready-file", str(ready), "--while-stdin-open", *self._log, *self._arguments]
+        # Tokens are passed in the environment: everybody on the machine can read a command line.
+        secret = {"CF_HUB_TOKENS": " ".join(self._tokens)} if self._tokens else {}
+        # In a session of its own, so that Ctrl-C stops only the parent, which then stops the server.
+        self._process = subprocess.Popen(
+            command + options, stdin=subprocess.PIPE, env={**os.environ, **secret}, start_new_session=True
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not ready.exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise CommunityForensicsError(f"cf-hub serve {self.directory} did not start; see its output above")
+            time.sleep(0.01)
+        self.endpoint = ready.read_text(encoding="ascii")
 
     def stop(self) -> None:
         """Stop the server and wait until it has ended."""
@@ -95,6 +97,8 @@ class HubProcess:
         if process.stdin:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     @property
     def pid(self) -> int:

@@ -56,6 +56,22 @@ class Sample:
     device: str = column(pa.string(), "kind of device: cpu, or the GPU's name")
     dtype: str = column(pa.string(), "float32 | float16 | bfloat16")
     scheduler: str = column(pa.string(), "scheduler class that was used; empty where the pipeline has none")
+    scheduler_config: str | None = column(
+        pa.string(), "JSON object: configuration of the scheduler that was used; null: not recorded", default=None
+    )
+    prediction_type: str | None = column(
+        pa.string(), "epsilon, v_prediction, sample or flow, as the scheduler used it; null: it has none", default=None
+    )
+    adapter_scale: float | None = column(pa.float64(), "scale of the LoRA; null: no LoRA was used", default=None)
+    embedding_tokens: str | None = column(
+        pa.string(), "tokens of added embeddings, separated by spaces; null: none were added", default=None
+    )
+    clip_skip: int | None = column(
+        pa.int32(), "layers of the text encoder that were skipped; null: none, as the pipeline has it", default=None
+    )
+    variant: str | None = column(
+        pa.string(), "weight variant that was loaded, such as fp16; null: full precision", default=None
+    )
     libraries: str = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...")
     memory: Memory | None = column(
         pa.string(), "how memory was saved: slicing, or offload (with slicing); null: not at all", default=None

@@ -45,7 +45,15 @@ class Card:
     @property
     def base_models(self) -> tuple[str, ...]:
         """The base models that its author names, without duplicates; usually repository ids."""
-        stated = self.metadata.get("base_model")
+        return self._models("base_model")
+
+    @property
+    def priors(self) -> tuple[str, ...]:
+        """The repositories of the prior that this decoder works with, as diffusers reads them, without duplicates."""
+        return self._models("prior")
+
+    def _models(self, key: str) -> tuple[str, ...]:
+        stated = self.metadata.get(key)
         names = [stated_text(text) for text in (stated if isinstance(stated, list) else [stated])]
         return tuple(dict.fromkeys(_HUB_URL.sub(r"\1", name) for name in names if name is not None))
 

@@ -62,10 +62,25 @@ class Usage:
     arguments: Mapping[str, Plain] = field(default_factory=dict)
     #: Scheduler class that is set before the call.
     scheduler: str | None = None
-    #: `weight_name` of load_lora_weights or load_textual_inversion.
+    #: Literal keyword arguments of that scheduler: of its constructor, from_config or from_pretrained.
+    scheduler_config: Mapping[str, Plain] = field(default_factory=dict)
+    #: Scale of the LoRA: of fuse_lora, set_adapters, or cross_attention_kwargs.
+    adapter_scale: float | None = None
+    #: `weight_name` of load_lora_weights or load_textual_inversion, with its subfolder.
     weight_name: str | None = None
-    #: `token` of load_textual_inversion.
-    token: str | None = None
+    #: Repository id of the pipeline that the adapter is loaded into.
+    base_model: str | None = None
+    #: The file of embeddings that are loaded beside the LoRA (pivotal tuning).
+    embedding_file: str | None = None
+    #: `token` of load_textual_inversion, in order.
+    tokens: tuple[str, ...] = ()
+    #: Names of settings whose values cannot be read.
+    unread: tuple[str, ...] = ()
+
+    @property
+    def token(self) -> str | None:
+        """The first token."""
+        return self.tokens[0] if self.tokens else None
 
 
 def read_usage(document: Document, model_name: str, parameters: Collection[str]) -> Usage:
@@ -83,7 +98,12 @@ def read_usage(document: Document, model_name: str, parameters: Collection[str])
     calls = own or [call for call in reader.calls if not (call.foreign and reader.own_pipeline)]
     setting = (call for call in calls if any(map(is_setting, call.arguments)))
     best = next(setting, calls[0] if calls else _Call(False, False, {}, None))
-    return Usage(best.arguments, best.scheduler, reader.weight_name, reader.token)
+    return Usage(
+        best.arguments,
+        best.scheduler,
+        weight_name=reader.weight_name,
+        tokens=(reader.token,) if reader.token is not None else (),
+    )
 
 
 def is_setting(name: str) -> bool:
