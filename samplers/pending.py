@@ -144,7 +144,7 @@ def _reason_to_skip(
     """Why a generator that needs images is not sampled; None where it is."""
     if progress.revision not in (None, entry.revision):
         return "its images are of another revision than the catalogue's; sample that one in another --workspace"
-    code = next((file.path for file in (*entry.files, *entry.base_files) if file.path.endswith(".py")), None)
+    code = next((file.path for file in entry.all_files if file.path.endswith(".py")), None)
     if code is not None:
         # No crawl lists such a file.
         return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"
