@@ -77,7 +77,7 @@ def test_a_lora_for_another_kind_of_base_is_refused(base: Path, tmp_path: Path) 
 
 def test_a_textual_inversion_adds_a_token(base: Path, tmp_path: Path) -> None:
     generator = load(assignment(save_inversion(tmp_path / "inversion"), base, kind="textual-inversion"), "cpu")
-    assert generator.placeholder_token == "<zoo-style>"
+    assert generator.tokens == ("<zoo-style>",)
     assert "<zoo-style>" in generator.pipeline.tokenizer.get_vocab()
 
 
