@@ -132,10 +132,11 @@ def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> list[Cat
 
 
 def _can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
-    """Compatible, or a checkpoint with pickled weights where these are allowed: the crawl lists the files of one that
-    has no other problem."""
+    """Compatible, or with pickled weights of its own or of its base model where these are allowed: the crawl lists the
+    files of one that has no other problem."""
     pickled = entry.reason == Reason.PICKLE_ONLY and bool(entry.files) and entry.task is not None
-    return entry.status == "compatible" or (allow_pickle and pickled and entry.kind == "checkpoint")
+    complete = entry.kind == "checkpoint" or bool(entry.base_files)
+    return entry.status == "compatible" or (allow_pickle and pickled and complete)
 
 
 def _reason_to_skip(

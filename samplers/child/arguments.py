@@ -44,12 +44,14 @@ class CallArguments:
         self._pipeline = pipeline
         wanted = plan.hyperparameters
         extra = {name: value for name, value in plan.extra.items() if not _is_reserved(name)}
-        declared = {name for name in _USUAL if getattr(plan.sources, name) in ("card", "base")} | extra.keys()
-        for name in sorted(declared - self.parameters.keys()):
-            value = extra.get(name, getattr(wanted, name, None))
-            detail = f"the catalogue declares {name}={value!r}, which a {type(pipeline).__name__} does not take"
-            raise GeneratorError("load-failed", detail)
-        usual = {name: getattr(wanted, name) for name in _USUAL if name != "negative_prompt"}
+        usual = {name: getattr(wanted, name) for name in _USUAL}
+        declared = extra | {name: usual[name] for name in _USUAL if getattr(plan.sources, name) in ("card", "base")}
+        for name, value in declared.items():
+            if value is not None and name not in self.parameters:
+                detail = f"the catalogue declares {name}={value!r}, which a {type(pipeline).__name__} does not take"
+                raise GeneratorError("load-failed", detail)
+        # One negative prompt for each prompt is given with the call.
+        del usual["negative_prompt"]
         self.fixed: dict[str, Any] = {
             name: _as_annotated(value, self.parameters[name])
             for name, value in (extra | usual).items()

@@ -10,7 +10,8 @@ all further images of that generator.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +134,7 @@ class Caller:
             arguments["batch_size"] = len(planned)
         self._require(arguments)
         with torch.no_grad():
-            with recorded(self._pipeline, self._clock) as decodes:
+            with recorded(self._pipeline, self._clock) as decodes, _text_models(self._pipeline):
                 images = _images(self._pipeline(**arguments))
             if len(images) != len(planned):
                 detail = f"the pipeline returned {len(images)} images, not {len(planned)}"
@@ -240,3 +241,22 @@ def _models(pipeline: Any) -> list[Any]:
     import torch
 
     return [component for component in pipeline.components.values() if isinstance(component, torch.nn.Module)]
+
+
+@contextmanager
+def _text_models(pipeline: Any) -> Iterator[None]:
+    """Give CLIP's text encoders the attribute `text_model` while `pipeline` is called.
+
+    With `clip_skip`, pipelines take the last normalisation from there; since version 5 of transformers it is in the
+    encoder itself. Only for the call: adapters are loaded by whether the attribute exists.
+    """
+    encoders = [model for model in _models(pipeline) if hasattr(model, "final_layer_norm")]
+    flat = [encoder for encoder in encoders if not hasattr(encoder, "text_model")]
+    for encoder in flat:
+        # Not a module of itself, as by an ordinary assignment.
+        encoder.__dict__["text_model"] = encoder
+    try:
+        yield
+    finally:
+        for encoder in flat:
+            del encoder.__dict__["text_model"]

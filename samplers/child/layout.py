@@ -37,12 +37,13 @@ class PipelineFolder:
 
     def components(self, cls: Any) -> dict[str, tuple[str, str]]:
         """Library and class of each component that the pipeline class `cls` takes; other entries are ignored, as
-        diffusers does."""
+        diffusers does. Raises `GeneratorError` for names that lead elsewhere, and values that are no pair of names."""
+        taken = _parameters(cls)
+        entries = {name: value for name, value in self.index.items() if name in taken or not name.isidentifier()}
         try:
-            named = components({name: value for name, value in self.index.items() if name in _parameters(cls)})
+            return components(entries)
         except ValueError as error:
             raise GeneratorError("load-failed", str(error)) from error
-        return named
 
     def absent(self, cls: Any) -> set[str]:
         """Components that `cls` takes and that this pipeline was saved without."""
