@@ -37,9 +37,15 @@ def crawl(
     from_file: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="FILE", help="Only models that this Parquet or CSV file names, such as an old catalogue."
+            "--from", metavar="FILE", help="Only models that this Parquet, CSV or text file names (an old catalogue)."
         ),
     ] = CrawlOptions.from_file,
+    include_test_repositories: Annotated[
+        bool,
+        typer.Option(
+            "--include-test-repositories", help="Also inspect tiny models for software tests (hf-internal-testing)."
+        ),
+    ] = CrawlOptions.include_test_repositories,
     workers: Annotated[int, typer.Option(help="Models inspected in parallel, 1 to 64.")] = CrawlOptions.workers,
     explain: Annotated[
         str | None,
@@ -83,6 +89,7 @@ def crawl(
         include=tuple(include or CrawlOptions.include),
         exclude=tuple(exclude or CrawlOptions.exclude),
         from_file=from_file,
+        include_test_repositories=include_test_repositories,
         workers=workers,
     )
     opened = Workspace.open(workspace)

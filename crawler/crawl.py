@@ -2,14 +2,17 @@
 
 A row of an earlier crawl is kept, without a request to the Hub, while the model's commit is the same; so are the rows
 that this crawl finished before it was interrupted. A model that was in the catalogue and is not listed any more keeps
-its row: unchanged if it only fell below the limit, with the reason `gone` if the Hub does not have it any more.
+its row: unchanged if it only fell below the limit, with the reason `gone` if the Hub does not have it any more. Models
+of another Hub keep their rows, so models on this disk and those of the Hub can be in one workspace.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from crawler.base_models import BaseModels
 from crawler.catalog import CatalogEntry, read_catalog
+from crawler.effective_licenses import with_effective_licenses
 from crawler.hub.client import Hub
 from crawler.hub.from_file import digest, look_up_models, read_names
 from crawler.hub.listing import ListedModel, ModelList, Selection, list_models
@@ -18,7 +21,7 @@ from crawler.lineage import bases_of_adapter, with_lineage
 from crawler.options import CrawlOptions
 from crawler.reasons import TEMPORARY, Incompatible, Reason
 from crawler.resume_log import ResumeLog
-from crawler.row_builder import BaseModels, RowBuilder
+from crawler.row_builder import RowBuilder
 from workspace import progress, recipe, records
 from workspace.errors import HubError
 from workspace.extras import require_extra
@@ -36,6 +39,9 @@ class Crawled:
     gone: tuple[str, ...]
     #: Names in `CrawlOptions.from_file` that the Hub has no model of.
     missing: tuple[str, ...] = ()
+    #: Names in it about which the Hub did not answer, and lines of it that name no model, each with the reason.
+    failed: tuple[str, ...] = ()
+    bad_lines: tuple[str, ...] = ()
 
 
 def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawled:
@@ -45,7 +51,8 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
     `HubError` when the Hub cannot be reached; rows finished until then are kept for the next call.
     """
     require_extra("crawl", "cf-crawl")
-    names = read_names(options.from_file) if options.from_file is not None else None
+    named = read_names(options.from_file) if options.from_file is not None else None
+    names = named.names if named is not None else None
     selection = Selection.of(options, names)
     hub = Hub(options.hub)
     recipe.pin(
@@ -59,6 +66,7 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
             "include": list(selection.include),
             "exclude": list(selection.exclude),
             "from": digest(names) if names is not None else None,
+            "include_test_repositories": options.include_test_repositories or None,
         },
     )
     log = progress.Log(workspace, "crawl")
@@ -75,15 +83,17 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
         hub,
         bases=frozenset(base for model in models for base in bases_of_adapter(model)),
         known={
-            (model.model_name, model.revision): listing.files[model.model_name] for model in models if listing.files
+            (model.model_name, model.revision): listing.descriptions[model.model_name]
+            for model in models
+            if listing.descriptions
         },
     )
     bases = BaseModels(reader, {model.model_name: model.revision for model in models})
-    builder = RowBuilder(reader, bases, selection.kinds, _now)
+    builder = RowBuilder(
+        reader, bases, selection.kinds, hub.endpoint, options.include_test_repositories or names is not None, _now
+    )
     ranked = list(enumerate(models, start=1))
-    rows = {
-        model.model_name: _updated(known.get(model.model_name), model, rank, hub.has_token) for rank, model in ranked
-    }
+    rows = {model.model_name: _updated(known.get(model.model_name), model, rank, hub) for rank, model in ranked}
     todo = [(rank, model) for rank, model in ranked if rows[model.model_name] is None]
     unlisted = sorted((entry for name, entry in known.items() if name not in rows), key=lambda entry: entry.rank)
 
@@ -95,17 +105,22 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
             rows[entry.model_name] = entry
             task.advance(note=entry.model_name)
         for number, entry in enumerate(unlisted, start=len(models) + 1):
-            rows[entry.model_name] = replace(_unlisted(reader, entry), rank=number)
+            rows[entry.model_name] = replace(_unlisted(reader, entry, hub.endpoint), rank=number)
             task.advance(note=entry.model_name)
-    entries = with_lineage([entry for entry in rows.values() if entry is not None])
+    entries = with_effective_licenses(with_lineage([entry for entry in rows.values() if entry is not None]))
     records.write(workspace.catalog, CatalogEntry, entries)
     resume_log.remove()
-    crawled = replace(_differences(entries, before), missing=listing.missing)
+    crawled = replace(
+        _differences(entries, before),
+        missing=listing.missing,
+        failed=listing.failed,
+        bad_lines=named.bad_lines if named is not None else (),
+    )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
     return crawled
 
 
-def _updated(entry: CatalogEntry | None, listed: ListedModel, rank: int, has_token: bool) -> CatalogEntry | None:
+def _updated(entry: CatalogEntry | None, listed: ListedModel, rank: int, hub: Hub) -> CatalogEntry | None:
     """An earlier row with the Hub's current counts; None when the model must be inspected."""
     if (
         entry is None
@@ -114,11 +129,13 @@ def _updated(entry: CatalogEntry | None, listed: ListedModel, rank: int, has_tok
         or (entry.reason == Reason.DISABLED) != listed.disabled
         or entry.reason in TEMPORARY
         # Its terms may have been accepted since.
-        or (entry.reason == Reason.GATED and has_token)
+        or (entry.reason == Reason.GATED and hub.has_token)
     ):
         return None
     return replace(
         entry,
+        # The same commit on another Hub, such as a mirror, has the same content.
+        endpoint=hub.endpoint,
         rank=rank,
         downloads=listed.downloads,
         downloads_all_time=listed.downloads_all_time,
@@ -127,8 +144,10 @@ def _updated(entry: CatalogEntry | None, listed: ListedModel, rank: int, has_tok
     )
 
 
-def _unlisted(reader: RepositoryReader, entry: CatalogEntry) -> CatalogEntry:
-    """The row of a model that is not listed any more."""
+def _unlisted(reader: RepositoryReader, entry: CatalogEntry, endpoint: str) -> CatalogEntry:
+    """The row of a model that is not listed any more; only the Hub that it is from can say that it is gone."""
+    if entry.endpoint != endpoint:
+        return entry
     try:
         reader.open(entry.model_name, entry.revision)
     except Incompatible as error:

@@ -19,6 +19,7 @@ _LICENSE = {"card": "front matter of README.md", "tag": "the Hub's tag", "none":
 _HYPERPARAMETERS = {
     "card": "README.md",
     "config": "a configuration of the repository",
+    "base": "README.md of base_model",
     "default": "default of the pipeline class",
     None: "not given",
 }
@@ -26,22 +27,33 @@ _HYPERPARAMETERS = {
 _SOURCES = {
     "model_name": _LISTED,
     "revision": _LISTED,
+    "endpoint": "HF_ENDPOINT, or the default",
     "subset": "cf-crawl",
     "rank": "position in the Hub's list of models",
     "downloads": _LISTED,
     "downloads_all_time": _LISTED,
     "likes": _LISTED,
+    "license_effective": "the column license_chain",
+    "license_family_effective": "the column license_chain",
+    "license_chain": "licences of this row and of its lineage",
     "hf_pipeline_tag": _LISTED,
     "tags": _LISTED,
     "task": "pipeline class in the installed diffusers",
     "kind": "files, else the Hub's tags",
-    "base_model": "README.md, else the Hub's tags",
+    "base_model": "README.md, else the Hub's tags; the name that the Hub has now",
     "base_revision": "the Hub, when it was crawled",
     "lineage": "base_model of the rows in the catalogue",
+    "unread_settings": "README.md",
     "files": "model_index.json and the Hub's list of files",
     "base_files": "model_index.json of base_model and the Hub's list of files",
+    "adapter_file": "README.md, else names of the files",
+    "embedding_file": "README.md, else names of the files",
+    "embedding_tokens": "README.md, else token_identifier.txt",
+    "prior_model": "README.md (prior)",
+    "prior_revision": "the Hub, when it was crawled",
+    "prior_files": "model_index.json of prior_model and the Hub's list of files",
     "variant": "names of the files",
-    "download_bytes": "sum of the sizes of files and base_files",
+    "download_bytes": "sum of the sizes of files, base_files and prior_files",
     "gated": _LISTED,
     "created_at": _LISTED,
     "last_modified": _LISTED,
@@ -88,7 +100,7 @@ def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:
             for setting in fields(Hyperparameters):
                 source = getattr(entry.hyperparameter_sources, setting.name)
                 yield setting.name, _shown(getattr(value, setting.name)), _HYPERPARAMETERS[source]
-        elif field.name in ("files", "base_files"):
+        elif field.name in ("files", "base_files", "prior_files"):
             yield field.name, _files(value), _SOURCES[field.name]
         elif field.name != "hyperparameter_sources":
             yield field.name, _shown(value), of_card.get(field.name) or _SOURCES[field.name]

@@ -43,12 +43,16 @@ def hyperparameters_of(
     for name in CALL_FIELDS:
         use_if_unset(name, valid_or_none(name, usage.arguments.get(name)), "card")
     use_if_unset("scheduler", usage.scheduler, "card")
+    use_if_unset("scheduler_config", _json(usage.scheduler_config), "card")
+    prediction = usage.scheduler_config.get("prediction_type")
+    use_if_unset("prediction_type", prediction if isinstance(prediction, str) else None, "card")
+    use_if_unset("adapter_scale", usage.adapter_scale, "card")
     for name, stated in _settings_in_text(traits, card, config).items():
         use_if_unset(name, valid_or_none(name, stated) if name in CALL_FIELDS else stated, "card")
     use_if_unset("trigger_words", _shortened(usage.token or read_trigger_words(card)), "card")
     use_if_unset("trigger_words", _shortened(token), "config")
     extra = {name: value for name, value in usage.arguments.items() if is_setting(name) and name not in CALL_FIELDS}
-    use_if_unset("extra", json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else None, "card")
+    use_if_unset("extra", _json(extra), "card")
     for name in ("height", "width", "scheduler", "prediction_type"):
         value = config.get(name)
         use_if_unset(name, value if name in ("scheduler", "prediction_type") else valid_or_none(name, value), "config")
@@ -82,6 +86,10 @@ def _settings_in_text(
     # Web UIs name schedulers for noise prediction; models with flow matching need others.
     noise = "scheduler" in config and not str(config.get("prediction_type", "")).startswith("flow")
     return {name: value for name, value in stated.items() if (noise if name == "scheduler" else name in known)}
+
+
+def _json(values: Mapping[str, Plain]) -> str | None:
+    return json.dumps(values, ensure_ascii=False, sort_keys=True) if values else None
 
 
 def _shortened(text: str | None) -> str | None:

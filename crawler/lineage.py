@@ -30,15 +30,28 @@ def bases_of_adapter(listed: ListedModel) -> tuple[str, ...]:
 
 
 def with_lineage(entries: Sequence[CatalogEntry]) -> list[CatalogEntry]:
-    """The entries with their lineage: all known ancestors, nearest first."""
-    parents = {entry.model_name: tuple(_parents(entry)) for entry in entries}
-    return [replace(entry, lineage=tuple(_ancestors(entry.model_name, parents))) for entry in entries]
+    """The entries with their lineage: all known ancestors, nearest first, each under its present name."""
+    present = _present_names(entries)
+    renamed = [replace(entry, base_model=present.get(entry.base_model or "", entry.base_model)) for entry in entries]
+    parents = {entry.model_name: tuple(_parents(entry, present)) for entry in renamed}
+    return [replace(entry, lineage=tuple(_ancestors(entry.model_name, parents))) for entry in renamed]
 
 
-def _parents(entry: CatalogEntry) -> Iterator[str]:
+def _present_names(entries: Iterable[CatalogEntry]) -> dict[str, str]:
+    """The present names of renamed base models, by their former ones.
+
+    The base of an adapter was opened, and its row has the name that the Hub answered; its tag has the author's.
+    """
+    opened = (entry for entry in entries if entry.base_revision is not None and entry.base_model is not None)
+    named = ((bases_in_tags(entry.tags), entry.base_model) for entry in opened)
+    return {names[0]: base for names, base in named if len(names) == 1 and base is not None and names[0] != base}
+
+
+def _parents(entry: CatalogEntry, present: Mapping[str, str]) -> Iterator[str]:
     if entry.base_model is not None:
         yield entry.base_model
-    yield from (name for name in bases_in_tags(entry.tags) if name != entry.base_model)
+    names = (present.get(name, name) for name in bases_in_tags(entry.tags))
+    yield from (name for name in names if name != entry.base_model)
 
 
 def _ancestors(model_name: str, parents: Mapping[str, tuple[str, ...]]) -> Iterator[str]:

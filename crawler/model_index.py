@@ -5,7 +5,7 @@ read the file with this one parser, so that both mean the same components. It im
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 #: The file in which diffusers describes a pipeline, at the root of its repository.
@@ -22,8 +22,11 @@ _COMPONENT_NAME = re.compile(r"\w{1,100}", re.ASCII)
 _QUOTED = 100
 
 
-def components(model_index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+def components(model_index: Mapping[str, Any], taken: Collection[str] | None = None) -> dict[str, tuple[str, str]]:
     """The components that the content of a `model_index.json` names, in its order: library and class, by component.
+
+    `taken` are the parameters of the pipeline class's constructor; other entries, such as the ControlNet of another
+    pipeline, are ignored as diffusers ignores them. None: all entries are read.
 
     Skipped are private entries (`_class_name`), settings of the pipeline (a flag, a text, a list of numbers such as the
     layers of a text encoder to read) and components that the repository does not have (`[null, null]`). Raises
@@ -32,6 +35,8 @@ def components(model_index: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for name, value in model_index.items():
         if name.startswith("_") or not isinstance(value, list) or all(item is None for item in value):
+            continue
+        if taken is not None and name not in taken:
             continue
         if all(isinstance(item, int | float) for item in value):
             continue

@@ -31,7 +31,9 @@ class CrawlOptions:
     exclude: tuple[str, ...] = ()
     """Shell patterns over ORG/NAME, none of which may match."""
     from_file: Path | None = None
-    """Only models that this Parquet or CSV file names, such as an earlier catalogue."""
+    """Only models that this file names: Parquet or CSV, such as an earlier catalogue, or a list."""
+    include_test_repositories: bool = False
+    """Also tiny models for software tests, such as those of hf-internal-testing. Models in `from_file` always are."""
     workers: int = 8
     """Models inspected in parallel, 1 to 64."""
     endpoint: str | None = None

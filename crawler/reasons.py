@@ -39,7 +39,7 @@ class Reason(StrEnum):
 
 
 #: Reasons that can change without a new commit: the next crawl inspects the model again.
-TEMPORARY = frozenset({Reason.HUB_ERROR, Reason.GONE})
+TEMPORARY = frozenset({Reason.HUB_ERROR, Reason.GONE, Reason.NEEDS_PACKAGE})
 
 
 class Incompatible(Exception):  # noqa: N818 - a finding, not an error

@@ -1,61 +1,34 @@
-"""One row of the catalogue, from the list of models, the repository, its card and (for an adapter) its base."""
+"""One row of the catalogue, from the list of models, the repository, its card and the models that it needs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.card.licenses import license_of
-from crawler.card.model_card import Card, read_card
+from crawler.adapters import AdapterFiles, base_of, find_adapter, with_negative_embedding
+from crawler.base_models import BaseModel, BaseModels, read_card_of
+from crawler.base_settings import with_base_settings
+from crawler.card.licenses import License, license_of
+from crawler.card.model_card import Card
 from crawler.card.snippets import Usage, read_usage
-from crawler.catalog import CatalogEntry
+from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from crawler.effective_licenses import effective_license
 from crawler.hub.client import UnavailableError
 from crawler.hub.listing import ListedModel
 from crawler.hub.repository import Repository, RepositoryReader
-from crawler.hub.single_flight import SingleFlight
 from crawler.hyperparameters import CALL_FIELDS, hyperparameters_of, valid_or_none
+from crawler.kinds import is_test_repository, kind_of
 from crawler.lineage import bases_in_tags
-from crawler.model_index import MODEL_INDEX
 from crawler.options import Kind
 from crawler.pipelines.checkpoint import Checkpoint, inspect_checkpoint
-from crawler.pipelines.traits import PipelineTraits
-from crawler.pipelines.weight_files import adapter_file, format_reason
+from crawler.pipelines.components import missing_packages
+from crawler.pipelines.traits import PipelineTraits, describe
+from crawler.pipelines.weight_files import format_reason
+from crawler.priors import complete_decoder
 from crawler.reasons import Incompatible, Reason
-from workspace.errors import HubError, UsageError
-from workspace.repo_id import checked_repo_id
+from workspace.errors import HubError
 
-# Names that training scripts give to an adapter's weights.
-_ADAPTER_FILES: dict[Kind, str] = {"lora": "pytorch_lora_weights", "textual-inversion": "learned_embeds"}
-_ADAPTER_NAMES: dict[Kind, str] = {"lora": "the LoRA", "textual-inversion": "the embedding"}
 # Formats that say more about a repository than that it has no model_index.json.
 _FORMATS = {Reason.QUANTIZED_ONLY: "quantized", Reason.ONNX_ONLY: "for ONNX"}
-#: The file in which the training script of textual inversion writes its token.
-TOKEN_FILE = "token_identifier.txt"
-
-
-class BaseModels:
-    """The checkpoints that adapters are made for, each inspected once; may be used from any number of threads."""
-
-    def __init__(self, reader: RepositoryReader, revisions: Mapping[str, str]) -> None:
-        """`revisions` has the commits of listed models; the newest commit of others is used."""
-        self._reader, self._revisions = reader, revisions
-        self._inspected: SingleFlight[str, tuple[Repository, Checkpoint] | Incompatible] = SingleFlight()
-
-    def get(self, model_name: str) -> tuple[Repository, Checkpoint]:
-        """A base model, inspected; raises `Incompatible` (base-missing) or `HubError`."""
-        base = self._inspected.get(model_name, lambda: self._inspect(model_name))
-        if isinstance(base, Incompatible):
-            raise base
-        return base
-
-    def _inspect(self, model_name: str) -> tuple[Repository, Checkpoint] | Incompatible:
-        try:
-            checked_repo_id(model_name)
-            repository = self._reader.open(model_name, self._revisions.get(model_name))
-        except UsageError as error:
-            return Incompatible(Reason.BASE_MISSING, str(error))
-        except Incompatible as error:
-            return Incompatible(Reason.BASE_MISSING, f"base model: {error.detail}")
-        return repository, inspect_checkpoint(repository)
 
 
 @dataclass
@@ -66,10 +39,14 @@ class _Facts:
     kind: Kind
     card: Card
     usage: Usage
+    #: Its own, or its base model's.
     checkpoint: Checkpoint
-    token: str | None = None
     base_model: str | None = None
-    files: dict[str, Any] | None = None
+    adapter: AdapterFiles | None = None
+    #: The opened base model of an adapter.
+    base: BaseModel | None = None
+    prior: BaseModel | None = None
+    settings: tuple[Hyperparameters, HyperparameterSources] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +56,10 @@ class RowBuilder:
     reader: RepositoryReader
     bases: BaseModels
     kinds: tuple[Kind, ...]
+    #: URL of the Hub.
+    endpoint: str
+    #: Whether models for software tests are inspected too.
+    test_repositories: bool
     #: The current time, UTC in ISO 8601.
     clock: Callable[[], str]
 
@@ -97,65 +78,71 @@ class RowBuilder:
             raise
         except HubError as error:
             incompatible = Incompatible(Reason.HUB_ERROR, str(error))
-        return _entry(facts, rank, self.clock(), incompatible)
+        return _entry(facts, self.endpoint, rank, self.clock(), incompatible)
 
     def _inspect(self, facts: _Facts) -> None:
         listed = facts.listed
         if listed.disabled:
             raise Incompatible(Reason.DISABLED, f"the Hub has disabled {listed.model_name}")
-        repository = self.reader.open(listed.model_name, listed.revision)
-        facts.card = _card(repository)
-        facts.base_model = next(iter(facts.card.base_models or bases_in_tags(listed.tags)), None)
-        facts.kind = _kind(listed, repository)
-        if facts.kind == "checkpoint":
-            facts.checkpoint = inspect_checkpoint(
-                repository, listed.tags, lambda traits: _has_size(_usage(facts.card, listed.model_name, traits))
+        if is_test_repository(listed.model_name) and not self.test_repositories:
+            raise Incompatible(
+                Reason.TEST_REPOSITORY, "a model for software tests; --include-test-repositories takes it"
             )
-            facts.usage = _usage(facts.card, listed.model_name, facts.checkpoint.traits)
-            self._check_kind(facts)
-            if facts.checkpoint.incompatible is not None:
-                raise _with_format(facts.checkpoint.incompatible, repository)
+        repository = self.reader.open(listed.model_name, listed.revision)
+        refused: Incompatible | None = None
+        try:
+            facts.card = read_card_of(repository)
+        except Incompatible as error:
+            # The Hub tells the front matter and the files even where it refuses to give them.
+            facts.card, refused = Card(metadata=repository.card_data), error
+        facts.base_model = next(iter(facts.card.base_models or bases_in_tags(listed.tags)), None)
+        facts.kind = kind_of(listed.tags, repository.files)
+        self._check_kind(facts)
+        if refused is not None:
+            raise refused
+        if facts.kind == "checkpoint":
+            self._inspect_checkpoint(facts, repository)
         else:
             facts.usage = _usage(facts.card, listed.model_name, None)
-            self._check_kind(facts)
             self._inspect_adapter(facts, repository)
+        facts.settings = _settings(facts)
+        _check_scheduler(*facts.settings)
 
     def _check_kind(self, facts: _Facts) -> None:
         if facts.kind not in self.kinds:
             raise Incompatible(Reason.OTHER_KIND, f"its files are those of a {facts.kind}")
 
+    def _inspect_checkpoint(self, facts: _Facts, repository: Repository) -> None:
+        listed = facts.listed
+        facts.checkpoint = inspect_checkpoint(
+            repository, listed.tags, lambda traits: _has_size(_usage(facts.card, listed.model_name, traits))
+        )
+        facts.usage = _usage(facts.card, listed.model_name, facts.checkpoint.traits)
+        if facts.checkpoint.incompatible is not None and facts.checkpoint.incompatible.reason is not Reason.PICKLE_ONLY:
+            raise _with_format(facts.checkpoint.incompatible, repository)
+        problem = facts.checkpoint.incompatible
+        if facts.checkpoint.needs_prior:
+            facts.prior = complete_decoder(facts.checkpoint, facts.card, self.bases)
+            problem = problem or facts.prior.checkpoint.incompatible
+        if problem is not None:
+            raise problem
+
     def _inspect_adapter(self, facts: _Facts, repository: Repository) -> None:
-        usual_name = f"{_ADAPTER_FILES[facts.kind]}.safetensors"
-        download = adapter_file(repository.files, (facts.usage.weight_name, usual_name), _ADAPTER_NAMES[facts.kind])
-        if facts.kind == "textual-inversion":
-            token = repository.read(TOKEN_FILE, max_bytes=1000)
-            facts.token = token.decode("utf-8", "replace").strip() or None if token is not None else None
-        facts.files = {"files": download.files, "download_bytes": download.size}
-        named = facts.card.base_models or bases_in_tags(facts.listed.tags)
-        if not named:
-            raise Incompatible(Reason.BASE_MISSING, "neither its card nor a tag names a base_model")
-        if len(named) > 1:
-            raise Incompatible(Reason.BASE_AMBIGUOUS, f"its card names {len(named)} bases: {', '.join(named[:5])}")
-        base, facts.checkpoint = self.bases.get(named[0])
-        facts.usage = _usage(facts.card, facts.listed.model_name, facts.checkpoint.traits)
-        facts.base_model = base.model_name
-        facts.files |= {"base_revision": base.revision}
-        if facts.checkpoint.incompatible is not None:
-            detail = f"its base model {base.model_name}: {facts.checkpoint.incompatible}"
-            raise Incompatible(Reason.BASE_INCOMPATIBLE, detail)
-        facts.files |= {
-            "base_files": facts.checkpoint.download.files,
-            "download_bytes": download.size + facts.checkpoint.download.size,
-        }
-
-
-def _card(repository: Repository) -> Card:
-    try:
-        return read_card(repository.read_card())
-    except Incompatible as error:
-        if error.reason is Reason.MALFORMED:  # too large: the model may be usable without its card
-            return Card(malformed=error.detail)
-        raise
+        listed = facts.listed
+        facts.adapter = find_adapter(facts.kind, repository, facts.card, facts.usage)
+        facts.base = base = self.bases.get(base_of(facts.card, facts.usage, listed.tags))
+        facts.base_model, facts.checkpoint = base.repository.model_name, base.checkpoint
+        facts.usage = _usage(facts.card, listed.model_name, base.checkpoint.traits)
+        problem = base.checkpoint.incompatible
+        if base.checkpoint.needs_prior and problem is None:
+            problem = Incompatible(Reason.NEEDS_OTHER_INPUT, "it is a decoder, which works with the images of a prior")
+        if problem is not None:
+            # What another command, a token or a package can change is the adapter's reason too.
+            passed_on = (Reason.PICKLE_ONLY, Reason.GATED, Reason.NEEDS_PACKAGE)
+            reason = problem.reason if problem.reason in passed_on else Reason.BASE_INCOMPATIBLE
+            raise Incompatible(reason, f"its base model {facts.base_model}: {problem}")
+        if facts.adapter.download.pickled is not None:
+            raise Incompatible(Reason.PICKLE_ONLY, facts.adapter.download.pickled)
 
 
 def _usage(card: Card, model_name: str, traits: PipelineTraits | None) -> Usage:
@@ -164,18 +151,6 @@ def _usage(card: Card, model_name: str, traits: PipelineTraits | None) -> Usage:
 
 def _has_size(usage: Usage) -> bool:
     return all(valid_or_none(side, usage.arguments.get(side)) is not None for side in ("height", "width"))
-
-
-def _kind(listed: ListedModel, repository: Repository) -> Kind:
-    """The kind of a model by its files, or by its tags where the files do not tell."""
-    if MODEL_INDEX in repository.files:
-        return "checkpoint"
-    if listed.kind != "checkpoint":
-        return listed.kind
-    for kind, stem in _ADAPTER_FILES.items():
-        if any(f"{stem}{suffix}" in repository.files for suffix in (".safetensors", ".bin")):
-            return kind
-    return "checkpoint"
 
 
 def _with_format(incompatible: Incompatible, repository: Repository) -> Incompatible:
@@ -189,21 +164,81 @@ def _with_format(incompatible: Incompatible, repository: Repository) -> Incompat
     return Incompatible(reason, f"{incompatible.detail}, and its weights are {_FORMATS[reason]} only")
 
 
+def _settings(facts: _Facts) -> tuple[Hyperparameters, HyperparameterSources]:
+    card, usage, checkpoint, adapter = facts.card, facts.usage, facts.checkpoint, facts.adapter
+    token = next(iter(adapter.tokens), None) if adapter is not None and facts.kind == "textual-inversion" else None
+    found = hyperparameters_of(checkpoint.traits, card, usage, checkpoint.config, token)
+    if facts.base is not None:
+        found = with_base_settings(found, facts.base.settings)
+    if adapter is not None and facts.kind == "textual-inversion":
+        found = with_negative_embedding(*found, adapter, card, usage)
+    return found
+
+
+def _check_scheduler(settings: Hyperparameters, sources: HyperparameterSources) -> None:
+    """Raise unknown-class or needs-package for the scheduler of a card that cannot be used."""
+    scheduler = settings.scheduler
+    if scheduler is None or sources.scheduler == "config":
+        return
+    missing = missing_packages("diffusers", scheduler)
+    if missing is None:
+        raise Incompatible(Reason.UNKNOWN_CLASS, f"its card uses {scheduler}: no such class in the installed diffusers")
+    if missing:
+        needed = " and ".join(sorted(missing))
+        raise Incompatible(Reason.NEEDS_PACKAGE, f"its card uses {scheduler}, which needs {needed}: not installed")
+
+
 def _tagged_class(listed: ListedModel) -> str | None:
     """The pipeline class in the tag `diffusers:...`, which the Hub sets from model_index.json."""
     return next((tag.removeprefix("diffusers:") for tag in listed.tags if tag.startswith("diffusers:")), None)
 
 
-def _entry(facts: _Facts, rank: int, crawled_at: str, incompatible: Incompatible | None) -> CatalogEntry:
+def _licenses(facts: _Facts, own: License) -> Iterator[tuple[str, License]]:
+    yield facts.listed.model_name, own
+    for other in (facts.base, facts.prior):
+        if other is not None:
+            yield other.repository.model_name, other.license
+
+
+def _files(facts: _Facts) -> dict[str, Any]:
+    """The columns of what sampling downloads."""
+    checkpoint, adapter, prior, base = facts.checkpoint, facts.adapter, facts.prior, facts.base
+    found: dict[str, Any] = {}
+    if adapter is None:
+        found["files"] = checkpoint.download.files
+    else:
+        found |= {
+            "files": adapter.download.files,
+            "adapter_file": adapter.weights,
+            "embedding_file": adapter.embeddings,
+            "embedding_tokens": adapter.tokens,
+        }
+    if base is not None:
+        found |= {"base_revision": base.repository.revision, "base_files": checkpoint.download.files}
+    if prior is not None:
+        found |= {
+            "prior_model": prior.repository.model_name,
+            "prior_revision": prior.repository.revision,
+            "prior_files": prior.checkpoint.download.files,
+        }
+    listed = (file for name in ("files", "base_files", "prior_files") for file in found.get(name, ()))
+    return found | {"download_bytes": sum(file.size for file in listed)}
+
+
+def _entry(facts: _Facts, endpoint: str, rank: int, crawled_at: str, incompatible: Incompatible | None) -> CatalogEntry:
     listed, checkpoint, card = facts.listed, facts.checkpoint, facts.card
     license_ = license_of(card.metadata, listed.tags)
-    hyperparameters, sources = hyperparameters_of(checkpoint.traits, card, facts.usage, checkpoint.config, facts.token)
+    hyperparameters, sources = facts.settings or _settings(facts)
     detail = incompatible.detail if incompatible is not None else None
     if card.malformed is not None:
         detail = f"{detail}; malformed: {card.malformed}" if detail is not None else f"malformed: {card.malformed}"
+    class_name = checkpoint.class_name or _tagged_class(listed)
+    traits = checkpoint.traits or (describe(class_name) if class_name is not None else None)
+    variants = (checkpoint.download.variant, facts.prior.checkpoint.download.variant if facts.prior else None)
     return CatalogEntry(
         model_name=listed.model_name,
         revision=listed.revision,
+        endpoint=endpoint,
         subset="Systematic",
         rank=rank,
         downloads=listed.downloads,
@@ -215,16 +250,17 @@ def _entry(facts: _Facts, rank: int, crawled_at: str, incompatible: Incompatible
         license_name=license_.license_name,
         license_link=license_.license_link,
         hf_pipeline_tag=listed.hf_pipeline_tag,
-        hf_diffusers_tag=checkpoint.class_name or _tagged_class(listed),
+        hf_diffusers_tag=class_name,
         tags=listed.tags,
         architecture=checkpoint.architecture,
         architecture_evidence=checkpoint.architecture_evidence,
-        task=checkpoint.task,
+        task=traits.task if traits is not None else None,
         kind=facts.kind,
         base_model=facts.base_model,
         hyperparameters=hyperparameters,
         hyperparameter_sources=sources,
-        variant=checkpoint.download.variant,
+        unread_settings=facts.usage.unread,
+        variant=next((variant for variant in variants if variant is not None), None),
         gated=listed.gated,
         created_at=listed.created_at,
         last_modified=listed.last_modified,
@@ -232,5 +268,6 @@ def _entry(facts: _Facts, rank: int, crawled_at: str, incompatible: Incompatible
         status="compatible" if incompatible is None else "incompatible",
         reason=incompatible.reason.value if incompatible is not None else None,
         reason_detail=detail,
-        **(facts.files or {"files": checkpoint.download.files, "download_bytes": checkpoint.download.size}),
+        **effective_license(_licenses(facts, license_)),
+        **_files(facts),
     )

@@ -16,6 +16,8 @@ SHOWN = 5
 _REMEDIES = {
     Reason.GATED: "accept the terms on the Hub, set HF_TOKEN, and crawl again",
     Reason.HUB_ERROR: "the Hub did not respond; crawl again",
+    Reason.NEEDS_PACKAGE: "install the package that reason_detail names, and crawl again",
+    Reason.TEST_REPOSITORY: "left out; --include-test-repositories inspects them, in a new workspace",
 }
 
 
@@ -29,6 +31,11 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
             _print(console, f"{word}: {_some(names)}")
     if crawled.missing:
         _print(console, f"not on the Hub: {_some(crawled.missing)}")
+    for title, lines in (("no answer", crawled.failed), ("skipped", crawled.bad_lines)):
+        if lines:
+            _print(
+                console, f"{title}: {len(lines)} ({'; '.join(lines[:SHOWN])}{'; ...' if len(lines) > SHOWN else ''})"
+            )
     for reason, remedy in _REMEDIES.items():
         affected = [entry.model_name for entry in crawled.entries if entry.reason == reason]
         if affected:
@@ -48,7 +55,7 @@ def _table(crawled: Crawled) -> Table:
     table.add_row("models", str(len(crawled.entries)))
     table.add_row("compatible", str(len(compatible)))
     _add(table, "by architecture", (entry.architecture for entry in compatible))
-    _add(table, "by licence", (entry.license_family for entry in compatible))
+    _add(table, "by licence", (entry.license_family_effective for entry in compatible))
     table.add_row("incompatible", str(len(crawled.entries) - len(compatible)))
     _add(table, "by reason", (entry.reason or "" for entry in crawled.entries if entry.status == "incompatible"))
     return table

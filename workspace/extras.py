@@ -20,7 +20,7 @@ def require_extra(extra: str, needed_for: str) -> None:
     What the extra holds is read from the installed metadata of this distribution, so `pyproject.toml` is the only list.
     Nothing is imported. Without metadata (a source tree that was never installed) nothing is checked.
     """
-    missing = sorted(name for name in _packages_of(extra) if not _is_installed(name))
+    missing = sorted(name for name in packages_of(extra) if not _is_installed(name))
     if missing:
         are = "is" if len(missing) == 1 else "are"
         raise UsageError(
@@ -29,7 +29,8 @@ def require_extra(extra: str, needed_for: str) -> None:
         )
 
 
-def _packages_of(extra: str) -> set[str]:
+def packages_of(extra: str) -> set[str]:
+    """Names of the packages that an extra installs; empty where this distribution has no metadata."""
     try:
         requirements = metadata.requires(_DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
@@ -38,7 +39,7 @@ def _packages_of(extra: str) -> set[str]:
     for one in map(Requirement, requirements):
         if one.marker is not None and _is_for(one.marker, extra):
             # An extra may consist of others: community-forensics[crawl,sample].
-            packages |= {one.name} if one.name != _DISTRIBUTION else set().union(*map(_packages_of, one.extras))
+            packages |= {one.name} if one.name != _DISTRIBUTION else set().union(*map(packages_of, one.extras))
     return packages
 
 

@@ -2,7 +2,8 @@
 
 huggingface_hub repeats some calls by itself and raises an error for others at the first 503 or reset connection. So
 all our calls go through `retrying`: after a busy answer, a time-out or a lost connection the call is repeated, after
-the wait that the Hub names; that something is missing, gated or forbidden is final.
+the wait that the Hub names; that something is missing, gated or forbidden is final. Waiting for the next window of a
+rate limit is no try: with many workers a request may have to wait for several.
 """
 
 import threading
@@ -16,8 +17,14 @@ from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-d
 
 #: Longest wait that the Hub may request, in seconds: its rate-limit windows are five minutes long.
 MAX_WAIT = 310.0
+#: Seconds added to the rest of a window: the Hub's number may be rounded down, and the client of the Hub adds one too.
+ROUNDED_SECOND = 1
 #: Tries of one request.
 ATTEMPTS = 8
+#: Tries of a request that ends in an internal error (500), which is mostly permanent.
+ATTEMPTS_AT_INTERNAL_ERROR = 3
+#: Windows of a rate limit that one request waits for at most.
+MAX_WINDOWS = 50
 #: Longest wait where the Hub requests none, in seconds: random, with a limit that doubles each time up to this one.
 MAX_BACKOFF = 30.0
 # Time-out, too early, too many requests, and errors of the server and its CDN.
@@ -61,8 +68,8 @@ def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
         except (ValueError, OverflowError):
             seconds = None
     budget = parse_ratelimit_headers(headers)
-    if seconds is None and budget is not None and budget.remaining == 0:
-        seconds = budget.reset_in_seconds
+    if budget is not None and budget.remaining == 0:
+        seconds = max(seconds or 0.0, budget.reset_in_seconds + ROUNDED_SECOND)
     return None if seconds is None else min(max(seconds, 0.0), MAX_WAIT)
 
 
@@ -76,12 +83,28 @@ def retrying(
     When `leaving` is set, a wait ends at once and the error is raised.
     """
     event = leaving or threading.Event()
+
+    def is_last(state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome is not None else None
+        windows = getattr(state, "windows", 0) + _is_window(error)
+        state.windows = windows  # type: ignore[attr-defined]
+        most = min(attempts(), ATTEMPTS_AT_INTERNAL_ERROR) if status_of(error) == 500 else attempts()
+        return state.attempt_number - min(windows, MAX_WINDOWS) >= most or event.is_set()
+
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(passing),
-        stop=lambda state: state.attempt_number >= attempts() or event.is_set(),
+        stop=is_last,
         wait=_wait,
         sleep=tenacity.sleep_using_event(event),
         reraise=True,
+    )
+
+
+def _is_window(error: BaseException | None) -> bool:
+    """Whether the Hub refused a request until the next window of its rate limit, and named the wait."""
+    response = _response_of(error)
+    return (
+        response is not None and response.status_code == 429 and bool(asked_wait(response.headers, datetime.now(UTC)))
     )
 
 

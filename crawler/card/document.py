@@ -21,6 +21,8 @@ class Span:
     code: bool = False
     bold: bool = False
     italic: bool = False
+    #: The URL that it leads to.
+    link: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """The licence of a model, from its card or from the Hub's tag: its SPDX id and its family.
 
-The table has every identifier that the Hub offers to authors (https://huggingface.co/docs/hub/repositories-licenses)
-and every one in the histogram of the Community Forensics paper. Others are kept verbatim, in the family `unknown`.
+The table has every identifier that the Hub offers to authors (https://huggingface.co/docs/hub/repositories-licenses),
+every one in the histogram of the Community Forensics paper, and the names that authors of image models give to other
+licences. The rest is kept verbatim, in the family `unknown`.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,7 +60,9 @@ _OPEN: dict[str, str | None] = {
     "odbl": "ODbL-1.0",
     "odc-by": "ODC-By-1.0",
     "ofl-1.1": "OFL-1.1",
+    "openmdw": None,
     "openmdw-1.0": "OpenMDW-1.0",
+    "openmdw-1.1": None,
     "osl-3.0": "OSL-3.0",
     "pddl": "PDDL-1.0",
     "postgresql": "PostgreSQL",
@@ -75,6 +79,9 @@ _OPENRAIL = (
     "bigscience-openrail-m",
     "bigscience-bloom-rail-1.0",
     "bigcode-openrail-m",
+    "fair-ai-public-license-1.0-sd",
+    "faipl-1.0",
+    "faipl-1.0-sd",
 )
 _NON_COMMERCIAL: dict[str, str | None] = {
     "cc-by-nc-2.0": "CC-BY-NC-2.0",
@@ -87,6 +94,9 @@ _NON_COMMERCIAL: dict[str, str | None] = {
     "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
     "fair-noncommercial-research-license": None,
     "flux-1-dev-non-commercial-license": None,
+    "flux-dev-license": None,
+    "flux-dev-non-commercial-license": None,
+    "flux-non-commercial-license": None,
 }
 _RESEARCH_ONLY = (
     "apple-amlr",
@@ -94,11 +104,12 @@ _RESEARCH_ONLY = (
     "h-research",
     "intel-research",
     "sai-nc-community",
+    "stable-cascade-nc-community",
+    "stabilityai-nc-research-community",
 )
 # Terms of one company or author.
 _PROPRIETARY = (
     "apple-ascl",
-    "faipl-1.0-sd",
     "fluently",
     "gemma",
     "grok2-community",
@@ -108,7 +119,10 @@ _PROPRIETARY = (
     "llama3.2",
     "llama3.3",
     "llama4",
+    "playground-v2-community",
+    "playground-v2dot5-community",
     "stabilityai-ai-community",
+    "tencent-hunyuan-community",
     "tii-falcon-llm",
 )
 
@@ -122,7 +136,33 @@ FAMILIES: dict[str, LicenseFamily] = {
     "unknown": "unknown",
     "other": "unknown",
 }
+#: Families from the least to the most strict. A licence that nobody knows permits nothing for certain, but one that is
+#: known to forbid commercial use is stricter: whoever accepts unknown licences has not accepted that.
+STRICTNESS: tuple[LicenseFamily, ...] = (
+    "open",
+    "openrail",
+    "proprietary",
+    "unknown",
+    "non-commercial",
+    "research-only",
+)
 _SPDX = {identifier: spdx for identifier, spdx in (_OPEN | _NON_COMMERCIAL).items() if spdx is not None}
+
+
+_SEPARATORS = re.compile(r"[^a-z0-9+]+")
+_SUFFIX = re.compile(r"(?:-licen[sc]e)?(?:-agreement)?$")
+
+
+def _key(name: str) -> str:
+    """A name in the spelling that all its spellings share: "FLUX.1 [dev] Non-Commercial License" and its identifier."""
+    return _SUFFIX.sub("", _SEPARATORS.sub("-", name.lower()).strip("-"), count=1)
+
+
+_FAMILY_OF_KEY = {_key(identifier): family for identifier, family in FAMILIES.items()}
+
+
+def _family(name: str) -> LicenseFamily:
+    return _FAMILY_OF_KEY.get(_key(name), "unknown")
 
 
 @dataclass(frozen=True)
@@ -150,13 +190,17 @@ def license_of(metadata: Mapping[str, Any], tags: Sequence[str]) -> License:
     return License(None, "none", "unknown")
 
 
+def strictest(licenses: Iterable[License]) -> License | None:
+    """The licence of the strictest family, the first of equals; None: there are none."""
+    return max(licenses, key=lambda license_: STRICTNESS.index(license_.license_family), default=None)
+
+
 def _license(given: list[str], source: Literal["card", "tag"], name: str | None, link: str | None) -> License:
     identifiers = [text.lower() for text in given]
-    families = {FAMILIES.get(identifier, "unknown") for identifier in identifiers}
+    families = {_family(identifier) for identifier in identifiers}
     family: LicenseFamily = families.pop() if len(families) == 1 else "unknown"
     if identifiers == ["other"] and name is not None:
-        # The name can be in the table, such as flux-1-dev-non-commercial-license.
-        family = FAMILIES.get(name.lower(), "unknown")
+        family = _family(name)
     written = [
         _SPDX.get(identifier, identifier if identifier in FAMILIES else text)
         for identifier, text in zip(identifiers, given, strict=True)

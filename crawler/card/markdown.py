@@ -173,9 +173,10 @@ def _split_at_breaks(tokens: list[Token]) -> Iterator[tuple[int, Line]]:
     spans: list[Span] = []
 
     def add(text: str, is_code: bool) -> None:
-        spans.append(Span(text, is_code, bold > 0, italic > 0))
+        spans.append(Span(text, is_code, bold > 0, italic > 0, link))
 
     bold = italic = code = level = 0
+    link: str | None = None
     for token in tokens:
         ends, following_level = token.type in ("softbreak", "hardbreak"), 0
         match token.type:
@@ -187,6 +188,10 @@ def _split_at_breaks(tokens: list[Token]) -> Iterator[tuple[int, Line]]:
                 bold += token.nesting
             case "em_open" | "em_close":
                 italic += token.nesting
+            case "link_open":
+                link = str(token.attrs.get("href", ""))
+            case "link_close":
+                link = None
             case "html_inline":
                 tag = _TAG.match(token.content)
                 name = tag[2].lower() if tag is not None else ""

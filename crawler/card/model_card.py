@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from crawler.card.bases_in_text import base_in_text
 from crawler.card.document import Document
 from crawler.card.markdown import parse_markdown
 from crawler.text import stated_text, without_surrogates
@@ -26,7 +27,8 @@ MAX_FRONT_MATTER = 200_000
 #: Nested flow brackets at most: PyYAML takes quadratic time for them.
 MAX_NESTING = 100
 
-_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
+# The Hub allows empty lines above it; `...` ends it too, as YAML says.
+_FRONT_MATTER = re.compile(r"\A\ufeff?(?:[ \t]*\n)*---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*$", re.DOTALL | re.MULTILINE)
 # The URL of a repository; authors write it where its id belongs.
 _HUB_URL = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)/?(?:tree/\w+/?)?", re.ASCII)
 
@@ -44,8 +46,11 @@ class Card:
 
     @property
     def base_models(self) -> tuple[str, ...]:
-        """The base models that its author names, without duplicates; usually repository ids."""
-        return self._models("base_model")
+        """The base models that its author names, without duplicates; usually repository ids.
+
+        Where the front matter names none, it is the one that a sentence of the text links to.
+        """
+        return self._models("base_model") or base_in_text(self.document)
 
     @property
     def priors(self) -> tuple[str, ...]:
@@ -71,6 +76,7 @@ def read_card(content: bytes | None) -> Card:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         return Card(malformed=f"README.md is not UTF-8 (byte {error.start})")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     match = _FRONT_MATTER.match(text)
     if match is None:
         return Card(body=text)

@@ -1,42 +1,31 @@
 """The Python snippets of a model card: how its author samples the model. They are parsed, never run.
 
-A small interpreter follows assignments of literals, dictionaries and pipelines in order and finds the calls of
-pipelines. All settings come from one call, the first that has a setting. Calls that do not generate a whole image from
+All settings come from one call, the first that has a setting. Calls that do not generate a whole image from
 text are skipped: those with an input image, priors and refiners, and halves of a run (`denoising_end`). If a pipeline
 is loaded from the card's own repository, calls of other pipelines are skipped, because they show another model, such as
-the base. A name that depends on a loop, a branch or a function's caller has no value; a parameter with a default has
-that value.
+the base. How the statements are followed: `crawler/card/interpreter.py`.
 """
 
 import ast
 import itertools
-import math
-import re
 import textwrap
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from crawler.card.document import Document
-from crawler.text import Plain, parse_python, without_surrogates
-from workspace.repo_id import is_repo_id
+from crawler.card.expressions import TooLongError
+from crawler.card.interpreter import Call, Found, Interpreter
+from crawler.card.values import UNKNOWN, Pipeline, Scheduler, is_number, is_plain, plain
+from crawler.text import Plain, parse_python
 
 #: Languages that authors name for Python; most name none.
 _PYTHON = frozenset({"", "py", "py3", "python", "python3", "pycon", "ipython", "ipython3"})
-# Classes whose calls need an image or generate a video: their settings are for another task.
-_OTHER_TASK = re.compile(
-    r"img2img|image2image|inpaint|upscale|controlnet|refiner|video|adapter|pix2pix|prior(?!transformer)|kontext|edit",
-    re.IGNORECASE,
-)
-# With one of these, a call starts from an image, or makes one half of a run.
-_PARTIAL_ARGUMENTS = frozenset(
-    {"image", "images", "init_image", "mask_image", "control_image", "ip_adapter_image", "strength"}
-    | {"denoising_start", "denoising_end"}
-)
 # Arguments that the sampler sets: prompts, seeds, batches, and the type of the result.
 _SAMPLER_ARGUMENTS = frozenset(
     {
         "generator",
+        "latents",
         "num_images_per_prompt",
         "batch_size",
         "output_type",
@@ -44,8 +33,18 @@ _SAMPLER_ARGUMENTS = frozenset(
         "class_labels",
         "image",
         "images",
+        "image_embeds",
+        "negative_image_embeds",
+        "negative_prompt_embeds",
+        "negative_pooled_prompt_embeds",
+        "pooled_prompt_embeds",
+        "callback",
+        "callback_steps",
+        "callback_on_step_end",
+        "callback_on_step_end_tensor_inputs",
     }
 )
+_NUMBERS = frozenset({"num_inference_steps", "guidance_scale", "height", "width"})
 #: Lines of a snippet with syntax errors, such as a shell command, that are skipped at most.
 MAX_SYNTAX_ERRORS = 3
 
@@ -88,22 +87,71 @@ def read_usage(document: Document, model_name: str, parameters: Collection[str])
 
     Never raises: a snippet that is not Python is skipped.
     """
-    reader = _Interpreter(model_name, frozenset(parameters))
+    reader = Interpreter(model_name, frozenset(parameters))
     for source in _snippets(document):
         try:
             reader.visit(_parse(source))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-    own = [call for call in reader.calls if call.own]
-    calls = own or [call for call in reader.calls if not (call.foreign and reader.own_pipeline)]
-    setting = (call for call in calls if any(map(is_setting, call.arguments)))
-    best = next(setting, calls[0] if calls else _Call(False, False, {}, None))
+        except TooLongError:
+            break
+    return _usage(reader.found, _best_call(reader))
+
+
+def _best_call(reader: Interpreter) -> Call:
+    """The call that shows how the model is sampled; where none does, one of its pipeline without arguments."""
+    own = [call for call in reader.found.calls if call.pipeline.own]
+    calls = own or [call for call in reader.found.calls if not (call.pipeline.foreign and reader.values.own_pipeline)]
+    setting = (call for call in calls if any(is_setting(name) for name in plain(call.arguments)))
+    loaded = next((pipeline for pipeline in reader.pipelines() if pipeline.own), Pipeline())
+    return next(setting, calls[0] if calls else Call(loaded, {}, None))
+
+
+def _usage(found: Found, call: Call) -> Usage:
+    loaded = call.pipeline if call.pipeline.adapter is not None else next(iter(found.adapters), Pipeline())
+    scale = loaded.adapter.scale(call.scale) if loaded.adapter is not None else None
+    embedding = next((part.file for part in found.embeddings), None)
+    scheduler = call.pipeline.scheduler
+    chosen = scheduler if isinstance(scheduler, Scheduler) else Scheduler()
+    arguments = {
+        name: _one_text(value) if name == "negative_prompt" else value for name, value in call.arguments.items()
+    }
+    known = {name: value for name, value in plain(arguments).items() if _has_type(name, value)}
+    tokens = tuple(dict.fromkeys(token for part in found.embeddings for token in part.tokens))
+    unread = [name for name in arguments if name not in known and is_setting(name)]
+    if arguments.get("negative_prompt_embeds") is not None:
+        unread.append("negative_prompt")
+    if scheduler is UNKNOWN:
+        unread.append("scheduler")
+    if not all(map(is_plain, chosen.settings.values())):
+        unread.append("scheduler_config")
+    if scale is UNKNOWN:
+        unread.append("adapter_scale")
+    if not tokens and any(part.unread for part in found.embeddings):
+        unread.append("trigger_words")
     return Usage(
-        best.arguments,
-        best.scheduler,
-        weight_name=reader.weight_name,
-        tokens=(reader.token,) if reader.token is not None else (),
+        known,
+        chosen.class_name,
+        scheduler_config=plain(chosen.settings),
+        adapter_scale=scale if isinstance(scale, float) else None,
+        weight_name=loaded.adapter.file if loaded.adapter is not None else embedding,
+        base_model=loaded.source,
+        embedding_file=embedding if loaded.adapter is not None else None,
+        tokens=tokens,
+        unread=tuple(dict.fromkeys(unread)),
     )
+
+
+def _one_text(value: Any) -> Any:
+    """The text of a list that has one, as pipelines take it for several images."""
+    return value[0] if isinstance(value, list) and value and value.count(value[0]) == len(value) else value
+
+
+def _has_type(name: str, value: Plain) -> bool:
+    """Whether a literal can be the argument `name`; None is the pipeline's default."""
+    if value is None or name not in _NUMBERS | {"negative_prompt"}:
+        return True
+    return isinstance(value, str) if name == "negative_prompt" else is_number(value)
 
 
 def is_setting(name: str) -> bool:
@@ -132,233 +180,3 @@ def _snippets(document: Document) -> Iterator[str]:
             lines = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
         # Notebook commands are not Python; an empty line keeps the line numbers.
         yield "\n".join("" if line.lstrip().startswith(("!", "%", "pip install ")) else line for line in lines)
-
-
-@dataclass
-class _Pipeline:
-    class_name: str
-    own: bool
-    scheduler: str | None
-    #: Whether it is loaded from the repository of another model.
-    foreign: bool = False
-
-
-@dataclass(frozen=True)
-class _Scheduler:
-    class_name: str
-
-
-@dataclass(frozen=True)
-class _OwnFile:
-    """A file of the card's own repository."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class _Call:
-    own: bool
-    foreign: bool
-    arguments: dict[str, Plain]
-    scheduler: str | None
-
-
-class _Unknown:
-    """A value that is not a literal."""
-
-
-class _Interpreter(ast.NodeVisitor):
-    """Follows the statements of a card's snippets in order; names are kept from one snippet to the next."""
-
-    def __init__(self, model_name: str, parameters: frozenset[str]) -> None:
-        self.calls: list[_Call] = []
-        self.weight_name: str | None = None
-        self.token: str | None = None
-        # Whether any pipeline was loaded from the card's repository, or with its adapter.
-        self.own_pipeline = False
-        self._model_name = model_name
-        self._parameters = parameters
-        self._names: dict[str, Any] = {}
-        # Whether anything was loaded from the card's repository, even one component for another pipeline.
-        self._own_seen = False
-
-    def visit_Constant(self, node: ast.Constant) -> None:
-        self._own_seen = self._own_seen or self._is_own(node.value)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        outside = dict(self._names)
-        arguments = node.args
-        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-            self._names[argument.arg] = _Unknown()
-        positional = [*arguments.posonlyargs, *arguments.args]
-        defaults = [
-            *zip(reversed(positional), reversed(arguments.defaults), strict=False),
-            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-        ]
-        for argument, default in defaults:
-            if default is not None:
-                self._names[argument.arg] = self._value(default)
-        self.generic_visit(node)
-        self._names = outside
-
-    def visit_If(self, node: ast.If) -> None:
-        self.visit(node.test)
-        before = dict(self._names)
-        for statement in node.body:
-            self.visit(statement)
-        then, self._names = self._names, dict(before)
-        for statement in node.orelse:
-            self.visit(statement)
-        for name, value in then.items():
-            if name not in self._names or self._names[name] != value:
-                self._names[name] = value if name not in before and not node.orelse else _Unknown()
-
-    def visit_For(self, node: ast.For) -> None:
-        self._set_unknown(node.target)
-        self.generic_visit(node)
-
-    def visit_ListComp(self, node: ast.ListComp) -> None:
-        for loop in node.generators:
-            self._set_unknown(loop.target)
-        self.generic_visit(node)
-
-    def visit_AugAssign(self, node: ast.AugAssign) -> None:
-        self._set_unknown(node.target)
-        self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        if node.value is not None:
-            self.visit_Assign(ast.Assign(targets=[node.target], value=node.value))
-
-    def _set_unknown(self, target: ast.expr) -> None:
-        for name in (part.id for part in ast.walk(target) if isinstance(part, ast.Name)):
-            self._names[name] = _Unknown()
-
-    def _is_own(self, source: Any) -> bool:
-        """Whether a text names the card's repository, or a copy of it under another owner."""
-        if not isinstance(source, str):
-            return False
-        owner, slash, name = source.rpartition("/")
-        own = self._model_name.rpartition("/")[2].lower()
-        return source == self._model_name or bool(slash and "/" not in owner and name.lower() == own)
-
-    def visit_Assign(self, node: ast.Assign) -> None:
-        self.visit(node.value)
-        value = self._value(node.value)
-        for target in node.targets:
-            if isinstance(target, ast.Name):
-                self._names[target.id] = value
-            elif isinstance(target, ast.Attribute) and target.attr == "scheduler" and isinstance(value, _Scheduler):
-                pipeline = self._value(target.value)
-                if isinstance(pipeline, _Pipeline):
-                    pipeline.scheduler = value.class_name
-
-    def visit_Call(self, node: ast.Call) -> None:
-        self.generic_visit(node)
-        function = node.func
-        if isinstance(function, ast.Attribute) and function.attr in ("load_lora_weights", "load_textual_inversion"):
-            self._load_adapter(node, self._value(function.value))
-            return
-        pipeline, name = self._value(function), function.id if isinstance(function, ast.Name) else ""
-        if isinstance(pipeline, _Unknown) and name.startswith("pipe"):
-            pipeline = _Pipeline("", own=False, scheduler=None)
-        given = {keyword.arg for keyword in node.keywords}
-        if (
-            isinstance(pipeline, _Pipeline)
-            and not _OTHER_TASK.search(f"{pipeline.class_name} {name}")
-            and not given & _PARTIAL_ARGUMENTS
-            and (pipeline.own or not pipeline.foreign or self._own_seen)
-        ):
-            arguments = {name: value for name, value in self._keywords(node).items() if name in self._parameters}
-            self.calls.append(_Call(pipeline.own, pipeline.foreign, arguments, pipeline.scheduler))
-
-    def _load_adapter(self, node: ast.Call, pipeline: Any) -> None:
-        source = self._value(node.args[0]) if node.args else None
-        if isinstance(source, _OwnFile):
-            self.weight_name = self.weight_name or source.path
-        elif not self._is_own(source):
-            return
-        if isinstance(pipeline, _Pipeline):
-            pipeline.own = self.own_pipeline = True
-        given = self._keywords(node)
-        weight_name, token = given.get("weight_name"), given.get("token")
-        if self.weight_name is None and isinstance(weight_name, str):
-            self.weight_name = weight_name
-        if self.token is None and isinstance(token, str):
-            self.token = token
-
-    def _keywords(self, node: ast.Call) -> dict[str, Plain]:
-        """The keyword arguments with literal values; `**settings` is unpacked."""
-        found: dict[str, Any] = {}
-        for keyword in node.keywords:
-            value = self._value(keyword.value)
-            if keyword.arg is None:
-                found |= value if isinstance(value, dict) else {}
-            else:
-                found[keyword.arg] = value
-        return {name: value for name, value in found.items() if _is_plain(value)}
-
-    def _value(self, node: ast.expr) -> Any:
-        """The value of an expression, or `_Unknown`."""
-        match node:
-            case ast.Constant(value=str(text)):
-                return without_surrogates(text)
-            case ast.Constant(value=bool() | int() | float() | None as value):
-                return value
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
-                return -value
-            case ast.Name(id=name):
-                return self._names.get(name, _Unknown())
-            case ast.List(elts=items) | ast.Tuple(elts=items):
-                # Scalars only: nested lists could grow exponentially in a few lines.
-                values = [self._value(item) for item in items]
-                return values if all(_is_scalar(value) for value in values) else _Unknown()
-            case ast.Dict(keys=keys, values=values):
-                return {
-                    key.value: self._value(value)
-                    for key, value in zip(keys, values, strict=True)
-                    if isinstance(key, ast.Constant) and isinstance(key.value, str)
-                }
-            case ast.Call(func=ast.Name(id="dict"), args=[]):
-                return self._keywords(node)
-            case ast.Call(func=ast.Name(id="hf_hub_download")):
-                return self._download(node)
-            case ast.Call(func=ast.Name(id=name)) if name.endswith("Scheduler"):
-                return _Scheduler(name)
-            case ast.Call(func=ast.Attribute(value=owner, attr=method)):
-                return self._method(node, owner, method)
-        return _Unknown()
-
-    def _download(self, node: ast.Call) -> Any:
-        given = dict(zip(("repo_id", "filename"), map(self._value, node.args), strict=False)) | self._keywords(node)
-        path = given.get("filename")
-        return _OwnFile(path) if self._is_own(given.get("repo_id")) and isinstance(path, str) else _Unknown()
-
-    def _method(self, node: ast.Call, owner: ast.expr, method: str) -> Any:
-        class_name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
-        if method in ("from_pretrained", "from_config", "from_single_file"):
-            if class_name.endswith("Scheduler"):
-                return _Scheduler(class_name)
-            if "Pipeline" not in class_name:
-                return _Unknown()
-            given = {keyword.arg: self._value(keyword.value) for keyword in node.keywords}
-            source = self._value(node.args[0]) if node.args else given.get("pretrained_model_name_or_path")
-            scheduler = given.get("scheduler")
-            chosen = scheduler.class_name if isinstance(scheduler, _Scheduler) else None
-            own = self._is_own(source)
-            self.own_pipeline = self.own_pipeline or own
-            foreign = isinstance(source, str) and "/" in source and is_repo_id(source)
-            return _Pipeline(class_name, own=own, scheduler=chosen, foreign=foreign and not own)
-        if method == "from_pipe" and "Pipeline" in class_name:
-            pipeline = self._value(node.args[0]) if node.args else None
-            return replace(pipeline, class_name=class_name) if isinstance(pipeline, _Pipeline) else _Unknown()
-        value = self._value(owner)
-        return value if isinstance(value, _Pipeline) and method in ("to", "cuda", "half") else _Unknown()
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, list) or _is_scalar(value)
-
-
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))

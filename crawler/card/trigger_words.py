@@ -1,40 +1,25 @@
 """Trigger words: what a model card says must be in the prompt for the model to work.
 
-Front matter comes first (`instance_prompt`), then the sentences that training scripts write, then the forms in which
-authors put it themselves. A text that only looks like one of these gives none.
+Front matter comes first (`instance_prompt`), then the sentences that training scripts and importers write, then those
+in which authors put it themselves, and last the title of notebooks that write the concept nowhere else. Words that the
+author calls optional are no trigger words, and neither is a text that only looks like one of these sentences. A card
+that gives different words in different places, each for another file or concept, gives none.
 """
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from crawler.card.document import Document
+from crawler.card import trigger_sentences as sentences
+from crawler.card.document import Code, Document, Section, Text
 from crawler.card.model_card import Card
 from crawler.text import stated_text
 
-# A text set apart from the words around it: as code, in bold or italics, or in quotes.
-_MARKED = r"(?:`([^`\n]{1,100})`|\*\*([^*\n]{1,100})\*\*|\"([^\"\n]{1,100})\"|'([^'\n]{1,100})')"
-#: Sentences, over the text of a paragraph; the first group that matches holds the words.
-_SENTENCES = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # The Hub's LoRA cards: "You should use `TOK` to trigger the image generation."
-        r"You should use `?([^`\n]{1,300}?)`? to trigger the image generation",
-        # The textual inversion concepts library: "This is the `<cat-toy>` concept taught to Stable Diffusion".
-        r"This is the `(<[^`\n]{1,100}>)` concept",
-        # DreamBooth's training scripts: "The weights were trained on a photo of sks dog using DreamBooth."
-        r"weights were trained on (?:`([^`\n]{1,300})`|([^\n]{1,200}?) using DreamBooth)",
-        # "Use the tokens **arcane style** in your prompts"
-        rf"\buse the tokens? {_MARKED} in (?:your|the) prompts?",
-    )
-)
-#: A line of its own, such as "Trigger word: `pxlart`".
-_STATEMENT = re.compile(
-    r"^(?:\*\*)?(?:trigger|activation|instance)[ -](?:words?|tokens?|phrases?|keywords?|prompt)(?::\*\*|\*\*:|:) *"
-    rf"(?:{_MARKED}|([\w<][\w<> -]{{0,40}}))(?:\*\*)?\.?$",
-    re.IGNORECASE,
-)
-# "Trigger words: none needed" gives none; "<ID> 1girl" has a place for a word, but not the word.
-_NO_WORD = re.compile(r"^(?:none|no|not|n/a|any|see|optional|unnecessary|you|there)\b|(?-i:<[A-Z]+>)", re.IGNORECASE)
+#: Characters of text that are searched, and words of a card, at most; real cards have far fewer.
+MAX_TEXT, MAX_WORDS = 60_000, 30
+#: Characters around a sentence in which an author can say that its words are optional.
+_AROUND = 60
+_MARKS = " \t`\"'*“”{}.,;:!"
 
 
 def read_trigger_words(card: Card) -> str | None:
@@ -42,25 +27,105 @@ def read_trigger_words(card: Card) -> str | None:
     stated = stated_text(card.metadata.get("instance_prompt"))
     if stated is not None:
         return stated
-    found = _in_sentences(card.document) or _in_statements(card.document)
-    return ", ".join(found) or None
+    paragraphs = list(_paragraphs(card.document))
+    for words in (_machine(paragraphs), _stated(card.document), _hand(paragraphs), _titled(paragraphs)):
+        if words is not None:
+            return ", ".join(words[:MAX_WORDS]) or None
+    return None
 
 
-def _in_sentences(document: Document) -> list[str]:
-    paragraphs = [" ".join(line.emphasized for line in lines) for lines in document.paragraphs()]
-    for pattern in _SENTENCES:
-        words = _words(match for paragraph in paragraphs for match in pattern.finditer(paragraph))
+def _paragraphs(document: Document) -> Iterator[list[str]]:
+    """The lines of each paragraph, up to `MAX_TEXT` characters."""
+    size = 0
+    for lines in document.paragraphs():
+        paragraph = []
+        for line in lines:
+            text = line.emphasized
+            size += len(text) + 1
+            if size > MAX_TEXT:
+                break
+            paragraph.append(text)
+        yield paragraph
+        if size > MAX_TEXT:
+            return
+
+
+def _machine(paragraphs: list[list[str]]) -> list[str] | None:
+    for pattern in sentences.MACHINE:
+        words = _words(match for lines in paragraphs for match in pattern.finditer(" ".join(lines)))
         if words:
             return words
-    return []
+    return (
+        _words(match for lines in paragraphs for line in lines for match in sentences.USE_THAT.finditer(line)) or None
+    )
 
 
-def _in_statements(document: Document) -> list[str]:
-    lines = (line.emphasized for lines in document.paragraphs() for line in lines)
-    return _words(match for line in lines if (match := _STATEMENT.match(line)) is not None)
+def _hand(paragraphs: list[list[str]]) -> list[str] | None:
+    texts = [text for text in map(" ".join, paragraphs) if sentences.HINT.search(text)]
+    for pattern in sentences.HAND:
+        found = [
+            _words(match for match in pattern.finditer(text) if not _is_optional(text, match.start(), match.end()))
+            for text in texts
+        ]
+        if any(found):
+            return _agreed(found)
+    return None
+
+
+def _agreed(found: list[list[str]]) -> list[str]:
+    """The words, where all places that give some give the same; else none."""
+    given = [words for words in found if words]
+    return given[0] if all(set(words) <= set(given[0]) for words in given) else []
+
+
+def _is_optional(text: str, start: int, end: int) -> bool:
+    """Whether the words before or after a sentence's part say that it may be left out."""
+    before = text[max(0, start - _AROUND) : start]
+    before = before[max(before.rfind(mark) for mark in (". ", "! ", "? ", "; ", ": ")) + 1 :]
+    after = text[end : end + _AROUND]
+    if sentences.NOT_NEEDED.search(before) or sentences.OPTIONAL.match(after):
+        return True
+    purpose = sentences.PURPOSE.search(before) or sentences.GOOD_FOR.match(after)
+    return purpose is not None and not sentences.NEEDED.search(before + text[start:end] + after)
+
+
+def _stated(document: Document) -> list[str] | None:
+    """Statements on lines of their own, by section."""
+    found = [list(dict.fromkeys(_stated_in(section))) for section in document.sections]
+    return _agreed(found) if any(found) else None
+
+
+def _stated_in(section: Section) -> Iterator[str]:
+    label = bool(section.headings) and sentences.LABEL.match(section.headings[-1].line.text) is not None
+    for block in section.blocks:
+        if not isinstance(block, Text | Code):
+            continue
+        for line in block.text() if isinstance(block, Code) else block.lines:
+            if any(span.link is not None for span in line.spans):
+                label = False  # in a table of contents
+                continue
+            match = sentences.STATEMENT.match(line.emphasized)
+            if match is None and label:
+                match = sentences.ALONE.match(line.emphasized)
+            if match is not None:
+                yield from _words([match])
+            label = match is None and sentences.LABEL.match(line.text) is not None
+
+
+def _titled(paragraphs: list[list[str]]) -> list[str] | None:
+    matches = (sentences.TITLE.match(line.replace("**", "")) for lines in paragraphs[:3] for line in lines)
+    return _words(itertools.islice(filter(None, matches), 1)) or None
 
 
 def _words(matches: Iterable[re.Match[str]]) -> list[str]:
     """What the matches name, each once; the first group of each that is not empty."""
-    found = dict.fromkeys(next(filter(None, match.groups()), "").strip(' `"*') for match in matches)
-    return [words for words in found if words and not _NO_WORD.search(words)]
+    found: dict[str, None] = {}
+    for match in itertools.islice(matches, MAX_WORDS):
+        text = next(filter(None, match.groups()), "")
+        marked = sentences.MARKED.findall(text)
+        # An asterisk that is left belongs to a run that began before the words.
+        for piece in marked if len(marked) > 1 else [text.rpartition("**")[2] if text.count("**") == 1 else text]:
+            words = sentences.OR.sub(", ", piece.strip(_MARKS))
+            if words and not sentences.NO_WORD.search(words):
+                found[words] = None
+    return list(found)

@@ -34,7 +34,7 @@ from huggingface_hub.utils.sha import git_hash
 from crawler.text import load_json
 from workspace.errors import HubError, in_one_line
 from workspace.hub_access import HubAccess
-from workspace.retry import ATTEMPTS, MAX_WAIT, retrying
+from workspace.retry import ATTEMPTS, MAX_WAIT, ROUNDED_SECOND, retrying, status_of
 
 #: Rows in one page of the list at most; the Hub allows no more.
 PAGE_SIZE = 1000
@@ -42,10 +42,20 @@ PAGE_SIZE = 1000
 MAX_JSON = 64 * 2**20
 #: Attempts before the first response: without one, the endpoint is wrong or there is no network.
 FIRST_ATTEMPTS = 3
+#: Characters of the Hub's own words about an error that a message quotes at most.
+MAX_MESSAGE = 200
 
 
 class NotFoundError(Exception):
     """The Hub has nothing at this URL and does not say what is missing."""
+
+
+class ForbiddenError(Exception):
+    """The Hub refuses this URL to this token, such as a fine-grained one that may not read gated repositories."""
+
+
+class LegalError(Exception):
+    """The Hub may not give this for legal reasons (status 451)."""
 
 
 # Errors after which no request can reach this endpoint.
@@ -64,6 +74,8 @@ FINAL_ERRORS = (
     GatedRepoError,
     DisabledRepoError,
     NotFoundError,
+    ForbiddenError,
+    LegalError,
 )
 
 
@@ -102,7 +114,11 @@ class Hub:
         url: str | None = f"{self.endpoint}/api/models"
         query: Mapping[str, Any] | None = params
         while url is not None:
-            response, content = self._get("api", url, query, MAX_JSON)
+            try:
+                response, content = self._get("api", url, query, MAX_JSON)
+            except FINAL_ERRORS as error:
+                reason = in_one_line(error, named=False)
+                raise UnavailableError(f"{self.endpoint} does not give its list of models ({reason})") from error
             page = self._json(content, url)
             if not isinstance(page, list):
                 raise HubError(f"{self.endpoint}: the response to {url} is not a list of models")
@@ -152,12 +168,13 @@ class Hub:
         except (httpx2.HTTPError, httpx2.InvalidURL, OfflineModeIsEnabled) as error:
             if isinstance(error, FINAL_ERRORS):
                 raise
-            if (
-                isinstance(error, HfHubHTTPError)
-                and error.response is not None
-                and error.response.status_code in (404, 410)
-            ):
+            status = status_of(error)
+            if status in (404, 410):
                 raise NotFoundError(f"{self.endpoint} has no {url}") from error
+            if status == 403 and kind == "resolve" and self.has_token:
+                raise ForbiddenError(f"status 403{_message(error)}") from error
+            if status == 451:
+                raise LegalError(f"status 451{_message(error)}") from error
             raise _as_hub_error(error, self.endpoint, url) from error
 
     def _get_once(
@@ -180,7 +197,8 @@ class Hub:
         limit = parse_ratelimit_headers(response.headers)
         if limit is not None and limit.remaining == 0:
             with self._lock:
-                self._blocked_until[kind] = time.monotonic() + min(limit.reset_in_seconds, MAX_WAIT)
+                seconds = min(limit.reset_in_seconds + ROUNDED_SECOND, MAX_WAIT)
+                self._blocked_until[kind] = time.monotonic() + seconds
 
 
 def _read(response: httpx2.Response, max_bytes: int) -> bytes:
@@ -193,6 +211,22 @@ def _read(response: httpx2.Response, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
+def _message(error: Exception) -> str:
+    """What the Hub says about an error, behind a colon; empty if it says nothing."""
+    response = error.response if isinstance(error, HfHubHTTPError) else None
+    if response is None:
+        return ""
+    said: Any = response.headers.get("X-Error-Message")
+    if not said:
+        try:
+            body = load_json(response.content)
+        except (ValueError, RecursionError, httpx2.ResponseNotRead):
+            return ""
+        said = body.get("error") if isinstance(body, dict) else None
+    words = " ".join(said.split())[:MAX_MESSAGE] if isinstance(said, str) else ""
+    return f": {words}" if words else ""
+
+
 def _as_hub_error(error: Exception, endpoint: str, url: str) -> HubError:
     if isinstance(error, OfflineModeIsEnabled):
         return UnavailableError(f"{endpoint} cannot be reached: HF_HUB_OFFLINE is set; unset it")
@@ -202,7 +236,7 @@ def _as_hub_error(error: Exception, endpoint: str, url: str) -> HubError:
             return UnavailableError(
                 f"{endpoint} refused the token (status {status}): check HF_TOKEN or run `hf auth login`"
             )
-        return HubError(f"{url} failed with status {status}")
+        return HubError(f"{url} failed with status {status}{_message(error)}")
     reason = in_one_line(error, named=False)
     if isinstance(error, _CONNECTION_ERRORS):
         remedy = "check the network and HF_ENDPOINT, then run the same command again"

@@ -1,53 +1,84 @@
 """Models that a file names, instead of the Hub's list (`cf-crawl --from`).
 
-The file is an earlier catalogue, the published dataset or any table: Parquet or CSV with a column of repository ids.
+The file is an earlier catalogue, the published dataset, any table (Parquet or CSV) with a column of repository ids, or
+a list with one id in a line. People make such lists by hand and in spreadsheets: a byte order mark, other separators,
+spaces and addresses of pages are read, and a line that names no repository costs only itself.
+
 There is one request for each model, at its newest commit; the response has its files too, so the inspection needs no
 other. It has every field of the list except the downloads of all time.
 """
 
+import csv
 import hashlib
-from collections.abc import Mapping, Sequence
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
+from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from crawler.catalog import ModelFile
-from crawler.hub.client import FINAL_ERRORS, Hub, TooLargeError, UnavailableError
+from crawler.hub.client import FINAL_ERRORS, Hub, NotFoundError, TooLargeError, UnavailableError
 from crawler.hub.listing import ListedModel, ModelList, Selection
-from crawler.hub.repository import parse_files
+from crawler.hub.repository import Description
 from workspace import progress
 from workspace.errors import HubError, UsageError, in_one_line
-from workspace.repo_id import checked_repo_id
+from workspace.repo_id import is_repo_id
 from workspace.threads import each
 
 #: Names of a column with repository ids; the first one that the file has is read.
 COLUMNS = ("model_name", "model_id", "id", "modelId", "repo_id")
+#: Characters of a bad line that a message quotes at most.
+_QUOTED = 60
 _PARQUET = b"PAR1"
+# The address of a repository's page, or of a file in it.
+_ADDRESS = re.compile(
+    r"https?://[^/\s]+/(?P<id>[\w.-]+(?:/[\w.-]+)?)/?(?:(?:tree|blob|resolve|discussions)/.*)?(?:[?#].*)?", re.ASCII
+)
 
 
-def read_names(path: Path) -> tuple[str, ...]:
-    """The repository ids in a Parquet or CSV file, without duplicates, in order; raises `UsageError`."""
+@dataclass(frozen=True)
+class Names:
+    """The repository ids in a file, without duplicates, in order."""
+
+    names: tuple[str, ...]
+    #: Lines that name no repository, in words.
+    bad_lines: tuple[str, ...] = ()
+
+
+def read_names(path: Path) -> Names:
+    """The repository ids in a file; raises `UsageError` when it cannot be read or names none."""
     try:
         with path.open("rb") as file:
-            column = _parquet_column(path) if file.read(4) == _PARQUET else _csv_column(path)
+            is_parquet = file.read(4) == _PARQUET
+        found = _valid(*(_parquet_texts(path) if is_parquet else _texts(path)))
     except OSError as error:
         raise UsageError(f"--from {path}: cannot be read ({error.strerror or error})") from error
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowKeyError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
         reason = in_one_line(error, named=False)
-        raise UsageError(f"--from {path}: neither a Parquet file nor a CSV file with a header ({reason})") from error
-    names = dict.fromkeys(name for name in column.to_pylist() if name is not None)
-    if not names:
-        raise UsageError(f"--from {path}: contains no repository id")
-    for name in names:
-        try:
-            checked_repo_id(name)
-        except UsageError as error:
-            raise UsageError(f"--from {path}: {error}") from error
-    return tuple(names)
+        raise UsageError(f"--from {path}: neither a Parquet file nor a CSV file nor a list ({reason})") from error
+    if not found.names:
+        bad = f" ({found.bad_lines[0]})" if found.bad_lines else ""
+        raise UsageError(f"--from {path}: contains no repository id{bad}")
+    return found
+
+
+def _valid(named: bool, texts: Iterable[tuple[int, str]]) -> Names:
+    """The ids in these texts. `named`: their column is one of `COLUMNS`, so an id without an organization is one."""
+    names: dict[str, None] = {}
+    bad: list[str] = []
+    for number, text in texts:
+        address = _ADDRESS.fullmatch(text)
+        name = address["id"] if address is not None else text
+        if is_repo_id(name) and (named or "/" in name):
+            names[name] = None
+        else:
+            bad.append(f"line {number}: {text[:_QUOTED]!r} is not a repository id (ORG/NAME)")
+    return Names(tuple(names), tuple(bad))
 
 
 def digest(names: Sequence[str]) -> str:
@@ -58,55 +89,81 @@ def digest(names: Sequence[str]) -> str:
 def look_up_models(hub: Hub, selection: Selection, names: Sequence[str], workers: int) -> ModelList:
     """The models of `names` that the selection matches; raises `HubError`."""
     matching = [name for name in names if selection.matches_name(name)]
-    results: list[tuple[str, ListedModel | None, Mapping[str, ModelFile]]] = []
+    results: list[_LookUp] = []
     with progress.task("look up", total=len(matching)) as task:
         for result in each(partial(_look_up, hub), matching, workers, hub.stop):
             results.append(result)
-            task.advance(note=result[0])
+            task.advance(note=result.name)
     # Sorted: of two names for one model, always the same one counts.
-    found = {listed.model_name: (listed, files) for _, listed, files in sorted(results, key=_name) if listed}
+    results.sort(key=lambda result: result.name)
+    found = {result.listed.model_name: result for result in results if result.listed is not None}
     models = sorted(
-        (listed for listed, _ in found.values() if selection.matches(listed)),
+        (result.listed for result in found.values() if result.listed is not None and selection.matches(result.listed)),
         key=lambda listed: (-listed.downloads, listed.model_name),
     )[: selection.limit]
     return ModelList(
         models=models,
-        files={listed.model_name: found[listed.model_name][1] for listed in models},
-        missing=tuple(sorted(name for name, listed, _ in results if listed is None)),
+        descriptions={listed.model_name: found[listed.model_name].description for listed in models},
+        missing=tuple(result.name for result in results if result.listed is None and result.problem is None),
+        failed=tuple(f"{result.name}: {result.problem}" for result in results if result.problem is not None),
     )
 
 
-def _look_up(hub: Hub, name: str) -> tuple[str, ListedModel | None, Mapping[str, ModelFile]]:
+@dataclass(frozen=True)
+class _LookUp:
+    name: str
+    listed: ListedModel | None = None
+    description: Description = Description({})
+    #: Why the Hub does not tell; None: it does, or has no such model.
+    problem: str | None = None
+
+
+def _look_up(hub: Hub, name: str) -> _LookUp:
     try:
         info = hub.model_info(name, None)
     except UnavailableError:
         raise
-    except (*FINAL_ERRORS, TooLargeError, HubError):
-        return name, None, {}
-    return name, ListedModel.parse(info), parse_files(info)
+    except (RepositoryNotFoundError, RevisionNotFoundError, NotFoundError):
+        return _LookUp(name)
+    except (*FINAL_ERRORS, TooLargeError, HubError) as error:
+        return _LookUp(name, problem=in_one_line(error, named=False))
+    return _LookUp(name, ListedModel.parse(info), Description.parse(info))
 
 
-def _name(result: tuple[str, ListedModel | None, Mapping[str, ModelFile]]) -> str:
-    return result[0]
-
-
-def _parquet_column(path: Path) -> pa.ChunkedArray:
-    column = _column(path, pq.read_schema(path).names)
-    values = pq.read_table(path, columns=[column])[column]
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-        raise UsageError(f"--from {path}: column {column} has the type {values.type}, not string")
-    return pc.unique(values)
-
-
-def _csv_column(path: Path) -> pa.ChunkedArray:
-    with pyarrow.csv.open_csv(path) as reader:
-        column = _column(path, reader.schema.names)
-    only = pyarrow.csv.ConvertOptions(include_columns=[column], column_types={column: pa.string()})
-    return pc.unique(pyarrow.csv.read_csv(path, convert_options=only)[column])
-
-
-def _column(path: Path, names: Sequence[str]) -> str:
+def _parquet_texts(path: Path) -> tuple[bool, Iterator[tuple[int, str]]]:
+    """Number and text of each row of the column with names."""
+    names = pq.read_schema(path).names
     column = next((column for column in COLUMNS if column in names), None)
     if column is None:
         raise UsageError(f"--from {path}: no column is named {', '.join(COLUMNS[:-1])} or {COLUMNS[-1]}")
-    return column
+    values = pq.read_table(path, columns=[column])[column]
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        raise UsageError(f"--from {path}: column {column} has the type {values.type}, not string")
+    unique = pc.unique(values).to_pylist()
+    return True, ((number, text.strip()) for number, text in enumerate(unique, start=1) if text is not None)
+
+
+def _texts(path: Path) -> tuple[bool, Iterator[tuple[int, str]]]:
+    """Whether the first line names the column with ids, and number and text of each line in that column.
+
+    Where it names none, the column is the first in which one of the first two lines has an ORG/NAME.
+    """
+    lines = _lines(path)
+    start = list(itertools.islice(lines, 2))
+    cells = [cell for _, row in start[:1] for cell in row]
+    header = next((cells.index(column) for column in COLUMNS if column in cells), None)
+    place = next((row.index(cell) for _, row in start for cell in row if "/" in cell), 0) if header is None else header
+    rows = itertools.chain(start[int(header is not None) :], lines)
+    return header is not None, ((number, row[place]) for number, row in rows if len(row) > place and row[place])
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        # What separates the columns: the commonest of the usual separators in the first line.
+        separator = max(",;\t", key=file.readline(10_000).count)
+        file.seek(0)
+        reader = csv.reader(file, delimiter=separator)
+        for row in reader:
+            if row and not row[0].lstrip().startswith("#"):
+                yield reader.line_num, [cell.strip() for cell in row]

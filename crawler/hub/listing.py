@@ -1,7 +1,8 @@
 """The models of the Hub by downloads: one request for each page of the list, none for each model.
 
 One request gets every field that the list can have (`expand`). Repositories of LoRAs and textual inversions have the
-tag `diffusers` like checkpoints, so one list has all kinds; their tags tell the kind until the files are known. Models
+tag `diffusers` like checkpoints, so one list has all kinds. Where only some kinds are selected, the list is requested
+with the names of the files, because tags do not always tell the kind: whole pipelines have the tag `lora`, too. Models
 move between pages while these are read: a model that is listed twice counts once.
 """
 
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from crawler.catalog import ModelFile
 from crawler.hub.client import PAGE_SIZE, Hub
+from crawler.hub.repository import Description
+from crawler.kinds import kind_of
 from crawler.options import DEFAULT_LIMIT, KINDS, CrawlOptions, Kind
 from crawler.text import stated_text
 from workspace.repo_id import is_repo_id
@@ -29,13 +31,6 @@ EXPAND = (
     "sha",
     "tags",
 )
-# Tags that only repositories of that kind have.
-_KIND_TAGS: dict[str, Kind] = {
-    "lora": "lora",
-    "template:sd-lora": "lora",
-    "textual_inversion": "textual-inversion",
-    "textual-inversion": "textual-inversion",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +88,8 @@ class ListedModel:
     disabled: bool
     created_at: str | None
     last_modified: str | None
-
-    @property
-    def kind(self) -> Kind:
-        """Its kind by its tags."""
-        return next((_KIND_TAGS[tag] for tag in self.tags if tag in _KIND_TAGS), "checkpoint")
+    #: By its files if the Hub lists them here, else by its tags.
+    kind: Kind
 
     @classmethod
     def parse(cls, row: Any) -> "ListedModel | None":
@@ -107,7 +99,8 @@ class ListedModel:
         name, revision = row.get("id"), row.get("sha")
         if not (isinstance(name, str) and is_repo_id(name) and isinstance(revision, str) and revision):
             return None
-        gated, tags = row.get("gated"), row.get("tags")
+        gated, given = row.get("gated"), row.get("tags")
+        tags = tuple(tag for tag in given if isinstance(tag, str)) if isinstance(given, list) else ()
         return cls(
             model_name=name,
             revision=revision,
@@ -115,11 +108,12 @@ class ListedModel:
             downloads_all_time=_count(row.get("downloadsAllTime")),
             likes=_count(row.get("likes")) or 0,
             hf_pipeline_tag=stated_text(row.get("pipeline_tag")),
-            tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
+            tags=tags,
             gated="manual" if gated == "manual" else "auto" if gated else None,
             disabled=row.get("disabled") is True,
             created_at=stated_text(row.get("createdAt")),
             last_modified=stated_text(row.get("lastModified")),
+            kind=kind_of(tags, _paths(row.get("siblings"))),
         )
 
 
@@ -128,10 +122,12 @@ class ModelList:
     """The selected models by downloads, most first."""
 
     models: list[ListedModel]
-    #: Their files by model and path, where they are known already; empty after `list_models`.
-    files: Mapping[str, Mapping[str, ModelFile]] = field(default_factory=dict)
+    #: What the Hub told of each beside the list; empty after `list_models`.
+    descriptions: Mapping[str, Description] = field(default_factory=dict)
     #: Requested names that the Hub has no model of, sorted.
     missing: tuple[str, ...] = ()
+    #: Requested names about which the Hub did not answer, each with its reason, sorted.
+    failed: tuple[str, ...] = ()
 
 
 def list_models(hub: Hub, selection: Selection) -> list[ListedModel]:
@@ -152,7 +148,7 @@ def _rows(hub: Hub, selection: Selection) -> Iterator[ListedModel]:
         "filter": "diffusers",
         "sort": "downloads",
         "limit": min(PAGE_SIZE, max(100, selection.limit)),
-        "expand": list(EXPAND),
+        "expand": [*EXPAND, *(() if set(selection.kinds) == set(KINDS) else ("siblings",))],
     }
     if selection.author is not None:
         params["author"] = selection.author
@@ -161,6 +157,14 @@ def _rows(hub: Hub, selection: Selection) -> Iterator[ListedModel]:
             listed = ListedModel.parse(row)
             if listed is not None:
                 yield listed
+
+
+def _paths(siblings: Any) -> frozenset[str] | None:
+    """Names of the files in a row of the list; None: it has none."""
+    if not isinstance(siblings, list):
+        return None
+    paths = (row.get("rfilename") for row in siblings if isinstance(row, dict))
+    return frozenset(path for path in paths if isinstance(path, str))
 
 
 def _count(value: Any) -> int | None:

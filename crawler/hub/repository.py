@@ -14,11 +14,12 @@ from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RemoteEntr
 
 from crawler.card.model_card import MAX_CARD
 from crawler.catalog import ModelFile
-from crawler.hub.client import FINAL_ERRORS, Hub, TooLargeError
+from crawler.hub.client import FINAL_ERRORS, ForbiddenError, Hub, LegalError, TooLargeError
 from crawler.hub.single_flight import SingleFlight
 from crawler.reasons import Incompatible, Reason
 from crawler.text import load_json
 from workspace.errors import in_one_line
+from workspace.repo_id import is_repo_id
 from workspace.size import text_of
 
 #: Bytes of a configuration file at most; real ones have less than 100,000.
@@ -34,11 +35,11 @@ class RepositoryReader:
         self,
         hub: Hub,
         bases: frozenset[str] = frozenset(),
-        known: Mapping[tuple[str, str | None], Mapping[str, ModelFile]] = MappingProxyType({}),
+        known: Mapping[tuple[str, str | None], "Description"] = MappingProxyType({}),
     ) -> None:
         """`bases` are models that adapters are made for: they are opened many times, with one request.
 
-        `known` has the files of models, by name and commit, that need no request.
+        `known` has what is known of models, by name and commit, and needs no request.
         """
         self._hub, self._bases, self._known = hub, bases, known
         self._opened: SingleFlight[tuple[str, str | None], Repository] = SingleFlight()
@@ -49,9 +50,9 @@ class RepositoryReader:
 
         Raises `Incompatible` (gone, disabled, gated, malformed) or `HubError`.
         """
-        files = self._known.get((model_name, revision))
-        if files is not None and revision is not None:
-            return Repository(model_name, revision, files, self)
+        known = self._known.get((model_name, revision))
+        if known is not None and revision is not None:
+            return Repository(model_name, revision, known, self)
         if model_name in self._bases:
             return self._opened.get((model_name, revision), lambda: self._open(model_name, revision))
         return self._open(model_name, revision)
@@ -66,14 +67,19 @@ class RepositoryReader:
         sha = info.get("sha") or revision
         if not isinstance(sha, str):
             raise Incompatible(Reason.MALFORMED, "the Hub gives no commit for it")
-        return Repository(model_name, sha, parse_files(info), self)
+        # A repository that was renamed answers under its former name, too, and says its own.
+        name = info.get("id")
+        known = name if isinstance(name, str) and is_repo_id(name) else model_name
+        return Repository(known, sha, Description.parse(info), self)
 
     def content(self, repository: "Repository", path: str, max_bytes: int) -> bytes:
         """The bytes of a file of a repository; raises as `Repository.read`."""
         file = repository.files[path]
         if file.size > max_bytes:
             raise Incompatible(Reason.MALFORMED, f"{path} has {text_of(file.size)}, more than {text_of(max_bytes)}")
-        if file.git_oid is None or not path.endswith(".json"):  # every card is different: no use in a cache
+        # Every card is different, but that of a base is read for each of its adapters.
+        shared = path.endswith(".json") or repository.model_name in self._bases
+        if file.git_oid is None or not shared:
             return self._download(repository, file, max_bytes)
         return self._configs.get(file.git_oid, lambda: self._download(repository, file, max_bytes))
 
@@ -91,14 +97,50 @@ class RepositoryReader:
 
 
 @dataclass(frozen=True)
+class Description:
+    """What the Hub tells of a model beside its place in the list."""
+
+    #: By path.
+    files: Mapping[str, ModelFile]
+    tags: tuple[str, ...] = ()
+    #: The front matter of its card, which the Hub tells even where it refuses the files.
+    card_data: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, info: Mapping[str, Any]) -> "Description":
+        """The description in the Hub's JSON; what has another type is left out."""
+        tags, card_data = info.get("tags"), info.get("cardData")
+        return cls(
+            parse_files(info),
+            tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
+            card_data if isinstance(card_data, dict) else {},
+        )
+
+
+@dataclass(frozen=True)
 class Repository:
     """One repository at one commit."""
 
+    #: Its name on the Hub; that under which it was asked for may be a former one.
     model_name: str
     revision: str
-    #: By path.
-    files: Mapping[str, ModelFile]
+    description: Description
     _reader: RepositoryReader = field(repr=False)
+
+    @property
+    def files(self) -> Mapping[str, ModelFile]:
+        """Its files by path."""
+        return self.description.files
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags on the Hub."""
+        return self.description.tags
+
+    @property
+    def card_data(self) -> Mapping[str, Any]:
+        """The front matter of its card, as the Hub tells it."""
+        return self.description.card_data
 
     def read(self, path: str, max_bytes: int = MAX_CONFIG) -> bytes | None:
         """The bytes of a file; None if the repository has none.
@@ -158,6 +200,10 @@ def _incompatible(error: Exception, model_name: str) -> Incompatible:
         return Incompatible(
             Reason.GATED, f"{model_name} is gated: accept its terms on the Hub, set HF_TOKEN, and crawl again"
         )
+    if isinstance(error, ForbiddenError):
+        return Incompatible(Reason.GATED, f"{model_name} is refused to this token ({error}): set another HF_TOKEN")
+    if isinstance(error, LegalError):
+        return Incompatible(Reason.DISABLED, f"the Hub may not give {model_name} for legal reasons ({error})")
     if isinstance(error, DisabledRepoError):
         return Incompatible(Reason.DISABLED, f"the Hub has disabled {model_name}")
     return Incompatible(Reason.GONE, f"{model_name} does not exist on the Hub, or it is private")

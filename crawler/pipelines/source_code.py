@@ -7,18 +7,14 @@ tensor, needs dozens of classes. The source code has the same information. It is
 
 import ast
 import functools
-import importlib.metadata
-import operator
 import re
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from packaging.version import Version
-
+from crawler.pipelines.packages import asked_package, is_true, package_folder, unmet
 from crawler.text import parse_python
 
 #: The value of an expression that only running the module could give.
@@ -34,16 +30,6 @@ _LITERALS = (
     ast.Tuple,
     ast.expr_context,
 )
-# Packages with another name than in diffusers' `is_..._available`.
-_PACKAGES = {"opencv": "cv2"}
-_COMPARISONS: dict[str, Callable[[Version, Version], bool]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-}
 #: Parsed modules in the cache: the bases of a class are mostly in recently read files, and a tree takes megabytes.
 _CACHED_MODULES = 16
 
@@ -175,6 +161,18 @@ class ModuleSource:
             node.module == package and not node.level and alias.name == name for node, alias in self._statements[1]
         )
 
+    def conditional_names(self) -> dict[str, frozenset[str]]:
+        """The names that `if is_..._available():` defines only with packages that are not installed, and these."""
+        found: dict[str, frozenset[str]] = {}
+        for statement in self.tree.body:
+            package = asked_package(statement.test) if isinstance(statement, ast.If) else None
+            if package is None or not isinstance(statement, ast.If) or is_true(statement.test):
+                continue
+            for node in statement.body:
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    found |= {(alias.asname or alias.name): frozenset({package}) for alias in node.names}
+        return found
+
     @cached_property
     def _statements(self) -> tuple[dict[str, ast.ClassDef], list[tuple[ast.ImportFrom, ast.alias]]]:
         """The classes by name and the imports of the module, from one pass over its tree, which takes long."""
@@ -195,17 +193,6 @@ class ModuleSource:
         return package.joinpath(*parts[1:]) if package is not None and package in self.path.parents else None
 
 
-@functools.cache
-def package_folder(package: str) -> Path | None:
-    """The folder of an installed package; None: it is not installed."""
-    # importlib.util.find_spec fails for a module that another thread is importing.
-    for finder in sys.meta_path:
-        found = finder.find_spec(package, None)
-        if found is not None:
-            return Path(found.origin).parent if found.origin else None
-    return None
-
-
 def class_in(place: Path, name: str) -> ClassSource | None:
     """The class of that name below the folder `place`, or in the module `place`.py; None if there is none."""
     if place.is_dir():
@@ -224,44 +211,31 @@ def module_at(place: Path) -> ModuleSource | None:
 @functools.cache
 def public_names(package: Path) -> frozenset[str]:
     """The public names in the `__init__.py` of a package's folder, given the installed packages."""
-    return frozenset(_public_names(_parsed(package / "__init__.py").tree.body))
+    return frozenset(name for name, missing in _names(_parsed(package / "__init__.py").tree.body) if not missing)
 
 
-def _public_names(statements: Iterable[ast.stmt]) -> Iterator[str]:
+@functools.cache
+def unavailable_names(package: Path) -> Mapping[str, frozenset[str]]:
+    """The names that would be public with other packages, and these packages."""
+    names = dict(_names(_parsed(package / "__init__.py").tree.body))
+    return {name: missing for name, missing in names.items() if missing and name not in public_names(package)}
+
+
+def _names(
+    statements: Iterable[ast.stmt], missing: frozenset[str] = frozenset()
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """The names that these statements make public, each with the missing packages without which it is not."""
     for statement in statements:
         if isinstance(statement, ast.Try):
-            yield from _public_names(statement.orelse if _else_runs(statement) else ())
+            # `try: if not (...): raise OptionalDependencyNotAvailable()`, and the names are in its `else`.
+            tests = (unmet(inner.test) for inner in statement.body if isinstance(inner, ast.If))
+            yield from _names(statement.orelse, missing.union(*tests))
         elif isinstance(statement, ast.Assign | ast.Expr) and "_import_structure" in ast.unparse(statement):
             # `_import_structure[...] = [...]`, `.extend([...])` and `.append(...)`
             lists = [node for node in ast.walk(statement) if isinstance(node, ast.List | ast.Call)]
             texts = [text for node in lists for text in (node.elts if isinstance(node, ast.List) else node.args)]
-            yield from (text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str))
-
-
-def _else_runs(block: ast.Try) -> bool:
-    """Whether the `else` of `try: if not (...): raise OptionalDependencyNotAvailable()` runs."""
-    return not any(isinstance(statement, ast.If) and _is_true(statement.test) for statement in block.body)
-
-
-def _is_true(test: ast.expr) -> bool:
-    """The value of a test such as `not (is_torch_available() and is_transformers_version(">=", "5.0"))`."""
-    if isinstance(test, ast.BoolOp):
-        return (all if isinstance(test.op, ast.And) else any)(_is_true(value) for value in test.values)
-    if isinstance(test, ast.UnaryOp):
-        return not _is_true(test.operand)
-    if isinstance(test, ast.Call) and isinstance(test.func, ast.Name):
-        match = re.fullmatch(r"is_(\w+)_(available|version)", test.func.id)
-        if match is not None:
-            package = _PACKAGES.get(match[1], match[1])
-            return _is_installed(package, *(ast.literal_eval(argument) for argument in test.args))
-    return False
-
-
-def _is_installed(package: str, comparison: str = "", version: str = "") -> bool:
-    if package_folder(package) is None:
-        return False
-    compare = _COMPARISONS.get(comparison)
-    return compare is None or compare(Version(importlib.metadata.version(package)), Version(version))
+            names = (text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str))
+            yield from ((name, missing) for name in names)
 
 
 def _assigned(statements: Iterable[ast.stmt], name: str) -> ast.expr | None:

@@ -12,21 +12,21 @@ The class is never imported (`crawler.pipelines.source_code`), so a crawl does n
 import ast
 import functools
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from crawler.catalog import Task
+from crawler.pipelines.packages import package_folder
 from crawler.pipelines.source_code import (
     Argument,
     ClassSource,
     MethodSource,
     class_in,
     module_at,
-    package_folder,
     public_names,
+    unavailable_names,
 )
 from crawler.text import Scalar
 
@@ -54,9 +54,6 @@ _FIELDS: dict[str, Output] = {
 }
 # Parameters that only video pipelines have; some of them return their frames in a field named `images`.
 _VIDEO_PARAMETERS = frozenset({"num_frames", "video_length", "num_videos_per_prompt", "frame_size"})
-_IMPORTING = threading.Lock()
-# Names that transformers 5 still resolves, although its classes do not have this ending any more.
-_FORMERLY_FAST = re.compile(r"(Tokenizer|ImageProcessor)Fast$")
 #: Required parameters that the sampler can provide.
 _SUPPLIED = frozenset({"prompt", "class_labels"})
 
@@ -81,13 +78,15 @@ class PipelineTraits:
     components: tuple[str, ...]
     #: Those of them that can be missing (null in model_index.json).
     optional_components: frozenset[str]
+    #: Parameters of the constructor: components and settings. Other entries of a model_index.json are ignored.
+    taken: frozenset[str] = frozenset()
 
 
 @functools.cache
 def describe(class_name: str) -> PipelineTraits | None:
     """The traits of the pipeline class of that name; None: the installed diffusers has no such pipeline.
 
-    Also None for classes that need a package which is not installed (ONNX, librosa, ...).
+    Also None for classes that need a package which is not installed (`missing_for_pipeline`).
     """
     cls = _pipeline_class(class_name)
     call = cls.method("__call__") if cls is not None else None
@@ -115,6 +114,7 @@ def describe(class_name: str) -> PipelineTraits | None:
                 if argument.default is None or isinstance(argument.default, bool | int | float | str)
             }
         ),
+        taken=frozenset(part.name for part in parts),
         # As in `DiffusionPipeline._get_signature_keys`.
         components=tuple(sorted(part.name for part in parts if part.required or part.name in optional)),
         optional_components=optional,
@@ -122,46 +122,45 @@ def describe(class_name: str) -> PipelineTraits | None:
 
 
 @functools.cache
-def component_exists(library: str, class_name: str) -> bool:
-    """Whether the installed libraries have that class of a pipeline component.
-
-    `library` as in model_index.json: diffusers, transformers, or one of diffusers' pipeline modules such as
-    stable_diffusion.
-    """
-    if not re.fullmatch(r"[A-Z]\w*", class_name, re.ASCII):
-        return False
-    if library == "transformers":
-        return class_name in _transformers_names() or _FORMERLY_FAST.sub(r"\1", class_name) in _transformers_names()
+def missing_for_pipeline(class_name: str) -> frozenset[str]:
+    """The packages that a pipeline class needs and that are not installed; empty where there is no such class."""
     diffusers = package_folder("diffusers")
-    if diffusers is None or not re.fullmatch(r"\w+", library, re.ASCII):
-        return False
-    if library == "diffusers":
-        return class_name in public_names(diffusers)
-    folders = (diffusers / "pipelines" / library, diffusers / "pipelines" / "deprecated" / library)
-    for folder in folders:
-        package = module_at(folder / "__init__")
-        if package is None:
-            continue
-        # Some packages define a class for another library in their __init__.py, or import it from there.
-        if class_name in public_names(folder) or package.class_named(class_name) is not None:
-            return True
-        if package.imports_from("transformers", class_name) and class_name in _transformers_names():
-            return True
-    return False
+    if diffusers is None:
+        return frozenset()
+    cls = _pipeline_class(class_name)
+    if cls is None:
+        return unavailable_names(diffusers).get(class_name, frozenset())
+    constructor = cls.method("__init__")
+    used = set(_names_used(constructor.node.body)) if constructor is not None else set()
+    # What a module imports only where a package is installed, and the constructor uses all the same.
+    conditional = cls.module.conditional_names()
+    return frozenset().union(*(missing for name, missing in conditional.items() if name in used))
 
 
-def _transformers_names() -> frozenset[str]:
-    # During the import of transformers, a second thread sees an incomplete module.
-    with _IMPORTING:
-        return _names_of_transformers()
+def _names_used(statements: list[ast.stmt]) -> Iterator[str]:
+    """The names that these statements use without being asked to, as for a watermark."""
+    for statement in statements:
+        if not isinstance(statement, ast.If):
+            yield from (node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
+        elif ast.unparse(statement.test).endswith(" is None"):
+            yield from _names_used(statement.body)
 
 
 @functools.cache
-def _names_of_transformers() -> frozenset[str]:
-    # Its table of names; this import loads neither torch nor a model.
-    import transformers
-
-    return frozenset(dir(transformers))
+def does_without(class_name: str, component: str) -> bool:
+    """Whether a pipeline says what it does where a component that it takes is None: SD3 without its third encoder."""
+    cls = _pipeline_class(class_name)
+    if cls is None:
+        return False
+    # What a tokenizer makes goes to the text encoder of its number.
+    test = f"self.{component.replace('tokenizer', 'text_encoder')} is None"
+    return any(
+        isinstance(node, ast.If)
+        and ast.unparse(node.test) == test
+        and any(isinstance(statement, ast.Return) for statement in node.body)
+        for one in cls.lineage()
+        for node in ast.walk(one.node)
+    )
 
 
 def _pipeline_class(class_name: str) -> ClassSource | None:
@@ -202,18 +201,37 @@ def _needs_media(cls: ClassSource, call: MethodSource, argument: Argument) -> bo
 
 
 @functools.cache
+def combined_class(class_name: str) -> str | None:
+    """The pipeline that puts a prior before this decoder, by diffusers' own tables; None: it is no decoder."""
+    decoders = _table("_AUTO_TEXT2IMAGE_DECODER_PIPELINES_MAPPING")
+    combined = _table("AUTO_TEXT2IMAGE_PIPELINES_MAPPING")
+    return next((combined.get(family) for family, decoder in decoders.items() if decoder == class_name), None)
+
+
+@functools.cache
 def _text_to_image_classes() -> frozenset[str]:
     """The classes in diffusers' own table of text-to-image pipelines."""
+    return frozenset(_table("AUTO_TEXT2IMAGE_PIPELINES_MAPPING").values()) | frozenset(
+        _table("_AUTO_TEXT2IMAGE_DECODER_PIPELINES_MAPPING").values()
+    )
+
+
+@functools.cache
+def _table(name: str) -> dict[str, str]:
+    """A table of diffusers' automatic pipelines: the class of each family of models."""
     diffusers = package_folder("diffusers")
     module = module_at(diffusers / "pipelines" / "auto_pipeline") if diffusers is not None else None
-    return frozenset(
-        node.id
-        for statement in ast.walk(module.tree if module is not None else ast.Module([], []))
-        if isinstance(statement, ast.Assign)
-        and "AUTO_TEXT2IMAGE_PIPELINES_MAPPING" in ast.unparse(statement.targets[0])
-        for node in ast.walk(statement.value)
-        if isinstance(node, ast.Name)
-    )
+    found: dict[str, str] = {}
+    for statement in ast.walk(module.tree if module is not None else ast.Module([], [])):
+        if not isinstance(statement, ast.Assign):
+            continue
+        target, value = statement.targets[0], statement.value
+        if isinstance(target, ast.Name) and target.id == name:
+            pairs = (node for node in ast.walk(value) if isinstance(node, ast.Tuple) and len(node.elts) == 2)
+            found |= {ast.literal_eval(key): ast.unparse(cls) for key, cls in (pair.elts for pair in pairs)}
+        elif isinstance(target, ast.Subscript) and ast.unparse(target.value) == name:
+            found[ast.literal_eval(target.slice)] = ast.unparse(value)
+    return found
 
 
 def _output(call: MethodSource, arguments: Mapping[str, Argument]) -> Output:

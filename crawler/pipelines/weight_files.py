@@ -4,11 +4,12 @@ A repository often has its weights four times (safetensors and pickle, full and 
 and for ONNX, Flax and OpenVINO, together with sample images and training states. Of each component that
 model_index.json names, this selects the configuration and one set of safetensors: full precision if it exists, else a
 variant such as fp16. Components that the sampler replaces (the safety checker and its feature extractor) are skipped if
-they are optional in the pipeline class.
+they are optional in the pipeline class. A component without a folder has its files at the root, as in the first
+repositories of diffusers (google/ddpm-cat-256).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from crawler.catalog import ModelFile
@@ -35,16 +36,36 @@ _WEIGHT_SUFFIXES = (
     (".h5", Reason.OTHER_FORMAT),
     (".xml", Reason.OTHER_FORMAT),
     (".mlmodelc", Reason.OTHER_FORMAT),
+    (".neuron", Reason.OTHER_FORMAT),
+    (".engine", Reason.OTHER_FORMAT),
+    (".plan", Reason.OTHER_FORMAT),
     (".bin", Reason.PICKLE_ONLY),
     (".pt", Reason.PICKLE_ONLY),
     (".pth", Reason.PICKLE_ONLY),
     (".ckpt", Reason.PICKLE_ONLY),
     (".pkl", Reason.PICKLE_ONLY),
 )
+#: Suffixes of pickles that the libraries open.
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 # Files that describe tokenizers, processors, schedulers and models: configurations, vocabularies, merges.
 _CONFIG_SUFFIXES = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".vocab")
 # Classes of diffusers and transformers without weights.
 _WITHOUT_WEIGHTS = re.compile(r"Tokenizer|Scheduler|Processor|FeatureExtractor|Guidance|Guider")
+# At the root: which files belong to a component of which class. A model has its configuration and its weights there.
+_AT_ROOT = (
+    (re.compile("Scheduler"), re.compile(r"scheduler_config\.json")),
+    (re.compile("Processor|FeatureExtractor"), re.compile(r"(?:pre)?processor_config\.json")),
+    (
+        re.compile("Tokenizer"),
+        re.compile(
+            r"tokenizer\S*\.json|vocab\.(?:json|txt)|merges\.txt|special_tokens_map\.json|added_tokens\.json"
+            r"|(?:spiece|tokenizer|sentencepiece\.bpe)\.model"
+        ),
+    ),
+    (re.compile(""), re.compile(r"config\.json|(?:diffusion_pytorch_model|pytorch_model|model)[.-][^/]*")),
+)
+# A pickle beside an adapter that is no adapter: what a training script saves to continue.
+_TRAINING_STATE = re.compile(r"(?:optimizer|scheduler|random_states|training_args|scaler|rng_state|custom_checkpoint)")
 
 
 @dataclass(frozen=True)
@@ -81,10 +102,11 @@ def checkpoint_files(
     chosen: list[ModelFile] = [files[MODEL_INDEX]]
     variants: set[str] = set()
     pickled: list[str] = []
+    at_root: list[str] = []
     for name, (_, class_name) in sorted(components.items()):
         if name in NOT_DOWNLOADED and name in traits.optional_components:
             continue
-        inside = {path.rpartition("/")[2]: file for path, file in files.items() if path.rpartition("/")[0] == name}
+        inside = _files_of(name, class_name, files)
         configs = [file for file_name, file in inside.items() if _is_config(file_name)]
         if not configs:
             raise Incompatible(Reason.MISSING_FILES, f"the folder {name}/ with the configuration of {class_name}")
@@ -92,10 +114,14 @@ def checkpoint_files(
         if not _WITHOUT_WEIGHTS.search(class_name):
             if "config.json" not in inside:
                 raise Incompatible(Reason.MISSING_FILES, f"{name}/config.json")
+            if inside["config.json"].folder == "":
+                at_root.append(name)
             weights = _best_weights(name, inside)
             chosen += weights.files
             pickled += [name] if weights.format == "bin" else []
             variants |= {weights.variant} if weights.variant is not None else set()
+    if len(at_root) > 1:
+        raise Incompatible(Reason.MISSING_FILES, f"the folders of {' and '.join(at_root)}")
     if len(variants) > 1:
         detail = f"weights of one variant: its components have different ones ({', '.join(sorted(variants))})"
         raise Incompatible(Reason.MISSING_FILES, detail)
@@ -103,22 +129,36 @@ def checkpoint_files(
     return _download(chosen, variants.pop() if variants else None, in_pickles)
 
 
-def adapter_file(files: Mapping[str, ModelFile], preferred: Iterable[str | None], what: str) -> Download:
-    """The safetensors file of an adapter: the first of the `preferred` names that exists, else the only one.
+def folder_of(component: str, files: Mapping[str, ModelFile]) -> str:
+    """The folder of a component's files with its slash; empty: it has none, and they are at the root."""
+    return f"{component}/" if any(path.startswith(f"{component}/") for path in files) else ""
 
-    `what` is the adapter in words. Raises `Incompatible`: pickle-only, ambiguous-weights, missing-files, too-large.
+
+def adapter_file(
+    files: Mapping[str, ModelFile], preferred: Iterable[str | None], what: str, other: Collection[str] = ()
+) -> Download:
+    """The file of an adapter: the first of the `preferred` paths that exists, else the only one at the root.
+
+    A pickle only where no file is safetensors; then `Download.pickled` is set. `what` is the adapter in words, `other`
+    are paths that are something else. Raises `Incompatible`: ambiguous-weights, missing-files, too-large, and the
+    reasons of other formats.
     """
     names = [name for name in preferred if name is not None]
-    for name in names:
-        if name.endswith(".safetensors") and name in files:
-            return _download([files[name]], None)
-    candidates = sorted(path for path in files if "/" not in path and path.endswith(".safetensors"))
-    if len(candidates) == 1:
-        return _download([files[candidates[0]]], None)
-    if candidates:
-        some = ", ".join(candidates[:3])
-        detail = f"{len(candidates)} files could be {what}, such as {some}, and the card names none of them"
-        raise Incompatible(Reason.AMBIGUOUS_WEIGHTS, detail)
+    stems = [name.rpartition(".")[0] for name in names if name.endswith(PICKLES)]
+    for suffixes in ((".safetensors",), PICKLES):
+        at_root = (path for path in files if "/" not in path and path.endswith(suffixes) and path not in other)
+        candidates = sorted(path for path in at_root if not _TRAINING_STATE.match(path))
+        # The same weights as safetensors, where the card names the pickle.
+        twins = [f"{stem}.safetensors" for stem in stems]
+        named = next((name for name in (*twins, *names) if name.endswith(suffixes) and name in files), None)
+        if named is None and len(candidates) > 1:
+            some = ", ".join(candidates[:3])
+            detail = f"{len(candidates)} files could be {what}, such as {some}, and the card names none of them"
+            raise Incompatible(Reason.AMBIGUOUS_WEIGHTS, detail)
+        chosen = named or next(iter(candidates), None)
+        if chosen is not None:
+            pickled = f"the repository has {what} in another format than safetensors" if suffixes is PICKLES else None
+            return _download([files[chosen]], None, pickled)
     raise _without_safetensors("", [path for path in files if "/" not in path], what)
 
 
@@ -126,6 +166,16 @@ def format_reason(paths: Iterable[str]) -> Reason | None:
     """The reason why weight files of these formats cannot be used; None: there is no such file."""
     names = list(paths)
     return next((reason for suffix, reason in _WEIGHT_SUFFIXES if any(name.endswith(suffix) for name in names)), None)
+
+
+def _files_of(component: str, class_name: str, files: Mapping[str, ModelFile]) -> dict[str, ModelFile]:
+    """The files of a component by their names."""
+    folder = folder_of(component, files)
+    if folder:
+        found = {path.removeprefix(folder): file for path, file in files.items() if path.startswith(folder)}
+        return {name: file for name, file in found.items() if "/" not in name}
+    belongs = next(names for classes, names in _AT_ROOT if classes.search(class_name))
+    return {path: file for path, file in files.items() if belongs.fullmatch(path)}
 
 
 def _is_config(file_name: str) -> bool:

@@ -72,7 +72,7 @@ def test_a_value_of_another_type_or_out_of_range_is_skipped(name: str, value: An
 def test_a_token_comes_from_the_code_then_from_the_text_then_from_a_file() -> None:
     card = read_card(b"---\ninstance_prompt: sks dog\n---\n")
     for usage, stated, expected in (
-        (Usage(token="<cat>"), card, ("<cat>", "card")),
+        (Usage(tokens=("<cat>",)), card, ("<cat>", "card")),
         (Usage(), card, ("sks dog", "card")),
         (Usage(), Card(), ("<toy>", "config")),
     ):

@@ -117,10 +117,10 @@ def test_two_words_for_the_guidance_scale(text: str, pipeline: str, expected: tu
 
 
 def test_trigger_words_of_the_code_come_before_those_of_a_file() -> None:
-    assert stated("trigger_words", usage=Usage(token="<cat>"), trigger="<dog>") == ("<cat>", "card")
+    assert stated("trigger_words", usage=Usage(tokens=("<cat>",)), trigger="<dog>") == ("<cat>", "card")
     assert stated("trigger_words", trigger="<dog>") == ("<dog>", "config")
     assert stated("trigger_words", trigger="") == (None, None)
-    assert stated("trigger_words", usage=Usage(token="x" * 5001)) == ("x" * 5000, "card")
+    assert stated("trigger_words", usage=Usage(tokens=("x" * 5001,))) == ("x" * 5000, "card")
 
 
 def test_further_arguments_are_one_text_whatever_their_order() -> None:

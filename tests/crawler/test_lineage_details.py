@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from crawler.hub.listing import ListedModel
+from crawler.kinds import kind_of
 from crawler.lineage import bases_in_tags, bases_of_adapter
 
 
@@ -17,7 +18,7 @@ def test_every_relation_names_the_base(relation: str) -> None:
 def listed(*tags: str, **changes: Any) -> ListedModel:
     values: dict[str, Any] = dict.fromkeys(ListedModel.__dataclass_fields__)
     named = {"model_name": "org/name", "revision": "a" * 40, "downloads": 0, "likes": 0, "disabled": False}
-    return ListedModel(**{**values, **named, "tags": tags, **changes})
+    return ListedModel(**{**values, **named, "tags": tags, "kind": kind_of(tags), **changes})
 
 
 BASE = ("base_model:org/base",)

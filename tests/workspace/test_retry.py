@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from workspace.retry import ATTEMPTS, MAX_WAIT, asked_wait, is_transient, retrying, status_of
+from workspace.retry import (
+    ATTEMPTS,
+    ATTEMPTS_AT_INTERNAL_ERROR,
+    MAX_WAIT,
+    asked_wait,
+    is_transient,
+    retrying,
+    status_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +28,9 @@ from workspace.retry import ATTEMPTS, MAX_WAIT, asked_wait, is_transient, retryi
         ({"Retry-After": "Wed, 01 Jan 2020 00:00:20 GMT"}, 0.0),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "-3"}, None),
-        ({"RateLimit": '"api";r=0;t=55'}, 55.0),
+        # The rest of a window may be rounded down.
+        ({"RateLimit": '"api";r=0;t=55'}, 56.0),
+        ({"RateLimit": '"api";r=0;t=55', "Retry-After": "55"}, 56.0),
         ({"RateLimit": '"api";r=10;t=55'}, None),
     ],
 )
@@ -98,3 +108,27 @@ def test_where_the_hub_names_no_wait_it_is_short_at_first() -> None:
         retrying(lambda: 3)(ask)
     assert len(asked) == 3
     assert asked[-1] - asked[0] < 5
+
+
+def test_waiting_for_the_next_window_is_no_try() -> None:
+    asked = []
+
+    def ask() -> None:
+        asked.append(1)
+        raise answered(429, {"Retry-After": "1"}) if len(asked) <= 2 else answered(503)
+
+    with pytest.raises(httpx2.HTTPStatusError):
+        retrying(lambda: 2)(ask)
+    assert len(asked) == 4
+
+
+def test_an_internal_error_is_soon_believed() -> None:
+    asked = []
+
+    def ask() -> None:
+        asked.append(1)
+        raise answered(500, {"Retry-After": "0"})
+
+    with pytest.raises(httpx2.HTTPStatusError):
+        retrying()(ask)
+    assert len(asked) == ATTEMPTS_AT_INTERNAL_ERROR

@@ -54,8 +54,8 @@ def read(name: str) -> dict[str, Any]:
     usage = read_usage(card.document, row["model"], pipeline.parameters)
     values, sources = hyperparameters_of(pipeline, card, usage, CONFIG[row.get("prediction", "noise")])
     found = {key: value for key, value in vars(values).items() if getattr(sources, key) == "card"}
-    if "extra" in found:
-        found["extra"] = json.loads(found["extra"])
+    for key in found.keys() & {"extra", "scheduler_config"}:
+        found[key] = json.loads(found[key])
     found |= {"license": license_of(card.metadata, ()).license, "weight_name": usage.weight_name}
     found["base_models"] = list(card.base_models)
     return {key: value for key, value in found.items() if value not in (None, [])}

@@ -1,6 +1,6 @@
 import pytest
 
-from crawler.card.licenses import FAMILIES, license_of
+from crawler.card.licenses import FAMILIES, STRICTNESS, License, license_of, strictest
 
 # Identifiers the Hub offers authors: https://huggingface.co/docs/hub/repositories-licenses
 OFFERED = """
@@ -106,3 +106,42 @@ def test_names_that_mean_nothing_are_none() -> None:
 
 def test_a_known_licence_without_spdx_id_is_lower_case() -> None:
     assert license_of({"license": "OpenRAIL"}, ()).license == "openrail"
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("faipl-1.0-sd", "openrail"),
+        ("fair-ai-public-license-1.0-sd", "openrail"),
+        ("Fair AI Public License 1.0-SD", "openrail"),
+        ("stable-cascade-nc-community", "research-only"),
+        ("stabilityai-nc-research-community", "research-only"),
+        ("playground-v2-community", "proprietary"),
+        ("playground-v2dot5-community", "proprietary"),
+        ("flux-1-dev-non-commercial-license", "non-commercial"),
+        ("flux-1-dev-non-commercial", "non-commercial"),
+        ("FLUX.1 [dev] Non-Commercial License", "non-commercial"),
+        ("flux-dev-license", "non-commercial"),
+        ("tencent-hunyuan-community", "proprietary"),
+        ("openmdw-1.1", "open"),
+        ("openmdw", "open"),
+        ("license", "unknown"),
+    ],
+)
+def test_names_that_image_models_give_their_licences_have_a_family(name: str, family: str) -> None:
+    found = license_of({"license": "other", "license_name": name}, ())
+    assert (found.license, found.license_family, found.license_name) == ("other", family, name)
+
+
+def test_strictness_orders_every_family_once() -> None:
+    assert sorted(STRICTNESS) == sorted({*FAMILIES.values()})
+
+
+def test_the_strictest_licence_is_the_first_of_the_strictest_family() -> None:
+    mit, flux, cc = (license_of({"license": name}, ()) for name in ("mit", "flux-dev-license", "cc-by-nc-4.0"))
+    assert strictest([mit, flux, cc]) is flux
+    assert strictest([mit, cc, flux]) is cc
+    unstated = License(None, "none", "unknown")
+    assert strictest([mit, unstated]) is unstated
+    assert strictest([unstated, flux]) is flux
+    assert strictest([]) is None

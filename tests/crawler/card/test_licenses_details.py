@@ -16,6 +16,11 @@ NOT_IN_SPDX = {
     "lgpl",
     "fair-noncommercial-research-license",
     "flux-1-dev-non-commercial-license",
+    "flux-dev-license",
+    "flux-dev-non-commercial-license",
+    "flux-non-commercial-license",
+    "openmdw",
+    "openmdw-1.1",
 }
 
 

@@ -102,3 +102,44 @@ def test_fields_of_any_type_are_read(metadata: dict[str, object]) -> None:
     found = read_card(card(yaml.safe_dump(metadata)))
     assert all(isinstance(base, str) and base for base in found.base_models)
     assert isinstance(read_trigger_words(found), str | None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\n\n---\nlicense: mit\n---\n# Hi",
+        "  \r\n\r\n---\r\nlicense: mit\r\n---\r\n# Hi",
+        "\ufeff\n---\nlicense: mit\n---\n# Hi",
+        "---  \nlicense: mit\n...\n# Hi",
+        "---\rlicense: mit\r---\r# Hi",
+        "---\nlicense: apache-2.0\nlicense: mit\n---\n# Hi",
+    ],
+)
+def test_front_matter_is_found_as_people_write_it(content: str) -> None:
+    found = read_card(content.encode())
+    assert (found.metadata, found.body.strip(), found.malformed) == ({"license": "mit"}, "# Hi", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "bases"),
+    [
+        ("This was fine-tuned from [base](https://huggingface.co/acme/base) on cats.", ("acme/base",)),
+        ("- **Finetuned from model:** [Base 1.0](https://huggingface.co/acme/base)", ("acme/base",)),
+        ("`x` is a model that has been fine-tuned on [acme/base](https://huggingface.co/acme/base/).", ("acme/base",)),
+        ("**Distilled From** [acme/base](https://hf.co/acme/base)", ("acme/base",)),
+        ("This model fine-tunes [base](https://huggingface.co/acme/base)", ("acme/base",)),
+        ("These are LoRA adaption weights for [base](https://huggingface.co/acme/base).", ("acme/base",)),
+        (
+            "Fine-tuned from [base](https://huggingface.co/acme/base), like [x](https://huggingface.co/a/x)",
+            ("acme/base",),
+        ),
+        ("Fine-tuned on [cats](https://huggingface.co/datasets/acme/cats).", ()),
+        ("Fine-tuned from [base](https://huggingface.co/acme).", ()),
+        ("Fine-tuned from [base](https://example.com/acme/base).", ()),
+        ("Trained on [cats](https://huggingface.co/acme/cats).", ()),
+        ("See [base](https://huggingface.co/acme/base).", ()),
+    ],
+)
+def test_the_base_that_a_sentence_links_to_is_read(text: str, bases: tuple[str, ...]) -> None:
+    assert read_card(card("license: mit", f"# A model\n\n{text}\n")).base_models == bases
+    assert read_card(card("base_model: b/other", text)).base_models == ("b/other",)

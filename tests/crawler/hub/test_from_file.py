@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.hub.client import Hub
-from crawler.hub.from_file import COLUMNS, digest, look_up_models, read_names
+from crawler.hub.from_file import COLUMNS, Names, digest, look_up_models, read_names
 from crawler.hub.listing import Selection, list_models
 from localhub.process import HubProcess
 from tests.crawler.conftest import ALL
@@ -27,21 +27,20 @@ def test_a_column_of_names_is_read(tmp_path: Path, column: str, suffix: str) -> 
         pq.write_table(table, path)
     else:
         pa.csv.write_csv(table, path)
-    assert read_names(path) == ("b/b", "a/a")
+    assert read_names(path) == Names(("b/b", "a/a"))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "cannot be read"),
-        (b"", "neither a Parquet file nor a CSV file"),
+        (b"", "contains no repository id"),
         (b"PAR1 and no more", "neither a Parquet file nor a CSV file"),
-        (b"\xff\xfe\x00\n\x00", "no column is named|neither a Parquet"),
-        (b"name,size\na/b,1\n", "no column is named model_name, model_id, id, modelId or repo_id"),
+        (b"\xff\xfe\x00\n\x00", "neither a Parquet"),
         (b"model_id,size\n", "contains no repository id"),
-        (b"model_id\na/b c\n", "a/b c"),
+        (b"model_id\na/b c\n", "line 2: 'a/b c' is not a repository id"),
         (b"model_id\na/../../b\n", "a/../../b"),
-        (b"model_id,n\na/b,1\na/c\n", "neither a Parquet file nor a CSV file"),
+        (b"some prose\n", "line 1: 'some prose' is not a repository id"),
     ],
 )
 def test_a_bad_file_is_refused_with_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
@@ -52,6 +51,35 @@ def test_a_bad_file_is_refused_with_one_line(tmp_path: Path, content: bytes | No
         read_names(path)
     assert "\n" not in str(refused.value)
     assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfmodel_id,downloads\r\na/a,5\r\nb/b,4\r\n",
+        b"rank;model_id\n1;a/a\n2;b/b\n",
+        b"model_id\tn\na/a\t1\nb/b\t2\n",
+        b'model_id,notes\n"a/a","two\nlines"\nb/b,x\n',
+        b"model_id\nhttps://huggingface.co/a/a\nhttps://hf.co/b/b/tree/main?x=1\n",
+        b"model_id\n a/a \n\nb/b\n",
+        b"a/a\nb/b",
+        b"# mine\na/a\n\n# others\nb/b\n",
+        b"1,a/a\n2,b/b\n",
+    ],
+)
+def test_names_are_read_as_people_list_them(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "list").write_bytes(content)
+    assert read_names(tmp_path / "list") == Names(("a/a", "b/b"))
+
+
+def test_a_line_that_names_no_repository_costs_only_itself(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"name,n\na/a,1\nnot a model,2\nb/b,3\n")
+    found = read_names(tmp_path / "list")
+    assert found.names == ("a/a", "b/b")
+    assert found.bad_lines == tuple(
+        f"line {number}: {text!r} is not a repository id (ORG/NAME)"
+        for number, text in ((1, "name"), (3, "not a model"))
+    )
 
 
 def test_a_column_of_numbers_is_refused(tmp_path: Path) -> None:
@@ -66,7 +94,7 @@ def test_any_bytes_give_names_or_a_usage_error(tmp_path_factory: pytest.TempPath
     path = tmp_path_factory.mktemp("any") / "names.csv"
     path.write_bytes(b"id\n" + content)
     try:
-        assert read_names(path)
+        assert read_names(path).names
     except UsageError as error:
         assert "\n" not in str(error)  # noqa: PT017 - either is right
 
@@ -84,7 +112,7 @@ def test_models_looked_up_equal_models_listed(wild_hub: HubProcess) -> None:
     assert [(row.revision, row.tags, row.gated, row.likes) for row in found.models] == [
         (row.revision, row.tags, row.gated, row.likes) for row in listed
     ]
-    assert "model_index.json" in found.files["acme/base"]
+    assert "model_index.json" in found.descriptions["acme/base"].files
 
 
 def test_patterns_and_the_limit_apply_to_named_models(wild_hub: HubProcess) -> None:

@@ -12,8 +12,10 @@ import pytest
 import transformers
 from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 
-from crawler.pipelines.source_code import package_folder, public_names
-from crawler.pipelines.traits import component_exists, describe
+from crawler.pipelines.components import component_exists, missing_packages
+from crawler.pipelines.packages import package_folder
+from crawler.pipelines.source_code import public_names
+from crawler.pipelines.traits import describe
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_components_that_exist_can_be_imported(public: frozenset[str]) -> None:
         for annotation in inspect.signature(cls.__init__).parameters.values():
             part = annotation.annotation
             if isinstance(part, type) and getattr(transformers, part.__name__, None) is part:
-                assert component_exists("transformers", part.__name__), part
+                assert missing_packages("transformers", part.__name__) is not None, part
     # Defined in the package of a pipeline, for a class that transformers does not have.
     assert component_exists("prx", "T5GemmaEncoder")
     # A class of transformers that the package of a pipeline imports and model_index.json names it by.

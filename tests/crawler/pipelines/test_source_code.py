@@ -14,7 +14,8 @@ def test_a_crawl_in_many_threads_imports_neither_torch_nor_diffusers() -> None:
         import sys
         from concurrent.futures import ThreadPoolExecutor
         import crawler.crawl
-        from crawler.pipelines.traits import component_exists, describe
+        from crawler.pipelines.components import component_exists
+        from crawler.pipelines.traits import describe
         sys.setswitchinterval(1e-5)
         components = [("transformers", "CLIPTextModel"), ("diffusers", "AutoencoderKL")]
         def results(_):

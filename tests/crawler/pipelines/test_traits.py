@@ -1,6 +1,7 @@
 import pytest
 
-from crawler.pipelines.traits import component_exists, describe
+from crawler.pipelines.components import component_exists
+from crawler.pipelines.traits import describe
 
 
 @pytest.mark.parametrize(

@@ -257,9 +257,3 @@ def test_a_quantized_format_comes_before_pickles() -> None:
 def test_training_states_in_folders_are_not_the_adapter() -> None:
     files = listed("a.safetensors", "checkpoint-500/model.safetensors")
     assert [file.path for file in adapter_file(files, (None, "b.safetensors"), "the LoRA").files] == ["a.safetensors"]
-
-
-def test_a_pickle_that_the_card_names_is_not_the_adapter() -> None:
-    with pytest.raises(Incompatible) as caught:
-        adapter_file(listed("a.bin"), ("a.bin",), "the LoRA")
-    assert caught.value.reason is Reason.PICKLE_ONLY

@@ -6,7 +6,7 @@ import pytest
 
 from crawler.catalog import ModelFile
 from crawler.pipelines.traits import describe
-from crawler.pipelines.weight_files import MAX_DOWNLOAD, Download, adapter_file, checkpoint_files
+from crawler.pipelines.weight_files import MAX_DOWNLOAD, PICKLES, Download, adapter_file, checkpoint_files
 from crawler.reasons import Incompatible, Reason
 
 UNET = ["diffusers", "UNet2DConditionModel"]
@@ -177,9 +177,22 @@ def test_a_safety_checker_is_left_out_where_the_class_allows() -> None:
 )
 def test_weights_in_other_formats_say_which(names: tuple[str, ...], reason: Reason) -> None:
     assert refused("unet/config.json", *(f"unet/{name}" for name in names)).reason is reason
-    with pytest.raises(Incompatible) as caught:
-        adapter_file(listed(*names, "deep/a.safetensors"), (), "the LoRA")
-    assert caught.value.reason is reason
+    if not any(name.endswith(PICKLES) for name in names):
+        with pytest.raises(Incompatible) as caught:
+            adapter_file(listed(*names, "deep/a.safetensors"), (), "the LoRA")
+        assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize("suffix", PICKLES)
+def test_an_adapter_that_is_a_pickle_is_listed_and_named(suffix: str) -> None:
+    found = adapter_file(listed(f"style{suffix}", "optimizer.bin", "deep/a.safetensors"), (), "the LoRA")
+    assert [file.path for file in found.files] == [f"style{suffix}"]
+    assert found.pickled == "the repository has the LoRA in another format than safetensors"
+
+
+def test_the_same_weights_as_safetensors_come_before_the_pickle_that_a_card_names() -> None:
+    two = listed("a.safetensors", "b.safetensors", "a.bin")
+    assert [file.path for file in adapter_file(two, ("a.bin",), "the LoRA").files] == ["a.safetensors"]
 
 
 def adapter(*paths: str, preferred: tuple[str | None, ...] = ()) -> list[str]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from crawler.pipelines.source_code import package_folder, public_names
+from crawler.pipelines.packages import package_folder
+from crawler.pipelines.source_code import public_names
 from crawler.pipelines.traits import describe
 from tests.samplers.coverage import (
     cascades,
