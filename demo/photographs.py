@@ -8,9 +8,11 @@ documents: `license` (null: not documented), `license_link`, `attribution`, `red
 `captioning/sources/folder.py` reads this layout.
 """
 
+import gzip
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from demo.zoo.digits.data import WORDS
@@ -49,12 +51,15 @@ class Photograph:
 
     def read(self) -> bytes:
         """The bytes of the file."""
-        from importlib.util import find_spec
+        return _of_package(self.package, self.path)
 
-        spec = find_spec(self.package)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(f"{self.package} is not installed: pip install 'community-forensics[demo]'")
-        return (Path(spec.origin).parent / self.path).read_bytes()
+
+def _of_package(package: str, path: str) -> bytes:
+    """The bytes of a file inside an installed package, which is not imported."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{package} is not installed: pip install 'community-forensics[demo]'")
+    return (Path(spec.origin).parent / path).read_bytes()
 
 
 def _of_scikit_image(
@@ -124,9 +129,11 @@ def write_digits(folder: Path) -> None:
     """Write 200 scans of handwritten digits (8x8 pixels, white on black) and their captions."""
     import numpy as np
     from PIL import Image
-    from sklearn.datasets import load_digits
 
-    pixels, labels = load_digits(return_X_y=True)
+    # One row is a scan: its 64 pixels and its label. Read as a file: importing scikit-learn takes a second.
+    table = _of_package("sklearn", "datasets/data/digits.csv.gz")
+    rows = np.loadtxt(gzip.decompress(table).decode().splitlines(), delimiter=",")
+    pixels, labels = rows[:, :-1], rows[:, -1]
     files = {}
     for digit, word in enumerate(WORDS):
         for number, row in enumerate(np.flatnonzero(labels == digit)[:SCANS_OF_EACH_DIGIT]):

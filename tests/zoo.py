@@ -36,10 +36,13 @@ def zoo() -> Path:
 
 
 def copy_zoo(directory: Path, repo_ids: Iterable[str] | None = None) -> None:
-    """Make `directory` a Hub with these repositories of the zoo (None: all); it may be written to."""
+    """Make `directory` a Hub with these repositories of the zoo (None: all); it may be written to.
+
+    Where a build of the zoo was interrupted, this completes it: every build has the same files.
+    """
     source = Store(zoo())
     for repo_id in source.repo_ids(KIND) if repo_ids is None else repo_ids:
-        shutil.copytree(source.root / f"{KIND}s" / repo_id, directory / f"{KIND}s" / repo_id)
+        shutil.copytree(source.root / f"{KIND}s" / repo_id, directory / f"{KIND}s" / repo_id, dirs_exist_ok=True)
         for commit in source.history(repo := source.repo(KIND, repo_id), source.commit_of(repo)):
             for file in commit.files.values():
                 blob = Store(directory).blobs.path(file.sha256)

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from multiprocessing.context import ForkServerContext
+from multiprocessing import forkserver
 from pathlib import Path
+from unittest import mock
 
 from captioning.options import CaptionOptions
 from captioning.stage import SourceSummary, caption
@@ -22,6 +23,11 @@ from workspace.layout import Workspace
 
 #: Seconds until a run counts as hung.
 TIMEOUT = 120.0
+
+#: Its own, beside the one of `multiprocessing`: that one is the samplers', and has the environment and the imports with
+#: which it was first used.
+SERVER = forkserver.ForkServer()
+SERVER.set_forkserver_preload(["tests.captioning.preload"])
 
 
 def caption_here(workspace: Path, sources: dict[str, Path], **options: object) -> list[SourceSummary]:
@@ -35,8 +41,10 @@ class Run:
 
     def __init__(self, arguments: Sequence[object]) -> None:
         self._output = Path(tempfile.mkdtemp(prefix="cf-run-"))
-        self._process = _server().Process(target=_cf_caption, args=([*map(str, arguments)], self._output))
-        self._process.start()
+        context = multiprocessing.get_context("forkserver")
+        self._process = context.Process(target=_cf_caption, args=([*map(str, arguments)], self._output))
+        with mock.patch.object(forkserver, "connect_to_new_process", SERVER.connect_to_new_process):
+            self._process.start()
 
     @property
     def returncode(self) -> int | None:
@@ -74,12 +82,6 @@ def run_fresh(*arguments: object, **environment: str) -> "subprocess.CompletedPr
     return subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=TIMEOUT
     )
-
-
-def _server() -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.captioning.preload"])
-    return context
 
 
 def _cf_caption(arguments: list[str], output: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.zoo.building import KIND, is_built, put
+from demo.zoo.building import KIND, fill, is_built, put
 from demo.zoo.catalogue import repositories
 from demo.zoo.repository import Repository, seeded
 from localhub.store import Store
@@ -17,10 +17,6 @@ from tests.zoo import zoo
 
 FILL = "import sys; from pathlib import Path; from demo.zoo.building import fill; fill(Path(sys.argv[1]))"
 MAX_BYTES = 120_000_000
-
-
-def start(hub: Path, **environment: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", FILL, str(hub)], env={**os.environ, **environment})
 
 
 def commits(hub: Path) -> dict[str, str]:
@@ -36,7 +32,7 @@ def commits(hub: Path) -> dict[str, str]:
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """A Hub whose building was killed when a few repositories were complete; and the commits of these."""
     hub = tmp_path_factory.mktemp("interrupted")
-    building = start(hub, PYTHONHASHSEED="1")
+    building = subprocess.Popen([sys.executable, "-c", FILL, str(hub)], env={**os.environ, "PYTHONHASHSEED": "1"})
     deadline = time.monotonic() + 120
     while len(commits(hub)) < 5 and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -51,7 +47,7 @@ def test_an_interrupted_building_continues_and_ends_with_the_commits_of_another_
 ) -> None:
     hub, before = interrupted
     assert 5 <= len(before) < len(repositories())
-    assert start(hub, PYTHONHASHSEED="1").wait() == 0
+    fill(hub)
     after = commits(hub)
     assert before.items() <= after.items()
     assert len(after) == len(repositories())
