@@ -13,6 +13,9 @@ from crawler.card.samplers import SAMPLER, Sampler, sampler_named
 #: The name of a setting and its value; None: the sentence is about the setting, but gives no single value.
 Statement: TypeAlias = tuple[str, int | float | tuple[int, int] | Sampler | None]
 
+# A line without one of these, and a digit, states nothing.
+_HINT = re.compile(r"step|cfg|guidance|\d ?(?:px)? ?[x×*] ?\d", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=\S)")
 _RECOMMENDED = re.compile(
     r"\b(?:recommend\w*|suggest\w*|best|optimal|ideal\w*|use|using|set|should|sweet spot|default|prefer\w*|must"
@@ -57,12 +60,10 @@ MAX_SENTENCE = 600
 
 def statements_in_prose(text: str) -> Iterator[Statement]:
     """What the sentences of a line state; `cfg` is a scale that the author calls CFG."""
+    if not _HINT.search(text) or not _DIGIT.search(text):
+        return
     for sentence in _SENTENCE.split(text.replace("`", "").replace("*", "")):
-        if (
-            len(sentence) <= MAX_SENTENCE
-            and any(char.isdigit() for char in sentence)
-            and not _OTHER_TASK.search(sentence)
-        ):
+        if len(sentence) <= MAX_SENTENCE and _HINT.search(sentence) and not _OTHER_TASK.search(sentence):
             samplers = {match.group().lower(): sampler_named(match.group()) for match in SAMPLER.finditer(sentence)}
             if samplers or _RECOMMENDED.search(sentence):
                 yield from _stated(sentence, list(samplers.values()))
