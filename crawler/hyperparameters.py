@@ -49,7 +49,9 @@ def hyperparameters_of(
     use_if_unset("adapter_scale", usage.adapter_scale, "card")
     for name, stated in _settings_in_text(traits, card, config).items():
         use_if_unset(name, valid_or_none(name, stated) if name in CALL_FIELDS else stated, "card")
-    use_if_unset("trigger_words", _shortened(usage.token or read_trigger_words(card)), "card")
+    # Tokens of pivotal tuning stand together in the author's own words.
+    word = usage.token if usage.embedding_file is None and len(usage.tokens) == 1 else None
+    use_if_unset("trigger_words", _shortened(word or read_trigger_words(card)), "card")
     use_if_unset("trigger_words", _shortened(token), "config")
     extra = {name: value for name, value in usage.arguments.items() if is_setting(name) and name not in CALL_FIELDS}
     use_if_unset("extra", _json(extra), "card")
