@@ -77,8 +77,8 @@ tries = read(sorted(map(str, workspace.glob("samples/*/part-*.parquet"))), [
     "nsfw_flag", "nsfw_score", "prompt_id", "prompt", "negative_prompt", "class_label", "real_source",
     "num_inference_steps", "guidance_scale"])
 catalog = read(workspace / "catalog.parquet", [
-    *generator, "subset", "architecture", "license", "license_source", "license_family", "hf_pipeline_tag",
-    "hf_diffusers_tag", "task", "kind", "base_model", "lineage"])
+    *generator, "subset", "architecture", "license", "license_source", "license_family", "license_effective",
+    "license_family_effective", "hf_pipeline_tag", "hf_diffusers_tag", "task", "kind", "base_model", "lineage"])
 prompts = read(sorted(map(str, workspace.glob("prompts/*/part-*.parquet"))), [
     "prompt_id", "prompt", "real_source", "real_title", "real_id", "real_path", "real_sha256", "real_format",
     "real_mode", "real_width", "real_height", "caption_origin", "captioner", "license", "license_link",
@@ -131,7 +131,9 @@ real = real.sort_values(["real_title", "real_id", "real_source"])
 real["sha256"], real["image_name"] = real["real_sha256"], real["real_id"].str.replace(r".*/", "", regex=True)
 real = real.rename(columns={
     "real_path": "path", "real_format": "format", "real_mode": "mode", "real_width": "width", "real_height": "height"})
-real = real.assign(label=0, subset="Real", split="train", architecture="real", license_family="unknown")
+real = real.assign(
+    label=0, subset="Real", split="train", architecture="real", license_family="unknown",
+    license_family_effective="unknown")
 
 # The manifest.
 assert fake[[*generator, "index", "seed"]].notna().all(axis=None)

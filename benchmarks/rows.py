@@ -62,6 +62,8 @@ def _entry(number: int) -> CatalogEntry:
         license=(None, "creativeml-openrail-m", "mit", "apache-2.0")[number % 4],
         license_source="card" if number % 4 else "none",
         license_family=("unknown", "openrail", "open", "open")[number % 4],
+        license_effective=(None, "creativeml-openrail-m", "mit", "apache-2.0")[number % 4],
+        license_family_effective=("unknown", "openrail", "open", "open")[number % 4],
         hf_pipeline_tag="text-to-image",
         hf_diffusers_tag=("StableDiffusionPipeline", "StableDiffusionXLPipeline")[number % 2],
         architecture="LatDiff",

@@ -35,7 +35,8 @@ _TEXT_CLASS = re.compile(
 _CONTROL_NAME = re.compile(r"control[-_]?lora", re.IGNORECASE)
 # "Put it into the negative prompt", "This is a negative embedding": not what an author says of other embeddings.
 _NEGATIVE = re.compile(r"\b(?:in|into|to|as)\s+(?:the\s+|your\s+|a\s+)?[`*\"']*negative[ _-]?prompts?\b", re.IGNORECASE)
-_ITSELF = re.compile(r"\b(?:it|this|the embedding)\b[^.]{0,60}$", re.IGNORECASE)
+_ITSELF = re.compile(r"\b(?:it|this|the embedding)\b.{0,60}$", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _NEGATIVE_KIND = re.compile(
     r"^(?:(?:this|it)(?: embedding)? is |it's )?an? negative[ _-](?:embedding|textual[ _-]inversion)\b", re.IGNORECASE
 )
@@ -120,14 +121,13 @@ def _is_negative(token: str, card: Card, usage: Usage) -> bool:
         return False
     if isinstance(negative, str) and token in negative:
         return True
-    return any(
-        _NEGATIVE_KIND.match(line)
-        or (
-            (place := _NEGATIVE.search(line))
-            and (token in line[: place.start()] or _ITSELF.search(line[: place.start()]))
-        )
-        for line in _lines(card)
-    )
+    return any(_says_negative(sentence, token) for line in _lines(card) for sentence in _SENTENCE_END.split(line))
+
+
+def _says_negative(sentence: str, token: str) -> bool:
+    place = _NEGATIVE.search(sentence)
+    before = sentence[: place.start()] if place is not None else ""
+    return bool(_NEGATIVE_KIND.match(sentence) or token in before or _ITSELF.search(before))
 
 
 def _embeddings(files: Mapping[str, ModelFile], usage: Usage) -> str | None:

@@ -26,10 +26,13 @@ class AllowedLicenses:
     texts: tuple[str, ...] = DEFAULT_LICENSES
 
     def allow(self, entry: CatalogEntry) -> bool:
-        """Whether the edition may contain a generator. Licences are compared in lower case; where one is `other`, the
-        name that its author gave it counts as well."""
-        stated = {name.lower() for name in (entry.license, entry.license_name) if name is not None} or {NO_LICENSE}
-        return bool(stated & set(self.texts)) or f"{_FAMILY}{entry.license_family}" in self.texts
+        """Whether the edition may contain a generator, by its licence in effect: that of its base model, if it is
+        stricter. Licences are compared in lower case; where its own is `other`, the name that its author gave it counts
+        as well."""
+        own = entry.license_name if entry.license == "other" and entry.license_name else entry.license
+        names = (entry.license, own) if entry.license_effective == own else (entry.license_effective,)
+        stated = {name.lower() for name in names if name is not None} or {NO_LICENSE}
+        return bool(stated & set(self.texts)) or f"{_FAMILY}{entry.license_family_effective}" in self.texts
 
 
 def parse_licenses(texts: Iterable[str]) -> AllowedLicenses:

@@ -27,7 +27,11 @@ def catalog_entry(model_name: str = "org/name", **changes: Any) -> CatalogEntry:
         "crawled_at": "2026-01-01T00:00:00Z",
         "status": "compatible",
     }
-    return CatalogEntry(**values | changes)
+    values |= changes
+    # The models of tests are made from none with a stricter licence, unless a test says so.
+    values.setdefault("license_effective", values.get("license_name") or values.get("license"))
+    values.setdefault("license_family_effective", values["license_family"])
+    return CatalogEntry(**values)
 
 
 def prompt(real_source: str = "photos", number: int = 0, text: str = "a cat", **changes: Any) -> Prompt:

@@ -46,14 +46,14 @@ MACHINE = tuple(
     )
 )
 # The DreamBooth training space, below its pictures: "WORD (use that on your prompt)"
-USE_THAT = re.compile(r"([^\n()]{1,100}?) *\(use that (?:on|in) your prompt\)", re.IGNORECASE)
+USE_THAT = re.compile(r" *\(use that (?:on|in) your prompt\)", re.IGNORECASE)
 # TheLastBen's notebook writes the concept only in the title.
 TITLE = re.compile(r"^(.{1,80}?) Dreambooth model trained by .{1,100} with TheLastBen's fast-DreamBooth", re.IGNORECASE)
 # A word that nobody writes by chance: with a capital inside, or a digit.
 _ODD = r"(?-i:\b[A-Za-z]*[a-z][A-Z]\w{0,30}|\b[A-Za-z_]{2,30}\d\w{0,30})"
 #: Sentences that people write.
 HAND = tuple(
-    re.compile(pattern, re.IGNORECASE)
+    re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
         # Use the tokens **arcane style** in your prompts; include 'x' anywhere in the prompt.
         rf"{_USE}(?: of)?(?: the| this| these| my)?(?: {_NOUN})?:? ({_LIST})(?: {_NOUN})?(?: \w+){{0,3}}?"
@@ -93,6 +93,10 @@ STATEMENT = re.compile(
     rf"(?: are| is)?(?: ?:\*\*|\*\*:| ?:|\*\*)+ *"
     rf"(?:({_LIST})|([\w<][\w<>+ -]{{0,40}}(?:, ?[\w<][\w<>+ -]{{0,40}}){{0,9}}))(?:\*\*)?\.?$",
     re.IGNORECASE,
+)
+#: The first word of such a line, and of a label.
+BEGINS = re.compile(
+    r"[\s*`_]*(?:the )?(?:trigger|activat|instance|prompt|style|concept|token|key ?word)", re.IGNORECASE
 )
 #: A heading or a line above the words, such as "Trigger words:"
 LABEL = re.compile(

@@ -17,7 +17,7 @@ from manifests.manifest import REAL, REAL_SUBSET
 REAL_ROWS = f"""
 SELECT * EXCLUDE ({REAL_IMAGES.license_link}, {REAL_IMAGES.row_number}), {REAL}::BIGINT AS label,
     parse_filename({REAL_IMAGES.real_id}) AS image_name, '{REAL_SUBSET}' AS subset, 'real' AS architecture,
-    'unknown' AS license_family, {REAL_IMAGES.real_sha256} AS sha256
+    'unknown' AS license_family, 'unknown' AS license_family_effective, {REAL_IMAGES.real_sha256} AS sha256
 FROM {REAL_IMAGES}
 """
 

@@ -94,6 +94,8 @@ class _CatalogFile(Relation):
     license = Column(of=CatalogEntry)
     license_source = Column(of=CatalogEntry)
     license_family = Column(of=CatalogEntry)
+    license_effective = Column(of=CatalogEntry)
+    license_family_effective = Column(of=CatalogEntry)
     hf_pipeline_tag = Column(of=CatalogEntry)
     hf_diffusers_tag = Column(of=CatalogEntry)
     task = Column(of=CatalogEntry)

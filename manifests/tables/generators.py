@@ -41,6 +41,10 @@ class GeneratorRow:
     license_family: str = column(
         pa.string(), "open | openrail | non-commercial | research-only | proprietary | unknown"
     )
+    license_effective: str | None = column(
+        pa.string(), "the strictest licence of it and of the models it is made from; null: none given", default=None
+    )
+    license_family_effective: str = column(pa.string(), "family of license_effective")
     hf_pipeline_tag: str | None = column(pa.string(), "the Hub's task tag", default=None)
     hf_diffusers_tag: str | None = column(pa.string(), "pipeline class", default=None)
     architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other")
@@ -56,7 +60,7 @@ class GeneratorRow:
     prediction_type: str | None = column(pa.string(), "epsilon, v_prediction, sample or flow", default=None)
     negative_prompt: str | None = column(pa.string(), "of its card", default=None)
     trigger_words: str | None = column(pa.string(), "words that must be in its prompts", default=None)
-    hyperparameter_sources: str = column(pa.string(), "JSON object: name -> card | config | default")
+    hyperparameter_sources: str = column(pa.string(), "JSON object: name -> card | config | base | default")
     status: str = column(pa.string(), "compatible | incompatible")
     reason: str | None = column(pa.string(), "why it is incompatible", default=None)
     reason_detail: str | None = column(pa.string(), "the same as text", default=None)
@@ -158,6 +162,8 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
         license_name=entry.license_name,
         license_link=entry.license_link,
         license_family=entry.license_family,
+        license_effective=entry.license_effective,
+        license_family_effective=entry.license_family_effective,
         hf_pipeline_tag=entry.hf_pipeline_tag,
         hf_diffusers_tag=entry.hf_diffusers_tag,
         architecture=entry.architecture,

@@ -31,6 +31,28 @@ def test_a_generator_passes_by_its_licence_or_by_its_family(
     assert parse_licenses(allowed).allow(generator) is passes
 
 
+@pytest.mark.parametrize(
+    ("allowed", "effective", "family", "passes"),
+    [
+        (["family=open"], "flux-1-dev-non-commercial-license", "non-commercial", False),
+        (["mit"], "flux-1-dev-non-commercial-license", "non-commercial", False),
+        (["family=non-commercial"], "flux-1-dev-non-commercial-license", "non-commercial", True),
+        (["flux-1-dev-non-commercial-license"], "flux-1-dev-non-commercial-license", "non-commercial", True),
+        # The base has no licence: nobody knows what it permits.
+        (["mit"], None, "unknown", False),
+        (["none"], None, "unknown", True),
+        (["mit"], "MIT", "open", True),
+    ],
+)
+def test_the_licence_of_the_base_counts_if_it_is_stricter(
+    allowed: list[str], effective: str | None, family: str, passes: bool
+) -> None:
+    lora = entry(
+        "a", 1, license="MIT", license_family="open", license_effective=effective, license_family_effective=family
+    )
+    assert parse_licenses(allowed).allow(lora) is passes
+
+
 def test_no_licence_given_means_the_defaults_and_order_does_not_matter() -> None:
     assert parse_licenses([]) == parse_licenses([" , "]) == AllowedLicenses()
     assert parse_licenses(["b", "a"]) == parse_licenses(["A,b"])

@@ -108,7 +108,8 @@ def test_a_height_of_its_own_contradicts_a_size() -> None:
     ("sampler", "scheduler"),
     [
         ("Euler a", "EulerAncestralDiscreteScheduler"),
-        ("DPM++ 2M Karras", "DPMSolverMultistepScheduler"),
+        ("DPM++ 2M", "DPMSolverMultistepScheduler"),
+        ("Euler_a", "EulerAncestralDiscreteScheduler"),
         ("`ddim`", "DDIMScheduler"),
         ("`EulerDiscreteScheduler`", "EulerDiscreteScheduler"),
         ("FlowMatchEulerDiscreteScheduler.", "FlowMatchEulerDiscreteScheduler"),
