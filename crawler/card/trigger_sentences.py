@@ -60,6 +60,8 @@ MACHINE = (
     # Pivotal tuning: "to trigger concept `TOK` → use `<s0><s1>` in your prompt"
     _sentence("to trigger concept", r"\bto trigger concept `[^`\n]{1,100}` ?(?:→|->|=>) ?use `([^`\n]{1,200})`"),
 )
+#: The last of them, with the concept, which `instance_prompt` has, and the tokens that stand for it.
+CONCEPT = re.compile(r"\bto trigger concept `([^`\n]{1,100})` ?(?:→|->|=>) ?use `([^`\n]{1,200})`", re.IGNORECASE)
 # The DreamBooth training space, below its pictures: "WORD (use that on your prompt)"
 USE_THAT = re.compile(r" *\(use that (?:on|in) your prompt\)", re.IGNORECASE)
 # TheLastBen's notebook writes the concept only in the title.

@@ -26,12 +26,20 @@ def read_trigger_words(card: Card) -> str | None:
     """The trigger words that a card gives; several are joined by commas. None: it gives none."""
     stated = stated_text(card.metadata.get("instance_prompt"))
     if stated is not None:
-        return stated
+        return _with_tokens(stated, card.body[:MAX_TEXT])
     paragraphs = list(_paragraphs(card.document))
     for words in (_machine(paragraphs), _stated(card.document), _hand(paragraphs), _titled(paragraphs)):
         if words is not None:
             return ", ".join(words[:MAX_WORDS]) or None
     return None
+
+
+def _with_tokens(stated: str, body: str) -> str:
+    """The words with the tokens of embeddings (pivotal tuning) where they name the concept."""
+    for concept, tokens in sentences.CONCEPT.findall(body)[:MAX_WORDS]:
+        if tokens not in stated:
+            stated = tokens.join(re.split(rf"(?<!\w){re.escape(concept)}(?!\w)", stated))
+    return stated
 
 
 def _paragraphs(document: Document) -> Iterator[list[str]]:
