@@ -9,20 +9,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from crawler.card.call_fields import CALL_FIELDS as CALL_FIELDS
+from crawler.card.call_fields import shortened
+from crawler.card.call_fields import valid_or_none as valid_or_none
+from crawler.card.embedding_tokens import words_for_prompts
 from crawler.card.model_card import Card
 from crawler.card.settings_in_text import read_settings
 from crawler.card.snippets import Usage, is_setting
-from crawler.card.trigger_words import read_trigger_words
 from crawler.catalog import Hyperparameters, HyperparameterSources, Origin
 from crawler.pipelines.traits import PipelineTraits
 from crawler.text import Plain, literal, stated_text
-
-#: Fields of `Hyperparameters` that are arguments of the pipeline's call.
-CALL_FIELDS = ("num_inference_steps", "guidance_scale", "height", "width", "negative_prompt")
-#: Largest plausible values: no published sampler uses more steps, and no larger scale is useful.
-MAX_STEPS, MAX_SCALE, MAX_PIXELS = 5000, 1000.0, 16384
-#: Characters of a text at most; the rest is cut.
-MAX_TEXT = 5000
 
 
 def hyperparameters_of(
@@ -56,10 +52,13 @@ def hyperparameters_of(
     in_widget = _settings_of_widget(traits, card)
     for name in CALL_FIELDS:
         use_if_unset(name, valid_or_none(name, in_widget.get(name)), "card")
-    # Tokens of pivotal tuning stand together in the author's own words.
-    word = usage.token if usage.embedding_file is None and len(usage.tokens) == 1 else None
-    use_if_unset("trigger_words", _shortened(word or read_trigger_words(card)), "card")
-    use_if_unset("trigger_words", _shortened(token), "config")
+    words = words_for_prompts(card, usage, token)
+    use_if_unset("trigger_words", shortened(words.in_prompt), words.origin)
+    if words.in_negative_prompt is not None:
+        stated = values.get("negative_prompt", "")
+        if words.in_negative_prompt not in stated:
+            joined = f"{words.in_negative_prompt}, {stated}" if stated else words.in_negative_prompt
+            values["negative_prompt"], sources["negative_prompt"] = shortened(joined), words.origin
     arguments = {**in_widget, **usage.arguments}
     extra = {name: value for name, value in arguments.items() if is_setting(name) and name not in CALL_FIELDS}
     use_if_unset("extra", _json(extra), "card")
@@ -69,18 +68,6 @@ def hyperparameters_of(
     for name in CALL_FIELDS:
         use_if_unset(name, valid_or_none(name, traits.defaults.get(name)) if traits is not None else None, "default")
     return Hyperparameters(**values), HyperparameterSources(**sources)
-
-
-def valid_or_none(name: str, value: Plain) -> Any:
-    """An argument of the call, of the type of its column; None if it has another type or is out of range."""
-    if isinstance(value, bool):
-        return None
-    if name == "negative_prompt":
-        return _shortened(value) if isinstance(value, str) else None
-    if name == "guidance_scale":
-        return float(value) if isinstance(value, int | float) and 0 <= value <= MAX_SCALE else None
-    largest = MAX_STEPS if name == "num_inference_steps" else MAX_PIXELS
-    return value if isinstance(value, int) and 1 <= value <= largest else None
 
 
 def _settings_of_widget(traits: PipelineTraits | None, card: Card) -> dict[str, Plain]:
@@ -108,10 +95,6 @@ def _settings_in_text(traits: PipelineTraits | None, card: Card, config: Mapping
 
 def _json(values: Mapping[str, Plain]) -> str | None:
     return json.dumps(values, ensure_ascii=False, sort_keys=True) if values else None
-
-
-def _shortened(text: str | None) -> str | None:
-    return text[:MAX_TEXT] or None if text is not None else None
 
 
 def settings_in_configs(

@@ -46,7 +46,7 @@ class Recipe:
     """Of every real source; None: all equal."""
     store: Store = "files"
     allow_pickle: bool = False
-    """Whether checkpoints with pickled weights are sampled, loaded with `weights_only`."""
+    """Whether generators with pickled weights are sampled, loaded with `weights_only`."""
 
     def settings(self) -> dict[str, Setting | None]:
         """The table `[sample]` of the workspace's recipe."""

@@ -16,7 +16,7 @@ Statement: TypeAlias = tuple[str, int | float | tuple[int, int] | Sampler | None
 # A line without one of these, and a digit, states nothing.
 _HINT = re.compile(r"step|cfg|guidance|\d ?(?:px)? ?[x×*] ?\d", re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
-_SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=\S)")
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=[^\sa-z])")
 _RECOMMENDED = re.compile(
     r"\b(?:recommend\w*|suggest\w*|best|optimal|ideal\w*|use|using|set|should|sweet spot|default|prefer\w*|must"
     r"|works? (?:well|great|fine|best)|good|parameters|settings|all (?:the )?(?:pictures|images))\b",

@@ -7,6 +7,7 @@ that gives different words in different places, each for another file or concept
 """
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from crawler.card import trigger_sentences as sentences
@@ -25,12 +26,20 @@ def read_trigger_words(card: Card) -> str | None:
     """The trigger words that a card gives; several are joined by commas. None: it gives none."""
     stated = stated_text(card.metadata.get("instance_prompt"))
     if stated is not None:
-        return stated
+        return _with_tokens(stated, card.body[:MAX_TEXT])
     paragraphs = list(_paragraphs(card.document))
     for words in (_machine(paragraphs), _stated(card.document), _hand(paragraphs), _titled(paragraphs)):
         if words is not None:
             return ", ".join(words[:MAX_WORDS]) or None
     return None
+
+
+def _with_tokens(stated: str, body: str) -> str:
+    """The words with the tokens of embeddings (pivotal tuning) where they name the concept."""
+    for concept, tokens in sentences.CONCEPT.findall(body)[:MAX_WORDS]:
+        if tokens not in stated:
+            stated = tokens.join(re.split(rf"(?<!\w){re.escape(concept)}(?!\w)", stated))
+    return stated
 
 
 def _paragraphs(document: Document) -> Iterator[list[str]]:
@@ -51,7 +60,7 @@ def _paragraphs(document: Document) -> Iterator[list[str]]:
 
 def _machine(paragraphs: list[list[str]]) -> list[str] | None:
     text = "\n".join(map(" ".join, paragraphs))
-    for pattern in sentences.MACHINE:
+    for pattern in _present(sentences.MACHINE, text):
         words = _words(match.groups() for match in pattern.finditer(text))
         if words:
             return words
@@ -63,7 +72,7 @@ def _machine(paragraphs: list[list[str]]) -> list[str] | None:
 
 def _hand(paragraphs: list[list[str]]) -> list[str] | None:
     text = "\n".join(text for text in map(" ".join, paragraphs) if sentences.HINT.search(text))
-    for pattern in sentences.HAND:
+    for pattern in _present(sentences.HAND, text):
         found: dict[int, list[str]] = {}
         for match in itertools.islice(pattern.finditer(text), MAX_WORDS):
             if not _is_optional(text, match.start(), match.end()):
@@ -71,6 +80,11 @@ def _hand(paragraphs: list[list[str]]) -> list[str] | None:
         if any(found.values()):
             return _agreed(found.values())
     return None
+
+
+def _present(kinds: Iterable[sentences.Sentence], text: str) -> Iterator[re.Pattern[str]]:
+    lower = text.lower()
+    return (kind.pattern for kind in kinds if any(needle in lower for needle in kind.needles))
 
 
 def _agreed(found: Iterable[list[str]]) -> list[str]:

@@ -186,8 +186,12 @@ class Hub:
             self._responded = True
             self._respect_rate_limit(kind, response)
             if response.is_error:
-                _read(response, MAX_JSON)
-                hf_raise_for_status(response)
+                body = _read(response, MAX_JSON)
+                try:
+                    hf_raise_for_status(response)
+                except HfHubHTTPError as error:
+                    error.server_message = _words(response, body)
+                    raise
             content = _read(response, max_bytes)
         if git_oid is not None and git_hash(content) != git_oid:
             raise CorruptedError(f"{url} does not have the git hash that the Hub states")
@@ -211,20 +215,22 @@ def _read(response: httpx2.Response, max_bytes: int) -> bytes:
     return b"".join(parts)
 
 
-def _message(error: Exception) -> str:
-    """What the Hub says about an error, behind a colon; empty if it says nothing."""
-    response = error.response if isinstance(error, HfHubHTTPError) else None
-    if response is None:
-        return ""
+def _words(response: httpx2.Response, body: bytes) -> str | None:
+    """What the Hub says about an error, in one line; None if it says nothing."""
     said: Any = response.headers.get("X-Error-Message")
     if not said:
         try:
-            body = load_json(response.content)
-        except (ValueError, RecursionError, httpx2.ResponseNotRead):
-            return ""
-        said = body.get("error") if isinstance(body, dict) else None
-    words = " ".join(said.split())[:MAX_MESSAGE] if isinstance(said, str) else ""
-    return f": {words}" if words else ""
+            content = load_json(body)
+        except (ValueError, RecursionError):
+            return None
+        said = content.get("error") if isinstance(content, dict) else None
+    return " ".join(said.split())[:MAX_MESSAGE] or None if isinstance(said, str) else None
+
+
+def _message(error: Exception) -> str:
+    """What the Hub says about an error, behind a colon; empty if it says nothing."""
+    said = error.server_message if isinstance(error, HfHubHTTPError) else None
+    return f": {said}" if said else ""
 
 
 def _as_hub_error(error: Exception, endpoint: str, url: str) -> HubError:

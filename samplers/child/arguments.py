@@ -30,6 +30,8 @@ _RESERVED = frozenset(
 #: Arguments that let a pipeline rewrite its prompts, some only where further packages are installed. Prompts are drawn
 #: as they are, so that a row holds what its image was made from.
 _REWRITING = ("clean_caption", "enable_prompt_enhancement", "enable_prompt_rewrite", "prompt_upsampling", "use_pe")
+#: Arguments that can hold the scale of a LoRA, which its layers have already.
+_WITH_SCALE = ("cross_attention_kwargs", "joint_attention_kwargs", "attention_kwargs")
 #: Settings that every pipeline may lack; the catalogue has them from configuration files and defaults, too.
 _USUAL = ("num_inference_steps", "guidance_scale", "height", "width", "negative_prompt")
 _TUPLE = re.compile(r"\btuple\b", re.IGNORECASE)
@@ -43,7 +45,9 @@ class CallArguments:
         self.parameters: Mapping[str, inspect.Parameter] = inspect.signature(pipeline.__call__).parameters
         self._pipeline = pipeline
         wanted = plan.hyperparameters
-        extra = {name: value for name, value in plan.extra.items() if not _is_reserved(name)}
+        extra = {
+            name: _without_scale(name, value, plan) for name, value in plan.extra.items() if not _is_reserved(name)
+        }
         usual = {name: getattr(wanted, name) for name in _USUAL}
         declared = extra | {name: usual[name] for name in _USUAL if getattr(plan.sources, name) in ("card", "base")}
         for name, value in declared.items():
@@ -88,6 +92,17 @@ class CallArguments:
 
 def _is_reserved(name: str) -> bool:
     return name in _RESERVED or name in _REWRITING or "callback" in name
+
+
+def _without_scale(name: str, value: Any, plan: Plan) -> Any:
+    """The argument without the scale of the LoRA, which would count twice; raises `GeneratorError` for another one."""
+    if plan.kind != "lora" or name not in _WITH_SCALE or not isinstance(value, dict) or "scale" not in value:
+        return value
+    scale = plan.hyperparameters.adapter_scale
+    if value["scale"] != (1.0 if scale is None else scale):
+        detail = f"adapter_scale: the catalogue declares {scale}, and in {name} {value['scale']!r}"
+        raise GeneratorError("load-failed", detail)
+    return {key: each for key, each in value.items() if key != "scale"} or None
 
 
 def _as_annotated(value: Any, parameter: inspect.Parameter) -> Any:

@@ -79,6 +79,17 @@ def test_settings_of_configurations_may_be_none_of_the_calls() -> None:
         CallArguments(pipeline, plan(**about, guidance_scale=7.5))
 
 
+def test_the_scale_of_a_lora_is_not_given_again_with_the_call(words: Any) -> None:
+    extra = json.dumps({"cross_attention_kwargs": {"scale": 0.5, "gligen": 1}})
+    arguments = CallArguments(words, plan("text-to-image", "lora", adapter_scale=0.5, extra=extra))
+    assert arguments.fixed["cross_attention_kwargs"] == {"gligen": 1}
+    only = CallArguments(words, plan("text-to-image", "lora", extra='{"cross_attention_kwargs": {"scale": 1.0}}'))
+    assert "cross_attention_kwargs" not in only.fixed
+    with pytest.raises(GeneratorError, match=r"adapter_scale: the catalogue declares 0\.8, and in cross_att.* 0\.5") as c:
+        CallArguments(words, plan("text-to-image", "lora", adapter_scale=0.8, extra=extra))
+    assert c.value.status == "load-failed"
+
+
 def test_clip_skip_is_recorded_and_changes_the_images(words: Any) -> None:
     samples = plan("text-to-image", tries=1).samples
     plain, skipping = _caller(words), _caller(words, extra='{"clip_skip": 1}')
