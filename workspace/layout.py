@@ -9,6 +9,7 @@
       samples/<org>--<name>/part-00000.parquet
       outcomes/<org>--<name>.json             how sampling that generator ended
       manifest/  report/  logs/
+      .locks/<work>/                          processes that do what only one may do at a time; empty in between
 
 No other module builds a path. Names from outside (repository ids, names of real sources) are checked here before they
 become part of a path.
@@ -48,6 +49,11 @@ class Workspace:
     def recipe(self) -> Path:
         """recipe.toml."""
         return self.root / "recipe.toml"
+
+    @property
+    def locks(self) -> Path:
+        """The folder of the processes that are at work (`workspace.exclusive`)."""
+        return self.root / ".locks"
 
     @property
     def catalog(self) -> Path:
