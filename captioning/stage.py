@@ -25,6 +25,7 @@ from captioning.target_size import JPEG_DETAIL
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
 from workspace.errors import CommunityForensicsError, in_one_line
+from workspace.exclusive import alone
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Log, task
@@ -58,7 +59,8 @@ def caption(
     their captions and licences. An interrupted run is continued by the same call.
 
     Raises `UsageError` when a source, the captioner or the device cannot be used, or when the workspace was made with
-    other settings; `HubError` when the Hub does not give a source or the captioner.
+    other settings; `HubError` when the Hub does not give a source or the captioner; `CommunityForensicsError` while
+    another process captions this shard.
     """
     require_extra("caption", "cf-caption")
     if options.backend == "lavis":
@@ -72,9 +74,19 @@ def caption(
     shard = Shard.parse(options.shard)
     with _write_errors(workspace.root):
         _pin_recipe(workspace, selections, options, captioner)
-        log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
     _require_this_version(workspace, parts)
-    pending = [part for part in shard.of(parts) if not part.is_finished(workspace)]
+    with alone(workspace, f"caption-{shard.index}-of-{shard.count}"):
+        pending = [part for part in shard.of(parts) if not part.is_finished(workspace)]
+        _caption_parts(workspace, pending, captioner, options)
+    return [_summary(workspace, selection, options.part_size) for selection in selections]
+
+
+def _caption_parts(
+    workspace: Workspace, pending: Sequence[Part], captioner: PinnedCaptioner, options: CaptionOptions
+) -> None:
+    shard = Shard.parse(options.shard)
+    with _write_errors(workspace.root):
+        log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
     with (
         Decoders(options.workers or default_workers()) as decoders,
         task("captioning", sum(len(part.ids) for part in pending)) as progress,
@@ -101,7 +113,6 @@ def caption(
                     skipped=Counter(row.reason for row in result.skipped),
                     dropped_captions=result.dropped,
                 )
-    return [_summary(workspace, selection, options.part_size) for selection in selections]
 
 
 def _pin_recipe(

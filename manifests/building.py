@@ -5,7 +5,7 @@ generators, and last the manifest, are renamed into place. Where a check fails, 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +76,12 @@ class Built:
             yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
 
 
-def build(workspace: Workspace, options: BuildOptions = BuildOptions()) -> Built:
+def build(
+    workspace: Workspace, options: BuildOptions = BuildOptions(), may_write: Callable[[], None] = lambda: None
+) -> Built:
     """Join the records, check everything, and write manifest/; by default the full edition, all of it for training.
+
+    The caller is the only one who builds (`stage`); `may_write` is called before files are put in place, and may raise.
 
     Raises `UsageError` when a stage before this one has not run, `CommunityForensicsError` when a check fails;
     then manifest/ stays as it was.
@@ -115,6 +119,7 @@ def build(workspace: Workspace, options: BuildOptions = BuildOptions()) -> Built
             failures += check_files(workspace, temporary, options.verify, options.hub, checking.advance)
         log.event("checked", rows=joined.rows, verify=options.verify, failures=[str(failure) for failure in failures])
         raise_build_failures(failures)
+        may_write()
         write_generators(workspace, generators)
     built = Built(joined.rows, joined.withheld, generators, rows_by_split(workspace), choices)
     log.event("built", rows=joined.rows, generated=built.kept, real=built.real)

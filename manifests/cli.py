@@ -86,8 +86,7 @@ def _build_manifest(
             raise errors.UsageError(f"--restore completes an edition as it was published: leave out {option}")
         _restore(workspace, restore)
         return
-    from manifests.building import build
-    from manifests.report import write_report
+    from manifests.stage import build_manifest
 
     options = BuildOptions(
         verify=verify,
@@ -97,8 +96,7 @@ def _build_manifest(
         license_allow=tuple(license_allow or ()),
     )
     opened = Workspace.open(workspace)
-    built = build(opened, options)
-    page = write_report(opened, options.hub)
+    built, page = build_manifest(opened, options)
     for line in built.lines():
         typer.echo(line)
     typer.echo(f"manifest: {opened.manifest}")

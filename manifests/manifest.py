@@ -142,6 +142,10 @@ class ManifestRow:
     )
 
 
+#: What one process of a workspace does at a time (`workspace.exclusive`): writing manifest/, or copying it.
+WORK = "manifest"
+
+
 def manifest_path(workspace: Workspace) -> Path:
     """The manifest's file."""
     return workspace.manifest / "manifest.parquet"

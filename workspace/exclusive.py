@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from workspace.atomic import errors_naming
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 from workspace.process_folder import SILENT_SECONDS, ProcessFolder
@@ -43,14 +44,14 @@ class Held:
 
 
 @contextmanager
-def alone(workspace: Workspace, work: str, seconds: float = WAIT) -> Iterator[Held]:
+def alone(workspace: Workspace, work: str, seconds: float | None = None) -> Iterator[Held]:
     """A block that one process of the workspace is in at a time; `work` names it in a file name and in messages.
 
-    Raises `CommunityForensicsError` when another process has not left it after `seconds`.
+    Raises `CommunityForensicsError` when another process has not left it after `seconds` (None: `WAIT`).
     """
     with at_work(workspace, work) as process, ExitStack() as stack:
         try:
-            stack.enter_context(process.lock.within(seconds))
+            stack.enter_context(process.lock.within(WAIT if seconds is None else seconds))
         except TimeoutError as error:
             raise CommunityForensicsError(
                 f"{_description(process.lock.holder(), work)} in {workspace.root}: wait until it has ended, then run "
@@ -68,7 +69,9 @@ def at_work(workspace: Workspace, work: str) -> Iterator[ProcessFolder]:
     try:
         with _process_folder(folder) as process:
             host, now = socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds")
-            (process.path / _NOTE).write_text(f"process {os.getpid()} on {host}, since {now}", encoding="utf-8")
+            note = process.path / _NOTE
+            with errors_naming(note):
+                note.write_text(f"process {os.getpid()} on {host}, since {now}", encoding="utf-8")
             yield process
     finally:
         for empty in (folder, workspace.locks):
