@@ -123,12 +123,17 @@ def part_name(number: int) -> str:
 
 def parts_in(folder: Path) -> list[Path]:
     """The part files of one generator or real source, in the order of their numbers; none if there is no folder."""
-    return sorted(folder.glob(_PARTS))
+    return sorted(folder.glob(_PARTS), key=_by_number)
 
 
 def parts_below(folder: Path) -> list[Path]:
     """The part files of all generators or real sources in `folder`, by name and number."""
-    return sorted(folder.glob(f"*/{_PARTS}"))
+    return sorted(folder.glob(f"*/{_PARTS}"), key=_by_number)
+
+
+def _by_number(part: Path) -> tuple[str, int, str]:
+    # The name of a part from 100,000 on is longer.
+    return (part.parent.name, len(part.name), part.name)
 
 
 def generator_folder(model_name: str) -> str:

@@ -13,7 +13,7 @@ the split of a row, because no caption of a real image of the test split may be 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -165,12 +165,15 @@ class Joined:
 
 
 @contextmanager
-def open_records(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_records(
+    workspace: Workspace, memory: str = BuildOptions.memory, without: Collection[str] = ()
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection that sees the workspace's records as `PARTS`, `PROMPTS` and `CATALOG`, and has found equal
     images (`duplicates`).
 
-    `memory` as for `database`, with its error. Raises `UsageError` when a stage before this one has not run, or for a
-    part of another version; `CommunityForensicsError`, in the block too, when memory does not suffice.
+    The samples of generators named in `without` are not read. `memory` as for `database`, with its error. Raises
+    `UsageError` when a stage before this one has not run, or for a part of another version; `CommunityForensicsError`,
+    in the block too, when memory does not suffice.
     """
     with database(workspace, memory) as connection:
         connection.execute("SET preserve_insertion_order = false")  # every query here that needs an order names it
@@ -178,7 +181,7 @@ def open_records(workspace: Workspace, memory: str = BuildOptions.memory) -> Ite
         connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         connection.execute(f"SET threads = least({_THREADS}, current_setting('threads'))")
         try:
-            find_parts(workspace, connection)
+            find_parts(workspace, connection, without)
             _view(connection, PROMPTS, prompt_parts(workspace), Prompt, _CURRENT_PROMPTS)
             _view(connection, CATALOG_FILE, [workspace.catalog], CatalogEntry)
             find_duplicates(connection)
