@@ -17,8 +17,8 @@ from workspace.records import column
 #: The multi-picture JPEGs of cameras (MPO) come with JPEG.
 REAL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 
-#: What workspaces of the former version hold in `caption_origin` for every generated caption; read as `generated`.
-FORMER_ORIGIN = "blip"
+#: What workspaces of the former version hold in `caption_origin`, and how it is read: every captioner was called blip.
+FORMER_ORIGINS = {"blip": "generated"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ def read_prompts(workspace: Workspace) -> list[Prompt]:
     prompts: list[Prompt] = []
     for part in parts:
         with _remedy(part):
-            prompts += map(_current, records.read(part, Prompt))
+            prompts += (_current(prompt) for prompt in records.read(part, Prompt))
     return prompts
 
 
@@ -88,9 +88,9 @@ def require_this_version(part: Path) -> None:
         records.read_table(part, Prompt, columns=[])
 
 
-def _current(prompt: Prompt) -> Prompt:
-    """A row of the former version, which wrote `blip` for every generated caption, as this one writes it."""
-    return replace(prompt, caption_origin="generated") if prompt.caption_origin == FORMER_ORIGIN else prompt
+def current_origin(origin: str) -> str:
+    """A value of `caption_origin`, as this version writes it."""
+    return FORMER_ORIGINS.get(origin, origin)
 
 
 @contextmanager
@@ -98,5 +98,15 @@ def _remedy(part: Path) -> Iterator[None]:
     """A block that reads a part; adds to its `UsageError` what to do."""
     try:
         yield
+    except records.DamagedFileError as error:
+        raise records.DamagedFileError(
+            f"{error}; run `cf-caption` again with the same options, which makes it again"
+        ) from error
     except UsageError as error:
         raise UsageError(f"{error}. Or remove {part.parent} and run `cf-caption` again") from error
+
+
+def _current(prompt: Prompt) -> Prompt:
+    if prompt.caption_origin in FORMER_ORIGINS:
+        return replace(prompt, caption_origin=current_origin(prompt.caption_origin))  # type: ignore[arg-type]
+    return prompt

@@ -1,7 +1,8 @@
 """Parts: the unit of captioning. A fixed number of images of one source, in order, makes one part file.
 
 Which images are in which part depends on the selection and the part size only, and so do the batches that the captioner
-gets; so any number of shards, killed at any time, write the same files. An existing part is finished. The images of a
+gets; so any number of shards, killed at any time, write the same files. An existing part is finished, unless it is
+damaged: then it is made again. The images of a
 part without a prompt are in a skipped file beside it, which is written first.
 """
 
@@ -24,6 +25,7 @@ from captioning.selection import Selection
 from captioning.skipped import Skipped, SkipReason, skipped_name
 from captioning.sources.source import RealImage
 from workspace import records
+from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.identity import seed_of
 from workspace.layout import Workspace, part_name
@@ -48,6 +50,16 @@ class Part:
     def is_finished(self, workspace: Workspace) -> bool:
         """Whether its file exists."""
         return self.path(workspace).exists()
+
+    def is_whole(self, workspace: Workspace) -> bool:
+        """Whether it is finished and its files can be read: a damaged part is made again, with the same rows."""
+        try:
+            records.verify(self.path(workspace), Prompt)
+            if (skipped := self.skipped_path(workspace)).exists():
+                records.verify(skipped, Skipped)
+        except UsageError:
+            return False
+        return True
 
 
 @dataclass

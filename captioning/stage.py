@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from captioning.image_to_text import ImageToText
 from captioning.lavis.backend import Lavis, lavis_python
 from captioning.loading import model_class, resolve_device
 from captioning.options import Backend, CaptionOptions
-from captioning.prompt import FORMER_ORIGIN, Prompt, require_this_version
+from captioning.prompt import Prompt, current_origin, require_this_version
 from captioning.prompt_parts import Captioning, Part, caption_part, parts_of, write_part
 from captioning.selection import Selection, select_all
 from captioning.skipped import Skipped
@@ -52,7 +52,8 @@ class SourceSummary:
 def caption(
     workspace: Workspace, sources: Mapping[str, str | Path], options: CaptionOptions = CaptionOptions()
 ) -> list[SourceSummary]:
-    """Caption those parts of this shard that are not finished; returns what the workspace then holds of each source.
+    """Caption those parts of this shard that are not finished, or damaged; returns what the workspace then holds of
+    each source.
 
     `sources`: the name of each source -> the folder, tar archive or Parquet file of its images, or a data set of the
     Hub as hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]. Known names (`captioning.sources.registry.KNOWN`) are read with
@@ -76,7 +77,7 @@ def caption(
         _pin_recipe(workspace, selections, options, captioner)
     _require_this_version(workspace, parts)
     with alone(workspace, f"caption-{shard.index}-of-{shard.count}"):
-        pending = [part for part in shard.of(parts) if not part.is_finished(workspace)]
+        pending = [part for part in shard.of(parts) if not part.is_whole(workspace)]
         _caption_parts(workspace, pending, captioner, options)
     return [_summary(workspace, selection, options.part_size) for selection in selections]
 
@@ -156,7 +157,8 @@ def _require_this_version(workspace: Workspace, parts: Sequence[Part]) -> None:
         if part.selection.source.name not in first and part.is_finished(workspace):
             first[part.selection.source.name] = part
     for part in first.values():
-        require_this_version(part.path(workspace))
+        with suppress(records.DamagedFileError):  # made again
+            require_this_version(part.path(workspace))
 
 
 def _name_in_rows(captioner: PinnedCaptioner, backend: Backend) -> str:
@@ -182,10 +184,10 @@ def _summary(workspace: Workspace, selection: Selection, part_size: int) -> Sour
     origins: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     parts = parts_of([selection], part_size)
-    finished = [part for part in parts if part.is_finished(workspace)]
+    finished = [part for part in parts if part.is_whole(workspace)]
     for part in finished:
         rows = records.read_table(part.path(workspace), Prompt, ["caption_origin"])
-        origins.update(rows["caption_origin"].to_pylist())
+        origins.update(map(current_origin, rows["caption_origin"].to_pylist()))
         skipped = part.skipped_path(workspace)
         if skipped.exists():
             reasons.update(records.read_table(skipped, Skipped, ["reason"])["reason"].to_pylist())
@@ -195,6 +197,6 @@ def _summary(workspace: Workspace, selection: Selection, part_size: int) -> Sour
         parts_done=len(finished),
         parts=len(parts),
         from_dataset=origins["dataset"],
-        generated=origins["generated"] + origins[FORMER_ORIGIN],
+        generated=origins["generated"],
         skipped=reasons,
     )

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from captioning.prompt import FORMER_ORIGIN, Prompt, prompt_parts
+from captioning.prompt import FORMER_ORIGINS, Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.database import database, record_view, registered
 from manifests.joining.duplicates import find_duplicates
@@ -150,8 +150,9 @@ ORDER BY {SAMPLES.generator}, {SAMPLES.index}
 
 # Of prompts of the former version, the origin of captions as this version calls it.
 _CURRENT_PROMPTS = f"""
-* REPLACE (CASE {PROMPTS.caption_origin} WHEN '{FORMER_ORIGIN}' THEN 'generated' ELSE {PROMPTS.caption_origin} END
-    AS {PROMPTS.caption_origin})"""
+* REPLACE (
+    CASE {PROMPTS.caption_origin} {" ".join(f"WHEN '{former}' THEN '{now}'" for former, now in FORMER_ORIGINS.items())}
+    ELSE {PROMPTS.caption_origin} END AS {PROMPTS.caption_origin})"""
 
 
 @dataclass(frozen=True)

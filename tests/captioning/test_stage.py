@@ -1,5 +1,7 @@
 """captioning/stage.py: the same files whatever the shards, an honest summary of them, and no mixing of versions."""
 
+import random
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -85,6 +87,43 @@ def test_a_workspace_that_cannot_be_written_is_named_with_what_to_do(tmp_path: P
     (tmp_path / "prompts/digits").unlink()
     (summary,) = caption_here(tmp_path, {"digits": digits}, limit=1)
     assert summary.from_dataset == 1
+
+
+def test_a_part_that_is_damaged_is_made_again_by_the_same_command(tmp_path: Path, digits: Path) -> None:
+    (digits_with_a_text := tmp_path / "real").mkdir()
+    for image in sorted(digits.glob("*"))[:16]:
+        shutil.copy(image, digits_with_a_text)
+    (digits_with_a_text / "zz.png").write_bytes(b"no image")
+    workspace, sources = tmp_path / "workspace", {"digits": digits_with_a_text}
+    (summary,) = caption_here(workspace, sources, **SMALL)
+    right = files(workspace)
+    chosen = random.Random(3)
+    for name in ("digits/part-00000.parquet", "digits/part-00001.parquet", "digits/skipped-00002.parquet"):
+        assert name in right
+        for damage in (lambda content: content[:-9], lambda _: b"", lambda content: _flipped(content, chosen)):
+            path = workspace / "prompts" / name
+            path.write_bytes(damage(right[name]))
+            if path.name != "part-00000.parquet":
+                (other,) = caption_here(workspace, sources, shard="1/3", **SMALL)
+                assert other.parts_done == summary.parts - 1
+            assert caption_here(workspace, sources, **SMALL) == [summary]
+            assert files(workspace) == right
+
+
+def _flipped(content: bytes, chosen: random.Random) -> bytes:
+    """A bit of a page changed."""
+    changed = bytearray(content)
+    changed[changed.index(b"\x28\xb5\x2f\xfd") + 8] ^= 1 << chosen.randrange(8)
+    return bytes(changed)
+
+
+def test_damaged_prompts_are_named_with_the_command_that_makes_them_again(tmp_path: Path, digits: Path) -> None:
+    caption_here(tmp_path, {"digits": digits}, limit=3)
+    part = tmp_path / "prompts/digits/part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(UsageError, match=r"part-00000.parquet .*damaged: .*; run `cf-caption` again") as refused:
+        read_prompts(Workspace(tmp_path))
+    assert "\n" not in str(refused.value)
 
 
 # A workspace of the former version
