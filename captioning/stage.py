@@ -78,13 +78,19 @@ def caption(
     _require_this_version(workspace, parts)
     with alone(workspace, f"caption-{shard.index}-of-{shard.count}"):
         pending = [part for part in shard.of(parts) if not part.is_whole(workspace)]
-        _caption_parts(workspace, pending, captioner, options)
+        numbers = Counter(part.selection.source.name for part in parts)
+        _caption_parts(workspace, pending, numbers, captioner, options)
     return [_summary(workspace, selection, options.part_size) for selection in selections]
 
 
 def _caption_parts(
-    workspace: Workspace, pending: Sequence[Part], captioner: PinnedCaptioner, options: CaptionOptions
+    workspace: Workspace,
+    pending: Sequence[Part],
+    numbers: Mapping[str, int],
+    captioner: PinnedCaptioner,
+    options: CaptionOptions,
 ) -> None:
+    """Caption the pending parts; `numbers`: how many parts each source has in all."""
     shard = Shard.parse(options.shard)
     with _write_errors(workspace.root):
         log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
@@ -105,7 +111,7 @@ def _caption_parts(
             with _write_errors(workspace.root):
                 if options.copy:
                     result.prompts = copy_images(workspace, result.prompts, options.hub)
-                write_part(workspace, part, result)
+                write_part(workspace, part, result, numbers)
                 log.event(
                     "part",
                     source=name,

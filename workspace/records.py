@@ -8,7 +8,7 @@ written with a checksum, which is compared whenever it is read: a letter that ch
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,13 +76,19 @@ def from_table(record: type[R], table: pa.Table) -> list[R]:
     return [_build(record, row) for row in table.to_pylist()]
 
 
-def write(path: Path, record: type[R], rows: Iterable[R], plain: Collection[str] = ()) -> None:
+def write(
+    path: Path,
+    record: type[R],
+    rows: Iterable[R],
+    plain: Collection[str] = (),
+    metadata: Mapping[bytes, bytes] | None = None,
+) -> None:
     """Write records as one Parquet file, whole or not at all; the same rows give the same bytes.
 
-    `plain`: leaf columns that are stored as they are, such as image.bytes: they are compressed already, and a store
-    that cuts by content finds them again.
+    `metadata`: of the file, beside that of its columns. `plain`: leaf columns that are stored as they are, such as
+    image.bytes: they are compressed already, and a store that cuts by content finds them again.
     """
-    write_table(path, to_table(record, rows), plain)
+    write_table(path, to_table(record, rows).replace_schema_metadata(metadata), plain)
 
 
 def write_table(path: Path, table: pa.Table, plain: Collection[str] = ()) -> None:
