@@ -65,7 +65,9 @@ def _build_manifest(
 ) -> None:
     """Join every image with its generator, licence and real source, and check everything.
 
-    Writes manifest/ and report/index.html. Where a check fails, it names the rows, and manifest/ stays as it was.
+    Writes manifest/ and report/index.html. Where a check fails, it names the rows, and manifest/ stays as it was; a
+    generator with a damaged file is left out, with a line that names it. Real images on the Hub are read there: set
+    HF_ENDPOINT for another Hub, HF_TOKEN for data sets that need one.
 
     Examples:
 
