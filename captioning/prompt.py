@@ -1,6 +1,8 @@
 """The prompt: one caption of one real image."""
 
-from collections.abc import Iterator
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,17 +10,21 @@ from typing import Literal
 
 import pyarrow as pa
 
-from workspace import records
+from workspace import recipe, records
 from workspace.errors import UsageError
-from workspace.layout import Workspace, parts_below
+from workspace.layout import Workspace, parts_below, parts_in
 from workspace.records import column
 
 #: Pillow's names of the formats that a real image may have; a fixed list, so that no file can start another program.
 #: The multi-picture JPEGs of cameras (MPO) come with JPEG.
 REAL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 
-#: What workspaces of the former version hold in `caption_origin` for every generated caption; read as `generated`.
-FORMER_ORIGIN = "blip"
+#: Key of the numbers of parts in the metadata of a part.
+_PARTS = b"community_forensics_parts"
+_UNFINISHED = "wait until `cf-caption` has ended on all shards, or run it again where it was interrupted"
+
+#: What workspaces of the former version hold in `caption_origin`, and how it is read: every captioner was called blip.
+FORMER_ORIGINS = {"blip": "generated"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +84,40 @@ def read_prompts(workspace: Workspace) -> list[Prompt]:
     prompts: list[Prompt] = []
     for part in parts:
         with _remedy(part):
-            prompts += map(_current, records.read(part, Prompt))
+            prompts += (_current(prompt) for prompt in records.read(part, Prompt))
     return prompts
+
+
+def numbers_of_parts(parts: Mapping[str, int]) -> dict[bytes, bytes]:
+    """For the metadata of every part: how many parts each source has when captioning has ended, by its name."""
+    return {_PARTS: json.dumps(parts, sort_keys=True).encode()}
+
+
+def require_all_parts(workspace: Workspace) -> None:
+    """Raise `UsageError` while captioning has not ended: where a part is not there that the others count.
+
+    Prompts of a version that did not count them pass.
+    """
+    folders: dict[Path, int] = Counter(part.parent for part in prompt_parts(workspace))
+    if not folders and "caption" in recipe.read(workspace):
+        raise UsageError(f"{workspace.prompts} holds no prompts yet: {_UNFINISHED}")
+    expected: dict[str, int] = {}
+    for folder in folders:
+        for name, parts in _numbers_in(parts_in(folder)[0]).items():
+            expected[name] = max(parts, expected.get(name, 0))
+    missing = [
+        f"{name} has {there} of {parts} parts"
+        for name, parts in sorted(expected.items())
+        if (there := folders.get(workspace.prompts_of(name), 0)) < parts
+    ]
+    if missing:
+        raise UsageError(f"{workspace.prompts} is not complete ({', '.join(missing)}): {_UNFINISHED}")
+
+
+def _numbers_in(part: Path) -> dict[str, int]:
+    with _remedy(part), records.opened(part, Prompt) as file:
+        numbers: dict[str, int] = json.loads((file.schema_arrow.metadata or {}).get(_PARTS, b"{}"))
+    return numbers
 
 
 def require_this_version(part: Path) -> None:
@@ -88,9 +126,9 @@ def require_this_version(part: Path) -> None:
         records.read_table(part, Prompt, columns=[])
 
 
-def _current(prompt: Prompt) -> Prompt:
-    """A row of the former version, which wrote `blip` for every generated caption, as this one writes it."""
-    return replace(prompt, caption_origin="generated") if prompt.caption_origin == FORMER_ORIGIN else prompt
+def current_origin(origin: str) -> str:
+    """A value of `caption_origin`, as this version writes it."""
+    return FORMER_ORIGINS.get(origin, origin)
 
 
 @contextmanager
@@ -98,5 +136,15 @@ def _remedy(part: Path) -> Iterator[None]:
     """A block that reads a part; adds to its `UsageError` what to do."""
     try:
         yield
+    except records.DamagedFileError as error:
+        raise records.DamagedFileError(
+            f"{error}; run `cf-caption` again with the same options, which makes it again"
+        ) from error
     except UsageError as error:
         raise UsageError(f"{error}. Or remove {part.parent} and run `cf-caption` again") from error
+
+
+def _current(prompt: Prompt) -> Prompt:
+    if prompt.caption_origin in FORMER_ORIGINS:
+        return replace(prompt, caption_origin=current_origin(prompt.caption_origin))  # type: ignore[arg-type]
+    return prompt

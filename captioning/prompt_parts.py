@@ -1,13 +1,14 @@
 """Parts: the unit of captioning. A fixed number of images of one source, in order, makes one part file.
 
 Which images are in which part depends on the selection and the part size only, and so do the batches that the captioner
-gets; so any number of shards, killed at any time, write the same files. An existing part is finished. The images of a
+gets; so any number of shards, killed at any time, write the same files. An existing part is finished, unless it is
+damaged: then it is made again. The images of a
 part without a prompt are in a skipped file beside it, which is written first.
 """
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ from captioning.captioner import Captioner
 from captioning.cleaning import DroppedCaptionError, DropReason, clean
 from captioning.decoding import DecodeAll, Job, Unusable, decode_in_process
 from captioning.images import ImageFacts, UnusableImageError, fetch
-from captioning.prompt import Prompt
+from captioning.prompt import Prompt, numbers_of_parts
 from captioning.selection import Selection
 from captioning.skipped import Skipped, SkipReason, skipped_name
 from captioning.sources.source import RealImage
 from workspace import records
+from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.identity import seed_of
 from workspace.layout import Workspace, part_name
@@ -48,6 +50,16 @@ class Part:
     def is_finished(self, workspace: Workspace) -> bool:
         """Whether its file exists."""
         return self.path(workspace).exists()
+
+    def is_whole(self, workspace: Workspace) -> bool:
+        """Whether it is finished and its files can be read: a damaged part is made again, with the same rows."""
+        try:
+            records.verify(self.path(workspace), Prompt)
+            if (skipped := self.skipped_path(workspace)).exists():
+                records.verify(skipped, Skipped)
+        except UsageError:
+            return False
+        return True
 
 
 @dataclass
@@ -160,14 +172,17 @@ def _skipped(part: Part, real_id: str, reason: SkipReason, detail: str) -> Skipp
     return Skipped(real_source=part.selection.source.name, real_id=printable, reason=reason, detail=detail)
 
 
-def write_part(workspace: Workspace, part: Part, result: PartResult) -> None:
-    """Write a part's files: the skipped rows, if any, then the prompts, whose file marks the part as finished."""
+def write_part(workspace: Workspace, part: Part, result: PartResult, numbers: Mapping[str, int]) -> None:
+    """Write a part's files: the skipped rows, if any, then the prompts, whose file marks the part as finished.
+
+    `numbers`: how many parts each source has, which every part says, so that a missing one is noticed.
+    """
     skipped_path = part.skipped_path(workspace)
     if result.skipped:
         records.write(skipped_path, Skipped, result.skipped)
     else:  # of an earlier run that was killed before its prompts were written
         skipped_path.unlink(missing_ok=True)
-    records.write(part.path(workspace), Prompt, result.prompts)
+    records.write(part.path(workspace), Prompt, result.prompts, metadata=numbers_of_parts(numbers))
 
 
 def _require_utf8(real_id: str) -> None:

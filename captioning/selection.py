@@ -17,7 +17,7 @@ from captioning.sources.containers import read_container
 from captioning.sources.hub_dataset import is_hub_dataset, read_hub_dataset
 from captioning.sources.registry import find_source, recognize
 from captioning.sources.source import Collection, Source
-from workspace.errors import UsageError
+from workspace.errors import UsageError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.layout import checked_source
 
@@ -96,18 +96,25 @@ def select(name: str, path: str | Path, limit: int | None = None, hub: HubAccess
 
 
 def _open(source: Source, path: str) -> Collection:
-    root = Path(path).expanduser().resolve()
+    root = _resolved(path)
     if not root.exists():
         raise UsageError(f"{root} does not exist: give the folder of the data set")
     return source.reader(root) if root.is_dir() else read_container(root)
 
 
+def _resolved(path: str) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except RuntimeError as error:  # links in a circle, or the home of a user that there is not
+        raise UsageError(f"{path} leads nowhere ({in_one_line(error, named=False)}): give the folder itself") from error
+
+
 def _hint(source: Source, path: str) -> str:
     """Which known data set a folder looks like, if it was refused as another one."""
-    root = Path(path).expanduser().resolve()
     try:
+        root = _resolved(path)
         title = recognize(root) if source.title is not None and root.is_dir() else None
-    except UsageError:  # a folder that cannot be read, which is the error already
+    except UsageError:  # a folder that cannot be read or found, which is the error already
         return ""
     return f"; this looks like {title}" if title not in (None, source.title) else ""
 

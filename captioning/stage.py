@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from captioning.image_to_text import ImageToText
 from captioning.lavis.backend import Lavis, lavis_python
 from captioning.loading import model_class, resolve_device
 from captioning.options import Backend, CaptionOptions
-from captioning.prompt import FORMER_ORIGIN, Prompt, require_this_version
+from captioning.prompt import Prompt, current_origin, require_this_version
 from captioning.prompt_parts import Captioning, Part, caption_part, parts_of, write_part
 from captioning.selection import Selection, select_all
 from captioning.skipped import Skipped
@@ -25,6 +25,7 @@ from captioning.target_size import JPEG_DETAIL
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
 from workspace.errors import CommunityForensicsError, in_one_line
+from workspace.exclusive import alone
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Log, task
@@ -51,14 +52,16 @@ class SourceSummary:
 def caption(
     workspace: Workspace, sources: Mapping[str, str | Path], options: CaptionOptions = CaptionOptions()
 ) -> list[SourceSummary]:
-    """Caption those parts of this shard that are not finished; returns what the workspace then holds of each source.
+    """Caption those parts of this shard that are not finished, or damaged; returns what the workspace then holds of
+    each source.
 
     `sources`: the name of each source -> the folder, tar archive or Parquet file of its images, or a data set of the
     Hub as hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]. Known names (`captioning.sources.registry.KNOWN`) are read with
     their captions and licences. An interrupted run is continued by the same call.
 
     Raises `UsageError` when a source, the captioner or the device cannot be used, or when the workspace was made with
-    other settings; `HubError` when the Hub does not give a source or the captioner.
+    other settings; `HubError` when the Hub does not give a source or the captioner; `CommunityForensicsError` while
+    another process captions this shard.
     """
     require_extra("caption", "cf-caption")
     if options.backend == "lavis":
@@ -72,9 +75,25 @@ def caption(
     shard = Shard.parse(options.shard)
     with _write_errors(workspace.root):
         _pin_recipe(workspace, selections, options, captioner)
-        log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
     _require_this_version(workspace, parts)
-    pending = [part for part in shard.of(parts) if not part.is_finished(workspace)]
+    with alone(workspace, f"caption-{shard.index}-of-{shard.count}"):
+        pending = [part for part in shard.of(parts) if not part.is_whole(workspace)]
+        numbers = Counter(part.selection.source.name for part in parts)
+        _caption_parts(workspace, pending, numbers, captioner, options)
+    return [_summary(workspace, selection, options.part_size) for selection in selections]
+
+
+def _caption_parts(
+    workspace: Workspace,
+    pending: Sequence[Part],
+    numbers: Mapping[str, int],
+    captioner: PinnedCaptioner,
+    options: CaptionOptions,
+) -> None:
+    """Caption the pending parts; `numbers`: how many parts each source has in all."""
+    shard = Shard.parse(options.shard)
+    with _write_errors(workspace.root):
+        log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
     with (
         Decoders(options.workers or default_workers()) as decoders,
         task("captioning", sum(len(part.ids) for part in pending)) as progress,
@@ -92,7 +111,7 @@ def caption(
             with _write_errors(workspace.root):
                 if options.copy:
                     result.prompts = copy_images(workspace, result.prompts, options.hub)
-                write_part(workspace, part, result)
+                write_part(workspace, part, result, numbers)
                 log.event(
                     "part",
                     source=name,
@@ -101,7 +120,6 @@ def caption(
                     skipped=Counter(row.reason for row in result.skipped),
                     dropped_captions=result.dropped,
                 )
-    return [_summary(workspace, selection, options.part_size) for selection in selections]
 
 
 def _pin_recipe(
@@ -145,7 +163,8 @@ def _require_this_version(workspace: Workspace, parts: Sequence[Part]) -> None:
         if part.selection.source.name not in first and part.is_finished(workspace):
             first[part.selection.source.name] = part
     for part in first.values():
-        require_this_version(part.path(workspace))
+        with suppress(records.DamagedFileError):  # made again
+            require_this_version(part.path(workspace))
 
 
 def _name_in_rows(captioner: PinnedCaptioner, backend: Backend) -> str:
@@ -171,10 +190,10 @@ def _summary(workspace: Workspace, selection: Selection, part_size: int) -> Sour
     origins: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     parts = parts_of([selection], part_size)
-    finished = [part for part in parts if part.is_finished(workspace)]
+    finished = [part for part in parts if part.is_whole(workspace)]
     for part in finished:
         rows = records.read_table(part.path(workspace), Prompt, ["caption_origin"])
-        origins.update(rows["caption_origin"].to_pylist())
+        origins.update(map(current_origin, rows["caption_origin"].to_pylist()))
         skipped = part.skipped_path(workspace)
         if skipped.exists():
             reasons.update(records.read_table(skipped, Skipped, ["reason"])["reason"].to_pylist())
@@ -184,6 +203,6 @@ def _summary(workspace: Workspace, selection: Selection, part_size: int) -> Sour
         parts_done=len(finished),
         parts=len(parts),
         from_dataset=origins["dataset"],
-        generated=origins["generated"] + origins[FORMER_ORIGIN],
+        generated=origins["generated"],
         skipped=reasons,
     )

@@ -124,13 +124,9 @@ def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOption
         >>> built.rows == built.kept + built.real
         True
     """
-    from manifests.building import build
-    from manifests.report import write_report
+    from manifests.stage import build_manifest as run
 
-    opened = existing(workspace)
-    built = build(opened, options)
-    write_report(opened, options.hub)
-    return built
+    return run(existing(workspace), options)[0]
 
 
 def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = PublishOptions()) -> "Published":

@@ -23,6 +23,7 @@ from demo.zoo import building
 from localhub.process import HubProcess
 from workspace.command_line import run_command
 from workspace.errors import CommunityForensicsError
+from workspace.exclusive import alone
 from workspace.extras import require_extra
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
@@ -44,6 +45,11 @@ def demo(
     root = (directory / zoo_version()).resolve()
     workspace = Workspace.open(root / "workspace")
 
+    with alone(Workspace(root), "demo"):
+        _run_stages(root, workspace, images, console)
+
+
+def _run_stages(root: Path, workspace: Workspace, images: int, console: Console) -> None:
     console.print(f"[bold]The embedded Hub and its zoo[/bold] in {root / 'hub'}", highlight=False)
     building.fill(root / "hub")
     photographs.write_digits(root / "real" / "digits")

@@ -1,11 +1,12 @@
 """Building the manifest: join, check, and only then put in place.
 
 The joined table is written to a temporary file; the checks read it and the files it names; then the tables of
-generators, and last the manifest, are renamed into place. Where a check fails, the former manifest stays.
+generators, and last the manifest, are renamed into place. Where a check fails, the former manifest stays. A file that
+is damaged or missing costs its generator: the others are joined without it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,16 @@ import duckdb
 
 from crawler.catalog import read_catalog
 from manifests.checks import (
+    Failure,
     RowChecks,
+    check_catalog,
     check_files,
     check_manifest,
     check_outcomes,
-    check_parts,
+    check_prompts,
+    damaged_generators,
     raise_build_failures,
+    unreadable_generators,
 )
 from manifests.choices import Choices
 from manifests.joining.duplicates import generators_of_equal_images
@@ -30,9 +35,10 @@ from manifests.options import BuildOptions
 from manifests.plural import counted
 from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.tables.withheld import withheld_path
+from samplers.sample import sample_parts
 from workspace.atomic import atomic_path, remove_partial
 from workspace.errors import CommunityForensicsError, in_one_line
-from workspace.layout import Workspace
+from workspace.layout import Workspace, model_name_of
 from workspace.progress import Log, task
 
 
@@ -47,6 +53,8 @@ class Built:
     rows_by_split: Mapping[Split | None, int]
     """Rows in train, in test and (None) in neither."""
     choices: Choices
+    damaged: Sequence[str] = ()
+    """Damaged files, and the generators that are left out because of them."""
 
     @property
     def kept(self) -> int:
@@ -74,51 +82,95 @@ class Built:
                 yield f"{name}: {train} train, {test} test, {neither} in neither"
         if self.choices.edition == "public":
             yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
+        yield from self.damaged
 
 
-def build(workspace: Workspace, options: BuildOptions = BuildOptions()) -> Built:
+def build(
+    workspace: Workspace, options: BuildOptions = BuildOptions(), may_write: Callable[[], None] = lambda: None
+) -> Built:
     """Join the records, check everything, and write manifest/; by default the full edition, all of it for training.
 
-    Raises `UsageError` when a stage before this one has not run, `CommunityForensicsError` when a check fails;
-    then manifest/ stays as it was.
+    The caller is the only one who builds (`stage`); `may_write` is called before files are put in place, and may raise.
+    A generator with a damaged or missing file is left out (`Built.damaged`). Raises `UsageError` when a stage before
+    this one has not run, `CommunityForensicsError` when a check fails; then manifest/ stays as it was.
     """
     log = Log(workspace, "manifest")
-    catalog = read_catalog(workspace)
-    outcomes = read_outcomes(workspace, catalog)
     choices = Choices.of(options)
     remove_partial(workspace.manifest)
-    if options.verify == "full":
-        with task("reading the records"):
-            raise_build_failures(check_parts(workspace))
+    joining = _Joining(workspace, options, choices)
     with atomic_path(manifest_path(workspace)) as temporary, _withheld_list(workspace, choices) as withheld:
+        rows = joining.join(temporary, withheld)
+        with task("checking files", total=rows) as checking:
+            files = check_files(workspace, temporary, options.verify, options.hub, checking.advance)
+        failures = joining.failures + files.failures
+        if failures:
+            failures += [failure for of_one in files.damaged.values() for failure in of_one]
+        elif files.damaged:
+            # What is left has been checked: the same files without those of these generators.
+            joining.leave_out({name: of_one[0] for name, of_one in files.damaged.items()})
+            rows = joining.join(temporary, withheld)
+            failures = joining.failures
+        damaged = joining.damaged()
+        log.event("checked", rows=rows, verify=options.verify, failures=list(map(str, failures)), damaged=damaged)
+        raise_build_failures(failures)
+        may_write()
+        write_generators(workspace, joining.generators)
+    built = Built(rows, joining.joined.withheld, joining.generators, rows_by_split(workspace), choices, damaged)
+    log.event("built", rows=rows, generated=built.kept, real=built.real)
+    return built
+
+
+class _Joining:
+    """The records of a workspace, without the generators that are left out, joined and checked."""
+
+    def __init__(self, workspace: Workspace, options: BuildOptions, choices: Choices) -> None:
+        self._workspace, self._options, self._choices = workspace, options, choices
+        with task("reading the records"):
+            raise_build_failures(check_catalog(workspace))
+            self._catalog = read_catalog(workspace)
+            raise_build_failures(check_prompts(workspace))
+            self._left_out: dict[str, Failure] = {}
+            self.leave_out(damaged_generators(workspace, self._catalog))
+        self._outcomes, self._unreadable = read_outcomes(workspace, self._catalog)
+
+    def leave_out(self, damaged: Mapping[str, Failure]) -> None:
+        """Join the others only. Raises `CommunityForensicsError` when none is left."""
+        self._left_out |= damaged
+        sampled = {model_name_of(part.parent.name) for part in sample_parts(self._workspace)}
+        if sampled and sampled <= self._left_out.keys():
+            raise_build_failures(list(self._left_out.values()))
+
+    def damaged(self) -> list[str]:
+        """A line for each generator that is left out, and for each outcome that cannot be read."""
+        return [f"{name} is left out: {failure}" for name, failure in sorted(self._left_out.items())] + self._unreadable
+
+    def join(self, manifest: Path, withheld: Path | None) -> int:
+        """Write the rows and check them; returns how many. What is wrong is in `failures`."""
+        workspace, memory = self._workspace, self._options.memory
         try:
-            with open_records(workspace, options.memory) as connection:
-                assignment = choices.assign(
-                    catalog, sampled_generators(connection), generators_of_equal_images(connection)
+            with open_records(workspace, memory, self._left_out) as connection:
+                assignment = self._choices.assign(
+                    self._catalog, sampled_generators(connection), generators_of_equal_images(connection)
                 )
                 checks = RowChecks(connection)
                 with task("joining samples, catalogue and prompts"):
-                    joined = write_manifest(
-                        connection, temporary, assignment, withheld, choices.metadata(), checks.check_batch
+                    self.joined = write_manifest(
+                        connection, manifest, assignment, withheld, self._choices.metadata(), checks.check_batch
                     )
-                failures = checks.failures()
+                self.failures = checks.failures()
         except duckdb.Error as error:
-            # Its message need not name the file that it could not read.
-            raise_build_failures(check_parts(workspace))
-            raise CommunityForensicsError(f"the records cannot be joined: {in_one_line(error)}") from error
+            unreadable = unreadable_generators(workspace)
+            if unreadable.keys() <= self._left_out.keys():
+                raise CommunityForensicsError(f"the records cannot be joined: {in_one_line(error)}") from error
+            self.leave_out(unreadable)
+            return self.join(manifest, withheld)
+        outcomes = {name: outcome for name, outcome in self._outcomes.items() if name not in self._left_out}
         included = {name: outcome for name, outcome in outcomes.items() if name not in assignment.withheld}
-        failures += check_outcomes(included, joined.results)
-        generators = generator_rows(catalog, joined.results, outcomes, assignment.splits)
+        self.failures += check_outcomes(included, self.joined.results)
+        self.generators = generator_rows(self._catalog, self.joined.results, outcomes, assignment.splits)
         # Problems of the records would be reported a second time.
-        failures = failures or check_manifest(workspace, temporary, withheld, generators, options.memory)
-        with task("checking files", total=joined.rows) as checking:
-            failures += check_files(workspace, temporary, options.verify, options.hub, checking.advance)
-        log.event("checked", rows=joined.rows, verify=options.verify, failures=[str(failure) for failure in failures])
-        raise_build_failures(failures)
-        write_generators(workspace, generators)
-    built = Built(joined.rows, joined.withheld, generators, rows_by_split(workspace), choices)
-    log.event("built", rows=joined.rows, generated=built.kept, real=built.real)
-    return built
+        self.failures = self.failures or check_manifest(workspace, manifest, withheld, self.generators, memory)
+        return self.joined.rows
 
 
 @contextmanager

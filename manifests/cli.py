@@ -65,7 +65,9 @@ def _build_manifest(
 ) -> None:
     """Join every image with its generator, licence and real source, and check everything.
 
-    Writes manifest/ and report/index.html. Where a check fails, it names the rows, and manifest/ stays as it was.
+    Writes manifest/ and report/index.html. Where a check fails, it names the rows, and manifest/ stays as it was; a
+    generator with a damaged file is left out, with a line that names it. Real images on the Hub are read there: set
+    HF_ENDPOINT for another Hub, HF_TOKEN for data sets that need one.
 
     Examples:
 
@@ -86,8 +88,7 @@ def _build_manifest(
             raise errors.UsageError(f"--restore completes an edition as it was published: leave out {option}")
         _restore(workspace, restore)
         return
-    from manifests.building import build
-    from manifests.report import write_report
+    from manifests.stage import build_manifest
 
     options = BuildOptions(
         verify=verify,
@@ -97,8 +98,7 @@ def _build_manifest(
         license_allow=tuple(license_allow or ()),
     )
     opened = Workspace.open(workspace)
-    built = build(opened, options)
-    page = write_report(opened, options.hub)
+    built, page = build_manifest(opened, options)
     for line in built.lines():
         typer.echo(line)
     typer.echo(f"manifest: {opened.manifest}")

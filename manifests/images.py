@@ -89,7 +89,10 @@ class ImageReader:
 
     def _table(self, part: str, columns: list[str]) -> pa.Table:
         try:
-            with (self._root / part).open("rb") as opened, pq.ParquetFile(opened) as file:
+            with (
+                (self._root / part).open("rb") as opened,
+                pq.ParquetFile(opened, page_checksum_verification=True) as file,
+            ):
                 return file.read(columns=columns)
         except pa.ArrowException as error:
             raise OSError(None, f"{part} is damaged") from error

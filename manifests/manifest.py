@@ -148,6 +148,10 @@ class ManifestRow:
     )
 
 
+#: What one process of a workspace does at a time (`workspace.exclusive`): writing manifest/, or copying it.
+WORK = "manifest"
+
+
 def manifest_path(workspace: Workspace) -> Path:
     """The manifest's file."""
     return workspace.manifest / "manifest.parquet"
@@ -175,7 +179,7 @@ def iterate_manifest(workspace: Workspace, batch_rows: int = 10_000) -> Iterator
 
     Errors as `existing_manifest`.
     """
-    with pq.ParquetFile(existing_manifest(workspace)) as file:
+    with records.opened(existing_manifest(workspace), ManifestRow) as file:
         yield from file.iter_batches(batch_size=batch_rows)
 
 
@@ -201,7 +205,11 @@ def read_rows(workspace: Workspace, columns: Sequence[str] | None = None, split:
 def rows_by_split(workspace: Workspace) -> Counter[Split | None]:
     """How many rows of the manifest are in train, in test and (None) in neither; errors as `existing_manifest`."""
     counted: Counter[Split | None] = Counter()
-    with pq.ParquetFile(existing_manifest(workspace), read_dictionary=["split"]) as file:
+    path = existing_manifest(workspace)
+    with (
+        records.reading(path),
+        pq.ParquetFile(path, read_dictionary=["split"], page_checksum_verification=True) as file,
+    ):
         for batch in file.iter_batches(columns=["split"]):
             for found in pc.value_counts(batch.column("split")).to_pylist():
                 counted[found["values"]] += found["counts"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from captioning.prompt import prompt_parts, read_prompts
+from captioning.prompt import prompt_parts, read_prompts, require_all_parts
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
@@ -65,9 +65,9 @@ class PendingWork:
 def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     """The pending work of the shard `options.shard`.
 
-    Raises `UsageError` without a catalogue, for text-to-image generators without prompts, and where `options.only` or
-    `options.source_weights` name what does not exist; `HubError` where the Hub does not give the commit of
-    `options.safety_checker`.
+    Raises `UsageError` without a catalogue, for text-to-image generators without prompts, while captioning has not
+    ended, and where `options.only` or `options.source_weights` name what does not exist; `HubError` where the Hub does
+    not give the commit of `options.safety_checker`.
     """
     chosen = _chosen(read_catalog(workspace), options)
     costs = {
@@ -77,6 +77,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     assignment = assign_shards({name: cost.seconds(options.images) for name, cost in costs.items()}, shard.count)
     names = set(assignment.names_of(shard.index))
     share = sampling_order(entry for entry in chosen if entry.model_name in names)
+    require_all_parts(workspace)
     has_prompts = bool(prompt_parts(workspace))
     if not has_prompts and any(entry.task == "text-to-image" for entry in share):
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")

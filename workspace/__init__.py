@@ -4,6 +4,7 @@ layout          the paths of all files
 atomic          writing a file whole or not at all
 records         typed rows in Parquet files
 recipe          the settings that must not change within a workspace
+exclusive       what one process of a workspace does at a time; `process_folder`, `folder_lock`: how, without file locks
 shard           a share of the work
 locator         the bytes of an image, by the text that says where they are (`containers`: inside archives)
 hub_access      which Hub, with which token; `retry`: when to repeat a request; `repo_id`: valid names

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from workspace.errors import CommunityForensicsError
+from workspace.errors import CommunityForensicsError, disk_error
 
 #: What a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED_EXIT_CODE = 130
@@ -56,6 +56,8 @@ def run(app: Callable[[], Any]) -> NoReturn:
         if interrupted.is_set() and not succeeded:
             typer.echo("interrupted: finished work is kept; run the same command again to continue", err=True)
             sys.exit(INTERRUPTED_EXIT_CODE)
+        if isinstance(error, OSError) and (refusal := disk_error(error)) is not None:
+            error = refusal
         if not isinstance(error, CommunityForensicsError):
             raise
         typer.echo(f"error: {error}", err=True)

@@ -2,8 +2,24 @@
 
 `UsageError` is for the caller to correct (exit code 2); any other `CommunityForensicsError` is a failure of the run
 (exit code 1). All other exceptions are bugs of this project and keep their traceback. `workspace/command_line.py` turns
-exceptions into messages and exit codes.
+exceptions into messages and exit codes; there a disk that is full or read-only is no bug either (`disk_error`).
 """
+
+import errno
+import os
+
+_FREE_SPACE = "free space on that disk, or name a folder on another one"
+_PERMISSIONS = "change its permissions, or name another folder"
+
+#: What to do when the system refuses to write, or to read.
+_REMEDIES = {
+    errno.ENOSPC: _FREE_SPACE,
+    errno.EDQUOT: _FREE_SPACE,
+    errno.EROFS: "name a folder on a disk that may be written",
+    errno.EACCES: _PERMISSIONS,
+    errno.EPERM: _PERMISSIONS,
+    errno.EIO: "check that disk",
+}
 
 
 class CommunityForensicsError(Exception):
@@ -20,6 +36,16 @@ class UsageError(CommunityForensicsError):
 
 class HubError(CommunityForensicsError):
     """The Hub did not answer, or its answer was not what was requested. Exit code 1."""
+
+
+def disk_error(error: OSError) -> CommunityForensicsError | None:
+    """The error of a disk that is full, read-only or forbidden, with what to do; None: `error` has another cause."""
+    if error.errno not in _REMEDIES:
+        return None
+    return CommunityForensicsError(
+        f"{error.filename or 'a file'} cannot be used ({os.strerror(error.errno)}): {_REMEDIES[error.errno]}, then run "
+        "the same command again"
+    )
 
 
 def in_one_line(error: BaseException, limit: int = 300, *, named: bool = True) -> str:

@@ -9,6 +9,7 @@
       samples/<org>--<name>/part-00000.parquet
       outcomes/<org>--<name>.json             how sampling that generator ended
       manifest/  report/  logs/
+      .locks/<work>/                          processes that do what only one may do at a time; empty in between
 
 No other module builds a path. Names from outside (repository ids, names of real sources) are checked here before they
 become part of a path.
@@ -48,6 +49,11 @@ class Workspace:
     def recipe(self) -> Path:
         """recipe.toml."""
         return self.root / "recipe.toml"
+
+    @property
+    def locks(self) -> Path:
+        """The folder of the processes that are at work (`workspace.exclusive`)."""
+        return self.root / ".locks"
 
     @property
     def catalog(self) -> Path:
@@ -117,12 +123,17 @@ def part_name(number: int) -> str:
 
 def parts_in(folder: Path) -> list[Path]:
     """The part files of one generator or real source, in the order of their numbers; none if there is no folder."""
-    return sorted(folder.glob(_PARTS))
+    return sorted(folder.glob(_PARTS), key=_by_number)
 
 
 def parts_below(folder: Path) -> list[Path]:
     """The part files of all generators or real sources in `folder`, by name and number."""
-    return sorted(folder.glob(f"*/{_PARTS}"))
+    return sorted(folder.glob(f"*/{_PARTS}"), key=_by_number)
+
+
+def _by_number(part: Path) -> tuple[str, int, str]:
+    # The name of a part from 100,000 on is longer.
+    return (part.parent.name, len(part.name), part.name)
 
 
 def generator_folder(model_name: str) -> str:

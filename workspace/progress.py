@@ -24,6 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from workspace.atomic import errors_naming
 from workspace.layout import Workspace
 
 #: Seconds between two lines where there is no terminal.
@@ -41,7 +42,7 @@ class Log:
         """Append one event. Values of types that JSON does not have are written as their `str`."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": now, "event": event, **fields}, ensure_ascii=False, default=str)
-        with self.path.open("a", encoding="utf-8") as file:
+        with errors_naming(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
 

@@ -11,14 +11,18 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 import tomli_w
-from filelock import FileLock
 
 from workspace.atomic import write_bytes
 from workspace.errors import UsageError
+from workspace.exclusive import alone
 from workspace.layout import Workspace
+from workspace.process_folder import SILENT_SECONDS
 
 #: What a setting may be: TOML has no null, so an absent setting is left out.
 Setting: TypeAlias = bool | int | float | str | list[str] | dict[str, str] | dict[str, float]
+
+#: Seconds to wait for another process that writes its table: longer than one that died on another host counts as alive.
+_LOCK_SECONDS = 2 * SILENT_SECONDS
 
 #: A setting that is the hash of a content; messages name the setting, because the hash tells a reader nothing.
 _HASH = re.compile(r"(sha256:)?[0-9a-f]{64}")
@@ -30,14 +34,15 @@ def pin(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None]
     Settings that are None are left out. Raises `UsageError` with all differences.
     """
     wanted = {name: value for name, value in sorted(settings.items()) if value is not None}
-    # Several shards may start at once; without a lock two first writers could lose each other's table.
-    with FileLock(workspace.root / ".recipe.lock"):
-        recipe = read(workspace)
-        if stage not in recipe:
-            text = tomli_w.dumps({**recipe, stage: wanted})
-            write_bytes(workspace.recipe, text.encode())
-            return
-    former = recipe[stage]
+    former = read(workspace).get(stage)
+    if former is None:
+        # Several shards may start at once; without a lock two first writers could lose each other's table.
+        with alone(workspace, "recipe", _LOCK_SECONDS):
+            recipe = read(workspace)
+            former = recipe.get(stage)
+            if former is None:
+                write_bytes(workspace.recipe, tomli_w.dumps({**recipe, stage: wanted}).encode())
+                return
     names = sorted(former.keys() | wanted.keys())
     differences = [text for name in names for text in _differences(name, former.get(name), wanted.get(name))]
     if differences:

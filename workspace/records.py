@@ -3,11 +3,12 @@
 A record is a dataclass whose fields are made by `column`: the Arrow type, the documentation with unit and source, and,
 for a field that is itself a record (or a tuple of them), the class of that record. `schema` turns the class into a
 `pyarrow.Schema` in field order; the documentation is stored in the Parquet file as the `doc` metadata of each field.
-`write` and `read` move rows between records and Parquet files; a file with another schema is an error.
+`write` and `read` move rows between records and Parquet files; a file with another schema is an error. Every page is
+written with a checksum, which is compared whenever it is read: a letter that changed on a disk is never taken for data.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,10 @@ from workspace.atomic import atomic_path
 from workspace.errors import UsageError, in_one_line
 
 R = TypeVar("R")
+
+
+class DamagedFileError(UsageError):
+    """A Parquet file that does not exist, is incomplete, or is not what was written."""
 
 
 def column(
@@ -71,13 +76,19 @@ def from_table(record: type[R], table: pa.Table) -> list[R]:
     return [_build(record, row) for row in table.to_pylist()]
 
 
-def write(path: Path, record: type[R], rows: Iterable[R], plain: Collection[str] = ()) -> None:
+def write(
+    path: Path,
+    record: type[R],
+    rows: Iterable[R],
+    plain: Collection[str] = (),
+    metadata: Mapping[bytes, bytes] | None = None,
+) -> None:
     """Write records as one Parquet file, whole or not at all; the same rows give the same bytes.
 
-    `plain`: leaf columns that are stored as they are, such as image.bytes: they are compressed already, and a store
-    that cuts by content finds them again.
+    `metadata`: of the file, beside that of its columns. `plain`: leaf columns that are stored as they are, such as
+    image.bytes: they are compressed already, and a store that cuts by content finds them again.
     """
-    write_table(path, to_table(record, rows), plain)
+    write_table(path, to_table(record, rows).replace_schema_metadata(metadata), plain)
 
 
 def write_table(path: Path, table: pa.Table, plain: Collection[str] = ()) -> None:
@@ -104,16 +115,10 @@ def leaves(columns: pa.Schema) -> list[str]:
 def read_table(path: Path, record: type, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a Parquet file of this record; `columns` limits what is read.
 
-    Raises `UsageError` when the file is missing, is not Parquet, or has other columns than the record.
+    Raises `DamagedFileError` when the file is missing or damaged, `UsageError` when it has other columns than the
+    record.
     """
-    expected = schema(record)
-    with reading(path), pq.ParquetFile(path) as file:
-        # One plain file: a folder name such as `a=b` above it is no partition, so no dataset discovery.
-        if not file.schema_arrow.equals(expected):
-            raise UsageError(
-                f"{path} was written by another version of community-forensics: continue with that version, or use "
-                f"another --workspace; {_difference(file.schema_arrow, expected)}"
-            )
+    with opened(path, record) as file:
         return file.read(columns=list(columns) if columns is not None else None)
 
 
@@ -123,23 +128,41 @@ def read(path: Path, record: type[R]) -> list[R]:
         return from_table(record, read_table(path, record))
 
 
-def verify(path: Path) -> None:
-    """Read a whole Parquet file and check the checksum of every page that has one; raises `UsageError` for damage."""
-    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+def verify(path: Path, record: type, without: Collection[str] = ()) -> None:
+    """Read a Parquet file of this record and check every page, but for the leaf columns `without`; errors as
+    `read_table`."""
+    with opened(path, record) as file:
+        read = [leaf.path for leaf in file.schema if leaf.path not in without]
         for group in range(file.num_row_groups):
-            file.read_row_group(group)
+            # One thread: callers verify several files at a time.
+            file.read_row_group(group, columns=read, use_threads=False)
+
+
+@contextmanager
+def opened(path: Path, record: type) -> Iterator[pq.ParquetFile]:
+    """A block with a Parquet file of this record open, whose pages are checked as they are read; errors, in the block
+    too, as `read_table`."""
+    expected = schema(record)
+    # One plain file: a folder name such as `a=b` above it is no partition, so no dataset discovery.
+    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        if not file.schema_arrow.equals(expected):
+            raise UsageError(
+                f"{path} was written by another version of community-forensics: continue with that version, or use "
+                f"another --workspace; {_difference(file.schema_arrow, expected)}"
+            )
+        yield file
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """A block that reads a Parquet file: errors of the reader for a missing or damaged file become a `UsageError`."""
+    """A block that reads a Parquet file: errors for a missing or damaged file become `DamagedFileError`."""
     try:
         yield
     except FileNotFoundError as error:
-        raise UsageError(f"{path} does not exist") from error
+        raise DamagedFileError(f"{path} does not exist") from error
     # PyArrow raises different exceptions for damage in different parts of a file.
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise UsageError(
+        raise DamagedFileError(
             f"{path} is not a Parquet file, or it is damaged: {in_one_line(error, 200, named=False)}"
         ) from error
 

@@ -6,7 +6,7 @@ checked by `quick` only where they are read: asking for the size of each could m
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class _Row:
 
     path: str
     label: int
+    model_name: str | None
     sha256: str
     file_size: int | None
     format: str
@@ -62,25 +63,41 @@ class _Row:
     height: int
 
 
+@dataclass(frozen=True)
+class FileChecks:
+    """What is wrong with the files that a manifest names: real images, and those of single generators, by name."""
+
+    failures: list[Failure]
+    damaged: dict[str, list[Failure]]
+
+
 def check_files(
     workspace: Workspace,
     manifest: Path,
     verify: Verify,
     hub: HubAccess = HubAccess(),
     advance: Callable[[int], None] = lambda _: None,
-) -> list[Failure]:
-    """What is wrong with the files that a manifest names; `advance` is called with how many more were checked."""
-    wrong: dict[Problem, list[str]] = {}
+) -> FileChecks:
+    """Check the files that a manifest names; `advance` is called with how many more were checked."""
+    wrong: dict[str | None, dict[Problem, list[str]]] = {}
     images = ImageReader(workspace, hub)
     columns = [field.name for field in fields(_Row)]
-    with ReadingThreads(THREADS) as threads, pq.ParquetFile(manifest) as file:
+    with ReadingThreads(THREADS) as threads, pq.ParquetFile(manifest, page_checksum_verification=True) as file:
         for batch in file.iter_batches(_CHUNK, columns=columns):
             chunk = [_Row(**row) for row in batch.to_pylist()]
             checking = [threads.submit(row.path, _problem, images, verify, row) for row in chunk]
             for row, checked in zip(chunk, checking, strict=True):
                 if (problem := checked.result()) is not None:
-                    wrong.setdefault(problem, []).append(row.path)
+                    generator = None if row.label == REAL else row.model_name
+                    wrong.setdefault(generator, {}).setdefault(problem, []).append(row.path)
             advance(len(chunk))
+    return FileChecks(
+        failures=_failures(wrong.pop(None, {})),
+        damaged={name: _failures(problems) for name, problems in sorted(wrong.items()) if name is not None},
+    )
+
+
+def _failures(wrong: Mapping[Problem, list[str]]) -> list[Failure]:
     return [
         Failure(problem, len(paths), tuple(sorted(paths)[:NAMED_ROWS]))
         for problem, paths in sorted(wrong.items(), key=lambda item: item[0].text)

@@ -7,5 +7,6 @@ SAMPLE_AGAIN = (
 CAPTION_AGAIN = (
     "remove the folder of [its|their] real source in prompts/, then run `cf-caption` again with the same options"
 )
+CAPTION_SAME = "run `cf-caption` again with the same options: it makes the same [file|files]"
 RESTORE_CATALOG = "restore catalog.parquet from a copy, or remove it and run `cf-crawl` again"
 RESTORE_DATA_SET = "restore the data set to what it was when it was captioned"

@@ -13,7 +13,7 @@ the split of a row, because no caption of a real image of the test split may be 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from captioning.prompt import FORMER_ORIGIN, Prompt, prompt_parts
+from captioning.prompt import FORMER_ORIGINS, Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.database import database, record_view, registered
 from manifests.joining.duplicates import find_duplicates
@@ -150,8 +150,9 @@ ORDER BY {SAMPLES.generator}, {SAMPLES.index}
 
 # Of prompts of the former version, the origin of captions as this version calls it.
 _CURRENT_PROMPTS = f"""
-* REPLACE (CASE {PROMPTS.caption_origin} WHEN '{FORMER_ORIGIN}' THEN 'generated' ELSE {PROMPTS.caption_origin} END
-    AS {PROMPTS.caption_origin})"""
+* REPLACE (
+    CASE {PROMPTS.caption_origin} {" ".join(f"WHEN '{former}' THEN '{now}'" for former, now in FORMER_ORIGINS.items())}
+    ELSE {PROMPTS.caption_origin} END AS {PROMPTS.caption_origin})"""
 
 
 @dataclass(frozen=True)
@@ -165,12 +166,15 @@ class Joined:
 
 
 @contextmanager
-def open_records(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_records(
+    workspace: Workspace, memory: str = BuildOptions.memory, without: Collection[str] = ()
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection that sees the workspace's records as `PARTS`, `PROMPTS` and `CATALOG`, and has found equal
     images (`duplicates`).
 
-    `memory` as for `database`, with its error. Raises `UsageError` when a stage before this one has not run, or for a
-    part of another version; `CommunityForensicsError`, in the block too, when memory does not suffice.
+    The samples of generators named in `without` are not read. `memory` as for `database`, with its error. Raises
+    `UsageError` when a stage before this one has not run, or for a part of another version; `CommunityForensicsError`,
+    in the block too, when memory does not suffice.
     """
     with database(workspace, memory) as connection:
         connection.execute("SET preserve_insertion_order = false")  # every query here that needs an order names it
@@ -178,7 +182,7 @@ def open_records(workspace: Workspace, memory: str = BuildOptions.memory) -> Ite
         connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         connection.execute(f"SET threads = least({_THREADS}, current_setting('threads'))")
         try:
-            find_parts(workspace, connection)
+            find_parts(workspace, connection, without)
             _view(connection, PROMPTS, prompt_parts(workspace), Prompt, _CURRENT_PROMPTS)
             _view(connection, CATALOG_FILE, [workspace.catalog], CatalogEntry)
             find_duplicates(connection)

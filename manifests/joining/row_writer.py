@@ -57,6 +57,7 @@ class RowWriter:
             compression={leaf: "none" if leaf in _RANDOM else "zstd" for leaf in records.leaves(schema)},
             use_dictionary=repeated,
             write_statistics=repeated,
+            write_page_checksum=True,
             store_schema=False,
         )
         # The key that readers use for the Arrow schema (https://arrow.apache.org/docs/cpp/parquet.html). It has plain

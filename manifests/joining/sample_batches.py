@@ -47,12 +47,13 @@ SELECT min(path) FROM (SELECT unnest(?) AS path) LEFT JOIN written USING (path) 
 """
 
 
-def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables `PARTS` and `IMAGE_HASHES`, which tell what samples there are.
+def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()) -> None:
+    """Create the tables `PARTS` and `IMAGE_HASHES`, which tell what samples there are, except of the generators named
+    in `without`.
 
     Raises `UsageError` when there are none, or for a part that another version wrote.
     """
-    paths = sample_parts(workspace)
+    paths = [path for path in sample_parts(workspace) if model_name_of(path.parent.name) not in without]
     if not paths:
         raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
     check_version(connection, paths, Sample)

@@ -16,6 +16,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_c
 from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, Checksums, checksums_text, parse_checksums
 from manifests.publishing.layouts import Layout, layout_of
 from manifests.publishing.packing import pack_shards
+from manifests.publishing.pinned import PinnedWorkspace, pin_manifest
 from manifests.publishing.planning import PlannedShard, plan_shards
 from manifests.publishing.published import Counts, count_rows, withheld_images
 from manifests.publishing.repository import DatasetOnHub, StoredFile
@@ -36,6 +38,7 @@ from manifests.scratch import scratch_folder
 from manifests.tables.generators import generators_path, read_generators
 from manifests.tables.withheld import existing_list
 from workspace.errors import HubError, UsageError
+from workspace.exclusive import alone, at_work
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 from workspace.progress import Log, task
@@ -87,23 +90,42 @@ class Published:
 
 
 def publish_dataset(workspace: Workspace, repo_id: str, options: PublishOptions = PublishOptions()) -> Published:
-    """Make the Hub's dataset `repo_id` (ORG/NAME) what the manifest says.
+    """Make the Hub's dataset `repo_id` (ORG/NAME) what the manifest says, as it is when this is called.
 
     A dataset that does not exist is created, private unless `options.public`. Raises `UsageError` without a manifest,
     for an invalid name, and for images that may not be published there; `CommunityForensicsError` for images that have
-    changed since the manifest was built; `HubError` when the Hub refuses or fails.
+    changed since the manifest was built, and while another process builds or publishes; `HubError` when the Hub refuses
+    or fails.
     """
     hub = DatasetOnHub(repo_id, options.hub)
-    layout = layout_of(options.layout)
+    existing_manifest(workspace)
+    with _own_folder(workspace, options) as folder:
+        return _publish(pin_manifest(workspace, folder / "manifest"), hub, options)
+
+
+@contextmanager
+def _own_folder(workspace: Workspace, options: PublishOptions) -> Iterator[Path]:
+    """A folder for this process; one process of a workspace publishes at a time."""
+    if options.dry_run:
+        with at_work(workspace, "dry-run") as process:
+            yield process.path
+    else:
+        with alone(workspace, "publish") as held:
+            yield held.folder
+
+
+def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOptions) -> Published:
+    repo_id, layout = hub.repo_id, layout_of(options.layout)
     counts = count_rows(workspace)
     _check_manifest(workspace)
     _check_visibility(hub, options, counts)
     log = Log(workspace, "publish")
+    log.event("pinned", manifest=sha256_of_file(manifest_path(workspace)))
     with task("planning shards"):
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
     if not shards:
         raise UsageError(
-            f"{manifest_path(workspace)} has no row in a split: sample more generators, or use other --holdout "
+            f"{workspace.root}: the manifest has no row in a split: sample more generators, or use other --holdout "
             "options, then run `cf-build-manifest`"
         )
     if not options.dry_run:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from manifests.database import database, parquet_view
 from manifests.manifest import REAL, existing_manifest
-from manifests.tables.withheld import existing_list
+from manifests.tables.withheld import WithheldRow, existing_list
+from workspace import records
 from workspace.layout import Workspace
 
 #: The published split of everything that is for evaluation.
@@ -67,4 +67,4 @@ def count_rows(workspace: Workspace) -> Counts:
 def withheld_images(workspace: Workspace) -> pa.Table | None:
     """The real images that this edition lists without their pixels; None: it has no such list."""
     path = existing_list(workspace)
-    return None if path is None else pq.read_table(path)
+    return None if path is None else records.read_table(path, WithheldRow)

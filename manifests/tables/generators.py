@@ -17,6 +17,7 @@ from manifests.manifest import Split
 from samplers.outcomes import Outcome, read_outcome
 from workspace import records
 from workspace.atomic import atomic_path
+from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.records import column
 
@@ -99,14 +100,20 @@ def rejected_path(workspace: Workspace) -> Path:
     return workspace.manifest / "rejected.parquet"
 
 
-def read_outcomes(workspace: Workspace, catalog: Iterable[CatalogEntry]) -> dict[str, Outcome]:
-    """How sampling each generator ended at the catalogue's revision, by its name; errors as `samplers.outcomes`."""
-    outcomes = ((entry, read_outcome(workspace, entry.model_name)) for entry in catalog)
-    return {
-        entry.model_name: outcome
-        for entry, outcome in outcomes
-        if outcome is not None and outcome.revision == entry.revision
-    }
+def read_outcomes(workspace: Workspace, catalog: Iterable[CatalogEntry]) -> tuple[dict[str, Outcome], list[str]]:
+    """How sampling each generator ended at the catalogue's revision, by its name; and what is wrong with the outcomes
+    that cannot be read."""
+    outcomes: dict[str, Outcome] = {}
+    wrong: list[str] = []
+    for entry in catalog:
+        try:
+            outcome = read_outcome(workspace, entry.model_name)
+        except UsageError as error:
+            wrong.append(str(error))
+        else:
+            if outcome is not None and outcome.revision == entry.revision:
+                outcomes[entry.model_name] = outcome
+    return outcomes, wrong
 
 
 def generator_rows(

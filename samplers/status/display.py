@@ -65,6 +65,7 @@ def as_tables(status: RunStatus) -> Group:
         parts += [Text(f"shard {shard.shard} failed: {shard.detail}") for shard in status.shards if shard.detail]
     else:
         parts.append(Text("no shard has run yet: start one with `cf-sample`"))
+    parts += [Text(f"{name}: {why}") for name, why in status.damaged.items()]
     failures = {end: count for end, count in status.ends.items() if end not in SUCCEEDED}
     if failures:
         parts.append(_pairs("failed", {end: f"{count:,}" for end, count in failures.items()}))

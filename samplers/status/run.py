@@ -8,7 +8,7 @@ thousands of generators takes seconds.
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from crawler.catalog import CatalogEntry
@@ -46,6 +46,8 @@ class RunStatus:
     shards: tuple[ShardStatus, ...]
     seconds_left_of: Mapping[str, float]
     """Seconds until a shard is finished, by shard, where known."""
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """Generators with an outcome or a part that cannot be read, and what to do; they are counted as left."""
 
 
 class Watcher:
@@ -58,10 +60,13 @@ class Watcher:
     def look(self, now: float) -> RunStatus:
         """The status at `now`, in seconds since 1970. Raises `UsageError` without a catalogue."""
         revisions = _compatible(self._workspace)
-        outcomes = {name: _outcome(self._workspace, name, revision) for name, revision in revisions.items()}
+        damaged: dict[str, str] = {}
+        outcomes = {name: self._outcome(name, revision, damaged) for name, revision in revisions.items()}
         ended = [outcome for outcome in outcomes.values() if outcome is not None]
         ends = Counter(outcome.end for outcome in ended)
-        kept, more_done = self._without_outcome([name for name, outcome in outcomes.items() if outcome is None])
+        kept, more_done = self._without_outcome(
+            [name for name, outcome in outcomes.items() if outcome is None], damaged
+        )
         ends["done"] += more_done
         done = sum(not outcome.failed for outcome in ended) + more_done
         failed = sum(outcome.failed for outcome in ended)
@@ -83,6 +88,7 @@ class Watcher:
             time=_total_time(shards),
             shards=shards,
             seconds_left_of=seconds_left_of,
+            damaged=damaged,
         )
 
     def _shards(self, now: float) -> tuple[ShardStatus, ...]:
@@ -94,11 +100,29 @@ class Watcher:
                 found.append(((int(name[2]), int(name[1])), status))
         return tuple(status for _, status in sorted(found, key=lambda pair: pair[0]))
 
-    def _without_outcome(self, names: Sequence[str]) -> tuple[int, int]:
-        """The number of images of generators without an outcome, and how many of these are finished."""
+    def _outcome(self, name: str, revision: str, damaged: dict[str, str]) -> Outcome | None:
+        """The outcome of a generator at the catalogue's revision; one that cannot be read is added to `damaged`."""
+        try:
+            outcome = read_outcome(self._workspace, name)
+        except UsageError as error:
+            damaged[name] = str(error)
+            return None
+        return outcome if outcome is not None and outcome.revision == revision else None
+
+    def _without_outcome(self, names: Sequence[str], damaged: dict[str, str]) -> tuple[int, int]:
+        """The number of images of generators without an outcome, and how many of these are finished; those of which a
+        part cannot be read are added to `damaged`."""
         folders = {path.name for path in self._workspace.samples.iterdir()} if self._workspace.samples.is_dir() else {}
         images = recipe.read(self._workspace).get("sample", {}).get("images")
-        kept = [len(progress_of(self._workspace, name).kept) for name in names if generator_folder(name) in folders]
+        kept: list[int] = []
+        for name in names:
+            if generator_folder(name) in folders:
+                try:
+                    kept.append(len(progress_of(self._workspace, name).kept))
+                except records.DamagedFileError as error:
+                    damaged[name] = f"{error}; remove samples/{generator_folder(name)} and run `cf-sample` again"
+                except UsageError as error:
+                    damaged[name] = str(error)
         return sum(kept), sum(isinstance(images, int) and count >= images for count in kept)
 
 
@@ -110,11 +134,6 @@ def _compatible(workspace: Workspace) -> dict[str, str]:
     table = records.read_table(workspace.catalog, CatalogEntry, columns)
     rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
     return {name: revision for name, revision, status in rows if status == "compatible"}
-
-
-def _outcome(workspace: Workspace, name: str, revision: str) -> Outcome | None:
-    outcome = read_outcome(workspace, name)
-    return outcome if outcome is not None and outcome.revision == revision else None
 
 
 def _seconds_left(shards: Sequence[ShardStatus]) -> dict[str, float]:

@@ -123,3 +123,13 @@ def test_a_wrong_source_is_refused_with_one_line(folder: Path, name: str, path: 
         select(name, path.format(folder=folder))
     assert "\n" not in str(refused.value)
     assert "--source" in str(refused.value) or "real source" in str(refused.value)
+
+
+def test_a_path_that_leads_nowhere_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for name in ("x", "coco"):
+        for path in (tmp_path / "a", "~a-user-that-there-is-not/photos"):
+            with pytest.raises(UsageError, match=rf"--source {name}: .* leads nowhere") as refused:
+                select(name, path)
+            assert "\n" not in str(refused.value)

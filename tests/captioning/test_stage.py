@@ -1,12 +1,14 @@
 """captioning/stage.py: the same files whatever the shards, an honest summary of them, and no mixing of versions."""
 
+import random
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from captioning.prompt import read_prompts
+from captioning.prompt import read_prompts, require_all_parts
 from captioning.selection import select
 from demo.zoo.captioner.captions import PHOTOGRAPHS
 from tests.captioning.runs import caption_here
@@ -87,6 +89,69 @@ def test_a_workspace_that_cannot_be_written_is_named_with_what_to_do(tmp_path: P
     assert summary.from_dataset == 1
 
 
+def test_a_part_that_is_damaged_is_made_again_by_the_same_command(tmp_path: Path, digits: Path) -> None:
+    (digits_with_a_text := tmp_path / "real").mkdir()
+    for image in sorted(digits.glob("*"))[:16]:
+        shutil.copy(image, digits_with_a_text)
+    (digits_with_a_text / "zz.png").write_bytes(b"no image")
+    workspace, sources = tmp_path / "workspace", {"digits": digits_with_a_text}
+    (summary,) = caption_here(workspace, sources, **SMALL)
+    right = files(workspace)
+    chosen = random.Random(3)
+    for name in ("digits/part-00000.parquet", "digits/part-00001.parquet", "digits/skipped-00002.parquet"):
+        assert name in right
+        for damage in (lambda content: content[:-9], lambda _: b"", lambda content: _flipped(content, chosen)):
+            path = workspace / "prompts" / name
+            path.write_bytes(damage(right[name]))
+            if path.name != "part-00000.parquet":
+                (other,) = caption_here(workspace, sources, shard="1/3", **SMALL)
+                assert other.parts_done == summary.parts - 1
+            assert caption_here(workspace, sources, **SMALL) == [summary]
+            assert files(workspace) == right
+
+
+def _flipped(content: bytes, chosen: random.Random) -> bytes:
+    """A bit of a page changed."""
+    changed = bytearray(content)
+    changed[changed.index(b"\x28\xb5\x2f\xfd") + 8] ^= 1 << chosen.randrange(8)
+    return bytes(changed)
+
+
+def test_damaged_prompts_are_named_with_the_command_that_makes_them_again(tmp_path: Path, digits: Path) -> None:
+    caption_here(tmp_path, {"digits": digits}, limit=3)
+    part = tmp_path / "prompts/digits/part-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(UsageError, match=r"part-00000.parquet .*damaged: .*; run `cf-caption` again") as refused:
+        read_prompts(Workspace(tmp_path))
+    assert "\n" not in str(refused.value)
+
+
+def test_until_every_part_of_every_source_is_there_captioning_has_not_ended(tmp_path: Path, digits: Path) -> None:
+    workspace, sources = Workspace(tmp_path), {"b": digits, "a": digits}
+    require_all_parts(workspace)  # nothing has begun
+    for shard, there in (("1/3", ("a has 1 of 3", "b has 1 of 3")), ("3/3", ("a has 2 of 3", "b has 2 of 3"))):
+        caption_here(tmp_path, sources, max_per_source=8, shard=shard, **SMALL)
+        with pytest.raises(UsageError, match=r"wait until `cf-caption` has ended") as refused:
+            require_all_parts(workspace)
+        assert ", ".join(f"{text} parts" for text in there) in str(refused.value)
+    caption_here(tmp_path, sources, max_per_source=8, shard="2/3", **SMALL)
+    require_all_parts(workspace)
+    whole = tmp_path / "prompts/b/part-00001.parquet"
+    content = whole.read_bytes()
+    whole.unlink()
+    with pytest.raises(UsageError, match="b has 2 of 3 parts"):
+        require_all_parts(workspace)
+    whole.write_bytes(content)
+    require_all_parts(workspace)
+
+
+def test_captioning_that_has_begun_without_a_part_has_not_ended(tmp_path: Path, digits: Path) -> None:
+    caption_here(tmp_path, {"digits": digits}, limit=4)
+    (tmp_path / "prompts/digits/part-00000.parquet").unlink()
+    with pytest.raises(UsageError, match="holds no prompts yet"):
+        require_all_parts(Workspace(tmp_path))
+
+
 # A workspace of the former version
 
 
@@ -95,7 +160,8 @@ def as_formerly(part: Path) -> None:
     table = pq.read_table(part)
     origins = ["blip" if origin == "generated" else origin for origin in table["caption_origin"].to_pylist()]
     at = table.schema.get_field_index("caption_origin")
-    pq.write_table(table.set_column(at, table.schema.field(at), pa.array(origins)), part)
+    table = table.set_column(at, table.schema.field(at), pa.array(origins)).replace_schema_metadata(None)
+    pq.write_table(table, part)
 
 
 def test_prompts_of_the_former_version_are_read_as_generated_and_continued(tmp_path: Path, photos: Path) -> None:
@@ -105,6 +171,7 @@ def test_prompts_of_the_former_version_are_read_as_generated_and_continued(tmp_p
     for part in (tmp_path / "prompts/photos").glob("part-*.parquet"):
         as_formerly(part)
     assert read_prompts(Workspace(tmp_path)) == now
+    require_all_parts(Workspace(tmp_path))  # it did not count them
     (tmp_path / "prompts/photos/part-00005.parquet").unlink()
     assert caption_here(tmp_path, {"photos": photos}, **SMALL) == [finished]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workspace.errors import UsageError
-from workspace.layout import Workspace, checked_source, generator_folder
+from workspace.layout import Workspace, checked_source, generator_folder, part_name, parts_below, parts_in
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,16 @@ def test_a_workspace_that_cannot_be_a_folder_is_refused_with_its_path(tmp_path: 
         Workspace.open(tmp_path / "file" / "below")
     with pytest.raises(UsageError, match="--workspace"):
         Workspace.open(tmp_path / "file")
+
+
+def test_parts_are_in_the_order_of_their_numbers_however_many_there_are(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    numbers = [0, 2, 9_999, 99_999, 100_000, 1_000_000]
+    for name in ("org/b", "org/a"):
+        for number in reversed(numbers):
+            path = workspace.samples_of(name) / part_name(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert [path.name for path in parts_in(workspace.samples_of("org/a"))] == [part_name(number) for number in numbers]
+    assert [path.parent.name for path in parts_below(workspace.samples)] == 6 * ["org--a"] + 6 * ["org--b"]
+    assert [path.name for path in parts_below(workspace.samples)] == 2 * [part_name(number) for number in numbers]

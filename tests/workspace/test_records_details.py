@@ -108,25 +108,25 @@ def test_one_changed_bit_anywhere_in_the_pages_is_found(tmp_path: Path, plain: t
     path = tmp_path / "rows.parquet"
     content = bytes(range(256)) * 20
     records.write(path, Outer, [Outer(f"{number}", content=content) for number in range(3)], plain)
-    records.verify(path)
+    records.verify(path, Outer)
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2 if plain else damaged.index(b"\x28\xb5\x2f\xfd") + 8] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(UsageError, match=r"rows\.parquet"):
-        records.verify(path)
+        records.verify(path, Outer)
 
 
 def test_every_group_of_rows_is_verified(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     table = records.to_table(Outer, [Outer(f"{number}", content=bytes([number]) * 5000) for number in range(4)])
     pq.write_table(table, path, row_group_size=1, write_page_checksum=True, compression="none", use_dictionary=False)
-    records.verify(path)
+    records.verify(path, Outer)
     for number in range(4):
         damaged = bytearray(path.read_bytes())
         damaged[damaged.index(bytes([number]) * 5000) + 2500] ^= 1
         (tmp_path / "damaged.parquet").write_bytes(damaged)
         with pytest.raises(UsageError, match=r"damaged\.parquet"):
-            records.verify(tmp_path / "damaged.parquet")
+            records.verify(tmp_path / "damaged.parquet", Outer)
 
 
 def write_with(path: Path, columns: pa.Schema) -> Path:
@@ -151,7 +151,7 @@ def test_a_file_of_other_columns_is_refused_with_each_difference(tmp_path: Path)
 
 def test_a_file_that_is_missing_or_damaged_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"PAR1 no Parquet")
-    for read in (lambda path: records.read(path, Outer), records.verify):
+    for read in (lambda path: records.read(path, Outer), lambda path: records.verify(path, Outer)):
         with pytest.raises(UsageError, match=r"absent\.parquet does not exist"):
             read(tmp_path / "absent.parquet")
         with pytest.raises(UsageError, match=r"rows\.parquet is not a Parquet file") as refusal:

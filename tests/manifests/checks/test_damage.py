@@ -1,4 +1,7 @@
-"""Every kind of damage to a workspace is found and named when the manifest is built, and leaves no half manifest."""
+"""Every kind of damage to a workspace is found and named when the manifest is built, and leaves no half manifest.
+
+What happened to the files of one generator costs that generator and no other.
+"""
 
 import random
 import re
@@ -10,22 +13,26 @@ from typing import Any, get_args
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from crawler.catalog import CatalogEntry, read_catalog
 from manifests.building import build
 from manifests.checks.files import QUICK_ONE_IN
 from manifests.joining import sample_batches
 from manifests.manifest import manifest_path
 from manifests.options import BuildOptions, Verify
+from manifests.tables.generators import read_generators
 from samplers.options import Store
 from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import ImageFile
 from tests.manifests.making import Builder, sha256
 from tests.scale import scaled
+from workspace import records
 from workspace.errors import CommunityForensicsError
-from workspace.layout import Workspace
+from workspace.layout import Workspace, part_name
 
 PAINTER = "org/painter"
 FIRST = "images/org--painter/00000000.png"
@@ -185,10 +192,6 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
         count_otherwise,
         r"1 generator has fewer.*, or other images: org/painter .samples 11, kept 9; counted 11 and 8",
     ),
-    "orphan row": (
-        lambda b: b.catalog.pop(0),
-        r"1 generator was sampled at a revision that the catalogue does not have: org/painter@",
-    ),
     "another revision": (
         lambda b: b.change(PAINTER, 1, revision="f" * 40),
         r"a revision that the catalogue does not have: org/painter@ff",
@@ -319,6 +322,64 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
 }
 
 
+# The files of a generator's records.
+OF_ONE_GENERATOR: dict[str, tuple[Callable[[Workspace], object], str]] = {
+    "truncated part": (
+        lambda w: part(w).write_bytes(part(w).read_bytes()[:-1]),
+        r"1 file is damaged: \S*/samples/org--painter/part-00000.parquet \(remove the folders of that generator",
+    ),
+    "empty part": (lambda w: part(w).write_bytes(b""), r"1 file is damaged: \S*part-00000.parquet"),
+    # An encoding in the header of a page, which only DuckDB looks at.
+    "a part that DuckDB cannot read": (
+        lambda w: change(part(w), b"\x15\x06\x15\x06\x1c", b"\x15\x06\x15\x02\x1c"),
+        r"1 file is damaged: \S*part-00000.parquet",
+    ),
+    "a changed letter of a name": (
+        lambda w: change(part(w), b"call_size", b"call_sizf"),
+        r"1 file is damaged: \S*part-00000.parquet",
+    ),
+    "missing part": (
+        lambda w: part(w).unlink(),
+        r"1 file is missing: \S*/samples/org--painter/part-00000.parquet \(remove the folders of that generator",
+    ),
+    "not in the catalogue": (
+        lambda w: recrawl(w, lambda rows: [row for row in rows if row.model_name != PAINTER]),
+        r"1 generator was sampled at a revision that the catalogue does not have: org/painter@",
+    ),
+    "a newer revision in the catalogue": (
+        lambda w: recrawl(w, lambda rows: [replace(row, revision=row.revision[::-1]) for row in rows[:1]] + rows[1:]),
+        r"1 generator was sampled at a revision that the catalogue does not have: \S+ \(restore the catalogue",
+    ),
+}
+
+
+def part(workspace: Workspace) -> Path:
+    return workspace.samples_of(PAINTER) / part_name(0)
+
+
+def change(path: Path, before: bytes, after: bytes) -> None:
+    content = path.read_bytes()
+    assert before in content
+    path.write_bytes(content.replace(before, after))
+
+
+def recrawl(workspace: Workspace, change: Callable[[list[CatalogEntry]], list[CatalogEntry]]) -> None:
+    records.write(workspace.catalog, CatalogEntry, change(read_catalog(workspace)))
+
+
+def left_out(workspace: Workspace, message: str, verify: Verify = "full", generator: str = PAINTER) -> None:
+    """The manifest is built, has everything but that generator, and says so in one line."""
+    built = build(workspace, BuildOptions(verify=verify))
+    (line,) = built.damaged
+    assert re.match(rf"{generator} is left out: {message}", line), line
+    assert list(built.lines())[-1] == line
+    names = pq.read_table(manifest_path(workspace), columns=["model_name"])["model_name"].to_pylist()
+    assert {name: names.count(name) for name in {*names} - {None}} == {"org/sketcher": 9, "solo-dreamer": 4}
+    kept = {row.model_name: row.kept for row in read_generators(workspace)}
+    assert kept.get(generator, 0) == 0
+    assert kept["org/sketcher"] == 9
+
+
 def refused(workspace: Workspace, message: str, verify: Verify = "full") -> None:
     with pytest.raises(CommunityForensicsError, match=message):
         build(workspace, BuildOptions(verify=verify))
@@ -331,14 +392,71 @@ def refused(workspace: Workspace, message: str, verify: Verify = "full") -> None
 def test_a_damaged_file_is_found_and_named_in_either_store(filled: Builder, damage: str, store: Store) -> None:
     plant, message = FILES[damage]
     plant(filled)
-    refused(filled.write(store=store), message)
+    check = refused if damage.startswith("real image") else left_out
+    check(filled.write(store=store), message)
 
 
 @pytest.mark.parametrize("damage", FILES_OF_THEIR_OWN)
 def test_a_damaged_separate_file_is_found_without_reading_it(filled: Builder, damage: str) -> None:
     plant, message = FILES_OF_THEIR_OWN[damage]
     plant(filled)
-    refused(filled.write(), message, "quick")
+    left_out(filled.write(), message, "quick")
+
+
+@pytest.mark.parametrize("verify", get_args(Verify))
+@pytest.mark.parametrize("damage", OF_ONE_GENERATOR)
+def test_a_damaged_file_of_records_costs_one_generator(filled: Builder, damage: str, verify: Verify) -> None:
+    plant, message = OF_ONE_GENERATOR[damage]
+    plant(filled.write())
+    left_out(filled.workspace, message, verify)
+
+
+def test_several_damaged_files_cost_their_generators_and_all_of_them_no_manifest(filled: Builder) -> None:
+    workspace = filled.write()
+    part(workspace).write_bytes(b"")
+    (workspace.root / str(filled.samples["org/sketcher"][0].image.path)).unlink()
+    built = build(workspace)
+    assert [line.split(": ")[0] for line in built.damaged] == [
+        "org/painter is left out",
+        "org/sketcher is left out",
+    ]
+    assert built.kept == 4
+    before = manifest_path(workspace).read_bytes()
+    (workspace.root / str(filled.samples["solo-dreamer"][0].image.path)).unlink()
+    with pytest.raises(CommunityForensicsError, match=r"no manifest was written: 3 checks failed\n.*1 file is damaged"):
+        build(workspace)
+    assert manifest_path(workspace).read_bytes() == before
+
+
+def test_an_outcome_that_cannot_be_read_is_named_and_the_generators_images_are_kept(filled: Builder) -> None:
+    workspace = filled.write()
+    workspace.outcome_of(PAINTER).write_bytes(b"{")
+    built = build(workspace)
+    (line,) = built.damaged
+    assert "outcomes/org--painter.json is damaged" in line
+    assert "remove it" in line
+    assert built.kept == 22
+    (row,) = (row for row in read_generators(workspace) if row.model_name == PAINTER)
+    assert (row.outcome, row.kept) == (None, 9)
+
+
+RECORD_FILES = {
+    "catalog.parquet": r"1 file is damaged: \S*/catalog.parquet \(restore catalog.parquet .* run `cf-crawl` again",
+    "prompts/photos/part-00000.parquet": r"1 file is damaged: \S*/prompts/photos/part-00000.parquet \(run `cf-caption` "
+    "again with the same options: it makes the same file",
+}
+
+
+@pytest.mark.parametrize("verify", get_args(Verify))
+@pytest.mark.parametrize("file", RECORD_FILES)
+def test_without_catalogue_or_prompts_nothing_is_built_and_the_line_says_what_makes_them_again(
+    filled: Builder, file: str, verify: Verify
+) -> None:
+    path = filled.write().root / file
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CommunityForensicsError, match=RECORD_FILES[file]):
+        build(filled.workspace, BuildOptions(verify=verify))
+    assert not list(filled.workspace.manifest.glob("*"))
 
 
 @pytest.mark.parametrize("damage", RECORDS)
@@ -357,24 +475,30 @@ def test_a_byte_that_changed_in_a_record_is_found_or_changes_nothing(filled: Bui
     workspace = filled.write()
     build(workspace)
     right, content = manifest_path(workspace).read_bytes(), (workspace.root / part).read_bytes()
-    refusals, bytes_changed = [], scaled(16, 400)
+    noticed, bytes_changed = [], scaled(16, 400)
     for seed in range(bytes_changed):
         damaged, chance = bytearray(content), random.Random(seed)
         damaged[chance.randrange(len(damaged))] ^= chance.randrange(1, 256)
         (workspace.root / part).write_bytes(damaged)
         try:
-            build(workspace, BuildOptions(verify="full"))
+            built = build(workspace, BuildOptions(verify=chance.choice(get_args(Verify))))
         except CommunityForensicsError as error:
-            refusals.append(str(error))
-        assert manifest_path(workspace).read_bytes() == right
-    assert len(refusals) > bytes_changed / 4
-    assert all(part in said or "cannot be joined" in said for said in refusals)
+            noticed.append(str(error))
+        else:
+            noticed += built.damaged
+            if built.damaged:
+                assert built.kept == 13
+                continue
+        assert built_again(workspace, right, part)
+    assert len(noticed) > bytes_changed / 4
+    assert all(part in said or "another version" in said or "cannot be joined" in said for said in noticed)
+    assert not part.startswith("samples/") or all("org/painter is left out" in said for said in noticed)
 
 
-def test_a_truncated_part_is_named(filled: Builder) -> None:
-    part = filled.write().root / PARTS[0]
-    part.write_bytes(part.read_bytes()[:-1])
-    refused(filled.workspace, re.escape(PARTS[0]), "quick")
+def built_again(workspace: Workspace, right: bytes, part: str) -> bool:
+    """Whether the manifest is the right one, or, for a sample part, the one that lacks its generator."""
+    rows = pq.read_metadata(manifest_path(workspace)).num_rows
+    return manifest_path(workspace).read_bytes() == right or (part.startswith("samples/") and rows == 13 + 9)
 
 
 @pytest.mark.parametrize("store", get_args(Store))
@@ -414,10 +538,7 @@ def test_all_failures_are_reported_at_once(filled: Builder) -> None:
 def test_many_rows_are_counted_and_a_few_named(filled: Builder) -> None:
     for sample in filled.samples[PAINTER][:9]:
         (filled.workspace.root / str(sample.image.path)).unlink()
-    with pytest.raises(
-        CommunityForensicsError, match=r"9 image files are missing: (\S+, ){4}\S+ and 4 more \(.*those generators"
-    ):
-        build(filled.write())
+    left_out(filled.write(), r"9 image files are missing: (\S+, ){4}\S+ and 4 more \(")
 
 
 def test_failures_of_several_batches_are_one(filled: Builder, monkeypatch: pytest.MonkeyPatch) -> None:

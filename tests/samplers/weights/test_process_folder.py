@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from samplers.weights.process_folder import SILENT_SECONDS, ProcessFolder
+from samplers.weights.process_folder import ProcessFolder
 from workspace.errors import UsageError
+from workspace.process_folder import SILENT_SECONDS
 
 _HOLD = """
 import sys

@@ -4,7 +4,6 @@ The lock is a folder `lock` beside the process folders; the file in it has the n
 process acquires the lock by renaming a folder that holds its own file to that name. A file system does this as one
 step, and refuses it where a folder with a file in it has the name already. The lock of a dead process is removed by the
 name of its file: names of process folders are never used twice, so nobody can remove another process's lock by mistake.
-The lock protects bookkeeping and is held for milliseconds: nothing is downloaded, hashed or copied meanwhile.
 """
 
 import errno
@@ -16,12 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _HELD = frozenset({errno.ENOTEMPTY, errno.EEXIST})
-#: Seconds between two attempts, at random so that several processes do not try at the same moments.
+#: Seconds between two attempts, at random so that several processes do not try at the same moments: the least, and the
+#: most, which grows with every attempt so that a long wait is easy on a file server.
 _INTERVAL = (0.001, 0.01)
+_GROWTH, _LONGEST = 1.1, 0.25
 
 
 class FolderLock:
-    """The lock of a weights directory, for the process that owns `folder` and one of its threads: `with lock: ...`.
+    """The lock of the folder above `folder`, for the process that owns `folder` and one of its threads.
 
     `is_dead` tells whether the process of another folder is gone.
     """
@@ -46,6 +47,13 @@ class FolderLock:
         finally:
             self._release()
 
+    def holder(self) -> Path | None:
+        """The folder of the process that holds the lock; None: nobody does."""
+        with suppress(OSError):
+            for file in self._lock.iterdir():
+                return self._folder.parent / file.name
+        return None
+
     def _acquire(self, seconds: float) -> None:
         """Wait for the lock for so many seconds; without a limit where that is negative."""
         deadline = time.monotonic() + seconds
@@ -55,10 +63,12 @@ class FolderLock:
             own = self._folder / "lock"
             own.mkdir(exist_ok=True)
             (own / self._folder.name).touch()
+            shortest, longest = _INTERVAL
             while not self._try(own):
                 if seconds >= 0 and deadline < time.monotonic():
                     raise TimeoutError(errno.ETIMEDOUT, "another process does not release the lock")
-                time.sleep(random.uniform(*_INTERVAL))
+                time.sleep(random.uniform(shortest, longest))
+                longest = min(longest * _GROWTH, _LONGEST)
         except BaseException:
             self._release()
             raise

@@ -1,0 +1,61 @@
+"""The manifest that is published: a copy, so that one built meanwhile changes nothing of what readers get.
+
+Publishing may take days. Everything of it is planned, packed and described from this copy, never from `manifest/`. The
+copy is read once with its checksums, because DuckDB does not compare them.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from manifests.manifest import WORK, ManifestRow, existing_manifest, manifest_path
+from manifests.tables.generators import GeneratorRow, generators_path
+from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
+from workspace import records
+from workspace.errors import CommunityForensicsError
+from workspace.exclusive import alone
+from workspace.layout import Workspace
+
+
+@dataclass(frozen=True)
+class PinnedWorkspace(Workspace):
+    """A workspace whose `manifest` is the folder `copy`."""
+
+    copy: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The folder of the copy."""
+        return self.copy
+
+
+def pin_manifest(workspace: Workspace, folder: Path) -> PinnedWorkspace:
+    """Copy the manifest and the tables beside it to `folder`, which is created.
+
+    Raises `UsageError` without a manifest of this version, `CommunityForensicsError` where it is damaged, and while
+    another process builds.
+    """
+    pinned = PinnedWorkspace(workspace.root, folder)
+    with alone(workspace, WORK):
+        existing_manifest(workspace)
+        existing_list(workspace)
+        folder.mkdir()
+        table = generators_path(workspace)
+        for path in (manifest_path(workspace), withheld_path(workspace), table, table.with_suffix(".csv")):
+            if path.exists():
+                shutil.copyfile(path, folder / path.name)
+    for path, record in (
+        (manifest_path(pinned), ManifestRow),
+        (withheld_path(pinned), WithheldRow),
+        (generators_path(pinned), GeneratorRow),
+    ):
+        if path.exists():
+            _verify(workspace.manifest / path.name, path, record)
+    return pinned
+
+
+def _verify(original: Path, copy: Path, record: type) -> None:
+    try:
+        records.verify(copy, record)
+    except records.DamagedFileError as error:
+        raise CommunityForensicsError(f"{original} is damaged: run `cf-build-manifest` again") from error

@@ -1,0 +1,95 @@
+"""What only one process of a workspace does at a time, on all nodes together, such as building the manifest.
+
+Each process that wants to do some work makes a process folder in `.locks/<work>/` (`process_folder`); who has the lock
+of that folder works, and the others wait for a while and are then refused. No result relies on the lock: whoever works
+still writes whole files, and asks with `Held.check` before it puts several files in place that belong together.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from workspace.atomic import errors_naming
+from workspace.errors import CommunityForensicsError
+from workspace.layout import Workspace
+from workspace.process_folder import SILENT_SECONDS, ProcessFolder
+
+#: Seconds to wait for another process: as long as a short piece of work may take.
+WAIT = 10.0
+#: The file in a process folder that says whose it is.
+_NOTE = "process.txt"
+#: Attempts to make a process folder while others, at their end, remove the empty folder above it.
+_ATTEMPTS = 100
+
+
+@dataclass(frozen=True)
+class Held:
+    """The right to do some work: `folder` is for files of this process, and is removed at the end."""
+
+    folder: Path
+    _process: ProcessFolder
+    _work: str
+
+    def check(self) -> None:
+        """Raise `CommunityForensicsError` where another process took over, because this one did not run for long."""
+        if self._process.lock.holder() != self._process.path:
+            raise CommunityForensicsError(
+                f"this process did not run for {SILENT_SECONDS:.0f} seconds, so another one took over ({self._work}): "
+                "run the same command again"
+            )
+
+
+@contextmanager
+def alone(workspace: Workspace, work: str, seconds: float | None = None) -> Iterator[Held]:
+    """A block that one process of the workspace is in at a time; `work` names it in a file name and in messages.
+
+    Raises `CommunityForensicsError` when another process has not left it after `seconds` (None: `WAIT`).
+    """
+    with at_work(workspace, work) as process, ExitStack() as stack:
+        try:
+            stack.enter_context(process.lock.within(WAIT if seconds is None else seconds))
+        except TimeoutError as error:
+            raise CommunityForensicsError(
+                f"{_description(process.lock.holder(), work)} in {workspace.root}: wait until it has ended, then run "
+                f"the same command again (a process that was killed on another node counts as ended after "
+                f"{SILENT_SECONDS / 60:.0f} minutes)"
+            ) from error
+        process.others()
+        yield Held(process.path, process, work)
+
+
+@contextmanager
+def at_work(workspace: Workspace, work: str) -> Iterator[ProcessFolder]:
+    """A folder of this process, beside those of all that do this work or wait for it; removed at the end."""
+    folder = workspace.locks / work
+    try:
+        with _process_folder(folder) as process:
+            host, now = socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds")
+            note = process.path / _NOTE
+            with errors_naming(note):
+                note.write_text(f"process {os.getpid()} on {host}, since {now}", encoding="utf-8")
+            yield process
+    finally:
+        for empty in (folder, workspace.locks):
+            with suppress(OSError):
+                empty.rmdir()
+
+
+def _process_folder(folder: Path) -> ProcessFolder:
+    for _ in range(_ATTEMPTS):
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            return ProcessFolder(folder)
+    raise FileNotFoundError(None, "the folder is removed again and again", str(folder))
+
+
+def _description(holder: Path | None, work: str) -> str:
+    """Who is at work."""
+    note = ""
+    with suppress(OSError, UnicodeDecodeError):
+        note = (holder / _NOTE).read_text(encoding="utf-8") if holder is not None else ""
+    return f"another process is at work ({work}{f': {note}' if note else ''})"
