@@ -49,6 +49,8 @@ class Built:
     rows: int
     withheld: int
     """Real images that a public edition lists without their pixels."""
+    unlicensed: int
+    """Compatible generators that a public edition does not contain because of their licences."""
     generators: list[GeneratorRow]
     rows_by_split: Mapping[Split | None, int]
     """Rows in train, in test and (None) in neither."""
@@ -82,6 +84,7 @@ class Built:
                 yield f"{name}: {train} train, {test} test, {neither} in neither"
         if self.choices.edition == "public":
             yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
+            yield f"public edition: {counted(self.unlicensed, 'generator')} left out because of their licence in effect"
         yield from self.damaged
 
 
@@ -115,7 +118,8 @@ def build(
         raise_build_failures(failures)
         may_write()
         write_generators(workspace, joining.generators)
-    built = Built(rows, joining.joined.withheld, joining.generators, rows_by_split(workspace), choices, damaged)
+    by_split = rows_by_split(workspace)
+    built = Built(rows, joining.joined.withheld, joining.unlicensed, joining.generators, by_split, choices, damaged)
     log.event("built", rows=rows, generated=built.kept, real=built.real)
     return built
 
@@ -167,7 +171,10 @@ class _Joining:
         outcomes = {name: outcome for name, outcome in self._outcomes.items() if name not in self._left_out}
         included = {name: outcome for name, outcome in outcomes.items() if name not in assignment.withheld}
         self.failures += check_outcomes(included, self.joined.results)
-        self.generators = generator_rows(self._catalog, self.joined.results, outcomes, assignment.splits)
+        # A public edition does not list the generators whose images it may not contain.
+        listed = [row for row in self._catalog if row.reason is not None or row.model_name not in assignment.withheld]
+        self.generators = generator_rows(listed, self.joined.results, outcomes, assignment.splits)
+        self.unlicensed = len(self._catalog) - len(listed)
         # Problems of the records would be reported a second time.
         self.failures = self.failures or check_manifest(workspace, manifest, withheld, self.generators, memory)
         return self.joined.rows
