@@ -29,6 +29,7 @@ from manifests.scratch import scratch_folder
 from manifests.tables.withheld import read_listed
 from workspace.containers import ParquetImages
 from workspace.errors import CommunityForensicsError, UsageError, in_one_line
+from workspace.exclusive import alone
 from workspace.layout import Workspace
 from workspace.locator import row_locator
 from workspace.progress import task
@@ -101,37 +102,42 @@ def restore(folder: Path, copies: Sequence[Path], max_shard: int = PublishOption
 
     `max_shard`: largest size of a shard, bytes. Raises `UsageError` when a copy does not exist, or `folder` is not a
     downloaded edition of this version; `CommunityForensicsError` when one of its files is damaged (then nothing is
-    written) or cannot be written.
+    written) or cannot be written, and while another process completes it.
     """
     for copy in copies:
         if not copy.exists():
             raise UsageError(f"--restore {copy}: no such folder; name one that has a copy of a real data set")
     try:
         download = Download(folder)
-        download.verify()
-        list_file = download.real_images
-        listed = read_listed(list_file) if list_file else {}
-        sources: list[RestoredSource] = []
-        shards: list[str] = []
-        if list_file and listed:
-            layout = layout_of_shard(download.shards[0])
-            with scratch_folder(download.folder / ".cf-restore") as scratch:
-                found = _find(download, [copy.resolve() for copy in copies], listed, scratch)
-                workspace = Workspace(scratch)
-                sources = _write_rows(workspace, list_file, found)
-                planned, before = plan_shards(workspace, layout, max_shard), download.restored
-                missing = [shard for shard in planned if shard.path not in before]
-                with task("restoring images", total=sum(shard.rows for shard in missing)) as progress:
-                    for shard, file in pack_shards(workspace, layout, missing, scratch / "shards"):
-                        download.add(shard.path, file)
-                        progress.advance(shard.rows, shard.path)
-                shards = [shard.path for shard in planned]
-        download.keep_only(shards)
+        with alone(Workspace(download.folder), "restore"):
+            return _complete(download, [copy.resolve() for copy in copies], max_shard)
     except OSError as error:
         raise CommunityForensicsError(
             f"{error.filename or folder}: {error.strerror or in_one_line(error)}; correct that, and run the same "
             "command again"
         ) from error
+
+
+def _complete(download: Download, copies: Sequence[Path], max_shard: int) -> Restored:
+    download.verify()
+    list_file = download.real_images
+    listed = read_listed(list_file) if list_file else {}
+    sources: list[RestoredSource] = []
+    shards: list[str] = []
+    if list_file and listed:
+        layout = layout_of_shard(download.shards[0])
+        with scratch_folder(download.folder / ".cf-restore") as scratch:
+            found = _find(download, copies, listed, scratch)
+            workspace = Workspace(scratch)
+            sources = _write_rows(workspace, list_file, found)
+            planned, before = plan_shards(workspace, layout, max_shard), download.restored
+            missing = [shard for shard in planned if shard.path not in before]
+            with task("restoring images", total=sum(shard.rows for shard in missing)) as progress:
+                for shard, file in pack_shards(workspace, layout, missing, scratch / "shards"):
+                    download.add(shard.path, file)
+                    progress.advance(shard.rows, shard.path)
+            shards = [shard.path for shard in planned]
+    download.keep_only(shards)
     return Restored(download.folder, download.files, len(shards), sources)
 
 

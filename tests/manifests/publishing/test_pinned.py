@@ -132,5 +132,18 @@ def test_who_builds_excludes_other_builds_and_the_start_of_publishing(
     assert commands.build(ready.root).returncode == 0
 
 
+@pytest.mark.parametrize("name", ["manifest.parquet", "generators.parquet"])
+def test_a_manifest_that_a_disk_has_changed_is_not_published(clean: HubProcess, ready: Workspace, name: str) -> None:
+    path = ready.manifest / name
+    content = bytearray(path.read_bytes())
+    chunk = pq.read_metadata(path).row_group(0).column(0)
+    content[chunk.data_page_offset + chunk.total_compressed_size // 2] ^= 1
+    path.write_bytes(content)
+    refused = publish(clean, ready, "org/changed")
+    assert refused.returncode == 1
+    assert refused.stderr == f"error: {path} is damaged: run `cf-build-manifest` again\n"
+    assert not files_at(clean, "org/changed")
+
+
 def files_at(hub: HubProcess, repo_id: str) -> bool:
     return (hub.directory / "datasets" / repo_id).exists()

@@ -14,6 +14,8 @@ from tests.manifests import commands
 from tests.manifests.restoring.editions import LIST, Downloads, rows, state, with_list
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
+from workspace.exclusive import alone
+from workspace.layout import Workspace
 
 
 @pytest.mark.parametrize("damage", ["flipped", "shortened", "gone", "table"])
@@ -31,6 +33,20 @@ def test_a_damaged_download_is_named_and_nothing_is_written(edition: Downloads, 
     assert done.returncode == 1
     assert str(path.relative_to(folder)) in done.stderr
     assert "run the same `hf download` again" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert state(folder) == before
+
+
+def test_a_second_run_in_a_folder_is_refused_and_nothing_is_written(
+    edition: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = edition.copy_of_public(tmp_path / "dataset")
+    before = state(folder)
+    monkeypatch.setattr("workspace.exclusive.WAIT", 0.05)
+    with alone(Workspace(folder), "restore"):
+        done = commands.restore(folder, edition.real)
+    assert done.returncode == 1
+    assert "another process is at work (restore: process " in done.stderr
     assert done.stderr.count("\n") == 1
     assert state(folder) == before
 
