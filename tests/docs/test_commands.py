@@ -10,7 +10,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -58,7 +57,9 @@ def test_the_commands_and_the_python_of_a_page_run(page: Path, hub: HubProcess, 
                 stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
             if "--watch" in command:
-                time.sleep(3)
+                # Not before it shows something: Python may need long to start.
+                assert process.stdout is not None
+                assert process.stdout.readline()
                 process.send_signal(signal.SIGINT)
             output, errors = process.communicate(timeout=120)
             assert process.returncode == 0, f"{line}\n{output}\n{errors}"
