@@ -4,10 +4,12 @@ pytest imports this file before the `conftest.py` of any folder below. So the en
 library that is imported later, by whatever file, reads its settings from it.
 """
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,16 @@ def guard() -> None:
 
 MADE = isolate()
 guard()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without the garbage collector: it would visit the imported libraries again and again for nothing."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,29 +5,24 @@ imported them already. It is still a process of its own, with arguments, output,
 starts an interpreter, for variables of the environment that are read at import (HF_ENDPOINT).
 """
 
-import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from multiprocessing import forkserver
 from pathlib import Path
-from unittest import mock
 
 from captioning.options import CaptionOptions
 from captioning.stage import SourceSummary, caption
 from demo.zoo.captioner import REPOSITORY
+from tests.forking import Server
 from workspace.layout import Workspace
 
 #: Seconds until a run counts as hung.
 TIMEOUT = 120.0
 
-#: Its own, beside the one of `multiprocessing`: that one is the samplers', and has the environment and the imports with
-#: which it was first used.
-SERVER = forkserver.ForkServer()
-SERVER.set_forkserver_preload(["tests.captioning.preload"])
+SERVER = Server("tests.captioning.preload")
 
 
 def caption_here(workspace: Path, sources: dict[str, Path], **options: object) -> list[SourceSummary]:
@@ -41,10 +36,7 @@ class Run:
 
     def __init__(self, arguments: Sequence[object]) -> None:
         self._output = Path(tempfile.mkdtemp(prefix="cf-run-"))
-        context = multiprocessing.get_context("forkserver")
-        self._process = context.Process(target=_cf_caption, args=([*map(str, arguments)], self._output))
-        with mock.patch.object(forkserver, "connect_to_new_process", SERVER.connect_to_new_process):
-            self._process.start()
+        self._process = SERVER.start(_cf_caption, [*map(str, arguments)], self._output)
 
     @property
     def returncode(self) -> int | None:

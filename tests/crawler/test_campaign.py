@@ -86,12 +86,12 @@ def test_a_second_crawl_requests_only_the_list(first: First, campaign: HubProces
 def test_with_a_tenth_of_all_requests_failing_the_catalogue_has_the_same_bytes(
     first: First, campaign: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 2.0)
     faults = {
         "429": {"kind": "status", "status": 429, "headers": {"Retry-After": "0"}},
         "503": {"kind": "status", "status": 503, "headers": {"Retry-After": "0"}},
         "reset": {"kind": "reset"},
-        "stall": {"kind": "stall", "seconds": 2},
+        "stall": {"kind": "stall", "seconds": 6},
         "truncated": {"kind": "drop", "after": 20},
     }
     for seed, fault in enumerate(faults.values()):

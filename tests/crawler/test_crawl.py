@@ -185,7 +185,7 @@ def test_a_refused_token_ends_the_crawl_and_finished_rows_are_kept(workspace: Wo
 def test_failed_requests_change_nothing(
     workspace: Workspace, wild_hub: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 2.0)
     few = replace(ALL, exclude=("acme/custom-*", "acme/no-*"))
     run(workspace, wild_hub, few)
     spoiled = Workspace.open(tmp_path / "spoiled")
@@ -195,7 +195,7 @@ def test_failed_requests_change_nothing(
     wild_hub.fail("reset", path=where, probability=0.02, seed=3)
     wild_hub.fail("drop", path=where, after=20, probability=0.02, seed=4)
     wild_hub.fail("flip", path="/resolve/.*json", after=9, probability=0.02, seed=5)
-    wild_hub.fail("stall", path=where, seconds=2, probability=0.01, seed=6)
+    wild_hub.fail("stall", path=where, seconds=6, probability=0.01, seed=6)
     try:
         run(spoiled, wild_hub, few)
         assert sum(rule["applied"] for rule in wild_hub.faults()) >= 5

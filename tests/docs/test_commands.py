@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import psutil
 import pytest
 
 from localhub.process import HubProcess
@@ -58,7 +59,7 @@ def test_the_commands_and_the_python_of_a_page_run(page: Path, hub: HubProcess, 
                 stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
             if "--watch" in command:
-                time.sleep(3)
+                wait_until_idle(process.pid)
                 process.send_signal(signal.SIGINT)
             output, errors = process.communicate(timeout=120)
             assert process.returncode == 0, f"{line}\n{output}\n{errors}"
@@ -71,6 +72,14 @@ def test_the_commands_and_the_python_of_a_page_run(page: Path, hub: HubProcess, 
             [sys.executable, "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert ended.returncode == 0, f"{block}\n{ended.stderr}"
+
+
+def wait_until_idle(pid: int) -> None:
+    """Wait until a process uses no processor time for two seconds: on a busy machine Python needs long to start."""
+    used, process = -1.0, psutil.Process(pid)
+    while used != (now := sum(process.cpu_times()[:2])):
+        used = now
+        time.sleep(2)
 
 
 def test_the_row_of_the_readme_is_one_of_the_demo(hub: HubProcess) -> None:

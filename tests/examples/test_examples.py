@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 
 import community_forensics as cf
 from localhub.process import HubProcess
-from tests.small_hub import GENERATORS, environment_of, small_hub, write_photographs
+from tests.small_hub import GENERATORS, environment_of, small_hub, write_coco, write_photographs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOK = EXAMPLES / "look_at_a_dataset.ipynb"
@@ -125,7 +125,9 @@ def test_the_command_lines_make_the_same_dataset(workspace: Path, place: Path, e
 @pytest.mark.timeout(200)
 def test_own_generators_says_how_each_of_them_ended(place: Path, environment: Mapping[str, str]) -> None:
     names = ["inkwell/ddpm-digits", "CompVis/stable-diffusion-safety-checker"]
-    output = run("own_generators.py", place / "own", place / "photos", *names, environment=environment)
+    # With captions of their own: no captioner is loaded.
+    write_coco(place / "coco")
+    output = run("own_generators.py", place / "own", place / "coco", *names, environment=environment)
     assert output.splitlines() == [
         "CompVis/stable-diffusion-safety-checker: cannot be sampled, no-model-index: "
         "CompVis/stable-diffusion-safety-checker has no model_index.json",

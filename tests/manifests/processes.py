@@ -1,32 +1,28 @@
 """Processes that are killed: forked from one that has imported the code, so that a second start takes no second."""
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        "manifests.publishing.publish",
-        "manifests.restoring.restore",
-        __name__,
-        # What these import when they need it.
-        "huggingface_hub.hf_api",
-        "jinja2",
-        "pandas",
-        "pyarrow.pandas_compat",
-    ]
+from tests.forking import Server
+
+SERVER = Server(
+    "manifests.publishing.publish",
+    "manifests.restoring.restore",
+    __name__,
+    # What these import when they need it.
+    "huggingface_hub.hf_api",
+    "jinja2",
+    "pandas",
+    "pyarrow.pandas_compat",
 )
 
 
 def start(work: Callable[..., object], *arguments: Any) -> ForkServerProcess:
     """A process that calls `work`, a function of a module that was preloaded, and prints nothing."""
-    process = _CONTEXT.Process(target=_work, args=(work, arguments))
-    process.start()
-    return process
+    return SERVER.start(_work, work, arguments)
 
 
 def finish(work: Callable[..., object], *arguments: Any) -> None:

@@ -19,8 +19,8 @@ from tests.samplers.processes import start, under_fork_server, wait_for_none
 from tests.scale import scaled
 from workspace.layout import Workspace
 
-MOMENTS = scaled(8, 100)
-SETTINGS = {"images": scaled(24, 160), "batch_size": 2, "steps": 2}
+MOMENTS = scaled(6, 100)
+SETTINGS = {"images": scaled(16, 160), "batch_size": 2, "steps": 2}
 NAMES = (PIXELS, CLASSES, BASE, FINETUNE)
 #: Seconds between two kills at most: long enough for a child to come up and write a part, so that the run gets on.
 LONGEST = 2.0

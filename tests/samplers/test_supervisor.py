@@ -192,10 +192,16 @@ def test_a_generator_that_hangs_or_crashes_does_not_affect_others(
         dataclasses.replace(entry_of(store, FINETUNE, 3), revision="0" * 40),
         entry_of(store, PIXELS, 4),
     )
-    killer = threading.Thread(target=_crash_child_of, args=("tests/crashing", workspace))
-    killer.start()
+    # A stopped process is as silent as one that computes forever, and leaves the processor to others.
+    signals = [
+        threading.Thread(target=_signal_child_of, args=(ENDLESS, workspace, signal.SIGSTOP)),
+        threading.Thread(target=_signal_child_of, args=("tests/crashing", workspace, signal.SIGSEGV)),
+    ]
+    for thread in signals:
+        thread.start()
     report = sample(workspace, dataclasses.replace(options, timeout=10))
-    killer.join()
+    for thread in signals:
+        thread.join()
     ends = {outcome.model_name: outcome for outcome in report.outcomes}
     assert {name: outcome.status for name, outcome in ends.items()} == {
         ENDLESS: "hung",
@@ -210,8 +216,8 @@ def test_a_generator_that_hangs_or_crashes_does_not_affect_others(
     assert list(options.weights_dir.iterdir()) == []
 
 
-def _crash_child_of(model_name: str, workspace: Workspace) -> None:
-    """End the child while it samples a generator, as a fault of a native library would."""
+def _signal_child_of(model_name: str, workspace: Workspace, number: signal.Signals) -> None:
+    """Stop or end the child while it samples a generator, as a fault of a native library would."""
     log = workspace.logs / "sample-1-of-1.jsonl"
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline:
@@ -222,7 +228,7 @@ def _crash_child_of(model_name: str, workspace: Workspace) -> None:
     # Starting a child and loading take less.
     time.sleep(4)
     for child in multiprocessing.active_children():
-        os.kill(child.pid or 0, signal.SIGSEGV)
+        os.kill(child.pid or 0, number)
 
 
 def test_a_failed_generator_needs_retry_failed_and_is_quarantined_after_three_failures(

@@ -78,7 +78,7 @@ def test_a_call_is_repeated_up_to_the_limit() -> None:
     with pytest.raises(httpx2.HTTPStatusError):
         retrying()(ask)
     assert len(asked) == ATTEMPTS
-    assert time.monotonic() - began < 0.5, "the Hub's wait of no seconds counts"
+    assert time.monotonic() - began < 2, "the Hub's wait of no seconds counts"
     with pytest.raises(httpx2.HTTPStatusError):
         retrying(passing=lambda _: False)(ask)
     assert len(asked) == ATTEMPTS + 1

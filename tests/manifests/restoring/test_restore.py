@@ -46,8 +46,14 @@ def laid_out_anew(real: Path, copy: Path) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("free", [True, False], ids=["some-free", "none-free"])
-@pytest.mark.parametrize("layout", ["viewer", "community-forensics"])
+@pytest.mark.parametrize(
+    ("layout", "free"),
+    [
+        ("viewer", False),
+        ("community-forensics", True),
+        *scaled((), (("viewer", True), ("community-forensics", False))),
+    ],
+)
 def test_the_commands_of_the_card_complete_a_download_to_the_full_edition(
     hub: HubProcess, tmp_path: Path, layout: LayoutName, free: bool
 ) -> None:
