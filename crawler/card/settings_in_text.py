@@ -89,7 +89,7 @@ def read_settings(document: Document) -> dict[str, Any]:
     in_prose: dict[str, list[_Value | None]] = {}
     schedules: set[str] = set()
     for part in _parts(document):
-        if part.other_task or any(_TRAINING.match(key) for key, _ in part.statements):
+        if part.other_task or _is_training(part):
             continue
         for key, text in part.statements:
             name = _setting(key)
@@ -110,6 +110,12 @@ def read_settings(document: Document) -> dict[str, Any]:
     if stated.keys() & {"cfg", "guidance_scale"}:
         in_prose = {name: values for name, values in in_prose.items() if name not in ("cfg", "guidance_scale")}
     return _agreed({**in_prose, **stated})
+
+
+def _is_training(part: _Part) -> bool:
+    """Whether its statements are about training; web UIs write the batch size of images, too, beside their sampler."""
+    keys = {key.lower() for key, _ in part.statements if _TRAINING.match(key)}
+    return bool(keys - {"batch size"} if any(key.lower() == "sampler" for key, _ in part.statements) else keys)
 
 
 def _agreed(stated: dict[str, list[_Value | None]]) -> dict[str, Any]:
