@@ -1,28 +1,24 @@
 """Hyperparameters: how the author samples a generator, each value with its source.
 
-The card comes first (code before text), then the repository's configurations (the scheduler; the size that the denoiser
-was trained for, times the scale of its autoencoder), then the default of the pipeline's call. Without any of them there
-is no value, and the pipeline decides when it is called.
+The card comes first (its code, then its text, then the settings of its widget), then the repository's configurations
+(the scheduler; the size that the denoiser was trained for, times the scale of its autoencoder), then the default of the
+pipeline's call. Without any of them there is no value, and the pipeline decides when it is called.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from crawler.card.call_fields import CALL_FIELDS as CALL_FIELDS
+from crawler.card.call_fields import shortened
+from crawler.card.call_fields import valid_or_none as valid_or_none
+from crawler.card.embedding_tokens import words_for_prompts
 from crawler.card.model_card import Card
 from crawler.card.settings_in_text import read_settings
 from crawler.card.snippets import Usage, is_setting
-from crawler.card.trigger_words import read_trigger_words
 from crawler.catalog import Hyperparameters, HyperparameterSources, Origin
 from crawler.pipelines.traits import PipelineTraits
-from crawler.text import Plain
-
-#: Fields of `Hyperparameters` that are arguments of the pipeline's call.
-CALL_FIELDS = ("num_inference_steps", "guidance_scale", "height", "width", "negative_prompt")
-#: Largest plausible values: no published sampler uses more steps, and no larger scale is useful.
-MAX_STEPS, MAX_SCALE, MAX_PIXELS = 5000, 1000.0, 16384
-#: Characters of a text at most; the rest is cut.
-MAX_TEXT = 5000
+from crawler.text import Plain, literal, stated_text
 
 
 def hyperparameters_of(
@@ -47,11 +43,24 @@ def hyperparameters_of(
     prediction = usage.scheduler_config.get("prediction_type")
     use_if_unset("prediction_type", prediction if isinstance(prediction, str) else None, "card")
     use_if_unset("adapter_scale", usage.adapter_scale, "card")
-    for name, stated in _settings_in_text(traits, card, config).items():
+    in_text = _settings_in_text(traits, card, config)
+    named = in_text.pop("scheduler_config", None)
+    if usage.scheduler is None and in_text.get("scheduler") is not None:
+        use_if_unset("scheduler_config", _json(named or {}), "card")
+    for name, stated in in_text.items():
         use_if_unset(name, valid_or_none(name, stated) if name in CALL_FIELDS else stated, "card")
-    use_if_unset("trigger_words", _shortened(usage.token or read_trigger_words(card)), "card")
-    use_if_unset("trigger_words", _shortened(token), "config")
-    extra = {name: value for name, value in usage.arguments.items() if is_setting(name) and name not in CALL_FIELDS}
+    in_widget = _settings_of_widget(traits, card)
+    for name in CALL_FIELDS:
+        use_if_unset(name, valid_or_none(name, in_widget.get(name)), "card")
+    words = words_for_prompts(card, usage, token)
+    use_if_unset("trigger_words", shortened(words.in_prompt), words.origin)
+    if words.in_negative_prompt is not None:
+        stated = values.get("negative_prompt", "")
+        if words.in_negative_prompt not in stated:
+            joined = f"{words.in_negative_prompt}, {stated}" if stated else words.in_negative_prompt
+            values["negative_prompt"], sources["negative_prompt"] = shortened(joined), words.origin
+    arguments = {**in_widget, **usage.arguments}
+    extra = {name: value for name, value in arguments.items() if is_setting(name) and name not in CALL_FIELDS}
     use_if_unset("extra", _json(extra), "card")
     for name in ("height", "width", "scheduler", "prediction_type"):
         value = config.get(name)
@@ -61,21 +70,16 @@ def hyperparameters_of(
     return Hyperparameters(**values), HyperparameterSources(**sources)
 
 
-def valid_or_none(name: str, value: Plain) -> Any:
-    """An argument of the call, of the type of its column; None if it has another type or is out of range."""
-    if isinstance(value, bool):
-        return None
-    if name == "negative_prompt":
-        return _shortened(value) if isinstance(value, str) else None
-    if name == "guidance_scale":
-        return float(value) if isinstance(value, int | float) and 0 <= value <= MAX_SCALE else None
-    largest = MAX_STEPS if name == "num_inference_steps" else MAX_PIXELS
-    return value if isinstance(value, int) and 1 <= value <= largest else None
+def _settings_of_widget(traits: PipelineTraits | None, card: Card) -> dict[str, Plain]:
+    """The arguments of the call in `inference: parameters:`, with which the Hub's widget samples the model."""
+    inference = card.metadata.get("inference")
+    given = inference.get("parameters") if isinstance(inference, dict) else None
+    known = traits.parameters if traits is not None else CALL_FIELDS
+    values = ((name, text) for name, text in given.items() if name in known) if isinstance(given, dict) else ()
+    return {name: literal(text) for name, text in values if isinstance(text, str) and stated_text(text) is not None}
 
 
-def _settings_in_text(
-    traits: PipelineTraits | None, card: Card, config: Mapping[str, Any]
-) -> dict[str, int | float | str]:
+def _settings_in_text(traits: PipelineTraits | None, card: Card, config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings in the card's text that this pipeline has."""
     stated = read_settings(card.document)
     cfg = stated.pop("cfg", None)
@@ -83,17 +87,14 @@ def _settings_in_text(
     # In a pipeline with two scales (guidance_scale and true_cfg_scale), "CFG" can mean either.
     if cfg is not None and ("true_cfg_scale" in known or stated.setdefault("guidance_scale", cfg) != cfg):
         stated.pop("guidance_scale", None)
+    of_scheduler = ("scheduler", "scheduler_config")
     # Web UIs name schedulers for noise prediction; models with flow matching need others.
     noise = "scheduler" in config and not str(config.get("prediction_type", "")).startswith("flow")
-    return {name: value for name, value in stated.items() if (noise if name == "scheduler" else name in known)}
+    return {name: value for name, value in stated.items() if (noise if name in of_scheduler else name in known)}
 
 
 def _json(values: Mapping[str, Plain]) -> str | None:
     return json.dumps(values, ensure_ascii=False, sort_keys=True) if values else None
-
-
-def _shortened(text: str | None) -> str | None:
-    return text[:MAX_TEXT] or None if text is not None else None
 
 
 def settings_in_configs(

@@ -6,6 +6,7 @@ the catalogue could not be written. Lone surrogates become question marks when t
 
 import ast
 import json
+import re
 import threading
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ Scalar: TypeAlias = bool | int | float | str | None
 #: A literal argument of a call; it can be written as JSON.
 Plain: TypeAlias = Scalar | list[Scalar]
 
+_NUMBER = re.compile(r"-?\d{1,12}(?:\.\d{0,12})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
 # What authors write for "no value", in YAML and in Python.
 _NOTHING = frozenset({"", "~", "null", "none"})
 
@@ -32,6 +34,16 @@ def stated_text(value: Any) -> str | None:
     """A text without surrounding spaces; None for other types and for a text that means no value (null, None, ~)."""
     text = value.strip() if isinstance(value, str) else ""
     return text if text.lower() not in _NOTHING else None
+
+
+def literal(text: str) -> Scalar:
+    """The number or truth value that a scalar of YAML stands for, else the text itself without surrounding spaces."""
+    text = text.strip()
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if not _NUMBER.fullmatch(text):
+        return text
+    return float(text) if {".", "e", "E"} & set(text) else int(text)
 
 
 def without_surrogates(value: Any) -> Any:

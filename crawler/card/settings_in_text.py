@@ -9,23 +9,29 @@ match one of these forms completely, and
 * sections about another task are skipped: training (by its heading, or by a learning rate, a batch size or the like
   among its statements), image-to-image, upscaling, comparisons;
 * a table is read if each row has a setting and its value, or if it has one row of values below their names.
+
+What no such statement gives is looked for in sentences (`crawler/card/settings_in_prose.py`).
 """
 
 import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from crawler.card.document import Code, Document, Heading, Line, Table, Text
+from crawler.card.samplers import NOISE_SCHEDULES, Sampler, sampler_named, with_karras
+from crawler.card.settings_in_prose import statements_in_prose
 
 #: Largest plausible values: more steps are training steps, and no model is sampled with a larger scale.
 MAX_STEPS, MAX_SCALE = 150, 30.0
 # Bullets that Markdown does not know.
 _BULLET = re.compile(r"^[•·–][ \t]*")
 _INTRODUCTION = re.compile(r"^(?:[\w-]+ ){0,2}(?:settings?|parameters?|params)\s*:\s*(?=\S)", re.IGNORECASE)
-# A comma, semicolon or bar ends a statement if another one follows: "7, Seed: 1", but not "Euler a, DDIM".
-_NEXT = re.compile(r"[,;|]\s*(?=[A-Za-z][^,;|:=]{0,40}[:=])")
+_INFOTEXT = re.compile(r"\bSteps: ?\d+, ?Sampler:", re.IGNORECASE)
+# A comma, semicolon or bar ends a statement if another one follows: "7, Seed: 1", but not "Euler a, DDIM"; so does a
+# space before a name that web UIs write.
+_NEXT = re.compile(r"[,;|]\s*(?=[A-Za-z][^,;|:=]{0,40}[:=])|\s(?=(?:Sampler|CFG(?: scale)?|Size|Seed|Clip skip): )")
 _STATEMENT = re.compile(r"^([A-Za-z][\w ./()-]{0,40}?)\s*[:=]\s*(\S.*)$")
 _NUMBER = re.compile(r"^`?(\d{1,5}(?:\.\d{1,4})?)`?(?:\s*steps)?(?:\s*\([^()\d]*\))?\.?$", re.IGNORECASE)
 _SIZE = re.compile(
@@ -35,7 +41,7 @@ _QUOTED = re.compile(r"^`([^`]+)`\.?$")
 
 _OTHER_TASK = re.compile(
     r"train(?!ed by)|fine-?tun|dataset|img2img|image[- ]to[- ]image|inpaint|upscal|hi-?res|high-?res|refine|video"
-    r"|controlnet|detailer|evaluat|benchmark|compar|ablation|speed|performance|changelog|previous|older|legacy",
+    r"|controlnet|detailer|evaluat|benchmark|compar|ablation|speed|performance|changelog|previous|\bold\b|older|legacy",
     re.IGNORECASE,
 )
 _TRAINING = re.compile(
@@ -50,37 +56,16 @@ _SETTINGS: Mapping[str, re.Pattern[str]] = {
         "num_inference_steps": r"(?:(?:sampling|sampler|inference|denoising|generation)[ _])?steps",
         "guidance_scale": r"guidance(?:[ _]scale)?|classifier[- ]free guidance(?: scale)?|distilled cfg(?:[ _]scale)?",
         "cfg": r"cfg(?:[ _-]?scale)?",
-        "size": r"(?:image[ _]|output[ _])?(?:size|resolution|dimensions)",
+        "size": r"(?:image[ _]|output[ _])?(?:size|resolution|res|dimensions)",
         "height": "(?:image[ _])?height",
         "width": "(?:image[ _])?width",
-        "scheduler": r"sampler|scheduler|sampling method|noise scheduler",
+        "scheduler": r"sampler|scheduler|sampling method|noise scheduler|schedule type",
         "negative_prompt": r"negative[ _]prompt|negatives",
     }.items()
 }
-# Names in web UIs of diffusers' scheduler classes (https://huggingface.co/docs/diffusers/api/schedulers/overview). A
-# Karras noise schedule is an option of the class. "DPM++ SDE" is missing: it can be either of two classes.
-_SAMPLERS = {
-    "euler": "EulerDiscreteScheduler",
-    "euler a": "EulerAncestralDiscreteScheduler",
-    "euler ancestral": "EulerAncestralDiscreteScheduler",
-    "heun": "HeunDiscreteScheduler",
-    "lms": "LMSDiscreteScheduler",
-    "ddim": "DDIMScheduler",
-    "ddpm": "DDPMScheduler",
-    "pndm": "PNDMScheduler",
-    "lcm": "LCMScheduler",
-    "unipc": "UniPCMultistepScheduler",
-    "deis": "DEISMultistepScheduler",
-    "dpm2": "KDPM2DiscreteScheduler",
-    "dpm2 a": "KDPM2AncestralDiscreteScheduler",
-    "dpm++ 2m": "DPMSolverMultistepScheduler",
-    "dpm++ 2m sde": "DPMSolverMultistepScheduler",
-}
-_SCHEDULER_CLASS = re.compile(r"^[A-Z]\w{2,60}Scheduler$", re.ASCII)
-
 
 # The value of a statement; a size is width and height.
-_Value: TypeAlias = int | float | str | tuple[int, int]
+_Value: TypeAlias = int | float | str | tuple[int, int] | Sampler
 
 
 @dataclass
@@ -90,27 +75,72 @@ class _Part:
     #: Whether it is about another task than generating images from text with this model.
     other_task: bool
     statements: list[tuple[str, str]] = field(default_factory=list)
+    #: Lines that hold no statement.
+    prose: list[str] = field(default_factory=list)
 
 
-def read_settings(document: Document) -> dict[str, int | float | str]:
+def read_settings(document: Document) -> dict[str, Any]:
     """The settings in a card's text, by the names of `Hyperparameters`. Never raises.
 
     `cfg` is a scale that the author calls CFG. In most pipelines it is guidance_scale; in pipelines that have a
-    true_cfg_scale too it can be either.
+    true_cfg_scale too it can be either. `scheduler_config` has what the name of a sampler says beside its class.
     """
-    stated: dict[str, set[_Value | None]] = {}
+    stated: dict[str, list[_Value | None]] = {}
+    in_prose: dict[str, list[_Value | None]] = {}
+    schedules: set[str] = set()
     for part in _parts(document):
-        if part.other_task or any(_TRAINING.match(key) for key, _ in part.statements):
+        if part.other_task or _is_training(part):
             continue
         for key, text in part.statements:
             name = _setting(key)
-            if name is not None:
-                stated.setdefault(name, set()).add(_value(name, text))
-    agreed = {name: next(iter(values)) for name, values in stated.items() if len(values) == 1}
-    size = agreed.pop("size", None)
-    if isinstance(size, tuple) and not stated.keys() & {"height", "width"}:
-        agreed["width"], agreed["height"] = size
-    return {name: value for name, value in agreed.items() if value is not None and not isinstance(value, tuple)}
+            schedule = text.strip("`. ").lower()
+            if name == "scheduler" and schedule in NOISE_SCHEDULES:
+                schedules.add(schedule)
+            elif name is not None:
+                stated.setdefault(name, []).append(_value(name, text))
+        for line in part.prose:
+            for name, value in statements_in_prose(line):
+                in_prose.setdefault(name, []).append(value if _is_plausible(name, value) else None)
+    if schedules == {"karras"}:
+        stated["scheduler"] = [
+            with_karras(value) if isinstance(value, Sampler) else value for value in stated.get("scheduler", [None])
+        ]
+    if stated.keys() & {"height", "width"}:
+        stated["size"] = [None]
+    if stated.keys() & {"cfg", "guidance_scale"}:
+        in_prose = {name: values for name, values in in_prose.items() if name not in ("cfg", "guidance_scale")}
+    return _agreed({**in_prose, **stated})
+
+
+def _is_training(part: _Part) -> bool:
+    """Whether its statements are about training; web UIs write the batch size of images, too, beside their sampler."""
+    keys = {key.lower() for key, _ in part.statements if _TRAINING.match(key)}
+    return bool(keys - {"batch size"} if any(key.lower() == "sampler" for key, _ in part.statements) else keys)
+
+
+def _agreed(stated: dict[str, list[_Value | None]]) -> dict[str, Any]:
+    """The values of which all statements agree."""
+    agreed: dict[str, Any] = {}
+    for name, values in stated.items():
+        first = values[0]
+        if isinstance(first, Sampler):
+            # "DPM++ 2M" and "DPM++ 2M Karras" are one class.
+            if all(isinstance(value, Sampler) and value.class_name == first.class_name for value in values):
+                agreed["scheduler"] = first.class_name
+                if first.settings and all(value == first for value in values):
+                    agreed["scheduler_config"] = dict(first.settings)
+        elif first is not None and all(value == first for value in values):
+            if isinstance(first, tuple):
+                agreed["width"], agreed["height"] = first
+            else:
+                agreed[name] = first
+    return agreed
+
+
+def _is_plausible(name: str, value: _Value | None) -> bool:
+    if name == "num_inference_steps":
+        return isinstance(value, int) and 1 <= value <= MAX_STEPS
+    return name not in ("cfg", "guidance_scale") or (isinstance(value, float) and value <= MAX_SCALE)
 
 
 def _setting(key: str) -> str | None:
@@ -123,7 +153,7 @@ def _value(name: str, text: str) -> _Value | None:
         size = _SIZE.match(text)
         return (int(size[1]), int(size[2])) if size else None
     if name == "scheduler":
-        return _scheduler(text)
+        return sampler_named(text)
     if name == "negative_prompt":
         quoted = _QUOTED.match(text)
         return quoted[1].strip() if quoted else None
@@ -142,13 +172,6 @@ def _number(name: str, text: str) -> int | float | None:
     return int(value)
 
 
-def _scheduler(text: str) -> str | None:
-    name = " ".join(text.strip("`. ").split())
-    if _SCHEDULER_CLASS.match(name):
-        return name
-    return _SAMPLERS.get(name.lower().removesuffix(" karras"))
-
-
 def _parts(document: Document) -> Iterator[_Part]:
     """The statements by heading. A line in bold, or one that ends with a colon, is a heading of the lowest level."""
     other_task: dict[Heading, bool] = {}
@@ -161,6 +184,8 @@ def _parts(document: Document) -> Iterator[_Part]:
                 titled = True
         other = any(other_task[heading] for heading in section.headings)
         part = _Part(other)
+        if section.headings:
+            part.prose.append(section.headings[-1].line.text)
         for block in section.blocks:
             if isinstance(block, Table):
                 part.statements += _table([[cell.text for cell in row] for row in block.rows])
@@ -171,10 +196,12 @@ def _parts(document: Document) -> Iterator[_Part]:
                 statements = list(_statements(text, following.text if following is not None else ""))
                 if text.endswith(":") or (_is_title(line, block) and not any(_setting(key) for key, _ in statements)):
                     yield part
-                    part = _Part(other or (titled and _OTHER_TASK.search(text) is not None))
+                    part = _Part(other or (titled and _OTHER_TASK.search(text) is not None), prose=[text])
                     titled = True
                 else:
                     part.statements += statements
+                    if isinstance(block, Text) and not any(_setting(key) for key, _ in statements):
+                        part.prose.append(text)
         yield part
 
 
@@ -187,6 +214,11 @@ def _statements(text: str, following: str) -> Iterator[tuple[str, str]]:
     if text.lower().startswith("negative prompt:") and re.match(r"Steps:\s*\d+,", following.strip()):
         yield "negative prompt", f"`{text.partition(':')[2].replace('`', '').strip()}`"
         return
+    # They write them in one line, which authors put into sentences and parentheses.
+    begin = _INFOTEXT.search(text)
+    text = text[begin.start() :] if begin is not None else text
+    if text.startswith("(") and text.endswith(")"):
+        text = text[1:-1]
     for part in _NEXT.split(_INTRODUCTION.sub("", text)):
         statement = _STATEMENT.match((part.replace("`", "", 2) if part.startswith("`") else part).strip())
         if statement is not None:

@@ -8,15 +8,17 @@ the base. How the statements are followed: `crawler/card/interpreter.py`.
 
 import ast
 import itertools
+import re
 import textwrap
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from crawler.card.call_fields import CALL_FIELDS, valid_or_none
 from crawler.card.document import Document
 from crawler.card.expressions import TooLongError
 from crawler.card.interpreter import Call, Found, Interpreter
-from crawler.card.values import UNKNOWN, Pipeline, Scheduler, is_number, is_plain, plain
+from crawler.card.values import UNKNOWN, Pipeline, Scheduler, is_plain, plain
 from crawler.text import Plain, parse_python
 
 #: Languages that authors name for Python; most name none.
@@ -44,7 +46,8 @@ _SAMPLER_ARGUMENTS = frozenset(
         "callback_on_step_end_tensor_inputs",
     }
 )
-_NUMBERS = frozenset({"num_inference_steps", "guidance_scale", "height", "width"})
+# 1 is no skip.
+_CLIP_SKIP = re.compile(r"\bclip[ _-]?skip\W{0,8}(?:[2-9]|1[0-2])\b", re.IGNORECASE)
 #: Lines of a snippet with syntax errors, such as a shell command, that are skipped at most.
 MAX_SYNTAX_ERRORS = 3
 
@@ -95,7 +98,16 @@ def read_usage(document: Document, model_name: str, parameters: Collection[str])
             continue
         except TooLongError:
             break
-    return _usage(reader.found, _best_call(reader))
+    usage = _usage(reader.found, _best_call(reader))
+    if "clip_skip" in parameters and "clip_skip" not in usage.arguments and _names_clip_skip(document):
+        return replace(usage, unread=(*usage.unread, "clip_skip"))
+    return usage
+
+
+def _names_clip_skip(document: Document) -> bool:
+    """Whether a text gives the setting of web UIs, which count its layers in another way than diffusers."""
+    lines = (line for lines in document.paragraphs() for line in lines)
+    return any(_CLIP_SKIP.search("".join(span.text for span in line.spans)) for line in lines)
 
 
 def _best_call(reader: Interpreter) -> Call:
@@ -116,7 +128,7 @@ def _usage(found: Found, call: Call) -> Usage:
     arguments = {
         name: _one_text(value) if name == "negative_prompt" else value for name, value in call.arguments.items()
     }
-    known = {name: value for name, value in plain(arguments).items() if _has_type(name, value)}
+    known = {name: value for name, value in plain(arguments).items() if _is_valid(name, value)}
     tokens = tuple(dict.fromkeys(token for part in found.embeddings for token in part.tokens))
     unread = [name for name in arguments if name not in known and is_setting(name)]
     if arguments.get("negative_prompt_embeds") is not None:
@@ -147,11 +159,9 @@ def _one_text(value: Any) -> Any:
     return value[0] if isinstance(value, list) and value and value.count(value[0]) == len(value) else value
 
 
-def _has_type(name: str, value: Plain) -> bool:
-    """Whether a literal can be the argument `name`; None is the pipeline's default."""
-    if value is None or name not in _NUMBERS | {"negative_prompt"}:
-        return True
-    return isinstance(value, str) if name == "negative_prompt" else is_number(value)
+def _is_valid(name: str, value: Plain) -> bool:
+    """Whether a literal can be the argument `name`; None and an empty text are the pipeline's default."""
+    return name not in CALL_FIELDS or value in (None, "") or valid_or_none(name, value) is not None
 
 
 def is_setting(name: str) -> bool:

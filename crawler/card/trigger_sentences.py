@@ -5,6 +5,7 @@ bounded, so that a search takes linear time.
 """
 
 import re
+from typing import NamedTuple
 
 # A text set apart from the words around it: as code, in bold, in quotes or braces, or a token like <cat-toy>.
 _MARKED = (
@@ -27,64 +28,94 @@ _TRIGGER_NOUN = (
     r"(?:trigger(?:ing)?|activation|activator)[ -]?(?:tokens?|words?|key ?words?|terms?|phrases?|tags?|prompts?)"
 )
 _USE = r"\b(?:us(?:e|ing)|includ(?:e|ing)|add(?:ing)?|put(?:ting)?|writ(?:e|ing)|type|insert)"
-_PROMPT = r"(?:your|the|a|any|all) (?:text |image )?(?:prompts?|captions?)\b"
+_PROMPT = r"(?:your|the|a|any|all) (?:text |image )?prompts?\b"
+
+
+class Sentence(NamedTuple):
+    """A sentence; the first group of its pattern that matches holds the words."""
+
+    #: Texts in lower case, one of which each such sentence has: they are found much faster.
+    needles: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+def _sentence(needles: str, pattern: str) -> Sentence:
+    return Sentence(tuple(needles.split("|")), re.compile(pattern, re.IGNORECASE | re.MULTILINE))
+
 
 #: Sentences that programs write, in the order in which they count; the first group that matches holds the words.
-MACHINE = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # The Hub's LoRA cards and importers: "You should use `a`, `b` to trigger the image generation."
-        r"\bYou should use ((?:(?! to trigger)[^\n]){1,300}) to trigger the (?:image )?generation",
-        # The textual inversion concepts library: "This is the `<cat-toy>` concept taught to Stable Diffusion".
-        r"\bThis is the `(<[^`\n]{1,100}>)` concept",
-        # The DreamBooth hackathon: "It can be used by modifying the `instance_prompt`: **a photo of sks dog**"
-        r"\bmodifying the `?instance_prompt`?: ?\*\*([^*\n]{1,200})\*\*",
-        # DreamBooth's training scripts: "The weights were trained on a photo of sks dog using DreamBooth."
-        r"\bweights were trained on (?:`([^`\n]{1,300})`|([^\n]{1,200}?) using DreamBooth)",
-        # Pivotal tuning: "to trigger concept `TOK` → use `<s0><s1>` in your prompt"
-        r"\bto trigger concept `[^`\n]{1,100}` ?(?:→|->|=>) ?use `([^`\n]{1,200})`",
-    )
+MACHINE = (
+    # The Hub's LoRA cards and importers: "You should use `a`, `b` to trigger the image generation."
+    _sentence(
+        "to trigger the", r"\bYou should use ((?:(?! to trigger)[^\n]){1,300}) to trigger the (?:image )?generation"
+    ),
+    # The textual inversion concepts library: "This is the `<cat-toy>` concept taught to Stable Diffusion".
+    _sentence(">` concept", r"\bThis is the `(<[^`\n]{1,100}>)` concept"),
+    # The DreamBooth hackathon: "It can be used by modifying the `instance_prompt`: **a photo of sks dog**"
+    _sentence("instance_prompt", r"\bmodifying the `?instance_prompt`?: ?\*\*([^*\n]{1,200})\*\*"),
+    # DreamBooth's training scripts: "The weights were trained on a photo of sks dog using DreamBooth."
+    _sentence(
+        "weights were trained on", r"\bweights were trained on (?:`([^`\n]{1,300})`|([^\n]{1,200}?) using DreamBooth)"
+    ),
+    # Pivotal tuning: "to trigger concept `TOK` → use `<s0><s1>` in your prompt"
+    _sentence("to trigger concept", r"\bto trigger concept `[^`\n]{1,100}` ?(?:→|->|=>) ?use `([^`\n]{1,200})`"),
 )
+#: The last of them, with the concept, which `instance_prompt` has, and the tokens that stand for it.
+CONCEPT = re.compile(r"\bto trigger concept `([^`\n]{1,100})` ?(?:→|->|=>) ?use `([^`\n]{1,200})`", re.IGNORECASE)
 # The DreamBooth training space, below its pictures: "WORD (use that on your prompt)"
-USE_THAT = re.compile(r"([^\n()]{1,100}?) *\(use that (?:on|in) your prompt\)", re.IGNORECASE)
+USE_THAT = re.compile(r" *\(use that (?:on|in) your prompt\)", re.IGNORECASE)
 # TheLastBen's notebook writes the concept only in the title.
 TITLE = re.compile(r"^(.{1,80}?) Dreambooth model trained by .{1,100} with TheLastBen's fast-DreamBooth", re.IGNORECASE)
 # A word that nobody writes by chance: with a capital inside, or a digit.
 _ODD = r"(?-i:\b[A-Za-z]*[a-z][A-Z]\w{0,30}|\b[A-Za-z_]{2,30}\d\w{0,30})"
 #: Sentences that people write.
-HAND = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # Use the tokens **arcane style** in your prompts; include 'x' anywhere in the prompt.
+HAND = (
+    # Use the tokens **arcane style** in your prompts; include 'x' anywhere in the prompt.
+    _sentence(
+        "prompt",
         rf"{_USE}(?: of)?(?: the| this| these| my)?(?: {_NOUN})?:? ({_LIST})(?: {_NOUN})?(?: \w+){{0,3}}?"
-        r" (?:in|of|to|inside|on) (?:(?:your|the|a|any|all) )?(?:text |image )?(?:prompts?|captions?)\b",
-        # Use the word "x" to trigger the style; Include Prompt trigger: "x" to activate.
+        r" (?:in|of|to|inside|on) (?:(?:your|the|a|any|all) )?(?:text |image )?prompts?\b",
+    ),
+    # Use the word "x" to trigger the style; Include Prompt trigger: "x" to activate.
+    _sentence(
+        "to trigger|to activate|to invoke",
         rf"{_USE}(?: the| this| these)?(?: {_NOUN}){{0,2}}:? ({_LIST})(?: in {_PROMPT},?)?"
         r" to (?:trigger|activate|invoke)",
-        # Use "x" as trigger word.
-        rf"{_USE}(?: the)? ({_LIST}) as (?:the |a |your )?(?:trigger|activation)",
-        # Use the token x to trigger the effect; use the token x in your prompts; use the token: x style
+    ),
+    # Use "x" as trigger word.
+    _sentence("trigger|activation", rf"{_USE}(?: the)? ({_LIST}) as (?:the |a |your )?(?:trigger|activation)"),
+    # Use the token x to trigger the effect; use the token x in your prompts; use the token: x style
+    _sentence(
+        "token|word|trigger|phrase",
         rf"{_USE} (?:the |this )?(?:(?:activation|trigger|instance) )?(?:tokens?|words?|key ?words?|trigger|phrase):? "
         rf"({_LIST}|{_BARE})(?=[^\w\s]* (?:anywhere )?(?:in {_PROMPT}|to (?:trigger|activate|invoke|use))|[ .!]*$|\. )",
-        # The activation token is x; the trigger word "x"; the key word is **x**
+    ),
+    # The activation token is x; the trigger word "x"; the key word is **x**
+    _sentence(
+        "token|word|phrase|term|tag|prompt",
         rf"\b(?:{_TRIGGER_NOUN}|key ?word|(?:(?:the|correct|prompt) )tokens?)(?: to use)?(?: for [\w ]{{1,30}}?)?"
         rf"(?: will be:?| is:?| are:?|:|=)+ ?({_LIST}|{_BARE}(?=[.,;!]|$))",
-        rf"\bthe trigger(?: is| are) ({_LIST}|{_BARE}(?=[.,;!]|$))",
+    ),
+    _sentence("the trigger", rf"\bthe trigger(?: is| are) ({_LIST}|{_BARE}(?=[.,;!]|$))"),
+    _sentence(
+        "trigger|activation",
         rf"\b(?:with|on|by) the (?:trigger|activation)[ -](?:word|token|phrase|key ?word)s? ({_LIST})",
-        rf"\b(?:invoked|called) by (?:the use of )?the (?:word|token|phrase|key ?word)s? ({_LIST})",
-        rf"\bThe token ({_LIST}) will bring in\b",
-        # x is the trigger word.
-        rf"(?:^|[.!,] )({_LIST}|{_BARE}) +(?:is|are) the (?:trigger|activation)\b",
-        # Put in the prompt: ''x''; Use in your prompts: 'x'; trigger it in the prompt by writing **x**
-        rf"{_USE}(?: it| this)? in {_PROMPT}:? ({_LIST})",
-        rf"\btrigger [\w ]{{1,40}} in {_PROMPT} by (?:writing|using|adding|including) ({_LIST})",
-        rf"\bRun with prompt: ?({_LIST})",
-        # Token: `x` (use this in your prompt)
-        rf"\bTokens?:?(?:\*\*)?:? ?({_MARKED}) ?\(use (?:this|that|it) in",
-        # Use ClaymationXmas in your prompt; use saisikwrd in your prompts for the effect.
-        rf"\bUse ({_ODD}) in {_PROMPT}",
-        rf"\bUse ({_BARE}) in {_PROMPT} for the (?:effect|style)\b",
-    )
+    ),
+    _sentence(
+        "invoked|called", rf"\b(?:invoked|called) by (?:the use of )?the (?:word|token|phrase|key ?word)s? ({_LIST})"
+    ),
+    _sentence("will bring in", rf"\bThe token ({_LIST}) will bring in\b"),
+    # x is the trigger word.
+    _sentence("the trigger|the activation", rf"(?:^|[.!,] )({_LIST}|{_BARE}) +(?:is|are) the (?:trigger|activation)\b"),
+    # Put in the prompt: ''x''; Use in your prompts: 'x'; trigger it in the prompt by writing **x**
+    _sentence("prompt", rf"{_USE}(?: it| this)? in {_PROMPT}:? ({_LIST})"),
+    _sentence("trigger", rf"\btrigger [\w ]{{1,40}} in {_PROMPT} by (?:writing|using|adding|including) ({_LIST})"),
+    _sentence("run with prompt", rf"\bRun with prompt: ?({_LIST})"),
+    # Token: `x` (use this in your prompt)
+    _sentence("(use", rf"\bTokens?:?(?:\*\*)?:? ?({_MARKED}) ?\(use (?:this|that|it) in"),
+    # Use ClaymationXmas in your prompt; use saisikwrd in your prompts for the effect.
+    _sentence("prompt", rf"\bUse ({_ODD}) in {_PROMPT}"),
+    _sentence("prompt", rf"\bUse ({_BARE}) in {_PROMPT} for the (?:effect|style)\b"),
 )
 #: A line of its own, such as "Trigger word: `pxlart`"; several words are separated by commas.
 STATEMENT = re.compile(
@@ -93,6 +124,10 @@ STATEMENT = re.compile(
     rf"(?: are| is)?(?: ?:\*\*|\*\*:| ?:|\*\*)+ *"
     rf"(?:({_LIST})|([\w<][\w<>+ -]{{0,40}}(?:, ?[\w<][\w<>+ -]{{0,40}}){{0,9}}))(?:\*\*)?\.?$",
     re.IGNORECASE,
+)
+#: The first word of such a line, and of a label.
+BEGINS = re.compile(
+    r"[\s*`_]*(?:the )?(?:trigger|activat|instance|prompt|style|concept|token|key ?word)", re.IGNORECASE
 )
 #: A heading or a line above the words, such as "Trigger words:"
 LABEL = re.compile(

@@ -8,7 +8,7 @@ that gives different words in different places, each for another file or concept
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from crawler.card import trigger_sentences as sentences
 from crawler.card.document import Code, Document, Section, Text
@@ -26,12 +26,20 @@ def read_trigger_words(card: Card) -> str | None:
     """The trigger words that a card gives; several are joined by commas. None: it gives none."""
     stated = stated_text(card.metadata.get("instance_prompt"))
     if stated is not None:
-        return stated
+        return _with_tokens(stated, card.body[:MAX_TEXT])
     paragraphs = list(_paragraphs(card.document))
     for words in (_machine(paragraphs), _stated(card.document), _hand(paragraphs), _titled(paragraphs)):
         if words is not None:
             return ", ".join(words[:MAX_WORDS]) or None
     return None
+
+
+def _with_tokens(stated: str, body: str) -> str:
+    """The words with the tokens of embeddings (pivotal tuning) where they name the concept."""
+    for concept, tokens in sentences.CONCEPT.findall(body)[:MAX_WORDS]:
+        if tokens not in stated:
+            stated = tokens.join(re.split(rf"(?<!\w){re.escape(concept)}(?!\w)", stated))
+    return stated
 
 
 def _paragraphs(document: Document) -> Iterator[list[str]]:
@@ -51,38 +59,45 @@ def _paragraphs(document: Document) -> Iterator[list[str]]:
 
 
 def _machine(paragraphs: list[list[str]]) -> list[str] | None:
-    for pattern in sentences.MACHINE:
-        words = _words(match for lines in paragraphs for match in pattern.finditer(" ".join(lines)))
+    text = "\n".join(map(" ".join, paragraphs))
+    for pattern in _present(sentences.MACHINE, text):
+        words = _words(match.groups() for match in pattern.finditer(text))
         if words:
             return words
-    return (
-        _words(match for lines in paragraphs for line in lines for match in sentences.USE_THAT.finditer(line)) or None
-    )
+    if sentences.USE_THAT.search(text) is None:
+        return None
+    lines = (sentences.USE_THAT.split(line)[:-1] for lines in paragraphs for line in lines)
+    return _words((before,) for line in lines for before in line) or None
 
 
 def _hand(paragraphs: list[list[str]]) -> list[str] | None:
-    texts = [text for text in map(" ".join, paragraphs) if sentences.HINT.search(text)]
-    for pattern in sentences.HAND:
-        found = [
-            _words(match for match in pattern.finditer(text) if not _is_optional(text, match.start(), match.end()))
-            for text in texts
-        ]
-        if any(found):
-            return _agreed(found)
+    text = "\n".join(text for text in map(" ".join, paragraphs) if sentences.HINT.search(text))
+    for pattern in _present(sentences.HAND, text):
+        found: dict[int, list[str]] = {}
+        for match in itertools.islice(pattern.finditer(text), MAX_WORDS):
+            if not _is_optional(text, match.start(), match.end()):
+                found.setdefault(text.count("\n", 0, match.start()), []).extend(_words([match.groups()]))
+        if any(found.values()):
+            return _agreed(found.values())
     return None
 
 
-def _agreed(found: list[list[str]]) -> list[str]:
+def _present(kinds: Iterable[sentences.Sentence], text: str) -> Iterator[re.Pattern[str]]:
+    lower = text.lower()
+    return (kind.pattern for kind in kinds if any(needle in lower for needle in kind.needles))
+
+
+def _agreed(found: Iterable[list[str]]) -> list[str]:
     """The words, where all places that give some give the same; else none."""
-    given = [words for words in found if words]
+    given = [list(dict.fromkeys(words)) for words in found if words]
     return given[0] if all(set(words) <= set(given[0]) for words in given) else []
 
 
 def _is_optional(text: str, start: int, end: int) -> bool:
     """Whether the words before or after a sentence's part say that it may be left out."""
     before = text[max(0, start - _AROUND) : start]
-    before = before[max(before.rfind(mark) for mark in (". ", "! ", "? ", "; ", ": ")) + 1 :]
-    after = text[end : end + _AROUND]
+    before = before[max(before.rfind(mark) for mark in (". ", "! ", "? ", "; ", ": ", "\n")) + 1 :]
+    after = text[end : end + _AROUND].partition("\n")[0]
     if sentences.NOT_NEEDED.search(before) or sentences.OPTIONAL.match(after):
         return True
     purpose = sentences.PURPOSE.search(before) or sentences.GOOD_FOR.match(after)
@@ -91,7 +106,7 @@ def _is_optional(text: str, start: int, end: int) -> bool:
 
 def _stated(document: Document) -> list[str] | None:
     """Statements on lines of their own, by section."""
-    found = [list(dict.fromkeys(_stated_in(section))) for section in document.sections]
+    found = [list(_stated_in(section)) for section in document.sections]
     return _agreed(found) if any(found) else None
 
 
@@ -104,24 +119,25 @@ def _stated_in(section: Section) -> Iterator[str]:
             if any(span.link is not None for span in line.spans):
                 label = False  # in a table of contents
                 continue
-            match = sentences.STATEMENT.match(line.emphasized)
+            begins = sentences.BEGINS.match(next((span.text for span in line.spans if span.text.strip()), ""))
+            match = sentences.STATEMENT.match(line.emphasized) if begins is not None else None
             if match is None and label:
                 match = sentences.ALONE.match(line.emphasized)
             if match is not None:
-                yield from _words([match])
-            label = match is None and sentences.LABEL.match(line.text) is not None
+                yield from _words([match.groups()])
+            label = match is None and begins is not None and sentences.LABEL.match(line.text) is not None
 
 
 def _titled(paragraphs: list[list[str]]) -> list[str] | None:
     matches = (sentences.TITLE.match(line.replace("**", "")) for lines in paragraphs[:3] for line in lines)
-    return _words(itertools.islice(filter(None, matches), 1)) or None
+    return _words(match.groups() for match in itertools.islice(filter(None, matches), 1)) or None
 
 
-def _words(matches: Iterable[re.Match[str]]) -> list[str]:
-    """What the matches name, each once; the first group of each that is not empty."""
+def _words(matches: Iterable[Sequence[str | None]]) -> list[str]:
+    """What the groups of matches name, each once; the first group of each that is not empty."""
     found: dict[str, None] = {}
-    for match in itertools.islice(matches, MAX_WORDS):
-        text = next(filter(None, match.groups()), "")
+    for groups in itertools.islice(matches, MAX_WORDS):
+        text = next(filter(None, groups), "")
         marked = sentences.MARKED.findall(text)
         # An asterisk that is left belongs to a run that began before the words.
         for piece in marked if len(marked) > 1 else [text.rpartition("**")[2] if text.count("**") == 1 else text]:

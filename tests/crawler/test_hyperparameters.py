@@ -5,18 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crawler.card.call_fields import MAX_PIXELS, MAX_SCALE, MAX_STEPS, MAX_TEXT
 from crawler.card.model_card import Card, read_card
 from crawler.card.snippets import Usage
 from crawler.catalog import Hyperparameters
-from crawler.hyperparameters import (
-    MAX_PIXELS,
-    MAX_SCALE,
-    MAX_STEPS,
-    MAX_TEXT,
-    hyperparameters_of,
-    settings_in_configs,
-    valid_or_none,
-)
+from crawler.hyperparameters import hyperparameters_of, settings_in_configs, valid_or_none
 from crawler.pipelines.traits import describe
 
 CONFIG = {"height": 512, "width": 512, "scheduler": "PNDMScheduler", "prediction_type": "epsilon"}

@@ -150,3 +150,99 @@ def test_a_sample_size_that_is_no_size_implies_none(size: Any) -> None:
 @pytest.mark.parametrize("name", ["block_out_channels", "encoder_block_out_channels", "decoder_block_out_channels"])
 def test_a_decoder_doubles_the_size_between_its_blocks(name: str) -> None:
     assert [decoder_scale({name: [8] * blocks}) for blocks in (0, 1, 2, 4, 12, 13)] == [None, 1, 2, 8, 2048, None]
+
+
+def test_settings_of_the_scheduler_are_one_text_and_its_prediction_type_has_a_column() -> None:
+    usage = Usage(scheduler="DDIMScheduler", scheduler_config={"prediction_type": "v_prediction", "clip_sample": False})
+    values, sources = settings_of(usage=usage)
+    assert values.scheduler_config == '{"clip_sample": false, "prediction_type": "v_prediction"}'
+    assert (sources.scheduler_config, values.prediction_type, sources.prediction_type) == (
+        "card",
+        "v_prediction",
+        "card",
+    )
+    assert stated("scheduler_config") == (None, None)
+    assert stated("prediction_type") == ("epsilon", "config")
+
+
+def test_the_name_of_a_sampler_says_settings_where_the_code_gives_no_scheduler() -> None:
+    text = "Sampler: DPM++ 2M SDE Karras"
+    expected = ('{"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": true}', "card")
+    assert stated("scheduler_config", text=text) == expected
+    assert stated("scheduler_config", text=text, usage=Usage(scheduler="DPMSolverMultistepScheduler")) == (None, None)
+    assert stated("scheduler_config", text=text, config=FLOW) == (None, None)
+
+
+def test_the_scale_of_an_adapter_is_read() -> None:
+    assert stated("adapter_scale", usage=Usage(adapter_scale=0.125)) == (0.125, "card")
+    assert stated("adapter_scale") == (None, None)
+
+
+def from_widget(parameters: str, text: str = "", usage: Usage = Usage()) -> dict[str, Any]:
+    card = read_card(f"---\ninference:\n  parameters:\n{parameters}\n---\n{text}\n".encode())
+    values, sources = hyperparameters_of(describe("StableDiffusionPipeline"), card, usage, NOISE)
+    return {name: value for name, value in vars(values).items() if getattr(sources, name) == "card"}
+
+
+def test_settings_of_the_widget_come_after_code_and_text() -> None:
+    given = "    num_inference_steps: 25\n    guidance_scale: 5\n    negative_prompt: ugly\n    width: 768"
+    assert from_widget(given, "Steps: 30", Usage({"guidance_scale": 2.5})) == {
+        "num_inference_steps": 30,
+        "guidance_scale": 2.5,
+        "negative_prompt": "ugly",
+        "width": 768,
+    }
+
+
+def test_only_arguments_of_the_call_are_read_in_the_widget() -> None:
+    assert from_widget("    seed: 3\n    wings: 2\n    prompt: cat\n    clip_skip: 2\n    eta: 0.5") == {
+        "extra": '{"clip_skip": 2, "eta": 0.5}'
+    }
+    assert from_widget("    width: wide\n    height: [1]\n    guidance_scale: true\n    eta: null") == {}
+    assert read_card(b"---\ninference: false\nwidget:\n- text: cat\n---\n").metadata["inference"] == "false"
+    for inference in ("true", "[a]", "{parameters: 3}", "{parameters: [a]}"):
+        card = read_card(f"---\ninference: {inference}\n---\n".encode())
+        _, sources = hyperparameters_of(describe("StableDiffusionPipeline"), card, Usage(), {})
+        assert "card" not in vars(sources).values()
+
+
+@pytest.mark.parametrize(
+    ("text", "usage", "trigger", "expected"),
+    [
+        ("A cat.", Usage(tokens=("<cat>",)), None, ("<cat>", None)),
+        ("A cat.", Usage(tokens=("<cat>", "<dog>")), None, ("<cat>, <dog>", None)),
+        ("A negative embedding.", Usage(tokens=("<bad>",)), None, (None, "<bad>")),
+        ("A negative embedding.", Usage(), "<bad>", (None, "<bad>")),
+        ("Put it into the negative prompt.", Usage(), "<bad>", (None, "<bad>")),
+        (
+            "x",
+            Usage({"prompt": "cat", "negative_prompt": "<bad>, ugly"}, tokens=("<bad>",)),
+            None,
+            (None, "<bad>, ugly"),
+        ),
+        ("x", Usage({"prompt": "<cat>", "negative_prompt": "ugly"}, tokens=("<cat>",)), None, ("<cat>", "ugly")),
+        ("A negative embedding.", Usage({"negative_prompt": "ugly"}, tokens=("<bad>",)), None, (None, "<bad>, ugly")),
+        ("x", Usage(embedding_file="e.safetensors", tokens=("<s0>", "<s1>")), None, ("<s0><s1>", None)),
+        (
+            "Trigger word: `a <s0><s1> cat`",
+            Usage(embedding_file="e", tokens=("<s0>", "<s1>")),
+            None,
+            ("a <s0><s1> cat", None),
+        ),
+    ],
+)
+def test_tokens_of_embeddings_are_in_the_prompt_where_they_belong(
+    text: str, usage: Usage, trigger: str | None, expected: tuple[Any, Any]
+) -> None:
+    values, sources = settings_of(text, usage=usage, trigger=trigger)
+    assert (values.trigger_words, values.negative_prompt) == expected
+    assert (sources.trigger_words is None, sources.negative_prompt is None) == tuple(
+        value is None for value in expected
+    )
+
+
+def test_tokens_replace_the_concept_of_the_instance_prompt() -> None:
+    text = "to trigger concept `TOK` → use `<s0><s1>` in your prompt"
+    card = read_card(f"---\ninstance_prompt: a TOK cat, TOKEN\n---\n{text}\n".encode())
+    usage = Usage(embedding_file="e", tokens=("<s0>", "<s1>"))
+    assert hyperparameters_of(None, card, usage, {})[0].trigger_words == "a <s0><s1> cat, TOKEN"

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +30,7 @@ def read_text(body: str) -> dict[str, int | float | str]:
         "> Setting | Value\n> --- | ---\n> Steps | 30\n> CFG | 7\n",
         "> - Steps: 30\n> - CFG: 7\n",
         "Under the picture:\n\n    Steps: 30, CFG scale: 7\n",
+        "```\nSteps: 30 Sampler: secret CFG scale: 7 Size: 5\n```",
         "- Settings\n\n      Steps: 30\n      CFG: 7\n",
         "Steps: 30\nCFG: 7\n---\n",
         "**Steps: 30**\n\n**CFG: 7**\n",
@@ -108,7 +111,8 @@ def test_a_height_of_its_own_contradicts_a_size() -> None:
     ("sampler", "scheduler"),
     [
         ("Euler a", "EulerAncestralDiscreteScheduler"),
-        ("DPM++ 2M Karras", "DPMSolverMultistepScheduler"),
+        ("DPM++ 2M", "DPMSolverMultistepScheduler"),
+        ("Euler_a", "EulerAncestralDiscreteScheduler"),
         ("`ddim`", "DDIMScheduler"),
         ("`EulerDiscreteScheduler`", "EulerDiscreteScheduler"),
         ("FlowMatchEulerDiscreteScheduler.", "FlowMatchEulerDiscreteScheduler"),
@@ -143,3 +147,137 @@ def test_no_text_raises_and_values_are_plausible(pieces: list[str]) -> None:
     assert 1 <= steps <= MAX_STEPS
     assert isinstance(scale, float)
     assert 0 <= scale <= MAX_SCALE
+
+
+@pytest.mark.parametrize(
+    ("sampler", "settings"),
+    [
+        ("DPM++ 2M Karras", {"use_karras_sigmas": True}),
+        ("DPM++ 2M SDE", {"algorithm_type": "sde-dpmsolver++"}),
+        ("DPM++ 2M SDE Karras", {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}),
+        ("LMS Karras", {"use_karras_sigmas": True}),
+        ("Euler a Karras", None),
+        ("Euler", None),
+    ],
+)
+def test_a_sampler_can_say_settings_of_its_class(sampler: str, settings: dict[str, object] | None) -> None:
+    assert read_text(f"Sampler: {sampler}\n").get("scheduler_config") == settings
+
+
+def test_samplers_of_one_class_agree_on_the_class_only() -> None:
+    assert read_text("Sampler: DPM++ 2M\n\nSampler: DPM++ 2M Karras\n") == {"scheduler": "DPMSolverMultistepScheduler"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("**Euler A or DPM++ 2M Karras with 25 steps**", {"num_inference_steps": 25}),
+        (
+            "I recommend Euler a with 25 steps.",
+            {"num_inference_steps": 25, "scheduler": "EulerAncestralDiscreteScheduler"},
+        ),
+        ("Use 8 steps and guidance scale of 1.5", {"num_inference_steps": 8, "guidance_scale": 1.5}),
+        ("## Please use a CFG around 9.0 for the best quality!", {"cfg": 9.0}),
+        ("For me the sweet spot is around 30 steps, cfg 8.", {"num_inference_steps": 30, "cfg": 8.0}),
+        (
+            "**Parameters:** Euler A, CFG Scale 7, 30 Steps, 640x360px",
+            {
+                "num_inference_steps": 30,
+                "cfg": 7.0,
+                "width": 640,
+                "height": 360,
+                "scheduler": "EulerAncestralDiscreteScheduler",
+            },
+        ),
+        ("You should set the size to 512x768.", {"width": 512, "height": 768}),
+        ("- Res: 832x1216", {"width": 832, "height": 1216}),
+        ("*(Sampler: secret, Steps: 16, CFG: 7)*", {"num_inference_steps": 16, "cfg": 7.0}),
+        (
+            "They are: *Steps: 28, Sampler: DDIM, CFG scale: 11*",
+            {"num_inference_steps": 28, "cfg": 11.0, "scheduler": "DDIMScheduler"},
+        ),
+        ("I made all pictures with 30 steps and a guidance of 7.", {"num_inference_steps": 30, "guidance_scale": 7.0}),
+    ],
+)
+def test_settings_in_sentences_are_found(text: str, found: dict[str, object]) -> None:
+    assert read_text(f"# Model\n\n{text}\n") == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We recommend 20-30 steps and a CFG of 5 to 7.",
+        "We recommend at least 25 steps, and a CFG scale below 8.",
+        "It was trained with 25 steps, which is best.",
+        "Best results after 5000 steps.",
+        "0 Hires steps are best.",
+        "Hires. fix with 15 Steps works well.",
+        "It makes good images in 4 seconds with 25 steps.",
+        "Use the 8-step LoRA or the 4 steps model.",
+        "Reduce the CFG to 5 for the best result.",
+        "If you want details, use 50 steps.",
+        "Use a ControlNet guidance scale of 2.",
+        "We suggest a video guidance scale of 7.",
+        "Use 20 steps.\n\nUse 30 steps.",
+        "Use 20 steps.\n\nThe best are 20 to 30 steps.",
+        "Recommended: CFG Scale 3,5 - 7",
+        "The best resolutions are greater than 512x512.",
+        "Use sizes such as 512x768 or 768x512 px.",
+        "The picture has 512x512 pixels.",
+        "A cat with 25 steps.",
+        "It is a formulation of the Euler scheduler, for which `guidance_scale=5.0` is a good default.",
+        "## Training\n\nUse 20 steps.",
+    ],
+)
+def test_sentences_without_one_clear_recommendation_are_skipped(text: str) -> None:
+    assert read_text(f"# Model\n\n{text}\n") == {}
+
+
+def test_sizes_of_other_things_are_no_size() -> None:
+    text = "Steps: 9, Size: 512x768, Batch size: 4, First pass size: 64x64, Hires sampler: DDIM"
+    assert read_text(text) == {"num_inference_steps": 9, "width": 512, "height": 768}
+
+
+def test_a_sentence_does_not_speak_against_a_statement() -> None:
+    assert read_text("Steps: 30\n\nUse 50 steps.\n\nUse a guidance of 3.\n\nCFG: 7\n") == {
+        "num_inference_steps": 30,
+        "cfg": 7.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "use 20 steps. ",
+        "euler a ",
+        "use 1x",
+        "cfg 7 ",
+        "20 - 30 ",
+        "Steps: 20, Sampler: a, ",
+        "use 512x512 at ",
+        "a: b, ",
+    ],
+)
+def test_hostile_text_is_read_in_bounded_time(line: str) -> None:
+    for text in (line * (2**20 // len(line)), (line * (4000 // len(line)) + "\n") * 300):
+        start = time.process_time()
+        read_text(text)
+        assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Sampler: DPM++ 2M\nScheduler: Karras", {"use_karras_sigmas": True}),
+        ("Sampler: DPM++ 2M\n\nSchedule type: Karras", {"use_karras_sigmas": True}),
+        ("Sampler: DPM++ 2M\nScheduler: Normal", None),
+        ("Sampler: DPM++ 2M\nScheduler: Normal\n\nScheduler: Karras", None),
+    ],
+)
+def test_the_noise_schedule_of_web_uis_is_no_class(text: str, found: object) -> None:
+    settings = read_text(text)
+    assert (settings["scheduler"], settings.get("scheduler_config")) == ("DPMSolverMultistepScheduler", found)
+
+
+def test_a_noise_schedule_alone_names_no_scheduler() -> None:
+    assert read_text("Scheduler: Karras") == {}

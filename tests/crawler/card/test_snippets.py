@@ -25,18 +25,18 @@ LOAD = 'from diffusers import DiffusionPipeline\npipe = DiffusionPipeline.from_p
 @pytest.mark.parametrize(
     "call",
     [
-        'image = pipe("a", num_inference_steps=4, guidance_scale=-0.5).images[0]',
-        'steps = 4\nscale = -0.5\npipe("a", num_inference_steps=steps, guidance_scale=scale)',
-        'settings = {"num_inference_steps": 4, "guidance_scale": -0.5}\npipe("a", **settings)',
-        'settings = dict(num_inference_steps=4, guidance_scale=-0.5)\npipe("a", **settings)',
+        'image = pipe("a", num_inference_steps=4, guidance_scale=2.5).images[0]',
+        'steps = 4\nscale = 2.5\npipe("a", num_inference_steps=steps, guidance_scale=scale)',
+        'settings = {"num_inference_steps": 4, "guidance_scale": 2.5}\npipe("a", **settings)',
+        'settings = dict(num_inference_steps=4, guidance_scale=2.5)\npipe("a", **settings)',
         'for seed in range(3):\n    with torch.inference_mode():\n        pipe("a", num_inference_steps=4, '
-        "guidance_scale=-0.5, generator=torch.manual_seed(seed))",
-        "def make(prompt):\n    return pipe(prompt, num_inference_steps=4, guidance_scale=-0.5)",
-        'DiffusionPipeline.from_pretrained("acme/model")("a", num_inference_steps=4, guidance_scale=-0.5)',
+        "guidance_scale=2.5, generator=torch.manual_seed(seed))",
+        "def make(prompt):\n    return pipe(prompt, num_inference_steps=4, guidance_scale=2.5)",
+        'DiffusionPipeline.from_pretrained("acme/model")("a", num_inference_steps=4, guidance_scale=2.5)',
     ],
 )
 def test_settings_are_found_in_every_form_of_a_call(call: str) -> None:
-    assert usage(LOAD + call).arguments == {"num_inference_steps": 4, "guidance_scale": -0.5}
+    assert usage(LOAD + call).arguments == {"num_inference_steps": 4, "guidance_scale": 2.5}
 
 
 def test_arguments_that_the_pipeline_does_not_have_are_skipped() -> None:
@@ -166,7 +166,7 @@ def test_every_literal_is_read_exactly_or_skipped(given_settings: dict[str, obje
     assert found.arguments.items() <= given_settings.items()
     for name, value in given_settings.items():
         assert name == "prompt" or name in {*found.arguments, *found.unread}
-        if value is None or (type(value) is int and name != "negative_prompt"):
+        if value is None or (type(value) is int and 1 <= value <= 1000 and name != "negative_prompt"):
             assert name in found.arguments
 
 
@@ -242,3 +242,27 @@ def test_a_downloaded_file_of_this_model_is_the_adapter() -> None:
 
 def test_a_syntax_error_costs_only_its_line() -> None:
     assert usage(LOAD + "path = find(a='x' b='y')\npip3 install it\npipe('a', height=8)").arguments == {"height": 8}
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("- Clip skip: 2", ("clip_skip",)),
+        ("**Clip Skip**: 2", ("clip_skip",)),
+        ("Steps: 20, Clip skip: 2, ENSD: 3", ("clip_skip",)),
+        ("Clip skip: 1", ()),
+        ("Clip it, skip it.", ()),
+    ],
+)
+def test_the_clip_skip_of_web_uis_is_unread(text: str, unread: tuple[str, ...]) -> None:
+    assert read_usage(parse_markdown(text), NAME, {"clip_skip"}).unread == unread
+    assert read_usage(parse_markdown(text), NAME, KNOWN).unread == ()
+    code = f"{text}\n```python\n{LOAD}pipe('a', clip_skip=3)\n```"
+    found = read_usage(parse_markdown(code), NAME, {"clip_skip"})
+    assert (found.arguments, found.unread) == ({"clip_skip": 3}, ())
+
+
+def test_a_value_out_of_range_is_unread() -> None:
+    found = usage(LOAD + "pipe('a', num_inference_steps=0, guidance_scale=-1, height=None, negative_prompt='')")
+    assert found.arguments == {"height": None, "negative_prompt": ""}
+    assert found.unread == ("num_inference_steps", "guidance_scale")
