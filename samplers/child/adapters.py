@@ -30,8 +30,6 @@ def apply_lora(pipeline: Any, folder: Path, plan: Plan) -> None:
             pipeline.load_lora_weights(file.parent, adapter_name=_NAME, **where)
         else:
             pipeline.load_lora_weights(unpickled(file), adapter_name=_NAME)
-        # The same for every way in which a card gives it: fused, as an adapter's weight, or with each call.
-        pipeline.set_adapters(_NAME, 1.0 if scale is None else scale)
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -39,6 +37,8 @@ def apply_lora(pipeline: Any, folder: Path, plan: Plan) -> None:
     reached = [component for component, adapters in pipeline.get_list_adapters().items() if adapters]
     if not reached or not _has_effect(pipeline, reached):
         raise GeneratorError("load-failed", f"the LoRA has no effect on its base model, a {type(pipeline).__name__}")
+    # The same for every way in which a card gives it: fused, as an adapter's weight, or with each call.
+    pipeline.set_adapters(_NAME, 1.0 if scale is None else scale)
 
 
 def require_effect(pipeline: Any, sample: Callable[[], bytes]) -> None:

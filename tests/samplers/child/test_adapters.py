@@ -6,6 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from demo.zoo.building import quiet_libraries
+from demo.zoo.repository import seeded
 from samplers.child.adapters import require_effect
 from samplers.child.calling import Caller
 from samplers.child.clock import Clock
@@ -73,7 +75,7 @@ def test_a_lora_for_another_kind_of_base_is_refused(base: Path, tmp_path: Path) 
         {f"{name}.lora_A.weight": torch.ones(4, 8), f"{name}.lora_B.weight": torch.ones(8, 4)},
         tmp_path / "lora/pytorch_lora_weights.safetensors",
     )
-    with pytest.raises(GeneratorError, match="LoRA") as caught:
+    with pytest.raises(GeneratorError, match="the LoRA has no effect on its base model") as caught:
         load(assignment(tmp_path / "lora", base, kind="lora"), "cpu")
     assert caught.value.status == "load-failed"
 
@@ -83,6 +85,26 @@ def test_the_scale_of_a_lora_is_that_of_the_catalogue(base: Path, tmp_path: Path
     generator = load(assignment(save_lora(tmp_path / "lora"), base, kind="lora", adapter_scale=scale), "cpu")
     assert generator.effective.adapter_scale == (scale or 1.0)
     assert set(lora_scales(generator.pipeline)) == {scale or 1.0}
+
+
+@pytest.mark.parametrize("family", ["flux", "stable_diffusion_3"])
+def test_the_scale_of_a_transformers_lora_is_that_of_the_catalogue(tmp_path: Path, family: str) -> None:
+    from demo.zoo import flow_transformers
+
+    with quiet_libraries(), seeded(family):
+        pipeline = getattr(flow_transformers, family)()
+        pipeline.save_pretrained(tmp_path / "base")
+        layers = [item for item in pipeline.transformer.named_modules() if item[0].endswith(("attn.to_q", "attn.to_v"))]
+        weights = {f"transformer.{name}.lora_A.weight": torch.randn(4, layer.in_features) for name, layer in layers}
+        weights |= {f"transformer.{name}.lora_B.weight": torch.randn(layer.out_features, 4) for name, layer in layers}
+    (tmp_path / "lora").mkdir()
+    save_file(weights, tmp_path / "lora/pytorch_lora_weights.safetensors")
+    with quiet_libraries():
+        generator = load(assignment(tmp_path / "lora", tmp_path / "base", kind="lora", adapter_scale=0.125), "cpu")
+    scales = list(lora_scales(generator.pipeline))
+    assert len(scales) == len(layers)
+    assert set(scales) == {0.125}
+    assert generator.effective.prediction_type == "flow"
 
 
 def test_the_scale_of_a_lora_changes_the_images(base: Path, tmp_path: Path) -> None:

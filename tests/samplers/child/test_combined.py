@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from diffusers import DiffusionPipeline
 
 from demo.zoo.building import quiet_libraries
 from demo.zoo.repository import seeded
@@ -96,6 +98,18 @@ def test_a_damaged_prior_is_refused(damage: Callable[[Path], object], words: str
     with quiet_libraries(), pytest.raises(GeneratorError, match=words) as caught:
         load(assignment(decoder, prior=prior, task="text-to-image"), "cpu")
     assert caught.value.status == "load-failed"
+
+
+def test_a_prior_is_loaded_in_the_only_variant_that_it_has(tmp_path: Path) -> None:
+    _, decoder, prior = _two_repositories("KandinskyV22CombinedPipeline", tmp_path)
+    with quiet_libraries():
+        DiffusionPipeline.from_pretrained(prior, dtype=torch.float16).save_pretrained(prior, variant="fp16")
+        for path in prior.rglob("*.safetensors"):
+            if ".fp16." not in path.name:
+                path.unlink()
+        generator = load(assignment(decoder, prior=prior, task="text-to-image"), "cpu")
+    assert generator.effective.variant is None
+    assert generator.pipeline.prior_prior.dtype == torch.float32
 
 
 def test_another_models_prior_is_refused(tmp_path: Path) -> None:
