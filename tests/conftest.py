@@ -7,6 +7,7 @@ library that is imported later, by whatever file, reads its settings from it.
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Generator
@@ -32,6 +33,8 @@ def isolate() -> Path | None:
     if "huggingface_hub" in sys.modules:
         raise pytest.UsageError("huggingface_hub was imported before tests/conftest.py and knows the user's account")
     folder = Path(tempfile.mkdtemp(prefix="cf-tests-"))
+    # A shell starts what runs in its background with Ctrl-C ignored, and every child would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name.startswith(PREFIXES) and not name.startswith(OWN_PREFIXES):
             del os.environ[name]

@@ -35,7 +35,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
         yield hub
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "quickstart.md"], ids=name_of)
 def test_the_commands_and_the_python_of_a_page_run(page: Path, hub: HubProcess, tmp_path: Path) -> None:
     write_photographs(tmp_path / "photos")
@@ -61,7 +61,7 @@ def test_the_commands_and_the_python_of_a_page_run(page: Path, hub: HubProcess, 
             if "--watch" in command:
                 wait_until_idle(process.pid)
                 process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=120)
+            output, errors = process.communicate(timeout=500)
             assert process.returncode == 0, f"{line}\n{output}\n{errors}"
             ran.append(command.split()[0])
     assert {"cf-crawl", "cf-caption", "cf-sample", "cf-status", "cf-build-manifest", "cf-publish"} <= set(ran)

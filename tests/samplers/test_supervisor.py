@@ -1,7 +1,7 @@
+import contextlib
 import dataclasses
 import io
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -199,7 +200,7 @@ def test_a_generator_that_hangs_or_crashes_does_not_affect_others(
     ]
     for thread in signals:
         thread.start()
-    report = sample(workspace, dataclasses.replace(options, timeout=10))
+    report = sample(workspace, dataclasses.replace(options, timeout=20))
     for thread in signals:
         thread.join()
     ends = {outcome.model_name: outcome for outcome in report.outcomes}
@@ -209,7 +210,7 @@ def test_a_generator_that_hangs_or_crashes_does_not_affect_others(
         FINETUNE: "fetch-failed",
         PIXELS: "done",
     }
-    assert ends[ENDLESS].detail == "nothing happened for 10 s (--timeout)"
+    assert ends[ENDLESS].detail == "nothing happened for 20 s (--timeout)"
     assert "signal 11" in str(ends["tests/crashing"].detail)
     assert len(read_samples(workspace, PIXELS)) == 2
     assert options.weights_dir is not None
@@ -225,10 +226,15 @@ def _signal_child_of(model_name: str, workspace: Workspace, number: signal.Signa
         if any("generator_started" in line and model_name in line for line in lines):
             break
         time.sleep(0.05)
-    # Starting a child and loading take less.
-    time.sleep(4)
-    for child in multiprocessing.active_children():
-        os.kill(child.pid or 0, number)
+    # By the clock of the processor, whatever else the machine does: starting a child and loading take less.
+    while time.monotonic() < deadline:
+        for child in multiprocessing.active_children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(child.pid)
+                if sum(process.cpu_times()[:2]) > 3:
+                    process.send_signal(number)
+                    return
+        time.sleep(0.05)
 
 
 def test_a_failed_generator_needs_retry_failed_and_is_quarantined_after_three_failures(

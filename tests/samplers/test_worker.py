@@ -35,7 +35,7 @@ def _slow(connection: Connection, start: Start) -> None:
     connection.send_bytes(encode(Ready(device="cpu")))
     connection.recv()
     for number in range(6):
-        time.sleep(0.8)
+        time.sleep(1.5)
         connection.send_bytes(encode(Progress(kept=number, tries=number)))
     connection.send_bytes(encode(Result(status="done")))
 
@@ -70,14 +70,14 @@ def test_a_slow_child_that_makes_progress_is_not_killed(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(samplers.worker, "main", _slow)
-    with Worker(start, timeout=4) as worker:
+    with Worker(start, timeout=8) as worker:
         ended, heard = _sampled(worker, tmp_path)
     assert (ended.status, heard) == ("done", list(range(6)))
 
 
 def test_a_child_without_progress_is_hung(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samplers.worker, "main", _silent)
-    with Worker(start, timeout=4) as worker, pytest.raises(ChildLostError, match=r"4 s \(--timeout\)") as caught:
+    with Worker(start, timeout=8) as worker, pytest.raises(ChildLostError, match=r"8 s \(--timeout\)") as caught:
         _sampled(worker, tmp_path)
     assert caught.value.status == "hung"
 
