@@ -174,6 +174,11 @@ class CatalogEntry:
     )
     reason_detail: str | None = column(pa.string(), "the reason in words, or what is wrong with the card", default=None)
 
+    @property
+    def all_files(self) -> tuple[ModelFile, ...]:
+        """Everything that sampling downloads: its own files, its base model's and its prior's."""
+        return (*self.files, *self.base_files, *self.prior_files)
+
 
 def denoiser_files(files: Iterable[ModelFile]) -> list[ModelFile]:
     """The weights that run at every step. Generators that differ only in other files, such as the VAE, share them."""

@@ -52,7 +52,7 @@ def sample(
     allow_pickle: Annotated[
         bool,
         typer.Option(
-            "--allow-pickle", help="Also sample checkpoints whose weights are pickles, loaded with weights_only."
+            "--allow-pickle", help="Also sample generators whose weights are pickles, loaded with weights_only."
         ),
     ] = SampleOptions.allow_pickle,
     only: Annotated[

@@ -59,7 +59,7 @@ class Cost:
 
 def cost_of(entry: CatalogEntry, *, steps: int | None, batch_size: int) -> Cost:
     """The cost of one generator; `steps` (None: its own) and `batch_size` are the recipe's."""
-    loaded = [*entry.files, *entry.base_files]
+    loaded = entry.all_files
     denoiser = denoiser_files(loaded)
     transformer = any("transformer" in file.folder for file in denoiser)
     half = transformer or entry.variant in ("fp16", "bf16")

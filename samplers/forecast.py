@@ -88,7 +88,7 @@ def _show_skipped(console: Console, pending: PendingWork) -> None:
 
 def _download(entries: list[CatalogEntry]) -> int:
     """Bytes of these generators' files, each content once."""
-    sizes = {file.sha256 or file.git_oid: file.size for entry in entries for file in (*entry.files, *entry.base_files)}
+    sizes = {file.sha256 or file.git_oid: file.size for entry in entries for file in entry.all_files}
     return sum(sizes.values())
 
 

@@ -46,6 +46,8 @@ class Assignment:
     """The generator's files."""
     base_folder: Path | None
     """The files of an adapter's base model; None for a checkpoint."""
+    prior_folder: Path | None = None
+    """The files of the prior that a decoder needs; None: it needs none."""
     next_index: int
     next_part: int
     call_size: int
@@ -57,6 +59,8 @@ class Assignment:
     hashes: dict[str, str] = field(default_factory=dict)
     """Content keys of the pipeline's files (of an adapter: its base's), by path in their folder: components of the same
     content are loaded once."""
+    prior_hashes: dict[str, str] = field(default_factory=dict)
+    """Content keys of the prior's files."""
 
 
 @dataclass(frozen=True, kw_only=True)

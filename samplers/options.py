@@ -45,7 +45,7 @@ class SampleOptions:
     store: Store = "files"
     """Images as files beside the rows, or inside the part files."""
     allow_pickle: bool = False
-    """Also sample checkpoints whose weights are pickles, loaded with `weights_only`."""
+    """Also sample generators whose weights are pickles, loaded with `weights_only`."""
 
     shard: str = "1/1"
     """Which share of the generators, counted from 1: "3/16" is the third of sixteen."""

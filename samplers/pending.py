@@ -132,10 +132,11 @@ def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> list[Cat
 
 
 def _can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
-    """Compatible, or a checkpoint with pickled weights where these are allowed: the crawl lists the files of one that
-    has no other problem."""
+    """Compatible, or with pickled weights of its own or of its base model where these are allowed: the crawl lists the
+    files of one that has no other problem."""
     pickled = entry.reason == Reason.PICKLE_ONLY and bool(entry.files) and entry.task is not None
-    return entry.status == "compatible" or (allow_pickle and pickled and entry.kind == "checkpoint")
+    complete = entry.kind == "checkpoint" or bool(entry.base_files)
+    return entry.status == "compatible" or (allow_pickle and pickled and complete)
 
 
 def _reason_to_skip(
@@ -144,7 +145,7 @@ def _reason_to_skip(
     """Why a generator that needs images is not sampled; None where it is."""
     if progress.revision not in (None, entry.revision):
         return "its images are of another revision than the catalogue's; sample that one in another --workspace"
-    code = next((file.path for file in (*entry.files, *entry.base_files) if file.path.endswith(".py")), None)
+    code = next((file.path for file in entry.all_files if file.path.endswith(".py")), None)
     if code is not None:
         # No crawl lists such a file.
         return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"

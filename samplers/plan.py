@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crawler.catalog import CatalogEntry, Hyperparameters, Task
+from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, Task
 from crawler.options import Kind
 from samplers.options import Store
 from samplers.prompting import PromptPool
@@ -21,6 +21,9 @@ from workspace.recipe import Setting
 
 #: Batches in one part file: a kill costs at most these; more batches make fewer files for each generator.
 BATCHES_A_PART = 4
+
+#: Arguments of a pipeline's call that name every step, and so how many there are.
+STEP_LISTS = ("timesteps", "sigmas")
 
 #: The round that is sampled; a later version may add rounds.
 ROUND = 1
@@ -43,7 +46,7 @@ class Recipe:
     """Of every real source; None: all equal."""
     store: Store = "files"
     allow_pickle: bool = False
-    """Whether checkpoints with pickled weights are sampled, loaded with `weights_only`."""
+    """Whether generators with pickled weights are sampled, loaded with `weights_only`."""
 
     def settings(self) -> dict[str, Setting | None]:
         """The table `[sample]` of the workspace's recipe."""
@@ -90,11 +93,31 @@ class Plan:
     store: Store = "files"
     samples: tuple[PlannedSample, ...]
     allow_pickle: bool = False
+    sources: HyperparameterSources = HyperparameterSources()
+    """The source of each hyperparameter: what the author declared must be in effect."""
+    adapter_file: str | None = None
+    embedding_file: str | None = None
+    embedding_tokens: tuple[str, ...] = ()
+    """As in the catalogue."""
 
     @property
     def extra(self) -> dict[str, Any]:
         """Further arguments of the pipeline call."""
         return json.loads(self.hyperparameters.extra) if self.hyperparameters.extra else {}
+
+    @property
+    def scheduler_config(self) -> dict[str, Any]:
+        """Settings of the scheduler that differ from its configuration file."""
+        return json.loads(self.hyperparameters.scheduler_config) if self.hyperparameters.scheduler_config else {}
+
+    @property
+    def trigger_words(self) -> str | None:
+        """The words that every prompt has; None where there are none."""
+        words, negative = self.hyperparameters.trigger_words, self.hyperparameters.negative_prompt
+        # A negative embedding: its token belongs into the negative prompt only.
+        if words is not None and self.kind == "textual-inversion" and words in (negative or ""):
+            return None
+        return words
 
     def batches(self, next_index: int) -> Iterator[tuple[PlannedSample, ...]]:
         """The batches from the one that contains `next_index` on, each complete; none after the last sample."""
@@ -111,35 +134,50 @@ def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
         raise ValueError(f"{entry.model_name} has no task: it cannot be sampled")
     if entry.task == "text-to-image" and not prompts.size:
         raise UsageError("text-to-image generators need prompts, and there are none: run `cf-caption` first")
-    drawn = prompts.draw(entry.model_name) if entry.task == "text-to-image" else iter(())
-    samples = []
-    for index in range(recipe.max_tries):
-        seed = seed_of(entry.model_name, entry.revision, recipe.seed, index)
-        prompt = next(drawn, None)
-        if prompt is None:
-            samples.append(PlannedSample(index=index, seed=seed))
-            continue
-        text = _with_trigger_words(prompt.prompt, entry.hyperparameters.trigger_words)
-        source = prompt.real_source
-        samples.append(
-            PlannedSample(index=index, seed=seed, prompt=text, prompt_id=prompt.prompt_id, real_source=source)
-        )
-    hyperparameters = entry.hyperparameters
-    if recipe.steps is not None:
-        hyperparameters = replace(hyperparameters, num_inference_steps=recipe.steps)
-    return Plan(
+    plan = Plan(
         model_name=entry.model_name,
         revision=entry.revision,
         kind=entry.kind,
         task=entry.task,
         variant=entry.variant,
-        hyperparameters=hyperparameters,
+        hyperparameters=entry.hyperparameters,
         images=recipe.images,
         batch_size=recipe.batch_size,
         store=recipe.store,
-        samples=tuple(samples),
+        samples=(),
         allow_pickle=recipe.allow_pickle,
+        sources=entry.hyperparameter_sources,
+        adapter_file=entry.adapter_file,
+        embedding_file=entry.embedding_file,
+        embedding_tokens=entry.embedding_tokens,
     )
+    if recipe.steps is not None:
+        plan = _with_steps(plan, recipe.steps)
+    return replace(plan, samples=tuple(_samples(plan, prompts, recipe)))
+
+
+def _samples(plan: Plan, prompts: PromptPool, recipe: Recipe) -> Iterator[PlannedSample]:
+    drawn = prompts.draw(plan.model_name) if plan.task == "text-to-image" else iter(())
+    for index in range(recipe.max_tries):
+        seed = seed_of(plan.model_name, plan.revision, recipe.seed, index)
+        prompt = next(drawn, None)
+        if prompt is None:
+            yield PlannedSample(index=index, seed=seed)
+            continue
+        text, source = _with_trigger_words(prompt.prompt, plan.trigger_words), prompt.real_source
+        yield PlannedSample(index=index, seed=seed, prompt=text, prompt_id=prompt.prompt_id, real_source=source)
+
+
+def _with_steps(plan: Plan, steps: int) -> Plan:
+    """The plan with the recipe's number of steps, which no list of steps of the card may overrule."""
+    extra = {name: value for name, value in plan.extra.items() if name not in STEP_LISTS}
+    settings = replace(
+        plan.hyperparameters,
+        num_inference_steps=steps,
+        extra=json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else None,
+    )
+    # It is the user's, not the author's: a pipeline without such an argument is sampled without it.
+    return replace(plan, hyperparameters=settings, sources=replace(plan.sources, num_inference_steps=None))
 
 
 def _with_trigger_words(prompt: str, words: str | None) -> str:

@@ -84,5 +84,4 @@ def bytes_to_load(entries: Sequence[CatalogEntry]) -> int:
 
 def _weights(entry: CatalogEntry) -> dict[str, int]:
     """The weight files that a generator loads: bytes by sha256."""
-    files = (*entry.files, *entry.base_files)
-    return {file.sha256: file.size for file in files if file.sha256 and file.path.endswith(".safetensors")}
+    return {file.sha256: file.size for file in entry.all_files if file.sha256 and file.path.endswith(".safetensors")}

@@ -126,12 +126,14 @@ def _sampled(
         workspace=workspace.root,
         folder=files.folder,
         base_folder=files.base_folder,
+        prior_folder=files.prior_folder,
         next_index=before.next_index,
         next_part=before.parts,
         call_size=before.call_size(plan.batch_size),
         kept=before.kept,
         memory=before.memory,
         hashes={file.path: content_key(file) for file in generator.entry.base_files or generator.entry.files},
+        prior_hashes={file.path: content_key(file) for file in generator.entry.prior_files},
     )
     seconds = {"fetch": files.fetch_seconds, "verify": files.verify_seconds}
     try:

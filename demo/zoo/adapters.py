@@ -1,4 +1,4 @@
-"""Adapters: LoRAs in the formats of different training scripts, and a textual inversion."""
+"""LoRAs: in the formats of different training scripts, for fewer steps, and such as fit no base model."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,9 +9,9 @@ from demo.zoo.repository import Repository, seeded
 from demo.zoo.stable_diffusion import BASE, base_unet
 
 RANK = 4
-ZOO_CAT = "<zoo-cat>"
-_LORA_FILE = "pytorch_lora_weights.safetensors"
-_SDXL = "tiny-labs/sdxl-anime-mix"
+LORA_FILE = "pytorch_lora_weights.safetensors"
+LCM_LORA = "tiny-labs/lcm-lora-sdv1-5"
+SDXL = "tiny-labs/sdxl-anime-mix"
 
 
 def lora_weights(denoiser: Any, names: Callable[[str], tuple[str, str]]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def lora(
     *,
     denoiser: Callable[[], Any] = base_unet,
     names: Callable[[str], tuple[str, str]] = peft_names,
-    file_names: tuple[str, ...] = (_LORA_FILE,),
+    file_names: tuple[str, ...] = (LORA_FILE,),
     **listed: Any,
 ) -> Repository:
     """A repository with a LoRA in each of `file_names` (a pickle if the name ends in .bin) and the card `text`."""
@@ -57,13 +57,14 @@ def lora(
         with seeded(repo_id):
             model = denoiser()
             for file_name in file_names:
-                _write(lora_weights(model, names), folder / file_name)
+                write(lora_weights(model, names), folder / file_name)
         (folder / "README.md").write_text(text, encoding="utf-8")
 
     return Repository(repo_id, build, **listed)
 
 
-def _write(weights: Mapping[str, Any], path: Path) -> None:
+def write(weights: Mapping[str, Any], path: Path) -> None:
+    """Write tensors: a pickle if the name ends in .bin, else safetensors."""
     import torch
     from safetensors.torch import save_file
 
@@ -73,27 +74,16 @@ def _write(weights: Mapping[str, Any], path: Path) -> None:
         save_file(dict(weights), path, metadata={"format": "pt"})
 
 
-def _sdxl_unet() -> Any:
+def sdxl_unet() -> Any:
+    """The UNet of the SDXL model, from which its adapters start."""
     from demo.zoo.latent_unets import sdxl
 
-    with seeded(_SDXL):
+    with seeded(SDXL):
         return sdxl().unet
 
 
-def _inversion(repo_id: str) -> Callable[[Path], None]:
-    def build(folder: Path) -> None:
-        import torch
-
-        with seeded(repo_id):
-            embedding = 2 * torch.randn(1, 32)
-        _write({ZOO_CAT: embedding}, folder / "learned_embeds.safetensors")
-        (folder / "README.md").write_text(_INVERSION_CARD, encoding="utf-8")
-
-    return build
-
-
 def repositories() -> list[Repository]:
-    """All adapters: those that work, and those that fit no base model."""
+    """All LoRAs: those that work, and those that fit no base model."""
     return [
         lora(
             "stitchwork/zoo-embroidery-lora",
@@ -113,18 +103,18 @@ def repositories() -> list[Repository]:
         lora(
             "stitchwork/anime-lineart-xl",
             _LINEART_CARD,
-            denoiser=_sdxl_unet,
+            denoiser=sdxl_unet,
             file_names=("lineart_xl_v2.safetensors",),
             downloads=22_008,
             likes=133,
             created_at="2024-05-09T12:00:00.000Z",
         ),
-        Repository(
-            "concepts/zoo-cat",
-            _inversion("concepts/zoo-cat"),
-            downloads=1_190,
-            likes=8,
-            created_at="2022-09-14T10:00:00.000Z",
+        lora(
+            LCM_LORA,
+            _LCM_CARD,
+            downloads=64_310,
+            likes=188,
+            created_at="2023-11-09T09:00:00.000Z",
         ),
         lora(
             "stitchwork/orphaned-lora",
@@ -195,7 +185,7 @@ _EMBROIDERY_CARD = card(
     import torch
 
     pipeline = AutoPipelineForText2Image.from_pretrained("{BASE}", torch_dtype=torch.float16)
-    pipeline.load_lora_weights("stitchwork/zoo-embroidery-lora", weight_name="{_LORA_FILE}")
+    pipeline.load_lora_weights("stitchwork/zoo-embroidery-lora", weight_name="{LORA_FILE}")
     image = pipeline("zooembroidery, a fern", num_inference_steps=4, guidance_scale=6.0).images[0]
     ```
     """,
@@ -215,7 +205,7 @@ _DREAMBOOTH_CARD = card(
 
 _LINEART_CARD = card(
     {
-        "base_model": [_SDXL],
+        "base_model": [SDXL],
         "base_model_relation": "adapter",
         "license": "openrail++",
         "tags": ["text-to-image", "stable-diffusion-xl", "lora", "diffusers", "anime"],
@@ -224,27 +214,34 @@ _LINEART_CARD = card(
     "Use it at 0.8 to 1. Negative: `colour, shading`.",
     f"""
     ```python
-    pipe = DiffusionPipeline.from_pretrained("{_SDXL}")
+    pipe = DiffusionPipeline.from_pretrained("{SDXL}")
     pipe.load_lora_weights("stitchwork/anime-lineart-xl", weight_name="lineart_xl_v2.safetensors")
     image = pipe(prompt="lineart, a tram", negative_prompt="colour, shading", num_inference_steps=3).images[0]
     ```
     """,
 )
 
-_INVERSION_CARD = card(
+_LCM_CARD = card(
     {
-        "license": "mit",
         "base_model": BASE,
         "library_name": "diffusers",
-        "tags": ["stable-diffusion", "textual_inversion", "text-to-image"],
+        "license": "openrail++",
+        "tags": ["lora", "text-to-image", "diffusers"],
+        "inference": False,
     },
-    "# zoo-cat",
-    f"This is the `{ZOO_CAT}` concept taught to tiny Stable Diffusion by textual inversion.",
+    "# Latent Consistency Model LoRA",
+    "An adapter that reduces sampling to 2 to 8 steps, with the LCM scheduler and without guidance.",
     f"""
     ```python
-    pipe = StableDiffusionPipeline.from_pretrained("{BASE}")
-    pipe.load_textual_inversion("concepts/zoo-cat")
-    image = pipe("a {ZOO_CAT} on a sofa", num_inference_steps=3, guidance_scale=7.0).images[0]
+    import torch
+    from diffusers import LCMScheduler, AutoPipelineForText2Image
+
+    pipe = AutoPipelineForText2Image.from_pretrained("{BASE}", torch_dtype=torch.float16, variant="fp16")
+    pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config, timestep_spacing="trailing")
+    pipe.load_lora_weights("{LCM_LORA}")
+    pipe.fuse_lora(lora_scale=0.8)
+
+    image = pipe(prompt="self-portrait oil painting", num_inference_steps=4, guidance_scale=0).images[0]
     ```
     """,
 )

@@ -106,9 +106,9 @@ def kandinsky_2_prior() -> dict[str, Any]:
     }
 
 
-def kandinsky_2() -> Any:
-    """Kandinsky 2.2, prior and decoder in one repository."""
-    from diffusers import DDPMScheduler, KandinskyV22CombinedPipeline
+def _kandinsky_2_decoder() -> dict[str, Any]:
+    """UNet and scheduler of Kandinsky 2.2's decoder, which makes an image of an image embedding."""
+    from diffusers import DDPMScheduler
 
     decoder = unet(
         out_channels=8,
@@ -124,8 +124,23 @@ def kandinsky_2() -> Any:
     scheduler = DDPMScheduler(
         beta_start=0.00085, beta_end=0.012, variance_type="learned_range", clip_sample=True, clip_sample_range=2.0
     )
+    return {"unet": decoder, "scheduler": scheduler}
+
+
+def kandinsky_2() -> Any:
+    """Kandinsky 2.2, prior and decoder in one repository."""
+    from diffusers import KandinskyV22CombinedPipeline
+
+    decoder = _kandinsky_2_decoder()
     prior = {f"prior_{name}": component for name, component in kandinsky_2_prior().items()}
-    return KandinskyV22CombinedPipeline(unet=decoder, scheduler=scheduler, movq=_movq(), **prior)
+    return KandinskyV22CombinedPipeline(**decoder, movq=_movq(), **prior)
+
+
+def kandinsky_2_decoder() -> Any:
+    """Kandinsky 2.2, the decoder alone."""
+    from diffusers import KandinskyV22Pipeline
+
+    return KandinskyV22Pipeline(**_kandinsky_2_decoder(), movq=_movq())
 
 
 def kandinsky_3() -> Any:
@@ -155,6 +170,7 @@ def kandinsky_3() -> Any:
 def repositories() -> list[Repository]:
     """All repositories of this family."""
     anime, lcm = "tiny-labs/sdxl-anime-mix", "tiny-labs/dreamy-lcm"
+    prior, decoder = "moscow-miniatures/kandinsky-2-2-prior", "moscow-miniatures/kandinsky-2-2-decoder"
     combined, third = "moscow-miniatures/kandinsky-2-2-combined", "moscow-miniatures/kandinsky-3"
     return [
         generator(
@@ -210,6 +226,23 @@ def repositories() -> list[Repository]:
             downloads=21_877,
             likes=61,
             created_at="2023-07-07T18:30:00.000Z",
+        ),
+        generator(
+            decoder,
+            kandinsky_2_decoder,
+            card(
+                # diffusers loads the other half from the repository named here.
+                {"license": "apache-2.0", "prior": [prior], "tags": ["text-to-image", "kandinsky"], "inference": False},
+                "# Kandinsky 2.2, the decoder",
+                "```python\nfrom diffusers import AutoPipelineForText2Image\n\n"
+                f'pipe = AutoPipelineForText2Image.from_pretrained("{decoder}")\n'
+                'prompt = "portrait of a young woman, blue eyes, cinematic"\n'
+                "image = pipe(prompt=prompt, prior_num_inference_steps=2, num_inference_steps=3, "
+                "prior_guidance_scale=1.0, height=64, width=64).images[0]\n```",
+            ),
+            downloads=41_903,
+            likes=97,
+            created_at="2023-07-06T18:30:00.000Z",
         ),
         generator(
             third,

@@ -1,5 +1,6 @@
 """Unconditional generators: pixel and latent diffusion."""
 
+from pathlib import Path
 from typing import Any
 
 from demo.zoo.cards import card
@@ -24,6 +25,22 @@ def _unet(**config: Any) -> Any:
     model = UNet2DModel(**settings | config)
     expose(model.conv_out)
     return model
+
+
+def ddpm() -> Any:
+    """DDPM over pixels."""
+    from diffusers import DDPMPipeline, DDPMScheduler
+
+    return DDPMPipeline(unet=_unet(), scheduler=DDPMScheduler(prediction_type="v_prediction"))
+
+
+def save_at_root(made: Any, folder: Path) -> None:
+    """Write the files of all components into the repository's root, as the first repositories of 2022 have them."""
+    made.save_pretrained(folder)
+    for path in [*folder.glob("*/*")]:
+        path.rename(folder / path.name)
+    for component in [*folder.glob("*/")]:
+        component.rmdir()
 
 
 def ddim() -> Any:
@@ -74,6 +91,7 @@ def repositories() -> list[Repository]:
     """All repositories of this family."""
     tags = ["pytorch", "diffusers", "unconditional-image-generation", "diffusion-models-class"]
     butterflies, textures = "hobbyists/ddim-butterflies-32", "hobbyists/pndm-textures"
+    churches = "hobbyists/ddpm-churches-32"
     bedroom, faces = "hobbyists/cd-bedroom-l2", "compact-vis/ldm-celeba-64"
     return [
         generator(
@@ -102,6 +120,26 @@ def repositories() -> list[Repository]:
             card({"tags": tags}, "# pndm-textures", "Trained overnight. `pipeline(num_inference_steps=5)` is enough."),
             downloads=77,
             created_at="2022-11-10T22:00:00.000Z",
+        ),
+        generator(
+            churches,
+            ddpm,
+            card(
+                {"license": "apache-2.0", "tags": tags[:3]},
+                "# Denoising Diffusion Probabilistic Models (DDPM)",
+                "All files are in the root of the repository.",
+                f"""
+                ```python
+                from diffusers import DDPMPipeline
+                ddpm = DDPMPipeline.from_pretrained("{churches}")
+                image = ddpm(num_inference_steps=6).images[0]
+                ```
+                """,
+            ),
+            save=save_at_root,
+            downloads=18_204,
+            likes=27,
+            created_at="2022-07-19T10:42:00.000Z",
         ),
         generator(
             bedroom,

@@ -1,31 +1,35 @@
-"""Adapters on their base model, with a test that they change it.
+"""LoRAs on their base model, with a test that they change it.
 
-diffusers ignores a LoRA without a message when the base has none of its layers, and a textual inversion when the
-tokenizer knows its token already: every image would be the base model's, under another name. So a LoRA is tested twice:
-its weights must not be all zero, and the first image must differ from that without it.
+diffusers ignores a LoRA without a message when the base has none of its layers: every image would be the base model's,
+under another name. So a LoRA is tested twice: its weights must not be all zero, and the first image must differ from
+that without it.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from crawler.options import Kind
 from samplers.child.failures import GeneratorError, is_out_of_memory
+from samplers.plan import Plan
 from workspace.errors import in_one_line
 
 #: The file names of diffusers, and of trainers that use it.
-_LORA_FILE = "pytorch_lora_weights.safetensors"
-_INVERSION_FILE = "learned_embeds.safetensors"
+_USUAL = ("pytorch_lora_weights.safetensors", "learned_embeds.safetensors")
+_NAME = "default"
 
 
-def apply_lora(pipeline: Any, folder: Path) -> None:
-    """Load the LoRA in `folder` into `pipeline`; raises `GeneratorError` when it has no effect."""
+def apply_lora(pipeline: Any, folder: Path, plan: Plan) -> None:
+    """Load the LoRA in `folder` into `pipeline` with its scale; raises `GeneratorError` when it has no effect."""
     if not hasattr(pipeline, "load_lora_weights"):
         raise GeneratorError("load-failed", f"{type(pipeline).__name__} does not support LoRA")
+    file = adapter_file(folder, plan)
+    scale = plan.hyperparameters.adapter_scale
     try:
-        pipeline.load_lora_weights(
-            folder, weight_name=_weights(folder, _LORA_FILE), use_safetensors=True, local_files_only=True
-        )
+        if file.suffix == ".safetensors":
+            where = {"weight_name": file.name, "use_safetensors": True, "local_files_only": True}
+            pipeline.load_lora_weights(file.parent, adapter_name=_NAME, **where)
+        else:
+            pipeline.load_lora_weights(unpickled(file), adapter_name=_NAME)
     except Exception as error:
         if is_out_of_memory(error):
             raise
@@ -33,6 +37,8 @@ def apply_lora(pipeline: Any, folder: Path) -> None:
     reached = [component for component, adapters in pipeline.get_list_adapters().items() if adapters]
     if not reached or not _has_effect(pipeline, reached):
         raise GeneratorError("load-failed", f"the LoRA has no effect on its base model, a {type(pipeline).__name__}")
+    # The same for every way in which a card gives it: fused, as an adapter's weight, or with each call.
+    pipeline.set_adapters(_NAME, 1.0 if scale is None else scale)
 
 
 def require_effect(pipeline: Any, sample: Callable[[], bytes]) -> None:
@@ -47,46 +53,47 @@ def require_effect(pipeline: Any, sample: Callable[[], bytes]) -> None:
         )
 
 
-def apply_textual_inversion(pipeline: Any, folder: Path) -> str:
-    """Load the textual inversion in `folder` into `pipeline`; returns its placeholder token.
-
-    Raises `GeneratorError` when it adds no token.
-    """
-    if not hasattr(pipeline, "load_textual_inversion"):
-        raise GeneratorError("load-failed", f"{type(pipeline).__name__} does not support textual inversion")
-    before = set(pipeline.tokenizer.get_vocab())
-    try:
-        pipeline.load_textual_inversion(
-            folder, weight_name=_weights(folder, _INVERSION_FILE), use_safetensors=True, local_files_only=True
-        )
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        detail = f"the textual inversion does not fit its base model: {in_one_line(error)}"
-        raise GeneratorError("load-failed", detail) from error
-    added: list[str] = sorted(set(pipeline.tokenizer.get_vocab()) - before)
-    if not added:
-        raise GeneratorError("load-failed", "the textual inversion adds no token to its base model")
-    # A token of several vectors is stored as token, token_1, token_2, ...: the shortest stands for all of them.
-    return min(added, key=lambda token: (len(token), token))
-
-
-def components_changed_by(kind: Kind, pipeline: Any) -> set[str]:
-    """Names of the components that an adapter of that kind may have changed."""
-    if kind == "lora":
+def components_changed_by(plan: Plan, pipeline: Any) -> set[str]:
+    """Names of the components that the adapter may have changed."""
+    changed: set[str] = set()
+    if plan.kind == "lora":
         # The components that diffusers puts layers into, whether or not this file had layers for each of them.
-        return set(pipeline._lora_loadable_modules)
-    if kind == "textual-inversion":
-        return {name for name in pipeline.components if name.startswith(("tokenizer", "text_encoder"))}
-    return set()
+        changed |= set(pipeline._lora_loadable_modules)
+    if plan.kind == "textual-inversion" or plan.embedding_file is not None:
+        changed |= {name for name in pipeline.components if name.startswith(("tokenizer", "text_encoder"))}
+    return changed
 
 
-def _weights(folder: Path, usual: str) -> str:
-    """The file to load: the usual one, else the first by name."""
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.safetensors"))
-    if not found:
-        raise GeneratorError("load-failed", "the adapter has no safetensors file")
-    return usual if usual in found else found[0]
+def adapter_file(folder: Path, plan: Plan) -> Path:
+    """The adapter's weights: the file that the catalogue names, else that of the usual name, else the only one."""
+    if plan.adapter_file is not None:
+        file = folder / plan.adapter_file
+        if not file.is_file():
+            raise GeneratorError("load-failed", f"the adapter has no file {plan.adapter_file}")
+    else:
+        found = sorted(path for path in folder.rglob("*.safetensors"))
+        usual = [path for path in found if path.relative_to(folder).as_posix() in _USUAL]
+        if not found:
+            raise GeneratorError("load-failed", "the adapter has no safetensors file")
+        if len(found) > 1 and len(usual) != 1:
+            names = ", ".join(path.relative_to(folder).as_posix() for path in found[:3])
+            raise GeneratorError("load-failed", f"the catalogue does not say which file is the adapter: {names}")
+        file = (usual or found)[0]
+    return allowed(file, plan)
+
+
+def allowed(file: Path, plan: Plan) -> Path:
+    """The file, if it may be opened: a pickle only with --allow-pickle."""
+    if file.suffix != ".safetensors" and not plan.allow_pickle:
+        raise GeneratorError("load-failed", f"{file.name} is a pickle, no safetensors file: --allow-pickle samples it")
+    return file
+
+
+def unpickled(file: Path) -> Any:
+    """The content of a pickle, read with `weights_only`: tensors and plain values."""
+    import torch
+
+    return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _has_effect(pipeline: Any, components: list[str]) -> bool:

@@ -9,9 +9,9 @@ list of generators). Where it runs out of memory, calls are halved, and then it 
 all further images of that generator.
 """
 
-import inspect
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crawler.reasons import Reason
+from samplers.child.arguments import CallArguments
 from samplers.child.clock import Clock
 from samplers.child.decoding import decode_again, recorded
 from samplers.child.failures import GeneratorError, OutOfMemoryError, is_out_of_memory
@@ -27,20 +28,6 @@ from samplers.child.memory import free_memory, next_saving, place_on_device
 from samplers.plan import Plan, PlannedSample
 from samplers.sample import Memory
 from workspace.errors import in_one_line
-
-#: Arguments that decide what is returned and how often: never taken from a model card.
-_RESERVED = frozenset(
-    {
-        "prompt",
-        "class_labels",
-        "batch_size",
-        "generator",
-        "output_type",
-        "return_dict",
-        "num_images_per_prompt",
-        "latents",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -74,36 +61,12 @@ class Caller:
         """How memory is saved."""
         self.decoded_again = False
         """Whether the VAE ever decoded in another precision."""
-        self._placeholder_token = generator.placeholder_token
-        self._parameters = inspect.signature(self._pipeline.__call__).parameters
+        self._tokens = generator.tokens
+        self.arguments = CallArguments(self._pipeline, plan)
         self._call_size = call_size
         self._task = plan.task
-        wanted = plan.hyperparameters
-        self.num_inference_steps: int | None = self._value("num_inference_steps", wanted.num_inference_steps)
-        self.guidance_scale: float | None = self._value("guidance_scale", wanted.guidance_scale)
-        self.negative_prompt: str | None = self._value("negative_prompt", wanted.negative_prompt)
         self._classes = self._known_classes()
-        # Without a value in the catalogue the argument is omitted, so that the pipeline uses its default.
-        arguments = {
-            **plan.extra,
-            "num_inference_steps": wanted.num_inference_steps,
-            "guidance_scale": wanted.guidance_scale,
-            "height": wanted.height,
-            "width": wanted.width,
-        }
-        self._fixed = {
-            name: value
-            for name, value in arguments.items()
-            if value is not None and name in self._parameters and name not in _RESERVED and "callback" not in name
-        }
-        if "output_type" in self._parameters:
-            self._fixed["output_type"] = "np"
-
-    @property
-    def scheduler(self) -> str:
-        """The scheduler's class; empty where the pipeline has none."""
-        scheduler = getattr(self._pipeline, "scheduler", None)
-        return type(scheduler).__name__ if scheduler is not None else ""
+        self._require_trigger_words(plan)
 
     def __call__(self, batch: tuple[PlannedSample, ...]) -> list[SampledImage]:
         """The batch's images, in order. Raises `GeneratorError` when the pipeline cannot make them."""
@@ -155,23 +118,23 @@ class Caller:
         np.random.seed(planned[0].seed % 2**32)
         random.seed(planned[0].seed)
         generators = [torch.Generator("cpu").manual_seed(one.seed) for one in planned]
-        arguments = dict(self._fixed)
-        if "generator" in self._parameters:
+        arguments = dict(self.arguments.fixed)
+        if "generator" in self.arguments.parameters:
             arguments["generator"] = generators[0] if single else generators
         prompts = [self._prompt(one) for one in planned]
         labels = [self._label(one) for one in planned]
         if self._task == "text-to-image":
             # A copy: some pipelines write their chat template into the list.
             arguments["prompt"] = list(prompts)
-            if self.negative_prompt is not None:
-                arguments["negative_prompt"] = [self.negative_prompt] * len(planned)
+            if self.arguments.negative_prompt is not None:
+                arguments["negative_prompt"] = [self.arguments.negative_prompt] * len(planned)
         elif self._classes:
             arguments["class_labels"] = labels
-        if "batch_size" in self._parameters:
+        if "batch_size" in self.arguments.parameters:
             arguments["batch_size"] = len(planned)
         self._require(arguments)
         with torch.no_grad():
-            with recorded(self._pipeline, self._clock) as decodes:
+            with recorded(self._pipeline, self._clock) as decodes, _text_models(self._pipeline):
                 images = _images(self._pipeline(**arguments))
             if len(images) != len(planned):
                 detail = f"the pipeline returned {len(images)} images, not {len(planned)}"
@@ -192,22 +155,25 @@ class Caller:
             for number, one in enumerate(planned)
         ]
 
-    def _value(self, name: str, wanted: Any) -> Any:
-        """The value that the call will use: the catalogue's, else the pipeline's default; None where it has no such
-        argument."""
-        if name not in self._parameters:
-            return None
-        default = self._parameters[name].default
-        if wanted is None and isinstance(default, int | float | str):
-            return default or None if isinstance(default, str) else default
-        return wanted
-
     def _prompt(self, planned: PlannedSample) -> str | None:
         if self._task != "text-to-image" or planned.prompt is None:
             return None
-        if self._placeholder_token is not None and self._placeholder_token not in planned.prompt:
-            return f"{self._placeholder_token}, {planned.prompt}"
-        return planned.prompt
+        return self._with_tokens(planned.prompt)
+
+    def _with_tokens(self, prompt: str) -> str:
+        """The prompt with the tokens of added embeddings, unless it has one of them, or the negative prompt has: some
+        embeddings are made for that."""
+        if any(token in text for token in self._tokens for text in (prompt, self.arguments.negative_prompt or "")):
+            return prompt
+        return f"{''.join(self._tokens)}, {prompt}" if self._tokens else prompt
+
+    def _require_trigger_words(self, plan: Plan) -> None:
+        words = plan.trigger_words
+        prompts = (self._prompt(planned) for planned in plan.samples)
+        without = next((prompt for prompt in prompts if words and prompt is not None and words not in prompt), None)
+        if without is not None:
+            detail = f"trigger words: the catalogue declares {words!r}, the prompt is {without!r}"
+            raise GeneratorError("load-failed", detail)
 
     def _label(self, planned: PlannedSample) -> int | None:
         """Classes in turn, so that each is sampled equally often."""
@@ -215,7 +181,7 @@ class Caller:
 
     def _known_classes(self) -> Sequence[int]:
         """The class ids of the generator, in order; empty where it takes none."""
-        if self._task == "text-to-image" or "class_labels" not in self._parameters:
+        if self._task == "text-to-image" or "class_labels" not in self.arguments.parameters:
             return ()
         # The named classes are those it was trained on: the embedding may have room for more.
         named = getattr(self._pipeline, "labels", None)
@@ -237,7 +203,7 @@ class Caller:
         """Raise `GeneratorError` for arguments that the call needs and does not get."""
         missing = [
             name
-            for name, parameter in self._parameters.items()
+            for name, parameter in self.arguments.parameters.items()
             if parameter.default is parameter.empty
             and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
             and name not in arguments
@@ -245,7 +211,7 @@ class Caller:
         if missing:
             detail = f"the pipeline needs the arguments {', '.join(missing)}"
             raise GeneratorError("incompatible", detail, Reason.NEEDS_OTHER_INPUT)
-        if self._task == "text-to-image" and "prompt" not in self._parameters:
+        if self._task == "text-to-image" and "prompt" not in self.arguments.parameters:
             raise GeneratorError("incompatible", "the pipeline takes no prompt", Reason.NEEDS_OTHER_INPUT)
 
 
@@ -275,3 +241,22 @@ def _models(pipeline: Any) -> list[Any]:
     import torch
 
     return [component for component in pipeline.components.values() if isinstance(component, torch.nn.Module)]
+
+
+@contextmanager
+def _text_models(pipeline: Any) -> Iterator[None]:
+    """Give CLIP's text encoders the attribute `text_model` while `pipeline` is called.
+
+    With `clip_skip`, pipelines take the last normalisation from there; since version 5 of transformers it is in the
+    encoder itself. Only for the call: adapters are loaded by whether the attribute exists.
+    """
+    encoders = [model for model in _models(pipeline) if hasattr(model, "final_layer_norm")]
+    flat = [encoder for encoder in encoders if not hasattr(encoder, "text_model")]
+    for encoder in flat:
+        # Not a module of itself, as by an ordinary assignment.
+        encoder.__dict__["text_model"] = encoder
+    try:
+        yield
+    finally:
+        for encoder in flat:
+            del encoder.__dict__["text_model"]

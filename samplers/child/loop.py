@@ -63,7 +63,7 @@ def main(connection: Connection, start: Start) -> None:
             assignment = inbox.next()
             clock = Clock()
             try:
-                with limits.room_for([assignment.folder, assignment.base_folder]):
+                with limits.room_for([assignment.folder, assignment.base_folder, assignment.prior_folder]):
                     sampling = Sampling(assignment, checker, device, clock, report, cache)
                 send(sampling.run())
             except GeneratorError as failure:

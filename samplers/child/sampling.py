@@ -1,7 +1,7 @@
 """One generator being sampled: batch by batch from its first missing sample, until it is finished or fails."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from samplers.child.adapters import require_effect
 from samplers.child.async_writer import AsyncWriter, CheckedImage
@@ -99,6 +99,7 @@ class Sampling:
 
     def _row(self, image: SampledImage, status: SampleStatus, result: SafetyResult | None) -> Sample:
         """The row as far as it is known before there is a file."""
+        arguments = self._caller.arguments
         return Sample(
             model_name=self._plan.model_name,
             revision=self._plan.revision,
@@ -110,8 +111,6 @@ class Sampling:
             batch_size=self._plan.batch_size,
             call_size=image.call_size,
             device=self._device,
-            dtype=self._generator.dtype,
-            scheduler=self._caller.scheduler,
             libraries=self._libraries,
             memory=image.memory,
             vae_dtype=image.vae_dtype,
@@ -119,11 +118,13 @@ class Sampling:
             nsfw_score=result.score if result else None,
             prompt_id=image.planned.prompt_id,
             prompt=image.prompt,
-            negative_prompt=self._caller.negative_prompt,
+            negative_prompt=arguments.negative_prompt,
             class_label=image.class_label,
             real_source=image.planned.real_source,
-            num_inference_steps=self._caller.num_inference_steps,
-            guidance_scale=self._caller.guidance_scale,
+            num_inference_steps=arguments.num_inference_steps,
+            guidance_scale=arguments.guidance_scale,
+            clip_skip=arguments.clip_skip,
+            **asdict(self._generator.effective),
         )
 
 

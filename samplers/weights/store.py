@@ -49,6 +49,8 @@ class LocalFiles:
     folder: Path
     base_folder: Path | None
     """The base model's files, for an adapter."""
+    prior_folder: Path | None
+    """The prior's files, for a decoder that needs one."""
     fetch_seconds: float
     """Seconds of all downloads, added up although they overlap; 0 for files that existed or that another supervisor
     downloaded."""
@@ -93,20 +95,27 @@ class WeightStore:
         `CancelledError` when this process is stopping.
         """
         root = self._folder_of(entry.model_name)
-        folder, base_folder = root / "model", root / "base" if entry.base_files else None
+        folder = root / "model"
         wanted: dict[str, _Content] = {}
         _add_wanted(wanted, folder, entry.model_name, entry.revision, entry.files)
-        if base_folder is not None:
-            if entry.base_model is None or entry.base_revision is None:
-                raise FetchError(
-                    f"{entry.model_name}: the catalogue has no revision of its base model; crawl again with `cf-crawl`"
-                )
-            _add_wanted(wanted, base_folder, entry.base_model, entry.base_revision, entry.base_files)
+        others: list[Path | None] = []
+        for name, what, repo_id, revision, files in (
+            ("base", "base model", entry.base_model, entry.base_revision, entry.base_files),
+            ("prior", "prior", entry.prior_model, entry.prior_revision, entry.prior_files),
+        ):
+            others.append(root / name if files else None)
+            if not files:
+                continue
+            if repo_id is None or revision is None:
+                detail = f"the catalogue has no revision of its {what}; crawl again with `cf-crawl`"
+                raise FetchError(f"{entry.model_name}: {detail}")
+            _add_wanted(wanted, root / name, repo_id, revision, files)
         sizes = {key: content.file.size for key, content in wanted.items()}
         with self._as_storage_error():
             self._wait(lambda: self._space.reserve(entry.model_name, sizes, is_urgent()))
             try:
-                return LocalFiles(folder, base_folder, *self._fill(wanted))
+                base_folder, prior_folder = others
+                return LocalFiles(folder, base_folder, prior_folder, *self._fill(wanted))
             except BaseException:
                 self.release(entry)
                 raise
@@ -206,7 +215,7 @@ def _add_wanted(
 
 def _known_keys(entry: CatalogEntry) -> list[str]:
     keys = []
-    for file in (*entry.files, *entry.base_files):
+    for file in entry.all_files:
         try:
             keys.append(content_key(file))
         except FetchError:

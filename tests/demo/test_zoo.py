@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from demo.zoo import adapters, captioner, safety, wild
+from demo.zoo import adapters, captioner, embeddings, safety, wild
 from demo.zoo.building import quiet_libraries
 from demo.zoo.catalogue import repositories
 from demo.zoo.repository import Repository
@@ -26,14 +26,18 @@ MAGENTA, OVERTRAINED, HALF = (
     "first-steps/sd-overtrained",
     "compact-vis/soft-pastels-fp16",
 )
-EMBROIDERY, DREAMBOOTH, LINEART = (
+EMBROIDERY, DREAMBOOTH, LINEART, LCM_LORA = (
     "stitchwork/zoo-embroidery-lora",
     "first-steps/dreambooth-zzk-dog",
     "stitchwork/anime-lineart-xl",
+    "tiny-labs/lcm-lora-sdv1-5",
 )
+PRIOR, DECODER = "moscow-miniatures/kandinsky-2-2-prior", "moscow-miniatures/kandinsky-2-2-decoder"
 INCOMPATIBLE = {repository.repo_id for repository in wild.repositories()} - {"untidy/pastel-mess", "untidy/no-readme"}
-NO_GENERATORS = {repository.repo_id for room in (adapters, captioner, safety) for repository in room.repositories()}
-SAMPLEABLE = sorted(ZOO.keys() - INCOMPATIBLE - NO_GENERATORS)
+NO_GENERATORS = {
+    repository.repo_id for room in (adapters, embeddings, captioner, safety) for repository in room.repositories()
+}
+SAMPLEABLE = sorted(ZOO.keys() - INCOMPATIBLE - NO_GENERATORS - {DECODER})
 FINETUNES = [
     "tiny-labs/inkpunk-style",
     "papercut-club/papercut-diffusion",
@@ -157,7 +161,8 @@ def test_the_mix_holds_every_format(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "repo_id"), [(BASE, EMBROIDERY), (BASE, DREAMBOOTH), ("tiny-labs/sdxl-anime-mix", LINEART)]
+    ("base", "repo_id"),
+    [(BASE, EMBROIDERY), (BASE, DREAMBOOTH), (BASE, LCM_LORA), ("tiny-labs/sdxl-anime-mix", LINEART)],
 )
 def test_a_lora_changes_the_images_of_its_base(base: str, repo_id: str, folder: Folder) -> None:
     pipeline = load(folder(base))
@@ -170,10 +175,43 @@ def test_a_lora_changes_the_images_of_its_base(base: str, repo_id: str, folder: 
 
 def test_the_textual_inversion_changes_images_of_its_word(folder: Folder) -> None:
     pipeline = load(folder(BASE))
-    prompt = (f"a {adapters.ZOO_CAT} on a sofa",)
+    prompt = (f"a {embeddings.ZOO_CAT} on a sofa",)
     before = sample(pipeline, prompt)
-    pipeline.load_textual_inversion(folder("concepts/zoo-cat"))
+    pipeline.load_textual_inversion(folder(embeddings.INVERSION))
     assert np.abs(sample(pipeline, prompt) - before).mean() > 0.001
+
+
+def test_the_tokens_of_pivotal_tuning_change_images_of_their_words(folder: Folder) -> None:
+    from safetensors.torch import load_file
+
+    pipeline = load(folder(adapters.SDXL))
+    tokens = list(embeddings.PIVOTAL_TOKENS)
+    prompt = (f"a {''.join(tokens)} teapot",)
+    pipeline.load_lora_weights(folder(embeddings.PIVOTAL), weight_name=adapters.LORA_FILE)
+    before = sample(pipeline, prompt)
+    vectors = load_file(folder(embeddings.PIVOTAL) / embeddings.PIVOTAL_FILE)
+    for key, number in (("clip_l", ""), ("clip_g", "_2")):
+        encoder, tokenizer = getattr(pipeline, f"text_encoder{number}"), getattr(pipeline, f"tokenizer{number}")
+        pipeline.load_textual_inversion(vectors[key], token=tokens, text_encoder=encoder, tokenizer=tokenizer)
+    assert np.abs(sample(pipeline, prompt) - before).mean() > 0.001
+
+
+def test_a_ddpm_with_all_files_in_the_root_has_no_folders(folder: Folder) -> None:
+    files = {path.name for path in folder("hobbyists/ddpm-churches-32").iterdir()}
+    weights = "diffusion_pytorch_model.safetensors"
+    assert files == {"README.md", "model_index.json", "config.json", "scheduler_config.json", weights}
+
+
+def test_a_decoder_and_the_prior_its_card_names_draw_pictures(folder: Folder) -> None:
+    from diffusers import KandinskyV22CombinedPipeline
+
+    text = (folder(DECODER) / "README.md").read_text(encoding="utf-8")
+    assert yaml.safe_load(text.split("---")[1])["prior"] == [PRIOR]
+    prior = {f"prior_{name}": component for name, component in load(folder(PRIOR)).components.items()}
+    pipeline = KandinskyV22CombinedPipeline(**load(folder(DECODER)).components, **prior)
+    pipeline.set_progress_bar_config(disable=True)
+    drawn = sample(pipeline, PROMPTS, prior_num_inference_steps=2, height=64, width=64)
+    assert drawn.reshape(len(PROMPTS), -1).std(axis=1).min() > 0.04
 
 
 @pytest.fixture(scope="module")

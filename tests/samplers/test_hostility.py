@@ -169,7 +169,7 @@ def test_a_malicious_repository_is_recorded_with_its_reason(
         (
             "tests/textual-inversion",
             "load-failed",
-            "the textual inversion does not fit its base model: SafetensorError",
+            "learned_embeds.safetensors: SafetensorError",
         ),
         ("tests/outside", "fetch-failed", "is not a valid file name"),
     ],

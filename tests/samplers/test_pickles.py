@@ -78,6 +78,19 @@ def test_with_allow_pickle_they_are_loaded_as_weights_only_and_the_recipe_has_it
         sample(workspace, options)
 
 
+def test_adapters_are_sampled_with_allow_pickle_where_their_base_is_known(
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+) -> None:
+    base = entry_of(store, PIXELS)
+    verdict = {"status": "incompatible", "reason": "pickle-only", "task": "text-to-image", "base_model": PIXELS}
+    about = {**verdict, "kind": "textual-inversion", "base_revision": base.revision}
+    known = entry_of(store, PIXELS, 2, **about, base_files=base.files)
+    known = dataclasses.replace(known, model_name="pickles/known")
+    unknown = dataclasses.replace(entry_of(store, PIXELS, 3, **about), model_name="pickles/unknown")
+    pending = find_pending(make_workspace(known, unknown), dataclasses.replace(options, allow_pickle=True))
+    assert [one.entry.model_name for one in pending.generators] == ["pickles/known"]
+
+
 def test_allow_pickle_does_not_allow_other_incompatible_generators(
     store: Store, options: SampleOptions, make_workspace: MakeWorkspace
 ) -> None:

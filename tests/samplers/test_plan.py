@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.catalog import CatalogEntry, Hyperparameters
+from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
 from samplers.plan import Recipe, plan_of
 from samplers.prompting import PromptPool
 from tests.records import catalog_entry
@@ -58,6 +58,33 @@ def test_batches_are_fixed_wherever_one_begins(batch_size: int, tries: int, star
 def test_steps_of_the_recipe_override_those_of_the_card() -> None:
     assert plan_of(_entry(), POOL, _recipe()).hyperparameters.num_inference_steps == 25
     assert plan_of(_entry(), POOL, _recipe(steps=3)).hyperparameters.num_inference_steps == 3
+
+
+def test_steps_of_the_recipe_override_lists_of_steps() -> None:
+    entry = _entry(
+        hyperparameters=Hyperparameters(num_inference_steps=2, extra='{"eta": 1.0, "timesteps": [999, 499]}')
+    )
+    assert plan_of(entry, POOL, _recipe()).extra == {"eta": 1.0, "timesteps": [999, 499]}
+    assert plan_of(entry, POOL, _recipe(steps=3)).extra == {"eta": 1.0}
+    only = _entry(hyperparameters=Hyperparameters(extra='{"sigmas": [1.0, 0.5]}'))
+    assert plan_of(only, POOL, _recipe(steps=3)).hyperparameters == Hyperparameters(num_inference_steps=3)
+
+
+def test_what_the_catalogue_says_of_an_adapter_is_in_the_plan() -> None:
+    sources = HyperparameterSources(adapter_scale="card")
+    about = {"adapter_file": "a/b.safetensors", "embedding_file": "e.safetensors", "embedding_tokens": ("<s0>", "<s1>")}
+    plan = plan_of(_entry(kind="lora", hyperparameter_sources=sources, **about), POOL, _recipe())
+    assert {name: getattr(plan, name) for name in about} == about
+    assert plan.sources == sources
+
+
+def test_a_token_of_the_negative_prompt_is_not_added_to_the_prompt() -> None:
+    settings = Hyperparameters(trigger_words="<bad>", negative_prompt="ugly, <bad>")
+    negative = plan_of(_entry(kind="textual-inversion", hyperparameters=settings), POOL, _recipe())
+    assert negative.trigger_words is None
+    assert {each.prompt for each in negative.samples} == {"a cat", "a dog", "a horse"}
+    lora = plan_of(_entry(kind="lora", hyperparameters=settings), POOL, _recipe())
+    assert all(each.prompt.startswith("<bad>, ") for each in lora.samples)
 
 
 def test_trigger_words_are_in_the_prompt_once() -> None:

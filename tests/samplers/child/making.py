@@ -12,15 +12,19 @@ from samplers.messages import Assignment
 from samplers.plan import Plan, PlannedSample
 from workspace.identity import sha256_of_file
 
+#: Fields of a plan that a test may give besides hyperparameters.
+_ABOUT = ("variant", "sources", "adapter_file", "embedding_file", "embedding_tokens", "allow_pickle")
+
 
 def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, **hyperparameters: Any) -> Plan:
     prompts = ["a cat", "a dog", "a horse"]
+    about = {"variant": None, **{name: hyperparameters.pop(name) for name in _ABOUT if name in hyperparameters}}
     return Plan(
         model_name="org/name",
         revision="a" * 40,
         kind=kind,  # type: ignore[arg-type]
         task=task,  # type: ignore[arg-type]
-        variant=hyperparameters.pop("variant", None),
+        **about,
         hyperparameters=Hyperparameters(**{"num_inference_steps": 2, **hyperparameters}),
         images=tries,
         batch_size=tries,
@@ -33,10 +37,12 @@ def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, 
 
 def assignment(folder: Path, base: Path | None = None, **changes: Any) -> Assignment:
     """A generator from its first try on; its files' hashes are known, as the supervisor knows them."""
-    memory = changes.pop("memory", None)
+    memory, prior = changes.pop("memory", None), changes.pop("prior", None)
     return Assignment(
         plan=plan(**changes),
         memory=memory,
+        prior_folder=prior,
+        prior_hashes=hashes_of(prior) if prior else {},
         hashes=hashes_of(base or folder),
         workspace=folder.parent / "workspace",
         folder=folder,

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from samplers.child.calling import Caller, SampledImage
+from samplers.child.effective import Effective
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import Generator
 from tests.samplers.child.making import plan
@@ -41,7 +42,7 @@ def _limited(limit: int) -> Any:
 
 def _call(pipeline: Any, wanted: Any = None, size: int = 4) -> list[SampledImage]:
     wanted = wanted or plan()
-    return Caller(Generator(pipeline, "float32"), wanted, size)(wanted.samples)
+    return Caller(Generator(pipeline, Effective(dtype="float32")), wanted, size)(wanted.samples)
 
 
 def _same(first: list[SampledImage], second: list[SampledImage]) -> bool:
@@ -68,7 +69,7 @@ def test_a_batch_does_not_depend_on_what_was_sampled_before() -> None:
 
     pipeline.__class__ = Careless
     wanted = plan()
-    caller = Caller(Generator(pipeline, "float32"), wanted, 4)
+    caller = Caller(Generator(pipeline, Effective(dtype="float32")), wanted, 4)
     first = caller(wanted.samples)
     torch.manual_seed(99)
     assert _same(caller(wanted.samples), first)
@@ -83,7 +84,7 @@ def test_an_image_has_a_generator_of_its_own() -> None:
 
 def test_too_little_memory_halves_the_batch_for_good() -> None:
     wanted = plan(tries=8)
-    caller = Caller(Generator(_limited(2), "float32"), wanted, 8)
+    caller = Caller(Generator(_limited(2), Effective(dtype="float32")), wanted, 8)
     assert [image.call_size for image in caller(wanted.samples)] == [2] * 8
     assert [image.call_size for image in caller(wanted.samples)] == [2] * 8
 
@@ -196,9 +197,9 @@ def test_arguments_of_the_card_reach_the_call_and_reserved_ones_do_not() -> None
 
     pipeline.__class__ = Told
     reserved = {"num_images_per_prompt": 4, "callback_on_step_end": 1, "output_type": "pil", "latents": 1}
-    extra = json.dumps({"eta": 0.5, **reserved, "unknown": 1})
+    extra = json.dumps({"eta": 0.5, **reserved})
     wanted = plan("text-to-image", negative_prompt="blurry", height=64, guidance_scale=3.0, extra=extra)
-    caller = Caller(Generator(pipeline, "float32", placeholder_token="<zoo>"), wanted, 4)
+    caller = Caller(Generator(pipeline, Effective(dtype="float32"), tokens=("<zoo>",)), wanted, 4)
     images = caller(wanted.samples)
     (arguments,) = seen
     assert (
@@ -210,13 +211,14 @@ def test_arguments_of_the_card_reach_the_call_and_reserved_ones_do_not() -> None
     assert (arguments["num_inference_steps"], arguments["guidance_scale"], arguments["height"]) == (2, 3.0, 64)
     assert (arguments["eta"], arguments["num_images_per_prompt"], arguments["output_type"]) == (0.5, 1, "np")
     assert (arguments["callback_on_step_end"], arguments["latents"]) == (None, None)
-    assert (caller.num_inference_steps, caller.guidance_scale, caller.negative_prompt) == (2, 3.0, "blurry")
-    assert caller.scheduler == "DDIMScheduler"
+    told = caller.arguments
+    assert (told.num_inference_steps, told.guidance_scale, told.negative_prompt) == (2, 3.0, "blurry")
 
 
 def test_defaults_of_the_pipeline_are_recorded() -> None:
     from demo.zoo.stable_diffusion import base_unet, pipeline
 
     wanted = plan("text-to-image", num_inference_steps=None)
-    caller = Caller(Generator(pipeline(base_unet()), "float32"), wanted, 4)
-    assert (caller.num_inference_steps, caller.guidance_scale, caller.negative_prompt) == (50, 7.5, None)
+    caller = Caller(Generator(pipeline(base_unet()), Effective(dtype="float32")), wanted, 4)
+    told = caller.arguments
+    assert (told.num_inference_steps, told.guidance_scale, told.negative_prompt) == (50, 7.5, None)

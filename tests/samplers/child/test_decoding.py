@@ -11,6 +11,7 @@ import torch
 
 from samplers.child.calling import Caller
 from samplers.child.clock import Clock
+from samplers.child.effective import Effective
 from samplers.child.loading import Generator
 from tests.samplers.child.making import plan
 
@@ -32,7 +33,7 @@ def _overflowing() -> Any:
 
 def _ask(pipeline: Any, clock: Clock | None = None, tries: int = 2, task: str = "text-to-image") -> Any:
     wanted = plan(task, tries=tries)
-    caller = Caller(Generator(pipeline, "float16"), wanted, tries, clock)
+    caller = Caller(Generator(pipeline, Effective(dtype="float16")), wanted, tries, clock)
     return caller, caller(wanted.samples)
 
 

@@ -39,7 +39,7 @@ def test_a_complete_pipeline_loads_without_its_own_safety_checker(folder: Path) 
     generator = load(assignment(folder), "cpu")
     assert type(generator.pipeline).__name__ == "StableDiffusionPipeline"
     assert generator.pipeline.safety_checker is None
-    assert generator.dtype == "float32"
+    assert generator.effective.dtype == "float32"
     assert {parameter.dtype for parameter in generator.pipeline.unet.parameters()} == {torch.float32}
 
 
@@ -168,13 +168,6 @@ def test_a_broken_index_is_refused(folder: Path, text: str) -> None:
     (folder / "model_index.json").write_text(text)
     with pytest.raises(GeneratorError, match=r"model_index\.json"):
         load(assignment(folder), "cpu")
-
-
-def test_the_scheduler_that_the_catalogue_names_is_used_where_it_fits(folder: Path) -> None:
-    chosen = load(assignment(folder, scheduler="EulerDiscreteScheduler"), "cpu")
-    assert type(chosen.pipeline.scheduler).__name__ == "EulerDiscreteScheduler"
-    kept = load(assignment(folder, scheduler="FlowMatchEulerDiscreteScheduler"), "cpu")
-    assert type(kept.pipeline.scheduler).__name__ == "PNDMScheduler"
 
 
 def test_a_deprecated_pipeline_loads_and_is_called_for_each_image(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 from samplers.child.calling import Caller, SampledImage
 from samplers.child.clock import Clock
 from samplers.child.component_cache import ComponentCache
+from samplers.child.effective import Effective
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import Generator, load
 from samplers.child.memory import place_on_device
@@ -110,7 +111,7 @@ def test_a_pipeline_without_a_vae_has_fewer_steps() -> None:
     pipeline.unet.register_forward_pre_hook(_narrow(lambda _: 0))
     wanted = plan()
     with pytest.raises(GeneratorError) as caught:
-        Caller(Generator(pipeline, "float32"), wanted, 4)(wanted.samples)
+        Caller(Generator(pipeline, Effective(dtype="float32")), wanted, 4)(wanted.samples)
     assert caught.value.status == "out-of-memory"
 
 

@@ -84,6 +84,21 @@ def test_an_adapter_is_downloaded_with_its_base(store: Store, weights: WeightSto
     assert (files.folder / "model_index.json").read_bytes() != (files.base_folder / "model_index.json").read_bytes()
 
 
+def test_a_decoder_is_downloaded_with_its_prior(store: Store, weights: WeightStore, folder: ProcessFolder) -> None:
+    prior = entry_of(store, FINETUNE)
+    decoder = dataclasses.replace(
+        entry_of(store, PIXELS), prior_model=FINETUNE, prior_revision=prior.revision, prior_files=prior.files
+    )
+    weights.announce([decoder])
+    files = weights.fetch(decoder)
+    assert files.prior_folder is not None
+    for file in prior.files:
+        assert (files.prior_folder / file.path).stat().st_size == file.size
+    assert _pool(folder) == _keys(store, FINETUNE) | _keys(store, PIXELS)
+    with pytest.raises(FetchError, match="no revision of its prior"):
+        weights.fetch(dataclasses.replace(decoder, prior_revision=None))
+
+
 @pytest.mark.parametrize("path", ["../../escaped", "/escaped", "unet/../../../escaped"])
 def test_no_file_leaves_the_generators_folder(store: Store, weights: WeightStore, tmp_path: Path, path: str) -> None:
     entry = entry_of(store, PIXELS)
