@@ -18,8 +18,10 @@ files: dict[tuple[str, str], set[str]] = defaultdict(set)
 for row in pq.read_table(f"{workspace}/catalog.parquet").to_pylist():
     if row["status"] == "compatible":
         files[row["model_name"], row["revision"]] |= {file["path"] for file in row["files"]}
-        if row["base_revision"]:
-            files[row["base_model"], row["base_revision"]] |= {file["path"] for file in row["base_files"]}
+        for other in ("base", "prior"):
+            if row[f"{other}_files"]:
+                of_other = row[f"{other}_model"], row[f"{other}_revision"]
+                files[of_other] |= {file["path"] for file in row[f"{other}_files"]}
 checker, _, revision = cf.SampleOptions.safety_checker.partition("@")
 files[checker, revision] = {"*"}
 

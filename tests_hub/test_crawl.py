@@ -34,7 +34,7 @@ def test_twenty_models_are_ranked_pinned_and_judged(crawled: Crawled, workspace:
 def test_files_for_sampling_have_sizes_and_hashes(crawled: Crawled) -> None:
     for entry in crawled.entries:
         if entry.status == "compatible":
-            assert entry.download_bytes == sum(file.size for file in (*entry.files, *entry.base_files)) > 0
+            assert entry.download_bytes == sum(file.size for file in entry.all_files) > 0
             assert all(file.sha256 or file.git_oid for file in entry.files)
 
 

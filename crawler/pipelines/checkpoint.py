@@ -180,6 +180,8 @@ def _read_configs(repository: Repository, parts: Mapping[str, tuple[str, str]], 
     scheduler = None
     if "scheduler" in parts:
         scheduler = repository.read_json(f"{folder_of('scheduler', repository.files)}scheduler_config.json")
+        # The class of the index is the one that diffusers loads, whatever this file was made with.
+        scheduler = {**scheduler, "_class_name": parts["scheduler"][1]} if scheduler is not None else None
     denoiser_config = _read_config(repository, denoiser, parts)
     if denoiser is not None and denoiser_config is not None:
         _check_channels(denoiser, parts[denoiser][1], denoiser_config)

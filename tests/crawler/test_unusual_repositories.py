@@ -13,6 +13,7 @@ from crawler.options import CrawlOptions
 from crawler.pipelines.packages import is_installed
 from localhub.process import HubProcess
 from tests.crawler.conftest import ALL
+from tests.crawler.repositories import SD_INDEX
 from tests.crawler.unusual import adapters, decoders, layouts
 from tests.hubs import fill
 from workspace.layout import Workspace
@@ -108,6 +109,13 @@ def test_files_at_the_root_are_listed_as_they_are_loaded(rows: dict[str, Catalog
         "scheduler_config.json",
     ]
     assert (entry.hyperparameters.height, entry.task, entry.architecture) == (32, "unconditional", "PixDiff")
+
+
+def test_the_scheduler_is_the_one_that_the_index_names(rows: dict[str, CatalogEntry]) -> None:
+    entry = rows["odd/scheduler-of-another-file"]
+    named = SD_INDEX["scheduler"][1]
+    assert named != "DDIMScheduler"
+    assert (entry.hyperparameters.scheduler, entry.hyperparameter_sources.scheduler) == (named, "config")
 
 
 def test_entries_that_the_class_does_not_take_are_ignored(rows: dict[str, CatalogEntry]) -> None:

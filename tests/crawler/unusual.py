@@ -128,6 +128,10 @@ def layouts() -> dict[str, Files]:
         "transformer": ["diffusers", "LongCatImageTransformer2DModel"],
     }
     return {
+        "odd/scheduler-of-another-file": pipeline(
+            SD_INDEX,
+            **{"scheduler/scheduler_config.json": as_json({"_class_name": "DDIMScheduler", "beta_start": 0.001})},
+        ),
         "odd/sd": stable_diffusion("---\nlicense: mit\n---\n"),
         "odd/root": {**root, "README.md": b"---\nlicense: mit\n---\n"},
         "odd/root-of-another": stable_diffusion(

@@ -46,7 +46,7 @@ def prx() -> Any:
                 axes_dim=[4, 4],
             )
         ),
-        vae=autoencoder(),
+        vae=autoencoder(shift_factor=0.0),
         scheduler=flow_scheduler(),
         text_encoder=text_encoder,
         tokenizer=tokenizer,
