@@ -234,7 +234,7 @@ def test_sentences_without_one_clear_recommendation_are_skipped(text: str) -> No
 
 
 def test_sizes_of_other_things_are_no_size() -> None:
-    text = "Steps: 9, Size: 512x768, Batch size: 4, First pass size: 64x64, Hires sampler: DDIM"
+    text = "Steps: 9, Sampler: secret, Size: 512x768, Batch size: 4, First pass size: 64x64, Hires sampler: DDIM"
     assert read_text(text) == {"num_inference_steps": 9, "width": 512, "height": 768}
 
 
