@@ -140,16 +140,17 @@ def forms(text: str) -> st.SearchStrategy[str]:
 
 EXPRESSIONS = st.recursive(
     forms(
-        "a; b; pipe; pipe.scheduler; pipe.scheduler.config; [1, 2]; (1, 'x'); {}; {'a': 1}; None; 8; -1.5; 'x'; True; ..."
-        "; b'x'; DDIMScheduler; {**a, 'b': b}; []; slice; 1e999; 2j"
+        "a; b; pipe; pipe.scheduler; pipe.scheduler.config; [1, 2]; (1, 'x'); {}; {'a': 1}; None; 8; -1.5; 'x'; True"
+        "; ...; b'x'; DDIMScheduler; {**a, 'b': b}; []; slice; 1e999; 2j"
     ),
     lambda inner: st.builds(
         str.format,
         forms(
             "{0}[{1}]; {0}.update({1}); dict({0}, x={1}); {0}({1}, height={0}, **{1}); ({0}, {1}); f'{{{0}}}'; [*{0}]"
-            "; {0}.from_config({1}, shift={0}); {0} | {1}; {0} * {1}; -({0}); {0} if {1} else {0}; {{{0}: {1}}}; (a := {0})"
+            "; {0}.from_config({1}, shift={0}); {0} | {1}; {0} * {1}; -({0}); {0} if {1} else {0}; {{{0}: {1}}}"
             "; {0}.load_lora_weights({1}, weight_name={1}); {0}.set_adapters({0}, {1}); {0}.fuse_lora(lora_scale={1})"
-            "; {0}.load_textual_inversion({1}, token={0}); lambda a={0}: {1}; {0}('x', cross_attention_kwargs={1})"
+            "; (a := {0}); {0}.load_textual_inversion({1}, token={0}); lambda a={0}: {1}"
+            "; {0}('x', cross_attention_kwargs={1})"
             "; hf_hub_download({0}, {1}); {0}.append({1}); {0}.get({1})"
         ),
         inner,
@@ -161,8 +162,8 @@ STATEMENTS = st.builds(
     str.format,
     forms(
         "a = {0}; a, b = {0}; a[{0}] = b; pipe.scheduler = {0}; a += {0}; del a[{0}]; pipe(height={0}); a: int = {0}"
-        "; if a:\\a = {0}; for a in b:\\pipe = {0}; with {0} as a:\\pass; {0}; (a, *b) = {0}; x.y = {0}; while {0}:\\a = b"
-        "; def f(a, b={0}):\\return pipe(height=b); from x import {0} as c; b = [a for a in {0}]"
+        "; if a:\\a = {0}; for a in b:\\pipe = {0}; with {0} as a:\\pass; {0}; (a, *b) = {0}; x.y = {0}"
+        "; while {0}:\\a = b; def f(a, b={0}):\\return pipe(height=b); from x import {0} as c; b = [a for a in {0}]"
     ),
     EXPRESSIONS,
 )
