@@ -179,7 +179,8 @@ class Interpreter:
         if isinstance(target, ast.Tuple | ast.List):
             self._unpack(target.elts, value, written)
         elif isinstance(target, ast.Subscript):
-            self._update(target.value, {self.values.value(target.slice): value})
+            key = self.values.value(target.slice)
+            self._update(target.value, {key: value} if is_scalar(key) else None)
         elif isinstance(target, ast.Attribute) and target.attr == "scheduler":
             pipeline = self.calls.pipeline(target.value)
             if pipeline is not None:
@@ -212,7 +213,7 @@ class Interpreter:
         if path is None or path not in self._names:
             return
         value = self._names[path]
-        known = isinstance(value, dict) and entries is not None and all(map(is_scalar, entries))
+        known = isinstance(value, dict) and entries is not None
         self._names[path] = value | entries if known and len(value) < MAX_KEYS else UNKNOWN
 
     def _set_unknown(self, node: ast.AST, but_pipelines: bool = False) -> None:

@@ -1,9 +1,12 @@
 """Values are followed through the statements of a snippet; one that cannot be is unread, never a former one."""
 
+import json
 import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crawler.card.document import Code, Document, Section
 from crawler.card.snippets import Usage, read_usage
@@ -128,3 +131,47 @@ def test_hostile_code_is_read_in_bounded_time(code: str) -> None:
     start = time.process_time()
     usage(code)
     assert time.process_time() - start < 2
+
+
+def forms(text: str) -> st.SearchStrategy[str]:
+    """One of the forms between semicolons; a backslash is a new line."""
+    return st.sampled_from([form.strip().replace("\\", "\n  ") for form in text.split(";")])
+
+
+EXPRESSIONS = st.recursive(
+    forms(
+        "a; b; pipe; pipe.scheduler; pipe.scheduler.config; [1, 2]; (1, 'x'); {}; {'a': 1}; None; 8; -1.5; 'x'; True"
+        "; ...; b'x'; DDIMScheduler; {**a, 'b': b}; []; slice; 1e999; 2j"
+    ),
+    lambda inner: st.builds(
+        str.format,
+        forms(
+            "{0}[{1}]; {0}.update({1}); dict({0}, x={1}); {0}({1}, height={0}, **{1}); ({0}, {1}); f'{{{0}}}'; [*{0}]"
+            "; {0}.from_config({1}, shift={0}); {0} | {1}; {0} * {1}; -({0}); {0} if {1} else {0}; {{{0}: {1}}}"
+            "; {0}.load_lora_weights({1}, weight_name={1}); {0}.set_adapters({0}, {1}); {0}.fuse_lora(lora_scale={1})"
+            "; (a := {0}); {0}.load_textual_inversion({1}, token={0}); lambda a={0}: {1}"
+            "; {0}('x', cross_attention_kwargs={1})"
+            "; hf_hub_download({0}, {1}); {0}.append({1}); {0}.get({1})"
+        ),
+        inner,
+        inner,
+    ),
+    max_leaves=5,
+)
+STATEMENTS = st.builds(
+    str.format,
+    forms(
+        "a = {0}; a, b = {0}; a[{0}] = b; pipe.scheduler = {0}; a += {0}; del a[{0}]; pipe(height={0}); a: int = {0}"
+        "; if a:\\a = {0}; for a in b:\\pipe = {0}; with {0} as a:\\pass; {0}; (a, *b) = {0}; x.y = {0}"
+        "; while {0}:\\a = b; def f(a, b={0}):\\return pipe(height=b); from x import {0} as c; b = [a for a in {0}]"
+    ),
+    EXPRESSIONS,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(STATEMENTS, max_size=8))
+def test_no_program_raises_and_what_is_read_can_be_written(statements: list[str]) -> None:
+    for code in ("\n".join(statements), "\n".join(f"{line}\npipe('a', height=a, width=b)" for line in statements)):
+        found = usage(code)
+        json.dumps([found.arguments, found.scheduler_config, found.adapter_scale, found.unread], allow_nan=False)
