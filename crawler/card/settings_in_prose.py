@@ -24,8 +24,8 @@ _RECOMMENDED = re.compile(
 )
 _OTHER_TASK = re.compile(
     r"\bhi-?res|\bhigh[- ]?res|formulation|train|fine-?tun|upscal|img2img|image[- ]to[- ]image|inpaint|refin|video"
-    r"|controlnet|compar|benchmark|seconds|minutes|faster|epoch|learning rate|warm-?up|checkpoint|iteration|dataset|denoising strength"
-    r"|detailer|overfit|embedding|vector|batch|\bprior\b|\bper step|first|last",
+    r"|controlnet|compar|benchmark|seconds|minutes|faster|epoch|learning rate|warm-?up|checkpoint|iteration|dataset"
+    r"|denoising strength|detailer|overfit|regulari[sz]ation|embedding|vector|batch|\bprior\b|\bper step|first|last",
     re.IGNORECASE,
 )
 _BOUND = re.compile(

@@ -29,6 +29,8 @@ MAX_STEPS, MAX_SCALE = 150, 30.0
 _BULLET = re.compile(r"^[•·–][ \t]*")
 _INTRODUCTION = re.compile(r"^(?:[\w-]+ ){0,2}(?:settings?|parameters?|params)\s*:\s*(?=\S)", re.IGNORECASE)
 _INFOTEXT = re.compile(r"\bSteps: ?\d+, ?Sampler:", re.IGNORECASE)
+# Web UIs write these of an image that they made from another one; of one that they enlarged, they write how as well.
+_FROM_IMAGE = re.compile(r"^(?!.*(?:hires|first pass))steps: ?\d+,.*(?:mask blur|denoising strength):", re.IGNORECASE)
 # A comma, semicolon or bar ends a statement if another one follows: "7, Seed: 1", but not "Euler a, DDIM"; so does a
 # space before a name that web UIs write.
 _NEXT = re.compile(r"[,;|]\s*(?=[A-Za-z][^,;|:=]{0,40}[:=])|\s(?=(?:Sampler|CFG(?: scale)?|Size|Seed|Clip skip): )")
@@ -219,6 +221,8 @@ def _statements(text: str, following: str) -> Iterator[tuple[str, str]]:
     text = text[begin.start() :] if begin is not None else text
     if text.startswith("(") and text.endswith(")"):
         text = text[1:-1]
+    if _FROM_IMAGE.search(text):
+        return
     for part in _NEXT.split(_INTRODUCTION.sub("", text)):
         statement = _STATEMENT.match((part.replace("`", "", 2) if part.startswith("`") else part).strip())
         if statement is not None:

@@ -225,6 +225,9 @@ def test_settings_in_sentences_are_found(text: str, found: dict[str, object]) ->
         "Use sizes such as 512x768 or 768x512 px.",
         "The picture has 512x512 pixels.",
         "A cat with 25 steps.",
+        "Regularization images were made using 50 DDIM steps and a CFG of 7.",
+        "Steps: 85, CFG scale: 7, Size: 576x832, Denoising strength: 0.75, Mask blur: 4",
+        "Steps: 85, Sampler: DDIM, CFG scale: 7, Denoising strength: 0.75",
         "It is a formulation of the Euler scheduler, for which `guidance_scale=5.0` is a good default.",
         "## Training\n\nUse 20 steps.",
     ],
@@ -234,8 +237,16 @@ def test_sentences_without_one_clear_recommendation_are_skipped(text: str) -> No
 
 
 def test_sizes_of_other_things_are_no_size() -> None:
-    text = "Steps: 9, Size: 512x768, Batch size: 4, First pass size: 64x64, Hires sampler: DDIM"
+    text = "Steps: 9, Sampler: secret, Size: 512x768, Batch size: 4, First pass size: 64x64, Hires sampler: DDIM"
     assert read_text(text) == {"num_inference_steps": 9, "width": 512, "height": 768}
+
+
+def test_an_enlarged_image_is_made_from_text() -> None:
+    for text in ("Hires upscale: 2", "First pass size: 0x0"):
+        assert read_text(f"Steps: 20, CFG scale: 7, Denoising strength: 0.6, {text}") == {
+            "num_inference_steps": 20,
+            "cfg": 7.0,
+        }
 
 
 def test_a_sentence_does_not_speak_against_a_statement() -> None:
