@@ -48,6 +48,8 @@ class Embedding:
     tokens: tuple[str, ...]
     #: Whether its tokens are given in a form that cannot be read.
     unread: bool
+    #: Repository id of the pipeline that it is loaded into.
+    base_model: str | None = None
 
 
 @dataclass
@@ -169,7 +171,9 @@ class Calls:
         )
         stated = value if isinstance(value, list) else [value]
         tokens = tuple(token for token in stated[:MAX_FOUND] if isinstance(token, str))
-        self.found.embeddings.append(Embedding(file.path, tokens, unread=value is UNKNOWN))
+        self.found.embeddings.append(
+            Embedding(file.path, tokens, value is UNKNOWN, None if pipeline is None else pipeline.source)
+        )
         self._values.own_pipeline = True
         if pipeline is not None:
             self.set_pipeline(owner, replace(pipeline, own=True))

@@ -150,7 +150,7 @@ def _usage(found: Found, call: Call) -> Usage:
         scheduler_config=plain(chosen.settings),
         adapter_scale=scale if isinstance(scale, float) else None,
         weight_name=loaded.adapter.file if loaded.adapter is not None else embedding,
-        base_model=loaded.source,
+        base_model=loaded.source or next((part.base_model for part in found.embeddings), None),
         embedding_file=embedding if loaded.adapter is not None else None,
         tokens=tokens,
         unread=tuple(dict.fromkeys(unread)),
