@@ -1,8 +1,7 @@
 """Adapters: which file they are, the tokens of their embeddings, which base model they are made for.
 
 A textual inversion is an embedding of a token. A LoRA can have one as well (pivotal tuning): its training made new
-tokens, and their embeddings are in a file beside the LoRA's. Embeddings of what images should not show belong into the
-negative prompt and nowhere else.
+tokens, and their embeddings are in a file beside the LoRA's.
 """
 
 import re
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from crawler.card.model_card import Card
 from crawler.card.snippets import Usage
-from crawler.catalog import Hyperparameters, HyperparameterSources, ModelFile
+from crawler.catalog import ModelFile
 from crawler.hub.repository import Repository
 from crawler.kinds import ADAPTER_FILES
 from crawler.lineage import bases_in_tags
@@ -33,13 +32,6 @@ _TEXT_CLASS = re.compile(
     r"\b(?:AutoPipelineForText2Image|DiffusionPipeline|(?:Flux|StableDiffusion(?:XL|3)?)Pipeline)\b"
 )
 _CONTROL_NAME = re.compile(r"control[-_]?lora", re.IGNORECASE)
-# "Put it into the negative prompt", "This is a negative embedding": not what an author says of other embeddings.
-_NEGATIVE = re.compile(r"\b(?:in|into|to|as)\s+(?:the\s+|your\s+|a\s+)?[`*\"']*negative[ _-]?prompts?\b", re.IGNORECASE)
-_ITSELF = re.compile(r"\b(?:it|this|the embedding)\b.{0,60}$", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-_NEGATIVE_KIND = re.compile(
-    r"^(?:(?:this|it)(?: embedding)? is |it's )?an? negative[ _-](?:embedding|textual[ _-]inversion)\b", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -98,36 +90,6 @@ def base_of(card: Card, usage: Usage, tags: tuple[str, ...]) -> str:
         raise Incompatible(Reason.BASE_MISSING, "neither its card nor a tag names a base_model, nor does its code")
     some = ", ".join(named[:5])
     raise Incompatible(Reason.BASE_AMBIGUOUS, f"its card names {len(named)} bases, and its code loads none: {some}")
-
-
-def with_negative_embedding(
-    hyperparameters: Hyperparameters, sources: HyperparameterSources, adapter: AdapterFiles, card: Card, usage: Usage
-) -> tuple[Hyperparameters, HyperparameterSources]:
-    """The settings of a textual inversion; its token is in the negative prompt if that is where its card has it."""
-    token = next(iter(adapter.tokens), None)
-    if token is None or not _is_negative(token, card, usage):
-        return hyperparameters, sources
-    given = hyperparameters.negative_prompt
-    negative = given if given is not None and token in given else ", ".join(filter(None, (token, given)))
-    return (
-        replace(hyperparameters, negative_prompt=negative, trigger_words=None),
-        replace(sources, negative_prompt="card", trigger_words=None),
-    )
-
-
-def _is_negative(token: str, card: Card, usage: Usage) -> bool:
-    prompt, negative = (usage.arguments.get(name) for name in ("prompt", "negative_prompt"))
-    if isinstance(prompt, str) and token in prompt:
-        return False
-    if isinstance(negative, str) and token in negative:
-        return True
-    return any(_says_negative(sentence, token) for line in _lines(card) for sentence in _SENTENCE_END.split(line))
-
-
-def _says_negative(sentence: str, token: str) -> bool:
-    place = _NEGATIVE.search(sentence)
-    before = sentence[: place.start()] if place is not None else ""
-    return bool(_NEGATIVE_KIND.match(sentence) or token in before or _ITSELF.search(before))
 
 
 def _embeddings(files: Mapping[str, ModelFile], usage: Usage) -> str | None:

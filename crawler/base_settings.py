@@ -25,6 +25,8 @@ def with_base_settings(
     own_card = {field.name for field in fields(sources) if getattr(sources, field.name) == "card"}
     base_card = {field.name for field in fields(base_sources) if getattr(base_sources, field.name) == "card"}
     taken = base_card - own_card - _OWN - {"extra"}
+    if values.negative_prompt is not None:
+        taken.discard("negative_prompt")  # the token of a negative embedding, from a file of its repository
     if "scheduler" in own_card:
         taken.discard("scheduler_config")  # it is that of the base's scheduler
     values = replace(values, **{name: getattr(base_values, name) for name in taken})

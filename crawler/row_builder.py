@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.adapters import AdapterFiles, base_of, find_adapter, with_negative_embedding
+from crawler.adapters import AdapterFiles, base_of, find_adapter
 from crawler.base_models import BaseModel, BaseModels, read_card_of
 from crawler.base_settings import with_base_settings
 from crawler.card.licenses import License, license_of
@@ -168,11 +168,7 @@ def _settings(facts: _Facts) -> tuple[Hyperparameters, HyperparameterSources]:
     card, usage, checkpoint, adapter = facts.card, facts.usage, facts.checkpoint, facts.adapter
     token = next(iter(adapter.tokens), None) if adapter is not None and facts.kind == "textual-inversion" else None
     found = hyperparameters_of(checkpoint.traits, card, usage, checkpoint.config, token)
-    if facts.base is not None:
-        found = with_base_settings(found, facts.base.settings)
-    if adapter is not None and facts.kind == "textual-inversion":
-        found = with_negative_embedding(*found, adapter, card, usage)
-    return found
+    return found if facts.base is None else with_base_settings(found, facts.base.settings)
 
 
 def _check_scheduler(settings: Hyperparameters, sources: HyperparameterSources) -> None:

@@ -65,7 +65,9 @@ class ManifestRow:
         "the strictest licence of the generator and of the models it is made from; null: none given, or a real image",
         default=None,
     )
-    license_family_effective: str = column(pa.string(), "family of license_effective; unknown for real images")
+    license_family_effective: str = column(
+        pa.string(), "family of license_effective; unknown for real images", default="unknown"
+    )
     hf_pipeline_tag: str | None = column(pa.string(), "the Hub's task tag of the generator", default=None)
     hf_diffusers_tag: str | None = column(pa.string(), "the generator's pipeline class", default=None)
     task: str | None = column(

@@ -10,8 +10,8 @@ _REPOSITORY = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]
 _OTHER_PAGES = ("datasets/", "spaces/", "docs/", "papers/", "blog/", "collections/", "models/", "posts/", "join/")
 # What is written before the link; data sets are trained on, too, so that "trained on" says nothing.
 _MADE_FROM = re.compile(
-    r"\b(?:(?:fine-?tun(?:ed?|ing)|distill(?:ed|ation)|derived|adapted)(?: version| model)?[ *_]+(?:from|on|of|upon)"
-    r"|fine-?tunes|LoRA(?: adapt(?:ion|ation))? weights (?:for|of))"
+    r"\b(?:(?:fine[- ]?tun(?:ed?|ing)|distill(?:ed|ation)|derived)(?: version| model)?[ *_]+(?:from|on|of|upon)"
+    r"|fine[- ]?tunes|LoRA(?: adapt(?:ion|ation))? weights (?:for|of))"
     r"(?:[ *_]+(?:the|model|base|pre-?trained|checkpoint))*(?: \[optional\])?[ :*_`\"']*$",
     re.IGNORECASE,
 )
@@ -33,7 +33,7 @@ def _base_in(line: Line) -> str | None:
     before = ""
     for span in line.spans:
         match = _REPOSITORY.match(span.link) if span.link is not None else None
-        if match is not None and _MADE_FROM.search(before[-_BEFORE:]) and _is_model(match[1]):
+        if match is not None and _is_model(match[1]) and _MADE_FROM.search(before[-_BEFORE:]):
             return match[1]
         before = before[-_BEFORE:] + span.text
     return None

@@ -1,6 +1,7 @@
 """Where the tokens of an embedding belong: in the prompt, or in the negative prompt (what images should not show)."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,13 +9,18 @@ from crawler.card.model_card import Card
 from crawler.card.snippets import Usage
 from crawler.card.trigger_words import read_trigger_words
 
+# "Put it into the negative prompt", "This is a negative embedding": not what an author says of other embeddings.
 _NEGATIVE = re.compile(
-    r"\bnegative (?:embedding|textual[ -]inversion|inversion)"
-    r"|\b(?:in|into|to|inside|with) (?:the|your|a|my) \W?negatives?\b(?: prompts?)?|\bas (?:a )?negative prompts?\b",
+    r"\b(?:in|into|to|inside|as|with) (?:the |your |a |my )?\W{0,3}negatives?\b(?:[ _-]prompts?)?", re.IGNORECASE
+)
+_ITSELF = re.compile(r"\b(?:it|this|the embedding)\b.{0,60}$", re.IGNORECASE)
+_NEGATIVE_KIND = re.compile(
+    r"^(?:(?:this|it)(?: embedding)? is |it's )?an? negative[ _-](?:embedding|textual[ _-]inversion|inversion)\b",
     re.IGNORECASE,
 )
-#: Characters of text in which such words are looked for.
-MAX_TEXT = 60_000
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+#: Characters of a line in which such words are looked for.
+MAX_LINE = 2000
 
 
 @dataclass(frozen=True)
@@ -27,19 +33,31 @@ class Words:
 
 
 def words_for_prompts(card: Card, usage: Usage, token: str | None) -> Words:
-    """The trigger words of a card, or the tokens of an embedding; `token` is that of a file of its repository."""
+    """The trigger words of a card, or the tokens of an embedding; `token` is that of its repository."""
     if usage.embedding_file is not None:  # beside a LoRA; its card says how they stand in the prompt
         return Words(read_trigger_words(card) or "".join(usage.tokens) or None, None, "card")
     if usage.tokens:
         return _words_of_inversion(card, usage, ", ".join(usage.tokens), "card")
     stated = read_trigger_words(card)
-    if stated is None and token is not None:
-        return _words_of_inversion(card, usage, token, "config")
+    if token is not None and (stated is None or token in stated):
+        return _words_of_inversion(card, usage, stated or token, "config" if stated is None else "card")
     return Words(stated, None, "card")
 
 
 def _words_of_inversion(card: Card, usage: Usage, words: str, origin: Literal["card", "config"]) -> Words:
     prompt, negative = (usage.arguments.get(name) for name in ("prompt", "negative_prompt"))
     shown = [isinstance(text, str) and words in text for text in (prompt, negative)]
-    is_negative = shown[1] if any(shown) and not all(shown) else _NEGATIVE.search(card.body[:MAX_TEXT]) is not None
+    is_negative = shown[1] if any(shown) and not all(shown) else _is_negative(card, words.split(", "))
     return Words(None, words, origin) if is_negative else Words(words, None, origin)
+
+
+def _is_negative(card: Card, tokens: Sequence[str]) -> bool:
+    lines = (line.text[:MAX_LINE] for lines in card.document.paragraphs() for line in lines)
+    return any(_says_negative(sentence, tokens) for line in lines for sentence in _SENTENCE_END.split(line))
+
+
+def _says_negative(sentence: str, tokens: Sequence[str]) -> bool:
+    place = _NEGATIVE.search(sentence)
+    before = sentence[: place.start()] if place is not None else ""
+    named = any(token in before for token in tokens)
+    return bool(_NEGATIVE_KIND.match(sentence) or named or _ITSELF.search(before))

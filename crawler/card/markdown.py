@@ -26,10 +26,14 @@ from crawler.card.document import Block, Code, Document, Heading, Line, Section,
 MAX_BODY = 2**17
 #: Characters of a line at most; longer ones (images as base64, tables of thousands of columns) are skipped.
 MAX_LINE = 5000
+#: Lines with words that are read at most; the longest real card of a diffusers model has 3,201 lines.
+MAX_LINES = 8000
 #: Containers (lists, quotes) inside each other at most.
 MAX_NESTING = 20
 # Characters whose inline markup is parsed together: some of its rules take quadratic time.
 _MAX_INLINE = 8000
+# Opening brackets among these; with more, they are no links. Looking for the ends of all takes quadratic time.
+_MAX_BRACKETS = 500
 # A sentence underlined with dashes is a paragraph above a rule; so are several lines.
 _MAX_UNDERLINED = 80
 
@@ -52,10 +56,12 @@ _INLINE_TAG = re.compile(
 
 
 def parse_markdown(body: str) -> Document:
-    """Read Markdown; what is beyond `MAX_BODY` characters is not read."""
+    """Read Markdown; what is beyond `MAX_BODY` characters or `MAX_LINES` lines is not read."""
     if len(body) > MAX_BODY:
         body = body[:MAX_BODY].rpartition("\n")[0]
     lines = body.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    numbers = itertools.accumulate(bool(line.strip()) for line in lines)
+    lines = [line for line, number in zip(lines, numbers, strict=True) if number <= MAX_LINES]
     reader = _Reader()
     reader.read("\n".join(line if len(line) <= MAX_LINE else "" for line in lines))
     return Document(tuple(reader.sections()))
@@ -150,6 +156,8 @@ def _bare_rows(source: list[str]) -> Iterator[tuple[Line, ...]]:
 def _lines(content: str) -> Iterator[tuple[int, Line]]:
     """The lines of a paragraph that have words, each with its level as an HTML heading (0: it is none)."""
     for chunk in _chunks(content):
+        if chunk.count("[") > _MAX_BRACKETS:
+            chunk = chunk.replace("[", "\\[")
         try:
             tokens = _parser().inline.parse(chunk, _parser(), {}, [])
         except RecursionError:  # images inside images inside images

@@ -28,6 +28,8 @@ _WITH_KARRAS = frozenset(
     | {"KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"}
     | {"DEISMultistepScheduler"}
 )
+#: What web UIs call the scheduler beside the sampler: how the noise is spaced.
+NOISE_SCHEDULES = frozenset({"automatic", "beta", "exponential", "karras", "normal", "sgm uniform", "simple"})
 _CLASS = re.compile(r"^[A-Z]\w{2,60}Scheduler$", re.ASCII)
 #: Any of the names in a text, those too that are no class of diffusers.
 SAMPLER = re.compile(
@@ -45,6 +47,13 @@ class Sampler:
     settings: Mapping[str, str | bool] = field(default_factory=dict)
 
 
+def with_karras(sampler: Sampler) -> Sampler:
+    """The same sampler with a Karras noise schedule, if its class has one."""
+    if sampler.class_name not in _WITH_KARRAS:
+        return sampler
+    return Sampler(sampler.class_name, {**sampler.settings, "use_karras_sigmas": True})
+
+
 def sampler_named(text: str) -> Sampler | None:
     """The scheduler of a name such as "Euler a" or "DPM++ 2M Karras", or of a class name; None: it is no such name."""
     name = " ".join(text.strip("`. ").split())
@@ -55,7 +64,5 @@ def sampler_named(text: str) -> Sampler | None:
     class_name = _CLASSES.get(plain)
     if class_name is None:
         return None
-    settings: dict[str, str | bool] = {"algorithm_type": "sde-dpmsolver++"} if plain.endswith(" sde") else {}
-    if plain != name and class_name in _WITH_KARRAS:
-        settings["use_karras_sigmas"] = True
-    return Sampler(class_name, settings)
+    sampler = Sampler(class_name, {"algorithm_type": "sde-dpmsolver++"} if plain.endswith(" sde") else {})
+    return with_karras(sampler) if plain != name else sampler

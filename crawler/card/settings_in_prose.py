@@ -23,9 +23,9 @@ _RECOMMENDED = re.compile(
     re.IGNORECASE,
 )
 _OTHER_TASK = re.compile(
-    r"\bhi-?res|\bhigh-?res|train|fine-?tun|upscal|img2img|image[- ]to[- ]image|inpaint|refin|video|controlnet|compar"
-    r"|benchmark|seconds|minutes|faster|epoch|learning rate|warm-?up|checkpoint|iteration|dataset|denoising strength"
-    r"|detailer|overfit|embedding|vector|batch|\bprior\b|\bper step|first|last",
+    r"\bhi-?res|\bhigh[- ]?res|formulation|train|fine-?tun|upscal|img2img|image[- ]to[- ]image|inpaint|refin|video"
+    r"|controlnet|compar|benchmark|seconds|minutes|faster|epoch|learning rate|warm-?up|checkpoint|iteration|dataset"
+    r"|denoising strength|detailer|overfit|regulari[sz]ation|embedding|vector|batch|\bprior\b|\bper step|first|last",
     re.IGNORECASE,
 )
 _BOUND = re.compile(
@@ -41,7 +41,7 @@ _COUNT = (
 )
 _STEPS = re.compile(
     rf"(?<![\d.,])(?P<low>\d{{1,4}}(?:[.,]\d{{1,3}})?{_TO})?(?P<steps>\d{{1,4}}) {_COUNT}"
-    rf"|\bsteps(?: of| around| at| to|=|:)? ?(?P<after>\d{{1,4}})(?P<high>{_TO}\d)?(?![\d.,]*\d)",
+    rf"|\bstep(?:s| count)(?: of| around| at| to|=|:)? ?(?P<after>\d{{1,4}})(?P<high>{_TO}\d)?(?![\d.,]*\d)",
     re.IGNORECASE,
 )
 _SCALE = re.compile(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from crawler.card.document import Code, Document, Heading, Line, Table, Text
-from crawler.card.samplers import Sampler, sampler_named
+from crawler.card.samplers import NOISE_SCHEDULES, Sampler, sampler_named, with_karras
 from crawler.card.settings_in_prose import statements_in_prose
 
 #: Largest plausible values: more steps are training steps, and no model is sampled with a larger scale.
@@ -29,8 +29,11 @@ MAX_STEPS, MAX_SCALE = 150, 30.0
 _BULLET = re.compile(r"^[•·–][ \t]*")
 _INTRODUCTION = re.compile(r"^(?:[\w-]+ ){0,2}(?:settings?|parameters?|params)\s*:\s*(?=\S)", re.IGNORECASE)
 _INFOTEXT = re.compile(r"\bSteps: ?\d+, ?Sampler:", re.IGNORECASE)
-# A comma, semicolon or bar ends a statement if another one follows: "7, Seed: 1", but not "Euler a, DDIM".
-_NEXT = re.compile(r"[,;|]\s*(?=[A-Za-z][^,;|:=]{0,40}[:=])")
+# Web UIs write these of an image that they made from another one; of one that they enlarged, they write how as well.
+_FROM_IMAGE = re.compile(r"^(?!.*(?:hires|first pass))steps: ?\d+,.*(?:mask blur|denoising strength):", re.IGNORECASE)
+# A comma, semicolon or bar ends a statement if another one follows: "7, Seed: 1", but not "Euler a, DDIM"; so does a
+# space before a name that web UIs write.
+_NEXT = re.compile(r"[,;|]\s*(?=[A-Za-z][^,;|:=]{0,40}[:=])|\s(?=(?:Sampler|CFG(?: scale)?|Size|Seed|Clip skip): )")
 _STATEMENT = re.compile(r"^([A-Za-z][\w ./()-]{0,40}?)\s*[:=]\s*(\S.*)$")
 _NUMBER = re.compile(r"^`?(\d{1,5}(?:\.\d{1,4})?)`?(?:\s*steps)?(?:\s*\([^()\d]*\))?\.?$", re.IGNORECASE)
 _SIZE = re.compile(
@@ -58,7 +61,7 @@ _SETTINGS: Mapping[str, re.Pattern[str]] = {
         "size": r"(?:image[ _]|output[ _])?(?:size|resolution|res|dimensions)",
         "height": "(?:image[ _])?height",
         "width": "(?:image[ _])?width",
-        "scheduler": r"sampler|scheduler|sampling method|noise scheduler",
+        "scheduler": r"sampler|scheduler|sampling method|noise scheduler|schedule type",
         "negative_prompt": r"negative[ _]prompt|negatives",
     }.items()
 }
@@ -86,21 +89,35 @@ def read_settings(document: Document) -> dict[str, Any]:
     """
     stated: dict[str, list[_Value | None]] = {}
     in_prose: dict[str, list[_Value | None]] = {}
+    schedules: set[str] = set()
     for part in _parts(document):
-        if part.other_task or any(_TRAINING.match(key) for key, _ in part.statements):
+        if part.other_task or _is_training(part):
             continue
         for key, text in part.statements:
             name = _setting(key)
-            if name is not None:
+            schedule = text.strip("`. ").lower()
+            if name == "scheduler" and schedule in NOISE_SCHEDULES:
+                schedules.add(schedule)
+            elif name is not None:
                 stated.setdefault(name, []).append(_value(name, text))
         for line in part.prose:
             for name, value in statements_in_prose(line):
                 in_prose.setdefault(name, []).append(value if _is_plausible(name, value) else None)
+    if schedules == {"karras"}:
+        stated["scheduler"] = [
+            with_karras(value) if isinstance(value, Sampler) else value for value in stated.get("scheduler", [None])
+        ]
     if stated.keys() & {"height", "width"}:
         stated["size"] = [None]
     if stated.keys() & {"cfg", "guidance_scale"}:
         in_prose = {name: values for name, values in in_prose.items() if name not in ("cfg", "guidance_scale")}
     return _agreed({**in_prose, **stated})
+
+
+def _is_training(part: _Part) -> bool:
+    """Whether its statements are about training; web UIs write the batch size of images, too, beside their sampler."""
+    keys = {key.lower() for key, _ in part.statements if _TRAINING.match(key)}
+    return bool(keys - {"batch size"} if any(key.lower() == "sampler" for key, _ in part.statements) else keys)
 
 
 def _agreed(stated: dict[str, list[_Value | None]]) -> dict[str, Any]:
@@ -185,7 +202,7 @@ def _parts(document: Document) -> Iterator[_Part]:
                     titled = True
                 else:
                     part.statements += statements
-                    if not statements and isinstance(block, Text):
+                    if isinstance(block, Text) and not any(_setting(key) for key, _ in statements):
                         part.prose.append(text)
         yield part
 
@@ -204,6 +221,8 @@ def _statements(text: str, following: str) -> Iterator[tuple[str, str]]:
     text = text[begin.start() :] if begin is not None else text
     if text.startswith("(") and text.endswith(")"):
         text = text[1:-1]
+    if _FROM_IMAGE.search(text):
+        return
     for part in _NEXT.split(_INTRODUCTION.sub("", text)):
         statement = _STATEMENT.match((part.replace("`", "", 2) if part.startswith("`") else part).strip())
         if statement is not None:

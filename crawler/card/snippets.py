@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crawler.card.call_fields import CALL_FIELDS, valid_or_none
+from crawler.card.calls import Call, Found
 from crawler.card.document import Document
 from crawler.card.expressions import TooLongError
-from crawler.card.interpreter import Call, Found, Interpreter
+from crawler.card.interpreter import Interpreter
 from crawler.card.values import UNKNOWN, Pipeline, Scheduler, is_plain, plain
 from crawler.text import Plain, parse_python
 
@@ -98,7 +99,7 @@ def read_usage(document: Document, model_name: str, parameters: Collection[str])
             continue
         except TooLongError:
             break
-    usage = _usage(reader.found, _best_call(reader))
+    usage = _usage(reader.calls.found, _best_call(reader))
     if "clip_skip" in parameters and "clip_skip" not in usage.arguments and _names_clip_skip(document):
         return replace(usage, unread=(*usage.unread, "clip_skip"))
     return usage
@@ -112,8 +113,10 @@ def _names_clip_skip(document: Document) -> bool:
 
 def _best_call(reader: Interpreter) -> Call:
     """The call that shows how the model is sampled; where none does, one of its pipeline without arguments."""
-    own = [call for call in reader.found.calls if call.pipeline.own]
-    calls = own or [call for call in reader.found.calls if not (call.pipeline.foreign and reader.values.own_pipeline)]
+    own = [call for call in reader.calls.found.calls if call.pipeline.own]
+    calls = own or [
+        call for call in reader.calls.found.calls if not (call.pipeline.foreign and reader.values.own_pipeline)
+    ]
     setting = (call for call in calls if any(is_setting(name) for name in plain(call.arguments)))
     loaded = next((pipeline for pipeline in reader.pipelines() if pipeline.own), Pipeline())
     return next(setting, calls[0] if calls else Call(loaded, {}, None))
@@ -147,7 +150,7 @@ def _usage(found: Found, call: Call) -> Usage:
         scheduler_config=plain(chosen.settings),
         adapter_scale=scale if isinstance(scale, float) else None,
         weight_name=loaded.adapter.file if loaded.adapter is not None else embedding,
-        base_model=loaded.source,
+        base_model=loaded.source or next((part.base_model for part in found.embeddings), None),
         embedding_file=embedding if loaded.adapter is not None else None,
         tokens=tokens,
         unread=tuple(dict.fromkeys(unread)),

@@ -27,7 +27,7 @@ _NOUN = (
 _TRIGGER_NOUN = (
     r"(?:trigger(?:ing)?|activation|activator)[ -]?(?:tokens?|words?|key ?words?|terms?|phrases?|tags?|prompts?)"
 )
-_USE = r"\b(?:us(?:e|ing)|includ(?:e|ing)|add(?:ing)?|put(?:ting)?|writ(?:e|ing)|type|insert)"
+_USE = r"\b(?:us(?:e|ing)|includ(?:e|ing)|add(?:ing)?|put(?:ting)?|writ(?:e|ing)|type|insert|keep)"
 _PROMPT = r"(?:your|the|a|any|all) (?:text |image )?prompts?\b"
 
 
@@ -160,7 +160,8 @@ NEEDED = re.compile(r"trigger|activat|make sure|must|require|have to|need to|\bt
 #: After such a sentence.
 OPTIONAL = re.compile(
     r"^\W*(?:\(?optional|if (?:you|needed|desired|used)|use it (?:only )?if|(?:is|are) (?:not|optional)|isn['’]t"
-    r"|aren['’]t|(?:for|to get) (?:an? )?(?:stronger|more|extra)|can (?:help|improve|enhance)|but (?:is|are|it's) not)",
+    r"|aren['’]t|(?:for|to get) (?:an? )?(?:stronger|more|extra)|but (?:is|are|it's) not"
+    r"|(?:can|may|might|could) (?:also )?(?:help|improve|enhance))",
     re.IGNORECASE,
 )
 #: After it: what it is good for.

@@ -167,8 +167,9 @@ def _check_components(traits: PipelineTraits, index: Mapping[str, Any], parts: M
             detail = f"{name}: {class_name} needs {_listed(missing)}, which is not installed"
             raise Incompatible(Reason.NEEDS_PACKAGE, detail)
     for name in traits.components:
-        left_out = name in index and does_without(traits.class_name, name)
-        if name not in parts and name not in traits.optional_components and not left_out:
+        if name in parts or name in traits.optional_components:
+            continue
+        if name not in index or not does_without(traits.class_name, name):
             detail = f"{MODEL_INDEX} names no {name}, which {traits.class_name} needs"
             raise Incompatible(Reason.MISSING_FILES, detail)
 

@@ -44,7 +44,7 @@ class GeneratorRow:
     license_effective: str | None = column(
         pa.string(), "the strictest licence of it and of the models it is made from; null: none given", default=None
     )
-    license_family_effective: str = column(pa.string(), "family of license_effective")
+    license_family_effective: str = column(pa.string(), "family of license_effective", default="unknown")
     hf_pipeline_tag: str | None = column(pa.string(), "the Hub's task tag", default=None)
     hf_diffusers_tag: str | None = column(pa.string(), "pipeline class", default=None)
     architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other")

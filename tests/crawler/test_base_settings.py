@@ -39,6 +39,11 @@ def test_trigger_words_and_scale_are_never_the_bases() -> None:
     assert with_base_settings(own, of_card(trigger_words="modern disney style", adapter_scale=0.5)) == own
 
 
+def test_the_token_of_a_negative_embedding_is_not_replaced_by_the_bases_negative_prompt() -> None:
+    own = Hyperparameters(negative_prompt="<bad>"), HyperparameterSources(negative_prompt="config")
+    assert with_base_settings(own, of_card(negative_prompt="blurry")) == own
+
+
 def test_the_settings_of_a_scheduler_go_with_it() -> None:
     base = of_card(scheduler="LCMScheduler", scheduler_config='{"timestep_spacing": "trailing"}')
     values, sources = with_base_settings(of_card(scheduler="DDIMScheduler"), base)

@@ -53,6 +53,8 @@ def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(fi
         license="creativeml-openrail-m",
         license_source="card",
         license_family="openrail",
+        license_effective="creativeml-openrail-m",
+        license_family_effective="openrail",
         hf_pipeline_tag="text-to-image",
         hf_diffusers_tag="StableDiffusionPipeline",
         task="text-to-image",

@@ -133,3 +133,9 @@ def test_an_adapter_of_another_repository_is_not_this_one() -> None:
     load += 'pipe.load_lora_weights("acme/other", weight_name="o.bin")\n'
     found = usage(load + "pipe.fuse_lora(lora_scale=0.5)\npipe('a', cross_attention_kwargs={'scale': 0.5}, height=8)")
     assert (found.adapter_scale, found.weight_name, found.arguments) == (None, None, {"height": 8})
+
+
+def test_the_base_of_a_textual_inversion_is_the_pipeline_that_it_is_loaded_into() -> None:
+    code = "pipe = DiffusionPipeline.from_pretrained('acme/sd')\npipe.load_textual_inversion('me/toy')\npipe('a <toy>')"
+    document = Document((Section((), (Code("", code),)),))
+    assert read_usage(document, "me/toy", {"prompt"}).base_model == "acme/sd"

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.card.document import Code, Document, Table, Text
-from crawler.card.markdown import MAX_BODY, MAX_LINE, parse_markdown
+from crawler.card.markdown import MAX_BODY, MAX_LINE, MAX_LINES, parse_markdown
 from crawler.card.model_card import read_card
 from crawler.card.settings_in_text import read_settings
 from crawler.card.snippets import read_usage
@@ -212,3 +212,25 @@ def test_no_text_raises(body: str) -> None:
                 assert block.language == block.language.lower()
             elif isinstance(block, Text):
                 assert all(line.text for line in block.lines)
+
+
+@pytest.mark.parametrize("piece", ["[" * 4000, "![" * 2000, "- a", "# a"])
+def test_megabytes_are_read_in_bounded_time(piece: str) -> None:
+    start = time.process_time()
+    parse_markdown(f"{piece}\n" * (2**20 // len(piece)))
+    assert time.process_time() - start < 2
+
+
+def test_lines_are_limited() -> None:
+    document = parse_markdown("- a\n" * MAX_LINES + "\n\n- b\n")
+    assert {line.text for lines in document.paragraphs() for line in lines} == {"a"}
+
+
+def test_links_keep_where_they_lead() -> None:
+    (lines,) = parse_markdown("a [b **c**](https://x.y/z) d").paragraphs()
+    assert [(span.text, span.link) for line in lines for span in line.spans if span.text] == [
+        ("a ", None),
+        ("b ", "https://x.y/z"),
+        ("c", "https://x.y/z"),
+        (" d", None),
+    ]

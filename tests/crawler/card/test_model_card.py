@@ -137,6 +137,8 @@ def test_front_matter_is_found_as_people_write_it(content: str) -> None:
         ("Fine-tuned from [base](https://huggingface.co/acme).", ()),
         ("Fine-tuned from [base](https://example.com/acme/base).", ()),
         ("Trained on [cats](https://huggingface.co/acme/cats).", ()),
+        ("_This section is adapted from the [card](https://huggingface.co/acme/base)_", ()),
+        ("This model has been fine tuned from [base](https://huggingface.co/acme/base).", ("acme/base",)),
         ("See [base](https://huggingface.co/acme/base).", ()),
     ],
 )

@@ -30,6 +30,7 @@ def read_text(body: str) -> dict[str, int | float | str]:
         "> Setting | Value\n> --- | ---\n> Steps | 30\n> CFG | 7\n",
         "> - Steps: 30\n> - CFG: 7\n",
         "Under the picture:\n\n    Steps: 30, CFG scale: 7\n",
+        "```\nSteps: 30 Sampler: secret CFG scale: 7 Size: 5\n```",
         "- Settings\n\n      Steps: 30\n      CFG: 7\n",
         "Steps: 30\nCFG: 7\n---\n",
         "**Steps: 30**\n\n**CFG: 7**\n",
@@ -224,11 +225,28 @@ def test_settings_in_sentences_are_found(text: str, found: dict[str, object]) ->
         "Use sizes such as 512x768 or 768x512 px.",
         "The picture has 512x512 pixels.",
         "A cat with 25 steps.",
+        "Regularization images were made using 50 DDIM steps and a CFG of 7.",
+        "Steps: 85, CFG scale: 7, Size: 576x832, Denoising strength: 0.75, Mask blur: 4",
+        "Steps: 85, Sampler: DDIM, CFG scale: 7, Denoising strength: 0.75",
+        "It is a formulation of the Euler scheduler, for which `guidance_scale=5.0` is a good default.",
         "## Training\n\nUse 20 steps.",
     ],
 )
 def test_sentences_without_one_clear_recommendation_are_skipped(text: str) -> None:
     assert read_text(f"# Model\n\n{text}\n") == {}
+
+
+def test_sizes_of_other_things_are_no_size() -> None:
+    text = "Steps: 9, Sampler: secret, Size: 512x768, Batch size: 4, First pass size: 64x64, Hires sampler: DDIM"
+    assert read_text(text) == {"num_inference_steps": 9, "width": 512, "height": 768}
+
+
+def test_an_enlarged_image_is_made_from_text() -> None:
+    for text in ("Hires upscale: 2", "First pass size: 0x0"):
+        assert read_text(f"Steps: 20, CFG scale: 7, Denoising strength: 0.6, {text}") == {
+            "num_inference_steps": 20,
+            "cfg": 7.0,
+        }
 
 
 def test_a_sentence_does_not_speak_against_a_statement() -> None:
@@ -256,3 +274,21 @@ def test_hostile_text_is_read_in_bounded_time(line: str) -> None:
         start = time.process_time()
         read_text(text)
         assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Sampler: DPM++ 2M\nScheduler: Karras", {"use_karras_sigmas": True}),
+        ("Sampler: DPM++ 2M\n\nSchedule type: Karras", {"use_karras_sigmas": True}),
+        ("Sampler: DPM++ 2M\nScheduler: Normal", None),
+        ("Sampler: DPM++ 2M\nScheduler: Normal\n\nScheduler: Karras", None),
+    ],
+)
+def test_the_noise_schedule_of_web_uis_is_no_class(text: str, found: object) -> None:
+    settings = read_text(text)
+    assert (settings["scheduler"], settings.get("scheduler_config")) == ("DPMSolverMultistepScheduler", found)
+
+
+def test_a_noise_schedule_alone_names_no_scheduler() -> None:
+    assert read_text("Scheduler: Karras") == {}

@@ -89,6 +89,7 @@ def test_trigger_words_are_found_where_training_scripts_write_them(content: byte
         ("Use the tokens **_a style, b style or c style_** in your prompts.", "a style, b style, c style"),
         ("You must put in the prompt: ''in zorp style'' to get the best result.", "in zorp style"),
         ("Use ZorpXmas in your prompt", "ZorpXmas"),
+        ("Keep the words `zorp robot` towards the beginning of your prompt", "zorp robot"),
         # Optional words, and sentences that only look alike.
         ("You can also use `blip` in your prompts.", None),
         ("I recommend including `blip` in your prompt.", None),
@@ -100,6 +101,7 @@ def test_trigger_words_are_found_where_training_scripts_write_them(content: byte
         ("Trigger words: optional", None),
         ("The trigger word is not required.", None),
         ("Use `blip` in your prompt if you want more.", None),
+        ('Using the "blip" token in the prompts might help with faces.', None),
         ("Use hyperrealistic in your prompts to enhance the style.", None),
         ("- [Trigger words](#a)\n- [Setup](#b)\n- [Space](#c)", None),
         ("# A\nTrigger word: zorp\n# B\nTrigger word: blip", None),

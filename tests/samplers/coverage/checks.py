@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from crawler.catalog import Hyperparameters, ModelFile
-from crawler.hub.repository import Repository, RepositoryReader
+from crawler.hub.repository import Description, Repository, RepositoryReader
 from crawler.model_index import REPLACED
 from crawler.pipelines.checkpoint import Checkpoint, inspect_checkpoint
 from demo.zoo.building import quiet_libraries
@@ -85,7 +85,8 @@ def _looked_at(folder: Path) -> Checkpoint:
         ModelFile(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=None, git_oid=None)
         for path in _files(folder)
     ]
-    return inspect_checkpoint(Repository("org/name", "a" * 40, {file.path: file for file in files}, _OnDisk(folder)))
+    described = Description({file.path: file for file in files})
+    return inspect_checkpoint(Repository("org/name", "a" * 40, described, _OnDisk(folder)))
 
 
 def _needed(folder: Path, found: Checkpoint) -> set[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.zoo.components import autoencoder, spread
+from demo.zoo.components import autoencoder
 from demo.zoo.flow_transformers import flow_scheduler
 from tests.samplers.coverage.checks import check
 from tests.samplers.coverage.components import stirred
@@ -56,76 +56,6 @@ def omnigen() -> Any:
     )
 
 
-def prx() -> Any:
-    """PRX: T5-Gemma reads."""
-    from diffusers import PRXPipeline, PRXTransformer2DModel
-    from transformers import T5GemmaConfig
-    from transformers.models.t5gemma.modeling_t5gemma import T5GemmaEncoder
-
-    from demo.zoo.tokenizers import gemma_tokenizer
-
-    tokenizer = gemma_tokenizer()
-    tokenizer.model_max_length = 64
-    sizes = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "head_dim": 16,
-        "max_position_embeddings": 64,
-        "query_pre_attn_scalar": 16,
-    }
-    config = T5GemmaConfig(encoder=sizes, decoder=sizes, vocab_size=len(tokenizer))
-    text_encoder = spread(T5GemmaEncoder(config.encoder))
-    text_encoder.config = config  # what is written is that of the whole, of which diffusers takes the encoder's part
-    return PRXPipeline(
-        transformer=stirred(
-            PRXTransformer2DModel(
-                patch_size=1,
-                in_channels=4,
-                context_in_dim=32,
-                hidden_size=16,
-                mlp_ratio=2.0,
-                num_heads=2,
-                depth=1,
-                axes_dim=[4, 4],
-            )
-        ),
-        vae=autoencoder(),
-        scheduler=flow_scheduler(),
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-    )
-
-
-def prx_pixel() -> Any:
-    """PRX without an autoencoder."""
-    from diffusers import PRXPixelPipeline, PRXTransformer2DModel
-
-    text_encoder, tokenizer = qwen_3()
-    transformer = PRXTransformer2DModel(
-        patch_size=4,
-        in_channels=3,
-        context_in_dim=32,
-        hidden_size=16,
-        mlp_ratio=2.0,
-        num_heads=2,
-        depth=1,
-        axes_dim=[4, 4],
-        bottleneck_size=8,
-        resolution_embeds=True,
-    )
-    return PRXPixelPipeline(
-        transformer=stirred(transformer),
-        scheduler=flow_scheduler(),
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        prompt_max_tokens=16,
-    )
-
-
 def _cosmos(_folder: Path) -> Any:
     from diffusers import Cosmos2TextToImagePipeline
 
@@ -154,9 +84,6 @@ def _needs_torchvision(processor: str) -> NotSampled:
     return NotSampled(reason, _processor(processor), "requires the Torchvision library|VIDEO_PROCESSOR_MAPPING")
 
 
-_WITHOUT_FTFY = "it mends prompts by ftfy, which is not installed, and does not ask whether it is there"
-_SMALL = sized(64, use_resolution_binning=False)
-
 NOT_SAMPLED = {
     "BriaFibo2Pipeline": _needs_torchvision("Qwen3VLProcessor"),
     "Cosmos2TextToImagePipeline": NotSampled(
@@ -172,14 +99,6 @@ NOT_SAMPLED = {
         "its processor of images needs torchvision, which is not installed, even where there is no image",
         _sampling("OmniGenPipeline", Kind(omnigen, asked=sized(64))),
         "OmniGenMultiModalProcessor",
-    ),
-    "PRXPipeline": NotSampled(
-        _WITHOUT_FTFY,
-        _sampling("PRXPipeline", Kind(prx, asked=_SMALL, libraries={"text_encoder": "prx"})),
-        "'ftfy' is not defined",
-    ),
-    "PRXPixelPipeline": NotSampled(
-        _WITHOUT_FTFY, _sampling("PRXPixelPipeline", Kind(prx_pixel, asked=_SMALL)), "'ftfy' is not defined"
     ),
     "QwenImage21Pipeline": _needs_torchvision("Qwen3VLProcessor"),
     "StableDiffusionPix2PixZeroPipeline": NotSampled(

@@ -12,6 +12,7 @@ from tests.samplers.coverage import (
     language_models,
     latent_unets,
     pixels,
+    prx,
     qwen,
     stable_diffusion,
     transformers,
@@ -19,8 +20,8 @@ from tests.samplers.coverage import (
 from tests.samplers.coverage.checks import check
 from tests.samplers.coverage.not_sampled import NOT_SAMPLED
 
-FAMILIES = (cascades, language_models, latent_unets, pixels, qwen, stable_diffusion, transformers)
-KINDS = {**language_models.KINDS, **qwen.KINDS}
+FAMILIES = (cascades, language_models, latent_unets, pixels, prx, qwen, stable_diffusion, transformers)
+KINDS = {**language_models.KINDS, **prx.KINDS, **qwen.KINDS}
 
 
 @pytest.mark.parametrize("class_name", sorted(KINDS))
