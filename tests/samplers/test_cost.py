@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import Hyperparameters
-from samplers.cost import FLOPS, PASS_SECONDS, correction, cost_of
+from samplers.cost import FLOPS, LOAD_BYTES, PASS_SECONDS, correction, cost_of
 from tests.samplers.campaign import GB, entry, file
 
 DECODER_SECONDS = 2.5e12 / FLOPS
@@ -48,6 +48,13 @@ def test_an_adapter_costs_what_its_base_costs() -> None:
     base = entry()
     adapter = entry(kind="lora", files=(file("pytorch_lora_weights.safetensors", 10_000),), base_files=base.files)
     assert cost_of(adapter, steps=None, batch_size=8).image == pytest.approx(_image(), rel=0.001)
+
+
+def test_loading_a_decoder_costs_the_bytes_of_its_prior_too() -> None:
+    alone = cost_of(entry(), steps=None, batch_size=8)
+    prior = (file("prior/diffusion_pytorch_model.safetensors", 4_000_000_000),)
+    both = cost_of(entry(prior_model="org/prior", prior_files=prior), steps=None, batch_size=8)
+    assert both.load == pytest.approx(alone.load + 4_000_000_000 / LOAD_BYTES)
 
 
 def test_the_smallest_networks_cost_the_time_to_start_their_passes() -> None:

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,11 +91,14 @@ def test_a_decoder_is_downloaded_with_its_prior(store: Store, weights: WeightSto
         entry_of(store, PIXELS), prior_model=FINETUNE, prior_revision=prior.revision, prior_files=prior.files
     )
     weights.announce([decoder])
+    both = _keys(store, FINETUNE) | _keys(store, PIXELS)
+    # What other supervisors know that this one needs.
+    assert json.loads((folder.path / "order.json").read_text()) == [sorted(both)]
     files = weights.fetch(decoder)
     assert files.prior_folder is not None
     for file in prior.files:
         assert (files.prior_folder / file.path).stat().st_size == file.size
-    assert _pool(folder) == _keys(store, FINETUNE) | _keys(store, PIXELS)
+    assert _pool(folder) == both
     with pytest.raises(FetchError, match="no revision of its prior"):
         weights.fetch(dataclasses.replace(decoder, prior_revision=None))
 
