@@ -7,6 +7,7 @@ for a field that is itself a record (or a tuple of them), the class of that reco
 written with a checksum, which is compared whenever it is read: a letter that changed on a disk is never taken for data.
 """
 
+import base64
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -107,9 +108,13 @@ def write_table(path: Path, table: pa.Table, plain: Collection[str] = ()) -> Non
 
 def leaves(columns: pa.Schema) -> list[str]:
     """Paths of a schema's leaf columns, as Parquet names them."""
+    return [leaf.path for leaf in _parquet_schema(columns)]
+
+
+def _parquet_schema(columns: pa.Schema) -> pq.ParquetSchema:
     sink = pa.BufferOutputStream()
     pq.write_table(columns.empty_table(), sink)
-    return [leaf.path for leaf in pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema]
+    return pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema
 
 
 def read_table(path: Path, record: type, columns: Sequence[str] | None = None) -> pa.Table:
@@ -146,6 +151,8 @@ def opened(path: Path, record: type) -> Iterator[pq.ParquetFile]:
     # One plain file: a folder name such as `a=b` above it is no partition, so no dataset discovery.
     with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         if not file.schema_arrow.equals(expected):
+            if _is_of_this_version(file, expected):
+                raise DamagedFileError(f"{path} is damaged: its two descriptions of the columns differ")
             raise UsageError(
                 f"{path} was written by another version of community-forensics: continue with that version, or use "
                 f"another --workspace; {_difference(file.schema_arrow, expected)}"
@@ -165,6 +172,22 @@ def reading(path: Path) -> Iterator[None]:
         raise DamagedFileError(
             f"{path} is not a Parquet file, or it is damaged: {in_one_line(error, 200, named=False)}"
         ) from error
+
+
+def _is_of_this_version(file: pq.ParquetFile, expected: pa.Schema) -> bool:
+    """Whether one of the two schemas in a file, Parquet's and Arrow's, is that of this version, so that a bit of the
+    other one changed: another version writes two others."""
+    if _leaves(file.schema) == _leaves(_parquet_schema(expected)):
+        return True
+    try:
+        content = base64.b64decode((file.metadata.metadata or {}).get(b"ARROW:schema", b""))
+        return bool(pa.ipc.read_schema(pa.py_buffer(content)).equals(expected))
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+
+
+def _leaves(columns: pq.ParquetSchema) -> list[tuple[str, str, str, int]]:
+    return [(leaf.path, leaf.physical_type, str(leaf.logical_type), leaf.max_definition_level) for leaf in columns]
 
 
 def _difference(found: pa.Schema, expected: pa.Schema) -> str:

@@ -22,9 +22,7 @@ from manifests.checks.remedies import CAPTION_SAME, RESTORE_CATALOG, SAMPLE_AGAI
 from manifests.database import literal
 from samplers.sample import Sample, sample_parts
 from workspace import records
-from workspace.errors import UsageError
 from workspace.layout import Workspace, model_name_of, part_name
-from workspace.records import DamagedFileError
 
 _THREADS = 4
 
@@ -89,20 +87,15 @@ def _problem_of(name: str, paths: Sequence[Path], damaged: set[Path], revision: 
 
 
 def _damaged(paths: Sequence[Path], record: type, without: Sequence[str] = ()) -> list[Path]:
-    def error_of(path: Path) -> UsageError | None:
+    def is_damaged(path: Path) -> bool:
         try:
             records.verify(path, record, without)
-        except UsageError as error:
-            return error
-        return None
+        except records.DamagedFileError:
+            return True
+        return False
 
     with ThreadPoolExecutor(_THREADS) as threads:
-        errors = {path: error for path, error in zip(paths, threads.map(error_of, paths), strict=True) if error}
-    other_version = [error for error in errors.values() if not isinstance(error, DamagedFileError)]
-    # Where some files only have other columns, their bytes changed: one version writes all files of a workspace.
-    if other_version and len(errors) == len(paths):
-        raise other_version[0]
-    return list(errors)
+        return [path for path, damaged in zip(paths, threads.map(is_damaged, paths), strict=True) if damaged]
 
 
 def _failures(problem: Problem, paths: Sequence[Path]) -> list[Failure]:

@@ -14,6 +14,7 @@ from demo.zoo.captioner.captions import PHOTOGRAPHS
 from tests.captioning.runs import caption_here
 from workspace import recipe
 from workspace.errors import CommunityForensicsError, UsageError
+from workspace.exclusive import alone
 from workspace.layout import Workspace
 
 SMALL = {"batch_size": 2, "part_size": 3}
@@ -124,6 +125,21 @@ def test_damaged_prompts_are_named_with_the_command_that_makes_them_again(tmp_pa
     with pytest.raises(UsageError, match=r"part-00000.parquet .*damaged: .*; run `cf-caption` again") as refused:
         read_prompts(Workspace(tmp_path))
     assert "\n" not in str(refused.value)
+
+
+def test_a_second_captioner_of_a_shard_is_refused_in_one_line(
+    tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workspace.exclusive.WAIT", 0.05)
+    options = {"max_per_source": 6, **SMALL}
+    with alone(Workspace(tmp_path), "caption-1-of-2"):
+        with pytest.raises(CommunityForensicsError, match="another process is at work") as refused:
+            caption_here(tmp_path, {"digits": digits}, shard="1/2", **options)
+        assert files(tmp_path) == {}
+        caption_here(tmp_path, {"digits": digits}, shard="2/2", **options)
+    assert "\n" not in str(refused.value)
+    (summary,) = caption_here(tmp_path, {"digits": digits}, shard="1/2", **options)
+    assert summary.parts_done == summary.parts
 
 
 def test_until_every_part_of_every_source_is_there_captioning_has_not_ended(tmp_path: Path, digits: Path) -> None:

@@ -1,3 +1,5 @@
+import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -260,8 +262,8 @@ def test_an_outcome_of_another_revision_is_ignored(filled: Builder) -> None:
 def test_an_invalid_outcome_is_named(filled: Builder) -> None:
     workspace = filled.write()
     workspace.outcome_of("org/painter").write_text("[half")
-    with pytest.raises(UsageError, match=r"outcomes/org--painter.json is damaged or of another version.*remove it"):
-        build(workspace)
+    (line,) = build(workspace).damaged
+    assert re.search(r"outcomes/org--painter.json is damaged or of another version.*remove it", line)
 
 
 def test_without_samples_the_error_names_the_command_to_run(builder: Builder) -> None:
@@ -338,7 +340,7 @@ def test_a_failed_build_leaves_the_manifest_as_it_was(filled: Builder) -> None:
     workspace = filled.write()
     build(workspace)
     before = {path.name: path.read_bytes() for path in workspace.manifest.iterdir()}
-    (workspace.images_of("org/painter") / "00000000.png").unlink()
+    shutil.rmtree(workspace.images)
     with pytest.raises(CommunityForensicsError):
         build(workspace)
     assert {path.name: path.read_bytes() for path in workspace.manifest.iterdir()} == before

@@ -157,3 +157,19 @@ def test_a_file_that_is_missing_or_damaged_is_refused_in_one_line(tmp_path: Path
         with pytest.raises(UsageError, match=r"rows\.parquet is not a Parquet file") as refusal:
             read(tmp_path / "rows.parquet")
         assert "\n" not in str(refusal.value)
+
+
+def test_a_bit_of_one_of_the_two_schemas_is_damage_and_not_another_version(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    records.write(path, Outer, ROWS)
+    content = path.read_bytes()
+    at = content.index(b"ARROW:schema")
+    for changed in (content.replace(b"tags", b"tagz"), content[: at + 120] + b"AAAA" + content[at + 124 :]):
+        path.write_bytes(changed)
+        with pytest.raises(records.DamagedFileError):
+            records.read(path, Outer)
+    table = records.to_table(Outer, ROWS).rename_columns({"tags": "tagz"})
+    pq.write_table(table, path)
+    with pytest.raises(UsageError, match="another version") as refused:
+        records.read(path, Outer)
+    assert not isinstance(refused.value, records.DamagedFileError)
