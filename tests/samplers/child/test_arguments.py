@@ -165,7 +165,7 @@ def test_every_argument_that_rewrites_prompts_is_known() -> None:
     }
     of_an_enhancer = {"prompt_enhancement_kwargs", "prompt_enhancement_seed", "prompt_upsampling_temperature"}
     of_pixels = {"upsampling_height", "upsampling_width", "upsampling_strength"}
-    # PRX was trained on cleaned captions, and cleans them without further packages.
+    # PRX was trained on cleaned captions; the package for it belongs to the extra `sample`.
     assert suspect - {*_REWRITING, *_RESERVED, *of_an_enhancer, *of_pixels} == {"skip_text_cleaning"}
 
 
