@@ -1,8 +1,8 @@
 """What must hold of the files of the records: that they can be read, and are what was written.
 
 Each page of such a file has a checksum, because a byte that changed may otherwise go unnoticed: a letter of a prompt
-becomes another one. DuckDB does not compare them, so all files are read here before they are joined; that takes a tenth
-of the time of the join. The images inside of parts are not read here: their sha256 is compared when they are.
+becomes another one. DuckDB does not compare them, so all files are read here before they are joined; that takes about
+a tenth of the time of the join. The images inside of parts are not read here: their sha256 is compared when they are.
 
 A part that is damaged or missing costs its generator, which is left out; without the catalogue or the prompts nothing
 can be joined.
