@@ -23,9 +23,10 @@ def base_in_text(document: Document) -> tuple[str, ...]:
     """The repository that the first such sentence names; empty: there is none."""
     for lines in document.paragraphs():
         for line in lines:
-            base = _base_in(line) if any(span.link is not None for span in line.spans) else None
-            if base is not None:
-                return (base,)
+            if len(line.spans) > 1 and any(span.link is not None for span in line.spans):
+                base = _base_in(line)
+                if base is not None:
+                    return (base,)
     return ()
 
 

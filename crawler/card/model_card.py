@@ -50,7 +50,7 @@ class Card:
 
         Where the front matter names none, it is the one that a sentence of the text links to.
         """
-        return self._models("base_model") or base_in_text(self.document)
+        return self._models("base_model") or self._base_in_text
 
     @property
     def priors(self) -> tuple[str, ...]:
@@ -61,6 +61,10 @@ class Card:
         stated = self.metadata.get(key)
         names = [stated_text(text) for text in (stated if isinstance(stated, list) else [stated])]
         return tuple(dict.fromkeys(_HUB_URL.sub(r"\1", name) for name in names if name is not None))
+
+    @cached_property
+    def _base_in_text(self) -> tuple[str, ...]:
+        return base_in_text(self.document)
 
     @cached_property
     def document(self) -> Document:

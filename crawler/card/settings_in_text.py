@@ -217,11 +217,11 @@ def _statements(text: str, following: str) -> Iterator[tuple[str, str]]:
         yield "negative prompt", f"`{text.partition(':')[2].replace('`', '').strip()}`"
         return
     # They write them in one line, which authors put into sentences and parentheses.
-    begin = _INFOTEXT.search(text)
+    begin = _INFOTEXT.search(text) if "teps:" in text else None
     text = text[begin.start() :] if begin is not None else text
     if text.startswith("(") and text.endswith(")"):
         text = text[1:-1]
-    if _FROM_IMAGE.search(text):
+    if "teps:" in text and _FROM_IMAGE.search(text):
         return
     for part in _NEXT.split(_INTRODUCTION.sub("", text)):
         statement = _STATEMENT.match((part.replace("`", "", 2) if part.startswith("`") else part).strip())
