@@ -1,7 +1,8 @@
 """Processes that are forked from one which has imported the code, so that a start takes no second."""
 
 import multiprocessing
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -12,13 +13,16 @@ class Server:
     """A server with its own imports. That of `multiprocessing`, one for a whole run of tests, is left to the samplers:
     where it has other imports, each of their processes imports diffusers again."""
 
-    def __init__(self, *modules: str) -> None:
-        self._server = forkserver.ForkServer()
+    def __init__(self, *modules: str, environment: Mapping[str, str] = os.environ) -> None:
+        self._server, self._environment = forkserver.ForkServer(), environment
         self._server.set_forkserver_preload(list(modules))
 
     def start(self, work: Callable[..., object], *arguments: Any) -> ForkServerProcess:
         """A process that calls `work`, a function of a module that was preloaded."""
         process = multiprocessing.get_context("forkserver").Process(target=work, args=arguments)
-        with mock.patch.object(forkserver, "connect_to_new_process", self._server.connect_to_new_process):
+        with (
+            mock.patch.dict(os.environ, dict(self._environment), clear=True),
+            mock.patch.object(forkserver, "connect_to_new_process", self._server.connect_to_new_process),
+        ):
             process.start()
         return process

@@ -1,8 +1,8 @@
-"""The commands of the documentation: those of README.md and of the quickstart run, in order, on a small Hub.
+"""The commands of the documentation: those of README.md run, in order, on a small Hub.
 
 Sampling is cut to two images where the page takes the default of 400, a command that runs until Ctrl-C is interrupted,
-and data sets that this machine does not have are small ones. Of all other pages it is checked only that commands and
-options exist.
+and data sets that this machine does not have are small ones. The quickstart runs beside the examples. Of all other
+pages it is checked only that commands and options exist.
 """
 
 import re
@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from localhub.process import HubProcess
-from tests.docs.pages import DOCS, ROOT, fenced, inline_code, name_of, pages, shell_lines
+from tests.docs.pages import ROOT, fenced, inline_code, name_of, pages, shell_lines
 from tests.docs.test_pages import make_targets
 from tests.small_hub import GENERATORS, environment_of, small_hub, write_coco, write_photographs
 from workspace.identity import seed_of
@@ -36,8 +36,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "quickstart.md"], ids=name_of)
-def test_the_commands_and_the_python_of_a_page_run(page: Path, hub: HubProcess, tmp_path: Path) -> None:
+def test_the_commands_and_the_python_of_the_readme_run(hub: HubProcess, tmp_path: Path) -> None:
+    page = ROOT / "README.md"
     write_photographs(tmp_path / "photos")
     write_coco(tmp_path / "coco")
     environment = environment_of(hub, tmp_path / "home")

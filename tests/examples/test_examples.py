@@ -1,12 +1,14 @@
-"""The examples run on a small Hub: scripts as their first lines say, the notebook, and those in docstrings."""
+"""The examples run on a small Hub: scripts, the notebook, those in docstrings, and those of the quickstart."""
 
 import inspect
 import json
+import os
+import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import nbformat
@@ -15,6 +17,8 @@ from nbclient import NotebookClient
 
 import community_forensics as cf
 from localhub.process import HubProcess
+from tests.docs.pages import DOCS, fenced, shell_lines
+from tests.programs import Programs
 from tests.small_hub import GENERATORS, environment_of, small_hub, write_photographs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -40,18 +44,15 @@ def environment(hub: HubProcess, place: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def workspace(place: Path, environment: Mapping[str, str]) -> Path:
+def programs(environment: Mapping[str, str]) -> Programs:
+    return Programs(environment)
+
+
+@pytest.fixture(scope="module")
+def workspace(place: Path, programs: Programs) -> Path:
     """The workspace that the first example makes; the others read it."""
-    run("make_dataset.py", place / "workspace", place / "photos", "org/made", environment=environment)
+    programs.script(EXAMPLES / "make_dataset.py", place / "workspace", place / "photos", "org/made")
     return place / "workspace"
-
-
-def run(script: str, *arguments: object, environment: Mapping[str, str]) -> str:
-    """Run an example to its end; returns what it printed."""
-    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
-    ended = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False, timeout=500)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
 
 
 # Runs the docstring examples of the functions named on the command line, in this order, and fails where one differs.
@@ -87,21 +88,15 @@ def test_make_dataset_ends_with_a_dataset_on_the_hub(workspace: Path, hub: HubPr
 
 
 @pytest.mark.timeout(600)
-def test_the_example_of_every_public_function_runs_as_written(
-    workspace: Path, place: Path, environment: Mapping[str, str]
-) -> None:
+def test_the_example_of_every_public_function_runs_as_written(workspace: Path, place: Path, programs: Programs) -> None:
     functions = sorted(name for name in cf.__all__ if inspect.isfunction(getattr(cf, name)))
     # Each stage finds what the first example made, with the same settings.
-    for code, arguments in ((DOWNLOAD, []), (RUN_DOCSTRINGS, functions)):
-        ended = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            cwd=place, env=dict(environment), capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert ended.returncode == 0, ended.stdout + ended.stderr
+    programs.source(DOWNLOAD, folder=place)
+    programs.source(RUN_DOCSTRINGS, *functions, folder=place)
 
 
 @pytest.mark.timeout(600)
-def test_the_command_lines_make_the_same_dataset(workspace: Path, place: Path, environment: Mapping[str, str]) -> None:
+def test_the_command_lines_make_the_same_dataset(workspace: Path, place: Path, programs: Programs) -> None:
     made = place / "by-command-line"
     for command in (
         ["cf-crawl", "--limit", "50"],
@@ -109,27 +104,39 @@ def test_the_command_lines_make_the_same_dataset(workspace: Path, place: Path, e
         ["cf-sample", "--images", "4"],
         ["cf-build-manifest"],
     ):
-        ended = subprocess.run(
-            command,
-            cwd=place,
-            env={**environment, "CF_WORKSPACE": str(made)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
+        programs.command(*command, folder=place, CF_WORKSPACE=str(made))
     manifests = [folder / "manifest" / "manifest.parquet" for folder in (made, workspace)]
     assert manifests[0].read_bytes() == manifests[1].read_bytes()
 
 
 @pytest.mark.timeout(600)
-def test_own_generators_says_how_each_of_them_ended(place: Path, environment: Mapping[str, str]) -> None:
+def test_the_commands_and_the_python_of_the_quickstart_run(programs: Programs, place: Path, tmp_path: Path) -> None:
+    page = DOCS / "quickstart.md"
+    (tmp_path / "photos").symlink_to(place / "photos")
+    exported: dict[str, str] = {}
+    ran = set()
+    for line in shell_lines(page):
+        words = shlex.split(Template(line).substitute(PWD=tmp_path, PATH=os.environ["PATH"]))
+        if words[0] == "export":
+            exported |= {name: value for name, _, value in (word.partition("=") for word in words[1:])}
+        elif words[0] != "make":  # `make demo` and `make test` have tests of their own
+            programs.command(*words, folder=tmp_path, **exported)
+            ran.add(words[0])
+    assert ran == {"cf-crawl", "cf-caption", "cf-sample", "cf-status", "cf-build-manifest", "cf-publish"}
+    blocks = fenced(page, "python")
+    assert blocks
+    for block in blocks:
+        programs.source(block, folder=tmp_path)
+
+
+@pytest.mark.timeout(600)
+def test_own_generators_says_how_each_of_them_ended(place: Path, programs: Programs) -> None:
     names = ["inkwell/ddpm-digits", "CompVis/stable-diffusion-safety-checker"]
     # With captions of their own: no captioner is loaded.
     write_photographs(place / "captioned")
     for photograph in [*(place / "captioned").iterdir()]:
         photograph.with_suffix(".txt").write_text("a photograph\n")
-    output = run("own_generators.py", place / "own", place / "captioned", *names, environment=environment)
+    output = programs.script(EXAMPLES / "own_generators.py", place / "own", place / "captioned", *names)
     assert output.splitlines() == [
         "CompVis/stable-diffusion-safety-checker: cannot be sampled, no-model-index: "
         "CompVis/stable-diffusion-safety-checker has no model_index.json",
@@ -137,23 +144,23 @@ def test_own_generators_says_how_each_of_them_ended(place: Path, environment: Ma
     ]
 
 
-def test_evaluation_set_holds_generators_out(workspace: Path, environment: Mapping[str, str], tmp_path: Path) -> None:
+def test_evaluation_set_holds_generators_out(workspace: Path, programs: Programs, tmp_path: Path) -> None:
     copy = shutil.copytree(workspace, tmp_path / "workspace")
-    output = run("evaluation_set.py", copy, "org/evaluated", "architecture=PixDiff", environment=environment)
+    output = programs.script(EXAMPLES / "evaluation_set.py", copy, "org/evaluated", "architecture=PixDiff")
     assert "evaluation: inkwell/ddpm-digits inkwell/if-digits" in output
     assert "PublicEval" in output
 
 
-def test_training_set_gives_batches_of_tensors_and_labels(workspace: Path, environment: Mapping[str, str]) -> None:
-    output = run("training_set.py", workspace, environment=environment)
+def test_training_set_gives_batches_of_tensors_and_labels(workspace: Path, programs: Programs) -> None:
+    output = programs.script(EXAMPLES / "training_set.py", workspace)
     assert output.startswith("(8, 3, 64, 64) [")
 
 
 @pytest.mark.timeout(600)
 def test_a_shard_of_a_job_array_samples_from_a_mirror_without_the_hub(
-    workspace: Path, place: Path, environment: Mapping[str, str], tmp_path: Path
+    workspace: Path, programs: Programs, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    run("mirror_for_cluster.py", workspace, tmp_path / "mirror", environment=environment)
+    programs.script(EXAMPLES / "mirror_for_cluster.py", workspace, tmp_path / "mirror")
     node = tmp_path / "node"
     node.mkdir()
     shutil.copy(workspace / "catalog.parquet", node)

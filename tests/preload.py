@@ -1,0 +1,29 @@
+"""What the stages and a reader of a dataset import when they need it, for the server of `tests/programs.py`."""
+
+import huggingface_hub.hf_api
+import jinja2
+import pandas
+import pyarrow.pandas_compat
+
+import captioning.stage
+import community_forensics
+import crawler.cli
+import crawler.crawl
+import manifests.cli
+import manifests.publishing.publish
+import manifests.restoring.restore
+import manifests.stage
+import samplers.cli
+import samplers.supervisor
+
+__all__ = [
+    "captioning",
+    "community_forensics",
+    "crawler",
+    "huggingface_hub",
+    "jinja2",
+    "manifests",
+    "pandas",
+    "pyarrow",
+    "samplers",
+]

@@ -1,0 +1,94 @@
+"""Programs of a user of a Hub: the installed commands, scripts and lines of Python, each in a process of its own.
+
+A new interpreter imports torch, transformers and diffusers, which takes seconds, and `cf-sample` starts a fork server
+that does so again. So a process is forked from a server that has imported them, and forks its sampling processes from
+the same server. It has its own arguments, environment, folder, output and exit code.
+"""
+
+import os
+import runpy
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from multiprocessing import forkserver
+from pathlib import Path
+
+from tests.forking import Server
+
+#: Seconds until a program counts as hung.
+TIMEOUT = 500.0
+
+
+class Programs:
+    """Runs programs in the environment of a user, whose Hub is read at import (HF_ENDPOINT)."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        # As the fork server of cf-sample: without the token.
+        without_token = {name: value for name, value in environment.items() if name != "HF_TOKEN"}
+        modules = ("tests.preload", "tests.captioning.preload", "samplers.child.preload", __name__)
+        self._server = Server(*modules, environment=without_token)
+
+    def script(self, path: Path, *arguments: object, folder: Path | None = None) -> str:
+        """Run a script to its end; returns what it printed."""
+        return self._run(_script, str(path), arguments, folder)
+
+    def source(self, code: str, *arguments: object, folder: Path | None = None) -> str:
+        """The same with lines of Python, as `python -c`."""
+        return self._run(_source, code, arguments, folder)
+
+    def command(self, name: str, *arguments: object, folder: Path | None = None, **environment: str) -> str:
+        """The same with an installed command, and these variables in its environment."""
+        return self._run(_command, name, arguments, folder, environment)
+
+    def _run(
+        self,
+        work: Callable[[str], object],
+        program: str,
+        arguments: tuple[object, ...],
+        folder: Path | None,
+        environment: Mapping[str, str] = {},
+    ) -> str:
+        with tempfile.TemporaryDirectory(prefix="cf-program-") as output:
+            process = self._server.start(
+                _start, work, program, [*map(str, arguments)], folder, self._environment | environment, output
+            )
+            process.join(TIMEOUT)
+            out, err = (Path(output, name).read_text() for name in ("1", "2"))
+        assert process.exitcode == 0, f"{program} {arguments}: {process.exitcode}\n{out}\n{err}"
+        return out
+
+
+def _start(
+    work: Callable[[str], object],
+    program: str,
+    arguments: list[str],
+    folder: Path | None,
+    environment: dict[str, str],
+    output: str,
+) -> None:
+    for descriptor in (1, 2):
+        os.dup2(os.open(Path(output, str(descriptor)), os.O_CREAT | os.O_WRONLY), descriptor)
+    os.environ.clear()
+    os.environ.update(environment)
+    if folder is not None:
+        os.chdir(folder)
+    # Its sampling processes come from the server that it comes from.
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
+    forkserver.ensure_running = lambda: None
+    sys.argv = [program, *arguments]
+    work(program)
+
+
+def _script(path: str) -> None:
+    runpy.run_path(path, run_name="__main__")
+
+
+def _source(code: str) -> None:
+    exec(code, {"__name__": "__main__"})
+
+
+def _command(name: str) -> None:
+    (entry,) = entry_points(group="console_scripts", name=name)
+    entry.load()()
