@@ -25,7 +25,7 @@ from crawler.row_builder import RowBuilder
 from workspace import progress, recipe, records
 from workspace.errors import HubError
 from workspace.extras import require_extra
-from workspace.layout import Workspace
+from workspace.layout import Workspace, parts_in
 from workspace.threads import each
 
 
@@ -42,6 +42,8 @@ class Crawled:
     #: Names in it about which the Hub did not answer, and lines of it that name no model, each with the reason.
     failed: tuple[str, ...] = ()
     bad_lines: tuple[str, ...] = ()
+    #: Sampled generators that have changed or disappeared on the Hub: their rows are those that they were sampled with.
+    kept: tuple[str, ...] = ()
 
 
 def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawled:
@@ -72,7 +74,10 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
     log = progress.Log(workspace, "crawl")
     before = {entry.model_name: entry for entry in read_catalog(workspace)} if workspace.catalog.exists() else {}
     resume_log = ResumeLog(workspace)
-    known = before | {entry.model_name: entry for entry in resume_log.read()}
+    # What was sampled stays as it was, revision and all: its images are those of that row.
+    sampled = {name: entry for name, entry in before.items() if parts_in(workspace.samples_of(name))}
+    known = before | {entry.model_name: entry for entry in resume_log.read()} | sampled
+    kept: list[str] = []
     if names is None:
         listing = ModelList(list_models(hub, selection))
     else:
@@ -93,7 +98,18 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
         reader, bases, selection.kinds, hub.endpoint, options.include_test_repositories or names is not None, _now
     )
     ranked = list(enumerate(models, start=1))
-    rows = {model.model_name: _updated(known.get(model.model_name), model, rank, hub) for rank, model in ranked}
+    rows: dict[str, CatalogEntry | None] = {}
+    for rank, model in ranked:
+        name, row = model.model_name, known.get(model.model_name)
+        if row is None or (name not in sampled and _needs_inspection(row, model, hub)):
+            rows[name] = None
+        elif _needs_inspection(row, model, hub):
+            kept.append(name)
+            rows[name] = _with_counts(row, model, rank)
+        else:
+            # The same commit on another Hub, such as a mirror, has the same content.
+            current = _with_counts(row, model, rank)
+            rows[name] = replace(current, endpoint=hub.endpoint, last_modified=model.last_modified)
     todo = [(rank, model) for rank, model in ranked if rows[model.model_name] is None]
     unlisted = sorted((entry for name, entry in known.items() if name not in rows), key=lambda entry: entry.rank)
 
@@ -105,7 +121,11 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
             rows[entry.model_name] = entry
             task.advance(note=entry.model_name)
         for number, entry in enumerate(unlisted, start=len(models) + 1):
-            rows[entry.model_name] = replace(_unlisted(reader, entry, hub.endpoint), rank=number)
+            row = _unlisted(reader, entry, hub.endpoint)
+            if row != entry and entry.model_name in sampled:
+                kept.append(entry.model_name)
+                row = entry
+            rows[entry.model_name] = replace(row, rank=number)
             task.advance(note=entry.model_name)
     entries = with_effective_licenses(with_lineage([entry for entry in rows.values() if entry is not None]))
     records.write(workspace.catalog, CatalogEntry, entries)
@@ -115,32 +135,32 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
         missing=listing.missing,
         failed=listing.failed,
         bad_lines=named.bad_lines if named is not None else (),
+        kept=tuple(sorted(kept)),
     )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
     return crawled
 
 
-def _updated(entry: CatalogEntry | None, listed: ListedModel, rank: int, hub: Hub) -> CatalogEntry | None:
-    """An earlier row with the Hub's current counts; None when the model must be inspected."""
-    if (
-        entry is None
-        or entry.revision != listed.revision
+def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub) -> bool:
+    """Whether an earlier row can differ from what the model is now."""
+    return (
+        entry.revision != listed.revision
         or entry.gated != listed.gated
         or (entry.reason == Reason.DISABLED) != listed.disabled
         or entry.reason in TEMPORARY
         # Its terms may have been accepted since.
         or (entry.reason == Reason.GATED and hub.has_token)
-    ):
-        return None
+    )
+
+
+def _with_counts(entry: CatalogEntry, listed: ListedModel, rank: int) -> CatalogEntry:
+    """An earlier row with the Hub's current counts."""
     return replace(
         entry,
-        # The same commit on another Hub, such as a mirror, has the same content.
-        endpoint=hub.endpoint,
         rank=rank,
         downloads=listed.downloads,
         downloads_all_time=listed.downloads_all_time,
         likes=listed.likes,
-        last_modified=listed.last_modified,
     )
 
 

@@ -29,6 +29,8 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
         # In a first crawl every model is new.
         if names and len(names) < len(crawled.entries):
             _print(console, f"{word}: {_some(names)}")
+    if crawled.kept:
+        _print(console, f"changed or gone since they were sampled: {_some(crawled.kept)}: their rows stay as they were")
     if crawled.missing:
         _print(console, f"not on the Hub: {_some(crawled.missing)}")
     for title, lines in (("no answer", crawled.failed), ("skipped", crawled.bad_lines)):

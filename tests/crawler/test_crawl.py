@@ -17,13 +17,14 @@ from crawler.crawl import Crawled, crawl
 from crawler.options import CrawlOptions
 from localhub.process import HubProcess
 from localhub.store import Store
+from samplers.sample import Sample
 from tests.crawler.conftest import ALL
 from tests.crawler.repositories import CARD, adapter_card
 from tests.hubs import DATE, fill
 from tests.scale import scaled
 from workspace import recipe, records
 from workspace.errors import HubError, UsageError
-from workspace.layout import Workspace
+from workspace.layout import Workspace, part_name
 
 # Repositories whose pipeline class is not needed: crawling them in a child takes a second.
 PLAIN = {"README.md": CARD.encode(), "model-Q4.gguf": b"few bits"}
@@ -131,6 +132,22 @@ def test_new_changed_and_gone_models_are_reported(workspace: Workspace, own_hub:
     assert (entries["acme/m09"].rank, entries["acme/m09"].downloads, entries["acme/m09"].likes) == (1, 9999, 7)
     assert entries["acme/m09"].crawled_at == before["acme/m09"].crawled_at
     assert not any("m09" in path or "m00" in path for path in requested(own_hub))
+
+
+def test_a_sampled_generator_keeps_its_row_when_it_changes_or_disappears_on_the_hub(
+    workspace: Workspace, own_hub: HubProcess
+) -> None:
+    before = {entry.model_name: entry for entry in run(workspace, own_hub).entries}
+    for name in ("acme/m03", "acme/m07"):
+        records.write(workspace.samples_of(name) / part_name(0), Sample, [])
+    Store(own_hub.directory).delete("model", "acme/m03")
+    for name in ("acme/m07", "acme/m08"):
+        commit(own_hub, name, {"README.md": b"---\nlicense: mit\nlibrary_name: diffusers\n---\n"})
+    crawled = run(workspace, own_hub)
+    assert (crawled.changed, crawled.gone, crawled.kept) == (("acme/m08",), (), ("acme/m03", "acme/m07"))
+    entries = {entry.model_name: entry for entry in crawled.entries}
+    for name in ("acme/m03", "acme/m07"):
+        assert replace(entries[name], rank=before[name].rank) == before[name]
 
 
 def test_a_model_that_fell_below_the_limit_keeps_its_row(workspace: Workspace, own_hub: HubProcess) -> None:
