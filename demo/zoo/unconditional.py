@@ -117,7 +117,18 @@ def repositories() -> list[Repository]:
         generator(
             textures,
             pndm,
-            card({"tags": tags}, "# pndm-textures", "Trained overnight. `pipeline(num_inference_steps=5)` is enough."),
+            card(
+                {"tags": tags},
+                "# pndm-textures",
+                "Trained overnight. Five steps are enough:",
+                f"""
+                ```python
+                from diffusers import PNDMPipeline
+                pipeline = PNDMPipeline.from_pretrained("{textures}")
+                image = pipeline(num_inference_steps=5).images[0]
+                ```
+                """,
+            ),
             downloads=77,
             created_at="2022-11-10T22:00:00.000Z",
         ),

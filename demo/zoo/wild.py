@@ -236,7 +236,8 @@ def _untidy() -> list[Repository]:
             style(invalid),
             "---\nlicense: mit\ntags: [stable-diffusion, art\nbase_model: "
             + BASE
-            + "\n  widget: - text\n---\n\n# Pastel mess\n",
+            + "\n  widget: - text\n---\n\n# Pastel mess\n\n"
+            + snippet(invalid, "a messy desk", num_inference_steps=4),
             downloads=840,
             likes=6,
         ),
