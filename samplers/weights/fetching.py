@@ -83,18 +83,20 @@ class Fetcher:
         destination: Path,
         scratch: Path,
         stopping: threading.Event | None = None,
+        crawled_from: str | None = None,
     ) -> Fetched:
         """Download one file to `destination`, which appears when the hash is right and the bytes are on the disk.
 
-        `scratch` is a folder for the download. There are no retries once `stopping` is set. Raises `FetchError`, or
-        `StorageError` where this machine is the reason.
+        `scratch` is a folder for the download. There are no retries once `stopping` is set. `crawled_from` is the URL
+        of the Hub where the catalogue found it, which is asked where the configured one, such as a mirror, does not
+        have the repository. Raises `FetchError`, or `StorageError` where this machine is the reason.
         """
         checked_path(file.path)
         fetch_seconds = verify_seconds = 0.0
         for downloads_left in reversed(range(_DOWNLOADS)):
             started = time.perf_counter()
             try:
-                downloaded = self._download(repo_id, revision, file, scratch, stopping)
+                downloaded = self._download(repo_id, revision, file, scratch, stopping, crawled_from)
                 fetched = time.perf_counter()
                 fetch_seconds += fetched - started
                 damage = _damage(file, downloaded)
@@ -127,10 +129,28 @@ class Fetcher:
         return str(info.sha), files
 
     def _download(
-        self, repo_id: str, revision: str, file: ModelFile, scratch: Path, stopping: threading.Event | None
+        self,
+        repo_id: str,
+        revision: str,
+        file: ModelFile,
+        scratch: Path,
+        stopping: threading.Event | None,
+        crawled_from: str | None,
     ) -> Path:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+        def download_from(hub: HfApi) -> Path:
+            return Path(hub.hf_hub_download(repo_id, file.path, revision=revision, local_dir=scratch))
+
         def download() -> Path:
-            return Path(self._api.hf_hub_download(repo_id, file.path, revision=revision, local_dir=scratch))
+            try:
+                return download_from(self._api)
+            except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+                if crawled_from in (None, self._api.endpoint) or isinstance(error, GatedRepoError):
+                    raise
+                # The token is for the configured Hub alone.
+                return download_from(HfApi(endpoint=crawled_from, token=False))
 
         return _with_retries(f"{repo_id}: {file.path}", download, stopping)
 

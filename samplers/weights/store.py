@@ -65,6 +65,8 @@ class _Content:
     repo_id: str
     revision: str
     file: ModelFile
+    crawled_from: str | None
+    """URL of the Hub on which the catalogue found it."""
     paths: list[Path] = field(default_factory=list)
 
 
@@ -97,7 +99,7 @@ class WeightStore:
         root = self._folder_of(entry.model_name)
         folder = root / "model"
         wanted: dict[str, _Content] = {}
-        _add_wanted(wanted, folder, entry.model_name, entry.revision, entry.files)
+        _add_wanted(wanted, folder, entry.model_name, entry.revision, entry.files, entry.endpoint)
         others: list[Path | None] = []
         for name, what, repo_id, revision, files in (
             ("base", "base model", entry.base_model, entry.base_revision, entry.base_files),
@@ -109,7 +111,7 @@ class WeightStore:
             if repo_id is None or revision is None:
                 detail = f"the catalogue has no revision of its {what}; crawl again with `cf-crawl`"
                 raise FetchError(f"{entry.model_name}: {detail}")
-            _add_wanted(wanted, root / name, repo_id, revision, files)
+            _add_wanted(wanted, root / name, repo_id, revision, files, entry.endpoint)
         sizes = {key: content.file.size for key, content in wanted.items()}
         with self._as_storage_error():
             self._wait(lambda: self._space.reserve(entry.model_name, sizes, is_urgent()))
@@ -169,7 +171,7 @@ class WeightStore:
                     return False
                 source = (content.repo_id, content.revision, content.file)
                 target = (self._pool.path_of(key), scratch / "download")
-                fetched.append(self._fetcher.fetch(*source, *target, self._folder.stopping))
+                fetched.append(self._fetcher.fetch(*source, *target, self._folder.stopping, content.crawled_from))
             return put()
 
         self._wait(obtained)
@@ -198,7 +200,12 @@ class WeightStore:
 
 
 def _add_wanted(
-    wanted: dict[str, _Content], folder: Path, repo_id: str, revision: str, files: Sequence[ModelFile]
+    wanted: dict[str, _Content],
+    folder: Path,
+    repo_id: str,
+    revision: str,
+    files: Sequence[ModelFile],
+    crawled_from: str | None = None,
 ) -> None:
     """Add the files to `wanted`, to be put into `folder`. Raises `FetchError` for invalid names and hashes."""
     names: defaultdict[PurePosixPath, int] = defaultdict(int)
@@ -207,7 +214,8 @@ def _add_wanted(
         names[name] += 1
         if names[name] > 1:
             raise FetchError(f"{file.path} is listed twice")
-        wanted.setdefault(content_key(file), _Content(repo_id, revision, file)).paths.append(folder / name)
+        content = wanted.setdefault(content_key(file), _Content(repo_id, revision, file, crawled_from))
+        content.paths.append(folder / name)
     both = next((name for name in names for parent in name.parents if parent in names), None)
     if both is not None:
         raise FetchError(f"{both}: the repository has a file and a folder of this name")

@@ -74,6 +74,23 @@ def test_a_file_that_does_not_exist_is_refused_at_once(store: Store, fetcher: Fe
             fetcher.fetch(repo_id, revision, wanted, tmp_path / "file", tmp_path / "scratch")
 
 
+def test_a_repository_that_the_configured_hub_does_not_have_comes_from_the_one_it_was_crawled_from_without_the_token(
+    store: Store, hub: HubProcess, tmp_path: Path
+) -> None:
+    revision, file = _file(store, "model_index.json")
+    (tmp_path / "empty").mkdir()
+    # The origin answers 401 to a token that it does not know.
+    with (
+        HubProcess(tmp_path / "empty", tokens=["hf_mirror:read"]) as mirror,
+        HubProcess(hub.directory, tokens=["hf_origin:read"]) as origin,
+    ):
+        fetcher = Fetcher(HubAccess(mirror.endpoint, "hf_mirror"))
+        fetcher.fetch(PIXELS, revision, file, tmp_path / "file", tmp_path / "scratch", crawled_from=origin.endpoint)
+        assert (tmp_path / "file").stat().st_size == file.size
+        with pytest.raises(FetchError, match=f"^{PIXELS}"):
+            fetcher.fetch(PIXELS, revision, file, tmp_path / "other", tmp_path / "scratch")
+
+
 @given(st.lists(st.sampled_from(["..", ".", "", "a", "b.json", "\\", "\0", "c:", "~", "\n"]), min_size=1).map("/".join))
 def test_no_name_leaves_the_folder(path: str) -> None:
     try:
