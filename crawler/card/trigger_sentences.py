@@ -66,6 +66,8 @@ CONCEPT = re.compile(r"\bto trigger concept `([^`\n]{1,100})` ?(?:→|->|=>) ?us
 USE_THAT = re.compile(r" *\(use that (?:on|in) your prompt\)", re.IGNORECASE)
 # TheLastBen's notebook writes the concept only in the title.
 TITLE = re.compile(r"^(.{1,80}?) Dreambooth model trained by .{1,100} with TheLastBen's fast-DreamBooth", re.IGNORECASE)
+#: Where its author names the concept below the title, the title is the model's name: "Sample pictures of zorp concept:"
+PICTURED = re.compile(r"^Sample pictures of (?:the )?(?!(?:this|the)\b)([\w<>-]{1,60}) concept\b", re.IGNORECASE)
 # A word that nobody writes by chance: with a capital inside, or a digit.
 _ODD = r"(?-i:\b[A-Za-z]*[a-z][A-Z]\w{0,30}|\b[A-Za-z_]{2,30}\d\w{0,30})"
 #: Sentences that people write.

@@ -130,7 +130,11 @@ def _stated_in(section: Section) -> Iterator[str]:
 
 def _titled(paragraphs: list[list[str]]) -> list[str] | None:
     matches = (sentences.TITLE.match(line.replace("**", "")) for lines in paragraphs[:3] for line in lines)
-    return _words(match.groups() for match in itertools.islice(filter(None, matches), 1)) or None
+    title = next(filter(None, matches), None)
+    if title is None:
+        return None
+    pictured = (sentences.PICTURED.match(line) for lines in paragraphs for line in lines)
+    return _words([next(filter(None, pictured), title).groups()]) or None
 
 
 def _words(matches: Iterable[Sequence[str | None]]) -> list[str]:

@@ -63,6 +63,16 @@ def test_trigger_words_are_found_where_training_scripts_write_them(content: byte
         ("zorp (use that on your prompt)\n![a](b)\n\nblip (use that on your prompt)", "zorp, blip"),
         ("### My Zorp Dreambooth model trained by ann with [Hugging Face Dreambooth Training Space](x)", None),
         ("### zorp Dreambooth model trained by ann with [TheLastBen's fast-DreamBooth](x) notebook", "zorp"),
+        (
+            "### My model Dreambooth model trained by ann with [TheLastBen's fast-DreamBooth](x) notebook\n\n"
+            "Sample pictures of zorp concept:",
+            "zorp",
+        ),
+        (
+            "### zorp Dreambooth model trained by ann with [TheLastBen's fast-DreamBooth](x) notebook\n\n"
+            "Sample pictures of this concept:",
+            "zorp",
+        ),
         ("to trigger concept `TOK` → use `<s0><s1>` in your prompt", "<s0><s1>"),
         # What people write.
         ("Trigger word: **zorp**", "zorp"),
