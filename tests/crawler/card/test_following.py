@@ -130,7 +130,7 @@ def test_embeddings_of_a_negative_prompt_are_an_unread_negative_prompt() -> None
 def test_hostile_code_is_read_in_bounded_time(code: str) -> None:
     start = time.process_time()
     usage(code)
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 20
 
 
 def forms(text: str) -> st.SearchStrategy[str]:

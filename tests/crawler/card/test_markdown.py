@@ -218,7 +218,8 @@ def test_no_text_raises(body: str) -> None:
 def test_megabytes_are_read_in_bounded_time(piece: str) -> None:
     start = time.process_time()
     parse_markdown(f"{piece}\n" * (2**20 // len(piece)))
-    assert time.process_time() - start < 2
+    # Seconds on a busy machine; a reader that takes quadratic time needs hours.
+    assert time.process_time() - start < 20
 
 
 def test_lines_are_limited() -> None:

@@ -273,7 +273,7 @@ def test_hostile_text_is_read_in_bounded_time(line: str) -> None:
     for text in (line * (2**20 // len(line)), (line * (4000 // len(line)) + "\n") * 300):
         start = time.process_time()
         read_text(text)
-        assert time.process_time() - start < 3
+        assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize(

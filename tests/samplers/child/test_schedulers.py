@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import pytest
 import torch
 from diffusers.schedulers import KarrasDiffusionSchedulers
 
+from crawler.card.call_fields import CALL_FIELDS
+from crawler.card.model_card import read_card
+from crawler.card.snippets import read_usage
 from crawler.catalog import HyperparameterSources
+from crawler.hyperparameters import hyperparameters_of
 from demo.zoo.building import quiet_libraries
 from samplers.child.calling import Caller
 from samplers.child.component_cache import ComponentCache
@@ -113,15 +118,30 @@ def _effective(pipeline: Any, **declared: Any) -> Any:
     return effective_settings(pipeline, wanted, dtype="float32", variant=None, tokens=())
 
 
+def _read(name: str, settings: dict[str, Any], prediction: str) -> dict[str, Any]:
+    """What the crawler reads in a card that uses this scheduler, for a repository with the pipeline's own files."""
+    given = "".join(f", {setting}={value!r}" for setting, value in settings.items())
+    card = read_card(
+        f"""```python
+pipe = DiffusionPipeline.from_pretrained("ann/model")
+pipe.scheduler = {name}.from_config(pipe.scheduler.config{given})
+image = pipe("a cat", num_inference_steps=4).images[0]
+```""".encode()
+    )
+    usage = read_usage(card.document, "ann/model", CALL_FIELDS)
+    values, _ = hyperparameters_of(None, card, usage, {"prediction_type": prediction})
+    return asdict(values)
+
+
 @pytest.mark.parametrize("name", sorted(NOISE))
 @pytest.mark.parametrize("build", [_stable_diffusion, _pixels])
-def test_every_scheduler_of_noise_models_is_in_effect_with_its_settings(
+def test_every_scheduler_of_noise_models_that_a_card_names_is_in_effect_with_its_settings(
     made: Any, build: Callable[[], Any], name: str
 ) -> None:
     pipeline = made(build)
     prediction = pipeline.scheduler.config.prediction_type
     settings = NOISE[name]
-    effective = _effective(pipeline, scheduler=name, scheduler_config=json.dumps(settings), prediction_type=prediction)
+    effective = _effective(pipeline, **_read(name, settings, prediction))
     assert (effective.scheduler, effective.prediction_type) == (name, prediction)
     config = json.loads(effective.scheduler_config)
     assert {setting: config[setting] for setting in settings} == settings
@@ -130,9 +150,9 @@ def test_every_scheduler_of_noise_models_is_in_effect_with_its_settings(
 
 
 @pytest.mark.parametrize("name", sorted(FLOW))
-def test_every_scheduler_of_flow_models_is_in_effect_with_its_settings(made: Any, name: str) -> None:
+def test_every_scheduler_of_flow_models_that_a_card_names_is_in_effect_with_its_settings(made: Any, name: str) -> None:
     pipeline = made(_flow)
-    effective = _effective(pipeline, scheduler=name, scheduler_config=json.dumps(FLOW[name]), prediction_type="flow")
+    effective = _effective(pipeline, **_read(name, FLOW[name], "flow"))
     assert (effective.scheduler, effective.prediction_type) == (name, "flow")
     config = json.loads(effective.scheduler_config)
     assert {setting: config[setting] for setting in FLOW[name]} == FLOW[name]
