@@ -17,6 +17,7 @@ from crawler.card.model_card import Card
 from crawler.card.settings_in_text import read_settings
 from crawler.card.snippets import Usage, is_setting
 from crawler.catalog import Hyperparameters, HyperparameterSources, Origin
+from crawler.pipelines.components import scheduler_defaults
 from crawler.pipelines.traits import PipelineTraits
 from crawler.text import Plain, literal, stated_text
 
@@ -39,8 +40,9 @@ def hyperparameters_of(
     for name in CALL_FIELDS:
         use_if_unset(name, valid_or_none(name, usage.arguments.get(name)), "card")
     use_if_unset("scheduler", usage.scheduler, "card")
-    use_if_unset("scheduler_config", _json(usage.scheduler_config), "card")
-    prediction = usage.scheduler_config.get("prediction_type")
+    scheduler_config = _scheduler_config(usage)
+    use_if_unset("scheduler_config", _json(scheduler_config), "card")
+    prediction = scheduler_config.get("prediction_type")
     use_if_unset("prediction_type", prediction if isinstance(prediction, str) else None, "card")
     use_if_unset("adapter_scale", usage.adapter_scale, "card")
     in_text = _settings_in_text(traits, card, config)
@@ -68,6 +70,15 @@ def hyperparameters_of(
     for name in CALL_FIELDS:
         use_if_unset(name, valid_or_none(name, traits.defaults.get(name)) if traits is not None else None, "default")
     return Hyperparameters(**values), HyperparameterSources(**sources)
+
+
+def _scheduler_config(usage: Usage) -> Mapping[str, Any]:
+    """The settings that the card gives to the scheduler; where it calls the constructor, also those of the class."""
+    if usage.scheduler is None or usage.scheduler_unread is None:
+        return usage.scheduler_config
+    defaults = scheduler_defaults(usage.scheduler)
+    of_class = {name: value for name, value in defaults.items() if name not in usage.scheduler_unread}
+    return {**of_class, **usage.scheduler_config}
 
 
 def _settings_of_widget(traits: PipelineTraits | None, card: Card) -> dict[str, Plain]:

@@ -202,7 +202,7 @@ class Expressions:
         """What a constructor makes."""
         given = self.keywords(node)
         if class_name.endswith("Scheduler"):
-            return Scheduler(class_name, given if not node.args else given | {"": UNKNOWN})
+            return Scheduler(class_name, given if not node.args else given | {"": UNKNOWN}, constructed=True)
         return Pipeline(class_name, scheduler=_scheduler_in(given)) if "Pipeline" in class_name else UNKNOWN
 
     def _download(self, node: ast.Call) -> Any:
@@ -245,14 +245,15 @@ class Expressions:
         given = self.keywords(node)
         config = self.value(node.args[0]) if node.args else given.get("config")
         inherited: Mapping[Any, Any] = {}
+        whole = config.get(None) if isinstance(config, dict) else config
         if isinstance(config, Scheduler):
             inherited = config.settings
         elif isinstance(config, dict):
-            whole = config.get(None)
             known = {name: value for name, value in config.items() if isinstance(name, str)}
             inherited = {**(whole.settings if isinstance(whole, Scheduler) else {}), **known}
         given = {name: value for name, value in given.items() if name not in _LOADING}
-        return Scheduler(class_name or None, {**inherited, **given})
+        constructed = isinstance(whole, Scheduler) and whole.constructed
+        return Scheduler(class_name or None, {**inherited, **given}, constructed)
 
     def _loaded_pipeline(self, class_name: str, node: ast.Call) -> Pipeline:
         given = self.keywords(node)

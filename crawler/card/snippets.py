@@ -67,6 +67,9 @@ class Usage:
     scheduler: str | None = None
     #: Literal keyword arguments of that scheduler: of its constructor, from_config or from_pretrained.
     scheduler_config: Mapping[str, Plain] = field(default_factory=dict)
+    #: Of a scheduler whose constructor is called: the settings whose values cannot be read. None: the settings that are
+    #: not given are those of the repository's configuration, not the defaults of the class.
+    scheduler_unread: frozenset[str] | None = None
     #: Scale of the LoRA: of fuse_lora, set_adapters, or cross_attention_kwargs.
     adapter_scale: float | None = None
     #: `weight_name` of load_lora_weights or load_textual_inversion, with its subfolder.
@@ -148,6 +151,7 @@ def _usage(found: Found, call: Call) -> Usage:
         known,
         chosen.class_name,
         scheduler_config=plain(chosen.settings),
+        scheduler_unread=frozenset(chosen.settings) - plain(chosen.settings).keys() if chosen.constructed else None,
         adapter_scale=scale if isinstance(scale, float) else None,
         weight_name=loaded.adapter.file if loaded.adapter is not None else embedding,
         base_model=loaded.source or next((part.base_model for part in found.embeddings), None),

@@ -31,6 +31,8 @@ class Scheduler:
 
     class_name: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether its other settings are the defaults of its class, because its constructor was called.
+    constructed: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crawler.pipelines.packages import is_installed, package_folder
-from crawler.pipelines.source_code import class_in, module_at, public_names, unavailable_names
+from crawler.pipelines.source_code import UNKNOWN, class_in, module_at, public_names, unavailable_names
 
 _IMPORTING = threading.Lock()
 # Names that transformers 5 still resolves, although its classes do not have this ending any more.
@@ -53,6 +53,18 @@ def missing_packages(library: str, class_name: str) -> frozenset[str] | None:
         if package.imports_from("transformers", class_name):
             return _missing_for_transformers(class_name)
     return None
+
+
+@functools.cache
+def scheduler_defaults(class_name: str) -> Mapping[str, Any]:
+    """The settings of a scheduler of diffusers whose constructor gets no arguments, as far as they are literals."""
+    diffusers = package_folder("diffusers")
+    if diffusers is None or not component_exists("diffusers", class_name):
+        return {}
+    cls = class_in(diffusers / "schedulers", class_name)
+    constructor = cls.method("__init__") if cls is not None else None
+    arguments = constructor.arguments() if constructor is not None else []
+    return {argument.name: argument.default for argument in arguments if argument.default is not UNKNOWN}
 
 
 def _missing_in(package: Path, name: str) -> frozenset[str] | None:

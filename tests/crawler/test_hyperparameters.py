@@ -142,3 +142,20 @@ def test_configurations_of_any_types_give_values_of_the_column_types(
 
     values, _ = hyperparameters_of(None, Card(), Usage(), settings_in_configs(scheduler, denoiser, decoder))
     to_table(Hyperparameters, [values])
+
+
+def test_a_scheduler_made_by_its_constructor_has_the_defaults_of_its_class() -> None:
+    given = {"beta_end": 0.012}
+    name = "EulerDiscreteScheduler"
+    made = Usage(scheduler=name, scheduler_config=given, scheduler_unread=frozenset({"steps_offset"}))
+    values, sources = hyperparameters_of(None, Card(), made, {"prediction_type": "v_prediction"})
+    config = json.loads(values.scheduler_config or "")
+    assert config["beta_end"] == 0.012
+    assert (config["timestep_spacing"], config["use_karras_sigmas"]) == ("linspace", False)
+    assert "steps_offset" not in config
+    assert (values.prediction_type, sources.prediction_type) == ("epsilon", "card")
+    values, sources = hyperparameters_of(
+        None, Card(), Usage(scheduler=name, scheduler_config=given), {"prediction_type": "v_prediction"}
+    )
+    assert json.loads(values.scheduler_config or "") == given
+    assert (values.prediction_type, sources.prediction_type) == ("v_prediction", "config")

@@ -106,3 +106,20 @@ def test_settings_that_cannot_be_followed_are_unread(code: str) -> None:
 
 def test_the_scheduler_counts_where_the_snippet_ends_before_the_call() -> None:
     assert usage(f"{LOAD}pipe.scheduler = LCMScheduler()").scheduler == "LCMScheduler"
+
+
+@pytest.mark.parametrize(
+    ("code", "unread"),
+    [
+        ("EulerDiscreteScheduler(beta_end=0.012)", frozenset()),
+        ("EulerDiscreteScheduler(beta_end=0.012, beta_start=start)", frozenset({"beta_start"})),
+        ("DDIMScheduler.from_config(EulerDiscreteScheduler(beta_end=0.012).config)", frozenset()),
+        ("EulerDiscreteScheduler.from_config(pipe.scheduler.config, beta_end=0.012)", None),
+        ("EulerDiscreteScheduler.from_pretrained('acme/model', subfolder='scheduler', beta_end=0.012)", None),
+    ],
+)
+def test_a_constructor_takes_nothing_from_the_repositorys_configuration(
+    code: str, unread: frozenset[str] | None
+) -> None:
+    found = usage(f"{LOAD}pipe.scheduler = {code}\npipe('a')")
+    assert (found.scheduler_config, found.scheduler_unread) == ({"beta_end": 0.012}, unread)
