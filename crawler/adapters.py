@@ -5,7 +5,7 @@ tokens, and their embeddings are in a file beside the LoRA's.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from crawler.card.model_card import Card
@@ -109,10 +109,6 @@ def _words(card: Card) -> str:
     return f"{stated if isinstance(stated, str) else ''} {card.body}"
 
 
-def _lines(card: Card) -> Iterator[str]:
-    return (line.text for lines in card.document.paragraphs() for line in lines)
-
-
 def _concept(card: Card) -> tuple[str, ...]:
     """The token in the sentence of the textual inversion concepts library."""
     for lines in card.document.paragraphs():
@@ -130,7 +126,7 @@ def _file_name(path: str, card: Card) -> tuple[str, ...]:
     stem = path.rpartition("/")[2].rpartition(".")[0]
     words = re.compile(rf"(?<![\w/-]){re.escape(stem)}(?![\w/-]|\.\w)")
     usual = stem.startswith(ADAPTER_FILES["textual-inversion"])
-    return (stem,) if stem and not usual and any(map(words.search, _lines(card))) else ()
+    return (stem,) if stem and not usual and any(words.search(line.text) for line in card.document.lines()) else ()
 
 
 def _check_control(repository: Repository, card: Card) -> None:

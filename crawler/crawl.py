@@ -101,9 +101,10 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
     rows: dict[str, CatalogEntry | None] = {}
     for rank, model in ranked:
         name, row = model.model_name, known.get(model.model_name)
-        if row is None or (name not in sampled and _needs_inspection(row, model, hub)):
+        is_current = row is not None and not _needs_inspection(row, model, hub)
+        if row is None or not (is_current or name in sampled):
             rows[name] = None
-        elif _needs_inspection(row, model, hub):
+        elif not is_current:
             kept.append(name)
             rows[name] = _with_counts(row, model, rank)
         else:

@@ -127,6 +127,10 @@ class Document:
                 elif isinstance(block, Table):
                     yield from block.rows
 
+    def lines(self) -> Iterator[Line]:
+        """The lines of all paragraphs, in order."""
+        return itertools.chain.from_iterable(self.paragraphs())
+
 
 def _written(spans: Iterable[Span]) -> str:
     return "".join(f"`{span.text}`" if span.code else span.text for span in spans)

@@ -52,7 +52,7 @@ def _words_of_inversion(card: Card, usage: Usage, words: str, origin: Literal["c
 
 
 def _is_negative(card: Card, tokens: Sequence[str]) -> bool:
-    lines = (line.text[:MAX_LINE] for lines in card.document.paragraphs() for line in lines)
+    lines = (line.text[:MAX_LINE] for line in card.document.lines())
     return any(_says_negative(sentence, tokens) for line in lines for sentence in _SENTENCE_END.split(line))
 
 

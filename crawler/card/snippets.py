@@ -110,8 +110,7 @@ def read_usage(document: Document, model_name: str, parameters: Collection[str])
 
 def _names_clip_skip(document: Document) -> bool:
     """Whether a text gives the setting of web UIs, which count its layers in another way than diffusers."""
-    lines = (line for lines in document.paragraphs() for line in lines)
-    return any(_CLIP_SKIP.search("".join(span.text for span in line.spans)) for line in lines)
+    return any(_CLIP_SKIP.search("".join(span.text for span in line.spans)) for line in document.lines())
 
 
 def _best_call(reader: Interpreter) -> Call:
