@@ -80,11 +80,15 @@ def at_work(workspace: Workspace, work: str) -> Iterator[ProcessFolder]:
 
 
 def _process_folder(folder: Path) -> ProcessFolder:
-    for _ in range(_ATTEMPTS):
-        with suppress(FileNotFoundError):
+    for attempt in range(_ATTEMPTS):
+        try:
             folder.mkdir(parents=True, exist_ok=True)
             return ProcessFolder(folder)
-    raise FileNotFoundError(None, "the folder is removed again and again", str(folder))
+        except (FileNotFoundError, FileExistsError):
+            # Removed by another process at its end: before or after this one saw that it exists.
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _description(holder: Path | None, work: str) -> str:
