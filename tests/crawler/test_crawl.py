@@ -238,7 +238,7 @@ def test_an_interrupted_crawl_continues(
         time.sleep(0.01)
     child.send_signal(end)
     _, stderr = child.communicate()
-    assert child.returncode == (130 if end is signal.SIGTERM else -signal.SIGKILL), stderr
+    assert child.returncode == (75 if end is signal.SIGTERM else -signal.SIGKILL), stderr
     assert "Traceback" not in stderr
     assert not workspace.catalog.exists()
     plain_hub.clear_faults()
