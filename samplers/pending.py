@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from captioning.prompt import prompt_parts, read_prompts, require_all_parts
 from crawler.catalog import CatalogEntry, read_catalog
@@ -58,6 +59,8 @@ class PendingWork:
     """Generators that need images but are not sampled, and why."""
     unrecorded: list[Outcome]
     """Outcomes of finished generators that an interruption kept from being written."""
+    leftovers: list[Path]
+    """Folders of finished generators that an interruption kept from being removed."""
     costs: dict[str, Cost]
     """Of every generator of all shards, by name."""
     assignment: ShardAssignment
@@ -98,10 +101,12 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     )
     generators, skipped, finished = [], {}, 0
     unrecorded: list[Outcome] = []
+    leftovers: list[Path] = []
     for entry in share:
         progress, previous = _look(workspace, entry)
         if _is_finished(workspace, entry, progress, recipe, options):
             finished += 1
+            leftovers += progress.leftovers
             if previous is None or previous.failed:
                 unrecorded.append(_outcome_of_rows(entry, progress, recipe))
             continue
@@ -110,7 +115,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
             skipped[entry.model_name] = reason
         else:
             generators.append(PendingGenerator(entry, progress, previous, costs[entry.model_name]))
-    return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, costs, assignment)
+    return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, leftovers, costs, assignment)
 
 
 def fresh_look(

@@ -6,6 +6,7 @@ or damaged is planned, what the child makes is checked and stored batch by batch
 that fails, hangs or kills the child costs that generator and nothing else.
 """
 
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -61,6 +62,8 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     recipes.pin(workspace, "sample", pending.recipe.settings())
     for outcome in pending.unrecorded:
         write_outcome(workspace, outcome)
+    for path in pending.leftovers:
+        shutil.rmtree(path, ignore_errors=True)
     # Also where nothing is pending: it removes the weights that a killed run left.
     with claims_of(workspace) as claims, ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
         if not pending.generators:

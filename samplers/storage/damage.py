@@ -41,7 +41,7 @@ def damaged_images(
     try:
         with os.scandir(folder) as entries:
             files = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         files = {}
     found: set[int] = set()
     changed: list[tuple[int, Path, str | None]] = []

@@ -8,9 +8,9 @@ is left there.
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -59,10 +59,11 @@ class GeneratorStore:
         if not move_into_place(made, target, rows):
             self._compare(made, target, rows)
         stored = Stored(path=target, number=first, rows=tuple(_row(row) for row in rows))
-        self._place_images(stored)
         batches = sorted((*self.progress.batches, stored), key=lambda one: one.first)
         self.progress = replace(self.progress, batches=tuple(batches))
-        self._write_parts(complete=False)
+        with self._batches_remain():
+            self._place_images(stored)
+            self._write_parts(complete=False)
 
     def repair(self, rows: Sequence[Sample], images: Mapping[int, bytes], damaged: frozenset[int]) -> None:
         """Replace the damaged image files among those of a batch that was made again. Raises `NotReproducibleError`."""
@@ -87,7 +88,8 @@ class GeneratorStore:
     def finish(self, complete: bool) -> None:
         """Write the parts that can be written, and remove what is left of others; `complete`: no batch follows."""
         self._check()
-        self._write_parts(complete)
+        with self._batches_remain():
+            self._write_parts(complete)
         for folder in self.progress.leftovers:
             shutil.rmtree(folder, ignore_errors=True)
         if complete:
@@ -197,10 +199,20 @@ class GeneratorStore:
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._workspace.root).as_posix()
 
+    @contextmanager
+    def _batches_remain(self) -> Iterator[None]:
+        """A block that reads the folders of batches: another process may put them into a part and remove them."""
+        try:
+            yield
+        except (FileNotFoundError, records.DamagedFileError) as error:
+            if all(batch.path.exists() for batch in self.progress.batches):
+                raise
+            raise self._taken_over() from error
+
     def _taken_over(self) -> TakenOverError:
         return TakenOverError(
-            f"{self._plan.model_name}: another process has sampled it meanwhile, with other images, as another kind of "
-            "device makes them; its images count"
+            f"{self._plan.model_name}: another process has sampled it meanwhile; its images count, also where they are "
+            "other ones, as another kind of device makes them"
         )
 
 
