@@ -7,7 +7,7 @@ minute that it runs; the claims of one that did not for five minutes, or that is
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from workspace.errors import CommunityForensicsError
 from workspace.exclusive import at_work, note_of
@@ -60,13 +60,32 @@ class Claims:
             )
 
     def _lock(self, model_name: str) -> FolderLock:
-        return FolderLock(self.process.path, self.process.is_silent, f"claim-{generator_folder(model_name)}")
+        return FolderLock(self.process.path, self.process.is_silent, _claim_name(generator_folder(model_name)))
 
 
 @contextmanager
 def claims_of(workspace: Workspace) -> Iterator[Claims]:
     """The claims of this process, which are free again at the end; folders of processes that ended are removed."""
     with at_work(workspace, "sample", TOUCH_SECONDS) as process:
-        with process.lock:
-            process.others()
-        yield Claims(process)
+        _remove_dead(process)
+        try:
+            yield Claims(process)
+        finally:
+            # On a full disk the next process does it.
+            with suppress(OSError):
+                _remove_dead(process)
+
+
+def _remove_dead(process: ProcessFolder) -> None:
+    """Remove the folders and claims of processes that ended."""
+    with process.lock:
+        process.others()
+    for path in process.path.parent.glob(_claim_name("*")):
+        claim = FolderLock(process.path, process.is_silent, path.name)
+        holder = claim.holder()
+        if (holder is None or process.is_silent(holder)) and claim.try_once():
+            claim.release()
+
+
+def _claim_name(generator: str) -> str:
+    return f"claim-{generator}"
