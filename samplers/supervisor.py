@@ -24,16 +24,12 @@ from samplers.weights.process_folder import ProcessFolder, default_weights_dir
 from samplers.weights.store import LocalFiles, WeightStore
 from samplers.worker import ChildLostError, Worker, warm_up
 from workspace import recipe as recipes
-from workspace.errors import HubError
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import task
 from workspace.shard import Shard
 
 T = TypeVar("T")
-
-#: Generators in a row for which the Hub did not answer, after every retry, that end the run: the Hub is the reason.
-_MAX_UNANSWERED = 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     """Sample the shard `options.shard` of the catalogue's generators, as far as they are not finished.
 
     Raises `UsageError` for options that do not fit the workspace, `SamplingError` without a working safety checker or
-    device, `HubError` when the checker cannot be downloaded or the Hub no longer answers.
+    device, `HubError` when the checker cannot be downloaded. While the Hub does not answer well, downloads wait.
     """
     require_extra("sample", "cf-sample")
     pending = find_pending(workspace, options)
@@ -58,7 +54,6 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     for outcome in pending.unrecorded:
         write_outcome(workspace, outcome)
     outcomes: list[Outcome] = []
-    unanswered = 0
     shard = Shard.parse(options.shard)
     run_log = RunLog(workspace, shard)
     # Also where nothing is pending: it removes the weights that a killed run left.
@@ -95,14 +90,11 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
                 outcome = _sampled(workspace, generator, plan, files, worker, report)
                 outcome = replace(outcome, seconds={**outcome.seconds, "idle": round(idle, 3)})
                 outcome = with_history(outcome, generator.previous)
-                unanswered = unanswered + 1 if _is_unanswered(files) else 0
-                if not unanswered:
+                if not _is_unanswered(files):
                     write_outcome(workspace, outcome)
                 run_log.generator_ended(generator, pending.recipe, outcome)
                 outcomes.append(outcome)
                 bar.advance(note=f"{outcome.model_name}: {outcome.status}")
-                if unanswered == _MAX_UNANSWERED:
-                    raise HubError(f"the Hub does not answer; run the same command again later to continue: {files}")
     return Report(pending, outcomes)
 
 
@@ -163,5 +155,5 @@ def _timed(items: Iterable[T]) -> Iterator[tuple[float, T]]:
 
 
 def _is_unanswered(files: LocalFiles | FetchError) -> bool:
-    """Whether the Hub did not answer: that tells nothing about the generator, so no outcome is recorded."""
+    """Whether the Hub gave no file of it this time: that tells nothing about it, so no outcome is recorded."""
     return isinstance(files, FetchError) and files.transient
