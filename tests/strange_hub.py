@@ -76,12 +76,12 @@ def send(connection: socket.socket, status: int = 200, body: bytes = b"", **head
     connection.sendall(f"HTTP/1.1 {status} So\r\nConnection: close\r\n{lines}\r\n".encode() + body)
 
 
-def send_without_end(connection: socket.socket, part: bytes = b"\0" * 65_536, **headers: str) -> int:
+def send_without_end(connection: socket.socket, part: bytes = b"\0" * 65_536, status: int = 200, **headers: str) -> int:
     """Send a body until the client closes the connection; the bytes it took."""
     sent = 0
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     with suppress(OSError):
-        connection.sendall(f"HTTP/1.1 200 So\r\nTransfer-Encoding: chunked\r\n{lines}\r\n".encode())
+        connection.sendall(f"HTTP/1.1 {status} So\r\nTransfer-Encoding: chunked\r\n{lines}\r\n".encode())
         while True:
             connection.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
             sent += len(part)

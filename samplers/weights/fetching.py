@@ -264,7 +264,7 @@ def _listed(row: Any) -> ModelFile | None:
         return None
     path, size, oid, lfs = row.get("rfilename"), row.get("size"), row.get("blobId"), row.get("lfs")
     sha256 = lfs.get("sha256") if isinstance(lfs, dict) else None
-    if not isinstance(path, str) or not isinstance(size, int) or not 0 <= size < 2**63:
+    if not isinstance(path, str) or type(size) is not int or not 0 <= size < 2**63:
         return None
     return ModelFile(
         path=path,
