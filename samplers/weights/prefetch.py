@@ -67,21 +67,21 @@ class _Prefetcher(Generic[GeneratorT]):
 
     def _next(self) -> tuple[GeneratorT, LocalFiles | FetchError, bool]:
         """The next generator, its files, and whether it counts as one that was downloaded ahead."""
-        self._is_idle.set()
-        try:
-            while True:
-                try:
-                    ready = self._ready.get(timeout=_LOOK_SECONDS)
-                except queue.Empty:
-                    local = self._local() if self._store.is_hub_away else None
-                    if local is None:
-                        continue
-                    return *local, False
-                if isinstance(ready, BaseException):
-                    raise ready
-                return *ready, True
-        finally:
-            self._is_idle.clear()
+        with self._lock:
+            if self._ready.empty():
+                self._is_idle.set()
+        while True:
+            try:
+                ready = self._ready.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                local = self._local() if self._store.is_hub_away else None
+                if local is None:
+                    continue
+                self._is_idle.clear()
+                return *local, False
+            if isinstance(ready, BaseException):
+                raise ready
+            return *ready, True
 
     def _local(self) -> tuple[GeneratorT, LocalFiles | FetchError] | None:
         """One of those that are left whose files are on this disk."""
@@ -119,7 +119,10 @@ class _Prefetcher(Generic[GeneratorT]):
                         self._free.release()
                         continue
                     files = error
-                self._ready.put((one, files))
+                with self._lock:
+                    # Whoever waits has work now: the next one is downloaded ahead.
+                    self._is_idle.clear()
+                    self._ready.put((one, files))
         except BaseException as error:
             self._ready.put(error)
 
