@@ -27,7 +27,7 @@ from huggingface_hub.utils import _http
 from workspace.hub_access import HubAccess
 from workspace.hub_body import BoundedBody, TooLargeError
 
-__all__ = ["MAX_BODY", "RefusedAnswerError", "TooLargeError", "limited", "limited_to", "session"]
+__all__ = ["MAX_BODY", "RefusedAnswerError", "TooLargeError", "limited", "limited_to", "session", "without_xet"]
 
 #: Bytes of a body at most where the caller allows no more: a list of 100,000 files has 30 MB.
 MAX_BODY = 64 << 20
@@ -86,6 +86,18 @@ def limited_to(most: int) -> Iterator[None]:
         yield
     finally:
         _Rules.most = before
+
+
+@contextmanager
+def without_xet() -> Iterator[None]:
+    """While the block runs, huggingface_hub does without Xet, whose client has no rules: it looks this constant up each
+    time, and has no other switch."""
+    before = constants.HF_HUB_DISABLE_XET
+    constants.HF_HUB_DISABLE_XET = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_DISABLE_XET = before
 
 
 class _Factory:

@@ -36,7 +36,7 @@ from huggingface_hub.utils.sha import git_hash
 from crawler.text import load_json
 from workspace.errors import HubError, in_one_line
 from workspace.hub_access import HubAccess
-from workspace.hub_session import TooLargeError, limited, session
+from workspace.hub_session import RefusedAnswerError, TooLargeError, limited, session
 from workspace.retry import ATTEMPTS, MAX_WAIT, ROUNDED_SECOND, retrying, status_of
 
 #: Rows in one page of the list at most; the Hub allows no more.
@@ -251,6 +251,8 @@ def _as_hub_error(error: Exception, endpoint: str, url: str) -> HubError:
             )
         return HubError(f"{url} failed with status {status}{_message(error)}")
     reason = in_one_line(error, named=False)
+    if isinstance(error, RefusedAnswerError):
+        return HubError(reason)
     if isinstance(error, _CONNECTION_ERRORS):
         remedy = "check the network and HF_ENDPOINT, then run the same command again"
         return UnavailableError(f"{endpoint} cannot be reached ({reason}): {remedy}")
