@@ -26,7 +26,6 @@ from samplers.weights.process_folder import ProcessFolder, default_weights_dir
 from samplers.weights.store import LocalFiles, WeightStore
 from samplers.worker import Worker, warm_up
 from workspace import recipe as recipes
-from workspace.errors import HubError
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Task, task
@@ -34,10 +33,6 @@ from workspace.sandbox.limits import default_memory
 from workspace.shard import Shard
 
 T = TypeVar("T")
-
-#: Generators in a row for which the Hub did not answer, after every retry, that end the run: the Hub is the reason.
-_MAX_UNANSWERED = 3
-
 
 @dataclass(frozen=True)
 class Report:
@@ -55,7 +50,7 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     """Sample the shard `options.shard` of the catalogue's generators, as far as they are not finished.
 
     Raises `UsageError` for options that do not fit the workspace, `SamplingError` without a working safety checker or
-    device, `HubError` when the checker cannot be downloaded or the Hub no longer answers.
+    device, `HubError` when the checker cannot be downloaded. While the Hub does not answer well, downloads wait.
     """
     require_extra("sample", "cf-sample")
     pending = find_pending(workspace, options)
@@ -86,7 +81,6 @@ class _ShardRun:
         self._claims, self._folder = claims, folder
         self._run_log = RunLog(workspace, Shard.parse(options.shard))
         self._report = Report(pending)
-        self._unanswered = 0
 
     def run(self) -> Report:
         """Sample all that this process can claim."""
@@ -143,14 +137,11 @@ class _ShardRun:
             return
         outcome = replace(outcome, seconds={**outcome.seconds, "idle": round(idle, 3)})
         outcome = with_history(outcome, fresh.previous)
-        self._unanswered = self._unanswered + 1 if _is_unanswered(files) else 0
-        if not self._unanswered:
+        if not _is_unanswered(files):
             write_outcome(self._workspace, outcome)
         self._run_log.generator_ended(fresh, recipe, outcome)
         self._report.outcomes.append(outcome)
         bar.advance(note=f"{outcome.model_name}: {outcome.status}")
-        if self._unanswered == _MAX_UNANSWERED:
-            raise HubError(f"the Hub does not answer; run the same command again later to continue: {files}")
 
     def _outcome(
         self, generator: PendingGenerator, files: LocalFiles | FetchError, worker: Worker, run: GeneratorRun
@@ -183,5 +174,5 @@ def _timed(items: Iterable[T]) -> Iterator[tuple[float, T]]:
 
 
 def _is_unanswered(files: LocalFiles | FetchError) -> bool:
-    """Whether the Hub did not answer: that tells nothing about the generator, so no outcome is recorded."""
+    """Whether the Hub gave no file of it this time: that tells nothing about it, so no outcome is recorded."""
     return isinstance(files, FetchError) and files.transient

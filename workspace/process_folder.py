@@ -126,6 +126,11 @@ class ProcessFolder:
                 self._touched = time.monotonic()
 
 
+def is_process_folder(name: str) -> bool:
+    """Whether a process folder may have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder and all in it, as far as the system allows."""
     for _ in range(_REMOVALS):
