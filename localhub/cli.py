@@ -8,6 +8,7 @@ import typer
 from workspace.command_line import Command, command_group, run
 from workspace.errors import UsageError
 from workspace.extras import require_extra
+from workspace.terminal import say
 
 app = command_group("A Hugging Face Hub on this disk: for demos, for tests, for clusters without internet.")
 Directory = Annotated[
@@ -69,7 +70,7 @@ def serve(
     if api_limit or file_limit:
         limits = Limits(api_limit or unlimited, file_limit or unlimited, limit_window)
     sock = server.listen(host, port)
-    typer.echo(f"serving {directory} at {server.address(sock)} (set HF_ENDPOINT to this; stop with Ctrl-C)", err=True)
+    say(f"serving {directory} at {server.address(sock)} (set HF_ENDPOINT to this; stop with Ctrl-C)", err=True)
     server.run(
         sock,
         Store(directory),
@@ -121,7 +122,7 @@ def add(
     commit = store.commit(
         kind, repo_id, add=files, message=f"Add {folder.name}", revision=revision, date=moment, commit_id=commit_id
     )
-    typer.echo(f"{kind} {repo_id}: {len(files)} {'file' if len(files) == 1 else 'files'} at {commit}")
+    say(f"{kind} {repo_id}: {len(files)} {'file' if len(files) == 1 else 'files'} at {commit}")
 
 
 @app.command(cls=Command, epilog="Example: cf-hub ls hub")
@@ -141,7 +142,7 @@ def ls(directory: Directory) -> None:
             )
             for entry in page:
                 row = (kind, entry.repo.id, entry.repo.downloads, len(entry.paths), entry.used_storage, entry.sha)
-                typer.echo("\t".join(str(value) for value in row))
+                say("\t".join(str(value) for value in row))
             if cursor is None:
                 break
 
