@@ -1,10 +1,12 @@
 """`cf-hub`: serve a directory as a Hugging Face Hub, add folders to it, list its repositories."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from localhub.control import VARIABLE, Control
 from workspace.command_line import Command, command_group, run
 from workspace.errors import UsageError
 from workspace.extras import require_extra
@@ -37,6 +39,21 @@ def serve(
             help="Accept this token; repeat for more. Without any, everybody may read, and on loopback also write.",
         ),
     ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            help="A further name by which clients reach this server; repeat for more. Its addresses, localhost and the "
+            "name of this machine are known.",
+        ),
+    ] = None,
+    control: Annotated[
+        bool,
+        typer.Option(
+            "--control",
+            help=f"Serve /__faults__ and /__requests__ to tests on this machine that have the secret in {VARIABLE}.",
+        ),
+    ] = False,
     request_log: Annotated[
         Path | None, typer.Option(help="Append one JSON line for each request to this file.")
     ] = None,
@@ -64,6 +81,9 @@ def serve(
 
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} is not a directory")
+    secret = os.environ.get(VARIABLE)
+    if control and not secret:
+        raise UsageError(f"--control needs a secret in the environment: set {VARIABLE}")
     tokens = [Token.parse(text) for text in token or ()]
     unlimited = 10**9
     limits = None
@@ -75,6 +95,8 @@ def serve(
         sock,
         Store(directory),
         tokens=tokens,
+        names=[host, *(name or ())],
+        control=Control(secret if control else None),
         limits=limits,
         request_log=request_log,
         ready_file=ready_file,
