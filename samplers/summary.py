@@ -2,13 +2,13 @@
 
 from collections import Counter
 
-from rich.console import Console
 from rich.table import Table
 
 from samplers.sample import Sample
 from samplers.supervisor import Report
 from workspace import records
 from workspace.layout import Workspace, parts_in
+from workspace.terminal import Console
 
 
 def show_report(workspace: Workspace, report: Report) -> None:
@@ -41,4 +41,4 @@ def show_report(workspace: Workspace, report: Report) -> None:
     lines += [f"skipped {model_name}: {why}" for model_name, why in report.pending.skipped.items()]
     lines += [f"left {model_name}: {why}" for model_name, why in report.others.items()]
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)

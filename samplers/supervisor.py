@@ -34,6 +34,7 @@ from workspace.shard import Shard
 
 T = TypeVar("T")
 
+
 @dataclass(frozen=True)
 class Report:
     """The result of a run."""
@@ -129,8 +130,10 @@ class _ShardRun:
             bar.advance(0, note=f"{name}: {kept} of {plan.images} images")
 
         try:
-            outcome = self._outcome(
-                fresh, files, worker, GeneratorRun(self._workspace, self._claims, fresh, plan, recipe, report)
+            outcome = (
+                _not_fetched(fresh, files)
+                if isinstance(files, FetchError)
+                else GeneratorRun(self._workspace, self._claims, fresh, plan, recipe, report).sample(files, worker)
             )
         except TakenOverError as error:
             self._leave(generator, str(error), bar)
@@ -143,26 +146,23 @@ class _ShardRun:
         self._report.outcomes.append(outcome)
         bar.advance(note=f"{outcome.model_name}: {outcome.status}")
 
-    def _outcome(
-        self, generator: PendingGenerator, files: LocalFiles | FetchError, worker: Worker, run: GeneratorRun
-    ) -> Outcome:
-        if not isinstance(files, FetchError):
-            return run.sample(files, worker)
-        entry, progress = generator.entry, generator.progress
-        return Outcome(
-            model_name=entry.model_name,
-            revision=entry.revision,
-            status="fetch-failed",
-            detail=str(files),
-            kept=len(progress.kept),
-            tries=progress.next_index,
-        )
-
     def _leave(self, generator: PendingGenerator, why: str, bar: Task) -> None:
         """Leave a generator to another process."""
         self._report.others[generator.entry.model_name] = why
         self._run_log.generator_left(generator, self._pending.recipe, why)
         bar.advance(note=f"{generator.entry.model_name}: {why}")
+
+
+def _not_fetched(generator: PendingGenerator, error: FetchError) -> Outcome:
+    """The outcome of a generator whose files could not be downloaded."""
+    return Outcome(
+        model_name=generator.entry.model_name,
+        revision=generator.entry.revision,
+        status="fetch-failed",
+        detail=str(error),
+        kept=len(generator.progress.kept),
+        tries=generator.progress.next_index,
+    )
 
 
 def _timed(items: Iterable[T]) -> Iterator[tuple[float, T]]:
