@@ -69,7 +69,7 @@ class Ready:
 
     device: str
     sandbox: list[str] = field(default_factory=list)
-    """The sandbox layers that are active (samplers/child/sandbox/isolation.py)."""
+    """The sandbox layers that are active (workspace/sandbox/isolation.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from samplers.child.sandbox.limits import default_memory
 from samplers.messages import Assignment, Progress, Start
 from samplers.options import SampleOptions
 from samplers.outcomes import Outcome, with_history, write_outcome
@@ -28,6 +27,7 @@ from workspace.errors import HubError
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import task
+from workspace.sandbox.limits import default_memory
 from workspace.shard import Shard
 
 T = TypeVar("T")

@@ -18,10 +18,10 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 
 from samplers.child.loop import main
-from samplers.child.sandbox.isolation import clean_environment
 from samplers.messages import Assignment, Fatal, FromChild, Progress, Ready, Result, Start, decode
 from samplers.outcomes import Status
 from workspace.errors import CommunityForensicsError
+from workspace.sandbox.isolation import clean_environment
 
 #: Lines of the child's standard error that an outcome keeps, and the bytes at its end in which they are looked for.
 _LAST_LINES, _LAST_BYTES = 20, 16_384

@@ -24,10 +24,10 @@ from samplers.child.memory import free_memory
 from samplers.child.numerics import make_reproducible
 from samplers.child.safety import CheckerError, SafetyChecker
 from samplers.child.sampling import Sampling
-from samplers.child.sandbox import isolation, limits
 from samplers.messages import Assignment, Fatal, FromChild, Progress, Ready, Result, Start, encode
 from workspace.errors import in_one_line
 from workspace.layout import Workspace
+from workspace.sandbox import isolation, limits
 
 
 def main(connection: Connection, start: Start) -> None:
