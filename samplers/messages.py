@@ -34,6 +34,10 @@ class Start:
     """The workspace; the child may write its images and samples."""
     memory: int | None
     """Bytes that the child may use; None: no limit."""
+    mapped: int | None = None
+    """Bytes that it may map of weights beside that, as many as the largest generator has; None: no limit."""
+    without_walls: tuple[str, ...] = ()
+    """Walls of the sandbox that are not built (workspace/sandbox/walls.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,7 @@ class Ready:
 
     device: str
     sandbox: list[str] = field(default_factory=list)
-    """The sandbox layers that are active (workspace/sandbox/isolation.py)."""
+    """The walls of the sandbox that stand (workspace/sandbox/walls.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,6 +76,7 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
             weights=folder.path,
             workspace=workspace.root,
             memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
+            mapped=max(generator.entry.download_bytes for generator in pending.generators),
         )
         # The first files are downloaded while the child starts.
         fetched = prefetched(pending.generators, store)

@@ -8,10 +8,13 @@ seconds is killed; so every phase (start, load, one batch) has that long.
 import multiprocessing
 import os
 import re
+import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,7 +24,9 @@ from samplers.child.loop import main
 from samplers.messages import Assignment, Fatal, FromChild, Progress, Ready, Result, Start, decode
 from samplers.outcomes import Status
 from workspace.errors import CommunityForensicsError
+from workspace.process_folder import remove_folder
 from workspace.sandbox.isolation import clean_environment
+from workspace.sandbox.walls import switched_off
 
 #: Lines of the child's standard error that an outcome keeps, and the bytes at its end in which they are looked for.
 _LAST_LINES, _LAST_BYTES = 20, 16_384
@@ -46,8 +51,11 @@ class ChildLostError(Exception):
 
 
 def warm_up(home: Path) -> None:
-    """Start the fork server, whose imports take seconds, so that files are downloaded meanwhile; `home` as in
-    `Start`."""
+    """Start the fork server, whose imports take seconds, so that files are downloaded meanwhile; `home` as in `Start`.
+
+    Raises `UsageError` where the environment names a wall of the sandbox that does not exist.
+    """
+    switched_off()
     _context()
     with _STARTING, clean_environment(home):
         forkserver.ensure_running()
@@ -61,6 +69,7 @@ class Worker:
         self._context = _context()
         self._connection: Connection | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._home: Path | None = None
 
     def __enter__(self) -> "Worker":
         return self
@@ -71,13 +80,16 @@ class Worker:
     def start(self) -> Ready:
         """Start a child; returns the device that it samples on, and its sandbox layers. Raises `SamplingError`."""
         self._start.stderr.write_bytes(b"")
+        # What one child leaves in its home is not there for the next one.
+        home = Path(tempfile.mkdtemp(prefix="child-", dir=self._start.home))
         ours, its = self._context.Pipe(duplex=True)
-        process = self._context.Process(target=main, args=(its, self._start), daemon=True)
+        start = replace(self._start, home=home, without_walls=tuple(switched_off()))
+        process = self._context.Process(target=main, args=(its, start), daemon=True)
         with _STARTING, clean_environment(self._start.home), _empty_main_module():
             process.start()
         # The child must hold the only other end, or its death would not be noticed.
         its.close()
-        self._connection, self._process = ours, process
+        self._connection, self._process, self._home = ours, process, home
         try:
             ready = self._receive()
         except ChildLostError as lost:
@@ -160,8 +172,14 @@ class Worker:
         if self._process is not None:
             # Every file on the disk is complete at any moment.
             self._process.kill()
+            # With all that it started, where the sandbox did not refuse that: the group has its number.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid or 0, signal.SIGKILL)
             self._process.join(timeout=10)
             self._process = None
+        if self._home is not None:
+            remove_folder(self._home)
+            self._home = None
 
 
 def _context() -> multiprocessing.context.ForkServerContext:

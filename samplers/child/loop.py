@@ -41,7 +41,15 @@ def main(connection: Connection, start: Start) -> None:
         # Where this fails, writing fails later, with a message.
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-    sandbox = list(isolation.enter(start.home, [start.weights, start.checker], output, start.memory))
+    walls = isolation.enter(
+        start.home,
+        [start.weights, start.checker],
+        output,
+        start.memory,
+        kept=[connection.fileno()],
+        mapped=start.mapped,
+        without=start.without_walls,
+    )
     inbox = _Inbox(connection)
 
     def send(message: FromChild) -> None:
@@ -54,7 +62,7 @@ def main(connection: Connection, start: Start) -> None:
         device = _device(start.device)
         make_reproducible()
         checker = SafetyChecker(start.checker, device)
-        send(Ready(device=device, sandbox=sandbox))
+        send(Ready(device=device, sandbox=list(walls)))
         cache = ComponentCache()
         # The libraries' objects remain until the end: the garbage collector need not visit them each time memory is
         # freed.
