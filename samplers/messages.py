@@ -36,6 +36,10 @@ class Start:
     """Folder of all generators' files, which the child may read."""
     memory: int | None
     """Bytes that the child may use; None: no limit."""
+    mapped: int | None = None
+    """Bytes that it may map of weights beside that, as many as the largest generator has; None: no limit."""
+    without_walls: tuple[str, ...] = ()
+    """Walls of the sandbox that are not built (workspace/sandbox/walls.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +76,11 @@ class Ready:
 
     device: str
     sandbox: list[str] = field(default_factory=list)
-    """The sandbox layers that are active (workspace/sandbox/isolation.py)."""
+    """The walls of the sandbox that stand (workspace/sandbox/walls.py)."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.device, str) or not _are(self.sandbox, str):
-            raise ValueError("not a device and its sandbox layers")
+            raise ValueError("not a device and the walls of its sandbox")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,6 +96,7 @@ class _ShardRun:
             stderr=self._workspace.logs / f"{run_log_name(Shard.parse(options.shard))}.stderr",
             weights=self._folder.path,
             memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
+            mapped=max(generator.entry.download_bytes for generator in self._pending.generators),
         )
         # The first files are downloaded while the child starts.
         fetched = prefetched(self._pending.generators, store)

@@ -11,6 +11,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from workspace.sandbox import privileges
+
 # linux/sched.h
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
 
@@ -26,6 +28,8 @@ def leave_the_network() -> bool:
         return False
     # Without a map its user would be shown as nobody, which does no harm: so failing to write it is ignored.
     with suppress(OSError):
+        # A process that is hidden, as after a change of user, may not write its own.
+        privileges.hide(False)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
