@@ -14,6 +14,8 @@ from pathlib import Path
 
 #: Of the machine's memory: the rest is for the supervisor, and for the page cache that weights are read through.
 _SHARE = 0.9
+#: Bytes that a process needs beside what it has when it is limited: stacks of threads, and room to report an error.
+_LEAST = 64 << 20
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -25,7 +27,10 @@ def default_memory() -> int | None:
 
 
 def limit(memory: int | None) -> bool:
-    """Limit the calling process to `memory` bytes; returns whether it is limited. None: no further limit."""
+    """Limit the calling process to `memory` bytes; returns whether it is limited. None: no further limit.
+
+    Ends the process, with the reason on standard error, for a limit with which it could not go on.
+    """
     # A core dump would contain gigabytes of weights.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory is None or sys.platform != "linux":
@@ -33,6 +38,13 @@ def limit(memory: int | None) -> bool:
     _, highest = resource.getrlimit(resource.RLIMIT_DATA)
     if highest != resource.RLIM_INFINITY:
         memory = min(memory, highest)
+    needed = _used() + _LEAST
+    if memory < needed:
+        # At this limit a thread dies before it runs, and whoever starts it waits for ever.
+        raise SystemExit(
+            f"--max-memory {memory / 1e9:g} (GB) is too little: the process needs {needed / 1e9 + 0.005:.2f} before it "
+            "loads anything; give it some GB more than that"
+        )
     resource.setrlimit(resource.RLIMIT_DATA, (memory, highest))
     return True
 
@@ -52,6 +64,12 @@ def room_for(folders: Iterable[Path | None]) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, highest))
+
+
+def _used() -> int:
+    """Bytes that count for the limit now."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")), 0)
 
 
 def _machine() -> int:
