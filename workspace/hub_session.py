@@ -8,8 +8,8 @@ huggingface_hub sends by itself, go through its shared client, on which `session
 - a body has a limit: the range that was requested, what the caller allows (`limited`), or `MAX_BODY`. It is counted
   after it was decompressed, and decompressed in small steps;
 - headers from which huggingface_hub makes the names of files are removed unless they are plain names, and so are
-  addresses of another host that it would send the token to;
-- a list that never ends, because its pages link in a circle, is refused.
+  addresses of another host for Xet;
+- a list that continues at another host, or never ends because its pages link in a circle, is refused.
 """
 
 import json
@@ -162,6 +162,8 @@ def _check(response: httpx2.Response) -> None:
         for name in _XET:
             headers.pop(name, None)
     if (after := links.get("next", {}).get("url")) is not None:
+        if not _is_known(urljoin(url, after), url):
+            raise RefusedAnswerError(f"{url} continues its list at another host ({after[:200]}), which is not asked")
         _turn_page(response.request.url, urljoin(url, after))
     encoding = headers.pop("Content-Encoding", "identity").strip().lower()
     if encoding != "identity":
