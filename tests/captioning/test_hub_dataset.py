@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from httpx2 import HTTPError
 
 from captioning.images import UnusableImageError, fetch
 from captioning.options import CaptionOptions
 from captioning.prompt import read_prompts
 from captioning.selection import select
-from captioning.sources.hub_dataset import HubDataset
+from captioning.sources.hub_dataset import HubDataset, read_hub_dataset
 from captioning.stage import caption
 from demo.zoo import captioner
 from localhub.process import HubProcess
@@ -20,6 +22,8 @@ from tests.captioning.archives import sample, write_parquet, write_tar
 from tests.captioning.oddities import encoded, picture
 from tests.captioning.runs import caption_here
 from tests.hubs import fill, run_client
+from tests.strange_hub import Request, send_without_end, strange_hub
+from workspace.containers import open_file
 from workspace.errors import CommunityForensicsError, HubError, UsageError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
@@ -218,3 +222,17 @@ def test_a_data_set_is_named_by_repository_revision_configuration_and_split() ->
     for wrong in ("hf://a", "hf://a/b/c", "hf://a/b@", "hf://a/b:", "hf://a/b:c/", "hf://../b", "hf://a/b:c/d/e"):
         with pytest.raises(UsageError, match="is not of the form hf://ORG/NAME"):
             HubDataset.parse(wrong)
+
+
+@pytest.mark.attack
+def test_a_hub_whose_answers_do_not_end_is_one_line() -> None:
+    def answer(_: Request, connection: socket.socket) -> None:
+        send_without_end(connection, b" " * 65_536)
+
+    with strange_hub(answer) as hub:
+        with pytest.raises(HubError, match="is larger than") as error:
+            read_hub_dataset("hf://somebody/photos", HubAccess(hub.endpoint))
+        assert "\n" not in str(error.value)
+        file = f"hf://datasets/somebody/photos@{'1' * 40}/a.jpg"
+        with pytest.raises((OSError, HTTPError)):
+            open_file(file, HubAccess(hub.endpoint)).read()

@@ -18,6 +18,8 @@ _SHARE = 0.9
 LARGEST_FILE = 1 << 33
 #: Files that it has open, and threads: many times what libraries use on the largest machines.
 MOST_FILES, MOST_THREADS = 8192, 4096
+#: Bytes that a process needs beside what it has when it is limited: stacks of threads, and room to report an error.
+_LEAST = 64 << 20
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -31,7 +33,8 @@ def default_memory() -> int | None:
 def limit_memory(memory: int | None, mapped: int | None) -> bool:
     """Limit the calling process to `memory` bytes; returns whether it is limited. None: no further limit.
 
-    It may raise that by `mapped` bytes at most, for files that it maps (`room_for`); None: without a bound.
+    It may raise that by `mapped` bytes at most, for files that it maps (`room_for`); None: without a bound. Ends the
+    process, with the reason on standard error, for a limit with which it could not go on.
     """
     if sys.platform != "linux":
         return False
@@ -41,6 +44,13 @@ def limit_memory(memory: int | None, mapped: int | None) -> bool:
     if memory is None:
         return False
     _, highest = resource.getrlimit(resource.RLIMIT_DATA)
+    needed = _used() + _LEAST
+    if _lower(memory, highest) < needed:
+        # At this limit a thread dies before it runs, and whoever starts it waits for ever.
+        raise SystemExit(
+            f"--max-memory {memory / 1e9:g} (GB) is too little: the process needs {needed / 1e9 + 0.005:.2f} before it "
+            "loads anything; give it some GB more than that"
+        )
     most = _lower(memory + mapped, highest) if mapped is not None else highest
     resource.setrlimit(resource.RLIMIT_DATA, (_lower(memory, most), most))
     return True
@@ -95,6 +105,12 @@ def room_for(folders: Iterable[Path | None]) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, highest))
+
+
+def _used() -> int:
+    """Bytes that count for the limit now."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")), 0)
 
 
 def _machine() -> int:

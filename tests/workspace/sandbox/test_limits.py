@@ -37,6 +37,16 @@ def test_memory_is_limited_and_weights_are_added_while_they_load(tmp_path: Path)
     assert said == ["True", "False", "True", "False", "(0,", "0)"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's count is Linux's")
+@pytest.mark.parametrize("memory", [1, 10 << 20, 60 << 20])
+def test_a_limit_with_which_no_thread_starts_ends_the_process_with_one_line(memory: int) -> None:
+    code = f"from workspace.sandbox import limits; limits.limit_memory({memory}, None)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"--max-memory {memory / 1e9:g} (GB) is too little: the process needs 0.")
+
+
 def test_the_default_is_a_share_of_the_machines_memory() -> None:
     memory = limits.default_memory()
     assert memory is not None
