@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
 
 from crawler.catalog import CatalogEntry
 from manifests.manifest import Split
+from manifests.tables.csv_text import write_csv
 from samplers.outcomes import Outcome, read_outcome
 from workspace import records
 from workspace.atomic import atomic_path
@@ -145,7 +145,7 @@ def write_generators(workspace: Workspace, rows: list[GeneratorRow]) -> None:
     table = records.to_table(GeneratorRow, rows)
     records.write_table(generators_path(workspace), table)
     with atomic_path(generators_path(workspace).with_suffix(".csv")) as temporary:
-        pyarrow.csv.write_csv(table, temporary)
+        write_csv(temporary, table)
     records.write(rejected_path(workspace), RejectedRow, rejected_rows(rows))
 
 
