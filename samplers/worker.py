@@ -280,7 +280,8 @@ class Worker:
             process.kill()
             # With all that it started, where the sandbox did not refuse that: the group has its number.
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid or 0, signal.SIGKILL)
+                if process.pid is not None:
+                    os.killpg(process.pid, signal.SIGKILL)
             process.join(timeout=10)
         if channel is not None:
             channel.close()

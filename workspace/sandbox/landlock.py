@@ -91,4 +91,6 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
         arguments = ctypes.c_int(ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, ctypes.c_uint(0)
         kernel.call("syscall", _ADD_RULE, *arguments)
     finally:
-        os.close(place)
+        # What the kernel makes up is known to Landlock by its entry in memory, which is forgotten when nothing uses it.
+        if not path.is_relative_to("/proc"):
+            os.close(place)
