@@ -8,6 +8,7 @@ from samplers.sample import Sample
 from samplers.supervisor import Report
 from workspace import records
 from workspace.layout import Workspace, parts_in
+from workspace.sandbox.walls import walls_text
 from workspace.terminal import Console
 
 
@@ -37,7 +38,9 @@ def show_report(workspace: Workspace, report: Report) -> None:
         for phase, value in seconds.items():
             table.add_row(f"seconds {phase}", f"{value:.1f}")
     console.print(table)
-    lines = [f"{outcome.model_name}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
+    walls = {walls_text(outcome.walls) for outcome in report.outcomes if outcome.walls}
+    lines = [f"sampled {text}" for text in sorted(walls) if text]
+    lines += [f"{outcome.model_name}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
     lines += [f"skipped {model_name}: {why}" for model_name, why in report.pending.skipped.items()]
     for line in lines:
         console.print(line, soft_wrap=True)

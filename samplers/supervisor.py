@@ -30,6 +30,7 @@ from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Task, task
 from workspace.sandbox.limits import default_memory
+from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
 
 T = TypeVar("T")
@@ -109,6 +110,7 @@ class _ShardRun:
             self._run_log.run(self._pending, worker.start()),
             task("sampling", len(self._pending.generators)) as bar,
         ):
+            bar.advance(0, note=walls_text(worker.walls))
             while True:
                 for idle, (generator, files) in _timed(fetched):
                     with self._claims.claim(generator.entry.model_name) as claimed:
@@ -170,7 +172,8 @@ class _ShardRun:
             self._run_log.generator_left(fresh, recipe)
             self._others.append(generator)
             return
-        outcome = replace(outcome, seconds={**outcome.seconds, "idle": round(idle, 3)})
+        walls = () if isinstance(files, FetchError) else worker.walls
+        outcome = replace(outcome, seconds={**outcome.seconds, "idle": round(idle, 3)}, walls=walls)
         outcome = with_history(outcome, fresh.previous)
         if not _is_unanswered(files):
             write_outcome(self._workspace, outcome)

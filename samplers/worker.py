@@ -43,7 +43,7 @@ from samplers.sample import Sample
 from workspace.errors import CommunityForensicsError
 from workspace.process_folder import remove_folder
 from workspace.sandbox.isolation import clean_environment
-from workspace.sandbox.walls import switched_off
+from workspace.sandbox.walls import Walls, switched_off
 
 #: Lines of the child's standard error that an outcome keeps, and the bytes at its end in which they are looked for.
 _LAST_LINES, _LAST_BYTES = 20, 16_384
@@ -91,6 +91,8 @@ class Worker:
         self._channel: Channel | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
         self._home: Path | None = None
+        self.walls: Walls = ()
+        """The walls of the child's sandbox that stand."""
 
     def __enter__(self) -> "Worker":
         return self
@@ -121,6 +123,7 @@ class Worker:
             raise SamplingError(f"the sampling process does not start: {lost.detail}; {last}") from lost
         if not isinstance(ready, Ready):
             raise SamplingError(f"the sampling process does not start: its first message is {ready}")
+        self.walls = tuple(ready.sandbox)
         return ready
 
     def sample(
@@ -277,7 +280,8 @@ class Worker:
             process.kill()
             # With all that it started, where the sandbox did not refuse that: the group has its number.
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid or 0, signal.SIGKILL)
+                if process.pid is not None:
+                    os.killpg(process.pid, signal.SIGKILL)
             process.join(timeout=10)
         if channel is not None:
             channel.close()

@@ -20,6 +20,7 @@ from workspace.atomic import atomic_path
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.records import column
+from workspace.sandbox.walls import missing
 
 #: Why a sample is not in the manifest.
 REJECTIONS = ("nsfw", "blank", "nan", "duplicate")
@@ -69,6 +70,9 @@ class GeneratorRow:
     outcome: str | None = column(pa.string(), "how sampling it ended; null: it was not sampled", default=None)
     outcome_reason: str | None = column(pa.string(), "why it turned out to be incompatible", default=None)
     outcome_detail: str | None = column(pa.string(), "the same as text", default=None)
+    missing_walls: str | None = column(
+        pa.string(), "walls of the sandbox that it was sampled without (docs/sandbox.md); null: none", default=None
+    )
     split: Split | None = column(
         pa.string(), "train | test; null: not sampled, or in neither (docs/manifest.md)", default=None
     )
@@ -194,6 +198,7 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
         outcome=outcome.status if outcome else None,
         outcome_reason=outcome.reason if outcome else None,
         outcome_detail=(outcome.detail or None) if outcome else None,
+        missing_walls=(", ".join(missing(outcome.walls)) or None) if outcome and outcome.walls else None,
         split=split if counts.get("kept") else None,
         tried=sum(counts.values()),
         kept=counts.get("kept", 0),

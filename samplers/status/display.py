@@ -64,6 +64,7 @@ def as_tables(status: RunStatus) -> Group:
     if status.shards:
         parts.append(_shards(status))
         parts += [Text(f"shard {shard.shard} failed: {shard.detail}") for shard in status.shards if shard.detail]
+        parts += [Text(f"shard {shard.shard} samples {shard.walls}") for shard in status.shards if shard.walls]
     else:
         parts.append(Text("no shard has run yet: start one with `cf-sample`"))
     parts += [Text(f"{name}: {why}") for name, why in status.damaged.items()]

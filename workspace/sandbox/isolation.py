@@ -99,8 +99,6 @@ def enter(
     build("audit", _refuse_sockets_of_python)
     build("memory", lambda: limits.limit_memory(memory, mapped))
     if needed is not None:
-        # The directory of the process must not be forgotten: Landlock knows it by its entry in the kernel's memory.
-        os.open("/proc/self", os.O_PATH | os.O_CLOEXEC)
         build("network", namespaces.leave_the_network)
         build("limits", lambda: limits.limit_counts(alone="network" in standing and os.getuid() != 0))
         privileges.drop()

@@ -13,7 +13,8 @@ import stat
 import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+
+from workspace.sandbox import kernel
 
 # The same on every machine.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -41,8 +42,10 @@ _OF_A_FILE = _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL
 
 def version() -> int:
     """The kernel's version of Landlock; 0 where it has none, or where it is disabled."""
-    found: int = _library().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION))
-    return max(0, found)
+    try:
+        return kernel.call("syscall", _CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION))
+    except OSError:
+        return 0
 
 
 def restrict(allowed: Mapping[int, Iterable[Path]]) -> bool:
@@ -64,12 +67,12 @@ def restrict(allowed: Mapping[int, Iterable[Path]]) -> bool:
         attributes += struct.pack("Q", _TCP_BIND_AND_CONNECT)
     if abi >= _SCOPES_SINCE:
         attributes += struct.pack("Q", _ABSTRACT_SOCKETS_AND_SIGNALS)
-    ruleset = _call(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint(0))
+    ruleset = kernel.call("syscall", _CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint(0))
     try:
         for rights, paths in allowed.items():
             for path in paths:
                 _allow(ruleset, path, rights & files)
-        _call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0))
+        kernel.call("syscall", _RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0))
     finally:
         os.close(ruleset)
     return True
@@ -85,18 +88,9 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
             rights &= _OF_A_FILE
         # struct landlock_path_beneath_attr is packed.
         rule = struct.pack("=Qi", rights, place)
-        _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, ctypes.c_uint(0))
+        arguments = ctypes.c_int(ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, ctypes.c_uint(0)
+        kernel.call("syscall", _ADD_RULE, *arguments)
     finally:
-        os.close(place)
-
-
-def _call(number: int, *arguments: Any) -> int:
-    result: int = _library().syscall(number, *arguments)
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"the sandbox could not be set up: Landlock, call {number}: {os.strerror(code)}")
-    return result
-
-
-def _library() -> Any:
-    return ctypes.CDLL(None, use_errno=True)
+        # What the kernel makes up is known to Landlock by its entry in memory, which is forgotten when nothing uses it.
+        if not path.is_relative_to("/proc"):
+            os.close(place)

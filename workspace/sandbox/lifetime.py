@@ -1,14 +1,13 @@
 """What ties the process to the one that started it: it ends with it, and holds nothing of it that was inherited."""
 
-import ctypes
 import os
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-# linux/prctl.h
-_PR_SET_PDEATHSIG = 1
+from workspace.sandbox import kernel
+
 #: Standard input, output and error.
 _STANDARD = frozenset({0, 1, 2})
 
@@ -21,7 +20,7 @@ def leave_the_session() -> None:
 
 def die_with_the_parent(parent: int) -> None:
     """Let the kernel kill the process when the thread that started it ends; `parent` is the number of its process."""
-    ctypes.CDLL(None).prctl(ctypes.c_int(_PR_SET_PDEATHSIG), ctypes.c_ulong(signal.SIGKILL))
+    kernel.control_process(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         # It ended before.
         os._exit(1)

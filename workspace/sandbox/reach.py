@@ -48,7 +48,8 @@ def readable(weights: Iterable[Path]) -> list[Path]:
 
 def listed() -> list[Path]:
     """Folders whose names of files it may read, and no more: there Python looks for modules."""
-    return _outside_homes(entry for entry in _path() if not _has_only_packages(entry))
+    installed = _installed()
+    return _outside_homes(entry for entry in _path() if not _has_only_packages(entry, installed))
 
 
 def graphics_devices() -> list[Path]:
@@ -63,7 +64,7 @@ def devices() -> list[Path]:
 
 def _outside_homes(paths: Iterable[Path]) -> list[Path]:
     homes = _homes()
-    return [path for path in paths if not any(home.is_relative_to(path) for home in homes)]
+    return [path for path in dict.fromkeys(paths) if not any(home.is_relative_to(path) for home in homes)]
 
 
 def _homes() -> set[Path]:
@@ -78,19 +79,25 @@ def _homes() -> set[Path]:
 def _python() -> Iterator[Path]:
     """Where modules come from: Python and its packages, the modules beside scripts, and the folders of the packages
     imported so far, for the case that an entry of the path is refused, such as the home that contains a checkout."""
-    yield from (Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve())
+    installed = _installed()
+    yield from installed
     for entry in _path():
-        if _has_only_packages(entry):
+        if _has_only_packages(entry, installed):
             yield entry
         else:
             # A checkout, or the folder of a user's script: there are his data too.
             yield from (package.parent for package in entry.glob("*/__init__.py"))
             yield from (module for ending in _MODULES for module in entry.glob(f"*{ending}"))
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and "." not in name:
+        file = None if "." in name else getattr(module, "__file__", None)
+        if file and not file.startswith(tuple(f"{place}/" for place in installed)):
             path = Path(file).resolve()
             yield path.parent if path.name == "__init__.py" else path
+
+
+def _installed() -> list[Path]:
+    """Python's own folders, which are readable as a whole."""
+    return _outside_homes([Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()])
 
 
 def _path() -> list[Path]:
@@ -98,13 +105,8 @@ def _path() -> list[Path]:
     return [Path(entry).resolve() for entry in sys.path if entry]
 
 
-def _has_only_packages(entry: Path) -> bool:
-    installed = [Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve(), Path("/usr")]
-    return (
-        entry.name in _PACKAGES
-        or entry.suffix == ".zip"
-        or any(entry.is_relative_to(place) and place != Path("/") for place in installed)
-    )
+def _has_only_packages(entry: Path, installed: Iterable[Path]) -> bool:
+    return entry.name in _PACKAGES or entry.suffix == ".zip" or any(entry.is_relative_to(place) for place in installed)
 
 
 def _library_path() -> Iterator[Path]:

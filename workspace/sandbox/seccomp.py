@@ -10,13 +10,14 @@ import errno
 import os
 import platform
 import struct
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from workspace.sandbox import kernel
 from workspace.sandbox.call_numbers import NEWEST, call_numbers
 from workspace.sandbox.system_calls import REFUSED, Condition, conditional
 
-# linux/prctl.h, linux/seccomp.h, linux/audit.h, linux/filter.h
-_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+# linux/seccomp.h, linux/audit.h, linux/filter.h
+_SECCOMP_MODE_FILTER = 2
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _LOAD, _AND, _EQUAL, _ABOVE, _RETURN = 0x20, 0x54, 0x15, 0x25, 0x06
 # struct seccomp_data: the number, the kind of machine, an address, then the arguments, of 8 bytes each.
@@ -42,7 +43,7 @@ def restrict(graphics: bool) -> bool:
     buffer = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *instruction) for instruction in code))
     # struct sock_fprog: the number of instructions, padding, a pointer to them.
     header = ctypes.create_string_buffer(struct.pack("HP", len(code), ctypes.addressof(buffer)))
-    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header)
+    kernel.control_process(kernel.PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header)
     return True
 
 
@@ -88,11 +89,3 @@ def _block(error: int, conditions: tuple[Condition, ...]) -> list[Instruction]:
             block.append((last_test, jump, 1, value))
         block.append(refuse)
     return [*block, (_RETURN, 0, 0, _ALLOW)]
-
-
-def _prctl(option: int, value: int, pointer: Any) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    zero = ctypes.c_ulong(0)
-    if libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), pointer, zero, zero) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"the sandbox could not be set up: prctl({option}): {os.strerror(number)}")

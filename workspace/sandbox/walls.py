@@ -29,6 +29,12 @@ def switched_off() -> frozenset[str]:
     return names
 
 
+def walls_text(standing: Iterable[str]) -> str:
+    """Which walls are missing, in words; empty where none is."""
+    gone = missing(standing)
+    return f"without {', '.join(gone)} of the sandbox (docs/sandbox.md)" if gone else ""
+
+
 def missing(standing: Iterable[str]) -> Walls:
     """The walls that do not stand, as far as that opens something: a network of its own, which many systems refuse,
     adds nothing where seccomp refuses the network."""

@@ -22,6 +22,8 @@ from typing import Any
 
 from workspace.sandbox.call_numbers import NEWEST, call_numbers
 
+#: More than the limit that the test sets.
+MANY_THREADS = 200
 REFUSALS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV})
 
 
@@ -291,10 +293,17 @@ def _fill(_: Surroundings) -> None:
 
 
 @_does("start any number of threads")
-def _threads(_: Surroundings) -> None:
-    # The kernel does not count those of root.
-    if os.getuid() and resource.getrlimit(resource.RLIMIT_NPROC)[1] != resource.RLIM_INFINITY:
-        raise PermissionError(errno.EPERM, "limited")
+def _threads(__: Surroundings) -> None:
+    over = threading.Event()
+    started = []
+    try:
+        for _ in range(MANY_THREADS):
+            started.append(threading.Thread(target=over.wait, daemon=True))
+            started[-1].start()
+    except RuntimeError as error:
+        raise PermissionError(errno.EPERM, str(error)) from error
+    finally:
+        over.set()
 
 
 @_does("use what it inherited")

@@ -212,6 +212,18 @@ def test_a_network_of_its_own_is_missed_only_where_seccomp_is() -> None:
     assert missing(["audit", "memory", "limits", "landlock"]) == ("network", "seccomp")
 
 
+def _open_files() -> tuple[int, set[str]]:
+    entries = [entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    return os.getpid(), {str(entry.readlink()) for entry in entries}
+
+
+@needs_landlock
+def test_what_the_kernel_says_of_the_machine_stays_readable_when_it_forgets_its_entries(home: Path) -> None:
+    process, links = _try(home, _open_files)
+    # `echo 2 > /proc/sys/vm/drop_caches`, or little memory: Landlock knows these by entries that must be in use.
+    assert {"/proc/meminfo", "/proc/cpuinfo", "/proc/sys/vm", f"/proc/{process}"} <= links
+
+
 def _start_a_program() -> str:
     import subprocess
 

@@ -24,6 +24,9 @@ inside = outside = None
 outside = fits(3 << 29)
 with limits.room_for([folder, None]):
     inside = fits(3 << 29)
+assert resource.getrlimit(resource.RLIMIT_DATA) == (1 << 30, 1 << 31)
+with limits.room_for([folder] * 100):
+    assert resource.getrlimit(resource.RLIMIT_DATA) == (1 << 31, 1 << 31)
 print(fits(1 << 29), outside, inside, fits(3 << 29), resource.getrlimit(resource.RLIMIT_CORE))
 """
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.workspace.sandbox.probe import ACTIONS, Surroundings, attempt
-from workspace.sandbox import isolation, landlock
+from tests.workspace.sandbox.probe import ACTIONS, MANY_THREADS, Surroundings, attempt
+from workspace.sandbox import isolation, landlock, limits
 from workspace.sandbox.call_numbers import call_numbers
 
 pytestmark = [
@@ -63,6 +63,8 @@ def _probe(connection: Connection, user: int, folder: Path, surroundings: tuple[
             os.setgroups([])
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
+        # Fewer than the probe starts; with those of the user, where the kernel counts these too.
+        limits.MOST_THREADS = MANY_THREADS // 2
         walls = isolation.enter(
             folder / "home",
             [folder / "weights"],
