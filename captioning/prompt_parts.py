@@ -144,7 +144,7 @@ def _jobs(part: Part, captioning: Captioning) -> Iterator[tuple[_Candidate, Job 
             _require_utf8(real_id)
             image = _open_image(part, real_id)
             # Here and not in the decoding process, which has no network and no token.
-            content = fetch(image.path, captioning.hub)
+            content = fetch(image.path, captioning.hub, image.within)
         except UnusableImageError as error:
             yield _Candidate(real_id), Unusable(error.reason, error.detail)
         else:

@@ -13,7 +13,8 @@ from workspace.records import column
 SkipReason = Literal[
     "missing",  # the file does not exist, or is a link whose target does not exist
     "unreadable",  # the file system does not give it: no permission, input/output error
-    "not-a-file",  # a pipe, a socket, a device
+    "not-a-file",  # a pipe, a socket, a device; in an archive, a link
+    "outside",  # a link to a file outside the source
     "name",  # the file name is not UTF-8, so no table can hold it
     "empty",  # zero bytes
     "not-an-image",  # not in a format that is decoded here
@@ -31,7 +32,7 @@ class Skipped:
     real_id: str = column(pa.string(), "the image's id, as in the prompts; bytes that are not UTF-8 as \\xNN")
     reason: SkipReason = column(
         pa.string(),
-        "why: missing | unreadable | not-a-file | name | empty | not-an-image | too-large | broken | caption",
+        "why: missing | unreadable | not-a-file | outside | name | empty | not-an-image | too-large | broken | caption",
     )
     detail: str = column(pa.string(), "the reason in words")
 

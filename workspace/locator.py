@@ -69,15 +69,16 @@ class LocatorReader:
         self._open: OrderedDict[tuple[object, ...], Tar | ParquetImages] = OrderedDict()
         weakref.finalize(self, _close, self._open)
 
-    def read(self, locator: Locator) -> bytes:
-        """All bytes, unchanged."""
+    def read(self, locator: Locator, within: Path | None = None, limit: int | None = None) -> bytes:
+        """All bytes, unchanged; or, of a file or a member, the first `limit`. A file on this machine must be in the
+        folder `within` (None: anywhere), after all links were followed."""
         inside = split_locator(locator)
         if inside is None:
-            with hub_errors(str(locator)), open_file(str(locator), self._hub) as file:
-                return file.read()
+            with hub_errors(str(locator)), open_file(str(locator), self._hub, within) as file:
+                return file.read() if limit is None else file.read(limit)
         with self._lock, hub_errors(inside[0]):
-            container = self._container(inside[0])
-            return container.read(inside[1]) if isinstance(container, Tar) else container.read(_row(inside[1]))
+            container = self._container(inside[0], within)
+            return container.read(inside[1], limit) if isinstance(container, Tar) else container.read(_row(inside[1]))
 
     def size(self, locator: Locator) -> int:
         """The number of bytes that `read` would return."""
@@ -89,22 +90,23 @@ class LocatorReader:
             container = self._container(inside[0])
             return container.size(inside[1]) if isinstance(container, Tar) else len(container.read(_row(inside[1])))
 
-    def values(self, path: str, row: int, columns: Sequence[str]) -> dict[str, Any]:
-        """The values of some columns of a row of a Parquet file."""
+    def values(self, path: str, row: int, columns: Sequence[str], within: Path | None = None) -> dict[str, Any]:
+        """The values of some columns of a row of a Parquet file, as JSON has them."""
         with self._lock, hub_errors(path):
-            container = self._container(path)
+            container = self._container(path, within)
             if not isinstance(container, ParquetImages):
                 raise OSError(errno.EINVAL, "not a Parquet file", path)
             return container.values(row, columns)
 
-    def _container(self, path: str) -> Tar | ParquetImages:
+    def _container(self, path: str, within: Path | None = None) -> Tar | ParquetImages:
         # A forked process shares the positions of its parent's open files, and a file may have been replaced.
         status = None if path.startswith(HUB) else Path(path).stat()
-        key = (os.getpid(), path, status and (status.st_mtime_ns, status.st_size, status.st_ino))
+        key = (os.getpid(), path, within, status and (status.st_mtime_ns, status.st_size, status.st_ino))
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]
-        opened = Tar(path, self._hub) if path.lower().endswith(".tar") else ParquetImages(path, self._hub)
+        kind = Tar if path.lower().endswith(".tar") else ParquetImages
+        opened = kind(path, self._hub, within)
         self._open[key] = opened
         if len(self._open) > _OPEN:
             self._open.popitem(last=False)[1].close()

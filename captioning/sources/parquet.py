@@ -57,7 +57,7 @@ def read_parquet(root: str, names: Iterable[str], hub: HubAccess = HubAccess()) 
                     "with bytes"
                 )
             ids.extend(f"{name}#{row_locator(row)}" for row in range(file.rows))
-            caption_columns[name] = caption_name(file.columns.names)
+            caption_columns[name] = caption_name(file.columns)
         finally:
             file.close()
     if not ids:

@@ -17,7 +17,8 @@ class RealImage:
     """One image of a collection, and what its data set states about it; None: nothing.
 
     `path` says where its bytes are: a file, or a locator (workspace/locator.py). `captions` are all captions of the
-    data set, uncleaned.
+    data set, uncleaned. A file must be in the folder `within`, the source, after all links were followed; None: the
+    bytes come from a container, which was opened so.
     """
 
     real_id: str
@@ -25,6 +26,7 @@ class RealImage:
     captions: tuple[str, ...] = ()
     license: str | None = None
     redistributable: bool | None = None
+    within: Path | None = None
 
 
 class Collection(Protocol):

@@ -174,7 +174,7 @@ def test_a_damaged_parquet_file_is_refused_or_its_rows_are_skipped(tmp_path: Pat
     for real_id in opened(tmp_path).ids:
         with pytest.raises(UnusableImageError) as raised:
             facts_of(tmp_path / real_id)
-        assert raised.value.reason == "unreadable"
+        assert raised.value.reason == "broken"
 
 
 def test_a_folder_that_holds_images_in_two_ways_is_refused(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def processes() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "captioning.decoders" in child.cmdline():
+            if "captioning.decoding_process" in child.cmdline():
                 found.append(child)
     return found
 
@@ -117,26 +117,16 @@ def test_processes_killed_by_accident_change_no_result(
     assert seen == [(f"{level:02d}.png", level) for level in range(40)]
 
 
-def test_an_image_that_ends_every_process_is_broken_and_costs_no_other(tmp_path: Path, decoders: Decoders) -> None:
+def test_an_image_that_ends_every_process_is_broken_and_costs_no_other(tmp_path: Path) -> None:
     names = [f"{number}.png" for number in range(8)]
     for name in names:
         Image.new("RGB", (4, 4)).save(tmp_path / name)
-    deadly = tmp_path / names[3]
-    jobs = [(name, job(tmp_path / name, Deadly() if name == deadly.name else SIZE)) for name in names]
-    results = dict(decoders.decode(jobs))
-    assert results.pop(deadly.name) == Unusable("broken", "the process that decodes it was killed by signal 11")
+    deadly = names[3]
+    jobs = [(name, job(tmp_path / name, TargetSize(13, 13, 0) if name == deadly else SIZE)) for name in names]
+    with Decoders(2, module="tests.captioning.deadly_decoder") as decoders:
+        results = dict(decoders.decode(jobs))
+    assert results.pop(deadly) == Unusable("broken", "the process that decodes it was killed by signal 11")
     assert all(isinstance(result, Decoded) for result in results.values())
-
-
-class Deadly(TargetSize):
-    """Resizing an image this way ends the process, as a defect in a decoder would."""
-
-    def __init__(self) -> None:
-        super().__init__(1, 1, 0)
-
-    def resize(self, image: Image.Image) -> Image.Image:
-        os.kill(os.getpid(), signal.SIGSEGV)
-        return image
 
 
 def test_the_memory_of_a_process_is_limited(tmp_path: Path, decoders: Decoders) -> None:
