@@ -130,7 +130,7 @@ class _Worker:
             self._process.close()
 
     def _ask(self, message: dict[str, Any], content: bytes, files: list[int]) -> DecodeResult:
-        if self._process is None or self._process.ended:
+        if self._process is None or not self._process.usable:
             self._process = LimitedProcess(self._module, self._limits)
         if self._closed:  # perhaps while it was being started
             self._process.close()

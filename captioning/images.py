@@ -151,7 +151,7 @@ def _decode(file: IO[bytes], sha256: str, suffix: str, min_side: int | None) -> 
             raise UnusableImageError("not-an-image", f"not one of {', '.join(REAL_FORMATS)}") from error
         # On damaged files decoders fail with any kind of error.
         except Exception as error:
-            raise UnusableImageError("broken", _cause(error)) from error
+            raise _failure(error) from error
         with image:
             width, height = image.size
             if width * height > MAX_PIXELS:
@@ -161,21 +161,41 @@ def _decode(file: IO[bytes], sha256: str, suffix: str, min_side: int | None) -> 
                     image.draft(None, (min_side, min_side))
                 image.load()
                 facts = ImageFacts(sha256, str(image.format), image.mode, width, height)
-                return facts, _as_seen(image)
+                return facts, _as_seen(_upright(image))
+            except UnusableImageError:
+                raise
             except Image.DecompressionBombError as error:
                 raise UnusableImageError("too-large", f"more than {MAX_PIXELS:,} pixels") from error
             except Exception as error:
-                raise UnusableImageError("broken", _cause(error)) from error
+                raise _failure(error) from error
+
+
+def _failure(error: Exception) -> UnusableImageError:
+    """What an error of a decoder says of the image."""
+    if isinstance(error, ValueError) and "MAX_TEXT" in str(error):  # Pillow's limits, for all readers of the dataset
+        return UnusableImageError("metadata", "its text or its colour profile is larger than Pillow reads")
+    return UnusableImageError("broken", _cause(error))
+
+
+def _upright(image: "Image.Image") -> "Image.Image":
+    """The image as its EXIF orientation says, turned as `datasets.Image` does it.
+
+    Where that fails, it fails for all who read the published dataset, and stops them there.
+    """
+    from PIL import ExifTags, ImageOps
+
+    try:
+        if image.getexif().get(ExifTags.Base.Orientation) is not None:
+            return ImageOps.exif_transpose(image)
+    except Exception as error:
+        raise UnusableImageError("metadata", f"its EXIF data cannot be read: {_cause(error)}") from error
+    return image
 
 
 def _as_seen(image: "Image.Image") -> "Image.Image":
-    """The image in RGB, upright and on white."""
-    from PIL import Image, ImageOps
+    """The image in RGB, and on white."""
+    from PIL import Image
 
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # unreadable EXIF data: the orientation is unknown
-        image = image.copy()
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     if not image.has_transparency_data:

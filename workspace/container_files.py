@@ -69,14 +69,13 @@ def _irregular(member: tarfile.TarInfo) -> str:
 
 class ParquetTable:
     """A Parquet file with a column of images: bytes, `datasets`' struct of bytes and path, lists of one of these, or
-    text that is a path or base64. `image_column`: the user's choice; None: by type and name."""
+    text that is a path or base64."""
 
-    def __init__(self, file: BinaryIO, image_column: str | None = None) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         groups = range(self._file.metadata.num_row_groups)
         self._starts = [0, *accumulate(self._file.metadata.row_group(group).num_rows for group in groups)]
         self._cursors: dict[tuple[str, ...], _Cursor] = {}
-        self._image_column = image_column
 
     def described(self) -> dict[str, Any]:
         """Its rows, the names of its columns, those that may hold images (of several only one called `image`), and
@@ -84,16 +83,21 @@ class ParquetTable:
         schema = self._file.schema_arrow
         images = [field.name for field in schema if _holds_images(field.type)]
         texts = [field.name for field in schema if _is_text(field.type)]
-        if self._image_column is not None:
-            images = [name for name in schema.names if name == self._image_column]
-        elif not images:
+        if not images:
             images = [name for name in texts if name.lower() in _TEXT_COLUMNS]
         self._images = ["image"] if "image" in images else images
         texts = [field.name for field in schema if _is_text(field.type) or _is_text(_inner(field.type))]
         return {"rows": int(self._starts[-1]), "columns": schema.names, "images": self._images, "texts": texts}
 
-    def image(self, row: int) -> bytes | str | None:
-        """The image in a row: its bytes, or a path; None: the row has none. Raises `RowError`."""
+    def image(self, row: int, column: str | None = None) -> bytes | str | None:
+        """The image in a row, in `column` (None: the only one that may hold images): its bytes, or a path.
+
+        None: the row has none. Raises `RowError`.
+        """
+        if column is not None:
+            if column not in self._file.schema_arrow.names:
+                raise RowError(f"the file has no column {column!r}")
+            return _image_in(self._row(row, [column])[column])
         if len(self._images) != 1:
             found = (
                 f"columns that may hold images: {', '.join(self._images)}" if self._images else "no column holds images"

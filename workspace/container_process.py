@@ -2,8 +2,8 @@
 
     {"tar": true} and the file                   -> {}
     {"members": true}                            -> {"members": [[name, offset, size, what], ...]}, until it is empty
-    {"parquet": IMAGE COLUMN OR NULL} and it     -> {"rows": 9, "columns": [...], "images": [...], "texts": [...]}
-    {"image": ROW}                               -> {} and its bytes, {"path": "..."}, or {"none": true}
+    {"parquet": true} and the file               -> {"rows": 9, "columns": [...], "images": [...], "texts": [...]}
+    {"image": ROW, "column": "photo" or null}    -> {} and its bytes, {"path": "..."}, or {"none": true}
     {"values": ROW, "columns": [...]}            -> {"values": {...}}
     any error                                    -> {"damaged": "..."} or {"row": "..."}
 
@@ -70,11 +70,11 @@ class _Reader:
         if "members" in message:
             return {"members": list(islice(self._members, _MEMBERS))}, b""
         if "parquet" in message:
-            self._table = ParquetTable(self._open(files, message), message["parquet"])
+            self._table = ParquetTable(self._open(files, message))
             return self._table.described(), b""
         assert self._table is not None
         if "image" in message:
-            image = self._table.image(message["image"])
+            image = self._table.image(message["image"], message["column"])
             if isinstance(image, str):
                 return {"path": image}, b""
             return ({"none": True}, b"") if image is None else ({}, image)

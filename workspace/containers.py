@@ -83,7 +83,7 @@ class _Container:
                     self._lost = _ATTEMPTS
                     raise DamagedFileError(f"the process that reads it {error}", self._path) from error
             except BaseException:
-                if self._process is not None and self._process.ended:
+                if self._process is not None and not self._process.usable:
                     self._process = None
                 raise
 
@@ -173,10 +173,9 @@ class ParquetImages(_Container):
         path: str,
         hub: HubAccess = HubAccess(),
         within: str | Path | None = None,
-        image_column: str | None = None,
     ) -> None:
         try:
-            super().__init__(path, {"parquet": image_column}, hub, within)
+            super().__init__(path, {"parquet": True}, hub, within)
         except DamagedFileError as error:
             raise DamagedFileError(f"not a whole Parquet file: {error.strerror}", path) from error
         self._hub = hub
@@ -189,10 +188,11 @@ class ParquetImages(_Container):
         self.image_columns: list[str] = list(found["images"])
         self.text_columns: list[str] = list(found["texts"])
 
-    def read(self, row: int) -> bytes:
-        """The bytes of the image in a row. A path in the row is one below the folder of the Parquet file."""
+    def read(self, row: int, column: str | None = None) -> bytes:
+        """The bytes of the image in a row, in `column` (None: the one that may hold images). A path in the row is one
+        below the folder of the Parquet file."""
         self._require(row)
-        answer, body = self._ask({"image": row})
+        answer, body = self._ask({"image": row, "column": column})
         if answer.get("none"):
             raise FileNotFoundError(errno.ENOENT, "the row has no image", f"{self._path}#row={row}")
         return self._beside(str(answer["path"])) if "path" in answer else body
@@ -225,19 +225,17 @@ class _Processes:
     def __init__(self, start: Callable[[], LimitedProcess]) -> None:
         self._start, self._lock = start, threading.Lock()
         self._idle: list[LimitedProcess] = []
-        self._owner = os.getpid()
 
     def take(self) -> LimitedProcess:
         with self._lock:
-            if self._owner != os.getpid():  # those of the process that this one was forked from are not its own
-                self._idle, self._owner = [], os.getpid()
+            self._idle = [process for process in self._idle if process.usable]
             if self._idle:
                 return self._idle.pop()
         return self._start()
 
     def give_back(self, process: LimitedProcess) -> None:
         with self._lock:
-            if self._owner == os.getpid() and len(self._idle) < _IDLE and not process.ended:
+            if len(self._idle) < _IDLE and process.usable:
                 self._idle.append(process)
                 return
         process.close()

@@ -3,6 +3,7 @@
     /data/coco/val2017/000000000139.jpg                    a file
     /data/laion/00000.tar#000000012.jpg                    a member of a tar archive
     /data/faces/train.parquet#row=000000017                a row of a Parquet file, counted from 0
+    /data/faces/train.parquet#row=000000017,column=photo   the same, of a column that the user named
     hf://datasets/ORG/NAME@COMMIT/train.parquet#row=...    the same on the Hub, pinned; also .tar#... and plain files
 
 A file with a name such as `a.tar#b.jpg` is read as that file. Rows have nine digits, so that names sort as rows do.
@@ -28,15 +29,24 @@ from workspace.hub_access import HubAccess
 Locator = Path | str
 
 _INSIDE = re.compile(r"(.+?\.(?:(tar)|parquet))#(.+)", re.ASCII | re.DOTALL | re.IGNORECASE)
-_ROW = re.compile(r"row=([0-9]{1,18})", re.ASCII)
+_ROW = re.compile(r"row=([0-9]{1,18})(?:,column=(.+))?", re.ASCII | re.DOTALL)
 
 #: Containers that one reader keeps open: images are mostly requested in their order in the container.
 _OPEN = 4
 
 
-def row_locator(row: int) -> str:
-    """The part of a locator behind the `#` of a Parquet file, for a row counted from 0."""
-    return f"row={row:09d}"
+def row_locator(row: int, column: str | None = None) -> str:
+    """The part of a locator behind the `#` of a Parquet file, for a row counted from 0; `column`: where the images are
+    in another column than the one that is found by type and name."""
+    return f"row={row:09d}" + (f",column={column}" if column is not None else "")
+
+
+def row_and_column(inside: str) -> tuple[int, str | None]:
+    """The two of that part of a locator."""
+    match = _ROW.fullmatch(inside)
+    if match is None:
+        raise ValueError(inside)
+    return int(match[1]), match[2]
 
 
 def split_locator(locator: Locator) -> tuple[str, str] | None:
@@ -78,7 +88,9 @@ class LocatorReader:
                 return file.read() if limit is None else file.read(limit)
         with self._lock, hub_errors(inside[0]):
             container = self._container(inside[0], within)
-            return container.read(inside[1], limit) if isinstance(container, Tar) else container.read(_row(inside[1]))
+            if isinstance(container, Tar):
+                return container.read(inside[1], limit)
+            return container.read(*row_and_column(inside[1]))
 
     def size(self, locator: Locator) -> int:
         """The number of bytes that `read` would return."""
@@ -88,7 +100,9 @@ class LocatorReader:
                 return file.seek(0, os.SEEK_END)
         with self._lock, hub_errors(inside[0]):
             container = self._container(inside[0])
-            return container.size(inside[1]) if isinstance(container, Tar) else len(container.read(_row(inside[1])))
+            if isinstance(container, Tar):
+                return container.size(inside[1])
+            return len(container.read(*row_and_column(inside[1])))
 
     def values(self, path: str, row: int, columns: Sequence[str], within: Path | None = None) -> dict[str, Any]:
         """The values of some columns of a row of a Parquet file, as JSON has them."""
@@ -137,7 +151,3 @@ def hub_errors(path: str) -> Iterator[None]:
 def process_reader(hub: HubAccess = HubAccess()) -> LocatorReader:
     """The reader of this process for a Hub: for callers that read one image after another from a container."""
     return LocatorReader(hub)
-
-
-def _row(inside: str) -> int:
-    return int(inside.removeprefix("row="))

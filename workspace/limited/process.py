@@ -84,9 +84,9 @@ class LimitedProcess:
         return self._process.pid
 
     @property
-    def ended(self) -> bool:
-        """Whether it has ended."""
-        return self._process.returncode is not None
+    def usable(self) -> bool:
+        """Whether it runs, and was started by this process and not by one that this is a fork of."""
+        return self._process.returncode is None and self._owner == os.getpid()
 
     def ask(
         self, message: dict[str, Any], body: bytes = b"", files: Sequence[int] = (), read: ReadAt | None = None
