@@ -82,11 +82,10 @@ class ParquetTable:
         those of text."""
         schema = self._file.schema_arrow
         images = [field.name for field in schema if _holds_images(field.type)]
-        texts = [field.name for field in schema if _is_text(field.type)]
+        texts = [field.name for field in schema if _is_text(_inner(field.type))]
         if not images:
-            images = [name for name in texts if name.lower() in _TEXT_COLUMNS]
+            images = [field.name for field in schema if field.name.lower() in _TEXT_COLUMNS and field.name in texts]
         self._images = ["image"] if "image" in images else images
-        texts = [field.name for field in schema if _is_text(field.type) or _is_text(_inner(field.type))]
         return {"rows": int(self._starts[-1]), "columns": schema.names, "images": self._images, "texts": texts}
 
     def image(self, row: int, column: str | None = None) -> bytes | str | None:

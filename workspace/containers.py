@@ -21,7 +21,9 @@ HUB = "hf://"
 #: Bytes of one image at most.
 LARGEST = 1 << 30
 #: What one answer about a container may take: the next members of an archive, or a row of a table.
-LIMITS = Limits(memory=3 << 30, answer=LARGEST + (1 << 20))
+LIMITS = Limits(processor=20, memory=3 << 30, answer=LARGEST + (1 << 20))
+#: Of a Parquet file, how much is decoded in a second at least.
+_BYTES_A_SECOND = 20e6
 #: Processes that a container may end before it counts as damaged.
 _ATTEMPTS = 2
 #: Idle processes that are kept: starting one takes a third of a second.
@@ -96,7 +98,9 @@ class _Container:
             files = [self._file.fileno()]
         elif opening:
             message = {**message, "size": self._length()}
-        answer, body = self._process.ask(message, files=files, read=self._read_at)
+        # The first row that is read in a row group may be its last.
+        more = self._length() / _BYTES_A_SECOND if {"image", "values"} & message.keys() else 0
+        answer, body = self._process.ask(message, files=files, read=self._read_at, more_seconds=more)
         if "damaged" in answer or "row" in answer:
             raise DamagedFileError(str(answer.get("damaged") or answer.get("row")), self._path)
         return answer, body

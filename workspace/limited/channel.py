@@ -10,6 +10,9 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+#: In a question: the seconds of processor time after which the system ends the process that answers.
+SECONDS = "seconds"
+
 _LENGTHS = struct.Struct(">IQ")
 _FILES = 4
 

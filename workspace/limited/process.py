@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from workspace.errors import CommunityForensicsError
-from workspace.limited.channel import MessageError, receive, send
+from workspace.limited.channel import SECONDS, MessageError, receive, send
 
 #: Variables that such a process gets: where libraries are, and how text is encoded. No other.
 PASSED = frozenset(
@@ -89,16 +89,24 @@ class LimitedProcess:
         return self._process.returncode is None and self._owner == os.getpid()
 
     def ask(
-        self, message: dict[str, Any], body: bytes = b"", files: Sequence[int] = (), read: ReadAt | None = None
+        self,
+        message: dict[str, Any],
+        body: bytes = b"",
+        files: Sequence[int] = (),
+        read: ReadAt | None = None,
+        more_seconds: float = 0,
     ) -> tuple[dict[str, Any], bytes]:
         """Its answer: a message and bytes. What it asks to read meanwhile is given by `read`.
 
-        After an error the process has ended. Raises `LostError`, `LimitError`, and what `read` raises.
+        `more_seconds` of processor time are allowed beyond its limits. After an error the process has ended. Raises
+        `LostError`, `LimitError`, and what `read` raises.
         """
-        deadline = self._deadline()
+        processor = self._limits.processor + more_seconds
+        deadline = self._deadline(processor)
         try:
             try:
-                send(self._link, message, body, files, deadline)
+                # It ends itself a little later, for the case that this process has ended by then.
+                send(self._link, {**message, SECONDS: 2 * processor}, body, files, deadline)
             except OSError as error:
                 raise LostError(self._how()) from error
             while True:
@@ -107,7 +115,7 @@ class LimitedProcess:
                     return answer
                 offset, length = answer[0]["read"]
                 content = read(int(offset), min(int(length), self._limits.answer))
-                deadline = self._deadline()
+                deadline = self._deadline(processor)
                 send(self._link, {}, content, (), deadline)
         except BaseException:
             self.close()
@@ -119,21 +127,21 @@ class LimitedProcess:
 
     def _answer(self, deadline: Callable[[], None] | None) -> tuple[dict[str, Any], bytes]:
         try:
-            return receive(self._link, self._limits.answer, deadline or self._deadline())
+            return receive(self._link, self._limits.answer, deadline or self._deadline(self._limits.processor))
         except (EOFError, OSError) as error:
             raise LostError(self._how()) from error
         except MessageError as error:
             self.close()
             raise LostError(f"sent {error}") from error
 
-    def _deadline(self) -> Callable[[], None]:
+    def _deadline(self, processor: float) -> Callable[[], None]:
         """A function that kills the process and raises `LimitError` once its limits are exceeded."""
         limits, used, started = self._limits, _processor_seconds(self.pid), time.monotonic()
 
         def check() -> None:
-            if _processor_seconds(self.pid) - used > limits.processor:
+            if _processor_seconds(self.pid) - used > processor:
                 self.close()
-                raise LimitError(f"took more than {limits.processor:g} seconds of processor time")
+                raise LimitError(f"took more than {processor:.0f} seconds of processor time")
             if time.monotonic() - started > limits.clock:
                 self.close()
                 raise LimitError(f"did not answer for {limits.clock:g} seconds")

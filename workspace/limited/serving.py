@@ -2,13 +2,14 @@
 
 import io
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workspace.limited.channel import receive, receive_with_files, send
+from workspace.limited.channel import SECONDS, receive, receive_with_files, send
 from workspace.sandbox import isolation
 
 #: The answer to a message, its bytes and its open files.
@@ -30,7 +31,11 @@ def serve(handler: Callable[["Server"], Handler]) -> None:
     try:
         send(server.link, {"layers": layers})
         while True:
-            send(server.link, *answer(*receive_with_files(server.link, _LARGEST)))
+            message, body, files = receive_with_files(server.link, _LARGEST)
+            # The default action of its signal ends this process, whatever it is doing.
+            signal.setitimer(signal.ITIMER_PROF, message.pop(SECONDS))
+            send(server.link, *answer(message, body, files))
+            signal.setitimer(signal.ITIMER_PROF, 0)
     except (EOFError, ConnectionError):
         return
 
