@@ -122,8 +122,8 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
 
 @pytest.mark.attack
 def test_a_large_value_in_a_dictionary_takes_no_memory_here(tmp_path: Path, limited: Small) -> None:
-    """A file of kilobytes, in which sixteen rows are the same value of 30 MB: half a gigabyte when they are decoded."""
-    values = pa.DictionaryArray.from_arrays(pa.array([0] * 16), pa.array([b"x" * 30_000_000]))
+    """A file of kilobytes, in which sixteen rows are the same value of 45 MB: 700 MB when they are decoded."""
+    values = pa.DictionaryArray.from_arrays(pa.array([0] * 16), pa.array([b"x" * 45_000_000]))
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"image": values}), path, compression="zstd", dictionary_pagesize_limit=1 << 30)
     assert path.stat().st_size < 100_000
