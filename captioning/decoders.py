@@ -136,14 +136,14 @@ class _Worker:
             self._process.close()
         answer, pixels = self._process.ask(message, content, files)
         try:
-            return _result(answer, pixels)
+            return checked_result(answer, pixels)
         except (KeyError, TypeError, ValueError) as error:
             self._process.close()
             raise LostError("sent an answer that makes no sense") from error
 
 
-def _result(answer: dict[str, Any], pixels: bytes) -> DecodeResult:
-    """The result that a process sent, checked: it may be wrong in any way."""
+def checked_result(answer: dict[str, Any], pixels: bytes) -> DecodeResult:
+    """The result that a process sent, which may be wrong in any way: then `KeyError`, `TypeError` or `ValueError`."""
     if "unusable" in answer:
         unusable = Unusable(**answer["unusable"])
         if unusable.reason not in get_args(SkipReason) or not isinstance(unusable.detail, str):
@@ -160,6 +160,6 @@ def _result(answer: dict[str, Any], pixels: bytes) -> DecodeResult:
     if answer["shape"] is None:
         return Decoded(facts, None)
     height, width, channels = answer["shape"]
-    if channels != 3:
+    if channels != 3 or min(height, width) < 1:
         raise ValueError
     return Decoded(facts, np.frombuffer(pixels, dtype=np.uint8).reshape((height, width, 3)))

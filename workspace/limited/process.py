@@ -141,7 +141,7 @@ class LimitedProcess:
         def check() -> None:
             if _processor_seconds(self.pid) - used > processor:
                 self.close()
-                raise LimitError(f"took more than {processor:.0f} seconds of processor time")
+                raise LimitError(f"took more than {round(processor, 1):g} seconds of processor time")
             if time.monotonic() - started > limits.clock:
                 self.close()
                 raise LimitError(f"did not answer for {limits.clock:g} seconds")
