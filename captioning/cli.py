@@ -11,6 +11,7 @@ from captioning.stage import SourceSummary, caption
 from workspace import command_line
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.terminal import say
 
 
 def main() -> None:
@@ -98,7 +99,7 @@ def _caption(
         part_size=part_size,
     )
     for line in _lines(caption(Workspace(workspace), parse_sources(source), options)):
-        typer.echo(line)
+        say(line)
 
 
 def parse_sources(texts: Iterable[str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from crawler.reasons import Reason
 from workspace.atomic import write_json
 from workspace.errors import UsageError, in_one_line
 from workspace.layout import Workspace
+from workspace.sandbox.walls import Walls
 
 Status = Literal[
     "done",  # the number of images is reached
@@ -26,6 +27,8 @@ Status = Literal[
     "out-of-memory",  # even one image at a time does not fit
     "crashed",  # the sampling process died
     "hung",  # a phase took longer than --timeout
+    "misbehaved",  # the sampling process sent what no honest one sends
+    "not-reproducible",  # an image is damaged, and this device or these library versions make another one
     "quarantined",  # failed three times without progress
 ]
 
@@ -35,6 +38,11 @@ PHASES = ("fetch", "verify", "idle", "load", "sample", "decode", "check", "encod
 
 #: Phases in which the device works.
 BUSY = frozenset({"sample", "decode", "check"})
+
+#: Statuses that the child may report; the others are found by the supervisor.
+OF_CHILD: frozenset[str] = frozenset(
+    {"done", "exhausted", "incompatible", "load-failed", "sample-failed", "out-of-memory"}
+)
 
 #: Statuses that are no failures: there is nothing to retry.
 SUCCEEDED: frozenset[str] = frozenset({"done", "exhausted"})
@@ -68,6 +76,8 @@ class Outcome:
     """Images sampled in the seconds below: those of the last attempt."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By phase (`PHASES`)."""
+    walls: Walls = ()
+    """The walls of the sandbox that stood around it (workspace/sandbox/walls.py); none where it was not sampled."""
     stderr: tuple[str, ...] = ()
     """The last lines of the child's standard error, where it failed."""
 
@@ -109,7 +119,11 @@ def read_outcome(workspace: Workspace, model_name: str) -> Outcome | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         reason = values.get("reason")
-        known = {"stderr": tuple(values["stderr"]), "reason": Reason(reason) if reason is not None else None}
+        known = {
+            "stderr": tuple(values["stderr"]),
+            "walls": tuple(values.get("walls", ())),
+            "reason": Reason(reason) if reason is not None else None,
+        }
         outcome = Outcome(**{**values, **known})
         if outcome.status not in get_args(Status):
             raise ValueError(f"unknown status {outcome.status!r}")

@@ -44,6 +44,9 @@ def open_file(path: str, hub: HubAccess = HubAccess(), within: str | Path | None
         return open_regular(path, within)
     from huggingface_hub import HfFileSystem
 
+    from workspace.hub_session import session
+
+    session(hub)
     return cast(BinaryIO, HfFileSystem(endpoint=hub.endpoint, token=hub.token).open(path, "rb"))
 
 

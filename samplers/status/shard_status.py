@@ -14,6 +14,7 @@ from typing import Any
 
 from samplers.outcomes import BUSY, PHASES
 from samplers.status.run_log import Reader
+from workspace.sandbox.walls import WALLS, walls_text
 
 #: Seconds over which the recent pace is measured.
 RECENT = 600.0
@@ -79,6 +80,8 @@ class ShardStatus:
     pace: float | None
     """Measured seconds in a nominal one; None before the first images."""
     time: Time
+    walls: str
+    """Which walls are missing from the sandbox of its child; empty: none."""
 
     @property
     def at_work(self) -> bool:
@@ -96,6 +99,7 @@ class ShardFollower:
         self._run: dict[str, Any] = {}
         # Generators of the last run that ended, by whether they failed.
         self._ended: Counter[bool] = Counter()
+        self._left_to_others = 0
         self._run_started = self._generator_started = self._last_event = 0.0
         self._wall_before, self._wall_of_ended = 0.0, 0.0
         self._phases: Counter[str] = Counter()
@@ -129,7 +133,7 @@ class ShardFollower:
             heard=heard,
             device=self._run["device"],
             done=self._run["finished"] + self._ended[False],
-            left=self._run["pending"] - self._ended.total(),
+            left=self._run["pending"] - self._ended.total() - self._left_to_others,
             failed=self._run["skipped"] + self._ended[True],
             model_name=self._generator["model_name"] if self._generator and not self._stopped else None,
             images=self._images,
@@ -138,17 +142,20 @@ class ShardFollower:
             estimate_left=max(0.0, self._run["estimate"] - self._estimate_ended - current),
             pace=(self._seconds_succeeded + current_seconds) / nominal if nominal > 0 else None,
             time=Time.of(self._wall_of_ended, dict(self._phases)),
+            walls=walls_text(self._run["sandbox"]),
         )
 
     def _add(self, event: dict[str, Any], at: float) -> None:
         match event["event"]:
             case "run_started":
                 names = ("shard", "device", "pending", "finished", "skipped", "estimate")
-                run = {name: event[name] for name in names}
+                # A log of an earlier version does not have the walls.
+                run = {"sandbox": event.get("sandbox", WALLS), **{name: event[name] for name in names}}
                 self._wall_before += self._last_event - self._run_started
                 self._run, self._stopped, self._generator = run, None, None
                 self._run_started = self._generator_started = at
                 self._ended.clear()
+                self._left_to_others = 0
                 self._estimate_ended = self._estimate_succeeded = self._seconds_succeeded = 0.0
                 self._points.clear()
             case "generator_started":
@@ -158,6 +165,10 @@ class ShardFollower:
             case "generator_ended":
                 self._count(event["kept"])
                 self._end_generator(event, at - self._generator_started)
+                self._generator, self._generator_started = None, at
+            case "generator_left":
+                self._left_to_others += 1
+                self._estimate_ended += event["estimate"]
                 self._generator, self._generator_started = None, at
             case "run_stopped":
                 self._stopped = event

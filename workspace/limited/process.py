@@ -19,16 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workspace.environment import without_secrets
 from workspace.errors import CommunityForensicsError
 from workspace.limited.channel import SECONDS, MessageError, receive, send
 
-#: Variables that such a process gets: where libraries are, and how text is encoded. No other.
-PASSED = frozenset(
-    [
-        *("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
-        *("LANG", "LC_ALL", "LC_CTYPE", "TZ", "MALLOC_ARENA_MAX"),
-    ]
-)
 #: A thread that a library starts on import would be outside the walls.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -74,7 +68,7 @@ class LimitedProcess:
         self._owner = os.getpid()
         weakref.finalize(self, _end_all, self._process, self._link, self._owner)
         try:
-            self.layers: list[str] = self._answer(None)[0]["layers"]
+            self.walls: list[str] = self._answer(None)[0]["walls"]
         except (LostError, LimitError) as error:
             raise CommunityForensicsError(f"a process that opens strangers' files did not start: it {error}") from error
 
@@ -156,9 +150,8 @@ class LimitedProcess:
 
 
 def _environment() -> dict[str, str]:
-    passed = {name: value for name, value in os.environ.items() if name in PASSED}
     # It imports from where this process does, and not from the working directory (-P).
-    return {**passed, **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {**without_secrets(), **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _processor_seconds(pid: int) -> float:

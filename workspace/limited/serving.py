@@ -26,10 +26,11 @@ def serve(handler: Callable[["Server"], Handler]) -> None:
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:  # the walls would not hold for them
         raise RuntimeError(f"{threads} threads before the sandbox was entered")
-    layers = isolation.enter(_NOWHERE, memory=int(sys.argv[2]))
+    # It ends when its socket closes. It must not end with the thread that started it, which other threads outlive.
+    walls = isolation.enter(_NOWHERE, memory=int(sys.argv[2]), kept=[server.link.fileno()], dies_with_parent=False)
     answer = handler(server)
     try:
-        send(server.link, {"layers": layers})
+        send(server.link, {"walls": walls})
         while True:
             message, body, files = receive_with_files(server.link, _LARGEST)
             # The default action of its signal ends this process, whatever it is doing.

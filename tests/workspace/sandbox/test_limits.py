@@ -18,7 +18,7 @@ def fits(count):
     except OSError:
         return False
 
-assert limits.limit(1 << 30)
+assert limits.limit_memory(1 << 30, 1 << 30) and limits.limit_counts(alone=False)
 folder = Path(sys.argv[1])
 inside = outside = None
 outside = fits(3 << 29)
