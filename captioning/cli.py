@@ -55,6 +55,12 @@ def _caption(
         int | None,
         typer.Option(min=1, help="Processes that decode images.  [default: one for each core, 16 at most]"),
     ] = CaptionOptions.workers,
+    image_column: Annotated[
+        str | None, typer.Option(help="Column of Parquet files with the images.  [default: found by type and name]")
+    ] = CaptionOptions.image_column,
+    caption_column: Annotated[
+        str | None, typer.Option(help="Column with the captions.  [default: captions, caption, text, ...]")
+    ] = CaptionOptions.caption_column,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = CaptionOptions.device,
     shard: Annotated[
         str,
@@ -86,6 +92,8 @@ def _caption(
         backend=backend,
         batch_size=batch_size,
         workers=workers,
+        image_column=image_column,
+        caption_column=caption_column,
         device=device,
         shard=shard,
         part_size=part_size,

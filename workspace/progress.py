@@ -69,6 +69,10 @@ class Task:
             of = f"/{self._total}" if self._total is not None else ""
             self._console.print(f"{self._label}: {self._done}{of} {in_line(note)}".rstrip())
 
+    def say(self, line: str) -> None:
+        """Print a line, above the bar."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
 
 @contextmanager
 def task(label: str, total: int | None = None) -> Iterator[Task]:
