@@ -241,7 +241,7 @@ def _names(
 
 
 def _all_statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """The statements of a module in the order of `ast.walk`, without the expressions, which are nearly all its nodes."""
+    """The statements of a module in the order of `ast.walk`, without expressions, which are nearly all its nodes."""
     level: list[ast.AST] = [tree]
     while level:
         blocks = [getattr(node, field, []) for node in level for field in node._fields if field in _BLOCKS]
