@@ -26,7 +26,7 @@ demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, re
 	@$(BIN)/python -m demo
 
 test: $(INSTALLED) ## all tests, at most ten minutes on two cores
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 test-hub: $(INSTALLED) ## ask the real Hub (or HF_ENDPOINT) what the embedded one imitates, and crawl 20 models; a minute
 	$(BIN)/python -m pytest -q tests_hub
