@@ -2,12 +2,14 @@
 
 Tests that share something costly (a fork server with the imports, a Hub with generators, a catalogue) run in one
 process, which makes it once. All other files are distributed one by one. What takes longest begins first, so that the
-other processes do not wait for it at the end.
+other processes do not wait for it at the end. `make test` loads this plugin (`-p tests.grouping`).
 """
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
@@ -42,3 +44,12 @@ class Grouped(LoadScopeScheduling):
         file = nodeid.split("::", 1)[0]
         place = group_of(Path(file).relative_to(TESTS.name).as_posix())
         return file if place == len(GROUPS) else GROUPS[place][0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The groups first."""
+    items.sort(key=lambda item: group_of(item.path.relative_to(TESTS).as_posix()))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped:
+    return Grouped(config, log)
