@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks.timing import Comparison, compare
 from demo.photographs import write_photos
 from samplers.child.pixel_checks import Pixels
-from samplers.child.writing import encode_png
+from samplers.child.png import encode_png
 
 
 def run() -> Iterator[Comparison]:

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.finetunes import BATCH, IMAGES
 from captioning.prompt import read_prompts
 from crawler.catalog import read_catalog
-from samplers.child.writing import encode_png
+from samplers.child.png import encode_png
 from samplers.plan import Plan, plan_of
 from samplers.prompting import PromptPool
 from workspace.layout import Workspace

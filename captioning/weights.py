@@ -8,7 +8,9 @@ checks sizes only; here the hash of each file is compared with the one that is i
 
 import hashlib
 import re
+import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ from captioning.captioner import COMMIT, CaptionerReference
 from workspace.errors import HubError, UsageError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.identity import sha256_of_file
+from workspace.size import text_of
 
 CONFIGURATION = (
     "added_tokens.json",
@@ -112,8 +115,10 @@ def _resolve_commit(repo_id: str, revision: str, hub: HubAccess) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
+    from workspace.hub_session import session
     from workspace.retry import retrying
 
+    session(hub)
     try:
         api = HfApi(hub.endpoint, token=hub.token)
         commit = retrying()(api.model_info, repo_id, revision=revision).sha
@@ -139,8 +144,10 @@ def _download(repo_id: str, revision: str, hub: HubAccess) -> Path:
         RevisionNotFoundError,
     )
 
+    from workspace.hub_session import limited_to, session, without_xet
     from workspace.retry import retrying
 
+    session(hub)
     fetch = partial(retrying(), snapshot_download, repo_id, revision=revision, endpoint=hub.endpoint, token=hub.token)
 
     def names() -> list[str]:
@@ -160,7 +167,8 @@ def _download(repo_id: str, revision: str, hub: HubAccess) -> Path:
         try:
             return Path(snapshot_download(repo_id, revision=revision, allow_patterns=needed, local_files_only=True))
         except LocalEntryNotFoundError:
-            return Path(fetch(allow_patterns=needed))
+            with limited_to(_largest(repo_id, revision, needed)), without_xet():
+                return Path(fetch(allow_patterns=needed))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise _not_found(repo_id, revision) from error
     except (HTTPError, InvalidURL, OSError) as error:
@@ -168,6 +176,25 @@ def _download(repo_id: str, revision: str, hub: HubAccess) -> Path:
             f"the captioner {repo_id}@{revision} cannot be downloaded ({_cause(error)}): try again, or name a folder "
             "with its files"
         ) from error
+
+
+def _largest(repo_id: str, revision: str, names: Iterable[str]) -> int:
+    """Bytes of the largest of these files, as the Hub states them. Raises `HubError` where the disk cannot hold all."""
+    from huggingface_hub import constants, get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    sizes: dict[str, int] = {}
+    with suppress(CachedRepoTreeNotFoundError):  # offline
+        sizes = {file.path: file.size for file in get_cached_repo_tree(repo_id, revision=revision)}
+    stated = [sizes.get(name) or 0 for name in names]
+    cache = Path(constants.HF_HUB_CACHE)
+    free = shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free
+    if sum(stated) > free:
+        raise HubError(
+            f"the captioner {repo_id}@{revision} has {text_of(sum(stated))}, and {cache} has room for {text_of(free)}: "
+            "make room there, or set HF_HOME to a folder on another disk"
+        )
+    return max(stated, default=0)
 
 
 def _not_found(repo_id: str, revision: str) -> UsageError:

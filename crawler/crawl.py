@@ -14,7 +14,7 @@ from crawler.base_models import BaseModels
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.effective_licenses import with_effective_licenses
 from crawler.hub.client import Hub
-from crawler.hub.from_file import digest, look_up_models, read_names
+from crawler.hub.from_file import Names, digest, look_up_models, read_names
 from crawler.hub.listing import ListedModel, ModelList, Selection, list_models
 from crawler.hub.repository import RepositoryReader
 from crawler.lineage import bases_of_adapter, with_lineage
@@ -24,6 +24,7 @@ from crawler.resume_log import ResumeLog
 from crawler.row_builder import RowBuilder
 from workspace import progress, recipe, records
 from workspace.errors import HubError
+from workspace.exclusive import Held, alone
 from workspace.extras import require_extra
 from workspace.layout import Workspace, parts_in
 from workspace.threads import each
@@ -49,11 +50,17 @@ class Crawled:
 def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawled:
     """Write or update the workspace's catalogue, `catalog.parquet`.
 
-    Raises `UsageError` when the workspace was crawled with other options or `options.from_file` cannot be read, and
-    `HubError` when the Hub cannot be reached; rows finished until then are kept for the next call.
+    Raises `UsageError` when the workspace was crawled with other options or `options.from_file` cannot be read,
+    `HubError` when the Hub cannot be reached, and `CommunityForensicsError` while another process crawls into this
+    workspace; rows finished until then are kept for the next call.
     """
     require_extra("crawl", "cf-crawl")
     named = read_names(options.from_file) if options.from_file is not None else None
+    with alone(workspace, "crawling") as held:
+        return _crawl(workspace, options, named, held)
+
+
+def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, held: Held) -> Crawled:
     names = named.names if named is not None else None
     selection = Selection.of(options, names)
     hub = Hub(options.hub)
@@ -129,6 +136,7 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
             rows[entry.model_name] = replace(row, rank=number)
             task.advance(note=entry.model_name)
     entries = with_effective_licenses(with_lineage([entry for entry in rows.values() if entry is not None]))
+    held.check()
     records.write(workspace.catalog, CatalogEntry, entries)
     resume_log.remove()
     crawled = replace(

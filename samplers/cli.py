@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from samplers.options import SampleOptions, Store
+from samplers.options import SampleOptions, Store, Verify
 from workspace.command_line import run_command
 from workspace.layout import Workspace
 
@@ -87,6 +87,12 @@ def sample(
             metavar="GB", help="Memory that the sampling process may use; 0: no limit. Default: 90 % of the machine's."
         ),
     ] = SampleOptions.max_memory,
+    verify: Annotated[
+        Verify,
+        typer.Option(
+            help="Damaged files that are made again: found by size and time of change, or by reading every file."
+        ),
+    ] = SampleOptions.verify,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sampled and how long it may take; change nothing.")
     ] = False,
@@ -128,6 +134,7 @@ def sample(
         timeout=timeout,
         max_memory=max_memory,
         retry_failed=retry_failed,
+        verify=verify,
     )
     space = Workspace.open(workspace)
     if dry_run:

@@ -1,19 +1,23 @@
 """The messages between supervisor and child.
 
 The supervisor sends pickled dataclasses: it is trusted. The child sends JSON, because it opens untrusted files: a
-message of it can be wrong, but reading it cannot run code in the process that has the token.
+message of it can be wrong, but reading it cannot run code in the process that has the token. Every message has a
+largest size, a known shape and a deadline (`channel`, `worker`); images follow as bytes, and are checked with their
+rows (`batch_checks`).
 """
 
 import dataclasses
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 from crawler.reasons import Reason
-from samplers.outcomes import Status
+from samplers.outcomes import OF_CHILD, PHASES, Status
 from samplers.plan import Plan
 from samplers.sample import Memory
+from workspace.printable import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,29 +34,28 @@ class Start:
     """File for the child's standard output and standard error."""
     weights: Path
     """Folder of all generators' files, which the child may read."""
-    workspace: Path
-    """The workspace; the child may write its images and samples."""
     memory: int | None
     """Bytes that the child may use; None: no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """One generator to sample, from its first missing sample on."""
+    """Samples of one generator: those in [first, stop), or until enough images are kept."""
 
     plan: Plan
-    workspace: Path
     folder: Path
     """The generator's files."""
     base_folder: Path | None
     """The files of an adapter's base model; None for a checkpoint."""
     prior_folder: Path | None = None
     """The files of the prior that a decoder needs; None: it needs none."""
-    next_index: int
-    next_part: int
+    first: int = 0
+    """The index of the first sample to make."""
+    stop: int | None = None
+    """The index after the last one; None: until the number of images is reached or all tries are used."""
     call_size: int
     """Images of one pipeline call."""
-    kept: frozenset[str]
+    kept: frozenset[str] = frozenset()
     """The sha256 of every image kept so far."""
     memory: Memory | None = None
     """How memory was saved before; None: not at all."""
@@ -69,24 +72,40 @@ class Ready:
 
     device: str
     sandbox: list[str] = field(default_factory=list)
-    """The sandbox layers that are active (samplers/child/sandbox/isolation.py)."""
+    """The sandbox layers that are active (workspace/sandbox/isolation.py)."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.device, str) or not _are(self.sandbox, str):
+            raise ValueError("not a device and its sandbox layers")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The generator is loaded, or one more batch is finished."""
+    """The generator is loaded, or one more batch was sampled."""
 
-    kept: int
     tries: int
+    """Samples made so far, before they are checked."""
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.kept, int) and isinstance(self.tries, int)):
-            raise ValueError("kept and tries must be whole numbers")
+        if type(self.tries) is not int:
+            raise ValueError("tries must be a whole number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The next batch, checked and encoded; the PNG file of each row that is kept follows as a message of its own."""
+
+    rows: list[dict[str, Any]]
+    """Samples (samplers/sample.py) as plain values, without the column `image`."""
+
+    def __post_init__(self) -> None:
+        if not _are(self.rows, dict):
+            raise ValueError("rows must be objects")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The generator is finished, or failed."""
+    """The assignment is done, or the generator failed."""
 
     status: Status
     detail: str | None = None
@@ -96,21 +115,30 @@ class Result:
     def __post_init__(self) -> None:
         if self.reason is not None:
             object.__setattr__(self, "reason", Reason(self.reason))
-        timed = isinstance(self.seconds, dict) and all(isinstance(value, float) for value in self.seconds.values())
-        if self.status not in get_args(Status) or not timed:
+        timed = (
+            isinstance(self.seconds, dict) and self.seconds.keys() <= set(PHASES) and _are(self.seconds.values(), float)
+        )
+        if self.status not in OF_CHILD or not timed or not isinstance(self.detail, str | None):
             raise ValueError("not a valid result")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fatal:
-    """No generator can be sampled: no safety checker, no device, or no space left."""
+    """No generator can be sampled: no safety checker, or no device."""
 
     detail: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.detail, str):
+            raise ValueError("not a text")
 
-FromChild: TypeAlias = Ready | Progress | Result | Fatal
 
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Ready, Progress, Result, Fatal)}
+FromChild: TypeAlias = Ready | Progress | Batch | Result | Fatal
+
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Ready, Progress, Batch, Result, Fatal)}
+
+#: Bytes of a message at most, those of images apart: a batch of many long prompts has a tenth.
+MAX_MESSAGE = 8 << 20
 
 
 def encode(message: FromChild) -> bytes:
@@ -119,10 +147,32 @@ def encode(message: FromChild) -> bytes:
 
 
 def decode(text: bytes) -> FromChild:
-    """The message in `text`; raises `ValueError` where it is not one."""
+    """The message in `text`, its texts made printable; raises `ValueError` where it is not one."""
     try:
-        name, values = json.loads(text)
-        message: FromChild = _KINDS[name](**values)
-    except (TypeError, KeyError, AttributeError) as error:
+        name, values = json.loads(text, parse_constant=_no_number)
+        # Rows are compared with the plan as they are.
+        message: FromChild = _KINDS[name](**(values if name == Batch.__name__ else _printable(values)))
+    # Deep nesting exhausts the stack of whoever reads it.
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {text[:100]!r}") from error
     return message
+
+
+def _are(values: Any, kind: type) -> bool:
+    return isinstance(values, Collection) and all(type(value) is kind for value in values)
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _printable(value: Any) -> Any:
+    """The value with every text in it printable."""
+    match value:
+        case str():
+            return printable(value)
+        case list():
+            return [_printable(item) for item in value]
+        case dict():
+            return {_printable(name): _printable(item) for name, item in value.items()}
+    return value

@@ -14,6 +14,9 @@ from workspace.size import bytes_of
 Store = Literal["files", "parquet"]
 """Where images are stored: in files beside the rows, or inside the part files."""
 
+Verify = Literal["quick", "full"]
+"""Which finished images are read before sampling: those that were written since, or all."""
+
 DEFAULT_CHECKER = "CompVis/stable-diffusion-safety-checker@cb41f3a270d63d454d385fc2e4f571c487c253c5"
 """Stable Diffusion's safety checker, at the last commit of its main branch."""
 
@@ -65,6 +68,9 @@ class SampleOptions:
     """GB of memory (10**9 bytes) that the sampling process may take; 0: no limit; None: 90 % of the machine's."""
     retry_failed: bool = False
     """Sample every failed generator again, also quarantined ones."""
+    verify: Verify = "quick"
+    """Which finished generators' files are read, to make damaged ones again: quick, those written after the generator
+    was finished (of the others sizes are compared); full, all."""
     endpoint: str | None = None
     """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
     token: str | None = field(default=None, repr=False)
@@ -74,6 +80,8 @@ class SampleOptions:
         Shard.parse(self.shard)
         if self.store not in get_args(Store):
             raise UsageError(f"--store {self.store!r} is not one of {', '.join(get_args(Store))}")
+        if self.verify not in get_args(Verify):
+            raise UsageError(f"--verify {self.verify!r} is not one of {', '.join(get_args(Verify))}")
         for name in ("images", "batch_size", "max_tries", "steps", "limit", "timeout"):
             value = getattr(self, name)
             if value is not None and value < 1:

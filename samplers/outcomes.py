@@ -26,6 +26,8 @@ Status = Literal[
     "out-of-memory",  # even one image at a time does not fit
     "crashed",  # the sampling process died
     "hung",  # a phase took longer than --timeout
+    "misbehaved",  # the sampling process sent what no honest one sends
+    "not-reproducible",  # an image is damaged, and this device or these library versions make another one
     "quarantined",  # failed three times without progress
 ]
 
@@ -35,6 +37,11 @@ PHASES = ("fetch", "verify", "idle", "load", "sample", "decode", "check", "encod
 
 #: Phases in which the device works.
 BUSY = frozenset({"sample", "decode", "check"})
+
+#: Statuses that the child may report; the others are found by the supervisor.
+OF_CHILD: frozenset[str] = frozenset(
+    {"done", "exhausted", "incompatible", "load-failed", "sample-failed", "out-of-memory"}
+)
 
 #: Statuses that are no failures: there is nothing to retry.
 SUCCEEDED: frozenset[str] = frozenset({"done", "exhausted"})

@@ -1,7 +1,9 @@
 """The pending work of a shard, from the catalogue, the prompts, the options and the rows. It changes nothing."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from captioning.prompt import prompt_parts, read_prompts, require_all_parts
 from crawler.catalog import CatalogEntry, read_catalog
@@ -10,9 +12,10 @@ from samplers.cost import Cost, cost_of
 from samplers.options import SampleOptions
 from samplers.outcomes import TRANSIENT, Outcome, final_status, read_outcome
 from samplers.plan import Recipe
-from samplers.progress import GeneratorProgress, progress_of
 from samplers.prompting import PromptPool
 from samplers.shard_assignment import ShardAssignment, assign_shards, sampling_order
+from samplers.storage.damage import damaged_images, without_damaged_parts
+from samplers.storage.progress import GeneratorProgress, progress_of
 from samplers.weights.fetching import Fetcher
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
@@ -56,6 +59,8 @@ class PendingWork:
     """Generators that need images but are not sampled, and why."""
     unrecorded: list[Outcome]
     """Outcomes of finished generators that an interruption kept from being written."""
+    leftovers: list[Path]
+    """Folders of finished generators that an interruption kept from being removed."""
     costs: dict[str, Cost]
     """Of every generator of all shards, by name."""
     assignment: ShardAssignment
@@ -96,13 +101,12 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     )
     generators, skipped, finished = [], {}, 0
     unrecorded: list[Outcome] = []
+    leftovers: list[Path] = []
     for entry in share:
-        progress = progress_of(workspace, entry.model_name)
-        previous = read_outcome(workspace, entry.model_name)
-        if previous is not None and previous.revision != entry.revision:
-            previous = None
-        if progress.revision in (None, entry.revision) and progress.finished(recipe):
+        progress, previous = _look(workspace, entry)
+        if _is_finished(workspace, entry, progress, recipe, options):
             finished += 1
+            leftovers += progress.leftovers
             if previous is None or previous.failed:
                 unrecorded.append(_outcome_of_rows(entry, progress, recipe))
             continue
@@ -111,7 +115,43 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
             skipped[entry.model_name] = reason
         else:
             generators.append(PendingGenerator(entry, progress, previous, costs[entry.model_name]))
-    return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, costs, assignment)
+    return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, leftovers, costs, assignment)
+
+
+def fresh_look(
+    workspace: Workspace, generator: PendingGenerator, recipe: Recipe, options: SampleOptions
+) -> PendingGenerator | None:
+    """A generator as it is now; None: another process finished it, or recorded that it fails."""
+    progress, previous = _look(workspace, generator.entry)
+    if _is_finished(workspace, generator.entry, progress, recipe, options):
+        return None
+    if previous != generator.previous and _reason_to_skip(generator.entry, progress, previous, options) is not None:
+        return None
+    return replace(generator, progress=progress, previous=previous)
+
+
+def _look(workspace: Workspace, entry: CatalogEntry) -> tuple[GeneratorProgress, Outcome | None]:
+    """What is stored of a generator, and how sampling this revision ended."""
+    previous = read_outcome(workspace, entry.model_name)
+    if previous is not None and previous.revision != entry.revision:
+        previous = None
+    return progress_of(workspace, entry.model_name), previous
+
+
+def _is_finished(
+    workspace: Workspace, entry: CatalogEntry, progress: GeneratorProgress, recipe: Recipe, options: SampleOptions
+) -> bool:
+    """Whether nothing of a generator is missing or damaged."""
+    if progress.revision not in (None, entry.revision) or not progress.finished(recipe):
+        return False
+    read_after = 0.0
+    if options.verify == "quick":
+        # Nothing is written after the outcome, unless somebody changes it.
+        with suppress(FileNotFoundError):
+            read_after = workspace.outcome_of(entry.model_name).stat().st_mtime
+    if without_damaged_parts(progress, read_after).damaged:
+        return False
+    return not damaged_images(workspace, entry.model_name, progress, recipe.store, read_after)
 
 
 def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> list[CatalogEntry]:

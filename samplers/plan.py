@@ -119,12 +119,13 @@ class Plan:
             return None
         return words
 
-    def batches(self, next_index: int) -> Iterator[tuple[PlannedSample, ...]]:
-        """The batches from the one that contains `next_index` on, each complete; none after the last sample."""
+    def batches(self, next_index: int, stop: int | None = None) -> Iterator[tuple[PlannedSample, ...]]:
+        """The batches from the one that contains `next_index` to the one before `stop`, each complete; None: to the
+        last sample."""
         if next_index >= len(self.samples):
             return
         first = next_index - next_index % self.batch_size
-        for start in range(first, len(self.samples), self.batch_size):
+        for start in range(first, len(self.samples) if stop is None else stop, self.batch_size):
             yield self.samples[start : start + self.batch_size]
 
 

@@ -99,6 +99,11 @@ class Sample:
     guidance_scale: float | None = column(pa.float64(), "null: the pipeline takes no such argument", default=None)
 
 
+def image_name(index: int) -> str:
+    """The file name of the sample with that index: 00000162.png."""
+    return f"{index:08d}.png"
+
+
 def place_in_part(part: str, image_name: str) -> str:
     """The path of an image inside a part: samples/org--name/part-00000.parquet#00000162.png."""
     return f"{part}#{image_name}"

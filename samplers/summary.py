@@ -20,6 +20,8 @@ def show_report(workspace: Workspace, report: Report) -> None:
         table.add_row(end, str(ends[end]))
     table.add_row("finished before", str(report.pending.finished))
     table.add_row("skipped", str(len(report.pending.skipped)))
+    if report.others:
+        table.add_row("left to other processes", str(len(report.others)))
     if report.outcomes:
         table.add_section()
         images: Counter[str] = Counter()
@@ -37,5 +39,6 @@ def show_report(workspace: Workspace, report: Report) -> None:
     console.print(table)
     lines = [f"{outcome.model_name}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
     lines += [f"skipped {model_name}: {why}" for model_name, why in report.pending.skipped.items()]
+    lines += [f"left {model_name}: {why}" for model_name, why in report.others.items()]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

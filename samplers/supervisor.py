@@ -1,40 +1,38 @@
 """The supervisor: samples the generators of a shard one after the other, whatever happens to each.
 
 It has the token and the network and never opens a weight. While the child samples one generator, a thread downloads the
-files of the next ones. What is missing is planned, progress is read from the rows, and the end of each generator is
-recorded. A generator that fails, hangs or kills the child costs that generator and nothing else.
+files of the next ones. A generator is claimed and its progress read from its rows when its turn comes, what is missing
+or damaged is planned, what the child makes is checked and stored batch by batch, and the end is recorded. A generator
+that fails, hangs or kills the child costs that generator and nothing else.
 """
 
+import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from samplers.child.sandbox.limits import default_memory
-from samplers.messages import Assignment, Progress, Start
+from samplers.claims import Claims, TakenOverError, claims_of
+from samplers.generator_run import GeneratorRun
+from samplers.messages import Start
 from samplers.options import SampleOptions
 from samplers.outcomes import Outcome, with_history, write_outcome
-from samplers.pending import PendingGenerator, PendingWork, find_pending
-from samplers.plan import Plan, plan_of
-from samplers.progress import progress_of, remove_leftovers
+from samplers.pending import PendingGenerator, PendingWork, find_pending, fresh_look
+from samplers.plan import plan_of
 from samplers.status.run_log import RunLog, run_log_name
-from samplers.weights.fetching import Fetcher, FetchError, content_key
+from samplers.weights.fetching import Fetcher, FetchError
 from samplers.weights.prefetch import prefetched
 from samplers.weights.process_folder import ProcessFolder, default_weights_dir
 from samplers.weights.store import LocalFiles, WeightStore
-from samplers.worker import ChildLostError, Worker, warm_up
+from samplers.worker import Worker, warm_up
 from workspace import recipe as recipes
-from workspace.errors import HubError
 from workspace.extras import require_extra
 from workspace.layout import Workspace
-from workspace.progress import task
+from workspace.progress import Task, task
+from workspace.sandbox.limits import default_memory
 from workspace.shard import Shard
 
 T = TypeVar("T")
-
-#: Generators in a row for which the Hub did not answer, after every retry, that end the run: the Hub is the reason.
-_MAX_UNANSWERED = 3
-
 
 @dataclass(frozen=True)
 class Report:
@@ -42,116 +40,129 @@ class Report:
 
     pending: PendingWork
     """What was to do when it started."""
-    outcomes: list[Outcome]
+    outcomes: list[Outcome] = field(default_factory=list)
     """Of the generators that it sampled, in that order."""
+    others: dict[str, str] = field(default_factory=dict)
+    """Generators that another process samples, or has sampled meanwhile, and which."""
 
 
 def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Report:
     """Sample the shard `options.shard` of the catalogue's generators, as far as they are not finished.
 
     Raises `UsageError` for options that do not fit the workspace, `SamplingError` without a working safety checker or
-    device, `HubError` when the checker cannot be downloaded or the Hub no longer answers.
+    device, `HubError` when the checker cannot be downloaded. While the Hub does not answer well, downloads wait.
     """
     require_extra("sample", "cf-sample")
     pending = find_pending(workspace, options)
     recipes.pin(workspace, "sample", pending.recipe.settings())
     for outcome in pending.unrecorded:
         write_outcome(workspace, outcome)
-    outcomes: list[Outcome] = []
-    unanswered = 0
-    shard = Shard.parse(options.shard)
-    run_log = RunLog(workspace, shard)
+    for path in pending.leftovers:
+        shutil.rmtree(path, ignore_errors=True)
     # Also where nothing is pending: it removes the weights that a killed run left.
-    with ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
+    with claims_of(workspace) as claims, ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
         if not pending.generators:
-            return Report(pending, outcomes)
-        warm_up(folder.home)
-        store = WeightStore(folder, Fetcher(options.hub), options.disk_bytes)
-        checker, _, commit = pending.recipe.safety_checker.partition("@")
+            return Report(pending)
+        return _ShardRun(workspace, options, pending, claims, folder).run()
+
+
+class _ShardRun:
+    """One run of a shard that has something to do."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        options: SampleOptions,
+        pending: PendingWork,
+        claims: Claims,
+        folder: ProcessFolder,
+    ) -> None:
+        self._workspace, self._options, self._pending = workspace, options, pending
+        self._claims, self._folder = claims, folder
+        self._run_log = RunLog(workspace, Shard.parse(options.shard))
+        self._report = Report(pending)
+
+    def run(self) -> Report:
+        """Sample all that this process can claim."""
+        options, recipe = self._options, self._pending.recipe
+        warm_up(self._folder.home)
+        store = WeightStore(self._folder, Fetcher(options.hub), options.disk_bytes)
+        checker, _, commit = recipe.safety_checker.partition("@")
         start = Start(
             checker=store.fetch_checker(checker, commit),
             device=options.device,
-            home=folder.home,
-            stderr=workspace.logs / f"{run_log_name(shard)}.stderr",
-            weights=folder.path,
-            workspace=workspace.root,
+            home=self._folder.home,
+            stderr=self._workspace.logs / f"{run_log_name(Shard.parse(options.shard))}.stderr",
+            weights=self._folder.path,
             memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
         )
         # The first files are downloaded while the child starts.
-        fetched = prefetched(pending.generators, store)
+        fetched = prefetched(self._pending.generators, store)
         with (
             Worker(start, options.timeout) as worker,
-            run_log.run(pending, worker.start()),
-            task("sampling", len(pending.generators)) as bar,
+            self._run_log.run(self._pending, worker.start()),
+            task("sampling", len(self._pending.generators)) as bar,
         ):
             for idle, (generator, files) in _timed(fetched):
-                plan = plan_of(generator.entry, pending.prompts, pending.recipe)
-                run_log.generator_started(generator, pending.recipe)
+                with self._claims.claim(generator.entry.model_name) as claimed:
+                    if claimed:
+                        self._sample(generator, files, idle, worker, bar)
+                    else:
+                        name = generator.entry.model_name
+                        self._leave(generator, f"sampled by another process{self._claims.holder(name)}", bar)
+        return self._report
 
-                def report(progress: Progress, plan: Plan = plan) -> None:
-                    run_log.progress(plan.model_name, progress.kept, progress.tries)
-                    bar.advance(0, note=f"{plan.model_name}: {progress.kept} of {plan.images} images")
+    def _sample(
+        self, generator: PendingGenerator, files: LocalFiles | FetchError, idle: float, worker: Worker, bar: Task
+    ) -> None:
+        """Sample a generator that is claimed, and record the outcome."""
+        recipe, name = self._pending.recipe, generator.entry.model_name
+        fresh = fresh_look(self._workspace, generator, recipe, self._options)
+        if fresh is None:
+            self._leave(generator, "done by another process meanwhile", bar)
+            return
+        plan = plan_of(fresh.entry, self._pending.prompts, recipe)
+        self._run_log.generator_started(fresh, recipe)
 
-                outcome = _sampled(workspace, generator, plan, files, worker, report)
-                outcome = replace(outcome, seconds={**outcome.seconds, "idle": round(idle, 3)})
-                outcome = with_history(outcome, generator.previous)
-                unanswered = unanswered + 1 if _is_unanswered(files) else 0
-                if not unanswered:
-                    write_outcome(workspace, outcome)
-                run_log.generator_ended(generator, pending.recipe, outcome)
-                outcomes.append(outcome)
-                bar.advance(note=f"{outcome.model_name}: {outcome.status}")
-                if unanswered == _MAX_UNANSWERED:
-                    raise HubError(f"the Hub does not answer; run the same command again later to continue: {files}")
-    return Report(pending, outcomes)
+        def report(kept: int, tries: int) -> None:
+            self._run_log.progress(name, kept, tries)
+            bar.advance(0, note=f"{name}: {kept} of {plan.images} images")
 
+        try:
+            outcome = self._outcome(
+                fresh, files, worker, GeneratorRun(self._workspace, self._claims, fresh, plan, recipe, report)
+            )
+        except TakenOverError as error:
+            self._leave(generator, str(error), bar)
+            return
+        outcome = replace(outcome, seconds={**outcome.seconds, "idle": round(idle, 3)})
+        outcome = with_history(outcome, fresh.previous)
+        if not _is_unanswered(files):
+            write_outcome(self._workspace, outcome)
+        self._run_log.generator_ended(fresh, recipe, outcome)
+        self._report.outcomes.append(outcome)
+        bar.advance(note=f"{outcome.model_name}: {outcome.status}")
 
-def _sampled(
-    workspace: Workspace,
-    generator: PendingGenerator,
-    plan: Plan,
-    files: LocalFiles | FetchError,
-    worker: Worker,
-    report: Callable[[Progress], None],
-) -> Outcome:
-    """Sample one generator; every failure of it becomes an outcome."""
-    before = generator.progress
-    outcome = Outcome(model_name=plan.model_name, revision=plan.revision, status="done")
-    if isinstance(files, FetchError):
-        detail, kept, tries = str(files), len(before.kept), before.next_index
-        return replace(outcome, status="fetch-failed", detail=detail, kept=kept, tries=tries)
-    remove_leftovers(workspace, before, plan.model_name)
-    assignment = Assignment(
-        plan=plan,
-        workspace=workspace.root,
-        folder=files.folder,
-        base_folder=files.base_folder,
-        prior_folder=files.prior_folder,
-        next_index=before.next_index,
-        next_part=before.parts,
-        call_size=before.call_size(plan.batch_size),
-        kept=before.kept,
-        memory=before.memory,
-        hashes={file.path: content_key(file) for file in generator.entry.base_files or generator.entry.files},
-        prior_hashes={file.path: content_key(file) for file in generator.entry.prior_files},
-    )
-    seconds = {"fetch": files.fetch_seconds, "verify": files.verify_seconds}
-    try:
-        result = worker.sample(assignment, report)
-        outcome = replace(outcome, status=result.status, detail=result.detail, reason=result.reason)
-        seconds |= result.seconds
-    except ChildLostError as lost:
-        outcome = replace(outcome, status=lost.status, detail=lost.detail)
-    progress = progress_of(workspace, plan.model_name)
-    remove_leftovers(workspace, progress, plan.model_name)
-    return replace(
-        outcome,
-        kept=len(progress.kept),
-        tries=progress.next_index,
-        timed=progress.next_index - before.next_index,
-        seconds={phase: round(value, 3) for phase, value in seconds.items()},
-        stderr=worker.last_lines() if outcome.failed else (),
-    )
+    def _outcome(
+        self, generator: PendingGenerator, files: LocalFiles | FetchError, worker: Worker, run: GeneratorRun
+    ) -> Outcome:
+        if not isinstance(files, FetchError):
+            return run.sample(files, worker)
+        entry, progress = generator.entry, generator.progress
+        return Outcome(
+            model_name=entry.model_name,
+            revision=entry.revision,
+            status="fetch-failed",
+            detail=str(files),
+            kept=len(progress.kept),
+            tries=progress.next_index,
+        )
+
+    def _leave(self, generator: PendingGenerator, why: str, bar: Task) -> None:
+        """Leave a generator to another process."""
+        self._report.others[generator.entry.model_name] = why
+        self._run_log.generator_left(generator, self._pending.recipe, why)
+        bar.advance(note=f"{generator.entry.model_name}: {why}")
 
 
 def _timed(items: Iterable[T]) -> Iterator[tuple[float, T]]:
@@ -163,5 +174,5 @@ def _timed(items: Iterable[T]) -> Iterator[tuple[float, T]]:
 
 
 def _is_unanswered(files: LocalFiles | FetchError) -> bool:
-    """Whether the Hub did not answer: that tells nothing about the generator, so no outcome is recorded."""
+    """Whether the Hub gave no file of it this time: that tells nothing about it, so no outcome is recorded."""
     return isinstance(files, FetchError) and files.transient

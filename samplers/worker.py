@@ -7,25 +7,46 @@ seconds is killed; so every phase (start, load, one batch) has that long.
 
 import multiprocessing
 import os
+import pickle
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType, TracebackType
+from typing import Any
 
+from samplers.batch_checks import Expected, InvalidBatchError, checked_batch, image_size
+from samplers.channel import Channel
 from samplers.child.loop import main
-from samplers.child.sandbox.isolation import clean_environment
-from samplers.messages import Assignment, Fatal, FromChild, Progress, Ready, Result, Start, decode
+from samplers.messages import (
+    MAX_MESSAGE,
+    Assignment,
+    Batch,
+    Fatal,
+    FromChild,
+    Progress,
+    Ready,
+    Result,
+    Start,
+    decode,
+)
 from samplers.outcomes import Status
+from samplers.sample import Sample
 from workspace.errors import CommunityForensicsError
+from workspace.sandbox.isolation import clean_environment
 
 #: Lines of the child's standard error that an outcome keeps, and the bytes at its end in which they are looked for.
 _LAST_LINES, _LAST_BYTES = 20, 16_384
 _KILLED_BY_SIGNAL_9 = -9
+#: Messages of an assignment beside those for its samples: that it is loaded, and the result.
+_MESSAGES = 16
+#: Seconds that an interrupted run waits for the batches that are sampled already; schedulers kill after 30 s.
+_SECONDS_AT_END = 10.0
 #: What C++, Rust and Python print when they end a process that gets no memory.
 _NO_MEMORY = re.compile(r"std::bad_alloc|memory allocation of \d+ bytes failed|MemoryError\b")
 #: Held while a process is started: its environment and main module are then those of this whole process.
@@ -59,7 +80,7 @@ class Worker:
     def __init__(self, start: Start, timeout: float) -> None:
         self._start, self._timeout = start, timeout
         self._context = _context()
-        self._connection: Connection | None = None
+        self._channel: Channel | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
 
     def __enter__(self) -> "Worker":
@@ -77,9 +98,12 @@ class Worker:
             process.start()
         # The child must hold the only other end, or its death would not be noticed.
         its.close()
-        self._connection, self._process = ours, process
+        self._channel, self._process = Channel(ours), process
         try:
-            ready = self._receive()
+            ready = self._receive(time.monotonic() + self._timeout)
+        except InvalidBatchError as error:
+            self._end()
+            raise SamplingError(f"the sampling process does not start: it sent {error}") from error
         except ChildLostError as lost:
             last = "; ".join(self.last_lines()[-3:])
             raise SamplingError(f"the sampling process does not start: {lost.detail}; {last}") from lost
@@ -87,26 +111,95 @@ class Worker:
             raise SamplingError(f"the sampling process does not start: its first message is {ready}")
         return ready
 
-    def sample(self, assignment: Assignment, report: Callable[[Progress], None]) -> Result:
-        """Sample one generator; `report` is called after every batch. Raises `ChildLostError` and `SamplingError`."""
-        if self._connection is None:
+    def sample(
+        self,
+        assignment: Assignment,
+        store: Callable[[list[Sample], dict[int, bytes]], None],
+        report: Callable[[int], None] = lambda _: None,
+    ) -> Result:
+        """Sample one generator: `store` is called with the rows and images of every batch, `report` with the number of
+        samples made. Raises `ChildLostError`, `SamplingError`, and what `store` raises.
+
+        When it is interrupted (`KeyboardInterrupt`), the batches that are sampled already are still stored.
+        """
+        if self._channel is None:
             self.start()
         # The child writes in append mode, so it continues at the start: the lines in the file are this generator's.
         os.truncate(self._start.stderr, 0)
-        assert self._connection is not None
+        assert self._channel is not None
         try:
-            self._connection.send(assignment)
+            self._channel.send(pickle.dumps(assignment), seconds=self._timeout)
+        except TimeoutError as error:
+            self._end()
+            raise ChildLostError("hung", "the sampling process takes no work") from error
         except OSError as error:
             raise self._lost() from error
+        stop = len(assignment.plan.samples) if assignment.stop is None else assignment.stop
+        expected = Expected(plan=assignment.plan, next_index=assignment.first, stop=stop)
+        # In a thread, so that an interrupt does not come between two bytes of a message or two files of a batch.
+        with ThreadPoolExecutor(1, "receiving") as thread:
+            receiving = thread.submit(self._receive_batches, expected, store, report)
+            try:
+                return receiving.result()
+            except KeyboardInterrupt:
+                self._ask_to_end(receiving)
+                raise
+            except InvalidBatchError as error:
+                self._end()
+                detail = f"the sampling process sent something else than its batch: {error}"
+                raise ChildLostError("misbehaved", detail) from error
+            except BaseException:
+                # The next generator must not get what is left of this one.
+                self._end()
+                raise
+
+    def _receive_batches(
+        self,
+        expected: Expected,
+        store: Callable[[list[Sample], dict[int, bytes]], None],
+        report: Callable[[int], None],
+    ) -> Result:
+        """Until the child's result. Each message that brings the work on gives it the time-out for the next one."""
+        deadline, made, messages = time.monotonic() + self._timeout, -1, 0
         while True:
-            message = self._receive()
-            if isinstance(message, Result):
-                if message.status == "out-of-memory":
-                    # Much of the memory may still be held, in fragments: the next generator gets a new process.
-                    self._end()
-                return message
-            if isinstance(message, Progress):
-                report(message)
+            message = self._receive(deadline)
+            messages += 1
+            if messages > _MESSAGES + 2 * len(expected.plan.samples):
+                raise InvalidBatchError("too many messages")
+            match message:
+                case Result():
+                    if message.status == "out-of-memory":
+                        # Much of the memory may still be held, in fragments: the next generator gets a new process.
+                        self._end()
+                    return message
+                case Progress():
+                    if message.tries > made:
+                        made, deadline = message.tries, time.monotonic() + self._timeout
+                    report(min(message.tries, expected.stop))
+                case Batch():
+                    contents = [self._image(row, deadline) for row in message.rows]
+                    samples, images = checked_batch(message.rows, contents, expected)
+                    store(samples, images)
+                    expected.next_index += len(samples)
+                    deadline = time.monotonic() + self._timeout
+                case _:
+                    raise InvalidBatchError(f"a message {type(message).__name__}")
+
+    def _ask_to_end(self, receiving: Future[Result]) -> None:
+        """Let the child send the batches that it has sampled, and end it."""
+        try:
+            if self._channel is not None:
+                with suppress(OSError):
+                    self._channel.send(pickle.dumps(None), seconds=1)
+                wait([receiving], _SECONDS_AT_END)
+        finally:
+            self._end()
+
+    def _image(self, row: dict[str, Any], deadline: float) -> bytes | None:
+        size = image_size(row)
+        if size is None:
+            return None
+        return self._bytes(size, deadline)
 
     def last_lines(self) -> tuple[str, ...]:
         """The last lines that the child wrote to its standard error for this generator."""
@@ -120,24 +213,35 @@ class Worker:
         except OSError:
             return []
 
-    def _receive(self) -> FromChild:
-        assert self._connection is not None
+    def _receive(self, deadline: float) -> FromChild:
+        content = self._bytes(MAX_MESSAGE, deadline)
         try:
-            if not self._connection.poll(self._timeout):
-                self._end()
-                raise ChildLostError("hung", f"nothing happened for {self._timeout:g} s (--timeout)")
-            message = decode(self._connection.recv_bytes(maxlength=1 << 20))
-        except (EOFError, OSError, ValueError) as error:
-            raise self._lost() from error
+            message = decode(content)
+        except ValueError as error:
+            raise InvalidBatchError(str(error)) from error
         if isinstance(message, Fatal):
             self._end()
             raise SamplingError(message.detail)
         return message
 
+    def _bytes(self, most: int, deadline: float) -> bytes:
+        channel = self._channel
+        if channel is None:
+            raise ChildLostError("crashed", "the sampling process was ended")
+        try:
+            return channel.receive(most, max(0.0, deadline - time.monotonic()))
+        except TimeoutError as error:
+            self._end()
+            raise ChildLostError("hung", f"nothing happened for {self._timeout:g} s (--timeout)") from error
+        except ValueError as error:
+            raise InvalidBatchError(str(error)) from error
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+
     def _lost(self) -> ChildLostError:
         """Why the child closed its end of the connection."""
         process = self._process
-        self._connection = None
+        self._channel = None
         if process is None:
             return ChildLostError("crashed", "the sampling process ended")
         process.join(timeout=10)
@@ -154,14 +258,14 @@ class Worker:
         return ChildLostError("crashed", f"the sampling process {how}")
 
     def _end(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if self._process is not None:
-            # Every file on the disk is complete at any moment.
-            self._process.kill()
-            self._process.join(timeout=10)
-            self._process = None
+        process, channel = self._process, self._channel
+        self._process = self._channel = None
+        # In this order: a thread that reads gets the end of the file, and not another file of the same number.
+        if process is not None:
+            process.kill()
+            process.join(timeout=10)
+        if channel is not None:
+            channel.close()
 
 
 def _context() -> multiprocessing.context.ForkServerContext:

@@ -5,15 +5,19 @@ the old file, the new file or none, even when the writer is killed. Temporary na
 `.partial`, so that files left by a killed writer can be recognized; `remove_partial` removes them from a folder.
 """
 
+import errno
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 PARTIAL_SUFFIX = ".partial"
+#: What file systems without hard links answer.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV})
 
 
 @contextmanager
@@ -32,7 +36,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -60,6 +64,39 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, f"{text}\n".encode())
 
 
+def place(source: Path, target: Path) -> bool:
+    """Give a complete file its name, unless there is a file of that name: False, and `source` remains.
+
+    Both are on one file system. Of several processes that place a file of one name the first one succeeds.
+    """
+    with errors_naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not link_or_copy(source, target):
+            return False
+        source.unlink()
+    return True
+
+
+def link_or_copy(source: Path, target: Path) -> bool:
+    """Give a complete file a second name; False where there is a file of that name.
+
+    On a file system without hard links it is copied, and two processes that do so at once could replace each other's
+    file.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            return False
+        with atomic_path(target) as temporary:
+            shutil.copyfile(source, temporary)
+    return True
+
+
 def remove_partial(folder: Path) -> int:
     """Remove the temporary files of killed writers from `folder` (not below it); returns their number.
 
@@ -71,7 +108,8 @@ def remove_partial(folder: Path) -> int:
     return len(partial)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Flush the names of a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,7 +3,6 @@
 import inspect
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from importlib import metadata
 from types import FrameType
@@ -16,6 +15,10 @@ from workspace.errors import CommunityForensicsError, disk_error
 
 #: What a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED_EXIT_CODE = 130
+#: What batch systems send before they end a job: at its time limit, or because another job needs the node.
+REQUEUE_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+#: `EX_TEMPFAIL` of sysexits.h: the work can be continued, so the job may be put back into the queue.
+REQUEUE_EXIT_CODE = 75
 
 
 class Command(TyperCommand):
@@ -37,25 +40,25 @@ class Group(TyperGroup):
 def run(app: Callable[[], Any]) -> NoReturn:
     """Run a command line to its end: `app` parses `sys.argv` and does the work; then the process exits.
 
-    SIGTERM, which schedulers send before SIGKILL, is treated like Ctrl-C: clean up, keep finished work, exit code 130.
+    Ctrl-C and `REQUEUE_SIGNALS` interrupt it: clean up, keep finished work, exit code 130 or `REQUEUE_EXIT_CODE`.
     """
-    interrupted = threading.Event()
+    interrupted: list[int] = []
 
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        interrupted.set()
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        interrupted.append(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, *REQUEUE_SIGNALS):
+        signal.signal(number, interrupt)
     try:
         app()
     except BaseException as error:
-        # The event, not the exception, says that it was an interrupt: typer turns the exception into an exit, and a
+        # The list, not the exception, says that it was an interrupt: typer turns the exception into an exit, and a
         # library's C code into an error of that library (a failed import, a cancelled query).
         succeeded = isinstance(error, SystemExit) and error.code in (0, None)  # a server that was stopped
-        if interrupted.is_set() and not succeeded:
+        if interrupted and not succeeded:
             typer.echo("interrupted: finished work is kept; run the same command again to continue", err=True)
-            sys.exit(INTERRUPTED_EXIT_CODE)
+            sys.exit(INTERRUPTED_EXIT_CODE if interrupted[0] == signal.SIGINT else REQUEUE_EXIT_CODE)
         if isinstance(error, OSError) and (refusal := disk_error(error)) is not None:
             error = refusal
         if not isinstance(error, CommunityForensicsError):

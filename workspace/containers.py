@@ -32,6 +32,9 @@ def open_file(path: str, hub: HubAccess = HubAccess()) -> BinaryIO:
         return Path(path).open("rb")
     from huggingface_hub import HfFileSystem
 
+    from workspace.hub_session import session
+
+    session(hub)
     return cast(BinaryIO, HfFileSystem(endpoint=hub.endpoint, token=hub.token).open(path, "rb"))
 
 

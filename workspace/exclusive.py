@@ -16,7 +16,7 @@ from pathlib import Path
 from workspace.atomic import errors_naming
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
-from workspace.process_folder import SILENT_SECONDS, ProcessFolder
+from workspace.process_folder import SILENT_SECONDS, TOUCH_SECONDS, ProcessFolder
 
 #: Seconds to wait for another process: as long as a short piece of work may take.
 WAIT = 10.0
@@ -54,7 +54,8 @@ def alone(workspace: Workspace, work: str, seconds: float | None = None) -> Iter
             stack.enter_context(process.lock.within(WAIT if seconds is None else seconds))
         except TimeoutError as error:
             raise CommunityForensicsError(
-                f"{_description(process.lock.holder(), work)} in {workspace.root}: wait until it has ended, then run "
+                f"another process is at work ({work}{note_of(process.lock.holder())}) in {workspace.root}: "
+                f"wait until it has ended, then run "
                 f"the same command again (a process that was killed on another node counts as ended after "
                 f"{SILENT_SECONDS / 60:.0f} minutes)"
             ) from error
@@ -63,11 +64,14 @@ def alone(workspace: Workspace, work: str, seconds: float | None = None) -> Iter
 
 
 @contextmanager
-def at_work(workspace: Workspace, work: str) -> Iterator[ProcessFolder]:
-    """A folder of this process, beside those of all that do this work or wait for it; removed at the end."""
+def at_work(workspace: Workspace, work: str, touch_seconds: float = TOUCH_SECONDS) -> Iterator[ProcessFolder]:
+    """A folder of this process, beside those of all that do this work or wait for it; removed at the end.
+
+    It is touched every `touch_seconds`, which shows the others that this process runs.
+    """
     folder = workspace.locks / work
     try:
-        with _process_folder(folder) as process:
+        with _process_folder(folder, touch_seconds) as process:
             host, now = socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds")
             note = process.path / _NOTE
             with errors_naming(note):
@@ -79,11 +83,11 @@ def at_work(workspace: Workspace, work: str) -> Iterator[ProcessFolder]:
                 empty.rmdir()
 
 
-def _process_folder(folder: Path) -> ProcessFolder:
+def _process_folder(folder: Path, touch_seconds: float) -> ProcessFolder:
     for attempt in range(_ATTEMPTS):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            return ProcessFolder(folder)
+            return ProcessFolder(folder, touch_seconds=touch_seconds)
         except (FileNotFoundError, FileExistsError):
             # Removed by another process at its end: before or after this one saw that it exists.
             if attempt == _ATTEMPTS - 1:
@@ -91,9 +95,9 @@ def _process_folder(folder: Path) -> ProcessFolder:
     raise AssertionError("unreachable")
 
 
-def _description(holder: Path | None, work: str) -> str:
-    """Who is at work."""
-    note = ""
+def note_of(holder: Path | None) -> str:
+    """Whose a process folder is, such as `: process 7 on host, since 2026-11-29T19:38:01`; empty where unknown."""
     with suppress(OSError, UnicodeDecodeError):
         note = (holder / _NOTE).read_text(encoding="utf-8") if holder is not None else ""
-    return f"another process is at work ({work}{f': {note}' if note else ''})"
+        return f": {note}" if note else ""
+    return ""

@@ -1,13 +1,15 @@
 """A lock between processes that share a folder on a disk, without file locks.
 
-The lock is a folder `lock` beside the process folders; the file in it has the name of its owner's process folder. A
-process acquires the lock by renaming a folder that holds its own file to that name. A file system does this as one
-step, and refuses it where a folder with a file in it has the name already. The lock of a dead process is removed by the
-name of its file: names of process folders are never used twice, so nobody can remove another process's lock by mistake.
+The lock is a folder beside the process folders, by default `lock`; the file in it has the name of its owner's process
+folder. A process acquires the lock by renaming a folder that holds its own file to that name. A file system does this
+as one step, and refuses it where a folder with a file in it has the name already. The lock of a dead process is removed
+by the name of its file: names of process folders are never used twice, so nobody can remove another process's lock by
+mistake.
 """
 
 import errno
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +26,12 @@ _GROWTH, _LONGEST = 1.1, 0.25
 class FolderLock:
     """The lock of the folder above `folder`, for the process that owns `folder` and one of its threads.
 
-    `is_dead` tells whether the process of another folder is gone.
+    `is_dead` tells whether the process of another folder is gone. `name`: of the lock's folder, one for each lock.
     """
 
-    def __init__(self, folder: Path, is_dead: Callable[[Path], bool]) -> None:
+    def __init__(self, folder: Path, is_dead: Callable[[Path], bool], name: str = "lock") -> None:
         self._folder, self._is_dead = folder, is_dead
-        self._lock = folder.parent / "lock"
+        self._lock, self._own = folder.parent / name, folder / name
         self._thread = threading.Lock()
 
     def __enter__(self) -> None:
@@ -60,11 +62,9 @@ class FolderLock:
         if not self._thread.acquire(timeout=seconds):
             raise TimeoutError(errno.ETIMEDOUT, "another thread does not release the lock")
         try:
-            own = self._folder / "lock"
-            own.mkdir(exist_ok=True)
-            (own / self._folder.name).touch()
+            self._prepare()
             shortest, longest = _INTERVAL
-            while not self._try(own):
+            while not self._try():
                 if seconds >= 0 and deadline < time.monotonic():
                     raise TimeoutError(errno.ETIMEDOUT, "another process does not release the lock")
                 time.sleep(random.uniform(shortest, longest))
@@ -73,9 +73,32 @@ class FolderLock:
             self._release()
             raise
 
-    def _try(self, own: Path) -> bool:
+    def try_once(self) -> bool:
+        """Acquire the lock if it is free or its holder is dead; `release` it afterwards. Never waits."""
+        self._thread.acquire()
         try:
-            own.rename(self._lock)
+            self._prepare()
+            # The first try may only have removed the lock of a dead process.
+            if self._try() or (self.holder() is None and self._try()):
+                return True
+            shutil.rmtree(self._own, ignore_errors=True)
+        except BaseException:
+            self._thread.release()
+            raise
+        self._thread.release()
+        return False
+
+    def release(self) -> None:
+        """Release the lock that `try_once` acquired, unless another process took it over meanwhile."""
+        self._release()
+
+    def _prepare(self) -> None:
+        self._own.mkdir(exist_ok=True)
+        (self._own / self._folder.name).touch()
+
+    def _try(self) -> bool:
+        try:
+            self._own.rename(self._lock)
         except OSError as error:
             if error.errno not in _HELD:
                 raise

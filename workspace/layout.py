@@ -7,6 +7,7 @@
       real/<real_source>/                     copies of real images, made by --copy
       images/<org>--<name>/00000000.png
       samples/<org>--<name>/part-00000.parquet
+      samples/<org>--<name>/batch-00000032/   images and rows that are not in a part yet
       outcomes/<org>--<name>.json             how sampling that generator ended
       manifest/  report/  logs/
       .locks/<work>/                          processes that do what only one may do at a time; empty in between
@@ -24,6 +25,8 @@ from workspace.repo_id import checked_repo_id
 
 #: The names that `part_name` makes.
 _PARTS = "part-*.parquet"
+_PART = re.compile(r"part-([0-9]{5,})\.parquet", re.ASCII)
+_BATCH = re.compile(r"batch-([0-9]{8,})", re.ASCII)
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
@@ -129,6 +132,25 @@ def parts_in(folder: Path) -> list[Path]:
 def parts_below(folder: Path) -> list[Path]:
     """The part files of all generators or real sources in `folder`, by name and number."""
     return sorted(folder.glob(f"*/{_PARTS}"), key=_by_number)
+
+
+def part_number(part: Path) -> int:
+    """The number of a part file."""
+    match = _PART.fullmatch(part.name)
+    if match is None:
+        raise UsageError(f"{part} is not the name of a part: remove or rename that file")
+    return int(match[1])
+
+
+def batch_name(first: int) -> str:
+    """The folder name of a batch that is not in a part yet, by the index of its first sample: batch-00000032."""
+    return f"batch-{first:08d}"
+
+
+def batches_in(folder: Path) -> list[tuple[int, Path]]:
+    """Such batches of one generator, with the index of their first sample, in order; none if there is no folder."""
+    found = [(_BATCH.fullmatch(path.name), path) for path in folder.glob("batch-*")]
+    return sorted((int(match[1]), path) for match, path in found if match is not None)
 
 
 def _by_number(part: Path) -> tuple[str, int, str]:

@@ -49,9 +49,11 @@ class ProcessFolder:
     work for this process then stop.
     """
 
-    def __init__(self, parent: Path, mode: int = 0o777) -> None:
-        """Make the folder, with these permissions; `parent` exists. Raises `OSError` as the file system does."""
+    def __init__(self, parent: Path, mode: int = 0o777, touch_seconds: float = TOUCH_SECONDS) -> None:
+        """Make the folder, with these permissions, and touch it as often; `parent` exists. Raises `OSError` as the file
+        system does."""
         self.stopping = threading.Event()
+        self._touch_seconds, self._touched = touch_seconds, time.monotonic()
         self._machine = _machine()
         started = int(psutil.Process().create_time())
         self.path = parent / f"process-{self._machine}-{os.getpid()}-{started}-{secrets.token_hex(4)}"
@@ -77,6 +79,20 @@ class ProcessFolder:
             else:
                 found.append(path)
         return found
+
+    @property
+    def untouched_seconds(self) -> float:
+        """Seconds since the last touch: more than `SILENT_SECONDS` where this process did not run for long."""
+        return time.monotonic() - self._touched
+
+    def is_silent(self, folder: Path) -> bool:
+        """Whether the process of a folder is gone, or has not run for long."""
+        if folder == self.path:
+            return False
+        try:
+            return self._now() - folder.stat().st_mtime > SILENT_SECONDS or self._is_dead(folder)
+        except FileNotFoundError:
+            return True
 
     def _is_dead(self, folder: Path) -> bool:
         """Whether the process of a folder is gone, as far as one can know."""
@@ -104,9 +120,15 @@ class ProcessFolder:
         return self.path.stat().st_mtime
 
     def _touch(self) -> None:
-        while not self.stopping.wait(TOUCH_SECONDS):
+        while not self.stopping.wait(self._touch_seconds):
             with suppress(OSError):
                 os.utime(self.path)
+                self._touched = time.monotonic()
+
+
+def is_process_folder(name: str) -> bool:
+    """Whether a process folder may have this name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def remove_folder(folder: Path) -> None:

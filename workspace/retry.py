@@ -27,6 +27,8 @@ ATTEMPTS_AT_INTERNAL_ERROR = 3
 MAX_WINDOWS = 50
 #: Longest wait where the Hub requests none, in seconds: random, with a limit that doubles each time up to this one.
 MAX_BACKOFF = 30.0
+#: What httpx says where huggingface_hub closed, after a lost connection, the client that all threads share.
+_CLOSED = "the client has been closed"
 # Time-out, too early, too many requests, and errors of the server and its CDN.
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
@@ -40,8 +42,10 @@ def status_of(error: BaseException | None) -> int | None:
 def is_connection_trouble(error: BaseException | None) -> bool:
     """Whether the cause of an error, however wrapped, is a connection that failed, timed out or was lost."""
     while error is not None:
-        if isinstance(error, httpx2.TransportError | ConnectionError | TimeoutError):
+        if isinstance(error, httpx2.TransportError | httpx2.DecodingError | ConnectionError | TimeoutError):
             return not isinstance(error, httpx2.UnsupportedProtocol)
+        if isinstance(error, RuntimeError) and _CLOSED in str(error):
+            return True
         error = error.__cause__ or error.__context__
     return False
 

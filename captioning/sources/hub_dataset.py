@@ -89,6 +89,9 @@ def _resolve_commit(dataset: HubDataset, hub: HubAccess) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+    from workspace.hub_session import session
+
+    session(hub)
     try:
         commit = HfApi(hub.endpoint, token=hub.token).dataset_info(dataset.repo_id, revision=dataset.revision).sha
     except (HfHubHTTPError, HTTPError, InvalidURL, OfflineModeIsEnabled, ConnectionError) as error:

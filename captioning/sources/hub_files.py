@@ -55,6 +55,9 @@ def _answer(repo_id: str, commit: str, config: str | None) -> dict[str, Any]:
     from httpx2 import HTTPError
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+    from workspace.hub_session import session
+
+    session()
     try:
         builder = load_dataset_builder(repo_id, config, revision=commit)
     except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, DatasetNotFoundError, ConnectionError) as error:

@@ -5,7 +5,9 @@ huggingface_hub provides the session, the headers (token, user agent) and the er
 - a timeout for every request: without one, a server that sends nothing blocks the crawl;
 - retries of temporary errors (`workspace/retry.py`); not found, gated and disabled are final;
 - rate limits: when a response says that no requests are left in this window, all threads wait for the next window;
-- a limit on the size of a response, and a check of small files against the git hash that the Hub states.
+- a check of small files against the git hash that the Hub states.
+
+The token goes to this Hub only and every response is bounded, by the rules of `workspace/hub_session.py`.
 
 It returns JSON values or bytes and does not interpret them.
 """
@@ -15,10 +17,10 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import httpx2
-from huggingface_hub import constants, get_session, hf_raise_for_status
+from huggingface_hub import constants, hf_raise_for_status
 from huggingface_hub.errors import (
     DisabledRepoError,
     GatedRepoError,
@@ -34,6 +36,7 @@ from huggingface_hub.utils.sha import git_hash
 from crawler.text import load_json
 from workspace.errors import HubError, in_one_line
 from workspace.hub_access import HubAccess
+from workspace.hub_session import RefusedAnswerError, TooLargeError, limited, session
 from workspace.retry import ATTEMPTS, MAX_WAIT, ROUNDED_SECOND, retrying, status_of
 
 #: Rows in one page of the list at most; the Hub allows no more.
@@ -83,10 +86,6 @@ class UnavailableError(HubError):
     """No request can succeed: there is no connection to the Hub, or it refuses the token."""
 
 
-class TooLargeError(Exception):
-    """The response is larger than the limit."""
-
-
 class CorruptedError(httpx2.TransportError):
     """The bytes received do not have the hash that the Hub states; another attempt may succeed."""
 
@@ -96,6 +95,7 @@ class Hub:
 
     def __init__(self, access: HubAccess = HubAccess()) -> None:
         """Use the endpoint and the token of `access`."""
+        self._access = access
         self.endpoint = (access.endpoint or constants.ENDPOINT).rstrip("/")
         self._headers = build_hf_headers(
             token=access.token,
@@ -116,14 +116,15 @@ class Hub:
         while url is not None:
             try:
                 response, content = self._get("api", url, query, MAX_JSON)
-            except FINAL_ERRORS as error:
+            except (*FINAL_ERRORS, TooLargeError) as error:
                 reason = in_one_line(error, named=False)
                 raise UnavailableError(f"{self.endpoint} does not give its list of models ({reason})") from error
             page = self._json(content, url)
             if not isinstance(page, list):
                 raise HubError(f"{self.endpoint}: the response to {url} is not a list of models")
             yield page
-            url, query = response.links.get("next", {}).get("url"), None
+            after = response.links.get("next", {}).get("url")
+            url, query = self._own(urljoin(url, after)) if after else None, None
 
     def model_info(self, model_name: str, revision: str | None) -> dict[str, Any]:
         """A model's metadata with its list of files; raises an error of `FINAL_ERRORS` or `HubError`."""
@@ -146,6 +147,19 @@ class Hub:
         url = f"{self.endpoint}/{model_name}/resolve/{quote(revision, safe='')}/{quote(path)}"
         return self._get("resolve", url, None, max_bytes, git_oid)[1]
 
+    def _own(self, url: str) -> str:
+        """An address that this Hub named, if it is its own; raises `HubError`.
+
+        A mirror may name those of the Hub that it copies: they are asked of the mirror.
+        """
+        home = constants.HUGGINGFACE_CO_URL_HOME.rstrip("/")
+        url = self.endpoint + url.removeprefix(home) if url.startswith(f"{home}/") else url
+        if not url.startswith(f"{self.endpoint}/"):
+            raise HubError(
+                f"{self.endpoint} continues its list at another host ({url[:MAX_MESSAGE]}), which is not asked"
+            )
+        return url
+
     def stop(self) -> None:
         """End all waits for a retry at once, because the caller gives up."""
         self._stopped.set()
@@ -166,7 +180,7 @@ class Hub:
         try:
             return request(self._get_once, kind, url, params, max_bytes, git_oid)
         except (httpx2.HTTPError, httpx2.InvalidURL, OfflineModeIsEnabled) as error:
-            if isinstance(error, FINAL_ERRORS):
+            if isinstance(error, (*FINAL_ERRORS, TooLargeError)):
                 raise
             status = status_of(error)
             if status in (404, 410):
@@ -182,17 +196,20 @@ class Hub:
     ) -> tuple[httpx2.Response, bytes]:
         self._stopped.wait(max(0.0, self._blocked_until.get(kind, 0.0) - time.monotonic()))
         timeout = float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
-        with get_session().stream("GET", url, params=params, headers=self._headers, timeout=timeout) as response:
+        request = session(self._access).stream(
+            "GET", url, params=params, headers=self._headers, timeout=timeout, extensions=limited(max_bytes)
+        )
+        with request as response:
             self._responded = True
             self._respect_rate_limit(kind, response)
             if response.is_error:
-                body = _read(response, MAX_JSON)
+                body = response.read()
                 try:
                     hf_raise_for_status(response)
                 except HfHubHTTPError as error:
                     error.server_message = _words(response, body)
                     raise
-            content = _read(response, max_bytes)
+            content = response.read()
         if git_oid is not None and git_hash(content) != git_oid:
             raise CorruptedError(f"{url} does not have the git hash that the Hub states")
         return response, content
@@ -203,16 +220,6 @@ class Hub:
             with self._lock:
                 seconds = min(limit.reset_in_seconds + ROUNDED_SECOND, MAX_WAIT)
                 self._blocked_until[kind] = time.monotonic() + seconds
-
-
-def _read(response: httpx2.Response, max_bytes: int) -> bytes:
-    parts, size = [], 0
-    for part in response.iter_bytes():
-        size += len(part)
-        if size > max_bytes:
-            raise TooLargeError(f"{response.url} is larger than {max_bytes} bytes")
-        parts.append(part)
-    return b"".join(parts)
 
 
 def _words(response: httpx2.Response, body: bytes) -> str | None:
@@ -244,6 +251,8 @@ def _as_hub_error(error: Exception, endpoint: str, url: str) -> HubError:
             )
         return HubError(f"{url} failed with status {status}{_message(error)}")
     reason = in_one_line(error, named=False)
+    if isinstance(error, RefusedAnswerError):
+        return HubError(reason)
     if isinstance(error, _CONNECTION_ERRORS):
         remedy = "check the network and HF_ENDPOINT, then run the same command again"
         return UnavailableError(f"{endpoint} cannot be reached ({reason}): {remedy}")

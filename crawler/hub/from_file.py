@@ -22,11 +22,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from crawler.hub.client import FINAL_ERRORS, Hub, NotFoundError, TooLargeError, UnavailableError
+from crawler.hub.client import FINAL_ERRORS, Hub, NotFoundError, UnavailableError
 from crawler.hub.listing import ListedModel, ModelList, Selection
 from crawler.hub.repository import Description
 from workspace import progress
 from workspace.errors import HubError, UsageError, in_one_line
+from workspace.hub_session import TooLargeError
 from workspace.repo_id import is_repo_id
 from workspace.threads import each
 

@@ -14,11 +14,12 @@ from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RemoteEntr
 
 from crawler.card.model_card import MAX_CARD
 from crawler.catalog import ModelFile
-from crawler.hub.client import FINAL_ERRORS, ForbiddenError, Hub, LegalError, TooLargeError
+from crawler.hub.client import FINAL_ERRORS, ForbiddenError, Hub, LegalError
 from crawler.hub.single_flight import SingleFlight
 from crawler.reasons import Incompatible, Reason
 from crawler.text import load_json
 from workspace.errors import in_one_line
+from workspace.hub_session import TooLargeError
 from workspace.repo_id import is_repo_id
 from workspace.size import text_of
 

@@ -1,6 +1,7 @@
-"""What to do about damaged records and files: which files to remove or restore, and which command makes them again."""
+"""What to do about damaged records and files: which command makes them again, or which files to restore."""
 
-SAMPLE_AGAIN = (
+SAMPLE_AGAIN = "run `cf-sample --verify full` with the options of before: it makes damaged images and rows again"
+SAMPLE_ANEW = (
     "remove the folders of [that generator|those generators] in samples/ and images/, then run `cf-sample` again: it "
     "makes the same images"
 )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.checks.failures import NAMED_ROWS, Failure, Problem, failing, failing_rules, raise_build_failures
-from manifests.checks.remedies import CAPTION_AGAIN, RESTORE_CATALOG, SAMPLE_AGAIN
+from manifests.checks.remedies import CAPTION_AGAIN, RESTORE_CATALOG, SAMPLE_ANEW
 from manifests.joining.relations import BATCH_CAPTIONS, CAPTIONS, CATALOG, SAMPLES
 from manifests.manifest import CaptionOrigin
 from manifests.tables.generators import REJECTIONS
@@ -28,48 +28,48 @@ _NOT_ITS_OWN = f"""CASE WHEN {SAMPLES.path} = concat('images/', {SAMPLES.folder}
 
 _INCOMPLETE = Problem(
     "kept [sample lacks|samples lack] a value that every image has (name, path, sha256, format, mode, size)",
-    SAMPLE_AGAIN,
+    SAMPLE_ANEW,
 )
 
 #: What may be wrong with a single sample.
 _OF_A_SAMPLE = {
-    Problem("[sample has|samples have] an unknown status", SAMPLE_AGAIN): f"""
+    Problem("[sample has|samples have] an unknown status", SAMPLE_ANEW): f"""
         {SAMPLES.result} NOT IN ('kept', {", ".join(repr(status) for status in REJECTIONS)})""",
     _INCOMPLETE: f"""{SAMPLES.result} = 'kept' AND (
         {SAMPLES.image_name} IS NULL OR {SAMPLES.path} IS NULL OR {SAMPLES.sha256} IS NULL OR {SAMPLES.format} IS NULL
         OR {SAMPLES.mode} IS NULL OR {SAMPLES.width} IS NULL OR {SAMPLES.height} IS NULL
         OR {SAMPLES.file_size} IS NULL)""",
     # Whether its digits are right, the check of the file tells.
-    Problem("[sample has|samples have] an invalid sha256", SAMPLE_AGAIN): f"strlen({SAMPLES.sha256}) <> 64",
-    Problem("[sample has|samples have] a file name that is not made from [its|their] index", SAMPLE_AGAIN): f"""
+    Problem("[sample has|samples have] an invalid sha256", SAMPLE_ANEW): f"strlen({SAMPLES.sha256}) <> 64",
+    Problem("[sample has|samples have] a file name that is not made from [its|their] index", SAMPLE_ANEW): f"""
         {SAMPLES.image_name} <> printf('%08d.png', {SAMPLES.index})""",
-    Problem("[sample names|samples name] a file of another sample", SAMPLE_AGAIN): f"""
+    Problem("[sample names|samples name] a file of another sample", SAMPLE_ANEW): f"""
         {SAMPLES.image_name} IS NOT NULL AND {_NOT_ITS_OWN}""",
     Problem(
-        "[sample is|samples are] not PNG of mode RGB or L, or [has|have] an impossible size", SAMPLE_AGAIN
+        "[sample is|samples are] not PNG of mode RGB or L, or [has|have] an impossible size", SAMPLE_ANEW
     ): f"""{SAMPLES.format} <> 'PNG' OR {SAMPLES.mode} NOT IN ('RGB', 'L')
         OR {SAMPLES.result} = 'kept' AND ({SAMPLES.width} NOT BETWEEN 1 AND 16384
             OR {SAMPLES.height} NOT BETWEEN 1 AND 16384 OR {SAMPLES.file_size} < 1)""",
-    Problem("[sample was|samples were] kept although flagged, or not checked", SAMPLE_AGAIN): f"""
+    Problem("[sample was|samples were] kept although flagged, or not checked", SAMPLE_ANEW): f"""
         {SAMPLES.result} = 'kept' AND {SAMPLES.nsfw_flag} IS DISTINCT FROM FALSE""",
-    Problem("rejected [sample still has an image|samples still have images]", SAMPLE_AGAIN): f"""
+    Problem("rejected [sample still has an image|samples still have images]", SAMPLE_ANEW): f"""
         {SAMPLES.result} NOT IN ('kept', 'duplicate') AND {SAMPLES.path} IS NOT NULL""",
 }
 
 #: What may be wrong with the numbers and seeds of a generator's samples (`_are_numbered`).
 _OF_NUMBERS = {
-    Problem("[sample is|samples are] duplicated in samples/", SAMPLE_AGAIN): f"""
+    Problem("[sample is|samples are] duplicated in samples/", SAMPLE_ANEW): f"""
         SELECT {_SAMPLE} FROM (
             SELECT {SAMPLES.generator}, {SAMPLES.index} FROM {SAMPLES} GROUP BY ALL HAVING count(*) > 1)
         JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator}""",
     Problem(
-        "[generator lacks|generators lack] samples: [its|their] samples are not numbered 0, 1, 2, ...", SAMPLE_AGAIN
+        "[generator lacks|generators lack] samples: [its|their] samples are not numbered 0, 1, 2, ...", SAMPLE_ANEW
     ): f"""
         SELECT {CATALOG.model_name} FROM (
             SELECT {SAMPLES.generator} FROM {SAMPLES} GROUP BY ALL
             HAVING min({SAMPLES.index}) <> 0 OR max({SAMPLES.index}) >= count(*))
         JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator}""",
-    Problem("[sample has|samples have] the seed of another sample of the same generator", SAMPLE_AGAIN): f"""
+    Problem("[sample has|samples have] the seed of another sample of the same generator", SAMPLE_ANEW): f"""
         SELECT {_SAMPLE} FROM (
             SELECT {SAMPLES.generator}, max({SAMPLES.index}) AS {SAMPLES.index} FROM {SAMPLES}
             GROUP BY {SAMPLES.generator}, {SAMPLES.seed} HAVING min({SAMPLES.index}) <> max({SAMPLES.index}))
@@ -85,7 +85,7 @@ _OF_A_BATCH = {
     ): f"""
         SELECT DISTINCT {SAMPLES.model_name} || '@' || {SAMPLES.revision} FROM {SAMPLES}
         WHERE {SAMPLES.generator} IS NULL""",
-    Problem("[sample is|samples are] in the folder of another generator", SAMPLE_AGAIN): f"""
+    Problem("[sample is|samples are] in the folder of another generator", SAMPLE_ANEW): f"""
         SELECT s.{SAMPLES.model_name} || ' #' || {SAMPLES.index} FROM {SAMPLES} s
         JOIN {CATALOG} c ON c.{CATALOG.row_number} = s.{SAMPLES.generator}
         WHERE s.{SAMPLES.folder} <> c.{CATALOG.folder}""",
@@ -95,13 +95,13 @@ _OF_A_BATCH = {
     ): f"""
         SELECT {_SAMPLE} || ': ' || {SAMPLES.prompt_id} FROM {SAMPLES}
         WHERE {SAMPLES.prompt_id} IS NOT NULL AND {SAMPLES.caption} IS NULL""",
-    Problem("[sample has|samples have] another real source than [its prompt|their prompts]", SAMPLE_AGAIN): f"""
+    Problem("[sample has|samples have] another real source than [its prompt|their prompts]", SAMPLE_ANEW): f"""
         SELECT {_SAMPLE} || ': ' || coalesce(s.{SAMPLES.real_source}, 'none') FROM {SAMPLES} s
         LEFT JOIN {BATCH_CAPTIONS} c ON c.{BATCH_CAPTIONS.row_number} = s.{SAMPLES.caption}
         WHERE s.{SAMPLES.real_source} IS DISTINCT FROM c.{BATCH_CAPTIONS.real_source}
             AND (s.{SAMPLES.prompt_id} IS NULL OR s.{SAMPLES.caption} IS NOT NULL)""",
     Problem(
-        "[sample lacks|samples lack] the prompt that [its generator needs|their generators need]", SAMPLE_AGAIN
+        "[sample lacks|samples lack] the prompt that [its generator needs|their generators need]", SAMPLE_ANEW
     ): f"""
         SELECT {_SAMPLE} FROM {SAMPLES}
         SEMI JOIN (FROM {CATALOG} WHERE {CATALOG.task} = 'text-to-image') c

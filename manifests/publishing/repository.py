@@ -1,14 +1,14 @@
 """One dataset's repository on the Hub: the requests that publishing needs, each repeated while the Hub is busy.
 
 `huggingface_hub` does the work. Added here: requests that it does not repeat by itself are repeated on 429, 5xx and
-lost connections (`workspace/retry.py`); every refusal becomes one line that says what to do; and a Hub without Xet is
-recognised, so that `HF_HUB_DISABLE_XET` need not be set (the client uses Xet wherever its package is installed, and
-fails where the Hub has no such storage).
+lost connections (`workspace/retry.py`), answers are bounded (`workspace/hub_session.py`); every refusal becomes one
+line that says what to do; and a Hub without Xet is recognised, so that `HF_HUB_DISABLE_XET` need not be set (the client
+uses Xet wherever its package is installed, and fails where the Hub has no such storage).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -70,9 +70,12 @@ class DatasetOnHub:
         from huggingface_hub.utils.logging import set_verbosity_error
         from huggingface_hub.utils.tqdm import disable_progress_bars
 
+        from workspace.hub_session import session
+
+        session(access)
         disable_progress_bars()  # ours shows the progress of all files
         set_verbosity_error()  # type: ignore[no-untyped-call]
-        self.repo_id = repo_id
+        self.repo_id, self._access = repo_id, access
         self._api = HfApi(endpoint=access.endpoint, token=access.token)
         self._headers = build_hf_headers(token=access.token)
         self._has_xet = True
@@ -83,11 +86,11 @@ class DatasetOnHub:
     @_request
     def create(self, private: bool) -> None:
         """Create the repository unless it exists, and find out whether its Hub has Xet storage."""
-        from huggingface_hub import get_session
+        from workspace.hub_session import session
 
         self._api.create_repo(self.repo_id, repo_type="dataset", private=private, exist_ok=True)
         address = f"{self._api.endpoint}/api/datasets/{self.repo_id}/xet-write-token/main"
-        self._has_xet = get_session().get(address, headers=self._headers).status_code != 404
+        self._has_xet = session(self._access).get(address, headers=self._headers).status_code != 404
 
     @_request
     def is_public(self) -> bool:
@@ -118,11 +121,13 @@ class DatasetOnHub:
     @_request
     def read(self, revision: str, path: str) -> bytes | None:
         """A small file's content at a revision; None where there is no such file."""
-        from huggingface_hub import get_session, hf_hub_url
+        from huggingface_hub import hf_hub_url
         from huggingface_hub.utils._http import hf_raise_for_status
 
+        from workspace.hub_session import session
+
         url = hf_hub_url(self.repo_id, path, repo_type="dataset", revision=revision, endpoint=self._api.endpoint)
-        response = get_session().get(url, headers=self._headers, follow_redirects=True)
+        response = session(self._access).get(url, headers=self._headers, follow_redirects=True)
         if response.status_code == 404:
             return None
         hf_raise_for_status(response)
@@ -168,6 +173,8 @@ class DatasetOnHub:
         """Add, copy (from another branch) and delete files in one commit; returns whether it changed anything."""
         from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
 
+        from workspace.hub_session import without_xet
+
         # Created for every attempt: the client stores in them what it found in the last one.
         before = self._api.dataset_info(self.repo_id, revision=revision, files_metadata=False)
         present = {file.rfilename for file in before.siblings or ()}
@@ -179,30 +186,20 @@ class DatasetOnHub:
             CommitOperationCopy(src_path_in_repo=path, path_in_repo=path, src_revision=copy_from) for path in copy
         ]
         operations += [CommitOperationDelete(path) for path in delete if path in present]
-        with nullcontext() if self._has_xet else _without_xet():
+        with nullcontext() if self._has_xet else without_xet():
             commit = self._api.create_commit(
                 self.repo_id, operations, commit_message=message, repo_type="dataset", revision=revision
             )
         return bool(commit.oid != before.sha)
 
 
-@contextmanager
-def _without_xet() -> Iterator[None]:
-    """Uploads in this block do without Xet: the client looks this constant up at every upload, and has no other
-    switch."""
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_DISABLE_XET
-    constants.HF_HUB_DISABLE_XET = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_DISABLE_XET = before
-
-
 def _explained(error: Exception) -> str | None:
     """What the Hub's answer means and what to do, in one line; None for an error that is a defect of ours."""
+    from workspace.hub_session import RefusedAnswerError, TooLargeError
+
     status = status_of(error)
+    if isinstance(error, RefusedAnswerError | TooLargeError):
+        return f"its answer is refused: {_one_line(str(error))}"
     if status is None:
         if is_connection_trouble(error):
             return "no connection: check the network and the address of the Hub (HF_ENDPOINT), then " + _AGAIN

@@ -1,7 +1,8 @@
 """The child: the process that opens weights, and has neither token nor network.
 
-It is forked from a server that imported the libraries without any token (`preload`) and enters a sandbox (`sandbox`).
-Then it loads one generator after the other (`loading`, `adapters`), reusing components of the previous one
-(`component_cache`), samples batches (`calling`, `decoding`, `memory`), checks every image (`pixel_checks`, `safety`)
-and writes accepted images while the next batch is sampled (`async_writer`, `writing`). `loop` is its main function.
+It is forked from a server that imported the libraries without any token (`preload`) and enters the sandbox
+(`workspace/sandbox/`). Then it loads one generator after the other (`loading`, `adapters`), reusing components of the
+previous one (`component_cache`), samples batches (`calling`, `decoding`, `memory`), checks every image (`pixel_checks`,
+`safety`) and sends accepted images to the supervisor while the next batch is sampled (`batch_sender`, `outbox`). `loop`
+is its main function.
 """

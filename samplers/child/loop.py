@@ -1,33 +1,37 @@
 """The main function of the child: start, then one generator after the other, until the supervisor closes the
 connection.
 
-Results go to the supervisor in small messages; images and rows go to the workspace. Of earlier generators it keeps only
-components that equal those that the next one would load, so images do not depend on where a run was interrupted.
+Images, rows and results go to the supervisor, which checks and writes them: nothing of the workspace can be written
+here. Of earlier generators it keeps only components that equal those that the next one would load, so images do not
+depend on where a run was interrupted.
 """
 
 import gc
 import os
+import pickle
 import queue
 import signal
 import sys
 import threading
 import traceback
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from samplers.child.async_writer import WorkspaceError
+from samplers.channel import Channel
 from samplers.child.clock import Clock
 from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError
 from samplers.child.memory import free_memory
 from samplers.child.numerics import make_reproducible
+from samplers.child.outbox import Outbox
 from samplers.child.safety import CheckerError, SafetyChecker
 from samplers.child.sampling import Sampling
-from samplers.child.sandbox import isolation, limits
-from samplers.messages import Assignment, Fatal, FromChild, Progress, Ready, Result, Start, encode
+from samplers.messages import Assignment, Fatal, Ready, Result, Start
 from workspace.errors import in_one_line
-from workspace.layout import Workspace
+from workspace.sandbox import isolation, limits
+
+#: Seconds in which the batches that are sampled must be encoded and sent when the run is interrupted.
+_SECONDS_TO_SEND = 10.0
 
 
 def main(connection: Connection, start: Start) -> None:
@@ -35,26 +39,15 @@ def main(connection: Connection, start: Start) -> None:
     # Ctrl-C reaches every process of the terminal; the supervisor decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _redirect_output(start.stderr)
-    workspace = Workspace(start.workspace)
-    output = [workspace.images, workspace.samples]
-    for folder in output:
-        # Where this fails, writing fails later, with a message.
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-    sandbox = list(isolation.enter(start.home, [start.weights, start.checker], output, start.memory))
-    inbox = _Inbox(connection)
-
-    def send(message: FromChild) -> None:
-        connection.send_bytes(encode(message))
-
-    def report(kept: int, tries: int) -> None:
-        send(Progress(kept=kept, tries=tries))
-
+    sandbox = list(isolation.enter(start.home, [start.weights, start.checker], memory=start.memory))
+    channel = Channel(connection)
+    outbox = Outbox(channel)
+    inbox = _Inbox(channel, outbox)
     try:
         device = _device(start.device)
         make_reproducible()
         checker = SafetyChecker(start.checker, device)
-        send(Ready(device=device, sandbox=sandbox))
+        outbox.send(Ready(device=device, sandbox=sandbox))
         cache = ComponentCache()
         # The libraries' objects remain until the end: the garbage collector need not visit them each time memory is
         # freed.
@@ -64,25 +57,25 @@ def main(connection: Connection, start: Start) -> None:
             clock = Clock()
             try:
                 with limits.room_for([assignment.folder, assignment.base_folder, assignment.prior_folder]):
-                    sampling = Sampling(assignment, checker, device, clock, report, cache)
-                send(sampling.run())
+                    sampling = Sampling(assignment, checker, device, clock, outbox, cache)
+                outbox.send(sampling.run())
             except GeneratorError as failure:
                 traceback.print_exc()
                 sys.stderr.flush()
-                send(Result(status=failure.status, detail=failure.detail, reason=failure.reason, seconds=clock.seconds))
+                outbox.send(
+                    Result(status=failure.status, detail=failure.detail, reason=failure.reason, seconds=clock.seconds)
+                )
             free_memory()
     except CheckerError as error:
-        send(Fatal(detail=str(error)))
-    except WorkspaceError as error:
-        send(Fatal(detail=f"the workspace cannot be written ({error}): make room there and run the same command again"))
+        outbox.send(Fatal(detail=str(error)))
 
 
 class _Inbox:
-    """Reads assignments in a thread of its own, and ends the process when the supervisor is gone, even if the main
-    thread is busy."""
+    """Reads assignments in a thread of its own, and ends the process when the supervisor is gone or asks for it, even
+    if the main thread is busy."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, channel: Channel, outbox: Outbox) -> None:
+        self._channel, self._outbox = channel, outbox
         self._waiting: queue.SimpleQueue[Assignment] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -91,12 +84,14 @@ class _Inbox:
         return self._waiting.get()
 
     def _read(self) -> None:
-        while True:
-            try:
-                self._waiting.put(self._connection.recv())
-            except (EOFError, OSError):
-                # Every file on the disk is complete at any moment: there is nothing to clean up.
-                os._exit(0)
+        try:
+            while (assignment := pickle.loads(self._channel.receive(sys.maxsize))) is not None:
+                self._waiting.put(assignment)
+            # The supervisor was interrupted: what is sampled is not lost.
+            self._outbox.drain(_SECONDS_TO_SEND)
+        except (EOFError, OSError):
+            pass
+        os._exit(0)
 
 
 def _redirect_output(path: Path) -> None:

@@ -1,20 +1,19 @@
 """One generator being sampled: batch by batch from its first missing sample, until it is finished or fails."""
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from samplers.child.adapters import require_effect
-from samplers.child.async_writer import AsyncWriter, CheckedImage
+from samplers.child.batch_sender import BatchSender, CheckedImage
 from samplers.child.calling import Caller, SampledImage
 from samplers.child.clock import Clock
 from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError, OutOfMemoryError, is_out_of_memory
 from samplers.child.loading import Generator, load
 from samplers.child.memory import free_memory
+from samplers.child.outbox import Outbox
 from samplers.child.pixel_checks import Pixels, check_pixels
 from samplers.child.safety import SafetyChecker, SafetyResult
-from samplers.child.writing import Writer
-from samplers.messages import Assignment, Result
+from samplers.messages import Assignment, Progress, Result
 from samplers.outcomes import final_status
 from samplers.plan import ROUND
 from samplers.sample import ImageFile, Sample, SampleStatus
@@ -25,9 +24,8 @@ class Sampling:
     """Carries out one assignment.
 
     The constructor loads the generator, with components that `cache` has of it; components that may be shared are put
-    back there when the generator ended well. `report` gets the images kept and the samples tried whenever a step is
-    finished, so that the supervisor sees that the child is alive. Constructor and `run` raise `GeneratorError` for
-    failures of the generator; `run` raises `WorkspaceError` where the workspace cannot be written.
+    back there when the generator ended well. Whenever a step is finished `outbox` says so, so that the supervisor sees
+    that the child is alive. Constructor and `run` raise `GeneratorError` for failures of the generator.
     """
 
     def __init__(
@@ -36,39 +34,42 @@ class Sampling:
         checker: SafetyChecker,
         device: str,
         clock: Clock,
-        report: Callable[[int, int], None],
+        outbox: Outbox,
         cache: ComponentCache,
     ) -> None:
         self._assignment, self._plan, self._cache = assignment, assignment.plan, cache
-        self._checker, self._clock, self._report = checker, clock, report
+        self._checker, self._clock, self._outbox = checker, clock, outbox
         with clock("load"):
             self._generator = _loaded(assignment, device, cache)
             self._caller = Caller(self._generator, self._plan, assignment.call_size, clock)
         self._device, self._libraries = _device_name(device), _libraries()
 
     def run(self) -> Result:
-        """Sample, check and write until the number of images is reached or the tries are used; a part every few
-        batches."""
-        start = self._assignment
-        self._report(len(start.kept), start.next_index)
-        if self._plan.kind == "lora" and start.next_index == 0:
+        """Sample, check and send until the assigned samples are made, or the number of images is reached."""
+        start, whole = self._assignment, self._assignment.stop is None
+        self._report(start.first)
+        if self._plan.kind == "lora" and start.first == 0:
             with self._clock("load"):
                 require_effect(self._generator.pipeline, self._first_image)
-            self._report(len(start.kept), start.next_index)
-        writer = Writer(start.workspace, self._plan.model_name, start.next_part, self._plan.store)
-        with AsyncWriter(writer, self._plan.images, start.next_index, start.kept, self._clock) as async_writer:
-            for batch in self._plan.batches(start.next_index):
+            self._report(start.first)
+        with BatchSender(
+            self._outbox, self._plan.images if whole else None, start.first, start.kept, self._clock
+        ) as sender:
+            for batch in self._plan.batches(start.first, start.stop):
                 with self._clock("sample"):
                     images = self._caller(batch)
-                async_writer.add(self._checked(images))
-                self._report(async_writer.kept, async_writer.next_index)
-                if async_writer.is_finished():
+                sender.add([one for one in self._checked(images) if whole or one.row.index < (start.stop or 0)])
+                self._report(batch[-1].index + 1)
+                if sender.is_finished():
                     break
-            async_writer.finish()
-        self._report(async_writer.kept, async_writer.next_index)
+            sender.finish()
         self._put_back()
-        status, detail = final_status(async_writer.kept, self._plan.images, async_writer.next_index)
+        images_wanted, made = self._plan.images if whole else 0, sender.next_index
+        status, detail = final_status(sender.kept, images_wanted, made)
         return Result(status=status, detail=detail, seconds=self._clock.seconds)
+
+    def _report(self, tries: int) -> None:
+        self._outbox.send(Progress(tries=tries))
 
     def _first_image(self) -> bytes:
         """The first sample, alone: in a batch the last bits of an image depend on the other images."""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from crawler.catalog import CatalogEntry
 from samplers.outcomes import Outcome, read_outcome
-from samplers.progress import progress_of
 from samplers.status.shard_status import ShardFollower, ShardStatus, Time
+from samplers.storage.progress import progress_of
 from workspace import recipe, records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, generator_folder
@@ -118,11 +118,13 @@ class Watcher:
         for name in names:
             if generator_folder(name) in folders:
                 try:
-                    kept.append(len(progress_of(self._workspace, name).kept))
-                except records.DamagedFileError as error:
-                    damaged[name] = f"{error}; remove samples/{generator_folder(name)} and run `cf-sample` again"
+                    progress = progress_of(self._workspace, name)
                 except UsageError as error:
                     damaged[name] = str(error)
+                    continue
+                kept.append(len(progress.kept))
+                if progress.damaged:
+                    damaged[name] = f"{progress.damaged[0]} is damaged; run `cf-sample` again: it is made again"
         return sum(kept), sum(isinstance(images, int) and count >= images for count in kept)
 
 

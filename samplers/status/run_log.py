@@ -6,9 +6,10 @@
 | `generator_started` | a generator's files are complete | `model_name`, `kept`, `images` |
 | `progress` | a batch is finished, at most once in `PROGRESS_SECONDS` | `model_name`, `kept`, `tries` |
 | `generator_ended` | it is finished or failed | `model_name`, `end`, `failed`, `detail`, `kept`, `tries`, `seconds` |
+| `generator_left` | another process samples it, or has sampled it meanwhile | `model_name`, `why` |
 | `run_stopped` | the run is over, unless SIGKILL ended it | `why`: finished, interrupted, failed; `detail` |
 
-`run_started`, `generator_started` and `generator_ended` also have `estimate`: what `samplers/cost.py` expects for the
+`run_started` and the events of generators also have `estimate`: what `samplers/cost.py` expects for the
 missing images, in seconds of its nominal device. Only progress of the child adds events: a shard without an event for
 longer than a batch takes has a problem.
 """
@@ -100,6 +101,11 @@ class RunLog:
             seconds=outcome.seconds,
             estimate=_estimate([generator], recipe),
         )
+
+    def generator_left(self, generator: PendingGenerator, recipe: Recipe, why: str) -> None:
+        """Log that a generator is left to another process."""
+        estimate = _estimate([generator], recipe)
+        self._write("generator_left", model_name=generator.entry.model_name, why=why, estimate=estimate)
 
     def _write(self, event: str, **fields: Any) -> None:
         self._written = time.monotonic()

@@ -96,6 +96,7 @@ class ShardFollower:
         self._run: dict[str, Any] = {}
         # Generators of the last run that ended, by whether they failed.
         self._ended: Counter[bool] = Counter()
+        self._left_to_others = 0
         self._run_started = self._generator_started = self._last_event = 0.0
         self._wall_before, self._wall_of_ended = 0.0, 0.0
         self._phases: Counter[str] = Counter()
@@ -129,7 +130,7 @@ class ShardFollower:
             heard=heard,
             device=self._run["device"],
             done=self._run["finished"] + self._ended[False],
-            left=self._run["pending"] - self._ended.total(),
+            left=self._run["pending"] - self._ended.total() - self._left_to_others,
             failed=self._run["skipped"] + self._ended[True],
             model_name=self._generator["model_name"] if self._generator and not self._stopped else None,
             images=self._images,
@@ -149,6 +150,7 @@ class ShardFollower:
                 self._run, self._stopped, self._generator = run, None, None
                 self._run_started = self._generator_started = at
                 self._ended.clear()
+                self._left_to_others = 0
                 self._estimate_ended = self._estimate_succeeded = self._seconds_succeeded = 0.0
                 self._points.clear()
             case "generator_started":
@@ -158,6 +160,10 @@ class ShardFollower:
             case "generator_ended":
                 self._count(event["kept"])
                 self._end_generator(event, at - self._generator_started)
+                self._generator, self._generator_started = None, at
+            case "generator_left":
+                self._left_to_others += 1
+                self._estimate_ended += event["estimate"]
                 self._generator, self._generator_started = None, at
             case "run_stopped":
                 self._stopped = event

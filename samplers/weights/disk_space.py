@@ -112,7 +112,7 @@ class DiskSpace:
                 self._own.for_run |= contents
             else:
                 self._own.reserved[name] = dict(contents)
-                self._own.begun = self._position.get(name, -1) + 1
+                self._own.begun = max(self._own.begun, self._position.get(name, -1) + 1)
             self._own.ticket = None
             self._state()
         return True

@@ -1,42 +1,43 @@
 """Downloads one file from the Hub, complete and equal to the catalogue's, or gives the reason why not.
 
-huggingface_hub checks sizes only and raises at the first 503 or reset connection. So two things are added: retries
-(`workspace/retry.py`), and the hash of every byte before a file is used. Repositories choose the names of their files,
-so a name is checked to stay below the folder that it is meant for before it is used.
-
-The client locks what it downloads, even in a folder of this process. Where a file system has no such locks it continues
-without them; where one answers with another error the download fails with a message that says so.
+The hash of every byte is compared before a file is used. Repositories choose the names of their files, so a name is
+checked to stay below the folder that it is meant for before it is used. A failure counts only where the Hub answers
+well for something else (`hub_watch`).
 """
 
 import errno
+import hashlib
 import os
 import re
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
-
-from huggingface_hub.utils.sha import git_hash
+from typing import Any
+from urllib.parse import quote
 
 from crawler.catalog import ModelFile
+from samplers.weights.downloading import DamagedError, download
+from samplers.weights.hub_watch import HubWatch
 from workspace.errors import CommunityForensicsError, HubError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.identity import sha256_of_file
 
-#: Downloads of one file until it is called damaged.
-_DOWNLOADS = 2
+#: Failures of one file, with a Hub that answers well for another one after each, until it is given up.
+_FAILURES = 2
+#: Bytes of a list of files at most, and of a file that the Hub is asked for to see whether it answers well.
+_MAX_LISTING = 16 << 20
+_MAX_KNOWN = 1 << 20
 #: Errors that say something about this machine's disk, not about the repository.
-_STORAGE_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOLCK, errno.EOPNOTSUPP}
-)
+_STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 #: What to do about them.
 STORAGE_REMEDY = "make room there, or name a folder on another disk"
 _MAX_COMPONENT = 255
-
-T = TypeVar("T")
+_GIT = "git-"
 
 
 class FetchError(HubError):
@@ -63,17 +64,20 @@ class Fetched:
 
 
 class Fetcher:
-    """Downloads single files at pinned revisions from the Hub that `hub` names."""
+    """Downloads single files at pinned revisions from the Hub that `hub` names.
+
+    `watch` knows whether that Hub answers well.
+    """
 
     def __init__(self, hub: HubAccess = HubAccess()) -> None:
-        from huggingface_hub import HfApi, get_session, get_token
-        from huggingface_hub.utils.tqdm import disable_progress_bars
+        from huggingface_hub import constants
 
-        self._api = HfApi(endpoint=hub.endpoint, token=hub.token or get_token() or False)
+        self._hub = hub
+        self._endpoint = (hub.endpoint or constants.ENDPOINT).rstrip("/")
+        self._known: tuple[str, str, ModelFile] | None = None
+        self.watch = HubWatch(self._problem)
         # The client reads the environment (proxies) once, here: the environment is cleaned for a moment later on.
-        get_session()
-        # One bar shows the progress of the run; bars of single files would break it.
-        disable_progress_bars()
+        self._headers()
 
     def fetch(
         self,
@@ -87,72 +91,153 @@ class Fetcher:
     ) -> Fetched:
         """Download one file to `destination`, which appears when the hash is right and the bytes are on the disk.
 
-        `scratch` is a folder for the download. There are no retries once `stopping` is set. `crawled_from` is the URL
-        of the Hub where the catalogue found it, which is asked where the configured one, such as a mirror, does not
-        have the repository. Raises `FetchError`, or `StorageError` where this machine is the reason.
+        `scratch` is a folder for the download. While the Hub does not answer well it waits, until `stopping` is set:
+        then it raises `CancelledError`. `crawled_from` is the URL of the Hub where the catalogue found it, which is
+        asked where the configured one, such as a mirror, does not have the repository. Raises `FetchError`, or
+        `StorageError` where this machine is the reason.
         """
         checked_path(file.path)
-        fetch_seconds = verify_seconds = 0.0
-        for downloads_left in reversed(range(_DOWNLOADS)):
-            started = time.perf_counter()
-            try:
-                downloaded = self._download(repo_id, revision, file, scratch, stopping, crawled_from)
-                fetched = time.perf_counter()
-                fetch_seconds += fetched - started
-                damage = _damage(file, downloaded)
-                verify_seconds += time.perf_counter() - fetched
-                if damage is None:
-                    with downloaded.open("rb") as content:
-                        os.fsync(content.fileno())
-                    downloaded.replace(destination)
-                    return Fetched(fetch_seconds, verify_seconds)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
-            if not downloads_left:
-                raise FetchError(
-                    f"{repo_id}: {file.path} {damage}: the download is damaged, or the file was changed after the crawl"
-                )
-        raise AssertionError("unreachable")
+        content_key(file)
+        stopping = stopping or threading.Event()
+        failures = 0
+        seconds = [0.0, 0.0]
+        try:
+            while True:
+                try:
+                    self._fetch_once(repo_id, revision, file, destination, scratch, stopping, crawled_from, seconds)
+                except FetchError as error:
+                    failures = 0 if self.watch.waited(stopping) else failures + 1
+                    # One that may pass is tried again after the other generators.
+                    if failures == (1 if error.transient else _FAILURES):
+                        raise
+                    continue
+                if file.size <= _MAX_KNOWN and crawled_from is None:
+                    self.know(repo_id, revision, file)
+                return Fetched(*seconds)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def know(self, repo_id: str, revision: str, file: ModelFile) -> None:
+        """Note a small file that this Hub has: it is asked for when another one fails."""
+        if file.size <= _MAX_KNOWN:
+            self._known = repo_id, revision, file
 
     def listing(self, repo_id: str, revision: str | None) -> tuple[str, tuple[ModelFile, ...]]:
         """The commit of `revision` (None: main), and its files. Raises `FetchError`."""
-        info = _with_retries(repo_id, lambda: self._api.model_info(repo_id, revision=revision, files_metadata=True))
-        files = tuple(
-            ModelFile(
-                path=sibling.rfilename,
-                size=sibling.size or 0,
-                sha256=sibling.lfs.sha256 if sibling.lfs else None,
-                git_oid=None if sibling.lfs else sibling.blob_id,
-            )
-            for sibling in info.siblings or ()
-        )
-        return str(info.sha), files
+        from workspace.retry import retrying
 
-    def _download(
+        url = f"{self._endpoint}/api/models/{quote(repo_id)}"
+        if revision is not None:
+            url += f"/revision/{quote(revision, safe='')}"
+        with _explained(repo_id):
+            info = retrying()(lambda: self._small(f"{url}?blobs=true", _MAX_LISTING).json())
+        commit, siblings = (info.get("sha"), info.get("siblings")) if isinstance(info, dict) else (None, None)
+        if not isinstance(commit, str) or not isinstance(siblings, list):
+            raise FetchError(f"{repo_id}: the answer of {self._endpoint} does not describe a model")
+        return commit, tuple(file for row in siblings if (file := _listed(row)) is not None)
+
+    def _fetch_once(
         self,
         repo_id: str,
         revision: str,
         file: ModelFile,
+        destination: Path,
         scratch: Path,
-        stopping: threading.Event | None,
+        stopping: threading.Event,
         crawled_from: str | None,
-    ) -> Path:
-        from huggingface_hub import HfApi
+        seconds: list[float],
+    ) -> None:
+        """Try once; adds the seconds of downloading and of verifying. What has arrived is kept for the next try, unless
+        it is damaged."""
+        what, content = f"{repo_id}: {file.path}", scratch / "content"
+        started = time.perf_counter()
+        try:
+            scratch.mkdir(parents=True, exist_ok=True)
+            path = f"{quote(repo_id)}/resolve/{quote(revision, safe='')}/{quote(file.path)}"
+            with _explained(what):
+                self._download(path, content, file.size, stopping, crawled_from)
+            fetched = time.perf_counter()
+            seconds[0] += fetched - started
+            found = hash_of(content, content_key(file))
+            seconds[1] += time.perf_counter() - fetched
+            if found != content_key(file):
+                raise DamagedError("has another hash than in the catalogue")
+            with content.open("rb") as flushed:
+                os.fsync(flushed.fileno())
+            content.replace(destination)
+        except DamagedError as error:
+            content.unlink(missing_ok=True)
+            raise FetchError(
+                f"{what} {error}: the download is damaged, or the file was changed after the crawl"
+            ) from error
+
+    def _download(
+        self, path: str, content: Path, size: int, stopping: threading.Event, crawled_from: str | None
+    ) -> None:
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-        def download_from(hub: HfApi) -> Path:
-            return Path(hub.hf_hub_download(repo_id, file.path, revision=revision, local_dir=scratch))
+        try:
+            download(f"{self._endpoint}/{path}", self._headers(), content, size, stopping)
+        except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+            if crawled_from in (None, self._endpoint) or isinstance(error, GatedRepoError):
+                raise
+            # The token is for the configured Hub alone.
+            download(f"{crawled_from}/{path}", self._headers(anonymous=True), content, size, stopping)
 
-        def download() -> Path:
-            try:
-                return download_from(self._api)
-            except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-                if crawled_from in (None, self._api.endpoint) or isinstance(error, GatedRepoError):
-                    raise
-                # The token is for the configured Hub alone.
-                return download_from(HfApi(endpoint=crawled_from, token=False))
+    def _headers(self, anonymous: bool = False) -> dict[str, str]:
+        """The headers of a request. The stored token is read each time: it may have been replaced since."""
+        from huggingface_hub import get_token
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-        return _with_retries(f"{repo_id}: {file.path}", download, stopping)
+        from workspace.hub_session import session
+
+        session(self._hub)
+        token = False if anonymous else self._hub.token or get_token() or False
+        return dict(build_hf_headers(token=token, library_name="community-forensics"))
+
+    def _small(self, url: str, most: int) -> Any:
+        """The answer to one request, read, of at most so many bytes."""
+        from huggingface_hub import constants, get_session, hf_raise_for_status
+
+        from workspace.hub_session import limited
+
+        timeout = float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
+        options: dict[str, Any] = {"headers": self._headers(), "timeout": timeout, "extensions": limited(most)}
+        with get_session().stream("GET", url, **options) as response:
+            hf_raise_for_status(response)
+            response.read()
+        return response
+
+    def _problem(self) -> str | None:
+        """Why the Hub does not give a file that it has; None: it does, or no such file is known."""
+        if self._known is None:
+            return None
+        repo_id, revision, file = self._known
+        url = f"{self._endpoint}/{quote(repo_id)}/resolve/{quote(revision, safe='')}/{quote(file.path)}"
+        try:
+            content = self._small(url, file.size).content
+        except Exception as error:
+            return in_one_line(error, 120)
+        key = content_key(file)
+        same = len(content) == file.size and _hash((content,), file.size, key) == key
+        return None if same else "another server answers in its place, such as the login page of a network"
+
+
+def hash_of(path: Path, key: str) -> str:
+    """The content key of a file, of the kind of `key`."""
+    if not key.startswith(_GIT):
+        return sha256_of_file(path)
+    with path.open("rb") as content:
+        return _hash(iter(lambda: content.read(1 << 20), b""), os.fstat(content.fileno()).st_size, key)
+
+
+def _hash(parts: Iterable[bytes], size: int, key: str) -> str:
+    """The content key of these bytes, of the kind of `key`; `git-` and the hash that git has for a file."""
+    is_git = key.startswith(_GIT)
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False) if is_git else hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return f"{_GIT if is_git else ''}{digest.hexdigest()}"
 
 
 def content_key(file: ModelFile) -> str:
@@ -160,7 +245,7 @@ def content_key(file: ModelFile) -> str:
     if file.sha256 is not None and re.fullmatch(r"[0-9a-f]{64}", file.sha256):
         return file.sha256
     if file.git_oid is not None and re.fullmatch(r"[0-9a-f]{40}", file.git_oid):
-        return f"git-{file.git_oid}"
+        return f"{_GIT}{file.git_oid}"
     raise FetchError(f"{file.path}: the catalogue has no valid hash of it, so a download could not be verified")
 
 
@@ -173,36 +258,35 @@ def checked_path(path: str) -> PurePosixPath:
     return PurePosixPath(path)
 
 
-def _damage(file: ModelFile, downloaded: Path) -> str | None:
-    """How a downloaded file differs from the catalogue's; None where it does not."""
-    size = downloaded.stat().st_size
-    if size != file.size:
-        return f"has {size} bytes, in the catalogue {file.size}"
-    key = content_key(file)
-    found = sha256_of_file(downloaded) if file.sha256 == key else f"git-{git_hash(downloaded.read_bytes())}"
-    return None if found == key else "has another hash than in the catalogue"
+def _listed(row: Any) -> ModelFile | None:
+    """A file in the Hub's JSON; None for what is none."""
+    if not isinstance(row, dict):
+        return None
+    path, size, oid, lfs = row.get("rfilename"), row.get("size"), row.get("blobId"), row.get("lfs")
+    sha256 = lfs.get("sha256") if isinstance(lfs, dict) else None
+    if not isinstance(path, str) or type(size) is not int or not 0 <= size < 2**63:
+        return None
+    return ModelFile(
+        path=path,
+        size=size,
+        sha256=sha256 if isinstance(sha256, str) else None,
+        git_oid=oid if isinstance(oid, str) and not isinstance(lfs, dict) else None,
+    )
 
 
-def _with_retries(what: str, request: Callable[[], T], stopping: threading.Event | None = None) -> T:
-    """The Hub's answer; requested again while the Hub is busy or the connection breaks."""
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn an error into a `FetchError`, or into a `StorageError` where this machine is the reason."""
     from huggingface_hub.errors import GatedRepoError
 
-    from workspace.retry import retrying
+    from workspace.retry import is_transient
 
     try:
-        return retrying(passing=_is_transient, leaving=stopping)(request)
+        yield
+    except (DamagedError, CancelledError):
+        raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
             raise StorageError(f"--weights-dir: {what}: {error.strerror}; {STORAGE_REMEDY}") from error
         remedy = "; accept its terms on the Hub and set HF_TOKEN" if isinstance(error, GatedRepoError) else ""
-        raise FetchError(f"{what}: {in_one_line(error)}{remedy}", transient=_is_transient(error)) from error
-
-
-def _is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed later."""
-    from workspace.retry import is_transient
-
-    if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
-        return False
-    # The client raises a bare OSError for a file that is shorter than announced.
-    return is_transient(error) or type(error) is OSError
+        raise FetchError(f"{what}: {in_one_line(error)}{remedy}", transient=is_transient(error)) from error

@@ -1,6 +1,7 @@
 """Contents that all supervisors of a node share, each under its content key, and which process downloads which.
 
-A content appears in the pool when it is complete and its hash is right, so it is not verified again. Before a process
+A content appears in the pool when it is complete and its hash is right. What an earlier run left there is verified once
+more before it is used: the machine may have failed since. Before a process
 downloads a content it claims it, by a folder in its own process folder; the download stays there until it is moved to
 the pool. Claims are made under the lock, so a content has one claim at most. A claim is removed with its process
 folder: when a process dies or its download fails, another that waits for the content claims it next.
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from samplers.weights.fetching import FetchError
+from samplers.weights.fetching import FetchError, hash_of
 from samplers.weights.process_folder import ProcessFolder
 
 _CLAIMS = "fetching"
@@ -26,6 +27,7 @@ class ContentPool:
         (folder.path / _CLAIMS).mkdir()
         self.links = _has_hard_links(folder.path)
         """Whether this file system has hard links; without them a content is copied to where it is used."""
+        self._unverified = set(self.contents())
 
     def path_of(self, key: str) -> Path:
         """The path of a content, whether it exists or not."""
@@ -47,12 +49,15 @@ class ContentPool:
                 shutil.rmtree(claim, ignore_errors=True)
 
     def put(self, key: str, path: Path) -> bool:
-        """Link or copy a content to `path`; False when it is not in the pool. Raises `FetchError` when `path` exists,
-        `OSError` where the disk is full or cannot be written."""
+        """Link or copy a content to `path`; False when it is not in the pool, or was damaged and is removed.
+
+        Raises `FetchError` when `path` exists, `OSError` where the disk is full or cannot be written.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise FetchError(f"{path.name}: the repository has a file and a folder of this name") from error
+        self._verify(key)
         try:
             if self.links:
                 with suppress(FileNotFoundError):
@@ -67,6 +72,14 @@ class ContentPool:
         except FileExistsError as error:
             raise FetchError(f"{path.name} is listed twice") from error
         return False
+
+    def _verify(self, key: str) -> None:
+        """Remove a content that was here before this process if it is not what its name says."""
+        if key in self._unverified:
+            with suppress(FileNotFoundError):
+                if hash_of(self.path_of(key), key) != key:
+                    self.remove(key)
+            self._unverified.discard(key)
 
     def contents(self) -> dict[str, int]:
         """The contents in the pool, and their bytes."""

@@ -1,4 +1,4 @@
-"""The folder of one supervisor below the weights directory (`workspace.process_folder`).
+"""The folder of one supervisor below the weights directory (`workspace.process_folder`, `own_folder`).
 
 It holds everything that belongs to the process: its generators' files, its downloads, and the contents that it
 reserves. Beside the process folders is the pool, which all of them share.
@@ -9,6 +9,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from samplers.weights.own_folder import mark, own_folder, unmark
 from workspace import process_folder
 from workspace.errors import UsageError
 from workspace.process_folder import remove_folder
@@ -32,10 +33,7 @@ class ProcessFolder(process_folder.ProcessFolder):
     def __init__(self, weights_dir: Path) -> None:
         """Remove the folders of dead processes and make one. Raises `UsageError` when `weights_dir` cannot be used."""
         try:
-            weights_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if weights_dir.stat().st_uid != os.getuid():
-                raise PermissionError(0, "it belongs to another user")
-            self.weights_dir = weights_dir.resolve()
+            self.weights_dir = own_folder(weights_dir)
             super().__init__(self.weights_dir, mode=0o700)
             self.home = self._filled()
         except OSError as error:
@@ -47,6 +45,8 @@ class ProcessFolder(process_folder.ProcessFolder):
         try:
             with self.lock:
                 self.others()
+                # A process that ended meanwhile may have removed it.
+                mark(self.weights_dir)
                 self.pool.mkdir(exist_ok=True)
             home = self.path / "home"
             home.mkdir()
@@ -71,5 +71,6 @@ class ProcessFolder(process_folder.ProcessFolder):
         with suppress(OSError), self.lock.within(_LOCK_SECONDS_AT_END):
             if not self.others():
                 remove_folder(self.pool)
+                unmark(self.weights_dir)
             remove_folder(self.path)
         super().__exit__(*error)

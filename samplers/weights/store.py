@@ -90,12 +90,50 @@ class WeightStore:
         with self._as_storage_error():
             self._space.announce({entry.model_name: _known_keys(entry) for entry in entries})
 
+    @property
+    def is_hub_away(self) -> bool:
+        """Whether a download waits because the Hub does not answer well."""
+        return self._fetcher.watch.is_away
+
+    def has(self, entry: CatalogEntry) -> bool:
+        """Whether all contents of a generator are on this disk."""
+        keys = _known_keys(entry)
+        return len(keys) == len(entry.all_files) and all(self._pool.path_of(key).exists() for key in keys)
+
     def fetch(self, entry: CatalogEntry, is_urgent: Callable[[], bool] = lambda: True) -> LocalFiles:
         """A generator's files, downloaded as far as they are not in the pool; waits for space on the disk.
 
         `is_urgent`: whether the device is idle until they are complete. Raises `FetchError`, `StorageError`, and
         `CancelledError` when this process is stopping.
         """
+        wanted, folders = self._wanted(entry)
+        sizes = {key: content.file.size for key, content in wanted.items()}
+        with self._as_storage_error():
+            self._wait(lambda: self._space.reserve(entry.model_name, sizes, is_urgent()))
+            try:
+                return LocalFiles(*folders, *self._fill(wanted))
+            except BaseException:
+                self.release(entry)
+                raise
+
+    def fetch_local(self, entry: CatalogEntry) -> LocalFiles | None:
+        """A generator's files if all are in the pool; None where one would have to be downloaded."""
+        wanted, folders = self._wanted(entry)
+        sizes = {key: content.file.size for key, content in wanted.items()}
+        with self._as_storage_error():
+            if not self._space.reserve(entry.model_name, sizes, urgent=False):
+                return None
+            try:
+                if all(self._pool.put(key, path) for key, content in wanted.items() for path in content.paths):
+                    return LocalFiles(*folders, 0.0, 0.0)
+            except BaseException:
+                self.release(entry)
+                raise
+            self.release(entry)
+        return None
+
+    def _wanted(self, entry: CatalogEntry) -> tuple[dict[str, _Content], tuple[Path, Path | None, Path | None]]:
+        """The contents of a generator, and the folders of its own files, its base model's and its prior's."""
         root = self._folder_of(entry.model_name)
         folder = root / "model"
         wanted: dict[str, _Content] = {}
@@ -112,15 +150,7 @@ class WeightStore:
                 detail = f"the catalogue has no revision of its {what}; crawl again with `cf-crawl`"
                 raise FetchError(f"{entry.model_name}: {detail}")
             _add_wanted(wanted, root / name, repo_id, revision, files, entry.endpoint)
-        sizes = {key: content.file.size for key, content in wanted.items()}
-        with self._as_storage_error():
-            self._wait(lambda: self._space.reserve(entry.model_name, sizes, is_urgent()))
-            try:
-                base_folder, prior_folder = others
-                return LocalFiles(folder, base_folder, prior_folder, *self._fill(wanted))
-            except BaseException:
-                self.release(entry)
-                raise
+        return wanted, (folder, others[0], others[1])
 
     def release(self, entry: CatalogEntry) -> None:
         """Remove a generator's files, and from the pool what nobody needs any more. Raises `StorageError`."""
@@ -138,6 +168,8 @@ class WeightStore:
         if weights is None or missing:
             absent = ", ".join(missing) or " or ".join(_CHECKER_WEIGHTS)
             raise FetchError(f"--safety-checker {repo_id}: not a safety checker, it has no {absent}")
+        # Also where its files are here already: the Hub has this one for certain.
+        self._fetcher.know(repo_id, revision, files[_CHECKER_FILES[0]])
         wanted: dict[str, _Content] = {}
         _add_wanted(wanted, self._checker, repo_id, revision, [files[name] for name in (*_CHECKER_FILES, weights)])
         sizes = {key: content.file.size for key, content in wanted.items()}

@@ -23,7 +23,8 @@ from tests.crawler.repositories import CARD, adapter_card
 from tests.hubs import DATE, fill
 from tests.scale import scaled
 from workspace import recipe, records
-from workspace.errors import HubError, UsageError
+from workspace.errors import CommunityForensicsError, HubError, UsageError
+from workspace.exclusive import alone
 from workspace.layout import Workspace, part_name
 
 # Repositories whose pipeline class is not needed: crawling them in a child takes a second.
@@ -238,7 +239,7 @@ def test_an_interrupted_crawl_continues(
         time.sleep(0.01)
     child.send_signal(end)
     _, stderr = child.communicate()
-    assert child.returncode == (130 if end is signal.SIGTERM else -signal.SIGKILL), stderr
+    assert child.returncode == (75 if end is signal.SIGTERM else -signal.SIGKILL), stderr
     assert "Traceback" not in stderr
     assert not workspace.catalog.exists()
     plain_hub.clear_faults()
@@ -307,3 +308,14 @@ def test_the_recipe_holds_every_option_that_selects_models(workspace: Workspace,
         "limit": 5000,
         "min_downloads": 998,
     }
+
+
+def test_a_second_crawl_of_the_workspace_is_refused_in_one_line(
+    workspace: Workspace, plain_hub: HubProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workspace.exclusive.WAIT", 0.05)
+    with alone(workspace, "crawling"), pytest.raises(CommunityForensicsError, match=r"at work \(crawling") as refused:
+        run(workspace, plain_hub)
+    assert "\n" not in str(refused.value)
+    assert not workspace.catalog.exists()
+    run(workspace, plain_hub)

@@ -24,7 +24,6 @@ from manifests.publishing.planning import plan_shards
 from manifests.report.contact_sheet import PICTURES_OF_FEW, generator_sheets
 from manifests.report.rows import opened_rows
 from samplers.options import SampleOptions
-from samplers.progress import progress_of, remove_leftovers
 from samplers.sample import Sample, part_of, read_samples
 from samplers.supervisor import sample
 from tests.samplers.conftest import NAN, PIXELS
@@ -130,13 +129,6 @@ def test_image_bytes_are_not_compressed_in_the_part(stores: Stores) -> None:
     (image,) = [column for column in columns if column.path_in_schema == "image.bytes"]
     assert not any("DICTIONARY" in encoding for encoding in image.encodings)
     assert read_samples(stores.inside, PIXELS)[0].image.bytes in part.read_bytes()
-
-
-def test_removing_leftovers_keeps_rows_with_images(stores: Stores) -> None:
-    before = progress_of(stores.inside, PIXELS)
-    remove_leftovers(stores.inside, before, PIXELS)
-    assert progress_of(stores.inside, PIXELS) == before
-    assert len(before.kept) == 9
 
 
 def test_a_workspace_has_one_kind_of_storage(stores: Stores) -> None:

@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.reasons import Reason
-from samplers.messages import Fatal, FromChild, Progress, Ready, Result, decode, encode
+from samplers.messages import Batch, Fatal, FromChild, Progress, Ready, Result, decode, encode
 
 
 @pytest.mark.parametrize(
     "message",
     [
         Ready(device="cuda:0", sandbox=["seccomp"]),
-        Progress(kept=3, tries=5),
+        Progress(tries=5),
+        Batch(rows=[{"index": 3, "prompt": "two\nlines"}]),
         Result(status="load-failed", detail="it lacks a tensor", seconds={"load": 0.5}),
         Result(status="incompatible", detail="its call needs image", reason=Reason.NEEDS_OTHER_INPUT),
         Fatal(detail="no checker"),
@@ -35,7 +36,14 @@ def test_anything_else_is_refused(text: bytes) -> None:
         b'["Result", {"status": "whatever"}]',
         b'["Result", {"status": "done", "seconds": {"load": "long"}}]',
         b'["Result", {"status": "incompatible", "reason": "whatever"}]',
-        b'["Progress", {"kept": "three", "tries": 5}]',
+        b'["Progress", {"tries": "five"}]',
+        b'["Result", {"status": "crashed"}]',
+        b'["Result", {"status": "done", "detail": ["a", "list"]}]',
+        b'["Result", {"status": "done", "seconds": {"another": 1.0}}]',
+        b'["Result", {"status": "done", "seconds": {"load": Infinity}}]',
+        b'["Batch", {"rows": [1, 2]}]',
+        b'["Fatal", {"detail": {"a": 1}}]',
+        b"[" * 900_000,
         b'["Start", {}]',
     ],
 )
@@ -44,6 +52,14 @@ def test_a_message_with_wrong_values_is_refused(text: bytes) -> None:
         decode(text)
 
 
+@pytest.mark.attack
+def test_text_of_the_child_is_printable() -> None:
+    message = decode(b'["Result", {"status": "load-failed", "detail": "\\u001b[2J \\ud800 name"}]')
+    assert isinstance(message, Result)
+    assert message.detail == "\N{REPLACEMENT CHARACTER}[2J \N{REPLACEMENT CHARACTER} name"
+
+
+@pytest.mark.attack
 def test_a_pickle_from_the_child_is_not_opened() -> None:
     class Payload:
         def __reduce__(self) -> tuple[object, ...]:

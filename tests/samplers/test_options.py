@@ -64,6 +64,7 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         "timeout": 17.0,
         "max_memory": 19.0,
         "retry_failed": True,
+        "verify": "full",
     }
     with pytest.raises(_PassedError) as passed:
         cli.sample(workspace=tmp_path, source_weight=["coco=2"], only=["org/a", "org/b"], **values)

@@ -115,7 +115,7 @@ def test_a_killed_child_is_replaced_and_its_leftovers_are_removed(
     expected = undisturbed(make_workspace, options)
     workspace = _workspace(store, make_workspace)
     process = start(workspace, options)
-    _wait_for_images(workspace, 13, process)
+    _wait_for_images(workspace, 3, process)
     (child,) = [pid for pid in under_fork_server() if pid != process.pid]
     os.kill(child, signal.SIGKILL)
     process.join(100)
@@ -129,6 +129,6 @@ def test_a_killed_child_is_replaced_and_its_leftovers_are_removed(
         }
     assert not [path for path in left if path.endswith(".partial")]
     pixels = PIXELS.replace("/", "--")
-    assert len([path for path in left if path.startswith(f"images/{pixels}")]) % 8 == 0
+    assert len([path for path in left if path.startswith(f"images/{pixels}")]) % 2 == 0
     _finish(workspace, dataclasses.replace(options, retry_failed=True))
     assert files_of(workspace) == expected

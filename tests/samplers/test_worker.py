@@ -1,16 +1,23 @@
 """The supervisor's side of the child, with real children that send given messages."""
 
 import os
+import struct
 import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 import samplers.worker
-from samplers.messages import Progress, Ready, Result, Start, encode
+from samplers.channel import Channel
+from samplers.messages import Batch, FromChild, Progress, Ready, Result, Start, encode
+from samplers.sample import Sample
 from samplers.worker import ChildLostError, Worker
 from tests.samplers.child.making import assignment
+from tests.samplers.storage.making import plan_of, png_of, row_of
 
 #: What Rust prints when it ends a process that gets no memory.
 ABORT = "memory allocation of 4718592000 bytes failed"
@@ -26,59 +33,72 @@ def start(tmp_path: Path) -> Start:
         home=tmp_path,
         stderr=folder / "stderr",
         weights=tmp_path,
-        workspace=tmp_path,
         memory=None,
     )
 
 
+def _ready(connection: Connection) -> Channel:
+    """A child that is ready and has got its assignment."""
+    channel = Channel(connection)
+    channel.send(encode(Ready(device="cpu")))
+    channel.receive(1 << 30)
+    return channel
+
+
+def _send(channel: Channel, message: FromChild, *contents: bytes) -> None:
+    channel.send(encode(message), *contents)
+
+
 def _slow(connection: Connection, start: Start) -> None:
-    connection.send_bytes(encode(Ready(device="cpu")))
-    connection.recv()
-    for number in range(6):
-        time.sleep(1.5)
-        connection.send_bytes(encode(Progress(kept=number, tries=number)))
-    connection.send_bytes(encode(Result(status="done")))
+    channel = _ready(connection)
+    for number in range(5):
+        time.sleep(0.8)
+        _send(channel, Progress(tries=number))
+    _send(channel, Result(status="done"))
 
 
 def _silent(connection: Connection, start: Start) -> None:
-    connection.send_bytes(encode(Ready(device="cpu")))
+    _ready(connection)
     time.sleep(100)
 
 
 def _aborting(connection: Connection, start: Start) -> None:
-    connection.send_bytes(encode(Ready(device="cpu")))
-    connection.recv()
+    _ready(connection)
     with start.stderr.open("a") as file:
         file.write(f"{ABORT}\nstack backtrace:\n" + "".join(f"  {line}: frame\n" for line in range(100)))
     os.abort()
 
 
 def _spent(connection: Connection, start: Start) -> None:
-    connection.send_bytes(encode(Ready(device="cpu")))
-    connection.recv()
-    connection.send_bytes(encode(Result(status="out-of-memory", detail=str(os.getpid()))))
-    connection.recv()
-    connection.send_bytes(encode(Result(status="done", detail=str(os.getpid()))))
+    channel = _ready(connection)
+    _send(channel, Result(status="out-of-memory", detail=str(os.getpid())))
+    channel.receive(1 << 30)
+    _send(channel, Result(status="done", detail=str(os.getpid())))
 
 
 def _sampled(worker: Worker, folder: Path) -> tuple[Result, list[int]]:
     heard: list[int] = []
-    return worker.sample(assignment(folder), lambda progress: heard.append(progress.kept)), heard
+    return worker.sample(assignment(folder), lambda rows, images: None, heard.append), heard
 
 
 def test_a_slow_child_that_makes_progress_is_not_killed(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(samplers.worker, "main", _slow)
-    with Worker(start, timeout=8) as worker:
+    with Worker(start, timeout=60) as worker:
+        worker.start()
+        worker._timeout = 3
         ended, heard = _sampled(worker, tmp_path)
-    assert (ended.status, heard) == ("done", list(range(6)))
+    assert (ended.status, heard) == ("done", list(range(5)))
 
 
 def test_a_child_without_progress_is_hung(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samplers.worker, "main", _silent)
-    with Worker(start, timeout=8) as worker, pytest.raises(ChildLostError, match=r"8 s \(--timeout\)") as caught:
-        _sampled(worker, tmp_path)
+    with Worker(start, timeout=60) as worker:
+        worker.start()
+        worker._timeout = 1
+        with pytest.raises(ChildLostError, match=r"1 s \(--timeout\)") as caught:
+            _sampled(worker, tmp_path)
     assert caught.value.status == "hung"
 
 
@@ -101,3 +121,98 @@ def test_a_process_that_ran_out_of_memory_samples_no_other_generator(
         second, _ = _sampled(worker, tmp_path)
     assert (first.status, second.status) == ("out-of-memory", "out-of-memory")
     assert first.detail != second.detail
+
+
+def _batch(first: int) -> tuple[Batch, list[bytes]]:
+    rows = [asdict(row_of(index)) for index in (first, first + 1)]
+    for row in rows:
+        del row["image"]
+    return Batch(rows=rows), [png_of(row["index"]).content for row in rows if row["sha256"]]
+
+
+def _honest(channel: Channel) -> None:
+    batch, contents = _batch(0)
+    _send(channel, batch, *contents)
+
+
+#: What a child sends in which a stranger's file made code run.
+def _stale_progress(channel: Channel) -> None:
+    while True:
+        _send(channel, Progress(tries=1))
+        time.sleep(0.01)
+
+
+def _nested(channel: Channel) -> None:
+    channel.send(b"[" * 900_000)
+
+
+def _garbage(channel: Channel) -> None:
+    channel.send(os.urandom(1000))
+
+
+def _too_long(channel: Channel) -> None:
+    os.write(channel._connection.fileno(), struct.pack(">Q", 9 * 10**9))
+    time.sleep(100)
+
+
+def _half(channel: Channel) -> None:
+    os.write(channel._connection.fileno(), struct.pack(">Q", 100) + b"[")
+    time.sleep(100)
+
+
+def _again(channel: Channel) -> None:
+    _honest(channel)
+    _honest(channel)
+
+
+def _another_size(channel: Channel) -> None:
+    batch, contents = _batch(0)
+    _send(channel, batch, contents[0] + b"more", *contents[1:])
+    time.sleep(100)
+
+
+def _fewer_images(channel: Channel) -> None:
+    batch, contents = _batch(0)
+    _send(channel, batch, contents[0])
+    time.sleep(100)
+
+
+def _ready_again(channel: Channel) -> None:
+    _send(channel, Ready(device="cpu"))
+    time.sleep(100)
+
+
+ATTACKS: dict[str, tuple[Callable[[Channel], None], str]] = {
+    "progress without end": (_stale_progress, "misbehaved"),
+    "nesting without end": (_nested, "misbehaved"),
+    "bytes that are no message": (_garbage, "misbehaved"),
+    "a message of gigabytes": (_too_long, "misbehaved"),
+    "half a message": (_half, "hung"),
+    "a batch twice": (_again, "misbehaved"),
+    "an image of another size": (_another_size, "misbehaved"),
+    "an image too few": (_fewer_images, "hung"),
+    "another kind of message": (_ready_again, "misbehaved"),
+}
+
+
+def _attack(name: str, connection: Connection, start: Start) -> None:
+    ATTACKS[name][0](_ready(connection))
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_child_that_breaks_the_protocol_is_ended_and_costs_its_generator(
+    start: Start, monkeypatch: pytest.MonkeyPatch, attack: str
+) -> None:
+    _, status = ATTACKS[attack]
+    monkeypatch.setattr(samplers.worker, "main", partial(_attack, attack))
+    stored: list[Sample] = []
+    wanted = replace(assignment(start.home), plan=plan_of())
+    with Worker(start, timeout=60) as worker:
+        worker.start()
+        worker._timeout = 1 if status == "hung" else 60
+        with pytest.raises(ChildLostError) as lost:
+            worker.sample(wanted, lambda rows, images: stored.extend(rows))
+    assert lost.value.status == status
+    # What was whole before counts.
+    assert [row.index for row in stored] == ([0, 1] if attack == "a batch twice" else [])

@@ -51,8 +51,11 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 # The C code of some libraries, such as DuckDB, handles the interrupt and raises another error.
 @pytest.mark.parametrize("what", ["wait", "library"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_says_that_the_same_command_continues(what: str, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGHUP, 75)],
+)
+def test_an_interrupt_says_that_the_same_command_continues(what: str, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-c", PROGRAM, what]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -61,7 +64,7 @@ def test_an_interrupt_says_that_the_same_command_continues(what: str, number: si
         time.sleep(0.5)
         process.send_signal(number)
         _, stderr = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert stderr == "interrupted: finished work is kept; run the same command again to continue\n"
 
 

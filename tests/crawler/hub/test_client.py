@@ -1,3 +1,4 @@
+import gzip
 import json
 import socket
 import time
@@ -8,11 +9,13 @@ from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.utils.sha import git_hash
 
-from crawler.hub.client import ForbiddenError, Hub, NotFoundError, TooLargeError, UnavailableError
+from crawler.hub.client import ForbiddenError, Hub, NotFoundError, UnavailableError
 from localhub.process import HubProcess
 from tests.crawler.servers import serving
+from tests.strange_hub import Request, send, send_without_end, strange_hub
 from workspace.errors import HubError
 from workspace.hub_access import HubAccess
+from workspace.hub_session import TooLargeError
 
 MODEL = "acme/base"
 
@@ -177,3 +180,73 @@ def test_stop_ends_the_wait_for_a_retry() -> None:
         with pytest.raises(HubError):
             client.model_info(MODEL, None)
         assert time.monotonic() - began < 5
+
+
+@pytest.mark.attack
+def test_a_list_that_continues_at_another_host_is_not_continued_there() -> None:
+    def answer(_: Request, connection: socket.socket) -> None:
+        send(connection, body=b"[]", Link=f'<{thief.endpoint}/api/models?cursor=x>; rel="next"')
+
+    with (
+        strange_hub(lambda _, connection: send(connection, body=b"[]")) as thief,
+        strange_hub(answer) as hub,
+        pytest.raises(HubError, match="continues its list at another host"),
+    ):
+        list(Hub(HubAccess(hub.endpoint, "hf_secret")).models({}))
+    assert [request.token for request in hub.requests] == ["Bearer hf_secret"]
+    assert thief.requests == []
+
+
+def test_a_mirror_may_name_the_pages_of_the_hub_that_it_copies() -> None:
+    def answer(request: Request, connection: socket.socket) -> None:
+        after = '<https://huggingface.co/api/models?cursor=x>; rel="next"'
+        send(connection, body=b"[1]", **({} if "cursor" in request.path else {"Link": after}))
+
+    with strange_hub(answer) as hub:
+        assert list(Hub(HubAccess(hub.endpoint)).models({})) == [[1], [1]]
+    assert [request.path for request in hub.requests] == ["/api/models", "/api/models?cursor=x"]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("after", ["?cursor=a", ""])
+def test_a_list_that_repeats_ends(after: str) -> None:
+    with strange_hub(
+        lambda _, connection: send(connection, body=b"[]", Link=f'</api/models{after}>; rel="next"')
+    ) as hub:
+        with pytest.raises(HubError, match="list without end"):
+            list(Hub(HubAccess(hub.endpoint)).models({}))
+        assert len(hub.requests) <= 2
+
+
+@pytest.mark.attack
+def test_a_list_of_ever_new_pages_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workspace.hub_session.MAX_PAGES", 5)
+
+    def answer(_: Request, connection: socket.socket) -> None:
+        send(connection, body=b"[]", Link=f'</api/models?cursor={len(hub.requests)}>; rel="next"')
+
+    with strange_hub(answer) as hub, pytest.raises(HubError, match="list without end"):
+        list(Hub(HubAccess(hub.endpoint)).models({}))
+    assert len(hub.requests) == 6
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("growing", [True, False])
+def test_a_page_that_is_too_large_is_one_line(growing: bool) -> None:
+    def answer(_: Request, connection: socket.socket) -> None:
+        if growing:
+            send(connection, body=gzip.compress(b"[" + b" " * (100 << 20), 1), Content_Encoding="gzip")
+        else:
+            send_without_end(connection, b" " * 65_536)
+
+    with strange_hub(answer) as hub, pytest.raises(UnavailableError, match=r"does not give its list .*larger than"):
+        list(Hub(HubAccess(hub.endpoint)).models({}))
+
+
+@pytest.mark.attack
+def test_a_description_that_is_too_large_costs_one_model() -> None:
+    def answer(_: Request, connection: socket.socket) -> None:
+        send_without_end(connection, b" " * 65_536)
+
+    with strange_hub(answer) as hub, pytest.raises(TooLargeError):
+        Hub(HubAccess(hub.endpoint)).model_info(MODEL, None)

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.checks.pictures import chunks_of, png_problem, real_image_problem
+from manifests.checks.pictures import png_problem, real_image_problem
+from samplers.png_structure import chunks_of
 from tests.manifests.making import png
 
 PICTURE = png(1)

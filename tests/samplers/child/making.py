@@ -1,5 +1,6 @@
 """Tiny pipelines on the disk, and the assignments that ask for them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,39 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from crawler.catalog import Hyperparameters
+from samplers.child.outbox import Outbox
 from samplers.child.safety import SafetyChecker
-from samplers.messages import Assignment
+from samplers.messages import Assignment, FromChild
 from samplers.plan import Plan, PlannedSample
+from samplers.sample import Sample
 from workspace.identity import sha256_of_file
 
 #: Fields of a plan that a test may give besides hyperparameters.
 _ABOUT = ("variant", "sources", "adapter_file", "embedding_file", "embedding_tokens", "allow_pickle")
+
+
+class Received(Outbox):
+    """Keeps what is sent, as the supervisor gets it."""
+
+    def __init__(self) -> None:
+        self.messages: list[FromChild] = []
+        self.batches: list[list[Sample]] = []
+        self.files: dict[int, bytes] = {}
+
+    def send(self, message: FromChild) -> None:
+        self.messages.append(message)
+
+    def announce(self) -> None:
+        pass
+
+    def send_batch(self, rows: Sequence[Sample], files: Sequence[bytes]) -> None:
+        self.batches.append(list(rows))
+        kept = [row.index for row in rows if row.sha256 is not None]
+        self.files |= dict(zip(kept, files, strict=True))
+
+    @property
+    def rows(self) -> list[Sample]:
+        return [row for rows in self.batches for row in rows]
 
 
 def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, **hyperparameters: Any) -> Plan:
@@ -44,13 +71,9 @@ def assignment(folder: Path, base: Path | None = None, **changes: Any) -> Assign
         prior_folder=prior,
         prior_hashes=hashes_of(prior) if prior else {},
         hashes=hashes_of(base or folder),
-        workspace=folder.parent / "workspace",
         folder=folder,
         base_folder=base,
-        next_index=0,
-        next_part=0,
         call_size=4,
-        kept=frozenset(),
     )
 
 

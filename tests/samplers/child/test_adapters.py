@@ -16,7 +16,7 @@ from samplers.child.effective import lora_scales
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import load
 from samplers.child.sampling import Sampling
-from tests.samplers.child.making import assignment, checker, plan, save_lora, save_stable_diffusion
+from tests.samplers.child.making import Received, assignment, checker, plan, save_lora, save_stable_diffusion
 from tests.samplers.hostile import pickled_as
 
 
@@ -51,11 +51,11 @@ def _cancelled(tensor: torch.Tensor) -> torch.Tensor:
 def test_a_lora_that_changes_no_image_is_refused_although_its_weights_are_not_zero(base: Path, tmp_path: Path) -> None:
     folder = save_lora(tmp_path / "lora", change=_cancelled)
     wanted = assignment(folder, base, kind="lora", task="text-to-image")
-    sampling = Sampling(wanted, checker(tmp_path / "checker"), "cpu", Clock(), lambda *_: None, ComponentCache())
+    sampling = Sampling(wanted, checker(tmp_path / "checker"), "cpu", Clock(), received := Received(), ComponentCache())
     with pytest.raises(GeneratorError, match="does not change the images of its base model") as caught:
         sampling.run()
     assert caught.value.status == "load-failed"
-    assert not wanted.workspace.exists()
+    assert received.rows == []
 
 
 def test_testing_the_effect_changes_no_pixel(base: Path, tmp_path: Path) -> None:

@@ -16,10 +16,12 @@ from samplers.child.clock import Clock
 from samplers.child.component_cache import ComponentCache, fingerprint_of
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import load
+from samplers.child.outbox import Outbox
 from samplers.child.safety import SafetyChecker
 from samplers.child.sampling import Sampling
 from samplers.messages import Assignment
-from tests.samplers.child.making import assignment, checker, save_inversion, save_lora, save_stable_diffusion
+from samplers.sample import Sample
+from tests.samplers.child.making import Received, assignment, checker, save_inversion, save_lora, save_stable_diffusion
 
 SHARED = ("vae", "text_encoder", "tokenizer")
 
@@ -54,30 +56,33 @@ def _assignment(folders: dict[str, Path], name: str, **changes: Any) -> Assignme
     return dataclasses.replace(wanted, plan=dataclasses.replace(wanted.plan, model_name=f"org/{name}"))
 
 
-def _sampling(wanted: Assignment, judge: SafetyChecker, cache: ComponentCache) -> Sampling:
-    return Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, cache)
+def _sampling(
+    wanted: Assignment, judge: SafetyChecker, cache: ComponentCache, outbox: Outbox | None = None
+) -> Sampling:
+    return Sampling(wanted, judge, "cpu", Clock(), outbox or Received(), cache)
 
 
 def _sampled(
-    folders: dict[str, Path], names: tuple[str, ...], judge: SafetyChecker, root: Path, **changes: Any
-) -> dict[str, bytes]:
-    cache = ComponentCache()
+    folders: dict[str, Path], names: tuple[str, ...], judge: SafetyChecker, **changes: Any
+) -> dict[str, tuple[list[Sample], dict[int, bytes]]]:
+    cache, found = ComponentCache(), {}
     for name in names:
-        _sampling(dataclasses.replace(_assignment(folders, name, **changes), workspace=root), judge, cache).run()
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        received = Received()
+        _sampling(_assignment(folders, name, **changes), judge, cache, received).run()
+        found[name] = (received.rows, received.files)
+    return found
 
 
 def test_rows_and_pixels_do_not_depend_on_what_was_loaded_before(
-    folders: dict[str, Path], judge: SafetyChecker, tmp_path: Path
+    folders: dict[str, Path], judge: SafetyChecker
 ) -> None:
-    alone: dict[str, bytes] = {}
+    alone: dict[str, tuple[list[Sample], dict[int, bytes]]] = {}
     for name in folders:
-        alone |= _sampled(folders, (name,), judge, tmp_path / f"alone-{name}")
-    assert len([path for path in alone if path.endswith(".png")]) == 2 * len(folders)
-    assert len({content for path, content in alone.items() if path.endswith(".png")}) == 2 * len(folders)
+        alone |= _sampled(folders, (name,), judge)
+    assert len({content for _, files in alone.values() for content in files.values()}) == 2 * len(folders)
     order = ("base", "lora", "fine-tune", "inversion", "another-vae")
-    assert _sampled(folders, order, judge, tmp_path / "forth") == alone
-    assert _sampled(folders, order[::-1], judge, tmp_path / "back") == alone
+    assert _sampled(folders, order, judge) == alone
+    assert _sampled(folders, order[::-1], judge) == alone
 
 
 def test_shared_components_are_not_loaded_again(folders: dict[str, Path], judge: SafetyChecker, tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ import torch
 from samplers.child.clock import Clock
 from samplers.child.component_cache import ComponentCache
 from samplers.child.sampling import Sampling
-from samplers.sample import Sample, read_samples
-from tests.samplers.child.making import assignment, checker, save_inversion, save_lora, save_stable_diffusion
-from workspace.layout import Workspace
+from samplers.sample import Sample
+from tests.samplers.child.making import Received, assignment, checker, save_inversion, save_lora, save_stable_diffusion
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +27,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _rows(folder: Path, judge: Any, base: Path | None = None, **declared: Any) -> list[Sample]:
     task = declared.pop("task", "text-to-image")
     wanted = assignment(folder, base, task=task, tries=2, **declared)
-    Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, ComponentCache()).run()
-    return read_samples(Workspace(wanted.workspace), wanted.plan.model_name)
+    received = Received()
+    Sampling(wanted, judge, "cpu", Clock(), received, ComponentCache()).run()
+    return received.rows
 
 
 def test_the_rows_of_a_lora_say_what_was_in_effect(judge: Any, base: Path, tmp_path: Path) -> None:

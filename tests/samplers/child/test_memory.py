@@ -22,10 +22,8 @@ from samplers.child.loading import Generator, load
 from samplers.child.memory import place_on_device
 from samplers.child.sampling import Sampling
 from samplers.messages import Assignment
-from samplers.progress import progress_of
-from samplers.sample import Sample, read_samples
-from tests.samplers.child.making import assignment, checker, plan, save_stable_diffusion
-from workspace.layout import Workspace
+from samplers.sample import Sample
+from tests.samplers.child.making import Received, assignment, checker, plan, save_stable_diffusion
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +150,8 @@ def test_a_vae_gets_its_precision_back_after_a_failed_call(folder: Path) -> None
 
 def _sampled(wanted: Assignment, folder: Path, after: int | None = None) -> list[Sample]:
     """Rows of a run on a device where no call fits without slicing; `after`: it is ended so many decodes in."""
-    sampling = Sampling(wanted, checker(folder), "cpu", Clock(), lambda *_: None, ComponentCache())
+    received = Received()
+    sampling = Sampling(wanted, checker(folder), "cpu", Clock(), received, ComponentCache())
     vae, count = sampling._generator.pipeline.vae, 0
 
     def refuse(*_: Any) -> None:
@@ -169,41 +168,38 @@ def _sampled(wanted: Assignment, folder: Path, after: int | None = None) -> list
     else:
         with pytest.raises(GeneratorError, match="the end"):
             sampling.run()
-    return read_samples(Workspace(wanted.workspace), wanted.plan.model_name)
+    return received.rows
 
 
 def test_a_resumed_run_gives_the_rows_of_an_uninterrupted_one(folder: Path, tmp_path: Path) -> None:
     wanted = assignment(folder, task="text-to-image", tries=10)
     small = dataclasses.replace(wanted.plan, batch_size=2)
-    whole = dataclasses.replace(wanted, plan=small, call_size=2, workspace=tmp_path / "whole")
+    whole = dataclasses.replace(wanted, plan=small, call_size=2)
     expected = _sampled(whole, tmp_path / "checker")
     assert {(row.batch_size, row.call_size, row.memory) for row in expected} == {(2, 1, "slicing")}
-    broken = dataclasses.replace(whole, workspace=tmp_path / "broken")
-    # Two calls that did not fit, then a part of eight images and one more.
-    assert len(_sampled(broken, tmp_path / "checker", after=12)) == 8
-    progress = progress_of(Workspace(broken.workspace), small.model_name)
-    assert (progress.memory, progress.call_size(2)) == ("slicing", 1)
+    # Two calls that did not fit, then four batches of two images, and one image more.
+    before = _sampled(whole, tmp_path / "checker", after=12)
+    assert len(before) == 8
     resumed = dataclasses.replace(
-        broken,
-        next_index=progress.next_index,
-        next_part=progress.parts,
-        call_size=progress.call_size(2),
-        kept=progress.kept,
-        memory=progress.memory,
+        whole,
+        first=8,
+        call_size=max(row.call_size or 0 for row in before[-2:]),
+        kept=frozenset(str(row.sha256) for row in before),
+        memory=before[-1].memory,
     )
-    assert _sampled(resumed, tmp_path / "checker") == expected
+    assert before + _sampled(resumed, tmp_path / "checker") == expected
 
 
 def test_cached_components_are_dropped_for_a_generator_that_does_not_fit(folder: Path, tmp_path: Path) -> None:
     wanted = assignment(folder, task="text-to-image", tries=2)
     cache = ComponentCache()
     judge = checker(tmp_path / "checker")
-    first = Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, cache)
+    first = Sampling(wanted, judge, "cpu", Clock(), Received(), cache)
     first.run()
     former = first._generator.pipeline.vae
     # Moving to the device fails once, as where the room is taken.
     former.to, moves = _failing(former.to, times=1)
-    second = Sampling(wanted, judge, "cpu", Clock(), lambda *_: None, cache)._generator.pipeline
+    second = Sampling(wanted, judge, "cpu", Clock(), Received(), cache)._generator.pipeline
     assert second.vae is not former
     assert len(moves) == 1
 

@@ -109,13 +109,9 @@ def _sampled(folder: Path, found: Checkpoint, kind: Kind) -> list[SampledImage]:
     plan = _plan(found, kind)
     assigned = Assignment(
         plan=plan,
-        workspace=folder.parent / "workspace",
         folder=folder,
         base_folder=None,
-        next_index=0,
-        next_part=0,
         call_size=plan.batch_size,
-        kept=frozenset(),
         hashes=hashes_of(folder),
     )
     cache = ComponentCache()

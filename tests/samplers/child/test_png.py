@@ -2,7 +2,6 @@ import hashlib
 import io
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from samplers.child.pixel_checks import Pixels
-from samplers.child.writing import Png, Writer, encode_png
-from samplers.sample import ImageFile
+from samplers.child.png import Png, encode_png
 
 
 def _chunks(png: bytes) -> Iterator[bytes]:
@@ -39,17 +37,27 @@ def test_a_png_holds_the_pixels_and_nothing_else(pixels: Pixels) -> None:
     assert set(_chunks(png)) == {b"IHDR", b"IDAT", b"IEND"}
 
 
-def test_an_image_is_named_by_its_index(tmp_path: Path) -> None:
-    writer = Writer(tmp_path, "org/name", 0)
-    png = Png.of(np.zeros((2, 2), np.uint8))
-    writer.image(162, png)
-    assert png.sha256 == hashlib.sha256(png.content).hexdigest()
-    assert writer.image_file(162, png) == ImageFile(path="images/org--name/00000162.png")
-    assert (tmp_path / "images/org--name/00000162.png").read_bytes() == png.content
+GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
+COLOUR = np.stack([GREY, GREY[::-1], GREY.T], axis=2)
 
 
-def test_a_failed_write_leaves_no_partial_file(tmp_path: Path) -> None:
-    (tmp_path / "images").write_bytes(b"a file where a folder should be")
-    with pytest.raises(OSError, match=r"."):
-        Writer(tmp_path, "org/name", 0).image(0, Png.of(np.zeros((2, 2), np.uint8)))
-    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+@pytest.mark.parametrize(("pixels", "mode"), [(GREY, "L"), (COLOUR, "RGB")])
+def test_the_columns_of_an_image_describe_its_file(pixels: Pixels, mode: str) -> None:
+    png = Png.of(pixels)
+    assert png.mode == mode
+    assert png.columns(162) == {
+        "image_name": "00000162.png",
+        "sha256": hashlib.sha256(png.content).hexdigest(),
+        "file_size": len(png.content),
+        "format": "PNG",
+        "mode": mode,
+    }
+
+
+def test_a_png_is_compressed() -> None:
+    assert len(encode_png(np.repeat(COLOUR, 8, axis=1))) < COLOUR.nbytes
+
+
+def test_what_opencv_cannot_encode_is_an_error() -> None:
+    with pytest.raises(ValueError, match="1000001"):
+        encode_png(np.zeros((1, 1_000_001), np.uint8))

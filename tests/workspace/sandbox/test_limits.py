@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from samplers.child.sandbox import limits
+from workspace.sandbox import limits
 
 _SCRIPT = """
 import mmap, resource, sys
 from pathlib import Path
-from samplers.child.sandbox import limits
+from workspace.sandbox import limits
 
 def fits(count):
     try:

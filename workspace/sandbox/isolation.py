@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from samplers.child.sandbox import landlock, limits, namespaces, privileges, reach, seccomp
 from workspace.environment import without_secrets
+from workspace.sandbox import landlock, limits, namespaces, privileges, reach, seccomp
 
 #: Names of active layers: audit, memory, network, landlock, seccomp.
 Layers: TypeAlias = tuple[str, ...]

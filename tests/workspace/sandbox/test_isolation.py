@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from samplers.child.sandbox import isolation, landlock, namespaces, privileges, reach
+from workspace.sandbox import isolation, landlock, namespaces, privileges, reach
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 
@@ -299,8 +299,8 @@ def _send_walls(connection: Connection, home: Path) -> None:
 _FRESH = """
 import multiprocessing, os, sys
 from pathlib import Path
-from samplers.child.sandbox import isolation
-from tests.samplers.child.sandbox.test_isolation import _find_in_memory, _in_a_child, _try
+from workspace.sandbox import isolation
+from tests.workspace.sandbox.test_isolation import _find_in_memory, _in_a_child, _try
 if __name__ == "__main__":
     home, start, end = Path(sys.argv[1]), os.environ["HF_TOKEN"][:12].encode(), os.environ["HF_TOKEN"][:11:-1]
     print(_try(home, _find_in_memory, start, end), _try(home, _find_in_memory, start, end, "planted-elsewhere"))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from samplers.plan import Recipe
-from samplers.progress import progress_of
 from samplers.sample import ImageFile, Sample
+from samplers.storage.progress import progress_of
 from workspace import records
 from workspace.layout import Workspace, part_name
 
@@ -58,16 +58,10 @@ def test_the_next_call_is_as_large_as_the_largest_of_the_last_batch(tmp_path: Pa
     assert [progress.call_size(batch_size) for batch_size in (1, 2, 3, 4)] == [1, 2, 4, 4]
 
 
-def test_one_row_tells_its_revision_and_its_image(tmp_path: Path) -> None:
-    workspace = write(tmp_path, 0, [{"image_name": "00000000.png"}])
-    progress = progress_of(workspace, NAME)
-    assert (progress.revision, progress.image_names) == ("a" * 40, {"00000000.png"})
-
-
-def test_rows_without_an_image_have_no_image_name(tmp_path: Path) -> None:
+def test_rows_without_an_image_keep_nothing(tmp_path: Path) -> None:
     workspace = write(tmp_path, 0, [{"status": "nan"}, {"status": "blank"}])
     progress = progress_of(workspace, NAME)
-    assert (progress.image_names, progress.kept) == (frozenset(), frozenset())
+    assert (progress.revision, progress.kept) == ("a" * 40, frozenset())
 
 
 def test_how_memory_is_saved_is_read_from_the_last_row(tmp_path: Path) -> None:

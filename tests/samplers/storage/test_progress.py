@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from samplers.progress import progress_of, remove_leftovers
 from samplers.sample import ImageFile, Sample
+from samplers.storage.progress import progress_of
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, part_name
@@ -42,7 +42,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_before_the_first_row_everything_is_missing(workspace: Workspace) -> None:
     progress = progress_of(workspace, NAME)
-    assert (progress.next_index, progress.parts, progress.kept, progress.revision) == (0, 0, frozenset(), None)
+    assert (progress.next_index, progress.parts, progress.kept, progress.revision) == (0, (), frozenset(), None)
     assert progress.call_size(8) == 8
 
 
@@ -50,7 +50,7 @@ def test_a_duplicate_counts_once(workspace: Workspace) -> None:
     _write(workspace, 0, _row(0, "one"), _row(1, "one"))
     _write(workspace, 1, _row(2), _row(3, "two"))
     progress = progress_of(workspace, NAME)
-    assert (progress.next_index, progress.parts, progress.kept) == (4, 2, frozenset({"one", "two"}))
+    assert (progress.next_index, len(progress.parts), progress.kept) == (4, 2, frozenset({"one", "two"}))
 
 
 def test_a_smaller_call_size_is_kept_when_a_run_is_resumed(workspace: Workspace) -> None:
@@ -59,10 +59,21 @@ def test_a_smaller_call_size_is_kept_when_a_run_is_resumed(workspace: Workspace)
     assert progress_of(workspace, NAME).call_size(4) == 2
 
 
-def test_a_part_that_is_missing_in_the_middle_is_refused(workspace: Workspace) -> None:
-    _write(workspace, 0, _row(0))
-    _write(workspace, 2, _row(2))
-    with pytest.raises(UsageError, match="a part is missing"):
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_a_part_that_is_not_there_is_a_gap(workspace: Workspace, how: str) -> None:
+    for number in range(3):
+        _write(workspace, number, _row(2 * number), _row(2 * number + 1))
+    part = workspace.samples_of(NAME) / part_name(1)
+    part.write_bytes(b"PAR1") if how == "damaged" else part.unlink()
+    progress = progress_of(workspace, NAME)
+    assert (progress.gaps, progress.next_index) == (((2, 4),), 6)
+    assert progress.damaged == ((part,) if how == "damaged" else ())
+
+
+def test_two_parts_with_rows_of_the_same_samples_are_refused(workspace: Workspace) -> None:
+    _write(workspace, 0, _row(0), _row(1))
+    _write(workspace, 1, _row(1), _row(2))
+    with pytest.raises(UsageError, match="rows of the same samples"):
         progress_of(workspace, NAME)
 
 
@@ -77,15 +88,3 @@ def test_rows_of_another_version_are_refused_with_a_remedy(workspace: Workspace)
         f"{part} was written by another version of community-forensics: continue with that version, or use another "
         "--workspace; it lacks call_size"
     )
-
-
-def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(workspace: Workspace) -> None:
-    _write(workspace, 0, _row(0, "one"), _row(1))
-    images = workspace.images_of(NAME)
-    images.mkdir(parents=True)
-    for name in ("00000000.png", "00000002.png", ".00000003.png.abc.partial"):
-        (images / name).write_bytes(b"")
-    (workspace.samples_of(NAME) / ".part-00001.parquet.abc.partial").write_bytes(b"")
-    remove_leftovers(workspace, progress_of(workspace, NAME), NAME)
-    assert [path.name for path in images.iterdir()] == ["00000000.png"]
-    assert [path.name for path in workspace.samples_of(NAME).iterdir()] == [part_name(0)]

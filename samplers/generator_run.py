@@ -1,0 +1,141 @@
+"""One generator, from a look at what is there to its outcome.
+
+Its progress is read when its turn comes, under this process's claim: what another process did since the start of this
+one counts. Everything missing is made: damaged images, gaps in the rows, the rest.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from samplers.claims import Claims
+from samplers.messages import Assignment, Result
+from samplers.outcomes import Outcome, final_status
+from samplers.pending import PendingGenerator
+from samplers.plan import Plan, Recipe
+from samplers.sample import Sample
+from samplers.storage.damage import damaged_images, without_damaged_parts
+from samplers.storage.generator_store import GeneratorStore, NotReproducibleError
+from samplers.storage.missing_ranges import MissingRange, next_range
+from samplers.storage.progress import GeneratorProgress
+from samplers.weights.fetching import content_key
+from samplers.weights.store import LocalFiles
+from samplers.worker import ChildLostError, SamplingError, Worker
+from workspace.errors import disk_error
+from workspace.layout import Workspace
+
+
+class GeneratorRun:
+    """Samples one generator that is claimed."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        claims: Claims,
+        generator: PendingGenerator,
+        plan: Plan,
+        recipe: Recipe,
+        report: Callable[[int, int], None],
+    ) -> None:
+        """`report` is called with the images kept and the samples made, after every batch."""
+        self._generator, self._plan, self._recipe, self._report = generator, plan, recipe, report
+        name = plan.model_name
+        # All is read that was written: this generator was not finished, or is damaged.
+        progress = without_damaged_parts(generator.progress, read_after=0)
+        self._damaged = damaged_images(workspace, name, progress, plan.store, read_after=0)
+        self._before = progress.next_index
+        self._store = GeneratorStore(workspace, plan, claims.process.path, progress, lambda: claims.check(name))
+
+    @property
+    def progress(self) -> GeneratorProgress:
+        """What is stored now."""
+        return self._store.progress
+
+    def sample(self, files: LocalFiles, worker: Worker) -> Outcome:
+        """Sample what is missing; every failure of the generator becomes an outcome.
+
+        Raises `SamplingError` where no generator can be sampled, such as on a full disk, and `TakenOverError`.
+        """
+        outcome = self._outcome(Result(status="done"))
+        seconds = {"fetch": files.fetch_seconds, "verify": files.verify_seconds}
+        made = 0
+        try:
+            former = None
+            while (missing := self._next_range()) is not None and not outcome.failed:
+                if missing == former:
+                    raise ChildLostError("misbehaved", "the sampling process ended without the samples it was to make")
+                former = missing
+                result = worker.sample(self._assignment(files, missing), self._storing(missing), self._report_tries)
+                outcome = self._outcome(result)
+                self._damaged -= missing.damaged if not outcome.failed else frozenset()
+                made += len(missing.damaged)
+                for phase, value in result.seconds.items():
+                    seconds[phase] = seconds.get(phase, 0.0) + value
+            self._stored(lambda: self._store.finish(self.progress.is_complete(self._recipe)))
+            if not outcome.failed:
+                outcome = self._finished()
+        except ChildLostError as lost:
+            outcome = replace(outcome, status=lost.status, detail=lost.detail)
+        except NotReproducibleError as error:
+            outcome = replace(outcome, status="not-reproducible", detail=str(error))
+        return replace(
+            outcome,
+            kept=len(self.progress.kept),
+            tries=self.progress.next_index,
+            timed=self.progress.next_index - self._before + made,
+            seconds={phase: round(value, 3) for phase, value in seconds.items()},
+            stderr=worker.last_lines() if outcome.failed else (),
+        )
+
+    def _assignment(self, files: LocalFiles, missing: MissingRange) -> Assignment:
+        entry = self._generator.entry
+        return Assignment(
+            plan=self._plan,
+            folder=files.folder,
+            base_folder=files.base_folder,
+            prior_folder=files.prior_folder,
+            first=missing.first,
+            stop=missing.stop,
+            call_size=missing.call_size,
+            kept=self.progress.kept,
+            memory=missing.memory,
+            hashes={file.path: content_key(file) for file in entry.base_files or entry.files},
+            prior_hashes={file.path: content_key(file) for file in entry.prior_files},
+        )
+
+    def _storing(self, missing: MissingRange) -> Callable[[list[Sample], dict[int, bytes]], None]:
+        def store(rows: list[Sample], images: dict[int, bytes]) -> None:
+            if missing.damaged:
+                self._stored(lambda: self._store.repair(rows, images, missing.damaged))
+            else:
+                self._stored(lambda: self._store.add(rows, images))
+            self._report(len(self.progress.kept), self.progress.next_index)
+
+        return store
+
+    def _report_tries(self, tries: int) -> None:
+        self._report(len(self.progress.kept), max(tries, self.progress.next_index))
+
+    def _stored(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            detail = disk_error(error) or error
+            raise SamplingError(f"the workspace cannot be written: {detail}") from error
+
+    def _outcome(self, result: Result) -> Outcome:
+        return Outcome(
+            model_name=self._plan.model_name,
+            revision=self._plan.revision,
+            status=result.status,
+            detail=result.detail,
+            reason=result.reason,
+        )
+
+    def _next_range(self) -> MissingRange | None:
+        return next_range(self.progress, self._damaged, self._recipe)
+
+    def _finished(self) -> Outcome:
+        """The outcome by the rows."""
+        progress = self.progress
+        status, detail = final_status(len(progress.kept), self._recipe.images, progress.next_index)
+        return self._outcome(Result(status=status, detail=detail))

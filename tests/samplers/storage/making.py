@@ -1,0 +1,117 @@
+"""A generator whose images depend on their index alone, and a process that stores it, without a child."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crawler.catalog import Hyperparameters
+from samplers.child.png import Png
+from samplers.plan import Plan, PlannedSample, Recipe
+from samplers.sample import ImageFile, Sample
+from samplers.storage.damage import damaged_images, without_damaged_parts
+from samplers.storage.generator_store import GeneratorStore
+from samplers.storage.missing_ranges import MissingRange, next_range
+from samplers.storage.progress import progress_of
+from workspace.layout import Workspace
+
+NAME = "org/name"
+#: Of twenty tries: two are rejected, and two images are equal. Sixteen images need nineteen tries: three parts.
+REJECTED, EQUAL = frozenset({3, 9}), {7: 6}
+RECIPE = Recipe(images=16, batch_size=2, max_tries=24, seed=0, steps=None, safety_checker="a@b", prompts=None)
+
+
+def plan_of(recipe: Recipe = RECIPE) -> Plan:
+    return Plan(
+        model_name=NAME,
+        revision="a" * 40,
+        kind="checkpoint",
+        task="unconditional",
+        variant=None,
+        hyperparameters=Hyperparameters(),
+        images=recipe.images,
+        batch_size=recipe.batch_size,
+        store=recipe.store,
+        samples=tuple(PlannedSample(index=index, seed=100 + index) for index in range(recipe.max_tries)),
+    )
+
+
+def png_of(index: int, device: str = "cpu") -> Png:
+    """The image of a sample; each kind of device makes others."""
+    shade = EQUAL.get(index, index) + (0 if device == "cpu" else 100)
+    return Png.of(np.full((4, 4), shade, np.uint8))
+
+
+def row_of(index: int, device: str = "cpu", **changes: Any) -> Sample:
+    """The row of a sample, before it is stored."""
+    row = Sample(
+        model_name=NAME,
+        revision="a" * 40,
+        index=index,
+        round=1,
+        status="nan" if index in REJECTED else "ok",
+        image=ImageFile(),
+        seed=100 + index,
+        batch_size=2,
+        call_size=2,
+        device=device,
+        dtype="float32",
+        scheduler="",
+        libraries="",
+    )
+    if index not in REJECTED:
+        row = replace(row, width=4, height=4, nsfw_flag=False, **png_of(index, device).columns(index))
+    return replace(row, **changes)
+
+
+def batches(
+    missing: MissingRange, recipe: Recipe, kept: frozenset[str], device: str = "cpu"
+) -> Iterator[tuple[list[Sample], dict[int, bytes]]]:
+    """What a child makes of a range: batch by batch, whole or until the number of images is reached."""
+    found = set(kept)
+    for batch in plan_of(recipe).batches(missing.first, missing.stop):
+        rows: list[Sample] = []
+        for planned in batch:
+            outside = planned.index < missing.first or planned.index >= (missing.stop or recipe.max_tries)
+            if outside or (missing.stop is None and len(found) >= recipe.images):
+                continue
+            row = row_of(planned.index, device)
+            found |= {row.sha256} if row.sha256 else set()
+            rows.append(row)
+        if rows:
+            yield rows, {row.index: png_of(row.index, device).content for row in rows if row.sha256}
+
+
+def store_all(
+    workspace: Workspace,
+    scratch: Path,
+    recipe: Recipe = RECIPE,
+    device: str = "cpu",
+    after_batch: Callable[[], None] = lambda: None,
+) -> None:
+    """What a process does with a generator that it takes up: all that is missing."""
+    plan = plan_of(recipe)
+    progress = without_damaged_parts(progress_of(workspace, NAME), 0)
+    damaged = damaged_images(workspace, NAME, progress, recipe.store, 0)
+    store = GeneratorStore(workspace, plan, scratch, progress, lambda: None)
+    while (missing := next_range(store.progress, damaged, recipe)) is not None:
+        for rows, images in batches(missing, recipe, store.progress.kept, device):
+            if missing.damaged:
+                store.repair(rows, images, missing.damaged)
+            else:
+                store.add(rows, images)
+            after_batch()
+        damaged -= missing.damaged
+    store.finish(complete=True)
+
+
+def files_in(workspace: Workspace) -> dict[str, bytes]:
+    """All files below images/ and samples/, by path."""
+    return {
+        path.relative_to(workspace.root).as_posix(): path.read_bytes()
+        for folder in (workspace.images, workspace.samples)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
