@@ -27,7 +27,7 @@ demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, re
 	@$(BIN)/python -m demo
 
 test: $(INSTALLED) ## all tests, at most ten minutes on two cores
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -p tests.grouping -n 3 --dist loadscope --no-loadscope-reorder
 
 test-hub: $(INSTALLED) ## ask the real Hub (or HF_ENDPOINT) what the embedded one imitates, and crawl 20 models; a minute
 	$(BIN)/python -m pytest -q tests_hub
@@ -50,7 +50,7 @@ bench: $(INSTALLED) ## what is claimed about speed, as ratios within one run
 	$(BIN)/python -m benchmarks
 
 soak: $(INSTALLED) ## the same tests with large numbers: many kills, many faults; hours
-	CF_SOAK=1 $(BIN)/python -m pytest -q -n 5 --dist loadfile --no-loadscope-reorder --timeout 7200
+	CF_SOAK=1 $(BIN)/python -m pytest -q -p tests.grouping -n 5 --dist loadscope --no-loadscope-reorder --timeout 7200
 
 hashes: ## write requirements/hashes again, after a pinned version has changed; needs uv (pip install uv)
 	$(PYTHON) requirements/lock.py

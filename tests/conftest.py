@@ -73,11 +73,6 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The demo first: it is the longest file, and the other workers would wait for it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_demo.py")
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if any process below it tried to connect to another machine."""
     log = Path(os.environ["CF_TESTS_NETWORK_LOG"])

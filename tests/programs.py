@@ -7,12 +7,16 @@ the same server. It has its own arguments, environment, folder, output and exit 
 
 import os
 import runpy
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from multiprocessing import forkserver
 from pathlib import Path
+
+import psutil
 
 from tests.forking import Server
 
@@ -38,9 +42,14 @@ class Programs:
         """The same with lines of Python, as `python -c`."""
         return self._run(_source, code, arguments, folder)
 
-    def command(self, name: str, *arguments: object, folder: Path | None = None, **environment: str) -> str:
-        """The same with an installed command, and these variables in its environment."""
-        return self._run(_command, name, arguments, folder, environment)
+    def command(
+        self, name: str, *arguments: object, folder: Path | None = None, interrupted: bool = False, **environment: str
+    ) -> str:
+        """The same with an installed command, and these variables in its environment.
+
+        `interrupted`: it gets a Ctrl-C when it only waits.
+        """
+        return self._run(_command, name, arguments, folder, environment, interrupted)
 
     def _run(
         self,
@@ -49,15 +58,28 @@ class Programs:
         arguments: tuple[object, ...],
         folder: Path | None,
         environment: Mapping[str, str] = {},
+        interrupted: bool = False,
     ) -> str:
         with tempfile.TemporaryDirectory(prefix="cf-program-") as output:
             process = self._server.start(
                 _start, work, program, [*map(str, arguments)], folder, self._environment | environment, output
             )
+            if interrupted:
+                assert process.pid is not None
+                _wait_until_idle(process.pid)
+                os.kill(process.pid, signal.SIGINT)
             process.join(TIMEOUT)
             out, err = (Path(output, name).read_text() for name in ("1", "2"))
         assert process.exitcode == 0, f"{program} {arguments}: {process.exitcode}\n{out}\n{err}"
         return out
+
+
+def _wait_until_idle(pid: int) -> None:
+    """Wait until a process uses no processor time for two seconds: a busy machine needs long to start it."""
+    used, process = -1.0, psutil.Process(pid)
+    while used != (now := sum(process.cpu_times()[:2])):
+        used = now
+        time.sleep(2)
 
 
 def _start(

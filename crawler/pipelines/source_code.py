@@ -30,6 +30,8 @@ _LITERALS = (
     ast.Tuple,
     ast.expr_context,
 )
+#: The fields of a node that hold statements, or what holds statements itself: handlers and cases.
+_BLOCKS = frozenset({"body", "handlers", "orelse", "finalbody", "cases"})
 #: Parsed modules in the cache: the bases of a class are mostly in recently read files, and a tree takes megabytes.
 _CACHED_MODULES = 16
 
@@ -178,7 +180,7 @@ class ModuleSource:
         """The classes by name and the imports of the module, from one pass over its tree, which takes long."""
         classes: dict[str, ast.ClassDef] = {}
         imports: list[tuple[ast.ImportFrom, ast.alias]] = []
-        for node in ast.walk(self.tree):
+        for node in _all_statements(self.tree):
             if isinstance(node, ast.ClassDef):
                 classes.setdefault(node.name, node)
             elif isinstance(node, ast.ImportFrom):
@@ -236,6 +238,15 @@ def _names(
             texts = [text for node in lists for text in (node.elts if isinstance(node, ast.List) else node.args)]
             names = (text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str))
             yield from ((name, missing) for name in names)
+
+
+def _all_statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """The statements of a module in the order of `ast.walk`, without expressions, which are nearly all its nodes."""
+    level: list[ast.AST] = [tree]
+    while level:
+        blocks = [getattr(node, field, []) for node in level for field in node._fields if field in _BLOCKS]
+        level = [node for block in blocks for node in block]
+        yield from (node for node in level if isinstance(node, ast.stmt))
 
 
 def _assigned(statements: Iterable[ast.stmt], name: str) -> ast.expr | None:

@@ -1,14 +1,11 @@
-"""The examples run on a small Hub: scripts, the notebook, those in docstrings, and those of the quickstart."""
+"""The examples run on a small Hub: scripts, the notebook, and those in docstrings."""
 
 import inspect
 import json
-import os
-import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import nbformat
@@ -17,35 +14,11 @@ from nbclient import NotebookClient
 
 import community_forensics as cf
 from localhub.process import HubProcess
-from tests.docs.pages import DOCS, fenced, shell_lines
 from tests.programs import Programs
-from tests.small_hub import GENERATORS, environment_of, small_hub, write_photographs
+from tests.small_hub import GENERATORS, write_photographs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOK = EXAMPLES / "look_at_a_dataset.ipynb"
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("examples")
-    write_photographs(folder / "photos")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def hub(place: Path) -> Iterator[HubProcess]:
-    with small_hub(place / "hub") as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def environment(hub: HubProcess, place: Path) -> dict[str, str]:
-    return environment_of(hub, place / "home")
-
-
-@pytest.fixture(scope="module")
-def programs(environment: Mapping[str, str]) -> Programs:
-    return Programs(environment)
 
 
 @pytest.fixture(scope="module")
@@ -107,26 +80,6 @@ def test_the_command_lines_make_the_same_dataset(workspace: Path, place: Path, p
         programs.command(*command, folder=place, CF_WORKSPACE=str(made))
     manifests = [folder / "manifest" / "manifest.parquet" for folder in (made, workspace)]
     assert manifests[0].read_bytes() == manifests[1].read_bytes()
-
-
-@pytest.mark.timeout(600)
-def test_the_commands_and_the_python_of_the_quickstart_run(programs: Programs, place: Path, tmp_path: Path) -> None:
-    page = DOCS / "quickstart.md"
-    (tmp_path / "photos").symlink_to(place / "photos")
-    exported: dict[str, str] = {}
-    ran = set()
-    for line in shell_lines(page):
-        words = shlex.split(Template(line).substitute(PWD=tmp_path, PATH=os.environ["PATH"]))
-        if words[0] == "export":
-            exported |= {name: value for name, _, value in (word.partition("=") for word in words[1:])}
-        elif words[0] != "make":  # `make demo` and `make test` have tests of their own
-            programs.command(*words, folder=tmp_path, **exported)
-            ran.add(words[0])
-    assert ran == {"cf-crawl", "cf-caption", "cf-sample", "cf-status", "cf-build-manifest", "cf-publish"}
-    blocks = fenced(page, "python")
-    assert blocks
-    for block in blocks:
-        programs.source(block, folder=tmp_path)
 
 
 @pytest.mark.timeout(600)
