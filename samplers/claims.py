@@ -17,6 +17,7 @@ from workspace.process_folder import SILENT_SECONDS, ProcessFolder
 
 #: Seconds between two signs that a process runs: one file operation a minute on the shared file system.
 TOUCH_SECONDS = 60.0
+_WORK = "sample"
 
 
 class TakenOverError(CommunityForensicsError):
@@ -66,7 +67,7 @@ class Claims:
 @contextmanager
 def claims_of(workspace: Workspace) -> Iterator[Claims]:
     """The claims of this process, which are free again at the end; folders of processes that ended are removed."""
-    with at_work(workspace, "sample", TOUCH_SECONDS) as process:
+    with at_work(workspace, _WORK, TOUCH_SECONDS) as process:
         _remove_dead(process)
         try:
             yield Claims(process)
@@ -74,6 +75,16 @@ def claims_of(workspace: Workspace) -> Iterator[Claims]:
             # On a full disk the next process does it.
             with suppress(OSError):
                 _remove_dead(process)
+
+
+def runs(workspace: Workspace, process: str, now: float) -> bool:
+    """Whether the process of that folder's name showed at `now` (seconds since 1970) that it runs, as far as one can
+    see from another node; clocks may differ by a minute."""
+    try:
+        touched = (workspace.locks / _WORK / process).stat().st_mtime
+    except OSError:
+        return False
+    return now - touched < SILENT_SECONDS + TOUCH_SECONDS
 
 
 def _remove_dead(process: ProcessFolder) -> None:

@@ -84,7 +84,7 @@ class _ShardRun:
     ) -> None:
         self._workspace, self._options, self._pending = workspace, options, pending
         self._claims, self._folder = claims, folder
-        self._run_log = RunLog(workspace, Shard.parse(options.shard))
+        self._run_log = RunLog(workspace, Shard.parse(options.shard), claims.process.path.name)
         self._report = Report(pending)
         self._others: list[PendingGenerator] = []
 

@@ -124,6 +124,8 @@ class Worker:
         if not isinstance(ready, Ready):
             raise SamplingError(f"the sampling process does not start: its first message is {ready}")
         self.walls = tuple(ready.sandbox)
+        # Where this one is lost, the next one gets the same device or none: on another one images would differ.
+        self._start = replace(self._start, device=ready.device)
         return ready
 
     def sample(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crawler.catalog import CatalogEntry
+from samplers.claims import runs
 from samplers.outcomes import Outcome, read_outcome
 from samplers.status.shard_status import ShardFollower, ShardStatus, Time
 from samplers.storage.progress import progress_of
@@ -95,10 +96,13 @@ class Watcher:
         found = []
         for path in self._workspace.logs.glob("sample-*-of-*.jsonl"):
             name = _RUN_LOG.fullmatch(path.name)
-            status = self._followers.setdefault(path, ShardFollower(path)).status(now) if name else None
+            status = self._followers.setdefault(path, self._follower(path)).status(now) if name else None
             if name is not None and status is not None:
                 found.append(((int(name[2]), int(name[1])), status))
         return tuple(status for _, status in sorted(found, key=lambda pair: pair[0]))
+
+    def _follower(self, path: Path) -> ShardFollower:
+        return ShardFollower(path, lambda process, now: runs(self._workspace, process, now))
 
     def _outcome(self, name: str, revision: str, damaged: dict[str, str]) -> Outcome | None:
         """The outcome of a generator at the catalogue's revision; one that cannot be read is added to `damaged`."""
@@ -124,7 +128,13 @@ class Watcher:
                     continue
                 kept.append(len(progress.kept))
                 if progress.damaged:
-                    damaged[name] = f"{progress.damaged[0]} is damaged; run `cf-sample` again: it is made again"
+                    damaged[name] = f"{progress.damaged[0]} is damaged: run `cf-sample`, which makes it again"
+                elif progress.gaps:
+                    first, stop = progress.gaps[0]
+                    folder = self._workspace.samples_of(name)
+                    damaged[name] = (
+                        f"{folder}: no rows of samples {first} to {stop - 1}: run `cf-sample`, which makes them again"
+                    )
         return sum(kept), sum(isinstance(images, int) and count >= images for count in kept)
 
 

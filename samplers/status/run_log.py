@@ -1,13 +1,11 @@
 """The run log of a shard: what it logs while it works, in `logs/sample-3-of-16.jsonl`, read by `cf-status`.
 
-| event | when | its own fields |
-|---|---|---|
-| `run_started` | the child is ready | `shard`, `device`, `sandbox`, generators: `pending`, `finished`, `skipped` |
-| `generator_started` | a generator's files are complete | `model_name`, `kept`, `images` |
-| `progress` | a batch is finished, at most once in `PROGRESS_SECONDS` | `model_name`, `kept`, `tries` |
-| `generator_ended` | it is finished or failed | `model_name`, `end`, `failed`, `detail`, `kept`, `tries`, `seconds` |
-| `generator_left` | another process samples it, or has sampled it meanwhile | `model_name` |
-| `run_stopped` | the run is over, unless SIGKILL ended it | `why`: finished, interrupted, failed; `detail` |
+| event | when | its own fields | |---|---|---| | `run_started` | the child is ready | `shard`, `process`, `device`,
+`sandbox`, generators: `pending`, `finished`, `skipped` | | `generator_started` | a generator's files are complete |
+`model_name`, `kept`, `images` | | `progress` | a batch is finished, at most once in `PROGRESS_SECONDS` | `model_name`,
+`kept`, `tries` | | `generator_ended` | it is finished or failed | `model_name`, `end`, `failed`, `detail`, `kept`,
+`tries`, `seconds` | | `generator_left` | another process samples it, or has sampled it meanwhile | `model_name` | |
+`run_stopped` | the run is over, unless SIGKILL ended it | `why`: finished, interrupted, failed; `detail` |
 
 `run_started` and the events of generators also have `estimate`: what `samplers/cost.py` expects for the
 missing images, in seconds of its nominal device. Only progress of the child adds events: a shard without an event for
@@ -46,9 +44,10 @@ def run_log_name(shard: Shard) -> str:
 class RunLog:
     """Writes the log of one run."""
 
-    def __init__(self, workspace: Workspace, shard: Shard) -> None:
+    def __init__(self, workspace: Workspace, shard: Shard, process: str | None = None) -> None:
+        """`process`: the name of the process's folder (`samplers/claims.py`), by which others see that it runs."""
         self._log = Log(workspace, run_log_name(shard))
-        self._shard = shard
+        self._shard, self._process = shard, process
         self._written = 0.0
 
     @contextmanager
@@ -57,6 +56,7 @@ class RunLog:
         self._write(
             "run_started",
             shard=str(self._shard),
+            process=self._process,
             device=ready.device,
             sandbox=ready.sandbox,
             pending=len(pending.generators),

@@ -6,7 +6,7 @@ interrupted and continued are added up; the time between them is not counted.
 """
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from workspace.sandbox.walls import WALLS, walls_text
 RECENT = 600.0
 #: Seconds without an event after which a shard that has not stopped is called silent.
 SILENT_AFTER = 60.0
+#: States of a shard that has not stopped, as far as one can see.
+AT_WORK = frozenset({"running", "silent"})
 
 #: Phases of other threads, for another generator or for the batch before: they take no wall time.
 _PARALLEL = frozenset({"fetch", "verify", "encode", "write"})
@@ -55,7 +57,7 @@ class ShardStatus:
 
     shard: str
     state: str
-    """running | silent | finished | interrupted | failed"""
+    """running | silent | killed | finished | interrupted | failed"""
     detail: str | None
     """Why it failed."""
     heard: float
@@ -86,13 +88,15 @@ class ShardStatus:
     @property
     def at_work(self) -> bool:
         """Whether it has not stopped, as far as its log tells."""
-        return self.state in ("running", "silent")
+        return self.state in AT_WORK
 
 
 class ShardFollower:
     """Reads one run log again and again and keeps its figures up to date."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, runs: Callable[[str, float], bool] = lambda *_: True) -> None:
+        """`runs`: whether the process of that name runs at that time."""
+        self._runs = runs
         self._reader = Reader(path)
         self._generator: dict[str, Any] | None = None
         self._stopped: dict[str, Any] | None = None
@@ -121,6 +125,9 @@ class ShardFollower:
             return None
         heard = max(0.0, now - self._last_event)
         state, detail = "running" if heard <= SILENT_AFTER else "silent", None
+        process = self._run["process"]
+        if state == "silent" and process is not None and not self._runs(process, now):
+            state = "killed"
         if self._stopped is not None:
             state, detail = self._stopped["why"], self._stopped["detail"]
         wall = self._wall_before + self._last_event - self._run_started
@@ -135,10 +142,10 @@ class ShardFollower:
             done=self._run["finished"] + self._ended[False],
             left=self._run["pending"] - self._ended.total() - self._left_to_others,
             failed=self._run["skipped"] + self._ended[True],
-            model_name=self._generator["model_name"] if self._generator and not self._stopped else None,
+            model_name=self._generator["model_name"] if self._generator and state in AT_WORK else None,
             images=self._images,
             images_a_second=self._images / wall if wall > 0 else None,
-            recently=self._recently(now) if self._stopped is None else None,
+            recently=self._recently(now) if state in AT_WORK else None,
             estimate_left=max(0.0, self._run["estimate"] - self._estimate_ended - current),
             pace=(self._seconds_succeeded + current_seconds) / nominal if nominal > 0 else None,
             time=Time.of(self._wall_of_ended, dict(self._phases)),
@@ -149,8 +156,9 @@ class ShardFollower:
         match event["event"]:
             case "run_started":
                 names = ("shard", "device", "pending", "finished", "skipped", "estimate")
-                # A log of an earlier version does not have the walls.
-                run = {"sandbox": event.get("sandbox", WALLS), **{name: event[name] for name in names}}
+                # A log of an earlier version has neither the walls nor the process.
+                run = {"sandbox": event.get("sandbox", WALLS), "process": event.get("process")}
+                run |= {name: event[name] for name in names}
                 self._wall_before += self._last_event - self._run_started
                 self._run, self._stopped, self._generator = run, None, None
                 self._run_started = self._generator_started = at

@@ -149,6 +149,26 @@ def test_a_process_that_ran_out_of_memory_samples_no_other_generator(
     assert first.detail != second.detail
 
 
+def _of_a_machine(connection: Connection, start: Start) -> None:
+    """A child on a machine with GPUs: by itself it takes the seventh."""
+    Channel(connection).send(encode(Ready(device="cuda:7" if start.device == "auto" else start.device)))
+    time.sleep(100)
+
+
+def _device_asked(connection: Connection, start: Start) -> None:
+    Channel(connection).send(encode(Ready(device=f"asked for {start.device}")))
+    time.sleep(100)
+
+
+def test_a_child_that_replaces_a_lost_one_gets_the_same_device(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samplers.worker, "main", _of_a_machine)
+    with Worker(replace(start, device="auto"), timeout=60) as worker:
+        first = worker.start()
+        worker._end()
+        monkeypatch.setattr(samplers.worker, "main", _device_asked)
+        assert (first.device, worker.start().device) == ("cuda:7", "asked for cuda:7")
+
+
 def _batch(first: int) -> tuple[Batch, list[bytes]]:
     rows = [asdict(row_of(index)) for index in (first, first + 1)]
     for row in rows:

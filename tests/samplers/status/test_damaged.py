@@ -38,14 +38,14 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "truncated part": (
         PART,
         cut,
-        f"{PART} is not a Parquet file, or it is damaged: .*; remove samples/org--painter and ",
+        f"{PART} is damaged: run `cf-sample`, which makes it again",
     ),
     "changed bit": (
         PART,
         flip,
-        f"{PART} is not a Parquet file, or it is damaged: .*; remove samples/org--painter and ",
+        f"{PART} is damaged: run `cf-sample`, which makes it again",
     ),
-    "missing part": (PART, Path.unlink, "samples/org--painter: a part is missing, .* or remove the folder to sample"),
+    "missing part": (PART, Path.unlink, "samples/org--painter: no rows of samples 0 to .*: run `cf-sample`"),
     "outcome": ("outcomes/org--painter.json", cut, "org--painter.json is damaged or of another version: .*; remove it"),
 }
 

@@ -102,6 +102,24 @@ def test_a_shard_without_events_is_silent_and_slows_down(shard: Shard) -> None:
     assert shard.status(5002).state == "running"
 
 
+def test_a_shard_whose_process_shows_no_sign_of_life_is_killed(tmp_path: Path) -> None:
+    shard = Shard(tmp_path / "sample-1-of-1.jsonl")
+    shard.follower = ShardFollower(shard.path, lambda process, now: process == "process-1" and now < NOON + 300)
+    shard.start(0, process="process-1")
+    shard.begin(1)
+    assert [shard.status(second).state for second in (30, 200, 400)] == ["running", "silent", "killed"]
+    assert (shard.status(400).model_name, shard.status(400).at_work) == (None, False)
+    shard.start(500, process="process-2")
+    assert shard.status(501).state == "running"
+
+
+def test_generators_that_another_process_did_are_not_left(shard: Shard) -> None:
+    shard.start(0, pending=3)
+    shard.log(5, "generator_left", model_name="org/a", estimate=100.0)
+    status = shard.status(6)
+    assert (status.left, status.done, status.estimate_left) == (2, 0, 200.0)
+
+
 def test_the_time_left_follows_the_pace_of_finished_and_current_generators(shard: Shard) -> None:
     shard.start(0)
     assert (shard.status(1).pace, shard.status(1).estimate_left) == (None, 300)
