@@ -34,6 +34,10 @@ _MAX_LISTING = 16 << 20
 #: Bytes of a file that is downloaded to see whether the Hub answers well; of a larger one, only the beginning.
 _MAX_KNOWN = 1 << 20
 _BEGINNING = 1024
+_REFUSALS = {
+    401: "status 401: it refuses the token; `hf auth login` stores another one",
+    403: "status 403: it refuses this token or address",
+}
 _PORTAL = "another server answers in its place, such as the login page of a network"
 #: Errors that say something about this machine's disk, not about the repository.
 _STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
@@ -215,10 +219,13 @@ class Fetcher:
 
     def _problem(self) -> str | None:
         """Why the Hub does not give a file that it has; None: it does, or no such file is known."""
+        from workspace.retry import status_of
+
         try:
             return None if all(self._gives(*known) for known in tuple(self._known.values())) else _PORTAL
         except Exception as error:
-            return in_one_line(error, 120)
+            status = status_of(error)
+            return _REFUSALS.get(status or 0) or (f"status {status}" if status else in_one_line(error, 120))
 
     def _gives(self, repo_id: str, revision: str, file: ModelFile) -> bool:
         """Whether the Hub gives a file: its bytes or, of a large one, the beginning."""
