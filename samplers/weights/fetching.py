@@ -29,9 +29,16 @@ from workspace.identity import sha256_of_file
 
 #: Failures of one file, with a Hub that answers well for another one after each, until it is given up.
 _FAILURES = 2
-#: Bytes of a list of files at most, and of a file that the Hub is asked for to see whether it answers well.
+#: Bytes of a list of files at most.
 _MAX_LISTING = 16 << 20
+#: Bytes of a file that is downloaded to see whether the Hub answers well; of a larger one, only the beginning.
 _MAX_KNOWN = 1 << 20
+_BEGINNING = 1024
+_REFUSALS = {
+    401: "status 401: it refuses the token; `hf auth login` stores another one",
+    403: "status 403: it refuses this token or address",
+}
+_PORTAL = "another server answers in its place, such as the login page of a network"
 #: Errors that say something about this machine's disk, not about the repository.
 _STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 #: What to do about them.
@@ -74,7 +81,8 @@ class Fetcher:
 
         self._hub = hub
         self._endpoint = (hub.endpoint or constants.ENDPOINT).rstrip("/")
-        self._known: tuple[str, str, ModelFile] | None = None
+        # By whether it lies in the storage of large files, which is another server than the Hub's.
+        self._known: dict[bool, tuple[str, str, ModelFile]] = {}
         self.watch = HubWatch(self._problem)
         # The client reads the environment (proxies) once, here: the environment is cleaned for a moment later on.
         self._headers()
@@ -111,16 +119,16 @@ class Fetcher:
                     if failures == (1 if error.transient else _FAILURES):
                         raise
                     continue
-                if file.size <= _MAX_KNOWN and crawled_from is None:
+                if crawled_from is None and not self._known:
                     self.know(repo_id, revision, file)
                 return Fetched(*seconds)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def know(self, repo_id: str, revision: str, file: ModelFile) -> None:
-        """Note a small file that this Hub has: it is asked for when another one fails."""
-        if file.size <= _MAX_KNOWN:
-            self._known = repo_id, revision, file
+        """Note a file that this Hub has and keeps: it is asked for when another one fails."""
+        if file.size:
+            self._known[file.sha256 is not None] = repo_id, revision, file
 
     def listing(self, repo_id: str, revision: str | None) -> tuple[str, tuple[ModelFile, ...]]:
         """The commit of `revision` (None: main), and its files. Raises `FetchError`."""
@@ -195,14 +203,15 @@ class Fetcher:
         token = False if anonymous else self._hub.token or get_token() or False
         return dict(build_hf_headers(token=token, library_name="community-forensics"))
 
-    def _small(self, url: str, most: int) -> Any:
-        """The answer to one request, read, of at most so many bytes."""
+    def _small(self, url: str, most: int, part: str | None = None) -> Any:
+        """The answer to one request, read, of at most so many bytes; `part`: a range of them."""
         from huggingface_hub import constants, get_session, hf_raise_for_status
 
         from workspace.hub_session import limited
 
         timeout = float(constants.HF_HUB_DOWNLOAD_TIMEOUT)
-        options: dict[str, Any] = {"headers": self._headers(), "timeout": timeout, "extensions": limited(most)}
+        headers = self._headers() | ({"Range": part, "Accept-Encoding": "identity"} if part else {})
+        options: dict[str, Any] = {"headers": headers, "timeout": timeout, "extensions": limited(most)}
         with get_session().stream("GET", url, **options) as response:
             hf_raise_for_status(response)
             response.read()
@@ -210,17 +219,22 @@ class Fetcher:
 
     def _problem(self) -> str | None:
         """Why the Hub does not give a file that it has; None: it does, or no such file is known."""
-        if self._known is None:
-            return None
-        repo_id, revision, file = self._known
-        url = f"{self._endpoint}/{quote(repo_id)}/resolve/{quote(revision, safe='')}/{quote(file.path)}"
+        from workspace.retry import status_of
+
         try:
-            content = self._small(url, file.size).content
+            return None if all(self._gives(*known) for known in tuple(self._known.values())) else _PORTAL
         except Exception as error:
-            return in_one_line(error, 120)
-        key = content_key(file)
-        same = len(content) == file.size and _hash((content,), file.size, key) == key
-        return None if same else "another server answers in its place, such as the login page of a network"
+            status = status_of(error)
+            return _REFUSALS.get(status or 0) or (f"status {status}" if status else in_one_line(error, 120))
+
+    def _gives(self, repo_id: str, revision: str, file: ModelFile) -> bool:
+        """Whether the Hub gives a file: its bytes or, of a large one, the beginning."""
+        url = f"{self._endpoint}/{quote(repo_id)}/resolve/{quote(revision, safe='')}/{quote(file.path)}"
+        if file.size > _MAX_KNOWN:
+            part = self._small(url, _BEGINNING, f"bytes=0-{_BEGINNING - 1}")
+            return bool(part.headers.get("Content-Range", "").endswith(f"/{file.size}"))
+        key, content = content_key(file), self._small(url, file.size).content
+        return len(content) == file.size and _hash((content,), file.size, key) == key
 
 
 def hash_of(path: Path, key: str) -> str:

@@ -168,8 +168,9 @@ class WeightStore:
         if weights is None or missing:
             absent = ", ".join(missing) or " or ".join(_CHECKER_WEIGHTS)
             raise FetchError(f"--safety-checker {repo_id}: not a safety checker, it has no {absent}")
-        # Also where its files are here already: the Hub has this one for certain.
-        self._fetcher.know(repo_id, revision, files[_CHECKER_FILES[0]])
+        # Also where they are here already: the Hub has these for certain.
+        for name in (_CHECKER_FILES[0], weights):
+            self._fetcher.know(repo_id, revision, files[name])
         wanted: dict[str, _Content] = {}
         _add_wanted(wanted, self._checker, repo_id, revision, [files[name] for name in (*_CHECKER_FILES, weights)])
         sizes = {key: content.file.size for key, content in wanted.items()}

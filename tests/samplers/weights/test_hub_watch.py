@@ -119,12 +119,14 @@ def test_an_outage_of_any_length_is_waited_for_and_costs_no_generator(
     assert isinstance(next(line)[1], LocalFiles)
     hub[0].mood = OUTAGES[outage]
     ends: queue.SimpleQueue[object] = queue.SimpleQueue()
-    threading.Thread(target=lambda: [ends.put(files) for _, files in line], daemon=True).start()
+    taking = threading.Thread(target=lambda: [ends.put(files) for _, files in line], daemon=True)
+    taking.start()
     assert hub[0].away.wait(20)
     while not said:
         time.sleep(0.01)
     hub[0].mood = None
     assert [type(ends.get(timeout=20)) for _ in range(8)] == [LocalFiles] * 8
+    taking.join(20)
     assert len(said) == 2
     assert said[0].startswith("the Hub does not answer well (")
     assert said[1].startswith("the Hub answers well again, after ")
@@ -180,6 +182,34 @@ def test_while_the_hub_is_away_generators_that_need_no_download_are_sampled(
     hub[0].mood = None
     assert [one.entry.model_name for one, _ in line] == [f"acme/{number}" for number in range(4, 9)]
     assert len(said) <= 2
+
+
+def test_a_large_file_is_asked_for_by_its_beginning_and_a_blocked_storage_is_noticed(tmp_path: Path) -> None:
+    small, size, blocked = b"{}", 3 << 20, threading.Event()
+    files = (
+        ModelFile(path="small.json", size=2, git_oid="9e26dfeeb6e641a33dae4961196235bdb965b21b"),
+        ModelFile(path="large", size=size, sha256="a" * 64),
+    )
+
+    def answer(request: Request, connection: socket.socket) -> None:
+        if request.path.endswith("small.json"):
+            send(connection, body=small)
+        elif blocked.is_set():
+            send(connection, 403)
+        else:
+            send(connection, 206, b"x" * 1024, Content_Range=f"bytes 0-1023/{size}")
+
+    with strange_hub(answer) as served:
+        fetcher = Fetcher(HubAccess(served.endpoint))
+        said: list[str] = []
+        fetcher.watch.say = lambda line: (said.append(line), blocked.clear())[0]
+        for file in files:
+            fetcher.know("acme/checker", "1" * 40, file)
+        assert not fetcher.watch.waited(threading.Event())
+        blocked.set()
+        assert fetcher.watch.waited(threading.Event())
+    assert "403" in said[0]
+    assert {request.headers.get("range") for request in served.requests} == {None, "bytes=0-1023"}
 
 
 def test_waiting_ends_with_the_process() -> None:
