@@ -22,7 +22,7 @@ def show_report(workspace: Workspace, report: Report) -> None:
     table.add_row("finished before", str(report.pending.finished))
     table.add_row("skipped", str(len(report.pending.skipped)))
     if report.others:
-        table.add_row("left to other processes", str(len(report.others)))
+        table.add_row("done by other processes", str(len(report.others)))
     if report.outcomes:
         table.add_section()
         images: Counter[str] = Counter()
@@ -42,6 +42,5 @@ def show_report(workspace: Workspace, report: Report) -> None:
     lines = [f"sampled {text}" for text in sorted(walls) if text]
     lines += [f"{outcome.model_name}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
     lines += [f"skipped {model_name}: {why}" for model_name, why in report.pending.skipped.items()]
-    lines += [f"left {model_name}: {why}" for model_name, why in report.others.items()]
     for line in lines:
         console.print(line, soft_wrap=True)
