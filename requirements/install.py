@@ -38,22 +38,24 @@ def _known() -> dict[str, list[str]]:
     return known
 
 
+def _options(hashes: list[str]) -> str:
+    return " ".join(f"--hash={text}" for text in hashes)
+
+
 def main(arguments: list[str]) -> int:
     """Install what these arguments of pip name, but for a folder such as this project's."""
     _install("--require-hashes", "--requirement", str(HASHES / "build.txt"))
     report = json.loads(
         _install("--dry-run", "--ignore-installed", "--no-build-isolation", "--report", "-", *arguments)
     )
-    needed = [
-        _key(package["metadata"]["name"], package["metadata"]["version"])
-        for package in report["install"]
-        if "dir_info" not in package["download_info"]
-    ]
+    found = (package for package in report["install"] if "dir_info" not in package["download_info"])
+    needed = [(package["metadata"]["name"], package["metadata"]["version"]) for package in found]
     known = _known()
-    if missing := [key for key in needed if key not in known]:
+    if missing := [_key(*package) for package in needed if _key(*package) not in known]:
         sys.stderr.write(f"error: requirements/hashes has no {', '.join(missing)}: run `make hashes`\n")
         return 1
-    lines = (" ".join([key, *(f"--hash={text}" for text in known[key])]) for key in needed)
+    # With the build, 2.13.0+cpu: else pip would take another build, whose packages are not here.
+    lines = (f"{name}=={version} {_options(known[_key(name, version)])}" for name, version in needed)
     with tempfile.TemporaryDirectory() as folder:
         chosen = Path(folder, "chosen.txt")
         chosen.write_text("\n".join(lines))

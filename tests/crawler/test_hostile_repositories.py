@@ -23,7 +23,7 @@ from tests.crawler.repositories import SD_INDEX, as_json, stable_diffusion
 from tests.scale import scaled
 from workspace import records
 from workspace.hub_access import HubAccess
-from workspace.printable import printable
+from workspace.printable import REPLACEMENT, printable
 
 SECONDS, MEGABYTES = 5.0, 200
 #: What a terminal, JSON, UTF-8 or a path does not take.
@@ -101,6 +101,13 @@ def test_any_text_of_a_card_gives_a_row(text: str) -> None:
     card = f"---\n{front_matter}---\n# {text}\n\nSampler: {text}\n\n```python\n{code}\n```\n"
     row = row_of({**stable_diffusion(), "README.md": card.encode("utf-8", "replace")})
     assert (row.license_name is not None) == bool(text.strip())
+
+
+@pytest.mark.attack
+def test_control_characters_in_the_text_of_a_card_reach_no_row() -> None:
+    card = "You should use `a\x1b[2Jb` to trigger the image generation.\n"
+    row = row_of({**stable_diffusion(), "README.md": card.encode()})
+    assert row.hyperparameters.trigger_words == f"a{REPLACEMENT}[2Jb"
 
 
 @pytest.mark.attack

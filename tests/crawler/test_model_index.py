@@ -43,3 +43,10 @@ def test_it_imports_nothing_heavy() -> None:
         "assert not {'torch', 'diffusers', 'huggingface_hub', 'pyarrow', 'numpy'} & sys.modules.keys(), sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("pair", [["a" * 101, "UNet2DModel"], ["diffusers", "U" * 101]])
+def test_a_name_that_is_longer_than_any_is_malformed(pair: list[str]) -> None:
+    with pytest.raises(ValueError, match="more than 100 characters"):
+        components({"unet": pair})

@@ -9,6 +9,7 @@ import pytest
 
 from workspace import progress
 from workspace.layout import Workspace
+from workspace.printable import printable
 from workspace.progress import Log, task
 
 
@@ -27,6 +28,16 @@ def test_events_of_many_writers_are_whole_lines(tmp_path: Path) -> None:
     events = [json.loads(line) for line in log.path.read_text(encoding="utf-8").splitlines()]
     assert {(event["writer"], event["number"]) for event in events} == {(w, n) for w in range(4) for n in range(50)}
     assert all(event["event"] == "tick" and event["path"] == str(tmp_path) and event["time"] for event in events)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("text", ["\ud800", "a\nb", "\u2028", "\x9b31m", "\x1b[2J"])
+def test_any_text_is_one_line_of_the_log(text: str, tmp_path: Path) -> None:
+    log = Log(Workspace.open(tmp_path), "crawl")
+    log.event("model", name=text, **{text: text})
+    (line,) = log.path.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["event"] == "model"
+    assert printable(line) == line
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then(
