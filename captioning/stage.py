@@ -8,17 +8,16 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from captioning.blip import Blip
 from captioning.captioner import Captioner, CaptionerReference
 from captioning.copying import copy_images
 from captioning.decoders import Decoders, default_workers
 from captioning.generation import Generation
-from captioning.image_to_text import ImageToText
 from captioning.lavis.backend import Lavis, lavis_python
-from captioning.loading import model_class, resolve_device
+from captioning.loading import resolve_device
 from captioning.options import Backend, CaptionOptions
 from captioning.prompt import Prompt, current_origin, require_this_version
 from captioning.prompt_parts import Captioning, Part, caption_part, parts_of, write_part
+from captioning.sandboxed_captioner import SandboxedCaptioner
 from captioning.selection import Selection, select_all
 from captioning.skipped import Skipped
 from captioning.sources.columns import Columns
@@ -202,11 +201,10 @@ def _loader(captioner: PinnedCaptioner, options: CaptionOptions) -> Callable[[],
 
     @cache
     def load() -> Captioner:
-        folder, device = captioner.fetch(options.hub), resolve_device(options.device)
+        folder = captioner.fetch(options.hub)
         if options.backend == "lavis":
-            return Lavis(folder, device, Generation())
-        kind = Blip if model_class(folder) == "BlipForConditionalGeneration" else ImageToText
-        return kind(folder, device, Generation())
+            return Lavis(folder, resolve_device(options.device), Generation())
+        return SandboxedCaptioner(folder, options.device, Generation())
 
     return load
 

@@ -71,7 +71,7 @@ class Task:
 
     def say(self, line: str) -> None:
         """Print a line, above the bar."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(in_line(line), soft_wrap=True)
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 A new interpreter imports torch and transformers, which takes seconds. So `run` forks its process from a server that has
 imported them already. It is still a process of its own, with arguments, output, signals and exit code. `run_fresh`
 starts an interpreter, for variables of the environment that are read at import (HF_ENDPOINT).
+
+For the same reason the captioner is loaded into these processes, except by `run_fresh`, and not into one of its own,
+which would import them again; tests/captioning/test_sandboxed_captioner.py tests that one.
 """
 
 import os
@@ -13,6 +16,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from captioning.captioner_process import load_here
 from captioning.options import CaptionOptions
 from captioning.stage import SourceSummary, caption
 from demo.zoo.captioner import REPOSITORY
@@ -28,7 +34,9 @@ SERVER = Server("tests.captioning.preload")
 def caption_here(workspace: Path, sources: dict[str, Path], **options: object) -> list[SourceSummary]:
     """Run the stage in this process, with the demo's captioner."""
     settings = {"captioner": str(REPOSITORY), "device": "cpu", "workers": 1} | options
-    return caption(Workspace(workspace), sources, CaptionOptions(**settings))  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("captioning.stage.SandboxedCaptioner", load_here)
+        return caption(Workspace(workspace), sources, CaptionOptions(**settings))  # type: ignore[arg-type]
 
 
 class Run:
@@ -79,7 +87,9 @@ def run_fresh(*arguments: object, **environment: str) -> "subprocess.CompletedPr
 def _cf_caption(arguments: list[str], output: Path) -> None:
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(output / name, os.O_CREAT | os.O_WRONLY), descriptor)
+    import captioning.stage
     from captioning.cli import main
 
+    captioning.stage.SandboxedCaptioner = load_here  # type: ignore[misc, assignment]
     sys.argv = ["cf-caption", *arguments]
     main()

@@ -8,13 +8,14 @@ socket closes, at the latest with this process.
 """
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from workspace.environment import without_secrets
 from workspace.errors import CommunityForensicsError
 from workspace.limited.channel import SECONDS, MessageError, receive, send
 
-#: A thread that a library starts on import would be outside the walls.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+#: Several of these processes work at a time.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 #: Serves a read of the process in a file that it cannot open itself: offset and length -> bytes.
 ReadAt = Callable[[int, int], bytes]
@@ -32,11 +33,11 @@ ReadAt = Callable[[int, int], bytes]
 
 @dataclass(frozen=True)
 class Limits:
-    """What one answer may take: processor seconds, seconds on the clock, bytes of memory, bytes of the answer."""
+    """What one answer may take: processor seconds, seconds on the clock, bytes of memory (None: no limit) and of it."""
 
     processor: float = 60.0
     clock: float = 600.0
-    memory: int = 4 << 30
+    memory: int | None = 4 << 30
     answer: int = 2 << 30
 
 
@@ -51,19 +52,35 @@ class LimitError(Exception):
 class LimitedProcess:
     """One process; used by one thread at a time, except `close`."""
 
-    def __init__(self, module: str, limits: Limits) -> None:
-        """Start `python -m MODULE`. Raises `CommunityForensicsError` when it does not start."""
+    def __init__(
+        self,
+        module: str,
+        limits: Limits,
+        readable: Iterable[Path] = (),
+        home: Path | None = None,
+        environment: Mapping[str, str] = ONE_THREAD,
+    ) -> None:
+        """Start `python -m MODULE`, with these variables besides.
+
+        It may read the folders `readable` and write the folder `home`. Raises `CommunityForensicsError` when it does
+        not start.
+        """
         self._limits = limits
         self._link, remote = socket.socketpair()
         self._link.settimeout(min(1.0, limits.processor / 4, limits.clock / 4))
-        command = [sys.executable, "-P", "-m", module, str(remote.fileno()), str(limits.memory)]
+        settings = {
+            "memory": limits.memory,
+            "readable": [str(folder) for folder in readable],
+            "home": None if home is None else str(home),
+        }
+        command = [sys.executable, "-P", "-m", module, str(remote.fileno()), json.dumps(settings)]
         with remote:
             self._process = subprocess.Popen(
                 command,
                 pass_fds=[remote.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                env=_environment(),
+                env=_environment(environment),
             )
         self._owner = os.getpid()
         weakref.finalize(self, _end_all, self._process, self._link, self._owner)
@@ -149,9 +166,9 @@ class LimitedProcess:
         return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
-def _environment() -> dict[str, str]:
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
     # It imports from where this process does, and not from the working directory (-P).
-    return {**without_secrets(), **_ONE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {**without_secrets(), **more, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _processor_seconds(pid: int) -> float:

@@ -1,6 +1,7 @@
 """A process with limits, from the inside: it enters the sandbox, then answers until its socket closes."""
 
 import io
+import json
 import os
 import signal
 import socket
@@ -26,9 +27,20 @@ def serve(handler: Callable[["Server"], Handler]) -> None:
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:  # the walls would not hold for them
         raise RuntimeError(f"{threads} threads before the sandbox was entered")
-    # It ends when its socket closes. It must not end with the thread that started it, which other threads outlive.
-    walls = isolation.enter(_NOWHERE, memory=int(sys.argv[2]), kept=[server.link.fileno()], dies_with_parent=False)
+    settings = json.loads(sys.argv[2])
+    walls = isolation.enter(
+        Path(settings["home"] or _NOWHERE),
+        [Path(folder) for folder in settings["readable"]],
+        memory=settings["memory"],
+        mapped=0,
+        kept=[server.link.fileno()],
+        # It ends when its socket closes. The thread that started it may end before others have used it.
+        dies_with_parent=False,
+    )
     answer = handler(server)
+    # From here on strangers' files may have a say in what is printed.
+    for output in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
     try:
         send(server.link, {"walls": walls})
         while True:

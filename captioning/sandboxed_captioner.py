@@ -1,0 +1,73 @@
+"""A captioner in a process of its own, behind the same walls as generators: its weights may be anybody's.
+
+That process has no token and no network, reads the captioner's folder and nothing else of the user's, and writes a
+folder that is removed at its end.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from captioning.generation import Generation
+from captioning.target_size import TargetSize
+from workspace.errors import CommunityForensicsError, UsageError
+from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
+from workspace.sandbox.limits import default_memory
+
+#: Seconds: a batch on a slow processor may take minutes, and loading from a slow disk too. Processor time has no limit.
+_CLOCK, _PROCESSOR = 3600.0, 1e6
+
+
+class SandboxedCaptioner:
+    """A captioner loaded in a process of its own; a `captioning.captioner.Captioner`."""
+
+    def __init__(self, folder: Path, device: str, generation: Generation) -> None:
+        """Load it.
+
+        Raises `UsageError` when the folder or the device cannot be used, `CommunityForensicsError` when the process
+        does not start, or ends.
+        """
+        self._home = tempfile.TemporaryDirectory(prefix="cf-captioner-")
+        # Files of the Hub's cache are links into another of its folders.
+        readable = {folder, *(path.resolve().parent for path in folder.iterdir())}
+        self._process = LimitedProcess(
+            "captioning.captioner_process",
+            Limits(processor=_PROCESSOR, clock=_CLOCK, memory=default_memory(), answer=1 << 24),
+            readable=readable,
+            home=Path(self._home.name),
+            environment={},
+        )
+        asked = {"folder": str(folder), "device": device, "generation": dataclasses.asdict(generation)}
+        try:
+            self.target_size = TargetSize(**self._ask({"load": asked})["target_size"])
+        except BaseException:
+            self._process.close()
+            raise
+
+    def caption(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
+        """Captions of a batch, in its order. Raises `CommunityForensicsError` when the captioner fails."""
+        shapes = [list(image.shape[:2]) for image in images]
+        answer = self._ask({"caption": shapes}, b"".join(image.tobytes() for image in images))
+        captions = [str(caption) for caption in answer["captions"]]
+        if len(captions) != len(images):
+            raise CommunityForensicsError(f"the captioner gave {len(captions)} captions of {len(images)} images")
+        return captions
+
+    def _ask(self, message: dict[str, Any], body: bytes = b"") -> dict[str, Any]:
+        try:
+            answer, _ = self._process.ask(message, body)
+        except (LostError, LimitError) as error:
+            raise CommunityForensicsError(
+                f"the process of the captioner {error}: run the same command again; if it happens again, name another "
+                "--captioner, or a smaller --batch-size in a new workspace"
+            ) from error
+        if "usage" in answer:
+            raise UsageError(str(answer["usage"]))
+        if "failed" in answer:
+            raise CommunityForensicsError(str(answer["failed"]))
+        return answer
