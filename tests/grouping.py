@@ -17,7 +17,7 @@ TESTS = Path(__file__).parent
 #: Groups of files and folders below `tests/`, the longest first; `/*` stands for the files directly in a folder.
 GROUPS = (
     ("demo/test_demo.py",),
-    ("samplers/*", "samplers/status/test_run.py", "samplers/child/sandbox"),
+    ("samplers/*", "samplers/status/test_run.py", "workspace/sandbox"),
     ("captioning",),
     ("examples",),
     ("manifests/checks/test_damage.py",),
