@@ -7,6 +7,7 @@ INSTALLED := $(VENV)/.installed
 LAVIS := .lavis
 LAVIS_PYTHON ?= python3.11
 LAVIS_FILES := captioning/lavis/requirements.txt captioning/lavis/lavis.txt
+HASHES := $(wildcard requirements/hashes/*.txt)
 # Which extras of pyproject.toml are installed: dev (everything), all (what users run), crawl, caption, sample, hub.
 EXTRAS ?= dev
 
@@ -15,12 +16,12 @@ export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-hub lavis-env test-lavis lint docs bench soak clean
+.PHONY: help install demo test test-hub lavis-env test-lavis lint docs bench soak hashes sbom clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-install: $(INSTALLED) ## .venv with the command lines, from constraints.txt
+install: $(INSTALLED) ## .venv with the command lines, from constraints.txt; every file is checked by its hash
 
 demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, real photographs, a published dataset
 	@$(BIN)/python -m demo
@@ -51,23 +52,30 @@ bench: $(INSTALLED) ## what is claimed about speed, as ratios within one run
 soak: $(INSTALLED) ## the same tests with large numbers: many kills, many faults; hours
 	CF_SOAK=1 $(BIN)/python -m pytest -q -p tests.grouping -n 5 --dist loadscope --no-loadscope-reorder --timeout 7200
 
+hashes: ## write requirements/hashes again, after a pinned version has changed; needs uv (pip install uv)
+	$(PYTHON) requirements/lock.py
+
+sbom: $(INSTALLED) ## sbom.json: what .venv contains, as CycloneDX; needs cyclonedx-py (pip install cyclonedx-bom)
+	cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(BIN)/python
+
 clean: ## remove what `make demo` made; the environment stays
 	rm -rf demo-run
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt requirements/install.py $(HASHES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; run: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@echo 'installing into $(VENV): some minutes, once'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@$(BIN)/python requirements/install.py --only-binary :all: --constraint constraints.txt '.[$(EXTRAS)]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(LAVIS)/.installed: $(LAVIS_FILES)
+$(LAVIS)/.installed: $(LAVIS_FILES) requirements/install.py $(HASHES)
 	@$(LAVIS_PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 		{ echo "error: LAVIS needs Python 3.11; run: make lavis-env LAVIS_PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@echo 'installing into $(LAVIS): some minutes, once'
 	@$(LAVIS_PYTHON) -m venv --clear $(LAVIS)
-	@$(LAVIS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement captioning/lavis/requirements.txt
-	@$(LAVIS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-		--requirement captioning/lavis/lavis.txt
+	@$(LAVIS)/bin/python requirements/install.py --requirement captioning/lavis/requirements.txt
+	@$(LAVIS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes \
+		--requirement requirements/hashes/lavis-sources.txt
 	@touch $@

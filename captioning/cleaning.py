@@ -5,17 +5,16 @@ Every caption is cleaned, the data set's own and the captioner's. In this order:
   composed (NFC);
 - a word repeated three or more times in a row is kept once: a known failure of captioners ("a clock clock clock on a
   wall"). A word repeated twice stays: people do write "very very";
-- a caption is dropped when it is empty, has no letter or digit, is garbled (contains U+FFFD), or is longer than CLIP's
-  text encoder reads (`captioning/tokens.py`): the generator would not see the rest.
+- a caption is dropped when it is empty, is no caption but numbers, a list or a placeholder (`caption_text.py`), is
+  garbled (contains U+FFFD), or is longer than CLIP's text encoder reads (`captioning/tokens.py`): the generator would
+  not see the rest.
 """
 
 import re
 import unicodedata
-from typing import Literal
 
+from captioning.caption_text import DropReason, not_a_caption
 from captioning.tokens import MAX_TOKENS, count_tokens
-
-DropReason = Literal["empty", "no-words", "garbled", "too-long"]
 
 _REPEATED_WORD = re.compile(r"\b(\w+)(?:\s+\1\b){2,}", re.IGNORECASE)
 _REPLACEMENT_CHARACTER = "\ufffd"
@@ -34,12 +33,11 @@ def clean(caption: str) -> str:
     text = "".join(map(_visible, caption))
     text = " ".join(unicodedata.normalize("NFC", text).split())
     text = _REPEATED_WORD.sub(r"\1", text)
-    if not text:
-        raise DroppedCaptionError("empty")
     if _REPLACEMENT_CHARACTER in text:
         raise DroppedCaptionError("garbled")
-    if not any(character.isalnum() for character in text):
-        raise DroppedCaptionError("no-words")
+    reason = not_a_caption(text)
+    if reason is not None:
+        raise DroppedCaptionError(reason)
     if count_tokens(text) > MAX_TOKENS:
         raise DroppedCaptionError("too-long")
     return text

@@ -11,6 +11,7 @@ from captioning.stage import SourceSummary, caption
 from workspace import command_line
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.terminal import say
 
 
 def main() -> None:
@@ -54,6 +55,12 @@ def _caption(
         int | None,
         typer.Option(min=1, help="Processes that decode images.  [default: one for each core, 16 at most]"),
     ] = CaptionOptions.workers,
+    image_column: Annotated[
+        str | None, typer.Option(help="Column of Parquet files with the images.  [default: found by type and name]")
+    ] = CaptionOptions.image_column,
+    caption_column: Annotated[
+        str | None, typer.Option(help="Column with the captions.  [default: captions, caption, text, ...]")
+    ] = CaptionOptions.caption_column,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = CaptionOptions.device,
     shard: Annotated[
         str,
@@ -85,12 +92,14 @@ def _caption(
         backend=backend,
         batch_size=batch_size,
         workers=workers,
+        image_column=image_column,
+        caption_column=caption_column,
         device=device,
         shard=shard,
         part_size=part_size,
     )
     for line in _lines(caption(Workspace(workspace), parse_sources(source), options)):
-        typer.echo(line)
+        say(line)
 
 
 def parse_sources(texts: Iterable[str]) -> dict[str, str]:

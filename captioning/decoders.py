@@ -3,48 +3,45 @@
     jobs -> [thread + process] x workers -> results in the order of the jobs -> batches
 
 Image files are untrusted, and a defect in the C code that decodes them may end the process or run code in it. So they
-are decoded in processes of their own, which have no token, may use `MEMORY` bytes, and answer with JSON and pixels:
-data that can be wrong but cannot run. When such a process ends, it is replaced and the image is tried once more, so
-that a process killed by accident changes no row; an image with which two processes ended is broken.
+are decoded in processes of their own (`workspace/limited`), which have no token, no network and no path: this process
+opens the file and passes it on. They may use `LIMITS` for an image, and answer with JSON and pixels: data that can be
+wrong but cannot run. When such a process ends by itself, it is replaced and the image is tried once more, so that a
+process killed by accident changes no row; an image with which two processes ended, or that took more than the limits,
+is broken.
 
 A job is taken only when there is room for it (`AHEAD` for each process), so memory does not grow with the number of
-images. A process ends when the other end of its socket closes, at the latest with this process. It is in a session of
-its own, so that only this process receives a Ctrl-C.
+images.
 """
 
 import dataclasses
-import json
 import os
-import resource
-import subprocess
-import sys
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from pathlib import Path
+from pathlib import Path, PurePath
 from queue import SimpleQueue
 from types import TracebackType
+from typing import Any, get_args
 
 import numpy as np
 
-from captioning.decoding import Decoded, DecodeResult, Job, Key, Unusable, decode
-from captioning.images import ImageFacts
-from workspace.environment import without_secrets
-from workspace.errors import CommunityForensicsError
+from captioning.decoding import Decoded, DecodeResult, Job, Key, Unusable
+from captioning.images import ImageFacts, UnusableImageError, open_image
+from captioning.prompt import REAL_FORMATS
+from captioning.skipped import SkipReason
+from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
 
 AHEAD = 6
 """Images for each process that are being decoded, or are decoded and wait."""
-MEMORY = 4 << 30
-"""Bytes that decoding one image may take: several times the largest image that is accepted."""
+LIMITS = Limits(processor=60, clock=600, memory=4 << 30, answer=1 << 30)
+"""What decoding one image may take: ten times the time, and several times the memory, of the largest image that is
+accepted in the slowest format."""
+MODULE = "captioning.decoding_process"
+"""What such a process runs."""
 MAX_WORKERS = 16
 ATTEMPTS = 2
 """Decoding processes in which an image is tried before it counts as broken."""
-
-
-class WorkerLostError(Exception):
-    """A process ended while it decoded an image; the message says how."""
 
 
 def default_workers() -> int:
@@ -55,8 +52,8 @@ def default_workers() -> int:
 class Decoders:
     """Decoding processes, started when first needed; a context manager that ends them."""
 
-    def __init__(self, workers: int) -> None:
-        self._workers = [_Worker() for _ in range(workers)]
+    def __init__(self, workers: int, limits: Limits = LIMITS, module: str = MODULE) -> None:
+        self._workers = [_Worker(limits, module) for _ in range(workers)]
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -94,9 +91,13 @@ class Decoders:
             for _ in range(ATTEMPTS):
                 try:
                     return worker.decode(job)
-                except WorkerLostError as error:
+                except LostError as error:
                     how = str(error)
             return Unusable("broken", f"the process that decodes it {how}")
+        except LimitError as error:
+            return Unusable("broken", f"the process that decodes it {error}")
+        except UnusableImageError as error:
+            return Unusable(error.reason, error.detail)
         finally:
             self._idle.put(worker)
 
@@ -104,91 +105,61 @@ class Decoders:
 class _Worker:
     """One process; used by one thread at a time."""
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
+    def __init__(self, limits: Limits, module: str) -> None:
+        self._limits, self._module = limits, module
+        self._process: LimitedProcess | None = None
         self._closed = False
 
     def decode(self, job: Job) -> DecodeResult:
-        """The result of a job. Raises `WorkerLostError`, and `CommunityForensicsError` when no process starts."""
-        connection = self._connection or self._start()
-        try:
-            connection.send(job)
-            return _receive(connection)
-        except (EOFError, OSError) as error:
-            raise WorkerLostError(self._end()) from error
+        """The result of a job.
+
+        Raises `UnusableImageError` for a file that is not opened, `LostError`, `LimitError`, and
+        `CommunityForensicsError` when no process starts.
+        """
+        target_size = None if job.target_size is None else dataclasses.asdict(job.target_size)
+        message = {"suffix": PurePath(job.image.path).suffix, "target_size": target_size}
+        if job.content is not None:
+            return self._ask(message, job.content, [])
+        with open_image(Path(job.image.path), job.image.within) as file:
+            return self._ask(message, b"", [file.fileno()])
 
     def close(self) -> None:
         """Kill the process; may be called from any thread."""
         self._closed = True
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            self._process.close()
 
-    def _start(self) -> Connection:
-        connection, remote = Pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "captioning.decoders", str(remote.fileno())],
-            pass_fds=[remote.fileno()],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            # It imports from where this process does, and not from the working directory (-P).
-            env={**without_secrets(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        # Only the process may hold the other end; otherwise its end would not be noticed.
-        remote.close()
-        self._connection = connection
-        if self._closed:  # while it was being started
-            self._process.kill()
+    def _ask(self, message: dict[str, Any], content: bytes, files: list[int]) -> DecodeResult:
+        if self._process is None or not self._process.usable:
+            self._process = LimitedProcess(self._module, self._limits)
+        if self._closed:  # perhaps while it was being started
+            self._process.close()
+        answer, pixels = self._process.ask(message, content, files)
         try:
-            connection.recv_bytes()
-        except (EOFError, OSError) as error:
-            raise CommunityForensicsError(f"a process that decodes images did not start: it {self._end()}") from error
-        return connection
-
-    def _end(self) -> str:
-        """Clean up after a process that closed its connection; returns how it ended."""
-        assert self._process is not None
-        assert self._connection is not None
-        self._connection.close()
-        self._connection = None
-        code = self._process.wait()
-        return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            return checked_result(answer, pixels)
+        except (KeyError, TypeError, ValueError) as error:
+            self._process.close()
+            raise LostError("sent an answer that makes no sense") from error
 
 
-def _send(connection: Connection, result: DecodeResult) -> None:
-    """Send a result as JSON, followed by the pixels if there are any."""
-    if isinstance(result, Unusable):
-        connection.send_bytes(json.dumps({"unusable": dataclasses.asdict(result)}).encode())
-        return
-    shape = None if result.pixels is None else result.pixels.shape
-    connection.send_bytes(json.dumps({"facts": dataclasses.asdict(result.facts), "shape": shape}).encode())
-    if result.pixels is not None:
-        connection.send_bytes(result.pixels.tobytes())
-
-
-def _receive(connection: Connection) -> DecodeResult:
-    answer = json.loads(connection.recv_bytes())
+def checked_result(answer: dict[str, Any], pixels: bytes) -> DecodeResult:
+    """The result that a process sent, which may be wrong in any way: then `KeyError`, `TypeError` or `ValueError`."""
     if "unusable" in answer:
-        return Unusable(**answer["unusable"])
-    pixels = None
-    if answer["shape"] is not None:
-        pixels = np.frombuffer(connection.recv_bytes(), dtype=np.uint8).reshape(answer["shape"])
-    return Decoded(ImageFacts(**answer["facts"]), pixels)
-
-
-def serve(connection: Connection) -> None:
-    """Decode jobs until the connection closes: what a decoding process runs."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY))
-    try:
-        connection.send_bytes(b"ready")
-        while True:
-            _send(connection, decode(connection.recv()))
-    except (EOFError, ConnectionError):
-        return
-
-
-if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])))
+        unusable = Unusable(**answer["unusable"])
+        if unusable.reason not in get_args(SkipReason) or not isinstance(unusable.detail, str):
+            raise ValueError
+        return unusable
+    facts = ImageFacts(**answer["facts"])
+    texts = (facts.sha256, facts.format, facts.mode)
+    if not all(isinstance(text, str) for text in texts) or not re.fullmatch("[0-9a-f]{64}", facts.sha256):
+        raise ValueError
+    if facts.format not in (*REAL_FORMATS, "MPO") or len(facts.mode) > 20:
+        raise ValueError
+    if not all(isinstance(side, int) and 0 < side < 1 << 31 for side in (facts.width, facts.height)):
+        raise ValueError
+    if answer["shape"] is None:
+        return Decoded(facts, None)
+    height, width, channels = answer["shape"]
+    if channels != 3 or min(height, width) < 1:
+        raise ValueError
+    return Decoded(facts, np.frombuffer(pixels, dtype=np.uint8).reshape((height, width, 3)))

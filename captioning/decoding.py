@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from io import BytesIO
+from pathlib import Path, PurePath
+from typing import BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from captioning.images import ImageFacts, UnusableImageError, read_image
+from captioning.images import ImageFacts, UnusableImageError, decode_image, open_image
 from captioning.skipped import SkipReason
 from captioning.sources.source import RealImage
 from captioning.target_size import TargetSize
@@ -22,7 +24,7 @@ class Job:
     image: RealImage
     target_size: TargetSize | None
     content: bytes | None = None
-    """Its bytes, unless it is a file of its own: the decoding process has no network and no token."""
+    """Its bytes, unless it is a file of its own: the decoding process has no network, no token and no path."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,21 @@ DecodeAll: TypeAlias = Callable[[Iterable[tuple[Key, Job | Unusable]]], Iterator
 def decode(job: Job) -> DecodeResult:
     """Decode one image."""
     try:
-        # Without a target size the image is still decoded completely, at the smallest size possible.
-        min_side = 1 if job.target_size is None else job.target_size.min_jpeg_side
-        facts, image = read_image(job.image.path, min_side, job.content)
-        return Decoded(facts, None if job.target_size is None else np.asarray(job.target_size.resize(image)))
+        if job.content is not None:
+            return decode_file(BytesIO(job.content), PurePath(job.image.path).suffix, job.target_size)
+        with open_image(Path(job.image.path), job.image.within) as file:
+            return decode_file(file, PurePath(job.image.path).suffix, job.target_size)
+    except UnusableImageError as error:
+        return Unusable(error.reason, error.detail)
+
+
+def decode_file(file: BinaryIO, suffix: str, target_size: TargetSize | None) -> DecodeResult:
+    """Decode an open image, whose name has this suffix."""
+    # Without a target size the image is still decoded completely, at the smallest size possible.
+    min_side = 1 if target_size is None else target_size.min_jpeg_side
+    try:
+        facts, image = decode_image(file, suffix, min_side)
+        return Decoded(facts, None if target_size is None else np.asarray(target_size.resize(image)))
     except UnusableImageError as error:
         return Unusable(error.reason, error.detail)
     except MemoryError:

@@ -13,18 +13,19 @@ are.
 import errno
 import hashlib
 import os
-import stat
 import warnings
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from io import BytesIO
+from pathlib import Path, PurePath
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from captioning.prompt import REAL_FORMATS
 from captioning.skipped import SkipReason
+from workspace.containers import DamagedFileError
 from workspace.errors import in_one_line
 from workspace.hub_access import HubAccess
 from workspace.locator import Locator, is_plain_file, process_reader
+from workspace.regular_file import NotRegularError, OutsideError, open_regular
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,6 +36,9 @@ RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", 
 MAX_PIXELS = 178_956_970
 """Larger images are refused, at the same limit as Pillow's (twice its warning level): 512 MiB of RGB, more than any
 camera takes."""
+
+MAX_BYTES = 1 << 30
+"""Larger files are refused: as many bytes as `MAX_PIXELS` have uncompressed at 16 bits a channel."""
 
 
 class UnusableImageError(Exception):
@@ -59,56 +63,76 @@ class ImageFacts:
 
 
 def read_image(
-    path: Locator, min_side: int | None = None, content: bytes | None = None
+    path: Locator, min_side: int | None = None, content: bytes | None = None, within: Path | None = None
 ) -> tuple[ImageFacts, "Image.Image"]:
-    """The facts of an image, and the image in RGB. `content` is the result of `fetch`: None for a file of its own.
+    """The facts of an image, and the image in RGB. `content` is the result of `fetch`: None for a file of its own,
+    which must be in the folder `within` (None: anywhere).
 
     `min_side`: a JPEG may be decoded at a reduced size whose sides have at least so many pixels; None: full size.
     Raises `UnusableImageError`, and nothing else, whatever the file holds.
     """
+    suffix = PurePath(path).suffix
     if content is not None:
-        return _decode(BytesIO(content), hashlib.sha256(content).hexdigest(), Path(path).suffix, min_side)
-    with _open_file(Path(path)) as file:
-        try:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            return _decode(file, sha256, Path(path).suffix, min_side)
-        except OSError as error:
-            raise UnusableImageError("unreadable", _cause(error)) from error
+        return decode_image(BytesIO(content), suffix, min_side)
+    with open_image(Path(path), within) as file:
+        return decode_image(file, suffix, min_side)
 
 
-def fetch(path: Locator, hub: HubAccess = HubAccess()) -> bytes | None:
+def decode_image(file: BinaryIO, suffix: str, min_side: int | None = None) -> tuple[ImageFacts, "Image.Image"]:
+    """As `read_image`, of an open file; `suffix` is that of its name."""
+    try:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
+        file.seek(0)
+        return _decode(file, sha256, suffix, min_side)
+    except OSError as error:
+        raise UnusableImageError("unreadable", _cause(error)) from error
+
+
+def fetch(path: Locator, hub: HubAccess = HubAccess(), within: Path | None = None) -> bytes | None:
     """The bytes of an image in an archive, in a table or on the Hub; None for a file of its own, which is not read.
 
-    Raises `UnusableImageError`, and `HubError` when the Hub does not answer.
+    An archive or a table must be in the folder `within` (None: anywhere). Raises `UnusableImageError`, and `HubError`
+    when the Hub does not answer.
     """
     if is_plain_file(path):
         return None
     try:
-        content = process_reader(hub).read(path)
+        content = process_reader(hub).read(path, within)
     except FileNotFoundError as error:
         raise UnusableImageError("missing", error.strerror or "does not exist") from error
+    except OutsideError as error:
+        raise UnusableImageError("outside", "a path that leads out of the source") from error
+    except DamagedFileError as error:
+        raise UnusableImageError("broken", str(error.strerror)[:200]) from error
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise UnusableImageError("too-large", str(error.strerror)) from error
         raise UnusableImageError("unreadable", _cause(error)) from error
     if not content:
         raise UnusableImageError("empty", "zero bytes")
     return content
 
 
-def _open_file(path: Path) -> BufferedReader:
-    """The file, open; a pipe is refused first, because opening it would wait for a writer."""
+def open_image(path: Path, within: Path | None = None) -> BinaryIO:
+    """An image file, open: a regular file in the folder `within` (None: anywhere). Raises `UnusableImageError`."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UnusableImageError("not-a-file", "not a regular file")
-        if status.st_size == 0:
-            raise UnusableImageError("empty", "zero bytes")
-        return path.open("rb")
+        file = open_regular(path, within)
+    except NotRegularError as error:
+        raise UnusableImageError("not-a-file", "not a regular file") from error
+    except OutsideError as error:
+        raise UnusableImageError("outside", "a link to a file outside the source") from error
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             detail = "a link whose target does not exist" if path.is_symlink() else "no such file"
             raise UnusableImageError("missing", detail) from error
         raise UnusableImageError("unreadable", _cause(error)) from error
+    size = os.fstat(file.fileno()).st_size
+    if 0 < size <= MAX_BYTES:
+        return file
+    file.close()
+    if size == 0:
+        raise UnusableImageError("empty", "zero bytes")
+    raise UnusableImageError("too-large", f"{size:,} bytes")
 
 
 def _decode(file: IO[bytes], sha256: str, suffix: str, min_side: int | None) -> tuple[ImageFacts, "Image.Image"]:
@@ -127,7 +151,7 @@ def _decode(file: IO[bytes], sha256: str, suffix: str, min_side: int | None) -> 
             raise UnusableImageError("not-an-image", f"not one of {', '.join(REAL_FORMATS)}") from error
         # On damaged files decoders fail with any kind of error.
         except Exception as error:
-            raise UnusableImageError("broken", _cause(error)) from error
+            raise _failure(error) from error
         with image:
             width, height = image.size
             if width * height > MAX_PIXELS:
@@ -137,21 +161,41 @@ def _decode(file: IO[bytes], sha256: str, suffix: str, min_side: int | None) -> 
                     image.draft(None, (min_side, min_side))
                 image.load()
                 facts = ImageFacts(sha256, str(image.format), image.mode, width, height)
-                return facts, _as_seen(image)
+                return facts, _as_seen(_upright(image))
+            except UnusableImageError:
+                raise
             except Image.DecompressionBombError as error:
                 raise UnusableImageError("too-large", f"more than {MAX_PIXELS:,} pixels") from error
             except Exception as error:
-                raise UnusableImageError("broken", _cause(error)) from error
+                raise _failure(error) from error
+
+
+def _failure(error: Exception) -> UnusableImageError:
+    """What an error of a decoder says of the image."""
+    if isinstance(error, ValueError) and "MAX_TEXT" in str(error):  # Pillow's limits, for all readers of the dataset
+        return UnusableImageError("metadata", "its text or its colour profile is larger than Pillow reads")
+    return UnusableImageError("broken", _cause(error))
+
+
+def _upright(image: "Image.Image") -> "Image.Image":
+    """The image as its EXIF orientation says, turned as `datasets.Image` does it.
+
+    Where that fails, it fails for all who read the published dataset, and stops them there.
+    """
+    from PIL import ExifTags, ImageOps
+
+    try:
+        if image.getexif().get(ExifTags.Base.Orientation) is not None:
+            return ImageOps.exif_transpose(image)
+    except Exception as error:
+        raise UnusableImageError("metadata", f"its EXIF data cannot be read: {_cause(error)}") from error
+    return image
 
 
 def _as_seen(image: "Image.Image") -> "Image.Image":
-    """The image in RGB, upright and on white."""
-    from PIL import Image, ImageOps
+    """The image in RGB, and on white."""
+    from PIL import Image
 
-    try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # unreadable EXIF data: the orientation is unknown
-        image = image.copy()
     if image.mode.startswith(("I", "F")):
         image = _eight_bits(image)
     if not image.has_transparency_data:

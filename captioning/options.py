@@ -37,6 +37,10 @@ class CaptionOptions:
     """Images of one part file; an interruption costs one part at most."""
     workers: int | None = None
     """Processes that decode images; None: one for each core, 16 at most."""
+    image_column: str | None = None
+    """The column of Parquet files with the images, or of a table of captions with their file names; None: found."""
+    caption_column: str | None = None
+    """The column, or key in JSON, with the captions; None: the first of the known names."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
     shard: str = "1/1"
@@ -50,6 +54,9 @@ class CaptionOptions:
         Shard.parse(self.shard)
         if self.backend not in get_args(Backend):
             raise UsageError(f"--backend {self.backend!r} is not one of {', '.join(get_args(Backend))}")
+        for name in ("image_column", "caption_column"):
+            if getattr(self, name) == "":
+                raise UsageError(f"--{name.replace('_', '-')} must not be empty")
         for name in ("limit", "max_per_source", "batch_size", "part_size", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from captioning.caption_text import DropReason
 from captioning.captioner import Captioner
-from captioning.cleaning import DroppedCaptionError, DropReason, clean
+from captioning.cleaning import DroppedCaptionError, clean
 from captioning.decoding import DecodeAll, Job, Unusable, decode_in_process
 from captioning.images import ImageFacts, UnusableImageError, fetch
 from captioning.prompt import Prompt, numbers_of_parts
@@ -25,6 +26,7 @@ from captioning.selection import Selection
 from captioning.skipped import Skipped, SkipReason, skipped_name
 from captioning.sources.source import RealImage
 from workspace import records
+from workspace.containers import DamagedFileError
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.identity import seed_of
@@ -74,13 +76,15 @@ class PartResult:
 @dataclass(frozen=True)
 class Captioning:
     """How images are captioned: the captioner's name in the rows, the function that loads it when the first image needs
-    it, the images of one call, the function that decodes them, and the Hub that hf:// sources are read from."""
+    it, the images of one call, the function that decodes them, the Hub that hf:// sources are read from, and where a
+    remark about a source goes."""
 
     captioner_name: str
     load: Callable[[], Captioner]
     batch_size: int
     decode: DecodeAll[Any] = decode_in_process
     hub: HubAccess = field(default_factory=HubAccess)
+    remark: Callable[[str, str], None] = lambda source, line: None  # noqa: ARG005
 
 
 def parts_of(selections: Iterable[Selection], part_size: int) -> list[Part]:
@@ -144,13 +148,27 @@ def _jobs(part: Part, captioning: Captioning) -> Iterator[tuple[_Candidate, Job 
             _require_utf8(real_id)
             image = _open_image(part, real_id)
             # Here and not in the decoding process, which has no network and no token.
-            content = fetch(image.path, captioning.hub)
+            content = fetch(image.path, captioning.hub, image.within)
         except UnusableImageError as error:
             yield _Candidate(real_id), Unusable(error.reason, error.detail)
         else:
             candidate = _Candidate(real_id, image, *_choose_caption(image, part.selection.source.name))
+            _remark_on(candidate, part, captioning)
             target_size = captioning.load().target_size if candidate.caption is None else None
             yield candidate, Job(image, target_size, content)
+
+
+def _remark_on(candidate: _Candidate, part: Part, captioning: Captioning) -> None:
+    """Say that the captions of an image are none, before one is generated."""
+    reasons = [reason for reason in candidate.dropped if reason != "empty"]
+    if candidate.caption is not None or candidate.image is None or not reasons:
+        return
+    example = next((f", {text[:60]!r}" for text in candidate.image.captions), "")
+    captioning.remark(
+        part.selection.source.name,
+        f"the captions of {candidate.real_id!r} cannot be prompts ({', '.join(reasons)}{example}): for such images the "
+        "captioner generates one; the log counts them",
+    )
 
 
 def _generate(part: Part, captioning: Captioning, batch: Sequence[_Uncaptioned], result: PartResult) -> None:
@@ -195,6 +213,8 @@ def _require_utf8(real_id: str) -> None:
 def _open_image(part: Part, real_id: str) -> RealImage:
     try:
         return part.selection.collection.image(real_id)
+    except DamagedFileError as error:
+        raise UnusableImageError("broken", str(error.strerror)[:200]) from error
     except OSError as error:
         raise UnusableImageError("unreadable", f"its caption cannot be read: {error.strerror}") from error
 
@@ -205,7 +225,7 @@ def _choose_caption(image: RealImage, source: str) -> tuple[str | None, Counter[
     Also how many captions cannot be prompts, by reason.
     """
     usable: list[str] = []
-    dropped: Counter[DropReason] = Counter()
+    dropped: Counter[DropReason] = Counter(image.dropped)
     for caption in image.captions:
         try:
             usable.append(clean(caption))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from captioning.sources.columns import Columns
 from captioning.sources.containers import read_container
 from captioning.sources.hub_dataset import is_hub_dataset, read_hub_dataset
 from captioning.sources.registry import find_source, recognize
@@ -46,6 +47,7 @@ def select_all(
     limit: int | None = None,
     max_per_source: int | None = None,
     hub: HubAccess = HubAccess(),
+    columns: Columns = Columns(),
 ) -> list[Selection]:
     """Open all sources, sorted by name, and select at most `max_per_source` images of each and at most `limit` of all
     together (None: no limit).
@@ -56,7 +58,7 @@ def select_all(
     if not sources:
         raise UsageError("no source of real images is given: name at least one, such as --source coco=/data/coco")
     selections = sorted(
-        (select(name, path, max_per_source, hub) for name, path in sources.items()),
+        (select(name, path, max_per_source, hub, columns) for name, path in sources.items()),
         key=lambda selection: selection.source.name,
     )
     for one, next_one in pairwise(selections):
@@ -72,7 +74,13 @@ def select_all(
     ]
 
 
-def select(name: str, path: str | Path, limit: int | None = None, hub: HubAccess = HubAccess()) -> Selection:
+def select(
+    name: str,
+    path: str | Path,
+    limit: int | None = None,
+    hub: HubAccess = HubAccess(),
+    columns: Columns = Columns(),
+) -> Selection:
     """Open one source and select at most `limit` of its images (None: all).
 
     Raises `UsageError` when the name or the path is wrong, or the folder has another layout; `HubError` when the Hub
@@ -82,9 +90,9 @@ def select(name: str, path: str | Path, limit: int | None = None, hub: HubAccess
     source = find_source(checked_source(name))
     try:
         if is_hub_dataset(path):
-            hub_root, collection = read_hub_dataset(path, hub)
+            hub_root, collection = read_hub_dataset(path, columns, hub)
         else:
-            hub_root, collection = None, _open(source, path)
+            hub_root, collection = None, _open(source, path, columns)
     except OSError as error:
         raise UsageError(
             f"--source {name}: {error.filename or path} cannot be read ({error.strerror}): change its permissions, or "
@@ -95,11 +103,11 @@ def select(name: str, path: str | Path, limit: int | None = None, hub: HubAccess
     return _limit(Selection(source, collection, sorted(collection.ids), hub_root), limit)
 
 
-def _open(source: Source, path: str) -> Collection:
+def _open(source: Source, path: str, columns: Columns) -> Collection:
     root = _resolved(path)
     if not root.exists():
         raise UsageError(f"{root} does not exist: give the folder of the data set")
-    return source.reader(root) if root.is_dir() else read_container(root)
+    return source.reader(root, columns) if root.is_dir() else read_container(root, columns)
 
 
 def _resolved(path: str) -> Path:

@@ -13,12 +13,15 @@ from workspace.records import column
 SkipReason = Literal[
     "missing",  # the file does not exist, or is a link whose target does not exist
     "unreadable",  # the file system does not give it: no permission, input/output error
-    "not-a-file",  # a pipe, a socket, a device
-    "name",  # the file name is not UTF-8, so no table can hold it
+    "not-a-file",  # a pipe, a socket, a device; in an archive, a link
+    "outside",  # a link to a file outside the source
+    "name",  # the file name is not UTF-8, so no table can hold it; in an archive, one that leads out of it
+    "field",  # in an archive, another field of an example that has an image, such as a mask
     "empty",  # zero bytes
     "not-an-image",  # not in a format that is decoded here
     "too-large",  # more pixels than a photograph has: a decompression bomb
     "broken",  # an image that cannot be decoded completely: truncated or damaged
+    "metadata",  # an image whose EXIF data stops those who read the published dataset with `datasets`
     "caption",  # a good image, but the caption generated for it cannot be a prompt
 ]
 
@@ -31,7 +34,8 @@ class Skipped:
     real_id: str = column(pa.string(), "the image's id, as in the prompts; bytes that are not UTF-8 as \\xNN")
     reason: SkipReason = column(
         pa.string(),
-        "why: missing | unreadable | not-a-file | name | empty | not-an-image | too-large | broken | caption",
+        "why: missing | unreadable | not-a-file | outside | name | field | empty | not-an-image | too-large | broken | "
+        "metadata | caption",
     )
     detail: str = column(pa.string(), "the reason in words")
 

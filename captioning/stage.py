@@ -21,6 +21,7 @@ from captioning.prompt import Prompt, current_origin, require_this_version
 from captioning.prompt_parts import Captioning, Part, caption_part, parts_of, write_part
 from captioning.selection import Selection, select_all
 from captioning.skipped import Skipped
+from captioning.sources.columns import Columns
 from captioning.target_size import JPEG_DETAIL
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
@@ -67,7 +68,8 @@ def caption(
     if options.backend == "lavis":
         lavis_python()
     reference = CaptionerReference.parse(options.captioner)
-    selections = select_all(sources, options.limit, options.max_per_source, options.hub)
+    columns = Columns(options.image_column, options.caption_column)
+    selections = select_all(sources, options.limit, options.max_per_source, options.hub, columns)
     captioner = pin(reference, options.hub)
     # Created only now, so that a mistake in the sources leaves no folder behind.
     workspace = Workspace.open(workspace.root)
@@ -98,12 +100,21 @@ def _caption_parts(
         Decoders(options.workers or default_workers()) as decoders,
         task("captioning", sum(len(part.ids) for part in pending)) as progress,
     ):
+
+        def remark(line: str) -> None:
+            progress.say(line)
+            log.event("remark", text=line)
+
+        for selection in {part.selection.source.name: part.selection for part in pending}.values():
+            for line in selection.collection.remarks:
+                remark(f"{selection.source.name}: {line}")
         captioning = Captioning(
             _name_in_rows(captioner, options.backend),
             _loader(captioner, options),
             options.batch_size,
             decoders.decode,
             options.hub,
+            _once_for_each_source(remark),
         )
         for part in pending:
             name = part.selection.source.name
@@ -122,6 +133,18 @@ def _caption_parts(
                 )
 
 
+def _once_for_each_source(remark: Callable[[str], None]) -> Callable[[str, str], None]:
+    """A function that passes on the first remark about each source."""
+    seen: set[str] = set()
+
+    def once(source: str, line: str) -> None:
+        if source not in seen:
+            seen.add(source)
+            remark(f"{source}: {line}")
+
+    return once
+
+
 def _pin_recipe(
     workspace: Workspace, selections: Sequence[Selection], options: CaptionOptions, captioner: PinnedCaptioner
 ) -> None:
@@ -138,6 +161,8 @@ def _pin_recipe(
             "limit": options.limit,
             "max_per_source": options.max_per_source,
             "copy": options.copy or None,
+            "image_column": options.image_column,
+            "caption_column": options.caption_column,
             "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in selections},
         },
     )

@@ -17,6 +17,7 @@ from crawler.lineage import bases_in_tags
 from crawler.options import Kind
 from crawler.pipelines.weight_files import PICKLES, Download, adapter_file
 from crawler.reasons import Incompatible, Reason
+from workspace.printable import in_line
 
 _WHAT: dict[Kind, str] = {"lora": "the LoRA", "textual-inversion": "the embedding"}
 #: The file in which the training script of textual inversion writes its token.
@@ -63,7 +64,7 @@ def find_adapter(kind: Kind, repository: Repository, card: Card, usage: Usage) -
     (weights,) = (file.path for file in download.files)
     if kind == "textual-inversion":
         stated = repository.read(TOKEN_FILE, max_bytes=1000)
-        in_file = stated.decode("utf-8", "replace").strip() or None if stated is not None else None
+        in_file = in_line(stated.decode("utf-8", "replace")) or None if stated is not None else None
         tokens = usage.tokens or ((in_file,) if in_file is not None else _concept(card) or _file_name(weights, card))
         return AdapterFiles(download, weights, tokens=tokens)
     tokens = usage.tokens or tuple(dict.fromkeys(_NEW_TOKEN.findall(_words(card))))

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +12,7 @@ from crawler.catalog import CatalogEntry, Hyperparameters, ModelFile, read_catal
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.size import text_of
+from workspace.terminal import Console
 
 _LISTED = "the Hub's list of models"
 _LICENSE = {"card": "front matter of README.md", "tag": "the Hub's tag", "none": "neither the card nor a tag"}
@@ -79,7 +79,7 @@ def print_explanation(workspace: Workspace, model_name: str) -> None:
         table.add_row(
             *(Text("".join(char if char.isprintable() else " " for char in cell)) for cell in (name, value, source))
         )
-    Console(highlight=False).print(table)
+    Console().print(table)
 
 
 def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:

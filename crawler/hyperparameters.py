@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.card.call_fields import CALL_FIELDS as CALL_FIELDS
-from crawler.card.call_fields import shortened
+from crawler.card.call_fields import MAX_TEXT, text_or_none
 from crawler.card.call_fields import valid_or_none as valid_or_none
 from crawler.card.embedding_tokens import words_for_prompts
 from crawler.card.model_card import Card
@@ -55,12 +55,12 @@ def hyperparameters_of(
     for name in CALL_FIELDS:
         use_if_unset(name, valid_or_none(name, in_widget.get(name)), "card")
     words = words_for_prompts(card, usage, token)
-    use_if_unset("trigger_words", shortened(words.in_prompt), words.origin)
-    if words.in_negative_prompt is not None:
-        stated = values.get("negative_prompt", "")
-        if words.in_negative_prompt not in stated:
-            joined = f"{words.in_negative_prompt}, {stated}" if stated else words.in_negative_prompt
-            values["negative_prompt"], sources["negative_prompt"] = shortened(joined), words.origin
+    use_if_unset("trigger_words", text_or_none(words.in_prompt), words.origin)
+    stated = values.get("negative_prompt", "")
+    if words.in_negative_prompt is not None and words.in_negative_prompt not in stated:
+        joined = text_or_none(", ".join(filter(None, (words.in_negative_prompt, stated))))
+        if joined is not None:
+            values["negative_prompt"], sources["negative_prompt"] = joined, words.origin
     arguments = {**in_widget, **usage.arguments}
     extra = {name: value for name, value in arguments.items() if is_setting(name) and name not in CALL_FIELDS}
     use_if_unset("extra", _json(extra), "card")
@@ -70,6 +70,14 @@ def hyperparameters_of(
     for name in CALL_FIELDS:
         use_if_unset(name, valid_or_none(name, traits.defaults.get(name)) if traits is not None else None, "default")
     return Hyperparameters(**values), HyperparameterSources(**sources)
+
+
+def texts_too_long(card: Card, usage: Usage, token: str | None = None) -> tuple[str, ...]:
+    """The settings whose texts are longer than is read; arguments as of `hyperparameters_of`."""
+    words, given = words_for_prompts(card, usage, token), usage.arguments.get("negative_prompt")
+    negative = [words.in_negative_prompt, given, _settings_of_widget(None, card).get("negative_prompt")]
+    texts = {"trigger_words": words.in_prompt or "", "negative_prompt": ", ".join(map(str, filter(None, negative)))}
+    return tuple(name for name, text in texts.items() if len(text) > MAX_TEXT)
 
 
 def _scheduler_config(usage: Usage) -> Mapping[str, Any]:

@@ -18,8 +18,8 @@ NOT_DOWNLOADED = REPLACED - {"watermarker"}
 
 # The name becomes a folder below the repository's.
 _COMPONENT_NAME = re.compile(r"\w{1,100}", re.ASCII)
-#: Characters of an unusable name that an error message quotes.
-_QUOTED = 100
+#: Characters of the name of a library or a class at most, and of an unusable name that an error message quotes.
+_MAX_NAME = _QUOTED = 100
 
 
 def components(model_index: Mapping[str, Any], taken: Collection[str] | None = None) -> dict[str, tuple[str, str]]:
@@ -44,5 +44,7 @@ def components(model_index: Mapping[str, Any], taken: Collection[str] | None = N
             raise ValueError(f"{MODEL_INDEX}: {name[:_QUOTED]!r} is not a pair of library and class")
         if _COMPONENT_NAME.fullmatch(name) is None:
             raise ValueError(f"{MODEL_INDEX}: {name[:_QUOTED]!r} is not a valid component name")
+        if any(len(item) > _MAX_NAME for item in value):
+            raise ValueError(f"{MODEL_INDEX}: {name}: a name has more than {_MAX_NAME} characters")
         found[name] = (value[0], value[1])
     return found

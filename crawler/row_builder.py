@@ -15,7 +15,7 @@ from crawler.effective_licenses import effective_license
 from crawler.hub.client import UnavailableError
 from crawler.hub.listing import ListedModel
 from crawler.hub.repository import Repository, RepositoryReader
-from crawler.hyperparameters import CALL_FIELDS, hyperparameters_of, valid_or_none
+from crawler.hyperparameters import CALL_FIELDS, hyperparameters_of, texts_too_long, valid_or_none
 from crawler.kinds import is_test_repository, kind_of
 from crawler.lineage import bases_in_tags
 from crawler.options import Kind
@@ -26,6 +26,7 @@ from crawler.pipelines.weight_files import format_reason
 from crawler.priors import complete_decoder
 from crawler.reasons import Incompatible, Reason
 from workspace.errors import HubError
+from workspace.printable import in_line
 
 # Formats that say more about a repository than that it has no model_index.json.
 _FORMATS = {Reason.QUANTIZED_ONLY: "quantized", Reason.ONNX_ONLY: "for ONNX"}
@@ -165,10 +166,20 @@ def _with_format(incompatible: Incompatible, repository: Repository) -> Incompat
 
 
 def _settings(facts: _Facts) -> tuple[Hyperparameters, HyperparameterSources]:
-    card, usage, checkpoint, adapter = facts.card, facts.usage, facts.checkpoint, facts.adapter
-    token = next(iter(adapter.tokens), None) if adapter is not None and facts.kind == "textual-inversion" else None
-    found = hyperparameters_of(checkpoint.traits, card, usage, checkpoint.config, token)
+    checkpoint = facts.checkpoint
+    found = hyperparameters_of(checkpoint.traits, facts.card, facts.usage, checkpoint.config, _token(facts))
     return found if facts.base is None else with_base_settings(found, facts.base.settings)
+
+
+def _unread(facts: _Facts) -> tuple[str, ...]:
+    names = (*facts.usage.unread, *texts_too_long(facts.card, facts.usage, _token(facts)))
+    return tuple(dict.fromkeys(names))
+
+
+def _token(facts: _Facts) -> str | None:
+    """The token of a textual inversion, by a file of its repository."""
+    is_inversion = facts.adapter is not None and facts.kind == "textual-inversion"
+    return next(iter(facts.adapter.tokens), None) if is_inversion and facts.adapter is not None else None
 
 
 def _check_scheduler(settings: Hyperparameters, sources: HyperparameterSources) -> None:
@@ -225,7 +236,7 @@ def _entry(facts: _Facts, endpoint: str, rank: int, crawled_at: str, incompatibl
     listed, checkpoint, card = facts.listed, facts.checkpoint, facts.card
     license_ = license_of(card.metadata, listed.tags)
     hyperparameters, sources = facts.settings or _settings(facts)
-    detail = incompatible.detail if incompatible is not None else None
+    detail = in_line(incompatible.detail) if incompatible is not None else None
     if card.malformed is not None:
         detail = f"{detail}; malformed: {card.malformed}" if detail is not None else f"malformed: {card.malformed}"
     class_name = checkpoint.class_name or _tagged_class(listed)
@@ -255,7 +266,7 @@ def _entry(facts: _Facts, endpoint: str, rank: int, crawled_at: str, incompatibl
         base_model=facts.base_model,
         hyperparameters=hyperparameters,
         hyperparameter_sources=sources,
-        unread_settings=facts.usage.unread,
+        unread_settings=_unread(facts),
         variant=next((variant for variant in variants if variant is not None), None),
         gated=listed.gated,
         created_at=listed.created_at,

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from crawler.crawl import Crawled
 from crawler.reasons import Reason
+from workspace.terminal import Console
 
 #: Names that are printed of a longer list.
 SHOWN = 5
@@ -23,7 +23,7 @@ _REMEDIES = {
 
 def print_summary(crawled: Crawled, catalog: Path) -> None:
     """Print the counts of a catalogue to standard output."""
-    console = Console(highlight=False)
+    console = Console()
     console.print(_table(crawled))
     for word, names in (("new", crawled.new), ("changed", crawled.changed), ("gone", crawled.gone)):
         # In a first crawl every model is new.
@@ -46,7 +46,7 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
 
 
 def _print(console: Console, line: str) -> None:
-    console.print(line, markup=False, soft_wrap=True)
+    console.print(line, soft_wrap=True)
 
 
 def _table(crawled: Crawled) -> Table:

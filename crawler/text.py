@@ -1,7 +1,7 @@
 """Text from outside: JSON, Python source that is parsed and never run, and values in front matter.
 
-JSON, YAML and Python can contain a lone surrogate (`"\\ud800"`), which UTF-8 cannot encode: because of one such card
-the catalogue could not be written. Lone surrogates become question marks when text is read.
+Escapes in JSON, YAML and Python can name a lone surrogate (`"\\ud800"`), which UTF-8 cannot encode, and control
+characters. What is read is made printable (`workspace/printable.py`) where it enters, here and in the card's readers.
 """
 
 import ast
@@ -9,6 +9,8 @@ import json
 import re
 import threading
 from typing import Any, TypeAlias
+
+from workspace.printable import printable_values
 
 #: A literal in Python source or JSON.
 Scalar: TypeAlias = bool | int | float | str | None
@@ -25,9 +27,8 @@ _PARSER_LOCK = threading.Lock()
 
 
 def load_json(content: bytes) -> Any:
-    """Parse JSON; raises `ValueError` or `RecursionError` as `json.loads` does."""
-    value = json.loads(content)
-    return without_surrogates(value) if b"\\ud" in content or b"\\uD" in content else value
+    """Parse JSON, with printable texts; raises `ValueError` or `RecursionError` as `json.loads` does."""
+    return printable_values(json.loads(content))
 
 
 def stated_text(value: Any) -> str | None:
@@ -44,11 +45,6 @@ def literal(text: str) -> Scalar:
     if not _NUMBER.fullmatch(text):
         return text
     return float(text) if {".", "e", "E"} & set(text) else int(text)
-
-
-def without_surrogates(value: Any) -> Any:
-    """A JSON value whose texts can be encoded as UTF-8."""
-    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def parse_python(source: str | bytes) -> ast.Module:

@@ -1,13 +1,16 @@
 """`cf-hub`: serve a directory as a Hugging Face Hub, add folders to it, list its repositories."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from localhub.control import VARIABLE, Control
 from workspace.command_line import Command, command_group, run
 from workspace.errors import UsageError
 from workspace.extras import require_extra
+from workspace.terminal import say
 
 app = command_group("A Hugging Face Hub on this disk: for demos, for tests, for clusters without internet.")
 Directory = Annotated[
@@ -36,6 +39,21 @@ def serve(
             help="Accept this token; repeat for more. Without any, everybody may read, and on loopback also write.",
         ),
     ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            help="A further name by which clients reach this server; repeat for more. Its addresses, localhost and the "
+            "name of this machine are known.",
+        ),
+    ] = None,
+    control: Annotated[
+        bool,
+        typer.Option(
+            "--control",
+            help=f"Serve /__faults__ and /__requests__ to tests on this machine that have the secret in {VARIABLE}.",
+        ),
+    ] = False,
     request_log: Annotated[
         Path | None, typer.Option(help="Append one JSON line for each request to this file.")
     ] = None,
@@ -63,17 +81,22 @@ def serve(
 
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} is not a directory")
+    secret = os.environ.get(VARIABLE)
+    if control and not secret:
+        raise UsageError(f"--control needs a secret in the environment: set {VARIABLE}")
     tokens = [Token.parse(text) for text in token or ()]
     unlimited = 10**9
     limits = None
     if api_limit or file_limit:
         limits = Limits(api_limit or unlimited, file_limit or unlimited, limit_window)
     sock = server.listen(host, port)
-    typer.echo(f"serving {directory} at {server.address(sock)} (set HF_ENDPOINT to this; stop with Ctrl-C)", err=True)
+    say(f"serving {directory} at {server.address(sock)} (set HF_ENDPOINT to this; stop with Ctrl-C)", err=True)
     server.run(
         sock,
         Store(directory),
         tokens=tokens,
+        names=[host, *(name or ())],
+        control=Control(secret if control else None),
         limits=limits,
         request_log=request_log,
         ready_file=ready_file,
@@ -121,7 +144,7 @@ def add(
     commit = store.commit(
         kind, repo_id, add=files, message=f"Add {folder.name}", revision=revision, date=moment, commit_id=commit_id
     )
-    typer.echo(f"{kind} {repo_id}: {len(files)} {'file' if len(files) == 1 else 'files'} at {commit}")
+    say(f"{kind} {repo_id}: {len(files)} {'file' if len(files) == 1 else 'files'} at {commit}")
 
 
 @app.command(cls=Command, epilog="Example: cf-hub ls hub")
@@ -141,7 +164,7 @@ def ls(directory: Directory) -> None:
             )
             for entry in page:
                 row = (kind, entry.repo.id, entry.repo.downloads, len(entry.paths), entry.used_storage, entry.sha)
-                typer.echo("\t".join(str(value) for value in row))
+                say("\t".join(str(value) for value in row))
             if cursor is None:
                 break
 

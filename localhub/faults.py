@@ -1,7 +1,8 @@
 """Network failures for tests: rules that make chosen requests fail.
 
-A test on this machine posts rules to `/__faults__`. Each rule says which requests it matches (by method and path), when
-it applies (after `skip` matches, at most `times` times, with a `probability` and a seed of its own) and what happens:
+A test posts rules to `/__faults__` (`localhub/control.py` says who may). Each rule says which requests it matches (by
+method and path), when it applies (after `skip` matches, at most `times` times, with a `probability` and a seed of its
+own) and what happens:
 
     status    answer with `status` (such as 429 or 503), `headers` and `body`, instead of the real answer
     html      answer with an HTML page and status 200, as a captive portal does
@@ -29,8 +30,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localhub import web
+from localhub.control import Control
 from localhub.request_errors import BadRequest, RequestError
-from localhub.request_log import is_local
 
 PATH = "/__faults__"
 #: Longest delay of a sleep, in seconds, that a throttled connection makes up for: on a busy machine sleeps take longer.
@@ -112,7 +113,8 @@ class _ConnectionClosed(Exception):  # noqa: N818 - no error: the rule says so
 class Faults:
     """The current rules."""
 
-    def __init__(self) -> None:
+    def __init__(self, control: Control = Control()) -> None:
+        self._control = control
         self._rules: list[Rule] = []
 
     def wrap(self, app: ASGIApp) -> ASGIApp:
@@ -120,7 +122,7 @@ class Faults:
 
         async def faulty(scope: Scope, receive: Receive, send: Send) -> None:
             path = scope.get("raw_path", b"").decode("ascii", "replace")
-            if scope["type"] == "http" and path == PATH and is_local(scope):
+            if scope["type"] == "http" and path == PATH and self._control.allows(scope):
                 await (await self._answer(Request(scope, receive)))(scope, receive, send)
                 return
             query = scope.get("query_string", b"").decode("ascii", "replace")

@@ -6,13 +6,16 @@ licence, dataset, ancestor and pipeline class. The metadata of a commit depends 
 """
 
 import json
+import math
 import re
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from localhub import card as cards
+from localhub.request_errors import BadRequest
 
 #: Reads a file of the commit, at most so many bytes of it (-1: all).
 Reader = Callable[[str, int], bytes]
@@ -69,6 +72,8 @@ _ADAPTER_FILES = re.compile(r"(^|/)(adapter_config\.json|pytorch_lora_weights[^/
 _MAX_TEXT_BYTES = 1 << 22
 #: Largest safetensors header, in bytes (huggingface_hub.constants.SAFETENSORS_MAX_HEADER_LENGTH).
 _MAX_HEADER_BYTES = 25_000_000
+#: What a tensor can be: its elements can be counted in 64 bits.
+_DTYPE, _MAX_DIMENSIONS, _MAX_ELEMENTS = re.compile(r"[A-Z][A-Z0-9_]{0,15}", re.ASCII), 64, 2**63
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,10 @@ class Metadata:
 
 
 def derive(kind: str, paths: Mapping[str, int], read: Reader) -> Metadata:
-    """The metadata of a commit: `paths` are its files with their sizes in bytes, `read` returns their contents."""
+    """The metadata of a commit: `paths` are its files with their sizes in bytes, `read` returns their contents.
+
+    Raises `BadRequest` for weights with tensors that cannot exist; what is only broken has no metadata.
+    """
     readme = read("README.md", _MAX_TEXT_BYTES).decode("utf-8", "replace") if "README.md" in paths else ""
     try:
         card = cards.parse(readme)
@@ -188,18 +196,28 @@ def _parameters(paths: Mapping[str, int], read: Reader) -> dict[str, Any] | None
     (length,) = struct.unpack("<Q", read("model.safetensors", 8))
     if length > min(size - 8, _MAX_HEADER_BYTES):
         return None
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     try:
         header = json.loads(read("model.safetensors", 8 + length)[8:])
         for name, tensor in header.items():
             if name != "__metadata__":
-                elements = 1
-                for extent in tensor["shape"]:
-                    elements *= int(extent)
-                counts[str(tensor["dtype"])] = counts.get(str(tensor["dtype"]), 0) + elements
+                elements = _elements(tensor["dtype"], tensor["shape"])
+                counts[tensor["dtype"]] += elements
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return {"parameters": counts, "total": sum(counts.values())}
+    return {"parameters": dict(counts), "total": sum(counts.values())}
+
+
+def _elements(dtype: Any, shape: Any) -> int:
+    """The number of elements of a tensor; raises `BadRequest` for a type or a shape that no tensor has."""
+    valid = isinstance(dtype, str) and _DTYPE.fullmatch(dtype) is not None and isinstance(shape, list)
+    valid = valid and len(shape) <= _MAX_DIMENSIONS
+    if not valid or not all(type(extent) is int and 0 <= extent < _MAX_ELEMENTS for extent in shape):
+        raise BadRequest("model.safetensors: a tensor has a type or a shape that no tensor can have")
+    elements: int = math.prod(shape)
+    if elements >= _MAX_ELEMENTS:
+        raise BadRequest(f"model.safetensors: a tensor has more than {_MAX_ELEMENTS:,} elements")
+    return elements
 
 
 def _json(paths: Mapping[str, int], read: Reader, path: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from localhub.control import VARIABLE
 from workspace.errors import CommunityForensicsError
 
 #: How long the server may take until it accepts connections, in seconds: imports from a slow disk.
@@ -34,7 +36,8 @@ ANSWER_SECONDS = 30.0
 class HubProcess:
     """Serves `directory` on a free port of the loopback interface. It ends with this process, even if that is killed.
 
-    `tokens`: as for `cf-hub serve --token`. `arguments`: further options of `cf-hub serve`.
+    `tokens`: as for `cf-hub serve --token`. `arguments`: further options of `cf-hub serve`. `control`: whether faults
+    can be set and requests be seen, by this object only.
     """
 
     def __init__(
@@ -44,14 +47,17 @@ class HubProcess:
         tokens: Iterable[str] = (),
         request_log: Path | None = None,
         arguments: Sequence[str] = (),
+        control: bool = True,
     ):
         self.directory = Path(directory)
         self.endpoint = ""
         self._tokens = tuple(tokens)
         self._log = ["--request-log", str(request_log)] if request_log else []
-        self._arguments = list(arguments)
+        self._arguments = [*arguments, *(["--control"] if control else [])]
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        # Only this object sets faults and sees the requests.
+        self._secret = secrets.token_hex(16)
 
     def __enter__(self) -> Self:
         self.start()
@@ -69,8 +75,8 @@ class HubProcess:
         ready = Path(self._folder.name, "ready")
         command = [sys.executable, "-m", "localhub.cli", "serve", str(self.directory), "--port", "0"]
         options = ["--ready-file", str(ready), "--while-stdin-open", *self._log, *self._arguments]
-        # Tokens are passed in the environment: everybody on the machine can read a command line.
-        secret = {"CF_HUB_TOKENS": " ".join(self._tokens)} if self._tokens else {}
+        # Secrets are passed in the environment: everybody on the machine can read a command line.
+        secret = {VARIABLE: self._secret, **({"CF_HUB_TOKENS": " ".join(self._tokens)} if self._tokens else {})}
         # In a session of its own, so that Ctrl-C stops only the parent, which then stops the server.
         self._process = subprocess.Popen(
             command + options, stdin=subprocess.PIPE, env={**os.environ, **secret}, start_new_session=True
@@ -148,7 +154,8 @@ class HubProcess:
     def _request(self, method: str, path: str, sent: Any = None) -> Any:
         connection = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=ANSWER_SECONDS)
         with contextlib.closing(connection):
-            connection.request(method, path, None if sent is None else json.dumps(sent))
+            headers = {"Authorization": f"Bearer {self._secret}", "Content-Type": "application/json"}
+            connection.request(method, path, None if sent is None else json.dumps(sent), headers)
             answer = connection.getresponse()
             value = json.load(answer)
         if answer.status != http.HTTPStatus.OK:

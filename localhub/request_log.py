@@ -1,13 +1,12 @@
 """The log of requests, for tests and for people.
 
-`GET /__requests__` returns the requests in memory (to clients on this machine only; `DELETE` clears them). They are
+`GET /__requests__` returns the requests in memory (`localhub/control.py` says to whom); `DELETE` clears them. They are
 also appended to a file, if one is given, as one JSON object a line.
 """
 
 import json
 import time
 from collections import deque
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,11 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localhub import web
+from localhub.control import Control
 
 PATH = "/__requests__"
 #: Number of requests in memory; older ones are dropped.
 MEMORY = 100_000
-
-
-def is_local(scope: Scope) -> bool:
-    """Whether a request comes from this machine: only such a request may control the server."""
-    client = scope.get("client")
-    return client is not None and ip_address(client[0]).is_loopback
 
 
 class RequestLog:
@@ -33,7 +27,8 @@ class RequestLog:
     `status` is null if the connection was closed before an answer.
     """
 
-    def __init__(self, file: Path | None = None):
+    def __init__(self, file: Path | None = None, control: Control = Control()):
+        self._control = control
         self._rows: deque[dict[str, Any]] = deque(maxlen=MEMORY)
         self._file = file.open("a", buffering=1, encoding="ascii") if file else None
 
@@ -49,7 +44,7 @@ class RequestLog:
             path = scope.get("raw_path", b"").decode("ascii", "replace")
             if scope["type"] != "http":
                 await app(scope, receive, send)
-            elif path == PATH and is_local(scope):
+            elif path == PATH and self._control.allows(scope):
                 await self._answer(Request(scope))(scope, receive, send)
             elif path.startswith("/__"):
                 await app(scope, receive, send)

@@ -17,6 +17,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from localhub.access import AccessControl, Token
 from localhub.app import Hub, application
+from localhub.border import Border
+from localhub.control import Control
 from localhub.faults import Faults
 from localhub.limits import Limits
 from localhub.request_log import RequestLog
@@ -72,6 +74,8 @@ def run(
     store: Store,
     *,
     tokens: Sequence[Token] = (),
+    names: Sequence[str] = (),
+    control: Control = Control(),
     limits: Limits | None = None,
     request_log: Path | None = None,
     ready_file: Path | None = None,
@@ -79,6 +83,7 @@ def run(
 ) -> None:
     """Serve `store` on a listening socket until the process is stopped (SIGTERM, Ctrl-C).
 
+    `names`: further names of this server (`localhub/border.py`); `control`: who may set faults and see requests.
     The address is written to `ready_file` when connections are accepted. With `while_stdin_open` the server also stops
     when its standard input is closed, which happens when the process that started it ends, even if it is killed.
     """
@@ -91,8 +96,8 @@ def run(
     app = application(hub)
     if limits is not None:
         app = limits.wrap(app)
-    with closing(RequestLog(request_log)) as log:
-        app = log.wrap(Faults().wrap(app))
+    with closing(RequestLog(request_log, control)) as log:
+        app = Border(names).wrap(log.wrap(Faults(control).wrap(app)))
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

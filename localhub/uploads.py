@@ -140,6 +140,7 @@ class Changes:
 
 async def changes(request: Request, store: Store) -> Changes:
     """The changes of a commit's body, read line by line: the longest line bounds the memory, not the commit."""
+    web.check_json(request)
     found, rest = Changes(store), bytearray()
     async for piece in web.stream(request):
         rest += piece

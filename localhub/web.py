@@ -17,6 +17,8 @@ from localhub.request_errors import BadRequest, RequestError
 
 #: Largest JSON or form that is accepted, in bytes.
 MAX_BODY_BYTES = 32 << 20
+#: Media types of JSON. A page of another site cannot send one without asking first, as it can a form or a text.
+JSON_TYPES = frozenset({"application/json", "application/x-ndjson", "application/vnd.git-lfs+json"})
 
 
 class Json(Response):
@@ -89,15 +91,27 @@ async def stream(request: Request) -> AsyncIterator[bytes]:
         raise BadRequest("the connection was closed before the end of the request") from None
 
 
+def check_json(request: Request) -> None:
+    """Raise `RequestError` (415) unless the body is declared to be JSON, or lines of JSON."""
+    declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if declared not in JSON_TYPES:
+        raise RequestError(f"the Content-Type must be {' or '.join(sorted(JSON_TYPES))}", status=415)
+
+
 async def json_body(request: Request) -> dict[str, Any]:
-    """The request's body as a JSON object; raises `BadRequest` if it is not one."""
+    """The request's body as a JSON object; raises `BadRequest` if it is not one, or as `check_json`."""
+    check_json(request)
     return as_object(await body(request))
 
 
 def as_object(text: bytes) -> dict[str, Any]:
-    """Parse a JSON object; raises `BadRequest` if it is not one."""
+    """Parse a JSON object; raises `BadRequest` if it is not one, or has a text that UTF-8 cannot encode."""
     try:
         value = json.loads(text)
+        if b"\\ud" in text or b"\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadRequest("the request has half of a character (a lone surrogate)") from None
     except (ValueError, RecursionError):
         raise BadRequest("the request is not valid JSON") from None
     if not isinstance(value, dict):

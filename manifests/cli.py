@@ -8,6 +8,7 @@ import typer
 from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, LayoutName, PublishOptions, Verify
 from workspace import command_line, errors
 from workspace.layout import Workspace
+from workspace.terminal import say
 
 WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")]
 
@@ -100,9 +101,9 @@ def _build_manifest(
     opened = Workspace.open(workspace)
     built, page = build_manifest(opened, options)
     for line in built.lines():
-        typer.echo(line)
-    typer.echo(f"manifest: {opened.manifest}")
-    typer.echo(f"report: {page}")
+        say(line)
+    say(f"manifest: {opened.manifest}")
+    say(f"report: {page}")
 
 
 def _restore(folder: Path, copies: list[Path]) -> None:
@@ -110,7 +111,7 @@ def _restore(folder: Path, copies: list[Path]) -> None:
 
     restored = restore(folder, copies)
     for line in restored.lines():
-        typer.echo(line)
+        say(line)
     restored.raise_missing()
 
 
@@ -168,4 +169,4 @@ def _publish(
         layout=layout, public=public, dry_run=dry_run, max_shard_size=max_shard_size, max_staging=max_staging
     )
     for line in publish_dataset(Workspace.open(workspace), repository, options).lines():
-        typer.echo(line)
+        say(line)

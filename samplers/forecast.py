@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from rich.console import Console
 from rich.table import Table
 
 from crawler.catalog import CatalogEntry
@@ -13,6 +12,7 @@ from samplers.pending import PendingWork
 from workspace.layout import Workspace
 from workspace.shard import Shard
 from workspace.size import text_of
+from workspace.terminal import Console
 
 #: Generators, and skipped ones, that are shown by name.
 _SHOWN = 10
@@ -79,11 +79,9 @@ def _show_balance(console: Console, shard: Shard, pending: PendingWork, pace: fl
 def _show_skipped(console: Console, pending: PendingWork) -> None:
     if len(pending.skipped) > _SHOWN:
         for why, count in sorted(Counter(why.split(":")[0] for why in pending.skipped.values()).items()):
-            console.print(
-                f"skipped {count_text(count, 'generator')}: {why}", markup=False, highlight=False, soft_wrap=True
-            )
+            console.print(f"skipped {count_text(count, 'generator')}: {why}", soft_wrap=True)
     for model_name, why in list(pending.skipped.items())[:_SHOWN]:
-        console.print(f"skipped {model_name}: {why}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"skipped {model_name}: {why}", soft_wrap=True)
 
 
 def _download(entries: list[CatalogEntry]) -> int:

@@ -17,7 +17,7 @@ from crawler.reasons import Reason
 from samplers.outcomes import OF_CHILD, PHASES, Status
 from samplers.plan import Plan
 from samplers.sample import Memory
-from workspace.printable import printable
+from workspace.printable import printable_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,10 @@ class Start:
     """Folder of all generators' files, which the child may read."""
     memory: int | None
     """Bytes that the child may use; None: no limit."""
+    mapped: int | None = None
+    """Bytes that it may map of weights beside that, as many as the largest generator has; None: no limit."""
+    without_walls: tuple[str, ...] = ()
+    """Walls of the sandbox that are not built (workspace/sandbox/walls.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +76,11 @@ class Ready:
 
     device: str
     sandbox: list[str] = field(default_factory=list)
-    """The sandbox layers that are active (workspace/sandbox/isolation.py)."""
+    """The walls of the sandbox that stand (workspace/sandbox/walls.py)."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.device, str) or not _are(self.sandbox, str):
-            raise ValueError("not a device and its sandbox layers")
+            raise ValueError("not a device and the walls of its sandbox")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +155,7 @@ def decode(text: bytes) -> FromChild:
     try:
         name, values = json.loads(text, parse_constant=_no_number)
         # Rows are compared with the plan as they are.
-        message: FromChild = _KINDS[name](**(values if name == Batch.__name__ else _printable(values)))
+        message: FromChild = _KINDS[name](**(values if name == Batch.__name__ else printable_values(values)))
     # Deep nesting exhausts the stack of whoever reads it.
     except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {text[:100]!r}") from error
@@ -164,15 +168,3 @@ def _are(values: Any, kind: type) -> bool:
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not a number of JSON")
-
-
-def _printable(value: Any) -> Any:
-    """The value with every text in it printable."""
-    match value:
-        case str():
-            return printable(value)
-        case list():
-            return [_printable(item) for item in value]
-        case dict():
-            return {_printable(name): _printable(item) for name, item in value.items()}
-    return value

@@ -15,6 +15,7 @@ from crawler.reasons import Reason
 from workspace.atomic import write_json
 from workspace.errors import UsageError, in_one_line
 from workspace.layout import Workspace
+from workspace.sandbox.walls import Walls
 
 Status = Literal[
     "done",  # the number of images is reached
@@ -75,6 +76,8 @@ class Outcome:
     """Images sampled in the seconds below: those of the last attempt."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By phase (`PHASES`)."""
+    walls: Walls = ()
+    """The walls of the sandbox that stood around it (workspace/sandbox/walls.py); none where it was not sampled."""
     stderr: tuple[str, ...] = ()
     """The last lines of the child's standard error, where it failed."""
 
@@ -116,7 +119,11 @@ def read_outcome(workspace: Workspace, model_name: str) -> Outcome | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         reason = values.get("reason")
-        known = {"stderr": tuple(values["stderr"]), "reason": Reason(reason) if reason is not None else None}
+        known = {
+            "stderr": tuple(values["stderr"]),
+            "walls": tuple(values.get("walls", ())),
+            "reason": Reason(reason) if reason is not None else None,
+        }
         outcome = Outcome(**{**values, **known})
         if outcome.status not in get_args(Status):
             raise ValueError(f"unknown status {outcome.status!r}")

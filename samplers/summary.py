@@ -2,13 +2,14 @@
 
 from collections import Counter
 
-from rich.console import Console
 from rich.table import Table
 
 from samplers.sample import Sample
 from samplers.supervisor import Report
 from workspace import records
 from workspace.layout import Workspace, parts_in
+from workspace.sandbox.walls import walls_text
+from workspace.terminal import Console
 
 
 def show_report(workspace: Workspace, report: Report) -> None:
@@ -21,7 +22,7 @@ def show_report(workspace: Workspace, report: Report) -> None:
     table.add_row("finished before", str(report.pending.finished))
     table.add_row("skipped", str(len(report.pending.skipped)))
     if report.others:
-        table.add_row("left to other processes", str(len(report.others)))
+        table.add_row("done by other processes", str(len(report.others)))
     if report.outcomes:
         table.add_section()
         images: Counter[str] = Counter()
@@ -37,8 +38,9 @@ def show_report(workspace: Workspace, report: Report) -> None:
         for phase, value in seconds.items():
             table.add_row(f"seconds {phase}", f"{value:.1f}")
     console.print(table)
-    lines = [f"{outcome.model_name}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
+    walls = {walls_text(outcome.walls) for outcome in report.outcomes if outcome.walls}
+    lines = [f"sampled {text}" for text in sorted(walls) if text]
+    lines += [f"{outcome.model_name}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
     lines += [f"skipped {model_name}: {why}" for model_name, why in report.pending.skipped.items()]
-    lines += [f"left {model_name}: {why}" for model_name, why in report.others.items()]
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)

@@ -30,9 +30,14 @@ from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Task, task
 from workspace.sandbox.limits import default_memory
+from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
 
 T = TypeVar("T")
+
+#: Seconds between two looks at generators that another process has, when there is nothing else to do.
+_LOOK_SECONDS = 15.0
+
 
 @dataclass(frozen=True)
 class Report:
@@ -42,8 +47,8 @@ class Report:
     """What was to do when it started."""
     outcomes: list[Outcome] = field(default_factory=list)
     """Of the generators that it sampled, in that order."""
-    others: dict[str, str] = field(default_factory=dict)
-    """Generators that another process samples, or has sampled meanwhile, and which."""
+    others: list[str] = field(default_factory=list)
+    """Generators that another process has finished meanwhile, or recorded as failed."""
 
 
 def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Report:
@@ -81,6 +86,7 @@ class _ShardRun:
         self._claims, self._folder = claims, folder
         self._run_log = RunLog(workspace, Shard.parse(options.shard))
         self._report = Report(pending)
+        self._others: list[PendingGenerator] = []
 
     def run(self) -> Report:
         """Sample all that this process can claim."""
@@ -95,6 +101,7 @@ class _ShardRun:
             stderr=self._workspace.logs / f"{run_log_name(Shard.parse(options.shard))}.stderr",
             weights=self._folder.path,
             memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
+            mapped=max(generator.entry.download_bytes for generator in self._pending.generators),
         )
         # The first files are downloaded while the child starts.
         fetched = prefetched(self._pending.generators, store)
@@ -103,14 +110,41 @@ class _ShardRun:
             self._run_log.run(self._pending, worker.start()),
             task("sampling", len(self._pending.generators)) as bar,
         ):
-            for idle, (generator, files) in _timed(fetched):
-                with self._claims.claim(generator.entry.model_name) as claimed:
-                    if claimed:
-                        self._sample(generator, files, idle, worker, bar)
-                    else:
-                        name = generator.entry.model_name
-                        self._leave(generator, f"sampled by another process{self._claims.holder(name)}", bar)
-        return self._report
+            bar.advance(0, note=walls_text(worker.walls))
+            while True:
+                for idle, (generator, files) in _timed(fetched):
+                    with self._claims.claim(generator.entry.model_name) as claimed:
+                        if claimed:
+                            self._sample(generator, files, idle, worker, bar)
+                        else:
+                            self._others.append(generator)
+                free = self._wait_for_others(bar)
+                if not free:
+                    return self._report
+                fetched = prefetched(free, store)
+
+    def _wait_for_others(self, bar: Task) -> list[PendingGenerator]:
+        """Generators that another process had, and that are free now although not finished: it ended, or failed.
+
+        Waits until there are some, or none is left: so a run that ends has sampled all that it was to sample.
+        """
+        others, self._others = self._others, []
+        while others:
+            name = others[0].entry.model_name
+            bar.advance(
+                0, note=f"waiting for {len(others)}: {name} is sampled by another process{self._claims.holder(name)}"
+            )
+            for generator in list(others):
+                if fresh_look(self._workspace, generator, self._pending.recipe, self._options) is None:
+                    self._leave(generator, bar)
+                    others.remove(generator)
+            free = [generator for generator in others if self._claims.is_free(generator.entry.model_name)]
+            if free:
+                self._others = [generator for generator in others if generator not in free]
+                return free
+            if others:
+                time.sleep(_LOOK_SECONDS)
+        return []
 
     def _sample(
         self, generator: PendingGenerator, files: LocalFiles | FetchError, idle: float, worker: Worker, bar: Task
@@ -119,7 +153,7 @@ class _ShardRun:
         recipe, name = self._pending.recipe, generator.entry.model_name
         fresh = fresh_look(self._workspace, generator, recipe, self._options)
         if fresh is None:
-            self._leave(generator, "done by another process meanwhile", bar)
+            self._leave(generator, bar)
             return
         plan = plan_of(fresh.entry, self._pending.prompts, recipe)
         self._run_log.generator_started(fresh, recipe)
@@ -129,13 +163,17 @@ class _ShardRun:
             bar.advance(0, note=f"{name}: {kept} of {plan.images} images")
 
         try:
-            outcome = self._outcome(
-                fresh, files, worker, GeneratorRun(self._workspace, self._claims, fresh, plan, recipe, report)
+            outcome = (
+                _not_fetched(fresh, files)
+                if isinstance(files, FetchError)
+                else GeneratorRun(self._workspace, self._claims, fresh, plan, recipe, report).sample(files, worker)
             )
-        except TakenOverError as error:
-            self._leave(generator, str(error), bar)
+        except TakenOverError:
+            self._run_log.generator_left(fresh, recipe)
+            self._others.append(generator)
             return
-        outcome = replace(outcome, seconds={**outcome.seconds, "idle": round(idle, 3)})
+        walls = () if isinstance(files, FetchError) else worker.walls
+        outcome = replace(outcome, seconds={**outcome.seconds, "idle": round(idle, 3)}, walls=walls)
         outcome = with_history(outcome, fresh.previous)
         if not _is_unanswered(files):
             write_outcome(self._workspace, outcome)
@@ -143,26 +181,23 @@ class _ShardRun:
         self._report.outcomes.append(outcome)
         bar.advance(note=f"{outcome.model_name}: {outcome.status}")
 
-    def _outcome(
-        self, generator: PendingGenerator, files: LocalFiles | FetchError, worker: Worker, run: GeneratorRun
-    ) -> Outcome:
-        if not isinstance(files, FetchError):
-            return run.sample(files, worker)
-        entry, progress = generator.entry, generator.progress
-        return Outcome(
-            model_name=entry.model_name,
-            revision=entry.revision,
-            status="fetch-failed",
-            detail=str(files),
-            kept=len(progress.kept),
-            tries=progress.next_index,
-        )
+    def _leave(self, generator: PendingGenerator, bar: Task) -> None:
+        """Count a generator that another process has finished meanwhile."""
+        self._report.others.append(generator.entry.model_name)
+        self._run_log.generator_left(generator, self._pending.recipe)
+        bar.advance(note=f"{generator.entry.model_name}: done by another process")
 
-    def _leave(self, generator: PendingGenerator, why: str, bar: Task) -> None:
-        """Leave a generator to another process."""
-        self._report.others[generator.entry.model_name] = why
-        self._run_log.generator_left(generator, self._pending.recipe, why)
-        bar.advance(note=f"{generator.entry.model_name}: {why}")
+
+def _not_fetched(generator: PendingGenerator, error: FetchError) -> Outcome:
+    """The outcome of a generator whose files could not be downloaded."""
+    return Outcome(
+        model_name=generator.entry.model_name,
+        revision=generator.entry.revision,
+        status="fetch-failed",
+        detail=str(error),
+        kept=len(generator.progress.kept),
+        tries=generator.progress.next_index,
+    )
 
 
 def _timed(items: Iterable[T]) -> Iterator[tuple[float, T]]:

@@ -9,12 +9,15 @@ import multiprocessing
 import os
 import pickle
 import re
+import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -38,7 +41,9 @@ from samplers.messages import (
 from samplers.outcomes import Status
 from samplers.sample import Sample
 from workspace.errors import CommunityForensicsError
+from workspace.process_folder import remove_folder
 from workspace.sandbox.isolation import clean_environment
+from workspace.sandbox.walls import Walls, switched_off
 
 #: Lines of the child's standard error that an outcome keeps, and the bytes at its end in which they are looked for.
 _LAST_LINES, _LAST_BYTES = 20, 16_384
@@ -67,8 +72,11 @@ class ChildLostError(Exception):
 
 
 def warm_up(home: Path) -> None:
-    """Start the fork server, whose imports take seconds, so that files are downloaded meanwhile; `home` as in
-    `Start`."""
+    """Start the fork server, whose imports take seconds, so that files are downloaded meanwhile; `home` as in `Start`.
+
+    Raises `UsageError` where the environment names a wall of the sandbox that does not exist.
+    """
+    switched_off()
     _context()
     with _STARTING, clean_environment(home):
         forkserver.ensure_running()
@@ -82,6 +90,9 @@ class Worker:
         self._context = _context()
         self._channel: Channel | None = None
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._home: Path | None = None
+        self.walls: Walls = ()
+        """The walls of the child's sandbox that stand."""
 
     def __enter__(self) -> "Worker":
         return self
@@ -92,13 +103,16 @@ class Worker:
     def start(self) -> Ready:
         """Start a child; returns the device that it samples on, and its sandbox layers. Raises `SamplingError`."""
         self._start.stderr.write_bytes(b"")
+        # What one child leaves in its home is not there for the next one.
+        home = Path(tempfile.mkdtemp(prefix="child-", dir=self._start.home))
         ours, its = self._context.Pipe(duplex=True)
-        process = self._context.Process(target=main, args=(its, self._start), daemon=True)
+        start = replace(self._start, home=home, without_walls=tuple(switched_off()))
+        process = self._context.Process(target=main, args=(its, start), daemon=True)
         with _STARTING, clean_environment(self._start.home), _empty_main_module():
             process.start()
         # The child must hold the only other end, or its death would not be noticed.
         its.close()
-        self._channel, self._process = Channel(ours), process
+        self._channel, self._process, self._home = Channel(ours), process, home
         try:
             ready = self._receive(time.monotonic() + self._timeout)
         except InvalidBatchError as error:
@@ -109,6 +123,7 @@ class Worker:
             raise SamplingError(f"the sampling process does not start: {lost.detail}; {last}") from lost
         if not isinstance(ready, Ready):
             raise SamplingError(f"the sampling process does not start: its first message is {ready}")
+        self.walls = tuple(ready.sandbox)
         return ready
 
     def sample(
@@ -258,14 +273,20 @@ class Worker:
         return ChildLostError("crashed", f"the sampling process {how}")
 
     def _end(self) -> None:
-        process, channel = self._process, self._channel
-        self._process = self._channel = None
+        process, channel, home = self._process, self._channel, self._home
+        self._process = self._channel = self._home = None
         # In this order: a thread that reads gets the end of the file, and not another file of the same number.
         if process is not None:
             process.kill()
+            # With all that it started, where the sandbox did not refuse that: the group has its number.
+            with suppress(ProcessLookupError, PermissionError):
+                if process.pid is not None:
+                    os.killpg(process.pid, signal.SIGKILL)
             process.join(timeout=10)
         if channel is not None:
             channel.close()
+        if home is not None:
+            remove_folder(home)
 
 
 def _context() -> multiprocessing.context.ForkServerContext:

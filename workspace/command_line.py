@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from workspace.errors import CommunityForensicsError, disk_error
+from workspace.terminal import accept_every_character, say
 
 #: What a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED_EXIT_CODE = 130
@@ -48,6 +49,7 @@ def run(app: Callable[[], Any]) -> NoReturn:
         interrupted.append(number)
         raise KeyboardInterrupt
 
+    accept_every_character()
     for number in (signal.SIGINT, *REQUEUE_SIGNALS):
         signal.signal(number, interrupt)
     try:
@@ -57,13 +59,13 @@ def run(app: Callable[[], Any]) -> NoReturn:
         # library's C code into an error of that library (a failed import, a cancelled query).
         succeeded = isinstance(error, SystemExit) and error.code in (0, None)  # a server that was stopped
         if interrupted and not succeeded:
-            typer.echo("interrupted: finished work is kept; run the same command again to continue", err=True)
+            say("interrupted: finished work is kept; run the same command again to continue", err=True)
             sys.exit(INTERRUPTED_EXIT_CODE if interrupted[0] == signal.SIGINT else REQUEUE_EXIT_CODE)
         if isinstance(error, OSError) and (refusal := disk_error(error)) is not None:
             error = refusal
         if not isinstance(error, CommunityForensicsError):
             raise
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     sys.exit(0)
 
@@ -111,7 +113,7 @@ def with_version(command: Callable[..., None]) -> Callable[..., None]:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"community-forensics {metadata.version('community-forensics')}")
+        say(f"community-forensics {metadata.version('community-forensics')}")
         raise typer.Exit
 
 

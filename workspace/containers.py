@@ -1,35 +1,47 @@
 """Files that hold many images: tar archives and Parquet files, here or on the Hub, read one image at a time.
 
-Neither is ever read whole. The headers of a tar are read once for the offsets of its members, and then each member by
-its offset; a Parquet file is read by row group, a few rows at a time, and rows that are requested in their order are
-read once. All methods raise `OSError` for what cannot be read.
+They are made by strangers, so they are opened in a process with limits (`container_process.py`), and only if they are
+regular files. This process, which may have a token, reads the bytes of an archive's members at the offsets that the
+other one found. All methods raise `OSError` for what cannot be read.
 """
 
-import bisect
 import errno
-import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
-from pathlib import Path
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from workspace.hub_access import HubAccess
+from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
+from workspace.regular_file import OutsideError, open_regular
 
 HUB = "hf://"
 
-#: Rows decoded at a time: some tens of megabytes of photographs.
-_BATCH_ROWS = 16
-#: Buffer of a Parquet column, in bytes; without it Arrow reads a row group's whole column at once.
-_BUFFER_BYTES = 1 << 20
+#: Bytes of one image at most.
+LARGEST = 1 << 30
+#: What one answer about a container may take: the next members of an archive, or a row of a table.
+LIMITS = Limits(processor=20, memory=3 << 30, answer=LARGEST + (1 << 20))
+#: Of a Parquet file, how much is decoded in a second at least.
+_BYTES_A_SECOND = 20e6
+#: Processes that a container may end before it counts as damaged.
+_ATTEMPTS = 2
+#: Idle processes that are kept: starting one takes a third of a second.
+_IDLE = 4
 
 
-def open_file(path: str, hub: HubAccess = HubAccess()) -> BinaryIO:
-    """A file on this disk or, as hf://datasets/ORG/NAME@REVISION/FILE, on the Hub."""
+class DamagedFileError(OSError):
+    """A container or an image in it cannot be read as what it is."""
+
+    def __init__(self, what: str, path: str) -> None:
+        super().__init__(errno.EIO, what, path)
+
+
+def open_file(path: str, hub: HubAccess = HubAccess(), within: str | Path | None = None) -> BinaryIO:
+    """A regular file on this disk, in the folder `within` (None: anywhere), or, as
+    hf://datasets/ORG/NAME@REVISION/FILE, a file on the Hub."""
     if not path.startswith(HUB):
-        return Path(path).open("rb")
+        return open_regular(path, within)
     from huggingface_hub import HfFileSystem
 
     from workspace.hub_session import session
@@ -38,39 +50,121 @@ def open_file(path: str, hub: HubAccess = HubAccess()) -> BinaryIO:
     return cast(BinaryIO, HfFileSystem(endpoint=hub.endpoint, token=hub.token).open(path, "rb"))
 
 
-class Tar:
-    """An uncompressed tar archive. Of two members with one name the last counts, as when it is unpacked."""
+class _Container:
+    """A file, and the process that parses it."""
 
-    def __init__(self, path: str, hub: HubAccess = HubAccess()) -> None:
-        self._path = path
-        self._file = open_file(path, hub)
+    def __init__(self, path: str, opening: dict[str, Any], hub: HubAccess, within: str | Path | None) -> None:
+        self._path, self._opening, self._lost = path, opening, 0
+        self._file = open_file(path, hub, within)
+        self._process: LimitedProcess | None = None
         try:
-            self.members: Mapping[str, tuple[int, int]] = dict(_places(self._file))
-        except (tarfile.TarError, EOFError, ValueError) as error:
-            self.close()
-            if _is_answer(error):
-                raise
-            raise OSError(errno.EIO, f"not a whole, uncompressed tar archive: {error}", path) from error
+            self.description = self._ask(opening)[0]
         except BaseException:
             self.close()
             raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._release()
+        self._file.close()
+
+    def _release(self) -> None:
+        if self._process is not None:
+            _PROCESSES.give_back(self._process)
+            self._process = None
+
+    def _ask(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """The answer of a process that has the container open. Raises `DamagedFileError`."""
+        while True:
+            try:
+                if self._process is None:
+                    self._process = _PROCESSES.take()
+                    if message is not self._opening:
+                        self._send(self._opening)
+                return self._send(message)
+            except (LostError, LimitError) as error:
+                self._process, self._lost = None, self._lost + 1
+                if self._lost >= _ATTEMPTS or isinstance(error, LimitError):
+                    self._lost = _ATTEMPTS
+                    raise DamagedFileError(f"the process that reads it {error}", self._path) from error
+            except BaseException:
+                if self._process is not None and not self._process.usable:
+                    self._process = None
+                raise
+
+    def _send(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        assert self._process is not None
+        if self._lost >= _ATTEMPTS:
+            raise DamagedFileError("the process that reads it was ended before", self._path)
+        files, opening = [], message is self._opening
+        if opening and not self._path.startswith(HUB):
+            files = [self._file.fileno()]
+        elif opening:
+            message = {**message, "size": self._length()}
+        # The first row that is read in a row group may be its last.
+        more = self._length() / _BYTES_A_SECOND if {"image", "values"} & message.keys() else 0
+        answer, body = self._process.ask(message, files=files, read=self._read_at, more_seconds=more)
+        if "damaged" in answer or "row" in answer:
+            raise DamagedFileError(str(answer.get("damaged") or answer.get("row")), self._path)
+        return answer, body
+
+    def _length(self) -> int:
+        # The position of a file that was passed on is shared with the process that reads it.
+        here = not self._path.startswith(HUB)
+        return os.fstat(self._file.fileno()).st_size if here else self._file.seek(0, os.SEEK_END)
+
+    def _read_at(self, offset: int, length: int) -> bytes:
+        self._file.seek(max(0, offset))
+        return self._file.read(length)
+
+
+class Tar(_Container):
+    """An uncompressed tar archive. Of two members with one name the last counts, as when it is unpacked."""
+
+    def __init__(self, path: str, hub: HubAccess = HubAccess(), within: str | Path | None = None) -> None:
+        super().__init__(path, {"tar": True}, hub, within)
+        members: dict[str, tuple[int, int]] = {}
+        #: What is no regular file, with what it is.
+        self.irregular: dict[str, str] = {}
+        try:
+            length = self._length()
+            while batch := self._ask({"members": True})[0]["members"]:
+                for name, offset, size, what in batch:
+                    if not (isinstance(name, str) and offset >= 0 and size >= 0):
+                        raise DamagedFileError("a member outside the archive", path)
+                    members.pop(name, None)
+                    self.irregular.pop(name, None)
+                    if what:
+                        self.irregular[name] = what
+                    else:
+                        if offset + size > length:
+                            raise DamagedFileError("the archive is truncated", path)
+                        members[name] = (offset, size)
+        except DamagedFileError as error:
+            self.close()
+            raise DamagedFileError(f"not a whole, uncompressed tar archive: {error.strerror}", path) from error
+        except BaseException:
+            self.close()
+            raise
+        self.members: Mapping[str, tuple[int, int]] = members
+        self._release()  # the rest is reading
 
     def size(self, member: str) -> int:
         """Bytes of a member."""
         return self._place(member)[1]
 
-    def read(self, member: str) -> bytes:
-        """A member, whole."""
+    def read(self, member: str, limit: int | None = None) -> bytes:
+        """A member, whole; or its first `limit` bytes."""
         offset, size = self._place(member)
+        if limit is not None:
+            size = min(size, limit)
+        if size > LARGEST:
+            raise OSError(errno.EFBIG, f"{size:,} bytes", f"{self._path}#{member}")
         self._file.seek(offset)
         content = self._file.read(size)
         if len(content) != size:
-            raise OSError(errno.EIO, "the archive is truncated", self._path)
+            raise DamagedFileError("the archive is truncated", self._path)
         return content
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
     def _place(self, member: str) -> tuple[int, int]:
         if member not in self.members:
@@ -78,117 +172,80 @@ class Tar:
         return self.members[member]
 
 
-class ParquetImages:
-    """A Parquet file with a column of images: bytes, or `datasets`' struct of bytes and path."""
+class ParquetImages(_Container):
+    """A Parquet file with a column of images (`container_files.ParquetTable` says of which kinds)."""
 
-    def __init__(self, path: str, hub: HubAccess = HubAccess()) -> None:
-        self._path = path
-        self._source = open_file(path, hub)
+    def __init__(
+        self,
+        path: str,
+        hub: HubAccess = HubAccess(),
+        within: str | Path | None = None,
+    ) -> None:
         try:
-            self._file = pq.ParquetFile(self._source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-        except (pa.ArrowException, ValueError) as error:
-            self._source.close()
-            if _is_answer(error):
-                raise
-            raise OSError(errno.EIO, f"not a whole Parquet file: {error}", path) from error
-        except BaseException:
-            self._source.close()
-            raise
-        groups = range(self._file.metadata.num_row_groups)
-        self._starts = [0, *accumulate(self._file.metadata.row_group(group).num_rows for group in groups)]
-        self._cursors: dict[tuple[str, ...], _Cursor] = {}
+            super().__init__(path, {"parquet": True}, hub, within)
+        except DamagedFileError as error:
+            raise DamagedFileError(f"not a whole Parquet file: {error.strerror}", path) from error
+        self._hub = hub
+        found = self.description
+        #: The number of rows.
+        self.rows: int = int(found["rows"])
+        #: The names of its columns, of those that may hold images (of several only the one called `image`, where it
+        #: exists), and of those of text, or lists of text.
+        self.columns: list[str] = list(found["columns"])
+        self.image_columns: list[str] = list(found["images"])
+        self.text_columns: list[str] = list(found["texts"])
 
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return int(self._starts[-1])
-
-    @property
-    def columns(self) -> pa.Schema:
-        """The schema of its columns."""
-        return self._file.schema_arrow
-
-    @property
-    def image_columns(self) -> list[str]:
-        """The columns that may hold images; of several only the one called `image`, where it exists."""
-        found = [field.name for field in self.columns if _is_bytes(field.type) or _holds_bytes(field.type)]
-        return ["image"] if "image" in found else found
-
-    def read(self, row: int) -> bytes:
-        """The bytes of the image in a row."""
-        columns = self.image_columns
-        if len(columns) != 1:
-            found = f"columns that may hold images: {', '.join(columns)}" if columns else "no column holds images"
-            raise OSError(errno.EIO, f"the file needs one column of images; {found}", self._path)
-        (column,) = columns
-        nested = _holds_bytes(self.columns.field(column).type)
-        value = self.values(row, [f"{column}.bytes" if nested else column])[column]
-        content = value["bytes"] if nested and value is not None else value
-        if content is None:
+    def read(self, row: int, column: str | None = None) -> bytes:
+        """The bytes of the image in a row, in `column` (None: the one that may hold images). A path in the row is one
+        below the folder of the Parquet file."""
+        self._require(row)
+        answer, body = self._ask({"image": row, "column": column})
+        if answer.get("none"):
             raise FileNotFoundError(errno.ENOENT, "the row has no image", f"{self._path}#row={row}")
-        return cast(bytes, content)
+        return self._beside(str(answer["path"])) if "path" in answer else body
 
     def values(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
-        """The values of some columns of a row."""
+        """The values of some columns of a row, as JSON has them."""
+        self._require(row)
+        values: dict[str, Any] = self._ask({"values": row, "columns": list(columns)})[0]["values"]
+        return values
+
+    def _require(self, row: int) -> None:
         if not 0 <= row < self.rows:
             raise FileNotFoundError(errno.ENOENT, "the file has fewer rows", f"{self._path}#row={row}")
-        key = tuple(columns)
-        if key not in self._cursors:
-            self._cursors[key] = _Cursor(self._file, self._starts, columns)
-        try:
-            return self._cursors[key].row(row)
-        except (pa.ArrowException, ValueError, StopIteration) as error:
-            del self._cursors[key]
-            if _is_answer(error):
-                raise
-            raise OSError(errno.EIO, f"cannot be decoded: {error}", self._path) from error
 
-    def close(self) -> None:
-        """Close the file."""
-        self._cursors.clear()
-        self._file.close()
-        self._source.close()
+    def _beside(self, name: str) -> bytes:
+        folder = self._path.rpartition("/")[0] or "."
+        if ".." in PurePosixPath(name).parts or name.startswith("/") or "\0" in name:
+            raise OutsideError(name, folder)
+        with open_file(f"{folder}/{name}", self._hub, folder) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size > LARGEST:
+                raise OSError(errno.EFBIG, f"{size:,} bytes", name)
+            file.seek(0)
+            return file.read()
 
 
-class _Cursor:
-    """A position in some columns of a Parquet file, which moves forward through a row group."""
+class _Processes:
+    """The processes that open containers: an idle one is used again."""
 
-    def __init__(self, file: pq.ParquetFile, starts: Sequence[int], columns: Sequence[str]) -> None:
-        self._file, self._starts, self._columns = file, starts, list(columns)
-        self._group, self._at = -1, 0
-        self._batches: Iterator[pa.RecordBatch] = iter(())
-        self._batch: pa.RecordBatch | None = None
+    def __init__(self, start: Callable[[], LimitedProcess]) -> None:
+        self._start, self._lock = start, threading.Lock()
+        self._idle: list[LimitedProcess] = []
 
-    def row(self, number: int) -> dict[str, Any]:
-        group = bisect.bisect_right(self._starts, number) - 1
-        if self._batch is None or group != self._group or number < self._at:
-            self._batches = self._file.iter_batches(
-                _BATCH_ROWS, row_groups=[group], columns=self._columns, use_threads=False
-            )
-            self._group, self._at, self._batch = group, self._starts[group], next(self._batches)
-        while number >= self._at + self._batch.num_rows:
-            self._at += self._batch.num_rows
-            self._batch = next(self._batches)
-        return cast(dict[str, Any], self._batch.slice(number - self._at, 1).to_pylist()[0])
+    def take(self) -> LimitedProcess:
+        with self._lock:
+            self._idle = [process for process in self._idle if process.usable]
+            if self._idle:
+                return self._idle.pop()
+        return self._start()
 
-
-def _places(file: BinaryIO) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Each regular file of an archive: name, (offset, size)."""
-    with tarfile.open(fileobj=file, mode="r:") as tar:
-        while (member := tar.next()) is not None:
-            if member.isreg() and member.sparse is None:
-                yield member.name, (member.offset_data, member.size)
-            tar.members.clear()  # type: ignore[attr-defined]  # which would grow with the archive
+    def give_back(self, process: LimitedProcess) -> None:
+        with self._lock:
+            if len(self._idle) < _IDLE and process.usable:
+                self._idle.append(process)
+                return
+        process.close()
 
 
-def _is_answer(error: BaseException) -> bool:
-    """Whether the error is an answer of the Hub: the client's error for the status 400 is a `ValueError`, too."""
-    return getattr(error, "response", None) is not None
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _holds_bytes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 and _is_bytes(kind.field("bytes").type))
+_PROCESSES = _Processes(lambda: LimitedProcess("workspace.container_process", LIMITS))

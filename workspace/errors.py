@@ -8,6 +8,8 @@ exceptions into messages and exit codes; there a disk that is full or read-only 
 import errno
 import os
 
+from workspace.printable import in_line
+
 _FREE_SPACE = "free space on that disk, or name a folder on another one"
 _PERMISSIONS = "change its permissions, or name another folder"
 
@@ -51,9 +53,10 @@ def disk_error(error: OSError) -> CommunityForensicsError | None:
 def in_one_line(error: BaseException, limit: int = 300, *, named: bool = True) -> str:
     """An exception as one line of at most `limit` characters: its class (unless not `named`), then its text.
 
-    Messages of other libraries have several lines and may quote long parts of an untrusted file.
+    Messages of other libraries have several lines, and may quote long parts of an untrusted file or its control
+    characters.
     """
-    name, text = type(error).__name__, " ".join(str(error).split())
+    name, text = type(error).__name__, in_line(str(error))
     if not text:
         return name
     return f"{name}: {text}"[:limit] if named else text[:limit]

@@ -1,9 +1,8 @@
-"""The body of an answer, read with a limit: of bytes, after they were decompressed, and of time.
+"""The body of an answer, read with a limit of bytes, which are counted after they were decompressed.
 
 A few kilobytes of gzip may stand for gigabytes, so they are decompressed in steps of `_STEP` and counted.
 """
 
-import time
 import zlib
 from collections.abc import Iterator
 
@@ -11,10 +10,6 @@ import httpx2
 
 #: Bytes that the compressed form may have beyond those that it stands for: headers, and text that does not compress.
 _OVERHEAD = 1 << 20
-#: Bytes a second that an answer must come with, over `PATIENCE` seconds of waiting for it: less is no connection that
-#: anything could be downloaded with.
-FLOOR = 4_000
-PATIENCE = 60.0
 _STEP = 1 << 20
 
 
@@ -25,7 +20,7 @@ class TooLargeError(httpx2.HTTPError):
 class BoundedBody(httpx2.SyncByteStream):
     """The decompressed bytes of `stream`: at most `most`, else it raises `TooLargeError`.
 
-    Raises `httpx2.ReadTimeout` for one that is too slow, `httpx2.DecodingError` for one that cannot be decompressed.
+    Raises `httpx2.DecodingError` for one that cannot be decompressed.
     """
 
     def __init__(self, stream: httpx2.SyncByteStream, url: str, encoding: str, most: int) -> None:
@@ -36,7 +31,7 @@ class BoundedBody(httpx2.SyncByteStream):
         self._is_gzip = encoding != "identity"
 
     def __iter__(self) -> Iterator[bytes]:
-        parts = _paced(self._stream, self._url)
+        parts = iter(self._stream)
         if self._is_gzip:
             # Also empty blocks without end stand for few bytes.
             parts = _decompressed(self._counted(parts, self._most + _OVERHEAD))
@@ -53,24 +48,6 @@ class BoundedBody(httpx2.SyncByteStream):
     def close(self) -> None:
         """Close the connection or give it back."""
         self._stream.close()
-
-
-def _paced(stream: httpx2.SyncByteStream, url: str) -> Iterator[bytes]:
-    """The parts of a body. Only the time of waiting for them counts, not that of writing them to a slow disk."""
-    parts = iter(stream)
-    waited, size = 0.0, 0
-    while True:
-        started = time.monotonic()
-        part = next(parts, None)
-        if part is None:
-            return
-        waited += time.monotonic() - started
-        size += len(part)
-        if waited > PATIENCE:
-            if size < FLOOR * waited:
-                raise httpx2.ReadTimeout(f"{url} sends less than {FLOOR // 1000} kB a second")
-            waited, size = 0.0, 0
-        yield part
 
 
 def _decompressed(parts: Iterator[bytes]) -> Iterator[bytes]:

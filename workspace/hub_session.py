@@ -4,12 +4,12 @@ Whoever answers is not trusted: a Hub, a mirror or a proxy may be broken or host
 huggingface_hub sends by itself, go through its shared client, on which `session` puts these rules:
 
 - a token that belongs to one Hub is removed from a request to any other host;
-- a request without a time-out gets one, and an answer that comes slower than `FLOOR` is a time-out too;
+- a request without a time-out gets one, and an answer that comes too slowly is a time-out too (`hub_connection`);
 - a body has a limit: the range that was requested, what the caller allows (`limited`), or `MAX_BODY`. It is counted
   after it was decompressed, and decompressed in small steps;
 - headers from which huggingface_hub makes the names of files are removed unless they are plain names, and so are
-  addresses of another host that it would send the token to;
-- a list that never ends, because its pages link in a circle, is refused.
+  addresses of another host for Xet;
+- a list that continues at another host, or never ends because its pages link in a circle, is refused.
 """
 
 import json
@@ -26,6 +26,7 @@ from huggingface_hub.utils import _http
 
 from workspace.hub_access import HubAccess
 from workspace.hub_body import BoundedBody, TooLargeError
+from workspace.hub_connection import pace
 
 __all__ = ["MAX_BODY", "RefusedAnswerError", "TooLargeError", "limited", "limited_to", "session", "without_xet"]
 
@@ -108,6 +109,7 @@ class _Factory:
 
     def __call__(self) -> httpx2.Client:
         client = self._make()
+        pace(client)
         hooks = client.event_hooks
         client.event_hooks = {
             "request": [*hooks["request"], _prepare],
@@ -162,6 +164,8 @@ def _check(response: httpx2.Response) -> None:
         for name in _XET:
             headers.pop(name, None)
     if (after := links.get("next", {}).get("url")) is not None:
+        if not _is_known(urljoin(url, after), url):
+            raise RefusedAnswerError(f"{url} continues its list at another host ({after[:200]}), which is not asked")
         _turn_page(response.request.url, urljoin(url, after))
     encoding = headers.pop("Content-Encoding", "identity").strip().lower()
     if encoding != "identity":

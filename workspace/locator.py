@@ -3,6 +3,7 @@
     /data/coco/val2017/000000000139.jpg                    a file
     /data/laion/00000.tar#000000012.jpg                    a member of a tar archive
     /data/faces/train.parquet#row=000000017                a row of a Parquet file, counted from 0
+    /data/faces/train.parquet#row=000000017,column=photo   the same, of a column that the user named
     hf://datasets/ORG/NAME@COMMIT/train.parquet#row=...    the same on the Hub, pinned; also .tar#... and plain files
 
 A file with a name such as `a.tar#b.jpg` is read as that file. Rows have nine digits, so that names sort as rows do.
@@ -28,15 +29,24 @@ from workspace.hub_access import HubAccess
 Locator = Path | str
 
 _INSIDE = re.compile(r"(.+?\.(?:(tar)|parquet))#(.+)", re.ASCII | re.DOTALL | re.IGNORECASE)
-_ROW = re.compile(r"row=([0-9]{1,18})", re.ASCII)
+_ROW = re.compile(r"row=([0-9]{1,18})(?:,column=(.+))?", re.ASCII | re.DOTALL)
 
 #: Containers that one reader keeps open: images are mostly requested in their order in the container.
 _OPEN = 4
 
 
-def row_locator(row: int) -> str:
-    """The part of a locator behind the `#` of a Parquet file, for a row counted from 0."""
-    return f"row={row:09d}"
+def row_locator(row: int, column: str | None = None) -> str:
+    """The part of a locator behind the `#` of a Parquet file, for a row counted from 0; `column`: where the images are
+    in another column than the one that is found by type and name."""
+    return f"row={row:09d}" + (f",column={column}" if column is not None else "")
+
+
+def row_and_column(inside: str) -> tuple[int, str | None]:
+    """The two of that part of a locator."""
+    match = _ROW.fullmatch(inside)
+    if match is None:
+        raise ValueError(inside)
+    return int(match[1]), match[2]
 
 
 def split_locator(locator: Locator) -> tuple[str, str] | None:
@@ -69,15 +79,18 @@ class LocatorReader:
         self._open: OrderedDict[tuple[object, ...], Tar | ParquetImages] = OrderedDict()
         weakref.finalize(self, _close, self._open)
 
-    def read(self, locator: Locator) -> bytes:
-        """All bytes, unchanged."""
+    def read(self, locator: Locator, within: Path | None = None, limit: int | None = None) -> bytes:
+        """All bytes, unchanged; or, of a file or a member, the first `limit`. A file on this machine must be in the
+        folder `within` (None: anywhere), after all links were followed."""
         inside = split_locator(locator)
         if inside is None:
-            with hub_errors(str(locator)), open_file(str(locator), self._hub) as file:
-                return file.read()
+            with hub_errors(str(locator)), open_file(str(locator), self._hub, within) as file:
+                return file.read() if limit is None else file.read(limit)
         with self._lock, hub_errors(inside[0]):
-            container = self._container(inside[0])
-            return container.read(inside[1]) if isinstance(container, Tar) else container.read(_row(inside[1]))
+            container = self._container(inside[0], within)
+            if isinstance(container, Tar):
+                return container.read(inside[1], limit)
+            return container.read(*row_and_column(inside[1]))
 
     def size(self, locator: Locator) -> int:
         """The number of bytes that `read` would return."""
@@ -87,24 +100,27 @@ class LocatorReader:
                 return file.seek(0, os.SEEK_END)
         with self._lock, hub_errors(inside[0]):
             container = self._container(inside[0])
-            return container.size(inside[1]) if isinstance(container, Tar) else len(container.read(_row(inside[1])))
+            if isinstance(container, Tar):
+                return container.size(inside[1])
+            return len(container.read(*row_and_column(inside[1])))
 
-    def values(self, path: str, row: int, columns: Sequence[str]) -> dict[str, Any]:
-        """The values of some columns of a row of a Parquet file."""
+    def values(self, path: str, row: int, columns: Sequence[str], within: Path | None = None) -> dict[str, Any]:
+        """The values of some columns of a row of a Parquet file, as JSON has them."""
         with self._lock, hub_errors(path):
-            container = self._container(path)
+            container = self._container(path, within)
             if not isinstance(container, ParquetImages):
                 raise OSError(errno.EINVAL, "not a Parquet file", path)
             return container.values(row, columns)
 
-    def _container(self, path: str) -> Tar | ParquetImages:
+    def _container(self, path: str, within: Path | None = None) -> Tar | ParquetImages:
         # A forked process shares the positions of its parent's open files, and a file may have been replaced.
         status = None if path.startswith(HUB) else Path(path).stat()
-        key = (os.getpid(), path, status and (status.st_mtime_ns, status.st_size, status.st_ino))
+        key = (os.getpid(), path, within, status and (status.st_mtime_ns, status.st_size, status.st_ino))
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]
-        opened = Tar(path, self._hub) if path.lower().endswith(".tar") else ParquetImages(path, self._hub)
+        kind = Tar if path.lower().endswith(".tar") else ParquetImages
+        opened = kind(path, self._hub, within)
         self._open[key] = opened
         if len(self._open) > _OPEN:
             self._open.popitem(last=False)[1].close()
@@ -135,7 +151,3 @@ def hub_errors(path: str) -> Iterator[None]:
 def process_reader(hub: HubAccess = HubAccess()) -> LocatorReader:
     """The reader of this process for a Hub: for callers that read one image after another from a container."""
     return LocatorReader(hub)
-
-
-def _row(inside: str) -> int:
-    return int(inside.removeprefix("row="))

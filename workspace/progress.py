@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -26,6 +25,8 @@ from rich.progress import (
 
 from workspace.atomic import errors_naming
 from workspace.layout import Workspace
+from workspace.printable import in_line, printable
+from workspace.terminal import Console
 
 #: Seconds between two lines where there is no terminal.
 PLAIN_INTERVAL = 10.0
@@ -39,11 +40,14 @@ class Log:
         self.path: Path = workspace.logs / f"{stage}.jsonl"
 
     def event(self, event: str, **fields: Any) -> None:
-        """Append one event. Values of types that JSON does not have are written as their `str`."""
+        """Append one event. Values of types that JSON does not have are written as their `str`.
+
+        The line is printable: no text of a stranger keeps it from being written, or ends it early.
+        """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": now, "event": event, **fields}, ensure_ascii=False, default=str)
         with errors_naming(self.path), self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+            file.write(f"{printable(line)}\n")
 
 
 class Task:
@@ -59,11 +63,15 @@ class Task:
         """Count `count` more steps as finished; `note` names the step."""
         self._done += count
         if self._progress is not None and self._bar is not None:
-            self._progress.update(self._bar, advance=count, note=note)
+            self._progress.update(self._bar, advance=count, note=in_line(note))
         elif time.monotonic() - self._printed >= PLAIN_INTERVAL:
             self._printed = time.monotonic()
             of = f"/{self._total}" if self._total is not None else ""
-            self._console.print(f"{self._label}: {self._done}{of} {note}".rstrip(), highlight=False, markup=False)
+            self._console.print(f"{self._label}: {self._done}{of} {in_line(note)}".rstrip())
+
+    def say(self, line: str) -> None:
+        """Print a line, above the bar."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -1,41 +1,92 @@
-"""Captions of a data set: in a text file, in a JSON object, in a row of a table. All are kept, uncleaned."""
+"""Captions of a data set: in a text file, in a JSON object, in a row of a table. All are kept, uncleaned.
+
+A value that is no text (null, a number) is dropped here, and counted; what a text is, is decided when it is cleaned.
+"""
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-CAPTION_NAMES = ("captions", "caption", "text", "sentences", "sentences_raw")
-"""Names of JSON keys and columns with captions, in upper or lower case (LAION's is TEXT); the first found counts."""
+from captioning.caption_text import DropReason
+
+CAPTION_NAMES = ("captions", "caption", "text", "sentences", "sentences_raw", "raw")
+"""Names of JSON keys and columns with captions, in upper or lower case (LAION's is TEXT); the first found counts. They
+are also looked for in the objects of a list: `sentences: [{"raw": ...}]`."""
 
 CAPTION_BYTES = 1 << 20
 """Bytes of a caption file that are read at most; a longer file holds no caption."""
 
+_TEXT_BYTES = 65536
+#: Lines of a text file with captions; a longer one is a text of another kind.
+_MOST_LINES = 100
+#: Objects and lists in each other; deeper ones are no captions.
+_DEPTH = 3
 
-def captions_in_text(content: bytes) -> tuple[str, ...]:
-    """The text as one caption. Bytes that are not UTF-8 become U+FFFD, and cleaning drops such a caption: a generated
-    one is better than a garbled one."""
-    return (content[:65536].decode("utf-8-sig", errors="replace"),)
+
+@dataclass(frozen=True)
+class Captions:
+    """The captions of an image, and why other values in their place are none."""
+
+    texts: tuple[str, ...] = ()
+    dropped: tuple[DropReason, ...] = ()
+
+    def __add__(self, other: "Captions") -> "Captions":
+        return Captions(self.texts + other.texts, self.dropped + other.dropped)
 
 
-def captions_in_json(content: bytes) -> tuple[str, ...]:
-    """The captions in a JSON object; none if it is not an object or has no captions."""
+def captions_in_text(content: bytes) -> Captions:
+    """A caption a line, or several with tabs between them. Bytes that are not UTF-8 (or UTF-16 with its mark) become
+    U+FFFD, and cleaning drops such a caption: a generated one is better than a garbled one."""
+    content = content[:_TEXT_BYTES]
+    is_utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    text = content.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
+    lines = [part for line in text.splitlines() for part in line.split("\t") if part.strip()]
+    if len(lines) > _MOST_LINES:
+        return Captions((), ("too-long",))
+    return Captions(tuple(lines), () if lines else ("empty",))
+
+
+def captions_in_json(content: bytes, name: str | None = None) -> Captions:
+    """The captions in a JSON object, as `captions_in_row`; none if it is not an object."""
+    value = json_object(content)
+    return captions_in_row(value, name)
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """A JSON object; empty if it is anything else."""
     try:
-        value = json.loads(content)
+        value = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        return ()
-    return captions_in_row(value) if isinstance(value, dict) else ()
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
-def captions_in_row(row: dict[str, Any]) -> tuple[str, ...]:
-    """The captions in a row: a text or a list of texts under one of `CAPTION_NAMES`."""
-    name = caption_name(row)
-    value = row[name] if name is not None else None
+def captions_in_row(row: dict[str, Any], name: str | None = None) -> Captions:
+    """The captions in a row: those in `name`, or under the first of `CAPTION_NAMES`."""
+    name = caption_name(row, name)
+    return captions_in_value(row[name]) if name is not None else Captions()
+
+
+def captions_in_value(value: Any, depth: int = _DEPTH) -> Captions:
+    """A text is a caption, a list several, an object the one under a name for captions; nothing else is one."""
     if isinstance(value, str):
-        return (value,)
-    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
+        return Captions((value,))
+    if value is None:
+        return Captions((), ("empty",))
+    if isinstance(value, list) and depth:
+        found = [captions_in_value(inner, depth - 1) for inner in value]
+        return Captions(tuple(t for one in found for t in one.texts), tuple(d for one in found for d in one.dropped))
+    if isinstance(value, dict) and depth:
+        name = caption_name(value)
+        if name is not None:
+            return captions_in_value(value[name], depth - 1)
+    return Captions((), ("not-text",))
 
 
-def caption_name(names: Iterable[str]) -> str | None:
-    """Which of some names is that of the captions; None: none is."""
+def caption_name(names: Iterable[str], wanted: str | None = None) -> str | None:
+    """Which of some names is that of the captions: `wanted`, or the first of `CAPTION_NAMES`; None: none is."""
+    if wanted is not None:
+        return wanted if wanted in names else None
     by_lower_case = {str(name).lower(): name for name in names}
     return next((by_lower_case[name] for name in CAPTION_NAMES if name in by_lower_case), None)

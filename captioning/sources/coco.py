@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from captioning.sources.captions import captions_in_value
+from captioning.sources.columns import Columns
 from captioning.sources.licenses import parse_license
 from captioning.sources.source import RealImage
 from workspace.errors import UsageError, in_one_line
+from workspace.regular_file import read_regular
 
 LAYOUT = "annotations/captions_<split>.json beside the folder <split>/ or images/<split>/"
 
@@ -28,13 +31,14 @@ class Coco:
 
     ids: Sequence[str]
     images: Mapping[str, RealImage]
+    remarks: Sequence[str] = ()
 
     def image(self, real_id: str) -> RealImage:
         """The image with all its captions and its own licence."""
         return self.images[real_id]
 
 
-def read_coco(root: Path) -> Coco:
+def read_coco(root: Path, _: Columns = Columns()) -> Coco:
     """Open `root` as a copy of COCO. Raises `UsageError` when it has another layout."""
     annotations = sorted(root.glob("annotations/captions_*.json"))
     if not annotations:
@@ -57,31 +61,34 @@ def read_coco(root: Path) -> Coco:
 def _read_split(root: Path, folder: str, path: Path) -> dict[str, RealImage]:
     """The images of one annotation file, by id."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path, root).decode("utf-8-sig"))
         licenses = {
             entry["id"]: parse_license(entry.get("name"), entry.get("url")) for entry in content.get("licenses", [])
         }
-        captions: dict[Any, list[str]] = defaultdict(list)
+        captions: dict[Any, list[Any]] = defaultdict(list)
         for annotation in content["annotations"]:
-            captions[annotation["image_id"]].append(str(annotation["caption"]))
+            captions[annotation["image_id"]].append(annotation["caption"])
         images = {}
         for entry in content["images"]:
             name = _checked_name(entry["file_name"], path)
             license, redistributable = licenses.get(entry.get("license"), (None, None))
             real_id = f"{folder}/{name}"
+            said = captions_in_value(captions.get(entry["id"], []))
             images[real_id] = RealImage(
-                real_id, root / real_id, tuple(captions.get(entry["id"], ())), license, redistributable
+                real_id, root / real_id, said.texts, license, redistributable, said.dropped, within=root
             )
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{path} cannot be read as JSON ({in_one_line(error, named=False)}): download it again"
-        ) from error
+        raise UsageError(f"{path} cannot be read as JSON ({_cause(error)}): download it again") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path} is not a COCO captions file, with images (id, file_name) and annotations (image_id, caption): "
             f"{in_one_line(error)}"
         ) from error
     return images
+
+
+def _cause(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or in_one_line(error, named=False)
 
 
 def _checked_name(name: str, path: Path) -> str:

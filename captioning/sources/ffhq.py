@@ -6,8 +6,10 @@ The file has 255 MB, most of which are landmarks of faces, so it is read entry b
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -15,6 +17,7 @@ from captioning.sources.folder import Folder
 from captioning.sources.licenses import parse_license
 from captioning.sources.source import Collection, RealImage
 from workspace.errors import UsageError, in_one_line
+from workspace.regular_file import open_regular
 
 METADATA = "ffhq-dataset-v2.json"
 _CHUNK = 1 << 20
@@ -32,6 +35,11 @@ class Ffhq:
         """As the folder's."""
         return self.folder.ids
 
+    @property
+    def remarks(self) -> Sequence[str]:
+        """As the folder's."""
+        return self.folder.remarks
+
     def image(self, real_id: str) -> RealImage:
         """The image with its own licence. All of FFHQ's licences allow non-commercial redistribution, according to its
         README."""
@@ -42,7 +50,7 @@ class Ffhq:
 def add_licenses(folder: Folder) -> Collection:
     """The folder with the licences of the metadata file, if that is in it or beside it."""
     for root in (folder.root, folder.root.parent):
-        if (root / METADATA).is_file():
+        if os.path.lexists(root / METADATA):
             return Ffhq(folder, dict(_licenses(root / METADATA)))
     return folder
 
@@ -66,7 +74,7 @@ def _licenses(path: Path) -> Iterator[tuple[str, str | None]]:
 
 def _entries(path: Path) -> Iterator[tuple[str, Any]]:
     """The entries of a JSON object in a file, one at a time. Raises `ValueError` for anything else."""
-    with path.open(encoding="utf-8") as file:
+    with TextIOWrapper(open_regular(path, path.parent), encoding="utf-8-sig") as file:
         text = _JsonStream(file)
         mark = text.next_mark()
         while mark in ("{", ","):

@@ -1,27 +1,30 @@
-"""A folder tree of images, each with or without a caption in a `.txt` file of the same name.
+"""A folder tree of images, each with or without captions in files beside it.
 
     root/
       licenses.json     optional: {"a.jpg": {"license": "cc0-1.0", "redistributable": true}, "*": {"license": null}}
-      a.jpg  a.txt      an image and its caption; without a.txt, the caption in a.json, as img2dataset writes it
+      metadata.jsonl    optional: the captions of many images; also metadata.csv, captions.txt (`caption_tables`)
+      a.jpg  a.txt      an image and its captions, one a line; also a.caption, a.jpg.txt, a.json (`side_files`)
       any/depth/b.png   an image without a caption
 
 A file is listed as an image when its suffix, in upper or lower case, is in `SUFFIXES`; one that turns out not to be an
 image is reported when it is decoded. Hidden files and folders (names that start with a dot, such as macOS's `._a.jpg`)
-and folders that systems add (`__MACOSX`) are skipped. Links are followed; a folder linked into itself is read once.
+and folders that systems add (`__MACOSX`) are skipped. Links are followed inside the root: a linked image that lies
+outside is reported, a linked folder refused. A folder linked into itself is read once.
 """
 
-import errno
-import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any
 
 from captioning.images import RAW_SUFFIXES
-from captioning.sources.captions import CAPTION_BYTES, captions_in_json, captions_in_text
+from captioning.sources.caption_tables import CaptionTables, is_caption_table
+from captioning.sources.columns import Columns
+from captioning.sources.licenses import Licenses, read_licenses
+from captioning.sources.side_files import SIDE_SUFFIXES, captions_beside, side_suffix
 from captioning.sources.source import RealImage
-from workspace.errors import UsageError, in_one_line
+from workspace.errors import UsageError
+from workspace.regular_file import is_below, open_regular
 
 SUFFIXES = frozenset(
     [
@@ -32,45 +35,100 @@ SUFFIXES = frozenset(
 )
 """Suffixes of image files, in lower case; files with those of the last row are reported, not decoded."""
 
-LICENSES_FILE = "licenses.json"
-
 SYSTEM_FOLDERS = frozenset(["__MACOSX", "@eaDir", "$RECYCLE.BIN", "lost+found"])
 """Folders that archivers, network storage and file systems add; their files are not part of the data set."""
 
 
+@dataclass
+class Listing:
+    """What a folder tree holds, by paths below its root: images, and files with captions."""
+
+    ids: list[str] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+    side_suffixes: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True)
 class Folder:
-    """A folder tree as a collection."""
+    """A folder tree as a collection. `remarks`: files with captions that were not understood."""
 
     root: Path
     ids: Sequence[str]
-    licenses: Mapping[str, Mapping[str, Any]]
+    licenses: Licenses = Licenses({})
+    side_suffixes: Sequence[str] = ()
+    tables: CaptionTables = field(default_factory=CaptionTables)
+    columns: Columns = Columns()
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What was not understood, a line each."""
+        return self.tables.remarks
 
     def image(self, real_id: str) -> RealImage:
-        """The image, with the caption beside it and its entry in `licenses.json`."""
+        """The image with its captions and its licence. Raises `OSError` when a file beside it cannot be read."""
         path = self.root / real_id
-        entry = self.licenses.get(real_id, self.licenses.get("*", {}))
-        return RealImage(real_id, path, _captions_beside(path), entry.get("license"), entry.get("redistributable"))
+        row = self.tables.rows.get(real_id)
+        if row is not None and row.captions.texts:
+            captions, stated = row.captions, row.license
+        else:
+            captions, stated = captions_beside(path, self.root, self.side_suffixes, self.columns.caption)
+            if row is not None:
+                captions, stated = row.captions + captions, {**stated, **row.license}
+        return RealImage(
+            real_id, path, captions.texts, *self.licenses.of(real_id, stated), captions.dropped, within=self.root
+        )
 
 
-def read_folder(root: Path) -> Folder:
-    """Open `root` as a folder tree. Raises `UsageError` when it holds no image or its `licenses.json` is invalid."""
-    ids = sorted(image_ids(root))
-    if not ids:
+def read_folder(root: Path, columns: Columns = Columns()) -> Folder:
+    """Open `root` as a folder tree. Raises `UsageError` when it holds no image, or a file beside them is invalid."""
+    listing = list_folder(root)
+    if not listing.ids:
         raise UsageError(f"{root} holds no images: no file in it has an image's suffix (.jpg, .png, .webp, ...)")
-    return Folder(root, ids, read_licenses(root))
+    return open_folder(root, listing, columns)
+
+
+def open_folder(root: Path, listing: Listing, columns: Columns = Columns()) -> Folder:
+    """The images of a listing as a collection. Raises `UsageError` when a file beside them is invalid."""
+    tables = CaptionTables()
+    for name in sorted(listing.tables):
+        try:
+            with open_regular(root / name, root) as file:
+                tables.add(name, file, listing.ids, columns)
+        except OSError as error:
+            raise UsageError(f"{root / name} cannot be read ({error.strerror}): move it out of the source") from error
+    suffixes = [suffix for suffix in SIDE_SUFFIXES if suffix in listing.side_suffixes]
+    return Folder(root, listing.ids, read_licenses(root), suffixes, tables, columns)
+
+
+def list_folder(root: Path) -> Listing:
+    """All images below `root`, sorted, and the files with captions. Raises `UsageError` as `image_ids`."""
+    listing = Listing()
+    for path in _files(root, root, "", ()):
+        name = PurePath(path).name
+        if _suffix(name) in SUFFIXES:
+            listing.ids.append(path)
+        elif (suffix := side_suffix(name)) is not None:
+            listing.side_suffixes.add(suffix)
+        if is_caption_table(name):
+            listing.tables.append(path)
+    listing.ids.sort()
+    return listing
 
 
 def image_ids(root: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[str]:
-    """The ids of all files below `root` with one of the suffixes, in no order. Raises `UsageError` for a folder that
-    cannot be read."""
-    return _image_ids(root, "", (), suffixes)
+    """The ids of all files below `root` with one of the suffixes, in no order.
+
+    Raises `UsageError` for a folder that cannot be read, and for a link to a folder outside `root`.
+    """
+    return (path for path in _files(root, root, "", ()) if _suffix(path) in suffixes)
 
 
-def _image_ids(
-    folder: Path, prefix: str, above: tuple[tuple[int, int], ...], suffixes: Collection[str]
-) -> Iterator[str]:
-    """Ids of the images in `folder`, each starting with `prefix`; `above` identifies the folders it is in."""
+def _suffix(name: str) -> str:
+    return PurePath(name).suffix.lower()
+
+
+def _files(root: Path, folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    """The paths of the files in `folder`, each starting with `prefix`; `above` identifies the folders it is in."""
     try:
         status = folder.stat()
         entries = list(os.scandir(folder))
@@ -85,8 +143,13 @@ def _image_ids(
         if entry.name.startswith(".") or entry.name in SYSTEM_FOLDERS:
             continue
         if _is_folder(entry):
-            yield from _image_ids(folder / entry.name, f"{prefix}{entry.name}/", (*above, identity), suffixes)
-        elif PurePath(entry.name).suffix.lower() in suffixes:
+            if entry.is_symlink() and not is_below(Path(entry.path).resolve(), root):
+                raise UsageError(
+                    f"{entry.path} is a link to a folder outside the source: give the folder that holds both as the "
+                    "source, or remove the link"
+                )
+            yield from _files(root, folder / entry.name, f"{prefix}{entry.name}/", (*above, identity))
+        else:
             yield f"{prefix}{entry.name}"
 
 
@@ -95,44 +158,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself: listed as a file, and reported as missing
         return False
-
-
-def _captions_beside(path: Path) -> tuple[str, ...]:
-    for suffix, read in ((".txt", captions_in_text), (".json", captions_in_json)):
-        try:
-            with path.with_suffix(suffix).open("rb") as file:
-                return read(file.read(CAPTION_BYTES))
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:  # the image's name already has the greatest length
-                raise
-    return ()
-
-
-def read_licenses(root: Path) -> Mapping[str, Mapping[str, Any]]:
-    """The entries of `licenses.json` in a root, by id; none without that file. Raises `UsageError` if it is invalid."""
-    path = root / LICENSES_FILE
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{path} cannot be read as JSON ({in_one_line(error, named=False)}): correct it, or remove it"
-        ) from error
-    if not isinstance(entries, dict) or not all(_is_valid(entry) for entry in entries.values()):
-        raise UsageError(
-            f'{path} must be of the form {{"a.jpg": {{"license": "cc0-1.0", "redistributable": true}}}}: license is a '
-            'text or null, redistributable is true, false or null, and "*" stands for all other images'
-        )
-    return entries
-
-
-def _is_valid(entry: object) -> bool:
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("license"), str | None)
-        and entry.get("license") != ""
-        and isinstance(entry.get("redistributable"), bool | None)
-    )

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from captioning.sources.caption_tables import CaptionTables, TableRow, is_caption_table
+from captioning.sources.columns import Columns
 from captioning.sources.folder import SUFFIXES
 from captioning.sources.hub_files import files_by_split
+from captioning.sources.licenses import license_in_row
 from captioning.sources.parquet import PARQUET_SUFFIXES, read_parquet
 from captioning.sources.source import Collection, RealImage
 from captioning.sources.webdataset import TAR_SUFFIXES, read_webdataset
-from workspace.containers import HUB
+from workspace.containers import HUB, open_file
 from workspace.errors import HubError, UsageError, in_one_line
 from workspace.hub_access import HubAccess
+from workspace.locator import hub_errors
 from workspace.repo_id import checked_repo_id, split_revision
 
 FORM = "hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]"
@@ -53,10 +57,19 @@ class HubImages:
 
     root: str
     ids: Sequence[str]
+    tables: CaptionTables
 
     def image(self, real_id: str) -> RealImage:
-        """The image; captions are read from Parquet files and tar archives only."""
-        return RealImage(real_id, f"{self.root}/{real_id}")
+        """The image with the captions of its row in a table."""
+        row = self.tables.rows.get(real_id, TableRow())
+        license, redistributable = license_in_row(row.license)
+        said = row.captions
+        return RealImage(real_id, f"{self.root}/{real_id}", said.texts, license, redistributable, said.dropped)
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What was not understood, a line each."""
+        return self.tables.remarks
 
 
 def is_hub_dataset(text: str) -> bool:
@@ -64,7 +77,7 @@ def is_hub_dataset(text: str) -> bool:
     return text.startswith(HUB)
 
 
-def read_hub_dataset(text: str, hub: HubAccess = HubAccess()) -> tuple[str, Collection]:
+def read_hub_dataset(text: str, columns: Columns = Columns(), hub: HubAccess = HubAccess()) -> tuple[str, Collection]:
     """Open a data set of the Hub; returns its root, hf://datasets/ORG/NAME@COMMIT, and the collection.
 
     Raises `UsageError` when the text has another form, or names a configuration or split that does not exist, or the
@@ -76,12 +89,26 @@ def read_hub_dataset(text: str, hub: HubAccess = HubAccess()) -> tuple[str, Coll
     names = _choose_split(dataset, files_by_split(dataset.repo_id, commit, dataset.config, hub), root)
     tars, tables, images = (_with_suffix(names, suffixes) for suffixes in (TAR_SUFFIXES, PARQUET_SUFFIXES, SUFFIXES))
     if tars:
-        return root, read_webdataset(root, tars, hub)
+        return root, read_webdataset(root, tars, columns, hub)
     if tables:
-        return root, read_parquet(root, tables, hub)
+        return root, read_parquet(root, tables, columns, hub)
     if images:
-        return root, HubImages(root, images)
+        return root, HubImages(root, images, _tables(root, names, images, columns, hub))
     raise UsageError(f"{text} holds no Parquet files, tar archives or images, which are what can be read from the Hub")
+
+
+def _tables(root: str, names: Sequence[str], images: Sequence[str], columns: Columns, hub: HubAccess) -> CaptionTables:
+    """The files with captions among the files of a data set of images."""
+    tables = CaptionTables()
+    for name in names:
+        if is_caption_table(PurePosixPath(name).name):
+            path = f"{root}/{name}"
+            try:
+                with hub_errors(path), open_file(path, hub) as file:
+                    tables.add(name, file, images, columns)
+            except OSError as error:
+                raise HubError(f"{path} cannot be read ({in_one_line(error, 150)}): try again") from error
+    return tables
 
 
 def _resolve_commit(dataset: HubDataset, hub: HubAccess) -> str:

@@ -40,17 +40,19 @@ def files_by_split(repo_id: str, commit: str, config: str | None, hub: HubAccess
             f"the files of the data set {repo_id} cannot be listed: the process that lists them ended with exit code "
             f"{ended.returncode}"
         )
-    answer: dict[str, Any] = json.loads(ended.stdout)
-    if "usage" in answer:
-        raise UsageError(f"{repo_id}: {answer['usage']}")
-    if "hub" in answer:
-        raise HubError(f"the data set {repo_id} cannot be read from the Hub ({answer['hub']}): try again")
-    files: dict[str, list[str]] = answer["files"]
+    found: dict[str, Any] = json.loads(ended.stdout)
+    if "usage" in found:
+        raise UsageError(f"{repo_id}: {found['usage']}")
+    if "hub" in found:
+        raise HubError(f"the data set {repo_id} cannot be read from the Hub ({found['hub']}): try again")
+    files: dict[str, list[str]] = found["files"]
     return files
 
 
-def _answer(repo_id: str, commit: str, config: str | None) -> dict[str, Any]:
+def answer(repo_id: str, commit: str, config: str | None) -> dict[str, Any]:
+    """What the process answers: the files by split, or why there are none ("usage": for the user, "hub": no answer)."""
     from datasets import load_dataset_builder
+    from datasets.data_files import EmptyDatasetError
     from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
     from httpx2 import HTTPError
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -62,8 +64,19 @@ def _answer(repo_id: str, commit: str, config: str | None) -> dict[str, Any]:
         builder = load_dataset_builder(repo_id, config, revision=commit)
     except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, DatasetNotFoundError, ConnectionError) as error:
         return {"hub": in_one_line(error, 200)}
+    except EmptyDatasetError:
+        return {"usage": "it has no data files"}
     except (DataFilesNotFoundError, ValueError) as error:  # no such configuration, or several and no default
         return {"usage": in_one_line(error, named=False)}
+    except RuntimeError as error:
+        if "scripts are no longer supported" not in str(error):
+            raise
+        copy = f"hf://{repo_id}@refs/convert/parquet"
+        return {"usage": f"it has a loading script, which is not run: name the Hub's Parquet copy of it, {copy}"}
+    # The library reads what a stranger wrote into the card, and fails with any kind of error.
+    except Exception as error:
+        cause = in_one_line(error, 200)
+        return {"usage": f"`datasets` cannot read its card or its files ({cause}): download it, and name the folder"}
     splits = builder.config.data_files or {}
     return {"files": {str(split): [str(url) for url in urls] for split, urls in splits.items()}}
 
@@ -74,7 +87,7 @@ def _main() -> None:
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
-        json.dump(_answer(repo_id, commit, config[0] if config else None), output)
+        json.dump(answer(repo_id, commit, config[0] if config else None), output)
         output.close()
     except KeyboardInterrupt:  # which the process that waits for the answer received as well
         sys.exit(1)

@@ -7,10 +7,11 @@ aligned and original), only the first form that exists is read, so that no image
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from captioning.sources.folder import Folder, image_ids, read_licenses
+from captioning.sources.columns import Columns
+from captioning.sources.folder import Folder, list_folder, open_folder
 from captioning.sources.source import Collection
 from workspace.errors import UsageError
 
@@ -28,13 +29,14 @@ class Layout:
     patterns: Sequence[str]
     add_metadata: Callable[[Folder], Collection] | None = None
 
-    def __call__(self, root: Path) -> Collection:
+    def __call__(self, root: Path, columns: Columns = Columns()) -> Collection:
         """Open a folder with this layout. Raises `UsageError` for any other."""
-        ids = self.matching(sorted(image_ids(root)))
+        listing = list_folder(root)
+        ids = self.matching(listing.ids)
         if not ids:
             found = sorted(entry.name for entry in root.iterdir())[:5]
             raise UsageError(f"{root} holds {', '.join(found) or 'nothing'}; this data set has {self.example}")
-        folder = Folder(root, ids, read_licenses(root))
+        folder = open_folder(root, replace(listing, ids=ids), columns)
         return self.add_metadata(folder) if self.add_metadata is not None else folder
 
     def matching(self, found: Sequence[str]) -> list[str]:

@@ -1,83 +1,116 @@
 """Parquet files with a column of images, as `datasets` and img2dataset write them.
 
-The images are in the only column of bytes, or of `datasets`' struct of bytes and path; if there are several, in the one
-named `image`. The captions are in a column of `captions.CAPTION_NAMES`, a text or a list of texts. An image's id is
-`train.parquet#row=000000017`, with rows counted from 0. Files are read by row group, a few rows at a time.
+The images are in the only column of bytes, or of `datasets`' struct of bytes and path, or of lists of one of these; if
+there are several, in the one named `image`. A column of text may hold them too, as base64 or as paths below the folder
+of the file, if it is named `image`, or by `--image-column`. The captions are in a column of `captions.CAPTION_NAMES`, a
+text or a list of texts; the licence in a column `license`. `licenses.json` beside the files is read as that of a folder
+tree. An image's id is `train.parquet#row=000000017`, with rows counted from 0; where the user named the column,
+`train.parquet#row=000000017,column=photo`. Files are read by row group, a few rows at a time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from captioning.sources.captions import caption_name, captions_in_row
+from captioning.sources.columns import Columns
+from captioning.sources.licenses import LICENSE_COLUMNS, Licenses, read_licenses
 from captioning.sources.source import RealImage
+from captioning.sources.webdataset import folder_of
 from workspace.containers import ParquetImages
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
-from workspace.locator import hub_errors, process_reader, row_locator, split_locator
+from workspace.locator import hub_errors, process_reader, row_and_column, row_locator, split_locator
 
 PARQUET_SUFFIXES = frozenset([".parquet"])
 
 
 @dataclass(frozen=True)
 class ParquetFiles:
-    """Parquet files below a root (a folder, or hf://datasets/ORG/NAME@COMMIT) as a collection."""
+    """Parquet files below a root (a folder, or hf://datasets/ORG/NAME@COMMIT) as a collection; `stating`: by file, the
+    column of the captions (None: none), and those of the licence."""
 
     root: str
     ids: Sequence[str]
-    caption_columns: Mapping[str, str | None]
+    stating: Mapping[str, tuple[str | None, Sequence[str]]]
+    licenses: Licenses = Licenses({})
+    remarks: Sequence[str] = ()
     hub: HubAccess = field(default_factory=HubAccess)
 
     def image(self, real_id: str) -> RealImage:
-        """The image with the captions of its row."""
-        locator = f"{self.root}/{real_id}"
-        row_in_file = split_locator(locator)
-        column = self.caption_columns[real_id.rpartition("#")[0]]
-        if row_in_file is None or column is None:
-            return RealImage(real_id, locator)
-        path, row = row_in_file
-        values = process_reader(self.hub).values(path, int(row.removeprefix("row=")), [column])
-        return RealImage(real_id, locator, captions_in_row(values))
+        """The image with the captions and the licence of its row."""
+        locator, within = f"{self.root}/{real_id}", folder_of(self.root)
+        caption, licenses = self.stating[real_id.rpartition("#")[0]]
+        wanted = [*([caption] if caption is not None else []), *licenses]
+        values: dict[str, Any] = {}
+        path, inside = split_locator(locator) or (locator, "")
+        if wanted and inside:
+            values = process_reader(self.hub).values(path, row_and_column(inside)[0], wanted, within)
+        said = captions_in_row(values, caption)
+        license, redistributable = self.licenses.of(real_id, values)
+        return RealImage(real_id, locator, said.texts, license, redistributable, said.dropped, within)
 
 
-def read_parquet(root: str, names: Iterable[str], hub: HubAccess = HubAccess()) -> ParquetFiles:
+def read_parquet(
+    root: str, names: Iterable[str], columns: Columns = Columns(), hub: HubAccess = HubAccess()
+) -> ParquetFiles:
     """Open the files of these names below `root`.
 
-    Raises `UsageError` when one is damaged or holds no images, `HubError` when the Hub does not answer.
+    Raises `UsageError` when one is damaged, holds no images or lacks a column that the user named, `HubError` when the
+    Hub does not answer.
     """
     ids: list[str] = []
-    caption_columns = {}
+    stating: dict[str, tuple[str | None, Sequence[str]]] = {}
+    unread: dict[str, Sequence[str]] = {}
     for name in names:
-        file = _open(f"{root}/{name}", hub)
-        try:
-            columns = file.image_columns
-            if len(columns) != 1:
-                found = f"several columns of bytes ({', '.join(columns)})" if columns else "no column of images"
-                raise UsageError(
-                    f"{root}/{name} has {found}: images must be in one column named image, of bytes or of a struct "
-                    "with bytes"
-                )
-            ids.extend(f"{name}#{row_locator(row)}" for row in range(file.rows))
-            caption_columns[name] = caption_name(file.columns.names)
-        finally:
-            file.close()
+        file = _open(f"{root}/{name}", folder_of(root), hub)
+        file.close()
+        _check(f"{root}/{name}", file, columns)
+        ids.extend(f"{name}#{row_locator(row, columns.image)}" for row in range(file.rows))
+        caption = caption_name(file.columns, columns.caption)
+        stating[name] = caption, [column for column in file.columns if column.lower() in LICENSE_COLUMNS]
+        others = [text for text in file.text_columns if text not in (*file.image_columns, *stating[name][1])]
+        if caption is None and others:
+            unread[name] = others
     if not ids:
         raise UsageError(f"the Parquet files in {root} have no rows")
-    return ParquetFiles(root, sorted(ids), caption_columns, hub)
+    remarks = []
+    if unread:
+        name, texts = next(iter(unread.items()))
+        remarks = [
+            f"{len(unread)} Parquet files, such as {name!r}, have no column with a known name of captions, but text in "
+            f"{', '.join(map(repr, texts[:9]))}: --caption-column names the one with captions"
+        ]
+    folder = folder_of(root)
+    licenses = read_licenses(folder) if folder else Licenses({})
+    return ParquetFiles(root, sorted(ids), stating, licenses, remarks, hub)
 
 
-def holds_images(path: str) -> bool:
+def holds_images(path: str, within: Path, columns: Columns = Columns()) -> bool:
     """Whether a Parquet file has a column that may hold images. Raises `UsageError` when it is damaged."""
-    file = _open(path, HubAccess())
-    try:
-        return bool(file.image_columns)
-    finally:
-        file.close()
+    file = _open(path, within, HubAccess())
+    file.close()
+    return bool(file.image_columns) or columns.image in file.columns
 
 
-def _open(path: str, hub: HubAccess) -> ParquetImages:
+def _check(path: str, file: ParquetImages, columns: Columns) -> None:
+    for option, wanted in (("--image-column", columns.image), ("--caption-column", columns.caption)):
+        if wanted is not None and wanted not in file.columns:
+            raise UsageError(f"{path} has no column {wanted!r} ({option}); it has {', '.join(file.columns)}")
+    found = file.image_columns
+    if columns.image is None and len(found) != 1:
+        what = f"several columns of bytes ({', '.join(found)})" if found else "no column of images"
+        raise UsageError(
+            f"{path} has {what}: name the column with --image-column; it must hold bytes, structs with bytes, base64 "
+            "or paths"
+        )
+
+
+def _open(path: str, within: Path | None, hub: HubAccess) -> ParquetImages:
     try:
         with hub_errors(path):
-            return ParquetImages(path, hub)
+            return ParquetImages(path, hub, within)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read ({error.strerror}): download it again, or move it out of the source"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from captioning.caption_text import DropReason
+from captioning.sources.columns import Columns
 from workspace.locator import Locator
 
 
@@ -17,7 +19,8 @@ class RealImage:
     """One image of a collection, and what its data set states about it; None: nothing.
 
     `path` says where its bytes are: a file, or a locator (workspace/locator.py). `captions` are all captions of the
-    data set, uncleaned.
+    data set, uncleaned; `dropped` says why other values in their place are none. A file must be in the folder `within`,
+    the source, after all links were followed; None: anywhere.
     """
 
     real_id: str
@@ -25,6 +28,8 @@ class RealImage:
     captions: tuple[str, ...] = ()
     license: str | None = None
     redistributable: bool | None = None
+    dropped: tuple[DropReason, ...] = ()
+    within: Path | None = None
 
 
 class Collection(Protocol):
@@ -37,13 +42,21 @@ class Collection(Protocol):
         ...
 
     def image(self, real_id: str) -> RealImage:
-        """The image with that id, from `ids`. Raises `OSError` when its caption cannot be read; the image itself is not
-        opened."""
+        """The image with that id, from `ids`, which is not opened.
+
+        Raises `OSError` when its caption cannot be read, `UnusableImageError` when it is none that can be opened.
+        """
+        ...
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What in the source looks like captions and was not understood, a line each."""
         ...
 
 
-#: Opens a folder as a collection. Raises `UsageError` in one line when the folder has another layout.
-Reader = Callable[[Path], Collection]
+#: Opens a folder as a collection, with the columns that the user named. Raises `UsageError` in one line when the folder
+#: has another layout.
+Reader = Callable[[Path, Columns], Collection]
 
 
 @dataclass(frozen=True)

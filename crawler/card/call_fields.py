@@ -8,7 +8,7 @@ from crawler.text import Plain
 CALL_FIELDS = ("num_inference_steps", "guidance_scale", "height", "width", "negative_prompt")
 #: Largest plausible values: no published sampler uses more steps, and no larger scale is useful.
 MAX_STEPS, MAX_SCALE, MAX_PIXELS = 5000, 1000.0, 16384
-#: Characters of a text at most; the rest is cut.
+#: Characters of a text at most; a longer one is unread.
 MAX_TEXT = 5000
 
 
@@ -17,13 +17,13 @@ def valid_or_none(name: str, value: Plain) -> Any:
     if isinstance(value, bool):
         return None
     if name == "negative_prompt":
-        return shortened(value) if isinstance(value, str) else None
+        return text_or_none(value) if isinstance(value, str) else None
     if name == "guidance_scale":
         return float(value) if isinstance(value, int | float) and 0 <= value <= MAX_SCALE else None
     largest = MAX_STEPS if name == "num_inference_steps" else MAX_PIXELS
     return value if isinstance(value, int) and 1 <= value <= largest else None
 
 
-def shortened(text: str | None) -> str | None:
-    """A text of at most `MAX_TEXT` characters; None for an empty one."""
-    return text[:MAX_TEXT] or None if text is not None else None
+def text_or_none(text: str | None) -> str | None:
+    """A text of at most `MAX_TEXT` characters; None for a longer one and for an empty one."""
+    return text if text and len(text) <= MAX_TEXT else None

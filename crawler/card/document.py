@@ -109,6 +109,8 @@ class Document:
     """A card's Markdown; sections in their order."""
 
     sections: tuple[Section, ...] = ()
+    #: Whether there is more than is read.
+    cut: bool = False
 
     def code(self) -> Iterator[Code]:
         """The blocks of code, in order."""

@@ -19,8 +19,6 @@ _NEGATIVE_KIND = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-#: Characters of a line in which such words are looked for.
-MAX_LINE = 2000
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,15 @@ def _words_of_inversion(card: Card, usage: Usage, words: str, origin: Literal["c
 
 
 def _is_negative(card: Card, tokens: Sequence[str]) -> bool:
-    lines = (line.text[:MAX_LINE] for line in card.document.lines())
+    lines = (line.text for line in card.document.lines())
     return any(_says_negative(sentence, tokens) for line in lines for sentence in _SENTENCE_END.split(line))
 
 
 def _says_negative(sentence: str, tokens: Sequence[str]) -> bool:
+    if _NEGATIVE_KIND.match(sentence):
+        return True
     place = _NEGATIVE.search(sentence)
-    before = sentence[: place.start()] if place is not None else ""
-    named = any(token in before for token in tokens)
-    return bool(_NEGATIVE_KIND.match(sentence) or named or _ITSELF.search(before))
+    if place is None:
+        return False
+    before = sentence[: place.start()]
+    return any(token in before for token in tokens) or _ITSELF.search(before) is not None

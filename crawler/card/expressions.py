@@ -7,6 +7,7 @@ from typing import Any
 
 from crawler.card.values import (
     MAX_KEYS,
+    MAX_SIZE,
     UNKNOWN,
     ClassName,
     Names,
@@ -15,12 +16,14 @@ from crawler.card.values import (
     Scheduler,
     is_number,
     is_scalar,
+    size_of,
 )
-from crawler.text import without_surrogates
+from workspace.printable import printable
 from workspace.repo_id import is_repo_id
 
-#: Nodes of syntax trees that are looked at for one card; real cards have a few thousand.
-MAX_NODES = 60_000
+#: Work on one card: nodes of syntax trees that are looked at, and values that are copied or compared, sixteen of which
+#: count as a node. Real cards have a few thousand.
+MAX_WORK = 60_000
 #: Characters of a text that is put together, and items of a list.
 MAX_TEXT, MAX_ITEMS = 10_000, 1000
 #: Largest result of arithmetic.
@@ -39,6 +42,8 @@ _LOADING = frozenset(
     | {"force_download", "resume_download", "proxies", "mirror", "return_unused_kwargs", "return_commit_hash"}
     | {"pretrained_model_name_or_path", "config"}
 )
+# Expressions that make a value; others name one.
+_MAKING = (ast.List, ast.Tuple, ast.Dict, ast.Call, ast.BinOp, ast.IfExp)
 _SAME_PIPELINE = frozenset({"to", "cuda", "half", "float", "bfloat16", "eval"})
 # Functions that open a file and give what is in it.
 _OPENS_FILE = frozenset({"load_file", "load", "load_state_dict", "str", "Path"})
@@ -53,16 +58,16 @@ class Expressions:
     """Evaluates expressions with the names of a card's snippets."""
 
     def __init__(self, model_name: str) -> None:
-        self.names = Names()
+        self.names = Names(self.count)
         # Whether any pipeline was loaded from the card's repository, or with its adapter.
         self.own_pipeline = False
         self._model_name = model_name
-        self._nodes = 0
+        self._work = 0
 
-    def count(self) -> None:
-        """Count a node; raises `TooLongError` beyond `MAX_NODES`."""
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
+    def count(self, work: int = 1) -> None:
+        """Count nodes; raises `TooLongError` beyond `MAX_WORK`."""
+        self._work += work
+        if self._work > MAX_WORK:
             raise TooLongError
 
     def is_own(self, source: Any) -> bool:
@@ -85,11 +90,21 @@ class Expressions:
         return OwnFile(None) if self.is_own(source) else None
 
     def value(self, node: ast.expr) -> Any:
-        """The value of an expression, or `UNKNOWN`."""
+        """The value of an expression, or `UNKNOWN`; one that is too large is unknown."""
         self.count()
+        value = self._value(node)
+        return self.limited(value) if isinstance(node, _MAKING) else value
+
+    def limited(self, value: Any) -> Any:
+        """A value that was made; one that is too large is unknown."""
+        size = size_of(value)
+        self.count(size // 16)
+        return value if size <= MAX_SIZE else UNKNOWN
+
+    def _value(self, node: ast.expr) -> Any:
         match node:
             case ast.Constant(value=str(text)):
-                return without_surrogates(text)
+                return printable(text)
             case ast.Constant(value=bool() | int() | float() | None as value):
                 return value
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -130,7 +145,9 @@ class Expressions:
             else:
                 name = self.value(key)
                 found[name if is_scalar(name) else None] = value
-        return found if len(found) <= MAX_KEYS else UNKNOWN
+            if len(found) > MAX_KEYS:
+                return UNKNOWN
+        return found
 
     def keywords(self, node: ast.Call) -> dict[str, Any]:
         """The keyword arguments, unknown ones too; `**settings` is unpacked as far as it is known."""
@@ -140,9 +157,9 @@ class Expressions:
                 found[keyword.arg] = self.value(keyword.value)
             else:
                 value = self.value(keyword.value)
-                found |= (
-                    {name: value[name] for name in value if isinstance(name, str)} if isinstance(value, dict) else {}
-                )
+                if isinstance(value, dict):
+                    self.count(len(value) // 16)
+                    found |= {name: value[name] for name in value if isinstance(name, str)}
         return found
 
     def _attribute(self, node: ast.Attribute) -> Any:

@@ -20,7 +20,7 @@ _READING_METHODS = frozenset({"get", "items", "keys", "values", "copy", "index",
 class Interpreter:
     """Follows the statements of a card's snippets in order; names are kept from one snippet to the next.
 
-    Raises `crawler.card.expressions.TooLong` when a card has more code than is read.
+    Raises `crawler.card.expressions.TooLongError` when a card has more code than is read.
     """
 
     def __init__(self, model_name: str, parameters: frozenset[str]) -> None:
@@ -214,7 +214,7 @@ class Interpreter:
             return
         value = self._names[path]
         known = isinstance(value, dict) and entries is not None
-        self._names[path] = value | entries if known and len(value) < MAX_KEYS else UNKNOWN
+        self._names[path] = self.values.limited(value | entries) if known and len(value) < MAX_KEYS else UNKNOWN
 
     def _set_unknown(self, node: ast.AST, but_pipelines: bool = False) -> None:
         """Forget the values of all names that are assigned in a statement, or in a target."""

@@ -6,7 +6,7 @@ HTML is treated as authors use it: tags of blocks end a line, `<h2>` is a headin
 skipped. A fence is found inside HTML too, where a browser would show its backticks.
 
 Authors are not trusted: the number of characters, the length of a line and the depth of nesting are limited, so that
-time and memory are bounded. Nothing here raises.
+time and memory are bounded; where there is more, `Document.cut` says so. Nothing here raises.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from crawler.card.document import Block, Code, Document, Heading, Line, Section,
 
 #: Characters of a card that are read at most. Real cards have ten to fifty thousand.
 MAX_BODY = 2**17
-#: Characters of a line at most; longer ones (images as base64, tables of thousands of columns) are skipped.
+#: Characters of a line at most, images as base64 aside; longer ones (tables of thousands of columns) are skipped.
 MAX_LINE = 5000
 #: Lines with words that are read at most; the longest real card of a diffusers model has 3,201 lines.
 MAX_LINES = 8000
@@ -37,6 +37,8 @@ _MAX_BRACKETS = 500
 # A sentence underlined with dashes is a paragraph above a rule; so are several lines.
 _MAX_UNDERLINED = 80
 
+# An image inside the card.
+_BASE64 = re.compile(r"(?<=;base64,)[A-Za-z0-9+/=]+")
 _SKIPPED_HTML = re.compile(r"<(?:!--|(?:script|style)\b)", re.IGNORECASE)
 _FENCE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
 _LANGUAGE = re.compile(r"[\s{.]*([\w+#-]*)")
@@ -57,20 +59,26 @@ _INLINE_TAG = re.compile(
 
 def parse_markdown(body: str) -> Document:
     """Read Markdown; what is beyond `MAX_BODY` characters or `MAX_LINES` lines is not read."""
-    if len(body) > MAX_BODY:
-        body = body[:MAX_BODY].rpartition("\n")[0]
+    reader = _Reader()
     lines = body.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = [line if len(line) <= MAX_LINE else _BASE64.sub("", line) for line in lines]
+    written = sum(bool(line.strip()) for line in lines)
+    reader.cut = written > MAX_LINES or any(len(line) > MAX_LINE for line in lines)
     numbers = itertools.accumulate(bool(line.strip()) for line in lines)
     lines = [line for line, number in zip(lines, numbers, strict=True) if number <= MAX_LINES]
-    reader = _Reader()
-    reader.read("\n".join(line if len(line) <= MAX_LINE else "" for line in lines))
-    return Document(tuple(reader.sections()))
+    text = "\n".join(line if len(line) <= MAX_LINE else "" for line in lines)
+    if len(text) > MAX_BODY:
+        text, reader.cut = text[:MAX_BODY].rpartition("\n")[0], True
+    reader.read(text)
+    return Document(tuple(reader.sections()), reader.cut)
 
 
 @dataclass
 class _Reader:
     """Collects blocks below headings."""
 
+    #: Whether there is more than is read.
+    cut: bool = False
     _sections: list[tuple[tuple[Heading, ...], list[Block]]] = field(default_factory=lambda: [((), [])])
 
     def sections(self) -> Iterator[Section]:
@@ -82,7 +90,9 @@ class _Reader:
         try:
             tokens = _parser().parse(text)
         except RecursionError:
+            self.cut = True
             return
+        self.cut |= any(token.level >= MAX_NESTING - 1 for token in tokens)
         in_lists = 0
         rows: list[list[Line]] = []
         for token, following in itertools.zip_longest(tokens, tokens[1:]):
@@ -161,6 +171,7 @@ def _lines(content: str) -> Iterator[tuple[int, Line]]:
         try:
             tokens = _parser().inline.parse(chunk, _parser(), {}, [])
         except RecursionError:  # images inside images inside images
+            yield from ((0, Line((Span(line),))) for line in chunk.split("\n") if line.strip())
             continue
         yield from _split_at_breaks(tokens)
 

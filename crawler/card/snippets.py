@@ -7,10 +7,9 @@ the base. How the statements are followed: `crawler/card/interpreter.py`.
 """
 
 import ast
-import itertools
 import re
 import textwrap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,6 +54,8 @@ MAX_SYNTAX_ERRORS = 3
 #: Characters of a snippet, and snippets of a card, at most; real cards have far fewer.
 MAX_SNIPPET = 50_000
 MAX_SNIPPETS = 100
+#: The name among unread settings for what is beyond the limits: text that is too long, or too much code.
+REST = "rest of the card"
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,24 @@ def read_usage(document: Document, model_name: str, parameters: Collection[str])
     Never raises: a snippet that is not Python is skipped.
     """
     reader = Interpreter(model_name, frozenset(parameters))
-    for source in _snippets(document):
+    sources = [block.source for block in document.code() if block.language in _PYTHON]
+    read = [source for source in sources if len(source) <= MAX_SNIPPET][:MAX_SNIPPETS]
+    cut = document.cut or len(read) < len(sources)
+    for source in read:
         try:
-            reader.visit(_parse(source))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            reader.visit(_parse(_statements(source)))
+        except (SyntaxError, ValueError):
             continue
+        except (RecursionError, MemoryError):  # too deep for Python's parser
+            cut = True
         except TooLongError:
+            cut = True
             break
     usage = _usage(reader.calls.found, _best_call(reader))
+    unread = list(usage.unread)
     if "clip_skip" in parameters and "clip_skip" not in usage.arguments and _names_clip_skip(document):
-        return replace(usage, unread=(*usage.unread, "clip_skip"))
-    return usage
+        unread.append("clip_skip")
+    return replace(usage, unread=(*unread, REST) if cut else tuple(unread))
 
 
 def _names_clip_skip(document: Document) -> bool:
@@ -188,11 +196,10 @@ def _parse(source: str) -> ast.Module:
     return parse_python("\n".join(lines))
 
 
-def _snippets(document: Document) -> Iterator[str]:
-    sources = (block.source for block in document.code() if block.language in _PYTHON)
-    for source in itertools.islice((source for source in sources if len(source) <= MAX_SNIPPET), MAX_SNIPPETS):
-        lines = textwrap.dedent(source).splitlines()
-        if any(line.startswith(">>> ") for line in lines):
-            lines = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
-        # Notebook commands are not Python; an empty line keeps the line numbers.
-        yield "\n".join("" if line.lstrip().startswith(("!", "%", "pip install ")) else line for line in lines)
+def _statements(source: str) -> str:
+    """The Python of a snippet, without prompts and without commands of notebooks."""
+    lines = textwrap.dedent(source).splitlines()
+    if any(line.startswith(">>> ") for line in lines):
+        lines = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
+    # An empty line keeps the line numbers.
+    return "\n".join("" if line.lstrip().startswith(("!", "%", "pip install ")) else line for line in lines)

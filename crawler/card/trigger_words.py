@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from crawler.card import trigger_sentences as sentences
 from crawler.card.document import Code, Document, Section, Text
+from crawler.card.markdown import MAX_BODY
 from crawler.card.model_card import Card
 from crawler.text import stated_text
 
-#: Characters of text that are searched, and words of a card, at most; real cards have far fewer.
-MAX_TEXT, MAX_WORDS = 60_000, 30
+#: Characters at most of the words that a concept becomes; real ones have a few tens.
+MAX_STATED = 10_000
 #: Characters around a sentence in which an author can say that its words are optional.
 _AROUND = 60
 _MARKS = " \t`\"'*“”{}.,;:!"
@@ -26,36 +27,27 @@ def read_trigger_words(card: Card) -> str | None:
     """The trigger words that a card gives; several are joined by commas. None: it gives none."""
     stated = stated_text(card.metadata.get("instance_prompt"))
     if stated is not None:
-        return _with_tokens(stated, card.body[:MAX_TEXT])
+        return _with_tokens(stated, card.body[:MAX_BODY])
     paragraphs = list(_paragraphs(card.document))
     for words in (_machine(paragraphs), _stated(card.document), _hand(paragraphs), _titled(paragraphs)):
         if words is not None:
-            return ", ".join(words[:MAX_WORDS]) or None
+            return ", ".join(words) or None
     return None
 
 
 def _with_tokens(stated: str, body: str) -> str:
     """The words with the tokens of embeddings (pivotal tuning) where they name the concept."""
-    for concept, tokens in sentences.CONCEPT.findall(body)[:MAX_WORDS]:
-        if tokens not in stated:
+    for concept, tokens in dict.fromkeys(sentences.CONCEPT.findall(body)):
+        # Tokens that hold their own concept make the text longer every time.
+        if tokens not in stated and len(stated) <= MAX_STATED:
             stated = tokens.join(re.split(rf"(?<!\w){re.escape(concept)}(?!\w)", stated))
     return stated
 
 
 def _paragraphs(document: Document) -> Iterator[list[str]]:
-    """The lines of each paragraph, up to `MAX_TEXT` characters."""
-    size = 0
+    """The lines of each paragraph."""
     for lines in document.paragraphs():
-        paragraph = []
-        for line in lines:
-            text = line.emphasized
-            size += len(text) + 1
-            if size > MAX_TEXT:
-                break
-            paragraph.append(text)
-        yield paragraph
-        if size > MAX_TEXT:
-            return
+        yield [line.emphasized for line in lines]
 
 
 def _machine(paragraphs: list[list[str]]) -> list[str] | None:
@@ -74,7 +66,7 @@ def _hand(paragraphs: list[list[str]]) -> list[str] | None:
     text = "\n".join(text for text in map(" ".join, paragraphs) if sentences.HINT.search(text))
     for pattern in _present(sentences.HAND, text):
         found: dict[int, list[str]] = {}
-        for match in itertools.islice(pattern.finditer(text), MAX_WORDS):
+        for match in pattern.finditer(text):
             if not _is_optional(text, match.start(), match.end()):
                 found.setdefault(text.count("\n", 0, match.start()), []).extend(_words([match.groups()]))
         if any(found.values()):
@@ -90,7 +82,10 @@ def _present(kinds: Iterable[sentences.Sentence], text: str) -> Iterator[re.Patt
 def _agreed(found: Iterable[list[str]]) -> list[str]:
     """The words, where all places that give some give the same; else none."""
     given = [list(dict.fromkeys(words)) for words in found if words]
-    return given[0] if all(set(words) <= set(given[0]) for words in given) else []
+    if not given:
+        return []
+    first = set(given[0])
+    return given[0] if first.issuperset(itertools.chain.from_iterable(given)) else []
 
 
 def _is_optional(text: str, start: int, end: int) -> bool:
@@ -140,7 +135,7 @@ def _titled(paragraphs: list[list[str]]) -> list[str] | None:
 def _words(matches: Iterable[Sequence[str | None]]) -> list[str]:
     """What the groups of matches name, each once; the first group of each that is not empty."""
     found: dict[str, None] = {}
-    for groups in itertools.islice(matches, MAX_WORDS):
+    for groups in matches:
         text = next(filter(None, groups), "")
         marked = sentences.MARKED.findall(text)
         # An asterisk that is left belongs to a run that began before the words.

@@ -1,11 +1,12 @@
 """What a name in a snippet stands for: a literal, a pipeline, a scheduler, a file of the repository, or an unknown."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from crawler.card.call_fields import MAX_SCALE
 from crawler.text import Plain
 
 
@@ -16,6 +17,8 @@ class Unknown:
 UNKNOWN = Unknown()
 #: Keys of a dictionary at most: updates copy it.
 MAX_KEYS = 200
+#: Size of a value at most, as `size_of` counts it.
+MAX_SIZE = 2000
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Adapter:
     def scale(self, of_call: Any) -> Any:
         """The scale in effect, where the call gives `of_call`: a number, unknown, or None."""
         given = [value for value in (self.weight, self.fused, of_call) if value is not None]
-        if any(value is UNKNOWN for value in given):
+        if any(value is UNKNOWN or not -MAX_SCALE <= value <= MAX_SCALE for value in given):
             return UNKNOWN
         return float(math.prod(given)) if given else None
 
@@ -85,7 +88,9 @@ _MISSING = object()
 class Names:
     """The values of names; changes inside a branch are recorded, so that they can be undone or merged."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: Callable[[int], None]) -> None:
+        """`count` is told how much work is done, and raises an error when it is too much."""
+        self._count = count
         self._values: dict[str, Any] = {}
         self._changes: list[dict[str, Any]] = [{}]
 
@@ -124,6 +129,7 @@ class Names:
         for name in {**one, **other}:
             before = self._values.get(name, _MISSING)
             first, second = one.get(name, before), other.get(name, before)
+            self._count(1 if first is second else 1 + size_of(first) // 16)
             if _MISSING in (first, second) and not both:
                 # A name that only this branch has is used where the branch was taken.
                 self[name] = second if first is _MISSING else first
@@ -151,6 +157,29 @@ def _merged(one: Any, other: Any) -> Any:
 def _merged_adapter(one: Adapter | None, other: Adapter | None) -> Adapter:
     found = one or other or Adapter()
     return replace(found, weight=UNKNOWN) if one is not None and other is not None else found
+
+
+def size_of(value: Any) -> int:
+    """How long it takes to compare or copy a value: the number of the values in it, and 64 characters count as one.
+
+    A value can be in another many times, so that a few lines make more than can be counted: what is beyond `MAX_SIZE`
+    is not.
+    """
+    size, left = 0, [value]
+    while left and size <= MAX_SIZE:
+        part = left.pop()
+        size += 1
+        if isinstance(part, str):
+            size += len(part) // 64
+        elif isinstance(part, list):
+            left += part[: MAX_SIZE + 1]
+        elif isinstance(part, dict):
+            left += [*part, *part.values()]
+        elif isinstance(part, Scheduler):
+            left.append(part.settings)
+        elif isinstance(part, Pipeline):
+            left.append(part.scheduler)
+    return size
 
 
 def is_scalar(value: Any) -> bool:

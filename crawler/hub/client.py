@@ -30,7 +30,11 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    build_hf_headers,
+    fix_hf_endpoint_in_url,
+    parse_ratelimit_headers,
+)
 from huggingface_hub.utils.sha import git_hash
 
 from crawler.text import load_json
@@ -123,8 +127,9 @@ class Hub:
             if not isinstance(page, list):
                 raise HubError(f"{self.endpoint}: the response to {url} is not a list of models")
             yield page
-            after = response.links.get("next", {}).get("url")
-            url, query = self._own(urljoin(url, after)) if after else None, None
+            after, query = response.links.get("next", {}).get("url"), None
+            # A mirror may name the pages of the Hub that it copies: they are asked of the mirror.
+            url = fix_hf_endpoint_in_url(urljoin(url, after), self.endpoint) if after else None
 
     def model_info(self, model_name: str, revision: str | None) -> dict[str, Any]:
         """A model's metadata with its list of files; raises an error of `FINAL_ERRORS` or `HubError`."""
@@ -146,19 +151,6 @@ class Hub:
         """
         url = f"{self.endpoint}/{model_name}/resolve/{quote(revision, safe='')}/{quote(path)}"
         return self._get("resolve", url, None, max_bytes, git_oid)[1]
-
-    def _own(self, url: str) -> str:
-        """An address that this Hub named, if it is its own; raises `HubError`.
-
-        A mirror may name those of the Hub that it copies: they are asked of the mirror.
-        """
-        home = constants.HUGGINGFACE_CO_URL_HOME.rstrip("/")
-        url = self.endpoint + url.removeprefix(home) if url.startswith(f"{home}/") else url
-        if not url.startswith(f"{self.endpoint}/"):
-            raise HubError(
-                f"{self.endpoint} continues its list at another host ({url[:MAX_MESSAGE]}), which is not asked"
-            )
-        return url
 
     def stop(self) -> None:
         """End all waits for a retry at once, because the caller gives up."""

@@ -32,6 +32,8 @@ _CONDITIONED = frozenset({"UNet2DConditionModel", "FluxTransformer2DModel"})
 # A text encoder of CLIP is too small to be quantized, and its configuration is as good as always this short (bytes). It
 # differs between fine-tunes, so reading it would cost most models a request; those of other encoders are shared.
 _CLIP, _CLIP_CONFIG = re.compile(r"^CLIPText"), 700
+#: Characters of the name of a pipeline class at most; what is known of each name is kept.
+MAX_CLASS_NAME = 100
 #: Tells for a pipeline class whether the size of its images is known without the configurations.
 SizeKnown = Callable[[PipelineTraits], bool]
 
@@ -90,6 +92,8 @@ def _inspect(
         )
     if not isinstance(class_name, str) or not class_name:
         raise Incompatible(Reason.MALFORMED, f"{MODEL_INDEX} has no _class_name")
+    if len(class_name) > MAX_CLASS_NAME:
+        raise Incompatible(Reason.MALFORMED, f"{MODEL_INDEX}: _class_name has more than {MAX_CLASS_NAME} characters")
     own = describe(class_name)
     combined = None if is_prior else combined_class(class_name)
     checkpoint.class_name = class_name

@@ -15,6 +15,8 @@ from crawler.pipelines.packages import is_installed, package_folder
 from crawler.pipelines.source_code import UNKNOWN, class_in, module_at, public_names, unavailable_names
 
 _IMPORTING = threading.Lock()
+# Names in an untrusted file; one becomes a path, and what is known of each is kept.
+_LIBRARY, _CLASS = re.compile(r"\w{1,100}", re.ASCII), re.compile(r"[A-Z]\w{0,99}", re.ASCII)
 # Names that transformers 5 still resolves, although its classes do not have this ending any more.
 _FORMERLY_FAST = re.compile(r"(Tokenizer|ImageProcessor)Fast$")
 
@@ -24,19 +26,23 @@ def component_exists(library: str, class_name: str) -> bool:
     return missing_packages(library, class_name) == frozenset()
 
 
-@functools.cache
 def missing_packages(library: str, class_name: str) -> frozenset[str] | None:
     """The packages that a component's class needs and that are not installed; None: there is no such class.
 
     `library` as in model_index.json: diffusers, transformers, or one of diffusers' pipeline modules such as
     stable_diffusion.
     """
-    if not re.fullmatch(r"[A-Z]\w*", class_name, re.ASCII):
+    if not (_CLASS.fullmatch(class_name) and _LIBRARY.fullmatch(library)):
         return None
+    return _missing(library, class_name)
+
+
+@functools.cache
+def _missing(library: str, class_name: str) -> frozenset[str] | None:
     if library == "transformers":
         return _missing_for_transformers(class_name)
     diffusers = package_folder("diffusers")
-    if diffusers is None or not re.fullmatch(r"\w+", library, re.ASCII):
+    if diffusers is None:
         return None
     if library == "diffusers":
         return _missing_in(diffusers, class_name)

@@ -22,6 +22,7 @@ from manifests.publishing.published import EVALUATION
 from manifests.tables.generators import REJECTIONS, read_generators
 from workspace import recipe
 from workspace.layout import Workspace
+from workspace.printable import in_line
 from workspace.size import text_of
 
 #: The Hub's size categories, with their upper bounds in rows.
@@ -88,7 +89,7 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
 
 def plain(text: Any) -> str:
     """A text of an unknown author as plain text of a Markdown table: one line, no markup of Markdown or HTML."""
-    return re.sub(r"([\\`*_{}\[\]<>|#!~&])", r"\\\1", " ".join(str(text).split()))
+    return re.sub(r"([\\`*_{}\[\]<>|#!~&])", r"\\\1", in_line(str(text)))
 
 
 def link(address: str | None) -> str:

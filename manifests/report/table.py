@@ -53,4 +53,6 @@ def table_rows(rows: Rows, generators: list[GeneratorRow]) -> list[list[Any]]:
 
 def _outcome(row: GeneratorRow) -> str:
     text = ": ".join(filter(None, ending(row)))
+    if row.missing_walls:
+        text = f"without {row.missing_walls} of the sandbox; {text}"
     return text if len(text) <= DETAIL else f"{text[: DETAIL - 1]}…"

@@ -10,16 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv
 
 from crawler.catalog import CatalogEntry
 from manifests.manifest import Split
+from manifests.tables.csv_text import write_csv
 from samplers.outcomes import Outcome, read_outcome
 from workspace import records
 from workspace.atomic import atomic_path
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.records import column
+from workspace.sandbox.walls import missing
 
 #: Why a sample is not in the manifest.
 REJECTIONS = ("nsfw", "blank", "nan", "duplicate")
@@ -69,6 +70,9 @@ class GeneratorRow:
     outcome: str | None = column(pa.string(), "how sampling it ended; null: it was not sampled", default=None)
     outcome_reason: str | None = column(pa.string(), "why it turned out to be incompatible", default=None)
     outcome_detail: str | None = column(pa.string(), "the same as text", default=None)
+    missing_walls: str | None = column(
+        pa.string(), "walls of the sandbox that it was sampled without (docs/sandbox.md); null: none", default=None
+    )
     split: Split | None = column(
         pa.string(), "train | test; null: not sampled, or in neither (docs/manifest.md)", default=None
     )
@@ -145,7 +149,7 @@ def write_generators(workspace: Workspace, rows: list[GeneratorRow]) -> None:
     table = records.to_table(GeneratorRow, rows)
     records.write_table(generators_path(workspace), table)
     with atomic_path(generators_path(workspace).with_suffix(".csv")) as temporary:
-        pyarrow.csv.write_csv(table, temporary)
+        write_csv(temporary, table)
     records.write(rejected_path(workspace), RejectedRow, rejected_rows(rows))
 
 
@@ -194,6 +198,7 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
         outcome=outcome.status if outcome else None,
         outcome_reason=outcome.reason if outcome else None,
         outcome_detail=(outcome.detail or None) if outcome else None,
+        missing_walls=(", ".join(missing(outcome.walls)) or None) if outcome and outcome.walls else None,
         split=split if counts.get("kept") else None,
         tried=sum(counts.values()),
         kept=counts.get("kept", 0),

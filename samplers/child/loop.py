@@ -39,7 +39,14 @@ def main(connection: Connection, start: Start) -> None:
     # Ctrl-C reaches every process of the terminal; the supervisor decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _redirect_output(start.stderr)
-    sandbox = list(isolation.enter(start.home, [start.weights, start.checker], memory=start.memory))
+    walls = isolation.enter(
+        start.home,
+        [start.weights, start.checker],
+        memory=start.memory,
+        kept=[connection.fileno()],
+        mapped=start.mapped,
+        without=start.without_walls,
+    )
     channel = Channel(connection)
     outbox = Outbox(channel)
     inbox = _Inbox(channel, outbox)
@@ -47,7 +54,7 @@ def main(connection: Connection, start: Start) -> None:
         device = _device(start.device)
         make_reproducible()
         checker = SafetyChecker(start.checker, device)
-        outbox.send(Ready(device=device, sandbox=sandbox))
+        outbox.send(Ready(device=device, sandbox=list(walls)))
         cache = ComponentCache()
         # The libraries' objects remain until the end: the garbage collector need not visit them each time memory is
         # freed.

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +12,7 @@ from samplers.number_text import count_text, duration_text
 from samplers.outcomes import BUSY, SUCCEEDED
 from samplers.status.run import RunStatus
 from samplers.status.shard_status import WALL, ShardStatus
+from workspace.terminal import Console
 
 
 class Screen:
@@ -63,6 +64,7 @@ def as_tables(status: RunStatus) -> Group:
     if status.shards:
         parts.append(_shards(status))
         parts += [Text(f"shard {shard.shard} failed: {shard.detail}") for shard in status.shards if shard.detail]
+        parts += [Text(f"shard {shard.shard} samples {shard.walls}") for shard in status.shards if shard.walls]
     else:
         parts.append(Text("no shard has run yet: start one with `cf-sample`"))
     parts += [Text(f"{name}: {why}") for name, why in status.damaged.items()]

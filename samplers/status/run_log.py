@@ -6,7 +6,7 @@
 | `generator_started` | a generator's files are complete | `model_name`, `kept`, `images` |
 | `progress` | a batch is finished, at most once in `PROGRESS_SECONDS` | `model_name`, `kept`, `tries` |
 | `generator_ended` | it is finished or failed | `model_name`, `end`, `failed`, `detail`, `kept`, `tries`, `seconds` |
-| `generator_left` | another process samples it, or has sampled it meanwhile | `model_name`, `why` |
+| `generator_left` | another process samples it, or has sampled it meanwhile | `model_name` |
 | `run_stopped` | the run is over, unless SIGKILL ended it | `why`: finished, interrupted, failed; `detail` |
 
 `run_started` and the events of generators also have `estimate`: what `samplers/cost.py` expects for the
@@ -102,10 +102,10 @@ class RunLog:
             estimate=_estimate([generator], recipe),
         )
 
-    def generator_left(self, generator: PendingGenerator, recipe: Recipe, why: str) -> None:
-        """Log that a generator is left to another process."""
+    def generator_left(self, generator: PendingGenerator, recipe: Recipe) -> None:
+        """Log that another process samples a generator, or has sampled it."""
         estimate = _estimate([generator], recipe)
-        self._write("generator_left", model_name=generator.entry.model_name, why=why, estimate=estimate)
+        self._write("generator_left", model_name=generator.entry.model_name, estimate=estimate)
 
     def _write(self, event: str, **fields: Any) -> None:
         self._written = time.monotonic()

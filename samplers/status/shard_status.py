@@ -14,6 +14,7 @@ from typing import Any
 
 from samplers.outcomes import BUSY, PHASES
 from samplers.status.run_log import Reader
+from workspace.sandbox.walls import WALLS, walls_text
 
 #: Seconds over which the recent pace is measured.
 RECENT = 600.0
@@ -79,6 +80,8 @@ class ShardStatus:
     pace: float | None
     """Measured seconds in a nominal one; None before the first images."""
     time: Time
+    walls: str
+    """Which walls are missing from the sandbox of its child; empty: none."""
 
     @property
     def at_work(self) -> bool:
@@ -139,13 +142,15 @@ class ShardFollower:
             estimate_left=max(0.0, self._run["estimate"] - self._estimate_ended - current),
             pace=(self._seconds_succeeded + current_seconds) / nominal if nominal > 0 else None,
             time=Time.of(self._wall_of_ended, dict(self._phases)),
+            walls=walls_text(self._run["sandbox"]),
         )
 
     def _add(self, event: dict[str, Any], at: float) -> None:
         match event["event"]:
             case "run_started":
                 names = ("shard", "device", "pending", "finished", "skipped", "estimate")
-                run = {name: event[name] for name in names}
+                # A log of an earlier version does not have the walls.
+                run = {"sandbox": event.get("sandbox", WALLS), **{name: event[name] for name in names}}
                 self._wall_before += self._last_event - self._run_started
                 self._run, self._stopped, self._generator = run, None, None
                 self._run_started = self._generator_started = at

@@ -138,7 +138,7 @@ def all_oddities() -> dict[str, Oddity]:
         "flipped-bit.png": bad(flipped(png, len(png) // 2), "broken"),
         "bomb.png": bad(png_of_size(50_000, 50_000), "too-large"),
         "large-bomb.png": bad(png_of_size(2**31 - 1, 2**31 - 1), "too-large"),
-        "text-bomb.png": bad(text_bomb(), "broken"),
+        "text-bomb.png": bad(text_bomb(), "metadata"),
     }
 
 

@@ -1,5 +1,6 @@
 """Images inside tar archives and Parquet files: listed, described, and fetched again by their locators."""
 
+import contextlib
 import hashlib
 import multiprocessing
 import tarfile
@@ -31,7 +32,23 @@ def opened(path: Path) -> Collection:
 
 
 def captions(collection: Collection) -> dict[str, tuple[str, ...]]:
-    return {real_id: collection.image(real_id).captions for real_id in collection.ids}
+    """Of the images; what is listed as skipped is left out."""
+    found = {}
+    for real_id in collection.ids:
+        with contextlib.suppress(UnusableImageError):
+            found[real_id] = collection.image(real_id).captions
+    return found
+
+
+def refused(collection: Collection) -> dict[str, str]:
+    """The reason of what is listed as skipped."""
+    reasons = {}
+    for real_id in collection.ids:
+        try:
+            collection.image(real_id)
+        except UnusableImageError as error:
+            reasons[real_id] = error.reason
+    return reasons
 
 
 def facts_of(path: Locator) -> ImageFacts:
@@ -40,7 +57,7 @@ def facts_of(path: Locator) -> ImageFacts:
 
 def contents(collection: Collection) -> list[bytes]:
     reader = LocatorReader()
-    return [reader.read(collection.image(real_id).path) for real_id in collection.ids]
+    return [reader.read(collection.image(real_id).path) for real_id in captions(collection)]
 
 
 # Tar archives
@@ -71,6 +88,7 @@ def test_the_samples_of_an_archive_are_its_images_with_their_captions(tmp_path: 
         "shards/00000.tar#deep/000000003.PNG": ("a bird",),
         "shards/00001.tar#000010000.jpg": ("a fish",),
     }
+    assert refused(collection) == {"shards/00000.tar#000000000.seg.png": "field"}
     assert contents(collection) == [*JPEGS[:4], JPEGS[5]]
     assert captions(opened(tmp_path / "shards/00001.tar")) == {"00001.tar#000010000.jpg": ("a fish",)}
 
@@ -174,7 +192,7 @@ def test_a_damaged_parquet_file_is_refused_or_its_rows_are_skipped(tmp_path: Pat
     for real_id in opened(tmp_path).ids:
         with pytest.raises(UnusableImageError) as raised:
             facts_of(tmp_path / real_id)
-        assert raised.value.reason == "unreadable"
+        assert raised.value.reason == "broken"
 
 
 def test_a_folder_that_holds_images_in_two_ways_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """captioning/decoders.py: images in order whatever their sizes, and a process that ends costs one image at most."""
 
+import ast
 import contextlib
+import io
 import os
 import random
 import signal
@@ -9,19 +11,23 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
-from captioning.decoders import AHEAD, Decoders, default_workers
+from captioning.decoders import AHEAD, Decoders, checked_result, default_workers
 from captioning.decoding import Decoded, Job, Unusable, decode, decode_in_process
 from captioning.sources.source import RealImage
 from captioning.target_size import TargetSize
 from tests.captioning.oddities import all_oddities, write
 from tests.scale import scaled
+from workspace.environment import is_passed_on
 from workspace.errors import CommunityForensicsError
+from workspace.limited.process import Limits
 
 SIZE = TargetSize(8, 8, Image.Resampling.BICUBIC)
 
@@ -41,7 +47,7 @@ def processes() -> list[psutil.Process]:
     found = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if "captioning.decoders" in child.cmdline():
+            if "captioning.decoding_process" in child.cmdline():
                 found.append(child)
     return found
 
@@ -117,26 +123,16 @@ def test_processes_killed_by_accident_change_no_result(
     assert seen == [(f"{level:02d}.png", level) for level in range(40)]
 
 
-def test_an_image_that_ends_every_process_is_broken_and_costs_no_other(tmp_path: Path, decoders: Decoders) -> None:
+def test_an_image_that_ends_every_process_is_broken_and_costs_no_other(tmp_path: Path) -> None:
     names = [f"{number}.png" for number in range(8)]
     for name in names:
         Image.new("RGB", (4, 4)).save(tmp_path / name)
-    deadly = tmp_path / names[3]
-    jobs = [(name, job(tmp_path / name, Deadly() if name == deadly.name else SIZE)) for name in names]
-    results = dict(decoders.decode(jobs))
-    assert results.pop(deadly.name) == Unusable("broken", "the process that decodes it was killed by signal 11")
+    deadly = names[3]
+    jobs = [(name, job(tmp_path / name, TargetSize(13, 13, 0) if name == deadly else SIZE)) for name in names]
+    with Decoders(2, module="tests.captioning.deadly_decoder") as decoders:
+        results = dict(decoders.decode(jobs))
+    assert results.pop(deadly) == Unusable("broken", "the process that decodes it was killed by signal 11")
     assert all(isinstance(result, Decoded) for result in results.values())
-
-
-class Deadly(TargetSize):
-    """Resizing an image this way ends the process, as a defect in a decoder would."""
-
-    def __init__(self) -> None:
-        super().__init__(1, 1, 0)
-
-    def resize(self, image: Image.Image) -> Image.Image:
-        os.kill(os.getpid(), signal.SIGSEGV)
-        return image
 
 
 def test_the_memory_of_a_process_is_limited(tmp_path: Path, decoders: Decoders) -> None:
@@ -145,6 +141,91 @@ def test_the_memory_of_a_process_is_limited(tmp_path: Path, decoders: Decoders) 
     ((_, result), (_, after)) = decoders.decode([(0, job(path, TargetSize(40_000, 40_000, 0))), (1, job(path))])
     assert result == Unusable("broken", "decoding it takes too much memory")
     assert isinstance(after, Decoded)
+
+
+def jpeg_of_many_scans(side: int, scans: int) -> bytes:
+    """A progressive JPEG whose last scan, of a few bytes, is repeated: each takes as long as a whole image."""
+    file = io.BytesIO()
+    Image.new("L", (side, side), 128).save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    scan = content[content.rindex(b"\xff\xc4", 0, content.rindex(b"\xff\xda")) : -2]
+    return content[:-2] + scan * scans + b"\xff\xd9"
+
+
+@pytest.mark.attack
+def test_an_image_that_takes_too_long_is_broken_and_costs_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg_of_many_scans(3000, 3000))
+    Image.new("RGB", (4, 4)).save(tmp_path / "b.png")
+    assert (tmp_path / "a.jpg").stat().st_size < 200_000
+    with Decoders(1, Limits(processor=0.5)) as decoders:
+        results = list(decoders.decode([(name, job(tmp_path / name)) for name in ("a.jpg", "b.png")]))
+    assert results[0] == (
+        "a.jpg",
+        Unusable("broken", "the process that decodes it took more than 0.5 seconds of processor time"),
+    )
+    assert isinstance(results[1][1], Decoded)
+
+
+@pytest.mark.attack
+def test_code_in_a_decoder_reaches_no_file_no_network_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    token = tmp_path / "token"
+    token.write_text("hf_secret")
+    for name in ("HF_TOKEN", "GITHUB_PAT", "DATABASE_URL", "MYSQL_PWD", "AWS_PROFILE", "SSH_AUTH_SOCK"):
+        monkeypatch.setenv(name, "secret")
+    probe = Job(RealImage("a.png", tmp_path / "a.png"), None)
+    with Decoders(1, module="tests.captioning.probing_decoder") as decoders:
+        # The suffix of the name is what the process is told: here the path of the token.
+        monkeypatch.setattr("captioning.decoders.PurePath", lambda _: SimpleNamespace(suffix=f".{token}"))
+        ((_, result),) = decoders.decode([(0, probe)])
+    assert isinstance(result, Unusable)
+    allowed, _, environment = result.detail.partition("] [")
+    assert allowed == "["
+    names = set(ast.literal_eval(f"[{environment}"))
+    assert not names & {"HF_TOKEN", "GITHUB_PAT", "DATABASE_URL", "MYSQL_PWD", "AWS_PROFILE", "SSH_AUTH_SOCK"}
+    ours = {"HOME", "TMPDIR", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "DIFFUSERS_OFFLINE"}
+    ours |= {"HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_IMPLICIT_TOKEN", "DISABLE_SAFETENSORS_CONVERSION"}
+    ours |= {"TRANSFORMERS_VERBOSITY", "TOKENIZERS_PARALLELISM"}
+    assert {name for name in names if not is_passed_on(name)} <= ours
+
+
+@pytest.mark.attack
+def test_a_link_out_of_the_source_is_not_decoded_and_a_pipe_is_not_waited_for(
+    tmp_path: Path, decoders: Decoders
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "private.png")
+    (source / "a.png").symlink_to("../private.png")
+    os.mkfifo(source / "b.png")
+    with (source / "c.png").open("wb") as file:
+        file.truncate(2 << 30)  # a file of holes: reading it would take seconds
+    jobs = [(name, Job(RealImage(name, source / name, within=source), None)) for name in ("a.png", "b.png", "c.png")]
+    reasons = [result.reason for _, result in decoders.decode(jobs) if isinstance(result, Unusable)]
+    assert reasons == ["outside", "not-a-file", "too-large"]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"unusable": {"reason": "funny", "detail": "x"}},
+        {"unusable": {"reason": "broken", "detail": 7}},
+        {"unusable": []},
+        {"facts": {"sha256": "x", "format": "PNG", "mode": "RGB", "width": 1, "height": 1}, "shape": None},
+        {"facts": {"sha256": "0" * 64, "format": "EXE", "mode": "RGB", "width": 1, "height": 1}, "shape": None},
+        {"facts": {"sha256": "0" * 64, "format": "PNG", "mode": "RGB", "width": -1, "height": 1}, "shape": None},
+        {"facts": {"sha256": "0" * 64, "format": "PNG", "mode": "RGB", "width": 1, "height": 1}, "shape": [9, 9, 3]},
+        {"facts": {"sha256": "0" * 64, "format": "PNG", "mode": "RGB", "width": 1, "height": 1}, "shape": [0, 0, 3]},
+        {"facts": 3},
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_none(answer: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        checked_result(answer, b"xxx")
 
 
 PARENT = """

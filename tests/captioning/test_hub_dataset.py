@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from httpx2 import HTTPError
 
 from captioning.images import UnusableImageError, fetch
 from captioning.options import CaptionOptions
 from captioning.prompt import read_prompts
 from captioning.selection import select
-from captioning.sources.hub_dataset import HubDataset
+from captioning.sources.hub_dataset import HubDataset, read_hub_dataset
 from captioning.stage import caption
 from demo.zoo import captioner
 from localhub.process import HubProcess
@@ -20,6 +22,8 @@ from tests.captioning.archives import sample, write_parquet, write_tar
 from tests.captioning.oddities import encoded, picture
 from tests.captioning.runs import caption_here
 from tests.hubs import fill, run_client
+from tests.strange_hub import Request, send_without_end, strange_hub
+from workspace.containers import open_file
 from workspace.errors import CommunityForensicsError, HubError, UsageError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
@@ -50,6 +54,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubProcess, 
     plain = {"a/cat.jpg": JPEGS[0], "dog.jpg": JPEGS[1], "README.md": b"# Pictures\n"}
     commits["org/plain"] = fill(folder / "hub", "org/plain", plain, "dataset")
     fill(folder / "hub", "org/words", {"a.csv": b"text\nhello\n"}, "dataset")
+    fill(folder / "hub", "org/script", {"script.py": b"import datasets\n", "data.bin": b"x"}, "dataset")
+    fill(folder / "hub", "org/yaml", {"README.md": b"---\nconfigs: [\n  - a: : b\n---\n", "a.jpg": JPEGS[0]}, "dataset")
+    fill(folder / "hub", "org/card", {"README.md": b"---\ndataset_info: [1]\n---\n", "a.jpg": JPEGS[0]}, "dataset")
+    fill(folder / "hub", "org/empty", {"README.md": b"# Nothing\n"}, "dataset")
+    metadata = b'{"file_name": "1.jpg", "text": "a cat", "license": "cc0-1.0"}\n{"file_name": "2.jpg", "text": null}\n'
+    labelled = {"train/1.jpg": JPEGS[0], "train/2.jpg": JPEGS[1], "train/metadata.jsonl": metadata}
+    fill(folder / "hub", "org/labelled", labelled, "dataset")
     # A later commit, without which pinning could not be told from luck.
     later = {"data/train-0.parquet": write_parquet(folder / "d.parquet", {"image": JPEGS[7:]}).read_bytes()}
     commits["later"] = Store(folder / "hub").commit(
@@ -110,6 +121,7 @@ def test_what_does_not_exist_is_refused_in_one_line_and_the_digest_depends_on_th
         "hf://org/mixed:other": (UsageError, "other"),
         "hf://org/mixed:default/dev": (UsageError, "no split 'dev'; it has train, test"),
         "hf://org/words": (UsageError, "holds no Parquet files, tar archives or images"),
+        "hf://org/empty": (UsageError, "org/empty: it has no data files"),
         "hf://org": (UsageError, "is not of the form hf://ORG/NAME"),
     }
     for place, (kind, message) in wrong.items():
@@ -121,6 +133,31 @@ def test_what_does_not_exist_is_refused_in_one_line_and_the_digest_depends_on_th
     before, after, main = (select("x", place, hub=access).digest for place in places)
     # The same names at another commit may be other images, so they are not captioned into one workspace.
     assert before != after == main
+
+
+def test_data_sets_that_the_library_does_not_read_are_refused_in_one_line(
+    hub: tuple[HubProcess, dict[str, str]], tmp_path: Path
+) -> None:
+    ask = """
+import json
+from captioning.sources.hub_files import answer
+
+print(json.dumps([answer(f"org/{name}", "main", None)["usage"] for name in ("script", "yaml", "card")]))
+"""
+    script, yaml, card = json.loads(run_client(hub[0], ask, home=tmp_path))
+    assert script.endswith("not run: name the Hub's Parquet copy of it, hf://org/script@refs/convert/parquet")
+    for refusal in (yaml, card):
+        assert refusal.startswith("`datasets` cannot read its card or its files (")
+        assert "\n" not in refusal
+
+
+def test_captions_of_a_folder_of_images_are_those_of_its_metadata(hub: tuple[HubProcess, dict[str, str]]) -> None:
+    collection = select("x", "hf://org/labelled", hub=HubAccess(hub[0].endpoint)).collection
+    stated = {real_id: collection.image(real_id) for real_id in collection.ids}
+    assert {real_id: (image.captions, image.license, image.redistributable) for real_id, image in stated.items()} == {
+        "train/1.jpg": (("a cat",), "cc0-1.0", True),
+        "train/2.jpg": ((), None, None),
+    }
 
 
 def test_a_hub_that_does_not_answer_ends_the_run_and_skips_no_image(
@@ -218,3 +255,17 @@ def test_a_data_set_is_named_by_repository_revision_configuration_and_split() ->
     for wrong in ("hf://a", "hf://a/b/c", "hf://a/b@", "hf://a/b:", "hf://a/b:c/", "hf://../b", "hf://a/b:c/d/e"):
         with pytest.raises(UsageError, match="is not of the form hf://ORG/NAME"):
             HubDataset.parse(wrong)
+
+
+@pytest.mark.attack
+def test_a_hub_whose_answers_do_not_end_is_one_line() -> None:
+    def answer(_: Request, connection: socket.socket) -> None:
+        send_without_end(connection, b" " * 65_536)
+
+    with strange_hub(answer) as hub:
+        with pytest.raises(HubError, match="is larger than") as error:
+            read_hub_dataset("hf://somebody/photos", HubAccess(hub.endpoint))
+        assert "\n" not in str(error.value)
+        file = f"hf://datasets/somebody/photos@{'1' * 40}/a.jpg"
+        with pytest.raises((OSError, HTTPError)):
+            open_file(file, HubAccess(hub.endpoint)).read()

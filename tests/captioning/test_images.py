@@ -1,11 +1,15 @@
 """captioning/images.py: every file is measured as stored, or refused with a reason of the closed set."""
 
+import contextlib
 import hashlib
 import io
 import os
 import socket
+import struct
+import zlib
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -172,3 +176,65 @@ def test_pixels_and_hash_are_those_of_the_file(tmp_path: Path) -> None:
     facts, view = read_image(path)
     assert (np.asarray(view) == np.asarray(Image.open(io.BytesIO(path.read_bytes())))).all()
     assert facts.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def segment(kind: int, data: bytes) -> bytes:
+    return b"\xff" + bytes([kind]) + struct.pack(">H", len(data) + 2) + data
+
+
+def with_exif(*entries: bytes) -> bytes:
+    """A JPEG with these entries of EXIF, of twelve bytes each."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    return CONTENTS["JPEG"][:2] + segment(0xE1, exif) + CONTENTS["JPEG"][2:]
+
+
+def with_chunk(kind: bytes, data: bytes) -> bytes:
+    """A PNG with this chunk behind its header."""
+    png = encoded(picture(), "PNG")
+    return png[:33] + struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) + png[33:]
+
+
+TURNED = struct.pack("<HHII", 0x0112, 3, 1, 6)
+XMP = b"XML:com.adobe.xmp\0"
+METADATA = {
+    "a negative number where none may be": with_exif(TURNED, struct.pack("<HHIi", 0x0100, 9, 1, -5)),
+    "not a number": with_exif(TURNED, struct.pack("<HHIf", 0x011A, 11, 1, float("nan"))),
+    "an eXIf chunk that is no TIFF": with_chunk(b"eXIf", b"Exif\0\0II*"),
+    "a raw profile that is cut": with_chunk(b"tEXt", b"Raw profile type exif\0\nexif\n      20\n45786966 0000 ??\n"),
+    "XMP that is not UTF-8": CONTENTS["JPEG"][:2]
+    + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<a>\xa8\xa8</a>")
+    + CONTENTS["JPEG"][2:],
+    "a header of EXIF and nothing else": CONTENTS["JPEG"][:2] + segment(0xE1, b"Exif\0\0") + CONTENTS["JPEG"][2:],
+    "XMP of 5 MB": with_chunk(b"iTXt", XMP + bytes(4) + b"<x>" + b"a" * 5_000_000 + b"</x>"),
+    "a profile of 900 kB": with_chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(900_000))),
+    "a profile of 3 MB": with_chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(3_000_000))),
+    "compressed XMP of 5 MB": with_chunk(b"iTXt", XMP + b"\1\0\0\0" + zlib.compress(b"a" * 5_000_000)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("kind", METADATA)
+def test_what_stops_the_readers_of_a_published_dataset_is_skipped_and_nothing_else(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(METADATA[kind])
+    try:
+        datasets.Image().decode_example({"path": None, "bytes": METADATA[kind]})
+    except Exception:
+        assert refusal(path).reason == "metadata"
+    else:
+        assert read_image(path)[0].width > 0
+
+
+def test_of_these_metadata_some_stop_readers_and_some_do_not(tmp_path: Path) -> None:
+    found = set()
+    for content in METADATA.values():
+        (tmp_path / "a").write_bytes(content)
+        with contextlib.suppress(UnusableImageError):
+            read_image(tmp_path / "a")
+            found.add(content)
+    assert {kind for kind, content in METADATA.items() if content in found} == {
+        "XMP that is not UTF-8",
+        "a header of EXIF and nothing else",
+        "XMP of 5 MB",
+        "a profile of 900 kB",
+    }

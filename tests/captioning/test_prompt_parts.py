@@ -113,7 +113,9 @@ def test_every_generated_caption_is_of_the_image_in_its_row_while_processes_are_
             for number, decoded in enumerate(decoders.decode(jobs)):
                 if number % 30 == 10:
                     decoding = [
-                        child for child in psutil.Process().children() if "captioning.decoders" in child.cmdline()
+                        child
+                        for child in psutil.Process().children()
+                        if "captioning.decoding_process" in child.cmdline()
                     ]
                     chance.choice(decoding).kill()
                 yield decoded
@@ -135,7 +137,7 @@ def test_odd_and_broken_files_are_captioned_or_listed_and_none_is_lost(tmp_path:
     os.mkfifo(root / "pipe.png")
     (root / "dangling.png").symlink_to("gone.png")
     Path(os.fsdecode(bytes(root) + b"/caf\xe9.png")).write_bytes(oddities["plain.png"].content)
-    (root / "locked.txt").mkdir()
+    (root / "locked.txt").symlink_to("/etc/hostname")
     (root / "locked.png").write_bytes(oddities["plain.png"].content)
     expected |= {"pipe.png": "not-a-file", "dangling.png": "missing"}
     expected |= {r"caf\xe9.png": "name", "locked.png": "unreadable"}
@@ -195,7 +197,9 @@ def test_rows_are_in_the_order_of_the_ids(tmp_path: Path) -> None:
     root = images(tmp_path / "real", *range(0, 80, 10))
     (root / "050.png").write_bytes(b"")
     (root / "060.txt").write_text("sixty")
-    result = captioned(select("x", root), Echo(lambda value: "..." if value in (10, 70) else str(value)), batch_size=64)
+    result = captioned(
+        select("x", root), Echo(lambda value: "..." if value in (10, 70) else f"grey {value}"), batch_size=64
+    )
     assert [prompt.real_id for prompt in result.prompts] == [f"{n:03d}.png" for n in (0, 20, 30, 40, 60)]
     assert [row.real_id for row in result.skipped] == ["010.png", "050.png", "070.png"]
 

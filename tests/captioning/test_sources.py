@@ -42,7 +42,7 @@ def test_a_caption_is_in_the_text_file_of_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "b.c.txt").write_bytes(b"caf\xe9")
     folder = read_folder(tmp_path)
     captions = {real_id: folder.image(real_id).captions for real_id in folder.ids}
-    assert captions == {"a.jpg": ("a cat\n",), "b.c.png": ("caf\ufffd",), "deep/a.png": ("a dög",), "none.png": ()}
+    assert captions == {"a.jpg": ("a cat",), "b.c.png": ("caf\ufffd",), "deep/a.png": ("a dög",), "none.png": ()}
 
 
 def test_without_a_text_file_the_caption_is_in_the_json_file(tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_without_a_text_file_the_caption_is_in_the_json_file(tmp_path: Path) -> 
 
 def test_a_caption_that_cannot_be_read_is_not_treated_as_missing(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
-    (tmp_path / "a.txt").mkdir()
-    with pytest.raises(OSError, match="directory"):
+    os.mkfifo(tmp_path / "a.txt")
+    with pytest.raises(OSError, match="not a regular file"):
         read_folder(tmp_path).image("a.jpg")
 
 
@@ -88,7 +88,7 @@ def test_each_image_has_the_licence_its_folder_states(tmp_path: Path) -> None:
     found = {real_id: (folder.image(real_id).license, folder.image(real_id).redistributable) for real_id in folder.ids}
     assert found == {"a.jpg": ("cc0-1.0", True), "b.jpg": (None, None), "c.jpg": ("proprietary", False)}
     (tmp_path / "licenses.json").unlink()
-    assert read_folder(tmp_path).image("a.jpg") == RealImage("a.jpg", tmp_path / "a.jpg")
+    assert read_folder(tmp_path).image("a.jpg") == RealImage("a.jpg", tmp_path / "a.jpg", within=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,16 @@ def test_an_invalid_licence_file_is_refused_with_one_line(tmp_path: Path, conten
 
 
 def test_links_are_followed_and_a_loop_is_read_once(tmp_path: Path) -> None:
-    touch(tmp_path, "elsewhere/a.png", "root/b.png")
+    touch(tmp_path, "elsewhere/a.png", "root/b.png", "root/.elsewhere/a.png")
     root = tmp_path / "root"
-    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "linked").symlink_to(root / ".elsewhere")
     (root / "circle").symlink_to(root)
     (root / "dangling.png").symlink_to("gone.png")
     (root / "self.png").symlink_to("self.png")
     assert list(read_folder(root).ids) == ["b.png", "dangling.png", "linked/a.png", "self.png"]
+    (root / "out").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=r"root/out is a link to a folder outside the source: .* remove the link"):
+        read_folder(root)
 
 
 def test_a_name_that_is_not_utf8_is_listed_too(tmp_path: Path) -> None:

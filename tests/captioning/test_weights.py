@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,9 @@ from captioning.weights import pin
 from demo.zoo.captioner import COMMIT_ID, REPO_ID, REPOSITORY
 from localhub.process import HubProcess
 from localhub.store import Store
-from workspace.errors import UsageError
+from tests.strange_hub import Request, send, send_without_end, strange_hub
+from workspace.errors import HubError, UsageError
+from workspace.hub_access import HubAccess
 
 FETCH = """
 import sys
@@ -143,3 +146,46 @@ def test_a_folder_is_pinned_by_its_content(tmp_path: Path) -> None:
     (folder / "pytorch_model.bin").unlink()
     with pytest.raises(UsageError, match=r"lacks model\.safetensors or pytorch_model\.bin"):
         pin(CaptionerReference.parse(str(folder)))
+
+
+@pytest.mark.attack
+def test_a_commit_without_end_is_one_line() -> None:
+    def answer(_: Request, connection: socket.socket) -> None:
+        send_without_end(connection, b" " * 65_536)
+
+    with strange_hub(answer) as hub, pytest.raises(HubError, match="is larger than") as error:
+        pin(CaptionerReference.parse("somebody/blip"), HubAccess(hub.endpoint))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("attack", ["a body without end", "an etag that is a path", "more than the disk holds"])
+def test_weights_of_a_hostile_hub_are_one_line_and_stay_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: str
+) -> None:
+    size = 1 << 60 if attack == "more than the disk holds" else 1000
+    tree = [
+        {"type": "file", "path": name, "oid": "a" * 40, "size": size}
+        for name in ("config.json", "preprocessor_config.json", "model.safetensors")
+    ]
+
+    def answer(request: Request, connection: socket.socket) -> None:
+        if "/api/" in request.path:
+            body = json.dumps(tree) if "/tree/" in request.path else json.dumps({"id": "a/b", "sha": "1" * 40})
+            send(connection, body=body.encode())
+        elif request.method == "HEAD" or not request.path.endswith("model.safetensors"):
+            etag = "../../../../escaped" if attack == "an etag that is a path" else f'"{len(request.path)}"'
+            body = b"" if request.method == "HEAD" else b"{}"
+            send(connection, body=body, Content_Length="2", ETag=etag, X_Repo_Commit="1" * 40)
+        else:
+            send_without_end(connection)
+
+    cache = tmp_path / "a" / "b" / "c" / "cache"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    pinned = pin(CaptionerReference.parse("a/b@" + "1" * 40))
+    with strange_hub(answer) as hub, pytest.raises((HubError, UsageError)) as error:
+        pinned.fetch(HubAccess(hub.endpoint, "hf_secret"))
+    assert "\n" not in str(error.value)
+    found = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert all(path.is_relative_to(cache) for path in found)
+    assert all(path.stat().st_size < 1 << 20 for path in found)

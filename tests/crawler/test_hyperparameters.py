@@ -9,7 +9,7 @@ from crawler.card.call_fields import MAX_PIXELS, MAX_SCALE, MAX_STEPS, MAX_TEXT
 from crawler.card.model_card import Card, read_card
 from crawler.card.snippets import Usage
 from crawler.catalog import Hyperparameters
-from crawler.hyperparameters import hyperparameters_of, settings_in_configs, valid_or_none
+from crawler.hyperparameters import hyperparameters_of, settings_in_configs, texts_too_long, valid_or_none
 from crawler.pipelines.traits import describe
 
 CONFIG = {"height": 512, "width": 512, "scheduler": "PNDMScheduler", "prediction_type": "epsilon"}
@@ -96,9 +96,15 @@ def test_samplers_in_text_are_read_for_noise_prediction_only() -> None:
     assert from_text("StableDiffusionPipeline", "Sampler: Euler", {}) == {}
 
 
-def test_long_texts_are_cut() -> None:
-    values, _ = hyperparameters_of(None, Card(), Usage({"negative_prompt": "x" * (MAX_TEXT + 1)}), {})
-    assert values.negative_prompt == "x" * MAX_TEXT
+def test_a_text_that_is_too_long_is_unread_never_cut() -> None:
+    for size, expected in ((MAX_TEXT, ()), (MAX_TEXT + 1, ("negative_prompt",))):
+        usage = Usage({"negative_prompt": "x" * size})
+        values, _ = hyperparameters_of(None, Card(), usage, {})
+        assert values.negative_prompt == (None if expected else "x" * size)
+        assert texts_too_long(Card(), usage) == expected
+    usage = Usage(tokens=("x" * MAX_TEXT, "y"))
+    assert hyperparameters_of(None, Card(), usage, {})[0].trigger_words is None
+    assert texts_too_long(Card(), usage) == ("trigger_words",)
 
 
 def test_the_size_is_that_of_the_denoiser_times_the_scale_of_the_decoder() -> None:

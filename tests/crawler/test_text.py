@@ -12,19 +12,22 @@ from crawler.card.snippets import read_usage
 from crawler.hub.repository import parse_json_object
 from crawler.reasons import Incompatible
 from crawler.text import load_json, parse_python
+from workspace.printable import REPLACEMENT
 
-SURROGATE = "\\ud800"
 
-
-def test_a_lone_surrogate_becomes_a_question_mark() -> None:
-    assert load_json(f'{{"a{SURROGATE}": ["{SURROGATE}"]}}'.encode()) == {"a?": ["?"]}
-    assert read_card(f'---\nlicense: "{SURROGATE}"\n---\n'.encode()).metadata == {"license": "?"}
-    code = f'```python\npipe("x", negative_prompt="{SURROGATE}")\n```\n'
-    assert read_usage(parse_markdown(code), "a/b", ["negative_prompt"]).arguments == {"negative_prompt": "?"}
+@pytest.mark.attack
+@pytest.mark.parametrize("escape", ["\\ud800", "\\uDFFF", "\\u001b", "\\u0000", "\\u009b", "\\u202e"])
+def test_what_cannot_be_stored_or_shown_is_replaced_where_text_enters(escape: str) -> None:
+    assert load_json(f'{{"a{escape}": ["{escape}"]}}'.encode()) == {f"a{REPLACEMENT}": [REPLACEMENT]}
+    assert read_card(f'---\nlicense: "{escape}"\n---\n'.encode()).metadata == {"license": REPLACEMENT}
+    code = f'```python\npipe("x", negative_prompt="{escape}")\n```\n'
+    assert read_usage(parse_markdown(code), "a/b", ["negative_prompt"]).arguments == {"negative_prompt": REPLACEMENT}
 
 
 def test_a_pair_of_surrogates_is_one_character() -> None:
     assert load_json(json.dumps("\U0001f600").encode()) == "\U0001f600"
+    front_matter = f"---\nlicense: {json.dumps(chr(0x1F600))}\n---\n"
+    assert read_card(front_matter.encode()).metadata == {"license": "\U0001f600"}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"3", b"\xff\xfe", b"[" * 100_000, b'{"a": NaN'])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from localhub.process import HubProcess
 from tests.localhub.conftest import CARD, WEIGHTS
 
+JSON = {"Content-Type": "application/json"}
 FILE = "/zoo/sd/resolve/main/unet/diffusion.safetensors"
 
 
@@ -157,7 +158,39 @@ def test_cards_are_validated_before_uploads(http: httpx2.Client) -> None:
     "body", [b"", b"[]", b"{", b"[" * 100_000, b"\xff", b'{"content": 1}', b'{"content": "---\\n\\ud800: 1\\n---\\n"}']
 )
 def test_an_invalid_body_is_an_error_of_the_client(http: httpx2.Client, body: bytes) -> None:
-    assert http.post("/api/validate-yaml", content=body).status_code == 400
+    assert http.post("/api/validate-yaml", content=body, headers=JSON).status_code == 400
+
+
+# What a page of another site can send without asking first.
+SIMPLE_TYPES = ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+WRITES = [
+    ("POST", "/api/repos/create", b'{"name": "zoo/new"}'),
+    ("DELETE", "/api/repos/delete", b'{"name": "zoo/sd"}'),
+    ("PUT", "/api/models/zoo/sd/settings", b'{"private": true}'),
+    ("POST", "/api/models/zoo/sd/commit/main", b'{"key": "header", "value": {"summary": "s"}}'),
+    ("POST", "/api/models/zoo/sd/tag/main", b'{"tag": "v1"}'),
+    ("POST", "/api/models/zoo/sd/branch/new", b"{}"),
+]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("media_type", SIMPLE_TYPES)
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_writing_needs_json(http: httpx2.Client, method: str, path: str, body: bytes, media_type: str) -> None:
+    headers = {"Authorization": "Bearer hf_writer", "Content-Type": media_type}
+    answer = http.request(method, path, content=body, headers=headers)
+    assert (answer.status_code, "application/json" in answer.json()["error"]) == (415, True)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_half_of_a_character_is_an_error_of_the_client(
+    http: httpx2.Client, method: str, path: str, body: bytes
+) -> None:
+    body = body.rstrip(b"}") + b', "x": {"\\ud800": "\\uDC00"}' + b"}" * (body.count(b"}") or 1)
+    body = body.replace(b"{, ", b"{")
+    answer = http.request(method, path, content=body, headers={**JSON, "Authorization": "Bearer hf_writer"})
+    assert (answer.status_code, "surrogate" in answer.json()["error"]) == (400, True)
 
 
 TARGETS = [

@@ -22,7 +22,7 @@ FILE = "/zoo/sd/resolve/main/unet/diffusion.safetensors"
 def fetch(hub: HubProcess, path: str = FILE) -> tuple[dict[str, str], bytes]:
     """Headers and the body up to the end of the connection; raises `ConnectionResetError` if it was reset."""
     with socket.create_connection(tuple(urlsplit(hub.endpoint).netloc.split(":")), timeout=20) as sock:
-        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b""
         while piece := sock.recv(1 << 16):
             answer += piece

@@ -1,11 +1,15 @@
 import json
 import struct
+from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localhub.metadata import Metadata, derive
+from localhub.request_errors import BadRequest
+from tests.bounds import within
+from tests.scale import scaled
 
 
 def metadata(kind: str = "model", card: str = "", **files: object) -> Metadata:
@@ -115,6 +119,55 @@ def test_parameters_are_counted_from_the_header() -> None:
 )
 def test_an_invalid_header_gives_no_count(content: bytes) -> None:
     assert metadata(model_dot_safetensors=content).safetensors is None
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        '{"dtype": "F32", "shape": [1e999]}',
+        '{"dtype": "F32", "shape": [-1]}',
+        '{"dtype": "F32", "shape": [9223372036854775807, 2]}',
+        f'{{"dtype": "F32", "shape": [{"9" * 4000}, {"9" * 4000}]}}',
+        f'{{"dtype": "F32", "shape": {[2] * 100}}}',
+        '{"dtype": "F32", "shape": "22"}',
+        '{"dtype": "F32", "shape": [true]}',
+        '{"dtype": "F32", "shape": [NaN]}',
+        '{"dtype": "\\ud800", "shape": [1]}',
+        f'{{"dtype": "{"F" * 1000}", "shape": [1]}}',
+        '{"dtype": ["F32"], "shape": [1]}',
+    ],
+)
+def test_a_tensor_that_cannot_exist_is_refused(tensor: str) -> None:
+    header = f'{{"a": {tensor}}}'.encode()
+    with pytest.raises(BadRequest, match=r"model\.safetensors"):
+        metadata(model_dot_safetensors=struct.pack("<Q", len(header)) + header)
+
+
+tensors = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "BF16", "f", ""]) | st.text(max_size=3),
+        "shape": st.lists(st.integers() | st.floats() | st.sampled_from([2**62, 10**400]), max_size=5) | st.text(),
+    }
+)
+
+
+@settings(deadline=None, max_examples=scaled(200, 200_000))
+@given(st.dictionaries(st.text(max_size=5), tensors | st.none() | st.integers(), max_size=5), st.integers(-3, 3))
+def test_any_header_of_weights_is_counted_ignored_or_refused(header: dict[str, object], more: int) -> None:
+    text = json.dumps(header).encode()
+    content = struct.pack("<Q", max(0, len(text) + more)) + text + b"\0" * max(0, more)
+    with within(seconds=5, megabytes=100), suppress(BadRequest):
+        found = metadata(model_dot_safetensors=content).safetensors
+        assert len(json.dumps(found)) < 2000
+
+
+@pytest.mark.attack
+def test_the_largest_header_takes_seconds() -> None:
+    for piece in (b'"a": {"dtype": "F32", "shape": [2, 2]}, ', b"[", b'{"a":', b'"\\ud800": 1, ', b"9"):
+        header = b"{" + piece * (10 * 2**20 // len(piece)) + b'"b": {"dtype": "F32", "shape": [1]}}'
+        with within(seconds=10), suppress(BadRequest):
+            metadata(model_dot_safetensors=struct.pack("<Q", len(header)) + header)
 
 
 def test_broken_json_and_yaml_give_no_metadata() -> None:

@@ -12,6 +12,7 @@ from localhub.store import Store
 from tests.hubs import fill
 from tests.localhub.conftest import WEIGHTS
 
+NDJSON = {"Content-Type": "application/x-ndjson"}
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
 
 
@@ -46,7 +47,7 @@ def commit(
     body = b"\n".join(
         line if isinstance(line, bytes) else json.dumps({"key": line[0], "value": line[1]}).encode() for line in lines
     )
-    return http.post(f"/api/models/zoo/sd/commit/{revision}", content=body)
+    return http.post(f"/api/models/zoo/sd/commit/{revision}", content=body, headers=NDJSON)
 
 
 def files(http: httpx2.Client) -> dict[str, int]:

@@ -6,19 +6,26 @@ import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from samplers import claims
 from samplers.options import SampleOptions
 from samplers.supervisor import sample
+from workspace import process_folder
+from workspace.command_line import run
 from workspace.layout import Workspace
+from workspace.process_folder import SILENT_SECONDS
 
 
-def start(workspace: Workspace, options: SampleOptions) -> BaseProcess:
-    """A supervisor, from the fork server that has the imports, so that it starts in a moment."""
-    process = multiprocessing.get_context("forkserver").Process(target=_sample, args=(workspace.root, options))
+def start(workspace: Workspace, options: SampleOptions, claim_seconds: float = SILENT_SECONDS) -> BaseProcess:
+    """A supervisor, from the fork server that has the imports, so that it starts in a moment; with signals and exit
+    codes as `cf-sample` has them. `claim_seconds`: how long its claims live when it is stopped."""
+    process = multiprocessing.get_context("forkserver").Process(
+        target=_sample, args=(workspace.root, options, claim_seconds)
+    )
     process.start()
     return process
 
 
-def _sample(root: Path, options: SampleOptions) -> None:
+def _sample(root: Path, options: SampleOptions, claim_seconds: float) -> None:
     """A supervisor needs two things that the fork server does not allow: to reach the Hub, and to start its children
     from the same fork server, instead of from another one that would import everything again."""
     import huggingface_hub.constants
@@ -26,7 +33,9 @@ def _sample(root: Path, options: SampleOptions) -> None:
     huggingface_hub.constants.HF_HUB_OFFLINE = False
     multiprocessing.forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
     multiprocessing.forkserver.ensure_running = lambda: None
-    sample(Workspace(root), options)
+    process_folder.SILENT_SECONDS = claims.SILENT_SECONDS = claim_seconds
+    claims.TOUCH_SECONDS = claim_seconds / 5
+    run(lambda: sample(Workspace(root), options))
 
 
 def under_fork_server() -> list[int]:

@@ -54,6 +54,7 @@ def test_every_generator_gives_the_requested_number_of_images(sampled: tuple[Wor
     workspace, report = sampled
     ends = {outcome.model_name: (outcome.status, outcome.kept) for outcome in report.outcomes}
     assert ends == {BASE: ("done", 5), PIXELS: ("done", 5), CLASSES: ("done", 5), NAN: ("exhausted", 0)}
+    assert all({"audit", "memory", "limits"} <= set(outcome.walls) for outcome in report.outcomes)
     for name in (BASE, PIXELS, CLASSES):
         rows = read_samples(workspace, name)
         assert [row.index for row in rows] == [0, 1, 2, 3, 4]

@@ -76,6 +76,32 @@ def _spent(connection: Connection, start: Start) -> None:
     _send(channel, Result(status="done", detail=str(os.getpid())))
 
 
+def _at_home(connection: Connection, start: Start) -> None:
+    (start.home / "planted").touch()
+    found = [str(start.home), *start.without_walls, *(path.name for path in start.home.iterdir())]
+    Channel(connection).send(encode(Ready(device="cpu", sandbox=found)))
+    time.sleep(100)
+
+
+@pytest.mark.attack
+def test_what_a_child_leaves_in_its_home_is_not_there_for_the_next(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samplers.worker, "main", _at_home)
+    monkeypatch.setenv("CF_WITHOUT_WALL", "seccomp")
+    homes = []
+    for _ in range(2):
+        with Worker(start, timeout=60) as worker:
+            assert worker.start().sandbox == list(worker.walls)
+            home, *rest = worker.walls
+            homes.append(Path(home))
+            # The switch reaches the child, however old the fork server is.
+            assert rest == ["seccomp", "planted"]
+        assert not Path(home).exists()
+    assert homes[0] != homes[1]
+    assert {home.parent for home in homes} == {start.home}
+
+
 def _sampled(worker: Worker, folder: Path) -> tuple[Result, list[int]]:
     heard: list[int] = []
     return worker.sample(assignment(folder), lambda rows, images: None, heard.append), heard

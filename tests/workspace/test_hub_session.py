@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils._http import default_client_factory
 
 from tests.strange_hub import Request, send, send_without_end, strange_hub
-from workspace import hub_body, hub_session
+from workspace import hub_connection, hub_session
 from workspace.hub_access import HubAccess
 from workspace.hub_session import RefusedAnswerError, TooLargeError, limited, limited_to, session
 
@@ -154,13 +154,16 @@ def test_an_encoding_that_was_not_asked_for_is_refused() -> None:
 
 
 @pytest.mark.attack
-def test_an_answer_that_comes_byte_by_byte_is_a_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_body, "PATIENCE", 0.5)
+@pytest.mark.parametrize("dripping", ["the body", "the headers", "preliminary answers"])
+def test_an_answer_that_comes_byte_by_byte_is_a_time_out(monkeypatch: pytest.MonkeyPatch, dripping: str) -> None:
+    monkeypatch.setattr(hub_connection, "PATIENCE", 0.5)
+    first = {"the body": b"\r\n", "the headers": b"X: ", "preliminary answers": b"\r\nHTTP/1.1 103 So\r\n\r\n"}
 
     def answer(_: Request, connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 So\r\nContent-Length: 1000\r\n\r\n")
-        for _ in range(1000):
-            connection.sendall(b"x")
+        status = 103 if dripping == "preliminary answers" else 200
+        connection.sendall(f"HTTP/1.1 {status} So\r\nContent-Length: 1000\r\n".encode() + first[dripping])
+        while True:
+            connection.sendall(b"HTTP/1.1 103 So\r\n\r\n" if status == 103 else b"x")
             time.sleep(0.05)
 
     with strange_hub(answer) as hub:
@@ -168,6 +171,17 @@ def test_an_answer_that_comes_byte_by_byte_is_a_time_out(monkeypatch: pytest.Mon
         with pytest.raises(httpx2.ReadTimeout, match="less than 4 kB a second"):
             client.get(hub.endpoint)
         assert time.monotonic() - began < 5
+
+
+def test_an_answer_may_begin_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_connection, "PATIENCE", 0.1)
+
+    def answer(_: Request, connection: socket.socket) -> None:
+        time.sleep(0.3)
+        send(connection, body=b"late")
+
+    with strange_hub(answer) as hub:
+        assert session(HubAccess(hub.endpoint)).get(hub.endpoint).content == b"late"
 
 
 def test_a_request_without_a_time_out_gets_one() -> None:

@@ -6,10 +6,11 @@ user namespace: it would lose its access to other users' files. The capabilities
 with the others (`privileges`).
 """
 
-import ctypes
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from workspace.sandbox import kernel, privileges
 
 # linux/sched.h
 _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
@@ -18,14 +19,17 @@ _NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
 def leave_the_network() -> bool:
     """Move the calling process, of one thread, into a network namespace of its own; returns whether the kernel allowed
     it."""
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.unshare(ctypes.c_int(_NEW_NETWORK)) == 0:
-        return True
     user, group = os.getuid(), os.getgid()
-    if user == 0 or library.unshare(ctypes.c_int(_NEW_USER | _NEW_NETWORK)) != 0:
+    try:
+        kernel.call("unshare", _NEW_NETWORK if user == 0 else _NEW_USER | _NEW_NETWORK)
+    except OSError:
         return False
+    if user == 0:
+        return True
     # Without a map its user would be shown as nobody, which does no harm: so failing to write it is ignored.
     with suppress(OSError):
+        # A process that is hidden, as after a change of user, may not write its own.
+        privileges.hide(False)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")

@@ -8,8 +8,9 @@ import ctypes
 import os
 import struct
 
-# linux/prctl.h, linux/capability.h
-_PR_SET_NO_NEW_PRIVS = 38
+from workspace.sandbox import kernel
+
+# linux/capability.h
 _VERSION_3 = 0x20080522
 _DAC_OVERRIDE, _FOWNER = 1 << 1, 1 << 3
 
@@ -19,18 +20,15 @@ def drop() -> None:
 
     Raises `OSError` when the kernel refuses.
     """
-    library = ctypes.CDLL(None, use_errno=True)
-    zero = ctypes.c_ulong(0)
-    _check(library.prctl(ctypes.c_int(_PR_SET_NO_NEW_PRIVS), ctypes.c_ulong(1), zero, zero, zero), "prctl")
+    kernel.control_process(kernel.PR_SET_NO_NEW_PRIVS, 1)
     header = ctypes.create_string_buffer(struct.pack("Ii", _VERSION_3, 0))
     # Two of struct __user_cap_data_struct, for 64 capabilities: effective, permitted, inheritable.
     held = ctypes.create_string_buffer(24)
-    _check(library.capget(header, held), "capget")
+    kernel.call("capget", header, held)
     kept = struct.unpack("6I", held.raw)[1] & (_DAC_OVERRIDE | _FOWNER) if os.getuid() == 0 else 0
-    _check(library.capset(header, struct.pack("6I", kept, kept, 0, 0, 0, 0)), "capset")
+    kernel.call("capset", header, struct.pack("6I", kept, kept, 0, 0, 0, 0))
 
 
-def _check(result: int, call: str) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"the sandbox could not be set up: {call}: {os.strerror(number)}")
+def hide(hidden: bool) -> None:
+    """Hide the process's memory from other processes of the same user, and from programs that collect core dumps."""
+    kernel.control_process(kernel.PR_SET_DUMPABLE, int(not hidden))

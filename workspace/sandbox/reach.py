@@ -1,8 +1,8 @@
 """The files of this machine that the sampling process needs: all others are refused (`landlock`).
 
-It reads Python and its packages, shared libraries, the kernel's information about the machine, and the weights. It
-writes images and rows, its own empty home, and graphics devices. No path to read may contain the user's home, where
-tokens and keys are: a checkout or an environment inside it is listed itself.
+It reads Python and its packages, shared libraries, the kernel's information about the machine and itself, and the
+weights. It uses graphics devices. What it writes is the caller's choice. No path to read may contain the user's home,
+where tokens and keys are: a checkout or an environment inside it is listed itself.
 """
 
 import os
@@ -19,32 +19,52 @@ _SYSTEM = (
         "/lib",
         "/lib32",
         "/lib64",
-        "/proc",
-        "/sys",
         "/opt/rocm",
         "/run/opengl-driver",
         "/nix/store",
         "/gnu/store",
     ),
+    # Of other processes not even the command line, which may have a password in it.
+    *(f"/proc/{name}" for name in ("self", "cpuinfo", "meminfo", "stat", "vmstat", "version", "uptime", "loadavg")),
+    *(f"/proc/{name}" for name in ("devices", "driver", "filesystems", "modules", "cgroups", "sys/kernel", "sys/vm")),
+    *(f"/sys/{name}" for name in ("block", "bus", "class", "dev", "devices", "fs/cgroup", "kernel/mm", "module")),
     *("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime"),
     *("/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/hosts", "/etc/mime.types"),
     *("/etc/nvidia", "/etc/OpenCL", "/etc/vulkan", "/etc/fonts", "/etc/ssl/openssl.cnf"),
     *("/dev/random", "/dev/urandom", "/dev/zero", "/dev/full"),
 )
-#: The null device, and graphics devices: NVIDIA's, those of the kernel's own drivers, AMD's, Windows'.
-_DEVICES = ("null", "nvidia*", "dri", "kfd", "dxg")
+_NULL = Path("/dev/null")
+#: Names of folders that have nothing but installed packages, and the endings of modules elsewhere.
+_PACKAGES, _MODULES = ("site-packages", "dist-packages"), (".py", ".so")
+#: Graphics devices: NVIDIA's, those of the kernel's own drivers, AMD's, Windows'.
+_GRAPHICS = ("nvidia*", "dri", "kfd", "dxg")
 
 
 def readable(weights: Iterable[Path]) -> list[Path]:
     """Paths that the process may read: Python, libraries, system files, and the folders `weights`."""
-    homes = _homes()
     libraries = [*map(Path, _SYSTEM), *_python(), *_library_path(), *_mapped()]
-    return [*(path for path in libraries if not any(home.is_relative_to(path) for home in homes)), *weights]
+    return [*_outside_homes(libraries), *weights]
 
 
-def writable(folders: Iterable[Path]) -> list[Path]:
-    """Paths that the process may also write: the `folders` and graphics devices."""
-    return [*folders, *(device for name in _DEVICES for device in Path("/dev").glob(name))]
+def listed() -> list[Path]:
+    """Folders whose names of files it may read, and no more: there Python looks for modules."""
+    installed = _installed()
+    return _outside_homes(entry for entry in _path() if not _has_only_packages(entry, installed))
+
+
+def graphics_devices() -> list[Path]:
+    """The graphics devices of this machine."""
+    return [device for name in _GRAPHICS for device in Path("/dev").glob(name)]
+
+
+def devices() -> list[Path]:
+    """The devices that the process may use: the null device and graphics devices."""
+    return [_NULL, *graphics_devices()]
+
+
+def _outside_homes(paths: Iterable[Path]) -> list[Path]:
+    homes = _homes()
+    return [path for path in dict.fromkeys(paths) if not any(home.is_relative_to(path) for home in homes)]
 
 
 def _homes() -> set[Path]:
@@ -57,16 +77,36 @@ def _homes() -> set[Path]:
 
 
 def _python() -> Iterator[Path]:
-    """Where modules come from: Python's path, and the folders of the packages imported so far, for the case that an
-    entry of the path is refused, such as the home that contains a checkout."""
-    for entry in (sys.prefix, sys.base_prefix, *sys.path):
-        if entry:
-            yield Path(entry).resolve()
+    """Where modules come from: Python and its packages, the modules beside scripts, and the folders of the packages
+    imported so far, for the case that an entry of the path is refused, such as the home that contains a checkout."""
+    installed = _installed()
+    yield from installed
+    for entry in _path():
+        if _has_only_packages(entry, installed):
+            yield entry
+        else:
+            # A checkout, or the folder of a user's script: there are his data too.
+            yield from (package.parent for package in entry.glob("*/__init__.py"))
+            yield from (module for ending in _MODULES for module in entry.glob(f"*{ending}"))
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and "." not in name:
+        file = None if "." in name else getattr(module, "__file__", None)
+        if file and not file.startswith(tuple(f"{place}/" for place in installed)):
             path = Path(file).resolve()
             yield path.parent if path.name == "__init__.py" else path
+
+
+def _installed() -> list[Path]:
+    """Python's own folders, which are readable as a whole."""
+    return _outside_homes([Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()])
+
+
+def _path() -> list[Path]:
+    """Python's path."""
+    return [Path(entry).resolve() for entry in sys.path if entry]
+
+
+def _has_only_packages(entry: Path, installed: Iterable[Path]) -> bool:
+    return entry.name in _PACKAGES or entry.suffix == ".zip" or any(entry.is_relative_to(place) for place in installed)
 
 
 def _library_path() -> Iterator[Path]:

@@ -1,15 +1,9 @@
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.card.document import Code, Document, Table, Text
 from crawler.card.markdown import MAX_BODY, MAX_LINE, MAX_LINES, parse_markdown
-from crawler.card.model_card import read_card
-from crawler.card.settings_in_text import read_settings
-from crawler.card.snippets import read_usage
-from crawler.card.trigger_words import read_trigger_words
 
 
 def paths(document: Document) -> list[tuple[str, ...]]:
@@ -167,39 +161,28 @@ def test_text_beyond_the_limits_is_not_read() -> None:
 
 def test_nested_containers_are_read_to_a_maximum_depth() -> None:
     assert texts(parse_markdown("> " * 5 + "a")) == ["a"]
-    assert texts(parse_markdown("> " * 50 + "a\n\n")) == []
+    deeper = parse_markdown("> " * 50 + "a\n\n")
+    assert (texts(deeper), deeper.cut) == ([], True)
 
 
-# Ten megabytes of each. Tables and images take longest.
-HOSTILE = ["a|b\n-|-\n", "![", "  - a\n", "|", "<!--", "`", "```a\n", "```\n     \n", " ", "* ", "Steps:\n"]
-HOSTILE += [
-    ",;",
-    "<p",
-    "**a",
-    "> ",
-    "<a b='",
-    "\\",
-    "[a]: b\n",
-    "<x-y>",
-    "You should use a ",
-    "trained on ",
-    "(",
-    "\x00",
-]
+@pytest.mark.parametrize(
+    ("body", "cut"),
+    [
+        ("a\n" * (MAX_LINES - 1) + "b", False),
+        ("a\n" * MAX_LINES + "b", True),
+        ("a" * 99 + " ", False),
+        ("a " * (MAX_LINE // 2 + 1), True),
+        (("a" * 99 + "\n") * (MAX_BODY // 100 + 1), True),
+        ("> " * 5 + "a", False),
+        ("![a](data:image/png;base64," + "A" * MAX_LINE + "==) Steps: 30", False),
+    ],
+)
+def test_a_document_says_whether_there_is_more_than_is_read(body: str, cut: bool) -> None:
+    assert parse_markdown(body).cut is cut
 
 
-@pytest.mark.parametrize("piece", HOSTILE)
-def test_ten_megabytes_take_seconds(piece: str) -> None:
-    # Lines as long as they may be, in one paragraph.
-    line = (piece * MAX_LINE)[: MAX_LINE - len(piece)]
-    body = "\n".join([line] * (10 * 2**20 // len(line) + 1)).encode()
-    assert len(body) > 10 * 2**20
-    began = time.process_time()
-    card = read_card(body)
-    read_usage(card.document, "acme/model", {"height"})
-    read_settings(card.document)
-    read_trigger_words(card)
-    assert time.process_time() - began < 20
+def test_the_text_beside_an_image_as_base64_is_read() -> None:
+    assert texts(parse_markdown("![a](data:image/png;base64," + "A" * MAX_LINE + "==) Steps: 30")) == ["Steps: 30"]
 
 
 @settings(deadline=None, max_examples=200)
@@ -212,14 +195,6 @@ def test_no_text_raises(body: str) -> None:
                 assert block.language == block.language.lower()
             elif isinstance(block, Text):
                 assert all(line.text for line in block.lines)
-
-
-@pytest.mark.parametrize("piece", ["[" * 4000, "![" * 2000, "- a", "# a"])
-def test_megabytes_are_read_in_bounded_time(piece: str) -> None:
-    start = time.process_time()
-    parse_markdown(f"{piece}\n" * (2**20 // len(piece)))
-    # Seconds on a busy machine; a reader that takes quadratic time needs hours.
-    assert time.process_time() - start < 20
 
 
 def test_lines_are_limited() -> None:

@@ -1,6 +1,7 @@
 """Which Hub is asked, and with which token, are parameters: nothing is read from the environment or stored for it."""
 
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from localhub.process import HubProcess
 from manifests.building import build
 from manifests.options import BuildOptions, PublishOptions
 from manifests.publishing.publish import publish_dataset
+from manifests.publishing.repository import DatasetOnHub
 from manifests.report import write_report
 from tests.hubs import DATE
 from tests.hubs import fill as fill_hub
 from tests.manifests.making import Builder, sha256
 from tests.manifests.publishing.publishing import READER, WRITER, files
+from tests.strange_hub import Request, send, send_without_end, strange_hub
 from workspace.errors import CommunityForensicsError, HubError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
@@ -72,3 +75,23 @@ def test_the_python_interface_passes_endpoint_and_token_to_the_report_and_to_ima
     (row,) = rows[rows["path"].str.startswith("hf://")].itertuples()
     image = cf.open_image(workspace, row.path, endpoint=clean.endpoint, token=WRITER)
     assert image.size == (row.width, row.height)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("attack", ["a body without end", "pages in a circle", "pages of another host"])
+def test_a_list_of_files_of_a_hostile_hub_is_one_line_and_the_token_stays(attack: str) -> None:
+    def answer(request: Request, connection: socket.socket) -> None:
+        if attack == "a body without end":
+            send_without_end(connection, b" " * 65_536)
+        else:
+            host = hub.endpoint if attack == "pages in a circle" else thief.endpoint
+            path = request.path.partition("?")[0]
+            send(connection, body=b"[]", Link=f'<{host}{path}?cursor=a>; rel="next"')
+
+    with strange_hub(lambda _, connection: send(connection, 500, b"{}")) as thief, strange_hub(answer) as hub:
+        dataset = DatasetOnHub("org/name", HubAccess(hub.endpoint, "hf_secret"))
+        with pytest.raises(HubError, match="org/name") as error:
+            dataset.files("main")
+    assert "\n" not in str(error.value)
+    assert {request.token for request in thief.requests} <= {None}
+    assert {request.token for request in hub.requests} == {"Bearer hf_secret"}

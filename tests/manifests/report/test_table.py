@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from manifests.report import PAGE_ROWS
+from manifests.report import PAGE_ROWS, table
 from tests.browser import look
 from tests.manifests.making import Builder
 from tests.manifests.report.pages import generated, image_of, written
@@ -50,6 +50,10 @@ def test_the_table_is_searched_sorted_and_paged(builder: Builder, tmp_path: Path
     ]
     assert seen["acted"]["last"] is True
     assert seen["acted"]["sorted"] == ["licence ascending"]
+
+
+def test_a_generator_that_was_sampled_without_a_wall_of_the_sandbox_is_marked() -> None:
+    assert table._outcome(generated(0, missing_walls="landlock")).startswith("without landlock of the sandbox; ")
 
 
 def test_without_the_script_the_first_rows_are_there(builder: Builder, tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ def test_a_large_runs_shards_fit_into_80_columns() -> None:
         estimate_left=100_000,
         pace=1.3,
         time=Time.of(1000, {"sample": 930}),
+        walls="without landlock of the sandbox (docs/sandbox.md)",
     )
     status = RunStatus(
         generators=5000,
@@ -179,6 +180,7 @@ def test_a_large_runs_shards_fit_into_80_columns() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(as_tables(status))
     said = console.export_text()
+    assert "shard 16/16 samples without landlock of the sandbox (docs/sandbox.md)" in said
     for words in ("silent 3 h 40 min", "1,234", "493,600", "12.34", "36 h 7 min", "93%"):
         assert words in said
 

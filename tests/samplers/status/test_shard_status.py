@@ -49,6 +49,13 @@ def test_there_is_no_status_before_the_first_event(shard: Shard) -> None:
     assert shard.follower.status(NOON) is None
 
 
+def test_walls_that_do_not_stand_are_said(shard: Shard) -> None:
+    shard.start(0)
+    assert shard.status(1).walls == ""
+    shard.start(2, sandbox=["audit", "memory", "limits", "seccomp"])
+    assert shard.status(3).walls == "without landlock of the sandbox (docs/sandbox.md)"
+
+
 def test_generators_are_counted_by_how_they_ended(shard: Shard) -> None:
     shard.start(0, pending=4, finished=10, skipped=1)
     for second, end in ((10, "done"), (20, "load-failed"), (30, "done")):

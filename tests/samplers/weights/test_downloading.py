@@ -174,7 +174,7 @@ def test_what_is_not_the_catalogues_file_is_refused_in_one_line_and_leaves_nothi
 
 @pytest.mark.attack
 def test_a_byte_now_and_then_is_no_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workspace.hub_body.PATIENCE", 0.2)
+    monkeypatch.setattr("workspace.hub_connection.PATIENCE", 0.2)
     pause = threading.Event()
 
     def answer(_: Request, connection: socket.socket) -> None:

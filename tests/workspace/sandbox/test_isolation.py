@@ -1,6 +1,5 @@
 """What a child can do is tried in a child: one from the fork server, behind the walls that samplers.child.loop sets."""
 
-import ctypes
 import errno
 import multiprocessing
 import os
@@ -13,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from workspace.errors import UsageError
 from workspace.sandbox import isolation, landlock, namespaces, privileges, reach
+from workspace.sandbox.walls import WITHOUT, missing, switched_off
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the filter is Linux's")
 
@@ -27,7 +28,7 @@ def _behind_walls(
     connection: Connection, walls: dict[str, Any], probe: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     try:
-        isolation.enter(**walls)
+        isolation.enter(**walls, kept=[connection.fileno()])
         connection.send(probe(*arguments))
     except BaseException as error:
         connection.send(repr(error))
@@ -55,17 +56,6 @@ def _connect(address: tuple[str, int]) -> str:
         return "connected"
 
 
-def _socket_past_python(family: int) -> int:
-    """socket(2) by way of the C library, where no audit hook looks: 0 or the error's number."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return 0 if libc.socket(family, socket.SOCK_STREAM, 0) >= 0 else ctypes.get_errno()
-
-
-def _system_call(number: int) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    return 0 if libc.syscall(number, 1, 0, 0, 0, 0, 0) >= 0 else ctypes.get_errno()
-
-
 def _environment() -> dict[str, str]:
     initial = Path("/proc/self/environ").read_bytes().decode().split("\0")
     return dict(os.environ) | {"/proc/self/environ": "\n".join(initial)}
@@ -83,25 +73,10 @@ def test_no_connection_is_possible_even_to_this_machine(tmp_path: Path) -> None:
         assert "the sampling process has no network" in _try(tmp_path, _connect, server.getsockname())
 
 
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_PACKET, socket.AF_NETLINK])
-def test_the_kernel_refuses_sockets_created_without_python(tmp_path: Path, family: int) -> None:
-    assert _try(tmp_path, _socket_past_python, int(family)) == errno.EACCES
-
-
-def test_local_sockets_are_allowed(tmp_path: Path) -> None:
-    assert _try(tmp_path, _socket_past_python, int(socket.AF_UNIX)) == 0
-
-
-@pytest.mark.skipif(os.uname().machine != "x86_64", reason="numbers of x86-64")
-@pytest.mark.parametrize("number", [101, 310, 311, 425, 438, 0x40000000 + 41])
-def test_ways_into_other_processes_and_around_the_filter_are_refused(tmp_path: Path, number: int) -> None:
-    assert _try(tmp_path, _system_call, number) == errno.EACCES
-
-
 def test_no_secret_is_in_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = {
         name: f"secret-{name}"
-        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "HTTPS_PROXY")
+        for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "GITHUB_PAT", "DATABASE_URL", "MYSQL_PWD", "HTTPS_PROXY")
     }
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
@@ -116,7 +91,7 @@ def test_no_secret_is_in_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert os.environ["HF_TOKEN"] == "secret-HF_TOKEN"
 
 
-def test_a_variable_named_like_a_secret_is_set_again() -> None:
+def test_a_variable_that_is_not_on_the_list_is_set_all_the_same() -> None:
     cleaned = isolation.cleaned({"TOKENIZERS_PARALLELISM": "true", "OMP_NUM_THREADS": "1"}, Path("/home"))
     assert cleaned["TOKENIZERS_PARALLELISM"] == "false"
     assert cleaned["OMP_NUM_THREADS"] == "1"
@@ -186,14 +161,67 @@ def test_images_can_be_written_and_weights_only_read(home: Path, tmp_path: Path)
 
 
 def test_no_readable_path_contains_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    user, below = tmp_path / "user", tmp_path / "user" / "checkout"
+    user, below = tmp_path / "user", tmp_path / "user" / "site-packages"
     below.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(user))
     monkeypatch.setattr(sys, "path", [*sys.path, str(user), str(tmp_path), str(below)])
     monkeypatch.setenv("LD_LIBRARY_PATH", f"{user}:/opt/libraries")
     places = reach.readable([])
     assert not [place for place in places if user.is_relative_to(place)]
-    assert {below, Path("/opt/libraries"), Path(isolation.__file__).parents[2]} <= set(places)
+    assert {below, Path("/opt/libraries"), Path(isolation.__file__).parents[1]} <= set(places)
+
+
+def _read_and_import(script: Path) -> list[str]:
+    import beside
+
+    outcomes = _refused(script.with_name(".env"))[:1] + _refused(script.with_name("package") / "data")[:1]
+    return [beside.NAME, *outcomes]
+
+
+@needs_landlock
+@pytest.mark.attack
+def test_beside_a_users_script_modules_can_be_imported_and_nothing_else_read(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "project"
+    (folder / "package").mkdir(parents=True)
+    for name, content in {"beside.py": "NAME = 'beside'", ".env": "TOKEN", "package/data": "x"}.items():
+        (folder / name).write_text(content)
+    (folder / "package" / "__init__.py").touch()
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    assert _try(home, _read_and_import, folder / "script.py") == ["beside", "EACCES", "done"]
+
+
+@pytest.mark.parametrize("wall", ["landlock", "seccomp"])
+def test_a_wall_can_be_taken_down(home: Path, secret: Path, wall: str) -> None:
+    walls = _in_a_child(home, _send_walls, home, (wall,))
+    assert wall not in walls
+    assert {"memory", "limits", "landlock", "seccomp"} - {wall} <= set(walls)
+    if wall == "landlock":
+        assert _try(home, _refused, secret, without=(wall,))[0] == "done"
+
+
+def test_a_wall_that_does_not_exist_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WITHOUT, "seccomp, landlok")
+    with pytest.raises(UsageError, match="names no wall of the sandbox: landlok; they are audit, memory"):
+        switched_off()
+
+
+def test_a_network_of_its_own_is_missed_only_where_seccomp_is() -> None:
+    assert missing(["audit", "memory", "limits", "landlock", "seccomp"]) == ()
+    assert missing(["audit", "memory", "limits", "landlock"]) == ("network", "seccomp")
+
+
+def _open_files() -> tuple[int, set[str]]:
+    entries = [entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    return os.getpid(), {str(entry.readlink()) for entry in entries}
+
+
+@needs_landlock
+def test_what_the_kernel_says_of_the_machine_stays_readable_when_it_forgets_its_entries(home: Path) -> None:
+    process, links = _try(home, _open_files)
+    # `echo 2 > /proc/sys/vm/drop_caches`, or little memory: Landlock knows these by entries that must be in use.
+    assert {"/proc/meminfo", "/proc/cpuinfo", "/proc/sys/vm", f"/proc/{process}"} <= links
 
 
 def _start_a_program() -> str:
@@ -285,15 +313,15 @@ def test_memory_beyond_the_limit_is_an_error_of_the_call(home: Path) -> None:
     assert _try(home, _allocate, 16 << 30, memory=8 << 30) == "RuntimeError True"
 
 
-def test_active_layers_are_returned(home: Path) -> None:
+def test_the_walls_that_stand_are_returned(home: Path) -> None:
     named = _in_a_child(home, _send_walls, home)
-    assert {"audit", "memory"} <= set(named)
+    assert {"audit", "memory", "limits"} <= set(named)
     assert ("landlock" in named) == bool(landlock.version())
     assert ("seccomp" in named) == (os.uname().machine in ("x86_64", "aarch64"))
 
 
-def _send_walls(connection: Connection, home: Path) -> None:
-    connection.send(isolation.enter(home, memory=8 << 30))
+def _send_walls(connection: Connection, home: Path, without: tuple[str, ...] = ()) -> None:
+    connection.send(isolation.enter(home, memory=8 << 30, kept=[connection.fileno()], without=without))
 
 
 _FRESH = """

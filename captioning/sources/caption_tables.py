@@ -1,0 +1,202 @@
+"""Files with the captions of many images: `metadata.jsonl` and `metadata.csv` (ImageFolder), `captions.txt` (Flickr8k).
+
+    {"file_name": "a.jpg", "text": "a cat"}             JSON lines
+    image,caption                                       CSV with commas, tabs or bars, and a header
+    1000268201.jpg#0<TAB>A child in a pink dress .      or without one: a name, and a caption last
+
+Each line is one caption of one image. A name is a path below the folder of the file; if there is no such image, it is
+the name of a file anywhere below that folder, provided that only one has it. Files are read line by line.
+"""
+
+import csv
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import TextIOWrapper
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+from captioning.sources.captions import Captions, caption_name, captions_in_row
+from captioning.sources.columns import Columns
+from captioning.sources.licenses import LICENSE_COLUMNS
+from workspace.errors import UsageError, in_one_line
+
+_TABLE = re.compile(
+    r"metadata\.(jsonl|csv|tsv)|captions?\.(jsonl|csv|tsv|txt|token)|results(_\d+)?\.(csv|token)|flickr8k\.token\.txt",
+    re.IGNORECASE,
+)
+_FILE_NAMES = ("file_name", "filename", "image", "image_name", "image_path", "file", "path", "img")
+_DELIMITERS = "\t|,"
+#: Characters of a line; a longer one is no row of captions.
+_LONGEST_LINE = 1 << 20
+_NUMBERED = re.compile(r"#\d+\Z")
+
+
+def is_caption_table(name: str) -> bool:
+    """Whether a file of this name may have the captions of many images."""
+    return _TABLE.fullmatch(name) is not None
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """What the tables say of one image."""
+
+    captions: Captions = field(default_factory=Captions)
+    license: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class CaptionTables:
+    """The rows of all tables of a source, by the id of the image; `remarks` name files that were not understood."""
+
+    rows: dict[str, TableRow] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def add(self, name: str, file: BinaryIO, ids: Sequence[str], columns: Columns) -> None:
+        """Read the table with the path `name` below the source.
+
+        Raises `UsageError` when it is damaged, or lacks a column that the user named.
+        """
+        found: dict[str, TableRow] = {}
+        find = _Finder(name, ids)
+        lines = _lines(TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline=""))
+        try:
+            for image, row in _rows(name, lines, columns):
+                real_id = find(image)
+                if real_id is not None:
+                    former = found.get(real_id, TableRow())
+                    licenses = {key: value for key, value in row.items() if key.lower() in LICENSE_COLUMNS}
+                    found[real_id] = TableRow(
+                        former.captions + captions_in_row(row, columns.caption), {**former.license, **licenses}
+                    )
+        except _NotUnderstoodError as error:
+            if columns.caption is not None and error.columns:
+                raise UsageError(
+                    f"{name} has no column {columns.caption!r} (--caption-column); it has {', '.join(error.columns)}"
+                ) from error
+            self.remarks.append(f"{name!r} has captions that were not understood ({error})")
+        except (csv.Error, RecursionError, OSError) as error:
+            raise UsageError(
+                f"{name} cannot be read ({in_one_line(error, 150, named=False)}): correct it, or move it out of the "
+                "source"
+            ) from error
+        else:
+            if not found:
+                self.remarks.append(f"{name!r} names none of the images of this source")
+        self.rows.update(found)
+
+
+class _NotUnderstoodError(Exception):
+    """A table that is none; `columns`: those it has."""
+
+    def __init__(self, message: str, columns: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.columns = columns
+
+
+class _Finder:
+    """Finds the image that a table calls by a name."""
+
+    def __init__(self, table: str, ids: Sequence[str]) -> None:
+        self._folder = table.rpartition("/")[0]
+        below = [real_id for real_id in ids if not self._folder or real_id.startswith(f"{self._folder}/")]
+        self._ids = frozenset(below)
+        self._by_name: dict[str, list[str]] = defaultdict(list)
+        for real_id in below:
+            self._by_name[PurePosixPath(real_id).name].append(real_id)
+
+    def __call__(self, name: str) -> str | None:
+        name = _NUMBERED.sub("", name.strip()).replace("\\", "/").removeprefix("./")
+        path = f"{self._folder}/{name}" if self._folder else name
+        if path in self._ids:
+            return path
+        same = self._by_name.get(name, []) if "/" not in name else []
+        return same[0] if len(same) == 1 else None
+
+
+def _lines(text: TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(_LONGEST_LINE):
+        yield line
+
+
+def _rows(name: str, lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The name of the image, and the row, of each line. Raises `_NotUnderstoodError` before the first."""
+    return _objects(lines, columns) if name.lower().endswith(".jsonl") else _cells(lines, columns)
+
+
+def _objects(lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
+    understood = False
+    for line in lines:
+        try:
+            row = json.loads(line) if line.strip() else {}
+        except ValueError:
+            row = {}
+        if not isinstance(row, dict) or not row:
+            continue
+        image = _file_column(row, columns)
+        if not understood and (image is None or caption_name(row, columns.caption) is None):
+            raise _NotUnderstoodError(_needed(columns), [str(key) for key in row])
+        understood = True
+        if image is not None and isinstance(row.get(image), str):
+            yield row[image], row
+    if not understood:
+        raise _NotUnderstoodError("no line of it is a JSON object")
+
+
+def _cells(lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
+    first = next(lines, "")
+    delimiter = max(_DELIMITERS, key=first.count) if "\t" not in first else "\t"
+    # Tables with tabs or bars have quotation marks in their captions, which quote nothing.
+    every = _chain(first, lines)
+    cells = csv.reader(every) if delimiter == "," else csv.reader(every, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    header = [cell.strip() for cell in next(cells, [])]
+    image = _file_column(header, columns)
+    if image is not None:
+        caption = caption_name(header, columns.caption) or (
+            _last_of_results(header) if columns.caption is None else None
+        )
+        if caption is None:
+            raise _NotUnderstoodError(_needed(columns), header)
+        for row in cells:
+            if len(row) > len(header) and header[-1] == caption:  # a caption with commas that is not quoted
+                row = [*row[: len(header) - 1], delimiter.join(row[len(header) - 1 :])]
+            named = dict(zip(header, row, strict=False))
+            if image in named:
+                yield named[image], {**named, "captions": named.get(caption)} if caption != columns.caption else named
+        return
+    if columns.caption is not None or len(header) < 2 or not PurePosixPath(_NUMBERED.sub("", header[0])).suffix:
+        raise _NotUnderstoodError(_needed(columns), header if len(header) > 1 else ())
+    for row in _chain_rows(header, cells):
+        if len(row) >= 2:
+            yield row[0], {"caption": row[-1] if delimiter != "," else ",".join(row[1:])}
+
+
+def _last_of_results(header: Sequence[str]) -> str | None:
+    """The last column of Flickr30k's results.csv: image_name| comment_number| comment."""
+    return header[-1] if header[-1].lower() == "comment" else None
+
+
+def _file_column(names: Iterable[str], columns: Columns) -> str | None:
+    if columns.image is not None:
+        return columns.image if columns.image in names else None
+    by_lower_case = {str(name).lower(): name for name in names}
+    return next((by_lower_case[name] for name in _FILE_NAMES if name in by_lower_case), None)
+
+
+def _needed(columns: Columns) -> str:
+    return (
+        f"it needs a column {columns.image or 'file_name'}, and {columns.caption or 'caption or text'}; "
+        "--image-column and --caption-column name others"
+    )
+
+
+def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _chain_rows(first: list[str], rest: Iterator[list[str]]) -> Iterator[list[str]]:
+    yield first
+    yield from rest
