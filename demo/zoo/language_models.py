@@ -10,7 +10,8 @@ from demo.zoo.tokenizers import gemma_tokenizer, glm_tokenizer, qwen_tokenizer
 
 
 def gemma_text() -> tuple[Any, Any]:
-    """A Gemma 2 and its tokenizer."""
+    """A Gemma 2 and its tokenizer. A token is a letter here, so the instructions before a prompt are a thousand tokens:
+    one layer and two heads keep attention over them short."""
     from transformers import Gemma2Config, Gemma2Model
 
     tokenizer = gemma_tokenizer()
@@ -18,11 +19,11 @@ def gemma_text() -> tuple[Any, Any]:
         vocab_size=len(tokenizer),
         hidden_size=32,
         intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        query_pre_attn_scalar=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        query_pre_attn_scalar=16,
     )
     return spread(Gemma2Model(config)), tokenizer
 

@@ -15,7 +15,7 @@ from manifests.options import BuildOptions
 from manifests.publishing.publish import publish_dataset
 from manifests.tables.generators import read_generators, write_generators
 from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
-from tests.manifests.making import Builder
+from tests.manifests.making import Builder, fill
 from workspace import records
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
@@ -171,12 +171,20 @@ def test_an_undamaged_manifest_passes(tested: Workspace, filled: Builder) -> Non
     assert failures(tested) == []
 
 
+@pytest.fixture(scope="module")
+def tested_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Rows]:
+    """The same for all tests, which replace its manifest, and the rows that were built."""
+    workspace = fill(Builder(Workspace.open(tmp_path_factory.mktemp("tested") / "workspace"))).write()
+    build(workspace, TESTED)
+    return workspace, records.read(manifest_path(workspace), ManifestRow)
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_found_and_named(tested: Workspace, damage: str) -> None:
+def test_damage_is_found_and_named(tested_once: tuple[Workspace, Rows], damage: str) -> None:
+    workspace, rows = tested_once
     plant, message = DAMAGE[damage]
-    rows = records.read(manifest_path(tested), ManifestRow)
-    rewritten(tested, plant(rows), TESTED)
-    found = failures(tested)
+    rewritten(workspace, plant(rows), TESTED)
+    found = failures(workspace)
     assert any(re.fullmatch(message, failure) for failure in found), found
 
 

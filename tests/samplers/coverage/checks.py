@@ -24,7 +24,7 @@ from samplers.child.calling import Caller, SampledImage
 from samplers.child.component_cache import ComponentCache
 from samplers.child.loading import load
 from samplers.child.pixel_checks import check_pixels
-from samplers.child.writing import encode_png
+from samplers.child.png import encode_png
 from samplers.messages import Assignment
 from samplers.plan import Plan, PlannedSample
 from tests.samplers.child.making import hashes_of
