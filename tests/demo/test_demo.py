@@ -159,7 +159,7 @@ def interrupt(directory: Path, moment: Moment) -> bool:
 
 
 MOMENTS = (
-    Moment("The embedded Hub", pattern="*/hub/models/*/*/repo.json", count=5),
+    Moment("The embedded Hub", pattern="*/hub/models/*/*/repo.json", count=2),
     Moment("$ cf-crawl", delay=1.5),
     Moment("$ cf-caption", pattern="*/workspace/prompts/*/part-*.parquet", count=1),
     Moment("$ cf-sample", pattern="*/workspace/samples/*/part-*.parquet", count=12),
