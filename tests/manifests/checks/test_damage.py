@@ -340,7 +340,7 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
 OF_ONE_GENERATOR: dict[str, tuple[Callable[[Workspace, str], object], str]] = {
     "truncated part": (
         lambda w, name: part(w, name).write_bytes(part(w, name).read_bytes()[:-1]),
-        r"1 file is damaged: \S*/samples/org--painter/part-00000.parquet \(remove the folders of that generator",
+        r"1 file is damaged: \S*/samples/org--painter/part-00000.parquet \(run `cf-sample --verify full` with",
     ),
     "empty part": (lambda w, name: part(w, name).write_bytes(b""), r"1 file is damaged: \S*part-00000.parquet"),
     # An encoding in the header of a page, which only DuckDB looks at.
@@ -354,7 +354,7 @@ OF_ONE_GENERATOR: dict[str, tuple[Callable[[Workspace, str], object], str]] = {
     ),
     "missing part": (
         lambda w, name: part(w, name).unlink(),
-        r"1 file is missing: \S*/samples/org--painter/part-00000.parquet \(remove the folders of that generator",
+        r"1 file is missing: \S*/samples/org--painter/part-00000.parquet \(run `cf-sample --verify full` with",
     ),
     "not in the catalogue": (
         lambda w, name: recrawl(w, lambda rows: [row for row in rows if row.model_name != name]),
