@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.scale import scaled
 from workspace import containers
 from workspace.containers import DamagedFileError, ParquetImages, Tar
 from workspace.limited.process import LimitedProcess, Limits
@@ -194,7 +195,7 @@ def test_a_path_in_a_row_stays_below_the_folder_of_its_file(tmp_path: Path, name
     file.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=scaled(60, 20_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=2000), st.integers(0, 1500), st.sampled_from(["tar", "parquet"]))
 def test_no_damage_raises_anything_but_an_error_of_the_file(tmp_path: Path, noise: bytes, at: int, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
