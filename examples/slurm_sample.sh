@@ -3,8 +3,9 @@
 #
 #     sbatch --array=1-16 slurm_sample.sh /shared/run-1
 #
-# Submit it again after a time limit: it continues, also with another number of tasks. Where the nodes have no internet,
-# set HF_ENDPOINT to a `cf-hub serve`. Options after the workspace are passed to cf-sample.
+# At its time limit a task goes back into the queue and continues. Submit the array again for what failed, also with
+# another number of tasks. Where the nodes have no internet, set HF_ENDPOINT to a `cf-hub serve`. Options after the
+# workspace are passed to cf-sample.
 #SBATCH --job-name=cf-sample
 #SBATCH --gres=gpu:1
 #SBATCH --cpus-per-task=8
@@ -21,6 +22,17 @@ shift
 # A local disk of the node: all jobs of this user on the node share what they download there.
 weights=${CF_WEIGHTS_DIR:-${TMPDIR:-/tmp}/cf-weights-$USER}
 
-# exec: the signal that SLURM sends two minutes before the time limit reaches cf-sample, which stops in order.
-exec cf-sample --workspace "$workspace" --weights-dir "$weights" \
-    --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" "$@"
+cf-sample --workspace "$workspace" --weights-dir "$weights" \
+    --shard "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" "$@" &
+sampling=$!
+# SLURM sends it two minutes before the time limit: cf-sample stops in order, with exit code 75 where work is left.
+trap 'kill -TERM "$sampling"' TERM
+code=143
+while [ "$code" -eq 143 ]; do # the trap ends a `wait`
+    code=0
+    wait "$sampling" || code=$?
+done
+if [ "$code" -eq 75 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"

@@ -4,6 +4,7 @@ import inspect
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,31 @@ def test_a_shard_of_a_job_array_samples_from_a_mirror_without_the_hub(
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (sampled,) = (node / "images").iterdir()
     assert len(list(sampled.iterdir())) == 2
+
+
+SAMPLING = """#!/bin/bash
+trap 'exit 75' TERM
+touch started
+while :; do sleep 0.05; done
+"""
+
+
+def test_a_task_that_is_ended_at_its_time_limit_goes_back_into_the_queue(tmp_path: Path) -> None:
+    for name, script in {"cf-sample": SAMPLING, "scontrol": '#!/bin/bash\necho "$*" > requeued\n'}.items():
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_JOB_ID": "17", "USER": "somebody"}
+    with subprocess.Popen(
+        ["bash", str(EXAMPLES / "slurm_sample.sh"), "workspace"],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", **job},
+    ) as task:
+        while not (tmp_path / "started").exists():
+            time.sleep(0.01)
+        # As `--signal=B:TERM@120` does: to the script alone.
+        task.terminate()
+        assert task.wait(20) == 75
+    assert (tmp_path / "requeued").read_text() == "requeue 17\n"
 
 
 @pytest.mark.timeout(600)
