@@ -264,7 +264,7 @@ def test_a_hub_whose_answers_do_not_end_is_one_line() -> None:
 
     with strange_hub(answer) as hub:
         with pytest.raises(HubError, match="is larger than") as error:
-            read_hub_dataset("hf://somebody/photos", HubAccess(hub.endpoint))
+            read_hub_dataset("hf://somebody/photos", hub=HubAccess(hub.endpoint))
         assert "\n" not in str(error.value)
         file = f"hf://datasets/somebody/photos@{'1' * 40}/a.jpg"
         with pytest.raises((OSError, HTTPError)):

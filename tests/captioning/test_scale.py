@@ -16,7 +16,7 @@ from tests.captioning.archives import sample, write_tar
 from tests.captioning.oddities import encoded, picture
 from tests.scale import scaled
 
-IMAGES = scaled(2_000, 100_000)
+IMAGES = scaled(2_700, 100_000)
 #: Bytes of noise behind each image: all of them together are more than the bound below at either scale.
 PADDING = scaled(80_000, 4_000)
 #: What is allowed above the memory of a process that has imported everything and read one image, in bytes.

@@ -13,7 +13,7 @@ import pytest
 from tests.docs.pages import inline_code, name_of, pages, shell_lines
 
 #: Options of other programs that the pages name beside ours.
-_OTHERS = {"--repo-type", "--local-dir", "--array", "--check", "--gres", "--strict", "--filter-blobs"}
+_OTHERS = {"--repo-type", "--local-dir", "--array", "--check", "--gres", "--strict", "--filter-blobs", "--cpu-bind"}
 _COMMANDS = ("cf-crawl", "cf-caption", "cf-sample", "cf-status", "cf-build-manifest", "cf-publish", "cf-hub")
 
 

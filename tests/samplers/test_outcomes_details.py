@@ -39,6 +39,7 @@ def test_an_outcome_that_names_only_what_it_must() -> None:
         "tries": 0,
         "timed": 0,
         "seconds": {},
+        "walls": (),
         "stderr": (),
     }
 

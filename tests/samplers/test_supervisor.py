@@ -125,7 +125,7 @@ def test_an_outcome_that_an_interruption_prevented_is_written_by_the_next_run(
         now = read_outcome(workspace, name)
         assert now is not None
         assert former is not None
-        assert now == dataclasses.replace(former, seconds={}, timed=0)
+        assert now == dataclasses.replace(former, seconds={}, timed=0, walls=())
 
 
 def test_another_recipe_is_refused(sampled: tuple[Workspace, Report], options: SampleOptions) -> None:

@@ -155,11 +155,11 @@ def test_a_folder_that_others_remove_meanwhile_is_made_again(
 ) -> None:
     real, removed = exclusive.ProcessFolder, []
 
-    def after_others(folder: Path) -> exclusive.ProcessFolder:
+    def after_others(folder: Path, touch_seconds: float) -> exclusive.ProcessFolder:
         if not removed:
             folder.rmdir()
             removed.append(folder)
-        return real(folder)
+        return real(folder, touch_seconds=touch_seconds)
 
     monkeypatch.setattr(exclusive, "ProcessFolder", after_others)
     with alone(workspace, "building"):

@@ -18,7 +18,7 @@ from tests.scale import scaled
 
 TRAITS = describe("StableDiffusionPipeline")
 #: Seconds of CPU for one card; the slowest takes a half of one on a quiet machine.
-SECONDS = 5.0
+SECONDS = 20.0
 #: What Python holds at most while a card of a megabyte is read.
 MEGABYTES = 200
 TEN_MEGABYTES = 10 * 2**20

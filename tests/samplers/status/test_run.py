@@ -96,7 +96,7 @@ def test_waiting_for_a_generators_files_is_counted_as_idle(
 ) -> None:
     workspace = make_workspace(entry_of(store, PIXELS))
     # Longer than the child takes to start from the fork server that `sampled` has started: until then nobody waits.
-    hub.fail("stall", method="GET", path=r"/resolve/.*unet/.*safetensors", times=1, seconds=7)
+    hub.fail("stall", method="GET", path=r"/resolve/.*unet/.*safetensors", times=1, seconds=15)
     try:
         (outcome,) = sample(workspace, dataclasses.replace(options, **SETTINGS)).outcomes
     finally:
