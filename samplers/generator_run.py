@@ -4,6 +4,7 @@ Its progress is read when its turn comes, under this process's claim: what anoth
 one counts. Everything missing is made: damaged images, gaps in the rows, the rest.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -42,7 +43,7 @@ class GeneratorRun:
         # All is read that was written: this generator was not finished, or is damaged.
         progress = without_damaged_parts(generator.progress, read_after=0)
         self._damaged = damaged_images(workspace, name, progress, plan.store, read_after=0)
-        self._before = progress.next_index
+        self._before, self._write_seconds = progress.next_index, 0.0
         self._store = GeneratorStore(workspace, plan, claims.process.path, progress, lambda: claims.check(name))
 
     @property
@@ -77,6 +78,7 @@ class GeneratorRun:
             outcome = replace(outcome, status=lost.status, detail=lost.detail)
         except NotReproducibleError as error:
             outcome = replace(outcome, status="not-reproducible", detail=str(error))
+        seconds["write"] = self._write_seconds
         return replace(
             outcome,
             kept=len(self.progress.kept),
@@ -116,11 +118,14 @@ class GeneratorRun:
         self._report(len(self.progress.kept), max(tries, self.progress.next_index))
 
     def _stored(self, write: Callable[[], None]) -> None:
+        started = time.perf_counter()
         try:
             write()
         except OSError as error:
             detail = disk_error(error) or error
             raise SamplingError(f"the workspace cannot be written: {detail}") from error
+        finally:
+            self._write_seconds += time.perf_counter() - started
 
     def _outcome(self, result: Result) -> Outcome:
         return Outcome(
