@@ -26,7 +26,7 @@ install: $(INSTALLED) ## .venv with the command lines, from constraints.txt; eve
 demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, real photographs, a published dataset
 	@$(BIN)/python -m demo
 
-test: $(INSTALLED) ## all tests, at most ten minutes on two cores
+test: $(INSTALLED) ## all tests, ten to twenty minutes on two cores
 	$(BIN)/python -m pytest -q -p tests.grouping -n 3 --dist loadscope --no-loadscope-reorder
 
 test-hub: $(INSTALLED) ## ask the real Hub (or HF_ENDPOINT) what the embedded one imitates, and crawl 20 models; a minute

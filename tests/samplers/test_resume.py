@@ -72,7 +72,7 @@ def test_a_run_killed_anywhere_is_continued_by_other_shards(
     expected = undisturbed(make_workspace, options)
     workspace = _workspace(store, make_workspace)
     chance = random.Random(seed)
-    for images in scaled((3, 21, 38), (3, 17, 21, 38)):
+    for images in scaled((3, 24), (3, 17, 21, 38)):
         process = start(workspace, options)
         _wait_for_images(workspace, images, process)
         time.sleep(chance.random() * 0.05)
