@@ -48,6 +48,8 @@ from workspace.sandbox.walls import Walls, switched_off
 #: Lines of the child's standard error that an outcome keeps, and the bytes at its end in which they are looked for.
 _LAST_LINES, _LAST_BYTES = 20, 16_384
 _KILLED_BY_SIGNAL_9 = -9
+#: Starts of a child until the run ends.
+_STARTS = 3
 #: Messages of an assignment beside those for its samples: that it is loaded, and the result.
 _MESSAGES = 16
 #: Seconds that an interrupted run waits for the batches that are sampled already; schedulers kill after 30 s.
@@ -65,10 +67,11 @@ class SamplingError(CommunityForensicsError):
 class ChildLostError(Exception):
     """The child died, or was killed because it did not answer."""
 
-    def __init__(self, status: Status, detail: str) -> None:
+    def __init__(self, status: Status, detail: str, by_signal: bool = False) -> None:
         super().__init__(detail)
         self.status: Status = status
         self.detail = detail
+        self.by_signal = by_signal
 
 
 def warm_up(home: Path) -> None:
@@ -101,7 +104,22 @@ class Worker:
         self._end()
 
     def start(self) -> Ready:
-        """Start a child; returns the device that it samples on, and its sandbox layers. Raises `SamplingError`."""
+        """Start a child; returns the device that it samples on, and its sandbox layers. Raises `SamplingError`.
+
+        One that a signal ends before it is ready, as when a driver crashes or memory is short for a moment, is started
+        again: a run of days does not end for that.
+        """
+        for starts_left in reversed(range(_STARTS)):
+            try:
+                return self._start_once()
+            except ChildLostError as lost:
+                if lost.by_signal and starts_left:
+                    continue
+                last = "; ".join(self.last_lines()[-3:])
+                raise SamplingError(f"the sampling process does not start: {lost.detail}; {last}") from lost
+        raise AssertionError("unreachable")
+
+    def _start_once(self) -> Ready:
         self._start.stderr.write_bytes(b"")
         # What one child leaves in its home is not there for the next one.
         home = Path(tempfile.mkdtemp(prefix="child-", dir=self._start.home))
@@ -118,9 +136,6 @@ class Worker:
         except InvalidBatchError as error:
             self._end()
             raise SamplingError(f"the sampling process does not start: it sent {error}") from error
-        except ChildLostError as lost:
-            last = "; ".join(self.last_lines()[-3:])
-            raise SamplingError(f"the sampling process does not start: {lost.detail}; {last}") from lost
         if not isinstance(ready, Ready):
             raise SamplingError(f"the sampling process does not start: its first message is {ready}")
         self.walls = tuple(ready.sandbox)
@@ -272,7 +287,7 @@ class Worker:
         no_memory = next((line for line in self._output() if _NO_MEMORY.search(line)), None)
         if no_memory is not None:
             return ChildLostError("out-of-memory", f"the sampling process {how}: {no_memory[:200]}")
-        return ChildLostError("crashed", f"the sampling process {how}")
+        return ChildLostError("crashed", f"the sampling process {how}", by_signal=code is not None and code < 0)
 
     def _end(self) -> None:
         process, channel, home = self._process, self._channel, self._home

@@ -1,6 +1,7 @@
 """The supervisor's side of the child, with real children that send given messages."""
 
 import os
+import signal
 import struct
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import samplers.worker
 from samplers.channel import Channel
 from samplers.messages import Batch, FromChild, Progress, Ready, Result, Start, encode
 from samplers.sample import Sample
-from samplers.worker import ChildLostError, Worker
+from samplers.worker import ChildLostError, SamplingError, Worker
 from tests.samplers.child.making import assignment
 from tests.samplers.storage.making import plan_of, png_of, row_of
 
@@ -167,6 +168,29 @@ def test_a_child_that_replaces_a_lost_one_gets_the_same_device(start: Start, mon
         worker._end()
         monkeypatch.setattr(samplers.worker, "main", _device_asked)
         assert (first.device, worker.start().device) == ("cuda:7", "asked for cuda:7")
+
+
+def _crashing_once(connection: Connection, start: Start) -> None:
+    """Crashes before it is ready, the first time."""
+    mark = start.weights / "crashed"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    Channel(connection).send(encode(Ready(device="cpu")))
+    time.sleep(100)
+
+
+def _crashing(connection: Connection, start: Start) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def test_a_child_that_crashes_at_its_start_is_started_again(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samplers.worker, "main", _crashing_once)
+    with Worker(start, timeout=60) as worker:
+        assert worker.start().device == "cpu"
+    monkeypatch.setattr(samplers.worker, "main", _crashing)
+    with Worker(start, timeout=60) as worker, pytest.raises(SamplingError, match=r"does not start: .* signal 11"):
+        worker.start()
 
 
 def _batch(first: int) -> tuple[Batch, list[bytes]]:
