@@ -32,9 +32,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     fill(directory, "zoo/taken-down", {"w.bin": b"w"}, disabled=True)
     fill(directory, "zoo/secret", {"w.bin": b"w"}, private=True)
     fill(directory, "zoo/table", {"data.csv": b"a,b\n1,2\n"}, kind="dataset")
-    with HubProcess(
-        directory, tokens=["reader=hf_reader_of_the_rooms_hub:read", "writer=hf_writer_of_the_rooms_hub:write"]
-    ) as running:
+    with HubProcess(directory, tokens=["reader=hf_room_reader:read", "writer=hf_room_writer:write"]) as running:
         yield running
 
 

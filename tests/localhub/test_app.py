@@ -177,7 +177,7 @@ WRITES = [
 @pytest.mark.parametrize("media_type", SIMPLE_TYPES)
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
 def test_writing_needs_json(http: httpx2.Client, method: str, path: str, body: bytes, media_type: str) -> None:
-    headers = {"Authorization": "Bearer hf_writer_of_the_rooms_hub", "Content-Type": media_type}
+    headers = {"Authorization": "Bearer hf_room_writer", "Content-Type": media_type}
     answer = http.request(method, path, content=body, headers=headers)
     assert (answer.status_code, "application/json" in answer.json()["error"]) == (415, True)
 
@@ -189,9 +189,7 @@ def test_half_of_a_character_is_an_error_of_the_client(
 ) -> None:
     body = body.rstrip(b"}") + b', "x": {"\\ud800": "\\uDC00"}' + b"}" * (body.count(b"}") or 1)
     body = body.replace(b"{, ", b"{")
-    answer = http.request(
-        method, path, content=body, headers={**JSON, "Authorization": "Bearer hf_writer_of_the_rooms_hub"}
-    )
+    answer = http.request(method, path, content=body, headers={**JSON, "Authorization": "Bearer hf_room_writer"})
     assert (answer.status_code, "surrogate" in answer.json()["error"]) == (400, True)
 
 
@@ -267,7 +265,7 @@ def test_names_in_requests_create_no_folders(
 ) -> None:
     before = sorted(path.relative_to(shown.directory) for path in shown.directory.glob("*/*/*"))
     method = "POST" if action == "create" else "DELETE"
-    headers = {"Authorization": "Bearer hf_writer_of_the_rooms_hub"}
+    headers = {"Authorization": "Bearer hf_room_writer"}
     answer = http.request(method, f"/api/repos/{action}", json=asked, headers=headers)
     if action == "create" and answer.status_code == httpx2.codes.OK:
         # By chance a valid name by the rule of the client: it is deleted again.

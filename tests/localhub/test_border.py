@@ -81,7 +81,7 @@ def test_the_running_server_refuses_before_anything_else_answers(shown: HubProce
 @pytest.mark.attack
 def test_faults_and_requests_need_the_secret(shown: HubProcess, http: httpx2.Client) -> None:
     for path in ("/__faults__", "/__requests__"):
-        for headers in ({}, {"Authorization": "Bearer hf_writer_of_the_rooms_hub"}, {"Authorization": "Bearer x"}):
+        for headers in ({}, {"Authorization": "Bearer hf_room_writer"}, {"Authorization": "Bearer x"}):
             for method in ("GET", "DELETE", "POST"):
                 assert http.request(method, path, json={"rules": []}, headers=headers).status_code == 404
     assert shown.faults() == []

@@ -92,31 +92,29 @@ def test_errors_become_the_clients_own_exceptions(shown: HubProcess, reader: HfA
     with pytest.raises(GatedRepoError):
         download("zoo/gated")
     with pytest.raises(GatedRepoError):
-        download("zoo/manual", token="hf_reader_of_the_rooms_hub")
+        download("zoo/manual", token="hf_room_reader")
     with pytest.raises(GatedRepoError):
         reader.auth_check("zoo/gated")
     with pytest.raises(HfHubHTTPError, match="Invalid user token"):
         reader.whoami(token="hf_unknown")
     for repo in ("zoo/gated", "zoo/secret"):
-        assert Path(download(repo, token="hf_reader_of_the_rooms_hub")).read_bytes() == b"w"
-    reader.auth_check("zoo/gated", token="hf_reader_of_the_rooms_hub")
-    assert reader.whoami(token="hf_writer_of_the_rooms_hub")["name"] == "writer"
+        assert Path(download(repo, token="hf_room_reader")).read_bytes() == b"w"
+    reader.auth_check("zoo/gated", token="hf_room_reader")
+    assert reader.whoami(token="hf_room_writer")["name"] == "writer"
     assert reader.model_info("zoo/gated").gated == "auto"
 
 
 def test_writing_needs_a_token_of_that_role(shown: HubProcess, reader: HfApi) -> None:
-    for token in (False, "hf_reader_of_the_rooms_hub"):
+    for token in (False, "hf_room_reader"):
         with pytest.raises(HfHubHTTPError):
             reader.create_repo("me/new", token=token)
         with pytest.raises(HfHubHTTPError):
             reader.delete_repo("zoo/sd", token=token)
         with pytest.raises(HfHubHTTPError):
             reader.upload_file(path_or_fileobj=b"x", path_in_repo="x", repo_id="zoo/sd", token=token)
-    assert reader.create_repo("mine", token="hf_writer_of_the_rooms_hub").repo_id == "writer/mine"
-    reader.upload_file(
-        path_or_fileobj=b"x" * 50, path_in_repo="x.bin", repo_id="writer/mine", token="hf_writer_of_the_rooms_hub"
-    )
-    reader.delete_repo("writer/mine", token="hf_writer_of_the_rooms_hub")
+    assert reader.create_repo("mine", token="hf_room_writer").repo_id == "writer/mine"
+    reader.upload_file(path_or_fileobj=b"x" * 50, path_in_repo="x.bin", repo_id="writer/mine", token="hf_room_writer")
+    reader.delete_repo("writer/mine", token="hf_room_writer")
 
 
 # Downloading
