@@ -47,12 +47,6 @@ def captions_in_text(content: bytes) -> Captions:
     return Captions(tuple(lines), () if lines else ("empty",))
 
 
-def captions_in_json(content: bytes, name: str | None = None) -> Captions:
-    """The captions in a JSON object, as `captions_in_row`; none if it is not an object."""
-    value = json_object(content)
-    return captions_in_row(value, name)
-
-
 def json_object(content: bytes) -> dict[str, Any]:
     """A JSON object; empty if it is anything else."""
     try:

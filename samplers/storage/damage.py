@@ -14,7 +14,7 @@ from pathlib import Path
 
 from samplers.options import Store
 from samplers.sample import Sample
-from samplers.storage.progress import GeneratorProgress, Stored
+from samplers.storage.progress import GeneratorProgress
 from workspace import records
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
@@ -23,10 +23,25 @@ from workspace.layout import Workspace
 _IMAGES_AT_A_TIME = 8
 
 
+def is_damaged(part: Path) -> bool:
+    """Whether a page of a part, or an image inside, is not as it was written; a part that does not exist is damaged."""
+    try:
+        records.verify(part, Sample, without=("image.bytes",))
+        with records.opened(part, Sample) as file:
+            for batch in file.iter_batches(_IMAGES_AT_A_TIME, columns=["image", "sha256"]):
+                for row in batch.to_pylist():
+                    content = row["image"]["bytes"]
+                    if content is not None and hashlib.sha256(content).hexdigest() != row["sha256"]:
+                        return True
+    except records.DamagedFileError:
+        return True
+    return False
+
+
 def without_damaged_parts(progress: GeneratorProgress, read_after: float) -> GeneratorProgress:
     """`progress` without the parts that are damaged anywhere; those written before `read_after` (seconds since 1970)
     are not read."""
-    damaged = tuple(part for part in progress.parts if _written(part.path) > read_after and _is_damaged(part))
+    damaged = tuple(part for part in progress.parts if _written(part.path) > read_after and is_damaged(part.path))
     return replace(
         progress,
         parts=tuple(part for part in progress.parts if part not in damaged),
@@ -67,18 +82,3 @@ def _written(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return float("inf")
-
-
-def _is_damaged(part: Stored) -> bool:
-    """Whether a page, or an image inside, is not as it was written."""
-    try:
-        records.verify(part.path, Sample, without=("image.bytes",))
-        with records.opened(part.path, Sample) as file:
-            for batch in file.iter_batches(_IMAGES_AT_A_TIME, columns=["image", "sha256"]):
-                for row in batch.to_pylist():
-                    content = row["image"]["bytes"]
-                    if content is not None and hashlib.sha256(content).hexdigest() != row["sha256"]:
-                        return True
-    except records.DamagedFileError:
-        return True
-    return False

@@ -18,6 +18,7 @@ from samplers.claims import TakenOverError
 from samplers.plan import Plan
 from samplers.sample import ImageFile, Sample, place_in_part
 from samplers.storage.batch_folder import ROWS, move_into_place, read_batch
+from samplers.storage.damage import is_damaged
 from samplers.storage.part_layout import PartToWrite, parts_to_write
 from samplers.storage.progress import COLUMNS, GeneratorProgress, Row, Stored
 from workspace import records
@@ -167,13 +168,10 @@ class GeneratorStore:
 
     def _replace_damaged(self, made: Path, target: Path, rows: Sequence[Sample]) -> None:
         """There is a part of this name: the same one, by another process, or a damaged one, which is replaced."""
-        try:
-            records.verify(target, Sample)
-            same = records.read_table(target, Sample, COLUMNS).to_pylist() == [asdict(_row(row)) for row in rows]
-        except records.DamagedFileError:
+        if is_damaged(target):
             made.replace(target)
             return
-        if not same:
+        if records.read_table(target, Sample, COLUMNS).to_pylist() != [asdict(_row(row)) for row in rows]:
             raise self._taken_over()
         made.unlink()
 
@@ -188,13 +186,14 @@ class GeneratorStore:
 
     def _remove_damaged(self, path: Path) -> None:
         """Remove a part or batch that still cannot be read, and that no rows were missing of."""
+        if not path.is_dir():
+            if is_damaged(path):
+                path.unlink(missing_ok=True)
+            return
         try:
-            if path.is_dir():
-                read_batch(path, COLUMNS)
-            else:
-                records.verify(path, Sample)
+            read_batch(path, COLUMNS)
         except records.DamagedFileError:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            shutil.rmtree(path)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._workspace.root).as_posix()

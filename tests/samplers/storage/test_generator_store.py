@@ -9,10 +9,11 @@ import pytest
 
 from samplers.claims import TakenOverError
 from samplers.options import Store
-from samplers.sample import ImageFile, read_samples
+from samplers.sample import ImageFile, Sample, read_samples
 from samplers.storage.generator_store import GeneratorStore, NotReproducibleError
 from samplers.storage.progress import progress_of
 from tests.samplers.storage.making import NAME, RECIPE, files_in, plan_of, png_of, row_of, store_all
+from workspace import records
 from workspace.layout import Workspace, part_name
 
 STORES = ("files", "parquet")
@@ -127,6 +128,18 @@ def test_what_is_damaged_is_made_again(
     _damage(workspace, path, how)
     store_all(workspace, scratch, recipe)
     assert files_in(workspace) == _expected(tmp_path, store)
+
+
+def test_a_part_with_another_image_inside_is_made_again(workspace: Workspace, scratch: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, store="parquet")
+    store_all(workspace, scratch, recipe)
+    part = workspace.samples_of(NAME) / part_name(1)
+    rows = records.read(part, Sample)
+    # Whole pages, and rows as they were: only the bytes are those of another image.
+    rows[0] = replace(rows[0], image=replace(rows[0].image, bytes=rows[2].image.bytes))
+    records.write(part, Sample, rows, plain=("image.bytes",))
+    store_all(workspace, scratch, recipe)
+    assert files_in(workspace) == _expected(tmp_path, "parquet")
 
 
 def test_two_damaged_parts_and_an_image_are_made_again(workspace: Workspace, scratch: Path, tmp_path: Path) -> None:
