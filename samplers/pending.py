@@ -11,7 +11,7 @@ from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
 from samplers.options import SampleOptions
 from samplers.outcomes import TRANSIENT, Outcome, final_status, read_outcome
-from samplers.plan import Recipe
+from samplers.plan import Recipe, require_same_seeds
 from samplers.prompting import PromptPool
 from samplers.shard_assignment import ShardAssignment, assign_shards, sampling_order
 from samplers.storage.damage import damaged_images, without_damaged_parts
@@ -70,10 +70,11 @@ class PendingWork:
 def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     """The pending work of the shard `options.shard`.
 
-    Raises `UsageError` without a catalogue, for text-to-image generators without prompts, while captioning has not
-    ended, and where `options.only` or `options.source_weights` name what does not exist; `HubError` where the Hub does
+    Raises `UsageError` without a catalogue, for a workspace of another version, for text-to-image generators without
+    prompts, while captioning has not ended, and where options name what does not exist; `HubError` where the Hub does
     not give the commit of `options.safety_checker`.
     """
+    require_same_seeds(workspace)
     chosen = _chosen(read_catalog(workspace), options)
     costs = {
         entry.model_name: cost_of(entry, steps=options.steps, batch_size=options.images_a_batch) for entry in chosen

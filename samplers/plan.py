@@ -15,8 +15,10 @@ from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
 from crawler.options import Kind
 from samplers.options import Store
 from samplers.prompting import PromptPool
+from workspace import recipe as recipes
 from workspace.errors import UsageError
-from workspace.identity import seed_of
+from workspace.identity import SEED_BITS, seed_of
+from workspace.layout import Workspace
 from workspace.recipe import Setting
 
 #: Batches in one part file: a kill costs at most these; more batches make fewer files for each generator.
@@ -47,6 +49,8 @@ class Recipe:
     store: Store = "files"
     allow_pickle: bool = False
     """Whether generators with pickled weights are sampled, loaded with `weights_only`."""
+    seed_bits: int = SEED_BITS
+    """Of every seed; workspaces of the version with 63 do not name it."""
 
     def settings(self) -> dict[str, Setting | None]:
         """The table `[sample]` of the workspace's recipe."""
@@ -61,7 +65,19 @@ class Recipe:
             "source_weights": self.source_weights,
             "store": self.store,
             "allow_pickle": self.allow_pickle,
+            "seed_bits": self.seed_bits,
         }
+
+
+def require_same_seeds(workspace: Workspace) -> None:
+    """Raise `UsageError` where another version sampled the workspace, whose seeds, and so images, are other ones."""
+    sampled = recipes.read(workspace).get("sample")
+    if sampled is not None and sampled.get("seed_bits") != SEED_BITS:
+        raise UsageError(
+            f"{workspace.recipe}: the images of this workspace were written by another version of community-forensics, "
+            f"with seeds of {sampled.get('seed_bits', 63)} bits instead of {SEED_BITS}: continue with that version, or "
+            "use another --workspace"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Every generator draws from the same pool in another order, the sources by their weights. So a few hundred images of each
 generator cover all sources, and thousands of generators together cover the pool. Within a generator no text is repeated
-before every text was used. The order depends on the key alone (`workspace.identity.seed_of`), never on a library's
+before every text was used. The order depends on the key alone (`workspace.identity.number_of`), never on a library's
 random numbers, and is computed step by step: the first eight hundred of half a million cost eight hundred steps.
 
 The next source is always the one whose turn is due first: its n-th prompt (from 0) is due at (n + phase) / weight. With
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from captioning.prompt import Prompt
 from workspace.errors import UsageError
-from workspace.identity import seed_of
+from workspace.identity import number_of
 
 
 def parse_weights(texts: Iterable[str]) -> dict[str, float]:
@@ -78,7 +78,7 @@ class PromptPool:
             sources = sorted(self._by_source)
             turns = [sources[number] for number in permutation(len(sources), key, "sources", lap)]
             orders = {source: permutation(len(self._by_source[source]), key, source, lap) for source in turns}
-            phase = seed_of(key, "phase", lap) / 2**63
+            phase = number_of(key, "phase", lap) / 2**63
             due = {source: phase / self._weights[source] for source in turns}
             drawn = dict.fromkeys(turns, 0)
             while turns:
@@ -102,6 +102,6 @@ def permutation(count: int, *key: str | int) -> Iterator[int]:
     """
     moved: dict[int, int] = {}
     for position in range(count):
-        other = position + seed_of(*key, position) % (count - position)
+        other = position + number_of(*key, position) % (count - position)
         yield moved.get(other, other)
         moved[other] = moved.pop(position, position)

@@ -31,12 +31,13 @@ WITH used AS (
         SELECT {CAPTIONS.real_title}, {CAPTIONS.real_id}, {CAPTIONS.real_sha256},
             min({CAPTIONS.prompt_id}) AS {REAL_IMAGE_ORDER.prompt_id},
             arg_min({CAPTIONS.real_source}, {CAPTIONS.prompt_id}) AS first_source,
-            any_value({CAPTIONS.in_test}) AS in_test
+            any_value({CAPTIONS.image_split}) AS image_split, max({CAPTIONS.held_split}) AS held_split
         FROM used GROUP BY {CAPTIONS.real_title}, {CAPTIONS.real_id}, {CAPTIONS.real_sha256}),
     training AS (SELECT DISTINCT {CAPTIONS.real_sha256} FROM used WHERE {USED_CAPTIONS.in_training})
 SELECT {REAL_IMAGE_ORDER.prompt_id},
-    CASE WHEN in_test THEN 'test'
-        WHEN {CAPTIONS.real_sha256} IN (FROM training) THEN 'train' END AS {REAL_IMAGE_ORDER.split},
+    CASE WHEN held_split = image_split THEN image_split::VARCHAR
+        WHEN held_split IS NULL AND {CAPTIONS.real_sha256} IN (FROM training) THEN 'train'
+    END AS {REAL_IMAGE_ORDER.split},
     row_number() OVER (
         ORDER BY {CAPTIONS.real_title}, {CAPTIONS.real_id}, first_source, {REAL_IMAGE_ORDER.prompt_id}
     ) - 1 AS {REAL_IMAGE_ORDER.row_number}

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.manifest import CaptionOrigin, Split, check_version
+from crawler.holdout import Split
+from manifests.manifest import CaptionOrigin, check_version
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -41,7 +42,9 @@ class WithheldRow:
     redistributable: bool | None = column(
         pa.bool_(), "whether it may be passed on: false, or null: unknown", default=None
     )
-    split: Split | None = column(pa.string(), "train | test; null: in neither, as in the manifest", default=None)
+    split: Split | None = column(
+        pa.string(), "train | validation | test; null: in none, as in the manifest", default=None
+    )
     prompt: str = column(pa.string(), "its caption")
     caption_origin: CaptionOrigin = column(
         pa.string(), "dataset: the real data set's own caption | generated: by the captioner"

@@ -35,6 +35,7 @@ def test_the_settings_of_a_recipe_that_names_only_what_it_must() -> None:
         "source_weights": None,
         "store": "files",
         "allow_pickle": False,
+        "seed_bits": 53,
     }
 
 
