@@ -30,10 +30,11 @@ REAL, FAKE = 0, 1
 REAL_SUBSET = "Real"
 
 
-#: Whose words a caption is: the real data set's own, or the captioner's.
-CaptionOrigin = Literal["dataset", "generated"]
+#: Whose words a caption is: the real data set's own, the captioner's, or those of a file of prompts (`--prompts`).
+CaptionOrigin = Literal["dataset", "generated", "user"]
 
-_TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
+#: Type of a list of texts, none of them null.
+TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class ManifestRow:
     kind: str | None = column(pa.string(), "checkpoint | lora | textual-inversion; null for real images", default=None)
     base_model: str | None = column(pa.string(), "repository id the generator was made from", default=None)
     lineage: tuple[str, ...] | None = column(
-        _TEXTS, "all known ancestors of the generator, nearest first; null for real images", default=None
+        TEXTS, "all known ancestors of the generator, nearest first; null for real images", default=None
     )
     prompt: str | None = column(
         pa.string(), "exactly what the pipeline was given; of a real image its caption", default=None
@@ -83,7 +84,8 @@ class ManifestRow:
     negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
     caption_origin: CaptionOrigin | None = column(
         pa.string(),
-        "dataset: the real data set's own caption | generated: by the captioner; null: no prompt",
+        "dataset: the real data set's own caption | generated: by the captioner | user: of a file of prompts; null: "
+        "no prompt",
         default=None,
     )
     captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
@@ -97,6 +99,12 @@ class ManifestRow:
     )
     real_id: str | None = column(pa.string(), "that image's id in its data set", default=None)
     real_sha256: str | None = column(pa.string(), "of that image's file", default=None)
+    prompted: bool | None = column(
+        pa.bool_(),
+        "of a real image: whether its caption was the prompt of a generated image of this manifest; null for generated "
+        "images",
+        default=None,
+    )
     class_label: int | None = column(pa.int32(), "class id, for class-conditional generators", default=None)
     seed: int | None = column(pa.int64(), "of this image's own CPU torch.Generator", default=None)
     num_inference_steps: int | None = column(pa.int32(), "denoising steps; null: none taken", default=None)
@@ -126,10 +134,28 @@ class ManifestRow:
     )
     width: int = column(pa.int32(), "pixels")
     height: int = column(pa.int32(), "pixels")
-    file_size: int | None = column(pa.int64(), "of a generated image's file, bytes; null for real images", default=None)
+    file_size: int | None = column(pa.int64(), "of the image file, bytes; null: unknown", default=None)
+    jpeg_quality: int | None = column(
+        pa.int32(), "1 to 100, estimated from the quantisation tables; null: no JPEG", default=None
+    )
+    chroma_subsampling: str | None = column(
+        pa.string(), "of a JPEG: 4:4:4, 4:2:2, 4:2:0, ...; 4:0:0 for grey; null: no JPEG", default=None
+    )
+    progressive: bool | None = column(pa.bool_(), "whether a JPEG is progressive; null: no JPEG", default=None)
+    has_exif: bool | None = column(
+        pa.bool_(), "whether the file has EXIF data: never of generated images; null: unknown", default=None
+    )
+    has_icc: bool | None = column(
+        pa.bool_(), "whether the file has a colour profile: never of generated images; null: unknown", default=None
+    )
     sha256: str = column(pa.string(), "of the image file")
     also_by: tuple[str, ...] | None = column(
-        _TEXTS, "other generators that made an image of the same sha256; null: none", default=None
+        TEXTS, "other generators that made an image of the same sha256; null: none", default=None
+    )
+    also_in: tuple[str, ...] | None = column(
+        TEXTS,
+        "of a real image: <real_source>/<real_id> of the other real images with the same sha256; null: none",
+        default=None,
     )
     nsfw_flag: bool | None = column(
         pa.bool_(),
