@@ -10,13 +10,13 @@ text where it has no real image), so all captions of an image, and equal files o
 prompts that are added move no other one. Test has the lowest places, validation the highest.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry
 from crawler.holdout import Holdouts, Split
 from workspace import recipe
-from workspace.errors import UsageError
 from workspace.identity import SEED_BITS, seed_of
 from workspace.layout import Workspace
 
@@ -28,27 +28,17 @@ class Reservation:
     share: float = 0.0
     holdouts: Holdouts = Holdouts()
 
-    def __post_init__(self) -> None:
-        reserved = [split for split, holdouts in self._holdouts.items() if holdouts]
-        if not 0 <= self.share < 1:
-            raise UsageError(f"--evaluation-prompts {self.share}: must be a share such as 0.1, or 0 to reserve nothing")
-        if self.share * len(reserved) >= 1:
-            raise UsageError(
-                f"--evaluation-prompts {self.share}: test and validation have this share each, and leave no prompt for "
-                "training: make it less than 0.5"
-            )
-        if self.share and not reserved:
-            raise UsageError(
-                f"--evaluation-prompts {self.share} reserves prompts for held-out generators: name them with --holdout "
-                "KIND=VALUE or --validation KIND=VALUE"
-            )
+    @classmethod
+    def named(cls, share: float, test: Iterable[str], validation: Iterable[str]) -> "Reservation":
+        """That of options or of a recipe; the holdouts in one order. Raises `UsageError` as `parse_holdouts`."""
+        return cls(share, Holdouts.parse(sorted(set(test)), sorted(set(validation))))
 
     @classmethod
     def of(cls, workspace: Workspace) -> "Reservation":
         """That with which the workspace was sampled, as its recipe has it; none before sampling."""
         settings = recipe.read(workspace).get("sample", {})
         share, test, validation = (settings.get(name) for name in ("evaluation_prompts", "holdout", "validation"))
-        return cls(float(share or 0), Holdouts.parse(_texts(test), _texts(validation)))  # type: ignore[arg-type]
+        return cls.named(share if isinstance(share, float) else 0.0, _texts(test), _texts(validation))
 
     def split_of_generator(self, entry: CatalogEntry) -> Split:
         """The split whose prompts a generator gets."""
@@ -65,10 +55,6 @@ class Reservation:
         if self.holdouts.validation and place >= 1 - self.share:
             return "validation"
         return "train"
-
-    @property
-    def _holdouts(self) -> dict[Split, tuple[object, ...]]:
-        return {"test": self.holdouts.test, "validation": self.holdouts.validation}
 
 
 def place_of(content: str) -> float:
