@@ -28,7 +28,7 @@ WHERE {PARTS.part} IN (
 """
 _IMAGES = f"""
 INSERT INTO {REPEATED_IMAGES} BY NAME
-SELECT model_name, revision, "index", sha256 FROM read_parquet(?)
+SELECT model_name, revision, "index", sha256 FROM read_parquet(?, hive_partitioning = false)
 WHERE status = 'ok' AND hash(sha256) IN (FROM {REPEATED_HASHES})
 """
 

@@ -26,7 +26,8 @@ _FILES = 1_000
 
 _HASHES = f"""
 INSERT INTO {IMAGE_HASHES}
-SELECT file_index + ?, CASE WHEN sha256 IS NOT NULL THEN hash(sha256) END FROM read_parquet(?)
+SELECT file_index + ?, CASE WHEN sha256 IS NOT NULL THEN hash(sha256) END
+FROM read_parquet(?, hive_partitioning = false)
 """
 _COUNTED = f"""
 SELECT {PART_FILES}.*, coalesce(counted, 0) AS {PARTS.rows}
