@@ -77,12 +77,11 @@ def choose(source: np.ndarray, weight: np.ndarray, wanted: Mapping[str, int]) ->
     """
     chosen = np.full(source.size, -1, np.int8)
     usable = weight[source] > 0
-    share = min(Fraction(1), Fraction(int(usable.sum()), max(1, sum(wanted.values()))))
-    for code, split in enumerate(_SPLITS):
+    asked = np.array([wanted[split] for split in _SPLITS])
+    for code, number in enumerate(apportion(int(usable.sum()), asked, asked)):
         candidates = np.flatnonzero(usable & (chosen < 0))
-        if split == "validation":
+        if _SPLITS[code] == "validation":
             candidates = candidates[::-1]
-        number = wanted[split] if split == _SPLITS[-1] else math.floor(wanted[split] * share)
         there = np.bincount(source[candidates], minlength=weight.size)
         for each, quota in enumerate(apportion(number, weight, there)):
             if quota:
