@@ -23,9 +23,13 @@ TERMS = {
 def copy_of(builder: Builder, prompt: Prompt, source: str, **changes: object) -> Prompt:
     """The same file in another source."""
     real_id = f"elsewhere/{prompt.real_id}"
-    again = replace(
-        prompt, real_source=source, real_title=source.upper(), real_id=real_id, prompt_id=f"{source}/{real_id}", **changes
-    )  # fmt: skip
+    named = {
+        "real_source": source,
+        "real_title": source.upper(),
+        "real_id": real_id,
+        "prompt_id": f"{source}/{real_id}",
+    }
+    again = replace(prompt, **named | changes)  # type: ignore[arg-type]
     builder.prompts.setdefault(source, []).append(again)
     return again
 
