@@ -11,10 +11,11 @@ from typing import get_args
 import duckdb
 import pyarrow as pa
 
+from crawler.holdout import Split
 from manifests.checks.failures import Failure, Problem, failing, failing_rules
 from manifests.choices import read_choices
 from manifests.database import database, parquet_view, record_view
-from manifests.manifest import FAKE, REAL, REAL_SUBSET, Split
+from manifests.manifest import FAKE, REAL, REAL_SUBSET
 from manifests.options import BuildOptions
 from manifests.tables.generators import GeneratorRow
 from manifests.tables.withheld import WithheldRow
@@ -55,6 +56,24 @@ CREATE TEMP VIEW real_images AS
 SELECT real_source, real_id, real_sha256, prompted FROM manifest WHERE label = {REAL}
 UNION ALL SELECT real_source, real_id, real_sha256, prompted FROM withheld
 """
+_PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
+
+
+def _in_both(column: str, one: str, other: str) -> str:
+    return f"""
+        SELECT DISTINCT {column} FROM manifest
+        SEMI JOIN (SELECT {column} FROM manifest WHERE split = '{other}') USING ({column}) WHERE split = '{one}'"""
+
+
+def _related(one: str, other: str) -> str:
+    return f"""
+        WITH lines AS (
+            SELECT DISTINCT split, model_name, base_model, lineage FROM manifest
+            WHERE label = {FAKE} AND split IN ('{one}', '{other}')),
+        related AS (
+            SELECT DISTINCT split, unnest(list_concat([model_name, base_model], lineage)) AS ancestor FROM lines)
+        SELECT ancestor FROM related WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1"""
+
 
 _BETWEEN_ROWS = {
     Problem("generated [image is|images are] duplicated"): f"""
@@ -89,19 +108,17 @@ _BETWEEN_ROWS = {
     Problem("[generator is|generators are] in another split than generators.parquet says"): f"""
         SELECT DISTINCT model_name FROM manifest JOIN generators g USING (model_name)
         WHERE label = {FAKE} AND manifest.split <> coalesce(g.split, '')""",
-    Problem("[ancestor is|ancestors are] shared by train and test"): f"""
-        WITH lines AS (
-            SELECT DISTINCT split, model_name, base_model, lineage FROM manifest
-            WHERE label = {FAKE} AND split IN ('train', 'test')),
-        related AS (
-            SELECT DISTINCT split, unnest(list_concat([model_name, base_model], lineage)) AS ancestor FROM lines)
-        SELECT ancestor FROM related WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1""",
-    Problem("[image is|images are] in both train and test"): """
-        SELECT DISTINCT sha256 FROM manifest
-        SEMI JOIN (SELECT sha256 FROM manifest WHERE split = 'test') USING (sha256) WHERE split = 'train'""",
-    Problem("real [image is|images are] used in both train and test"): """
-        SELECT DISTINCT real_sha256 FROM manifest
-        SEMI JOIN (SELECT real_sha256 FROM manifest WHERE split = 'test') USING (real_sha256) WHERE split = 'train'""",
+}
+
+_BETWEEN_SPLITS = {
+    Problem(f"[image is|images are] in both {one} and {other}"): _in_both("sha256", one, other) for one, other in _PAIRS
+} | {
+    Problem(f"real [image is|images are] used in both {one} and {other}"): _in_both("real_sha256", one, other)
+    for one, other in _PAIRS
+}
+
+_BETWEEN_KIN = {
+    Problem(f"[ancestor is|ancestors are] shared by {one} and {other}"): _related(one, other) for one, other in _PAIRS
 }
 
 
@@ -119,9 +136,11 @@ def check_manifest(
         record_view(connection, "withheld", [] if withheld is None else [withheld], WithheldRow)
         connection.execute(_REAL_IMAGES)
         _create_generators(connection, generators)
-        public = read_choices(manifest).edition == "public"
-        failures = failing_rules(connection, "manifest", _ROW, _OF_A_ROW | (_NOT_PUBLIC if public else {}))
-        for problem, query in _BETWEEN_ROWS.items():
+        choices = read_choices(manifest)
+        rules = _OF_A_ROW | (_NOT_PUBLIC if choices.edition == "public" else {})
+        failures = failing_rules(connection, "manifest", _ROW, rules)
+        queries = _BETWEEN_ROWS | (_BETWEEN_KIN if choices.kin == "separate" else {}) | _BETWEEN_SPLITS
+        for problem, query in queries.items():
             failures += failing(connection, problem, query)
     return failures
 

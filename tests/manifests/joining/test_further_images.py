@@ -3,7 +3,6 @@
 import random
 from collections import Counter
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from manifests.joining.further_images import apportion, choose
 from manifests.manifest import REAL, ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from manifests.tables.withheld import WithheldRow, withheld_path
+from samplers.reservation import place_of
 from tests.manifests.making import Builder
 from workspace import records
 from workspace.errors import UsageError
@@ -104,6 +104,34 @@ def test_each_split_has_its_ratio_and_no_image_of_another(builder: Builder) -> N
     assert len({row.sha256 for row in real_of(workspace)}) == 15
 
 
+def test_no_caption_of_a_further_image_is_in_two_splits(builder: Builder) -> None:
+    """Captions are often alike: ten photographs of each caption, of which training had one, the evaluation another."""
+    photos = [builder.real("photos", number, prompt=f"a photograph of thing {number % 12}") for number in range(120)]
+    for number, name in enumerate(("org/one", "org/held")):
+        generator = builder.generator(name, lineage=(), base_model=None)
+        for _ in range(8):
+            builder.sample(generator, photos[number])
+    workspace = builder.write()
+    build(workspace, BuildOptions(holdout=("name=org/held",)))
+    assert numbers(workspace) == {("train", 1): 8, ("test", 1): 8, ("train", 0): 8, ("test", 0): 8}
+    captions = {split: {row.prompt for row in rows_of(workspace) if row.split == split} for split in ("train", "test")}
+    assert captions["train"].isdisjoint(captions["test"])
+
+
+def test_images_of_an_evaluation_set_come_from_the_captions_that_are_reserved_for_it(builder: Builder) -> None:
+    photos = [builder.real("photos", number) for number in range(200)]
+    places = sorted(place_of(photo.real_sha256 or "") for photo in photos)
+    for number, name in enumerate(("org/one", "org/held", "org/judged")):
+        generator = builder.generator(name, lineage=(), base_model=None)
+        for _ in range(9):
+            builder.sample(generator, photos[number])
+    workspace = builder.write()
+    build(workspace, BuildOptions(holdout=("name=org/held",), validation=("name=org/judged",)))
+    further = [row for row in real_of(workspace) if not row.prompted]
+    assert max(place_of(row.sha256) for row in further if row.split == "test") <= places[12]
+    assert min(place_of(row.sha256) for row in further if row.split == "validation") >= places[-12]
+
+
 def test_the_choice_depends_neither_on_the_order_nor_on_the_parts_of_the_prompts(builder: Builder) -> None:
     workspace = campaign(builder).write()
     build(workspace)
@@ -160,26 +188,36 @@ def test_a_ratio_that_is_none_is_refused(ratio: float) -> None:
         BuildOptions(real_per_generated=ratio)
 
 
-SPLITS = ("test", "validation", "train")
 POOLS = st.tuples(
     st.lists(st.integers(0, 3), max_size=60),
     st.lists(st.integers(0, 9), min_size=4, max_size=4),
-    st.fixed_dictionaries({split: st.integers(0, 30) for split in SPLITS}),
+    st.lists(st.integers(0, 30), min_size=3, max_size=3),
 )
 
 
 @given(POOLS)
 def test_of_any_pool_each_split_gets_what_it_wants_or_its_share_of_what_is_there(
-    drawn: tuple[list[int], list[int], dict[str, int]],
+    drawn: tuple[list[int], list[int], list[int]],
 ) -> None:
-    source, weight, wanted = np.array(drawn[0], np.int64), np.array(drawn[1]), drawn[2]
-    chosen = choose(source, weight, wanted)
+    source, weight, wanted = (np.array(values, np.int64) for values in drawn)
+    chosen = choose(source, np.full(source.size, -1), weight, wanted)
     usable = int((weight[source] > 0).sum())
-    got = {split: int((chosen == code).sum()) for code, split in enumerate(SPLITS)}
+    got = np.array([(chosen == code).sum() for code in range(3)])
     assert all(weight[source[chosen >= 0]] > 0)
-    assert sum(got.values()) == min(usable, sum(wanted.values()))
-    share = min(Fraction(1), Fraction(usable, max(1, sum(wanted.values()))))
-    assert all(wanted[split] * share - 1 < got[split] <= wanted[split] for split in SPLITS)
+    assert got.sum() == min(usable, wanted.sum())
+    share = min(1, usable / max(1, wanted.sum()))
+    assert all(got <= wanted)
+    assert all(got > wanted * share - 1 - 1e-9)
+
+
+@given(st.lists(st.integers(-1, 2), max_size=60), st.lists(st.integers(0, 30), min_size=3, max_size=3))
+def test_an_image_whose_caption_a_split_has_is_in_no_other_split(bound: list[int], wanted: list[int]) -> None:
+    source = np.zeros(len(bound), np.int64)
+    chosen = choose(source, np.array(bound, np.int64), np.ones(1, np.int64), np.array(wanted))
+    assert all(
+        split in (-1, split_of_caption) or split_of_caption == -1
+        for split, split_of_caption in zip(chosen, bound, strict=True)
+    )
 
 
 @given(st.integers(0, 200), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 50)), min_size=1, max_size=6))
