@@ -31,6 +31,7 @@ class Choices:
     holdout: tuple[str, ...]
     validation: tuple[str, ...] = ()
     kin: Kin = "separate"
+    real_per_generated: float = BuildOptions.real_per_generated
 
     @classmethod
     def of(cls, options: BuildOptions, sampled: Holdouts = Holdouts()) -> "Choices":
@@ -41,7 +42,8 @@ class Choices:
         licenses = parse_licenses(options.license_allow).texts if options.edition == "public" else ()
         given = Holdouts.parse(options.holdout, options.validation)
         test, validation = given.test or sampled.test, given.validation or sampled.validation
-        return cls(options.edition, licenses, tuple(map(str, test)), tuple(map(str, validation)), options.kin)
+        held = tuple(map(str, test)), tuple(map(str, validation))
+        return cls(options.edition, licenses, *held, options.kin, float(options.real_per_generated))
 
     @property
     def holdouts(self) -> Holdouts:
@@ -80,4 +82,5 @@ def read_choices(manifest: Path) -> Choices:
         tuple(values["holdout"]),
         tuple(values.get("validation", ())),
         values.get("kin", "separate"),
+        float(values["real_per_generated"]),
     )

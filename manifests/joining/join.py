@@ -13,7 +13,7 @@ the split of a row. A real image, a caption and a generated image are in one spl
 `test` before `validation`, and to both before `train`; the rows of the others that share it are in no split.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -30,9 +30,10 @@ import pyarrow.compute as pc
 from captioning.prompt import FORMER_ORIGINS, Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from crawler.holdout import Split
-from manifests.database import database, record_view, registered
+from manifests.database import database, parquet_files, record_view, registered
 from manifests.joining.duplicates import find_duplicates
-from manifests.joining.real_images import UsedCaptions, write_real_images
+from manifests.joining.further_images import choose_further
+from manifests.joining.real_images import RealImages, UsedCaptions, write_real_images
 from manifests.joining.relations import (
     ASSIGNED_SPLITS,
     BATCH_CAPTIONS,
@@ -80,7 +81,7 @@ FROM {ASSIGNED_SPLITS} JOIN {CATALOG} USING ({CATALOG.model_name}) GROUP BY {SPL
 
 _HELD_PROMPTS = f"""
 INSERT INTO {HELD_PROMPTS}
-SELECT DISTINCT hash(prompt_id), {SPLITS.split} FROM read_parquet(?)
+SELECT DISTINCT hash(prompt_id), {SPLITS.split} FROM {parquet_files()}
 JOIN (FROM {SPLITS} WHERE {SPLITS.split} IN ('validation', 'test')) USING ({SPLITS.model_name})
 ANTI JOIN {DUPLICATES} USING ({DUPLICATES.column_list})
 WHERE status = 'ok' AND prompt_id IS NOT NULL
@@ -108,7 +109,8 @@ SELECT hash({PROMPTS.prompt_id}) AS {CAPTIONS.hash64}, {PROMPTS.prompt_id},
     {PROMPTS.real_title}::{REPEATED_TEXT} AS {CAPTIONS.real_title},
     {PROMPTS.real_source}::{REPEATED_TEXT} AS {CAPTIONS.real_source},
     {PROMPTS.real_id}, {PROMPTS.real_sha256},
-    of_image AS {CAPTIONS.image_split}, greatest(of_image, of_text) AS {CAPTIONS.held_split}
+    of_image AS {CAPTIONS.image_split}, greatest(of_image, of_text) AS {CAPTIONS.held_split},
+    hash({PROMPTS.prompt}) AS {CAPTIONS.text64}
 FROM {PROMPTS} LEFT JOIN images USING ({PROMPTS.real_sha256}) LEFT JOIN texts ON hash({PROMPTS.prompt}) = text64
 """
 
@@ -129,11 +131,11 @@ SELECT * EXCLUDE (image, scheduler, filename), image.path AS {SAMPLES.path},
     CASE WHEN status <> 'ok' THEN status
         WHEN ({DUPLICATES.column_list}) IN (FROM {DUPLICATES}) THEN 'duplicate'
         ELSE 'kept' END AS {SAMPLES.result}
-FROM read_parquet(?, filename = true)
+FROM {parquet_files("filename")}
 """
 
 _BATCH_CAPTIONS = f"""
-SELECT * EXCLUDE ({CAPTIONS.hash64}), rowid AS {BATCH_CAPTIONS.caption_row} FROM {CAPTIONS}
+SELECT * EXCLUDE ({CAPTIONS.hash64}, {CAPTIONS.text64}), rowid AS {BATCH_CAPTIONS.caption_row} FROM {CAPTIONS}
 SEMI JOIN (
     SELECT hash({SAMPLES.prompt_id}) AS {CAPTIONS.hash64} FROM {SAMPLES}
     WHERE {SAMPLES.prompt_id} IS NOT NULL) USING ({CAPTIONS.hash64})
@@ -172,11 +174,11 @@ _CURRENT_PROMPTS = f"""
 
 @dataclass(frozen=True)
 class Joined:
-    """What a join wrote: how many rows, and how many real images are listed instead; and for each generator, how many
-    of its samples had which result (kept, nsfw, blank, nan or duplicate)."""
+    """What a join wrote: how many rows, which of them are real images; and for each generator, how many of its samples
+    had which result (kept, nsfw, blank, nan or duplicate)."""
 
     rows: int
-    withheld: int
+    real: RealImages
     results: dict[str, dict[str, int]]
 
 
@@ -218,14 +220,16 @@ def write_manifest(
     assignment: SplitAssignment,
     withheld: Path | None = None,
     metadata: Mapping[bytes, bytes] | None = None,
+    real_per_generated: float = BuildOptions.real_per_generated,
     check: Callable[[pa.Table], None] = lambda _samples: None,
 ) -> Joined:
     """Write the manifest's rows, not checked yet, to the file `path`; `connection` is one of `open_records`.
 
     `withheld` is for the public edition: the file for those real images that may not be passed on; without it they are
-    in the manifest. `metadata` goes into the manifest's schema. `check` is called with the samples of each batch, while
-    the connection has them as `SAMPLES`, their captions as `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises
-    `CommunityForensicsError` when a row lacks a value that every row has.
+    in the manifest. `metadata` goes into the manifest's schema. `real_per_generated` as in the options. `check` is
+    called with the samples of each batch, while the connection has them as `SAMPLES`, their captions as
+    `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises `CommunityForensicsError` when a row lacks a value that
+    every row has.
     """
     rows, results = 0, defaultdict[str, dict[str, int]](dict)
     _create_tables(connection, assignment)
@@ -234,6 +238,7 @@ def write_manifest(
     names = catalog[CATALOG.model_name.name].to_pylist()
     trains = np.array([assignment.splits.get(name) == "train" for name in names], bool)
     used = UsedCaptions(connection)
+    generated: Counter[str | None] = Counter()
     listing = nullcontext() if withheld is None else RowWriter(withheld, WithheldRow)
     with RowWriter(path, ManifestRow, metadata) as manifest, listing as others:
         for samples in _read_ahead(connection, batches(connection, assignment.withheld)):
@@ -245,10 +250,14 @@ def write_manifest(
                 for generator, result, count in connection.execute(_RESULTS).fetchall():
                     results[names[generator]][result] = results[names[generator]].get(result, 0) + count
                 check(samples)
-                rows += manifest.write(connection.sql(_ROWS), partial(_generated_images, samples, catalog, captions))
+                rows += manifest.write(
+                    connection.sql(_ROWS), partial(_generated_images, generated, samples, catalog, captions)
+                )
             del samples, captions
-        real, listed = write_real_images(connection, used, manifest, others)
-    return Joined(rows + real, listed, dict(results))
+        manifest.wait()
+        further = partial(choose_further, connection, generated, real_per_generated)
+        real = write_real_images(connection, used, further, manifest, others)
+    return Joined(rows + real.written, real, dict(results))
 
 
 def _read_ahead(connection: duckdb.DuckDBPyConnection, batched_paths: Iterable[list[str]]) -> Iterator[pa.Table]:
@@ -298,8 +307,13 @@ def _captions_of_kept(samples: pa.Table, captions: pa.Table, trains: np.ndarray)
     return captions[BATCH_CAPTIONS.caption_row.name].to_numpy()[caption], trains[generator]
 
 
-def _generated_images(samples: pa.Table, catalog: pa.Table, captions: pa.Table, rows: pa.RecordBatch) -> Columns:
-    """The manifest's columns of generated images; `rows` are those of `_ROWS`."""
+def _generated_images(
+    generated: Counter[str | None], samples: pa.Table, catalog: pa.Table, captions: pa.Table, rows: pa.RecordBatch
+) -> Columns:
+    """The manifest's columns of generated images; `rows` are those of `_ROWS`. Counts in `generated` how many each
+    split has."""
+    for found in pc.value_counts(rows.column("split")).to_pylist():
+        generated[found["values"]] += found["counts"]
     left = set(records.schema(ManifestRow).names) - set(catalog.column_names)
     # A generated image is a PNG that contains nothing but the picture (`samplers/child/png.py`).
     constants = {"label": pa.scalar(FAKE, pa.int64()), "has_exif": pa.scalar(False), "has_icc": pa.scalar(False)}
