@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.base_models import BaseModels
@@ -20,7 +20,7 @@ from crawler.options import KINDS
 from crawler.row_builder import RowBuilder
 from tests.bounds import within
 from tests.crawler.repositories import SD_INDEX, as_json, stable_diffusion
-from tests.scale import scaled
+from tests.fuzzing import fuzzed
 from workspace import records
 from workspace.hub_access import HubAccess
 from workspace.printable import REPLACEMENT, printable
@@ -165,7 +165,7 @@ names = st.sampled_from(
 configs = st.dictionaries(names | texts, values, max_size=6)
 
 
-@settings(deadline=None, max_examples=scaled(100, 30_000))
+@fuzzed(100)
 @given(configs, configs, configs)
 def test_no_configuration_raises_or_takes_long(
     index: dict[str, Any], unet: dict[str, Any], noise: dict[str, Any]
