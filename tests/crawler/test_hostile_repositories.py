@@ -15,8 +15,17 @@ from crawler.base_models import BaseModels
 from crawler.catalog import CatalogEntry, ModelFile
 from crawler.hub.client import Hub
 from crawler.hub.listing import ListedModel
-from crawler.hub.repository import MAX_CONFIG, Description, Repository, RepositoryReader
+from crawler.hub.repository import (
+    MAX_CONFIG,
+    MAX_FILE_SIZE,
+    MAX_FILES,
+    Description,
+    Repository,
+    RepositoryReader,
+    parse_files,
+)
 from crawler.options import KINDS
+from crawler.reasons import Incompatible
 from crawler.row_builder import RowBuilder
 from tests.bounds import within
 from tests.crawler.repositories import SD_INDEX, as_json, stable_diffusion
@@ -74,6 +83,30 @@ def check_printable(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for item in value:
             check_printable(item)
+
+
+@pytest.mark.attack
+def test_more_files_than_are_read_are_said_and_none_of_them_is_guessed() -> None:
+    names = [{"rfilename": f"{number}.txt", "size": 1} for number in range(MAX_FILES + 5)]
+    description = Description.parse({"siblings": names})
+    assert len(description.files) == MAX_FILES
+    reader = RepositoryReader(
+        Hub(HubAccess(endpoint="http://127.0.0.1:9", token="")), known={("a/b", "0"): description}
+    )
+    with pytest.raises(Incompatible, match="malformed: it has 200,005 files, more than the 200,000 that are read"):
+        reader.open("a/b", "0")
+
+
+@pytest.mark.attack
+def test_numbers_that_no_column_holds_are_no_counts_and_no_sizes() -> None:
+    listed = ListedModel.parse(
+        {"id": "a/b", "sha": "0", "downloads": 10**30, "likes": 2**63, "downloadsAllTime": 2**60}
+    )
+    assert listed is not None
+    assert (listed.downloads, listed.likes, listed.downloads_all_time) == (0, 0, None)
+    sizes = [{"rfilename": f"{number}.bin", "size": size} for number, size in enumerate((2**62, 2**45, 2**45 - 1))]
+    assert [file.size for file in parse_files({"siblings": sizes}).values()] == [0, 0, 2**45 - 1]
+    assert MAX_FILES * MAX_FILE_SIZE < 2**63
 
 
 @pytest.mark.attack
