@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 
 from captioning.prompt import FORMER_ORIGINS, Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
-from manifests.database import database, record_view, registered
+from manifests.database import database, parquet_files, record_view, registered
 from manifests.joining.duplicates import find_duplicates
 from manifests.joining.real_images import UsedCaptions, write_real_images
 from manifests.joining.relations import (
@@ -73,7 +73,7 @@ FROM {ASSIGNED_SPLITS} JOIN {CATALOG} USING ({CATALOG.model_name}) GROUP BY ALL
 
 _TEST_PROMPTS = f"""
 INSERT INTO {TEST_PROMPTS}
-SELECT DISTINCT hash(prompt_id) FROM read_parquet(?)
+SELECT DISTINCT hash(prompt_id) FROM {parquet_files()}
 SEMI JOIN (FROM {SPLITS} WHERE {SPLITS.split} = 'test') USING ({SPLITS.model_name})
 ANTI JOIN {DUPLICATES} USING ({DUPLICATES.column_list})
 WHERE status = 'ok' AND prompt_id IS NOT NULL
@@ -117,7 +117,7 @@ SELECT * EXCLUDE (image, scheduler, filename), image.path AS {SAMPLES.path},
     CASE WHEN status <> 'ok' THEN status
         WHEN ({DUPLICATES.column_list}) IN (FROM {DUPLICATES}) THEN 'duplicate'
         ELSE 'kept' END AS {SAMPLES.result}
-FROM read_parquet(?, filename = true)
+FROM {parquet_files("filename")}
 """
 
 _BATCH_CAPTIONS = f"""
