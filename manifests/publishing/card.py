@@ -18,7 +18,7 @@ from manifests.plural import counted
 from manifests.publishing.card_numbers import count_for_card
 from manifests.publishing.layouts import Layout
 from manifests.publishing.planning import PlannedShard
-from manifests.publishing.published import EVALUATION
+from manifests.publishing.published import EVALUATION, VALIDATION
 from manifests.tables.generators import REJECTIONS, read_generators
 from workspace import recipe
 from workspace.layout import Workspace
@@ -67,7 +67,7 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
     for shard in shards:
         image_bytes[shard.split] += shard.image_bytes
     names = [split.name for split in numbers.splits]
-    training = [name for name in names if name != EVALUATION]
+    training = [name for name in names if name not in (EVALUATION, VALIDATION)]
     rows = read_generators(workspace)
     return templates.get_template("card.md.jinja").render(
         front_matter=_front_matter(names, numbers.generated + numbers.real, bool(numbers.listed)),
@@ -75,9 +75,14 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
         layout=layout.name,
         numbers=numbers,
         sizes={name: text_of(size) for name, size in image_bytes.items()},
-        contents={REAL_SUBSET: "real images", EVALUATION: "for evaluation: generated and real images"},
+        contents={
+            REAL_SUBSET: "real images",
+            EVALUATION: "for evaluation: generated and real images",
+            VALIDATION: "for validation: generated and real images",
+        },
         training=training or names,
         evaluation=next((split for split in numbers.splits if split.name == EVALUATION), None),
+        validation=next((split for split in numbers.splits if split.name == VALIDATION), None),
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
         rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
