@@ -28,13 +28,14 @@ REAL, FAKE = 0, 1
 #: `subset` of real images; generated ones have that of their generator.
 REAL_SUBSET = "Real"
 
-#: What an image is for. `test` shares no generator's ancestor and no real image with `train`.
-Split = Literal["train", "test"]
+#: What an image is for. No two of them share a generator's ancestor or a real image.
+Split = Literal["train", "validation", "test"]
 
-#: Whose words a caption is: the real data set's own, or the captioner's.
-CaptionOrigin = Literal["dataset", "generated"]
+#: Whose words a caption is: the real data set's own, the captioner's, or those of a file of prompts (`--prompts`).
+CaptionOrigin = Literal["dataset", "generated", "user"]
 
-_TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
+#: Type of a list of texts, none of them null.
+TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,9 @@ class ManifestRow:
     label: int = column(pa.int64(), "1: generated, 0: real")
     subset: str = column(pa.string(), "Systematic | Manual | Commercial; Real for real images")
     split: Split | None = column(
-        pa.string(), "train | test; null: in neither, because it shares something with both", default=None
+        pa.string(),
+        "train | validation | test; null: in none, because it shares something with several",
+        default=None,
     )
     model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
     revision: str | None = column(pa.string(), "the generator's commit sha; null for real images", default=None)
@@ -76,7 +79,7 @@ class ManifestRow:
     kind: str | None = column(pa.string(), "checkpoint | lora | textual-inversion; null for real images", default=None)
     base_model: str | None = column(pa.string(), "repository id the generator was made from", default=None)
     lineage: tuple[str, ...] | None = column(
-        _TEXTS, "all known ancestors of the generator, nearest first; null for real images", default=None
+        TEXTS, "all known ancestors of the generator, nearest first; null for real images", default=None
     )
     prompt: str | None = column(
         pa.string(), "exactly what the pipeline was given; of a real image its caption", default=None
@@ -84,7 +87,8 @@ class ManifestRow:
     negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
     caption_origin: CaptionOrigin | None = column(
         pa.string(),
-        "dataset: the real data set's own caption | generated: by the captioner; null: no prompt",
+        "dataset: the real data set's own caption | generated: by the captioner | user: of a file of prompts; null: "
+        "no prompt",
         default=None,
     )
     captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
@@ -98,6 +102,12 @@ class ManifestRow:
     )
     real_id: str | None = column(pa.string(), "that image's id in its data set", default=None)
     real_sha256: str | None = column(pa.string(), "of that image's file", default=None)
+    prompted: bool | None = column(
+        pa.bool_(),
+        "of a real image: whether its caption was the prompt of a generated image of this manifest; null for generated "
+        "images",
+        default=None,
+    )
     class_label: int | None = column(pa.int32(), "class id, for class-conditional generators", default=None)
     seed: int | None = column(pa.int64(), "of this image's own CPU torch.Generator", default=None)
     num_inference_steps: int | None = column(pa.int32(), "denoising steps; null: none taken", default=None)
@@ -127,10 +137,28 @@ class ManifestRow:
     )
     width: int = column(pa.int32(), "pixels")
     height: int = column(pa.int32(), "pixels")
-    file_size: int | None = column(pa.int64(), "of a generated image's file, bytes; null for real images", default=None)
+    file_size: int | None = column(pa.int64(), "of the image file, bytes; null: unknown", default=None)
+    jpeg_quality: int | None = column(
+        pa.int32(), "1 to 100, estimated from the quantisation tables; null: no JPEG", default=None
+    )
+    chroma_subsampling: str | None = column(
+        pa.string(), "of a JPEG: 4:4:4, 4:2:2, 4:2:0, ...; 4:0:0 for grey; null: no JPEG", default=None
+    )
+    progressive: bool | None = column(pa.bool_(), "whether a JPEG is progressive; null: no JPEG", default=None)
+    has_exif: bool | None = column(
+        pa.bool_(), "whether the file has EXIF data: never of generated images; null: unknown", default=None
+    )
+    has_icc: bool | None = column(
+        pa.bool_(), "whether the file has a colour profile: never of generated images; null: unknown", default=None
+    )
     sha256: str = column(pa.string(), "of the image file")
     also_by: tuple[str, ...] | None = column(
-        _TEXTS, "other generators that made an image of the same sha256; null: none", default=None
+        TEXTS, "other generators that made an image of the same sha256; null: none", default=None
+    )
+    also_in: tuple[str, ...] | None = column(
+        TEXTS,
+        "of a real image: <real_source>/<real_id> of the other real images with the same sha256; null: none",
+        default=None,
     )
     nsfw_flag: bool | None = column(
         pa.bool_(),

@@ -6,6 +6,7 @@ since: a row that was changed by hand, a generator that moved from one split to 
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 import duckdb
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow as pa
 from manifests.checks.failures import Failure, Problem, failing, failing_rules
 from manifests.choices import read_choices
 from manifests.database import database, parquet_view, record_view
-from manifests.manifest import FAKE, REAL, REAL_SUBSET
+from manifests.manifest import FAKE, REAL, REAL_SUBSET, Split
 from manifests.options import BuildOptions
 from manifests.tables.generators import GeneratorRow
 from manifests.tables.withheld import WithheldRow
@@ -23,7 +24,7 @@ _ROW = "coalesce(model_name || ' #' || \"index\", real_source || ': ' || real_id
 
 _OF_A_ROW = {
     Problem("[row has|rows have] an unknown label or split"): f"""
-        label NOT IN ({REAL}, {FAKE}) OR split NOT IN ('train', 'test')""",
+        label NOT IN ({REAL}, {FAKE}) OR split NOT IN {get_args(Split)!r}""",
     Problem("[row lacks|rows lack] the columns that say where [its image comes|their images come] from"): f"""
         label = {FAKE} AND (model_name IS NULL OR revision IS NULL OR "index" IS NULL OR seed IS NULL)
         OR label = {REAL} AND (real_source IS NULL OR real_title IS NULL OR real_id IS NULL OR real_sha256 IS NULL)""",

@@ -120,7 +120,7 @@ _OF_ALL = {
     Problem("[prompt has|prompts have] an invalid real_sha256", CAPTION_AGAIN): f"""
         SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS} WHERE strlen({CAPTIONS.real_sha256}) <> 64""",
     Problem(
-        f"[prompt has|prompts have] an unknown caption_origin (not {' or '.join(get_args(CaptionOrigin))})",
+        f"[prompt has|prompts have] an unknown caption_origin (none of {', '.join(get_args(CaptionOrigin))})",
         "prompts/ was written by another version: name a new --workspace and start with `cf-crawl`",
     ): f"""
         SELECT {CAPTIONS.prompt_id} || ': ' || {CAPTIONS.caption_origin} FROM {CAPTIONS}

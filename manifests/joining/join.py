@@ -286,7 +286,9 @@ def _captions_of_kept(samples: pa.Table, captions: pa.Table, trains: np.ndarray)
 def _generated_images(samples: pa.Table, catalog: pa.Table, captions: pa.Table, rows: pa.RecordBatch) -> Columns:
     """The manifest's columns of generated images; `rows` are those of `_ROWS`."""
     left = set(records.schema(ManifestRow).names) - set(catalog.column_names)
-    columns: Columns = {"label": pa.repeat(pa.scalar(FAKE, pa.int64()), rows.num_rows)}
+    # A generated image is a PNG that contains nothing but the picture (`samplers/child/png.py`).
+    constants = {"label": pa.scalar(FAKE, pa.int64()), "has_exif": pa.scalar(False), "has_icc": pa.scalar(False)}
+    columns: Columns = {name: pa.repeat(value, rows.num_rows) for name, value in constants.items()}
     for table, row_numbers in ((captions, rows.column("caption")), (samples, rows.column("sample"))):
         columns |= columns_of(table.select(left.intersection(table.column_names) - columns.keys()).take(row_numbers))
     # Many rows have one generator.

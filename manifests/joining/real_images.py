@@ -48,6 +48,7 @@ SELECT {PROMPTS.real_source}, {PROMPTS.real_title}, {PROMPTS.real_id}, {PROMPTS.
     {PROMPTS.real_width} AS {REAL_IMAGES.width}, {PROMPTS.real_height} AS {REAL_IMAGES.height},
     {PROMPTS.license}, {PROMPTS.license_link}, {PROMPTS.redistributable}, {REAL_IMAGE_ORDER.split},
     {PROMPTS.prompt}, {PROMPTS.caption_origin}, {PROMPTS.captioner}, {PROMPTS.real_path} AS {REAL_IMAGES.path},
+    true AS {REAL_IMAGES.prompted},
     {REAL_IMAGE_ORDER.row_number}
 FROM {PROMPTS}
 JOIN (FROM {REAL_IMAGE_ORDER} WHERE {REAL_IMAGE_ORDER.row_number} BETWEEN ? AND ?) USING ({PROMPTS.prompt_id})

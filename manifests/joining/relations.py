@@ -219,6 +219,7 @@ class _RealImages(Relation):
     prompt = Column(of=Prompt)
     caption_origin = Column(of=Prompt)
     captioner = Column(of=Prompt)
+    prompted = Column("BOOLEAN", "whether its caption was the prompt of an image of the manifest")
     path = Column("VARCHAR", "where the image is: a file, or a locator (workspace/locator.py)")
     row_number = Column("BIGINT", "its place in the order of rows")
 

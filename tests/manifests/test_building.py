@@ -83,6 +83,8 @@ def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(fi
         width=16,
         height=16,
         file_size=sample.file_size,
+        has_exif=False,
+        has_icc=False,
         sha256=sample.sha256 or "",
         nsfw_flag=False,
         nsfw_score=row.nsfw_score,

@@ -323,7 +323,7 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
     ),
     "an unknown origin of a caption": (
         lambda b: change_prompt(b, caption_origin="guessed"),
-        r"1 prompt has an unknown caption_origin \(not dataset or generated\): photos/folder/0.png: guessed",
+        r"1 prompt has an unknown caption_origin \(none of dataset, generated, user\): photos/folder/0.png: guessed",
     ),
     "a real source without a prompt": (
         lambda b: b.change("solo-dreamer", 0, real_source="photos"),
