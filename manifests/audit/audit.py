@@ -73,8 +73,16 @@ def _findings(facts: Facts, seen: _Pictures) -> Findings:
     folds = folds_of(facts.groups, facts.labels)
     texts = [fact.text for fact in facts.facts]
 
-    def scored(name: str, values: np.typing.NDArray[np.float64], names: Sequence[bool], rows: slice | list[int]) -> Score | None:
-        judgements = judged(values, names, facts.labels[rows], folds[rows])
+    known: dict[bytes, np.typing.NDArray[np.float64]] = {}
+
+    def scored(
+        name: str, values: np.typing.NDArray[np.float64], names: Sequence[bool], rows: slice | list[int]
+    ) -> Score | None:
+        # Facts that divide the images alike, such as width and height of squares, are judged once.
+        key = b"".join(np.unique(column, return_inverse=True)[1].tobytes() for column in values.T)
+        if key not in known:
+            known[key] = judged(values, names, facts.labels[rows], folds[rows])
+        judgements = known[key]
         groups = np.asarray(facts.groups, dtype=object)[rows]
         return score(name, judgements, facts.labels[rows], list(groups), folds[rows])
 

@@ -100,7 +100,9 @@ def read_facts(connection: duckdb.DuckDBPyConnection, source: str, group: str, o
                 ORDER BY {order}, sha256, model_name, "index", real_source, real_id LIMIT {most}"""
             ).to_arrow_table()
         )
-    tables = {name: [value for part in parts for value in part.column(name).to_pylist()] for name in parts[0].schema.names}
+    tables = {
+        name: [value for part in parts for value in part.column(name).to_pylist()] for name in parts[0].schema.names
+    }
     labels = np.array(tables["label"], np.int64)
     unknown: dict[str, str] = {}
     for number, fact in enumerate(FACTS):
@@ -108,10 +110,16 @@ def read_facts(connection: duckdb.DuckDBPyConnection, source: str, group: str, o
         absent = np.array([value is None for value in found], bool) & ~known
         shares = {label: absent[labels == label].mean() if (labels == label).any() else 0.0 for label in (FAKE, REAL)}
         if max(shares.values()) > UNKNOWN:
-            kinds = [f"{shares[label]:.0%} of the {kind}" for label, kind in ((FAKE, "generated"), (REAL, "real")) if shares[label]]
+            kinds = [
+                f"{shares[label]:.0%} of the {kind}"
+                for label, kind in ((FAKE, "generated"), (REAL, "real"))
+                if shares[label]
+            ]
             unknown[fact.name] = f"unknown for {' and '.join(kinds)} images"
             continue
-        columns[fact.name] = _ranked(found) if fact.text else np.array([np.nan if value is None else value for value in found], float)
+        columns[fact.name] = (
+            _ranked(found) if fact.text else np.array([np.nan if value is None else value for value in found], float)
+        )
     audited = [fact for fact in FACTS if fact.name in columns]
     values = np.column_stack([columns[fact.name] for fact in audited]) if audited else np.empty((len(labels), 0))
     return Facts(labels, tables["held_out"], tables["path"], audited, values, unknown)

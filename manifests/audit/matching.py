@@ -120,9 +120,7 @@ def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_
     ).to_arrow_table()
     table = rows.cast(pa.schema(records.schema(MatchedRow), {_MANIFEST: manifest_sha256}))
     records.write_table(matched_path(workspace), table)
-    possible = [
-        (name, _possible(connection, equal[: equal.index(columns[-1]) + 1])) for name, columns in _EQUAL
-    ]
+    possible = [(name, _possible(connection, equal[: equal.index(columns[-1]) + 1])) for name, columns in _EQUAL]
     ((pairs, generators),) = connection.execute(
         f"SELECT count(*), count(DISTINCT model_name) FROM pairs WHERE label = {FAKE}"
     ).fetchall()

@@ -1,5 +1,5 @@
-"""What simple statistics of pixels tell, beside the file facts: an image's mean colour, a thumbnail of 8 × 8 pixels, and
-its number of grey levels. A detector of traces needs none of them.
+"""What simple statistics of pixels tell, beside the file facts: an image's mean colour, a grey thumbnail of 8 × 8
+pixels, and its number of grey levels. A detector of traces needs none of them.
 
 Of large datasets, `PICTURES` images of each label are looked at, in processes with limits (`manifests.pictures`).
 """
@@ -21,6 +21,9 @@ PICTURES = 1_000
 
 _SIDE = 8
 
+#: Weights of red, green and blue, as Pillow's mode L has them.
+_LUMINANCE = (0.299, 0.587, 0.114)
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -29,6 +32,11 @@ class Pixels:
 
     thumbnail: npt.NDArray[np.float64]
     levels: int
+
+    @property
+    def grey(self) -> npt.NDArray[np.float64]:
+        """The thumbnail's luminance (ITU-R 601), 0 to 255."""
+        return np.asarray(self.thumbnail @ _LUMINANCE)
 
     @property
     def mean_colour(self) -> npt.NDArray[np.float64]:
@@ -59,6 +67,6 @@ def columns_of(pixels: Sequence[Pixels]) -> dict[str, npt.NDArray[np.float64]]:
     """The numbers that trees are given for each statistic: float64 of shape (images, numbers)."""
     return {
         "mean colour": np.array([each.mean_colour for each in pixels]),
-        "8 × 8 thumbnail": np.array([each.thumbnail.ravel() for each in pixels]),
+        "8 × 8 grey thumbnail": np.array([each.grey.ravel() for each in pixels]),
         "grey levels": np.array([[float(each.levels)] for each in pixels]),
     }

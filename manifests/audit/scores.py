@@ -82,9 +82,7 @@ class _Fold:
 
     def scores(self, weights: Numbers) -> tuple[float, float]:
         """AUROC and balanced accuracy of images that count so often; NaN where a class has none."""
-        counts = [
-            np.bincount(self._place, np.where(self._generated == kind, weights, 0.0)) for kind in (True, False)
-        ]
+        counts = [np.bincount(self._place, np.where(self._generated == kind, weights, 0.0)) for kind in (True, False)]
         (generated, real), (all_generated, all_real) = counts, (counts[0].sum(), counts[1].sum())
         if not (all_generated and all_real):
             return np.nan, np.nan
