@@ -4,11 +4,11 @@
     pieces   squares cut out of the colour photographs, each with a caption in a .txt file beside it
     photos   photographs (scikit-image, scikit-learn), unchanged, without captions
 
-Digits and pieces are made so that their files are no shortcut for telling them from generated ones. The scans have 17
-grey levels, which no generator keeps to; each level stands for an interval of brightness, so a pixel gets a value of its
-interval by chance (random dithering). The pieces have the sizes, the mode and the format that the zoo's generators make,
-and together with the other two there are as many real images as `make demo` generates. Nothing else is done to them:
-how much still differs is what `cf-build-manifest --audit` measures.
+Digits and pieces are made so that their files are no shortcut for telling them from generated ones. The scans
+have 17 grey levels, which no generator keeps to; each level stands for an interval of brightness, so a pixel gets a
+value of its interval by chance (random dithering). The pieces have the sizes, the mode and the format that the zoo's
+generators make, and together with the other two there are as many real images as `make demo` generates. Nothing else is
+done to them: how much still differs is what `cf-build-manifest --audit` measures.
 
 All are plain folders with a `licenses.json`, which has for each image, or for all images as "*", what its package
 documents: `license` (null: not documented), `license_link`, `attribution`, `redistributable` (null: unknown).

@@ -29,10 +29,11 @@ from manifests.checks import (
 from manifests.choices import Choices
 from manifests.joining.duplicates import generators_of_equal_images
 from manifests.joining.join import open_records, write_manifest
+from manifests.joining.real_images import RealImages
 from manifests.joining.sample_batches import sampled_generators
 from manifests.manifest import Split, manifest_path, rows_by_split
 from manifests.options import BuildOptions
-from manifests.plural import counted
+from manifests.plural import counted, form
 from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.tables.withheld import withheld_path
 from samplers.sample import sample_parts
@@ -47,8 +48,7 @@ class Built:
     """What was built."""
 
     rows: int
-    withheld: int
-    """Real images that a public edition lists without their pixels."""
+    real_images: RealImages
     unlicensed: int
     """Compatible generators that a public edition does not contain because of their licences."""
     generators: list[GeneratorRow]
@@ -64,6 +64,11 @@ class Built:
         return sum(row.kept for row in self.generators)
 
     @property
+    def withheld(self) -> int:
+        """Real images that a public edition lists without their pixels."""
+        return self.real_images.listed
+
+    @property
     def real(self) -> int:
         """Real images."""
         return self.rows - self.kept
@@ -75,6 +80,7 @@ class Built:
             f"{counted(self.kept, 'generated image')} of {counted(len(sampled), 'generator')}, "
             f"{counted(self.real, 'real image')}"
         )
+        yield from self._of_real_images()
         if self.choices.holdout:
             for name, numbers in (
                 ("generators", Counter(row.split for row in sampled)),
@@ -86,6 +92,26 @@ class Built:
             yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
             yield f"public edition: {counted(self.unlicensed, 'generator')} left out because of their licence in effect"
         yield from self.damaged
+
+    def _of_real_images(self) -> Iterator[str]:
+        real = self.real_images
+        if real.further:
+            yield (
+                f"{counted(real.further, 'real image')} beside the prompted ones "
+                f"(--real-per-generated {self.choices.real_per_generated:g})"
+            )
+        if real.missing:
+            by_split = ", ".join(f"{number} of {split}" for split, number in real.missing.items())
+            yield (
+                f"{counted(sum(real.missing.values()), 'real image')} fewer than --real-per-generated "
+                f"{self.choices.real_per_generated:g} asks for ({by_split}): caption more images of the same sources "
+                "(`cf-caption` in a new workspace with a larger --limit), or ask for less"
+            )
+        if real.equal:
+            yield (
+                f"{counted(real.equal, 'real image')} {form(real.equal, 'has', 'have')} equal files in prompts/, and "
+                "one row each: also_in names the others"
+            )
 
 
 def build(
@@ -119,8 +145,12 @@ def build(
         may_write()
         write_generators(workspace, joining.generators)
     by_split = rows_by_split(workspace)
-    built = Built(rows, joining.joined.withheld, joining.unlicensed, joining.generators, by_split, choices, damaged)
-    log.event("built", rows=rows, generated=built.kept, real=built.real)
+    built = Built(rows, joining.joined.real, joining.unlicensed, joining.generators, by_split, choices, damaged)
+    real = built.real_images
+    log.event(
+        "built", rows=rows, generated=built.kept, real=built.real, listed=real.listed, further=real.further,
+        missing=dict(real.missing), equal=real.equal,
+    )  # fmt: skip
     return built
 
 
@@ -159,8 +189,9 @@ class _Joining:
                 checks = RowChecks(connection)
                 with task("joining samples, catalogue and prompts"):
                     self.joined = write_manifest(
-                        connection, manifest, assignment, withheld, self._choices.metadata(), checks.check_batch
-                    )
+                        connection, manifest, assignment, withheld, self._choices.metadata(),
+                        self._choices.real_per_generated, checks.check_batch,
+                    )  # fmt: skip
                 self.failures = checks.failures()
         except duckdb.Error as error:
             unreadable = unreadable_generators(workspace)

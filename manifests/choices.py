@@ -28,13 +28,15 @@ class Choices:
     edition: Edition
     license_allow: tuple[str, ...]
     holdout: tuple[str, ...]
+    real_per_generated: float = BuildOptions.real_per_generated
 
     @classmethod
     def of(cls, options: BuildOptions) -> "Choices":
         """The choices among the options, in normal form. Raises `UsageError` for an unknown licence family or an
         invalid holdout."""
         licenses = parse_licenses(options.license_allow).texts if options.edition == "public" else ()
-        return cls(options.edition, licenses, tuple(str(holdout) for holdout in parse_holdouts(options.holdout)))
+        holdouts = tuple(str(holdout) for holdout in parse_holdouts(options.holdout))
+        return cls(options.edition, licenses, holdouts, float(options.real_per_generated))
 
     def metadata(self) -> dict[bytes, bytes]:
         """For the schema of the manifest's file."""
@@ -62,4 +64,6 @@ def read_choices(manifest: Path) -> Choices:
     if recorded is None:
         return Choices.of(BuildOptions())
     values: Any = json.loads(recorded)
-    return Choices(values["edition"], tuple(values["license_allow"]), tuple(values["holdout"]))
+    return Choices(
+        values["edition"], tuple(values["license_allow"]), tuple(values["holdout"]), float(values["real_per_generated"])
+    )

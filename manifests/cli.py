@@ -13,7 +13,7 @@ from workspace.terminal import say
 WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")]
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
-_ONLY_FOR_BUILDING = ("edition", "license_allow", "holdout", "audit", "matched")
+_ONLY_FOR_BUILDING = ("edition", "license_allow", "holdout", "real_per_generated", "audit", "matched")
 
 
 def build_manifest() -> None:
@@ -47,6 +47,14 @@ def _build_manifest(
         Edition,
         typer.Option(help="full: everything; public: what may be redistributed, and a list of the other real images."),
     ] = BuildOptions.edition,
+    real_per_generated: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Real images a generated one: where fewer real images were prompts, further ones of the same sources "
+            "are added, in each split; 0: none.",
+        ),
+    ] = BuildOptions.real_per_generated,
     license_allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -115,6 +123,7 @@ def _build_manifest(
         memory=memory,
         holdout=tuple(holdout or ()),
         edition=edition,
+        real_per_generated=real_per_generated,
         license_allow=tuple(license_allow or ()),
         audit=audit,
         matched=matched,

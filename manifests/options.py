@@ -1,5 +1,6 @@
 """The options of building and publishing, with the defaults that the command lines and the Python interface share."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -31,6 +32,9 @@ class BuildOptions:
     """Generators kept for evaluation: name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31."""
     edition: Edition = "full"
     """full: everything; public: only what may be redistributed, and a list of the other real images."""
+    real_per_generated: float = 1.0
+    """Real images a generated one: where the prompted ones are fewer, further ones of their sources are added; 0: none.
+    """
     license_allow: tuple[str, ...] = ()
     """Licences of the public edition's generators, as cards name them, none, or family=NAME; empty: those of
     `DEFAULT_LICENSES`."""
@@ -47,6 +51,10 @@ class BuildOptions:
     def __post_init__(self) -> None:
         _one_of("--verify", self.verify, get_args(Verify))
         _one_of("--edition", self.edition, get_args(Edition))
+        if not 0 <= self.real_per_generated < math.inf:
+            raise UsageError(
+                f"--real-per-generated {self.real_per_generated}: must be a number such as 1, or 0 for none"
+            )
         if self.license_allow and self.edition != "public":
             raise UsageError("--license-allow selects the generators of the public edition: add --edition public")
         if self.license_allow or self.holdout:

@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 
 from manifests.audit.facts import Facts, read_facts
-from manifests.audit.matching import match
+from manifests.audit.matching import match, matched_path
 from manifests.audit.pixels import PICTURES, Pixels, columns_of, look_at
 from manifests.audit.record import ALL_FACTS, Audit, Findings, MatchedFindings, write_audit
 from manifests.audit.scores import Score, score
@@ -36,6 +36,7 @@ def audit_manifest(workspace: Workspace, options: BuildOptions) -> Audit:
         with task("auditing file facts"):
             facts = read_facts(connection, "audited", "coalesce(model_name, sha256)", "sha256")
         findings = _findings(facts, seen)
+        matched_path(workspace).unlink(missing_ok=True)
         matched = _matched(connection, workspace, manifest, seen) if options.matched else None
     audit = Audit(manifest, int(images), findings, facts.unknown, matched)
     write_audit(workspace, audit)

@@ -90,8 +90,8 @@ def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE pairs AS
         WITH single AS (
-            FROM audited WHERE file_size > 0
-            QUALIFY row_number() OVER (PARTITION BY label, sha256 ORDER BY model_name, "index", real_source, real_id) = 1
+            FROM audited WHERE file_size > 0 QUALIFY 1 = row_number() OVER (
+                PARTITION BY label, sha256 ORDER BY model_name, "index", real_source, real_id)
         ), sized AS (
             SELECT *, round(sqrt((
                     coalesce(var_pop(ln(file_size)) FILTER (label = {FAKE}) OVER stratum, 0)

@@ -29,8 +29,8 @@ ALL_FACTS = "all file facts together"
 _NAMED = 5
 
 NOT_AUDITED = (
-    "no shortcut audit was made of this manifest, so whether file facts tell real from generated images is unknown: run "
-    "`cf-build-manifest --audit`"
+    "no shortcut audit was made of this manifest, so it is unknown whether file facts tell real from generated images: "
+    "run `cf-build-manifest --audit`"
 )
 
 
@@ -100,8 +100,8 @@ class Audit:
             named = ", ".join(f"{score.name} {score.auroc:.2f}" for score in found.warned[:_NAMED])
             more = f" and {len(found.warned) - _NAMED} more" if len(found.warned) > _NAMED else ""
             yield (
-                f"warning: a detector could learn the following instead of traces of generation (AUROC above {WARNED:.2f} "
-                f"by itself): {named or 'no fact alone, but all together'}{more}"
+                "warning: a detector could learn the following instead of traces of generation (AUROC above "
+                f"{WARNED:.2f} by itself): {named or 'no fact alone, but all together'}{more}"
             )
         for name, why in self.not_audited.items():
             yield f"not audited: {name} ({why})"
@@ -159,8 +159,8 @@ def audit_lines(workspace: Workspace) -> Sequence[str]:
 def _said(score: Score) -> str:
     """All facts together, in words."""
     return (
-        f"{score.name} tell real from generated images with AUROC {score.auroc:.2f} (95 % interval {score.auroc_low:.2f} "
-        f"to {score.auroc_high:.2f}; 0.50 is chance)"
+        f"{score.name} tell real from generated images with AUROC {score.auroc:.2f} "
+        f"(95 % interval {score.auroc_low:.2f} to {score.auroc_high:.2f}; 0.50 is chance)"
     )
 
 

@@ -37,6 +37,8 @@ _OF_A_ROW = {
         label = {REAL} AND (model_name IS NOT NULL OR architecture <> 'real')""",
     Problem("real [image has|images have] another sha256 than in [its|their] data set"): f"""
         label = {REAL} AND sha256 <> real_sha256""",
+    Problem("generated [row has|rows have] columns of real images"): f"""
+        label = {FAKE} AND (prompted IS NOT NULL OR also_in IS NOT NULL)""",
     Problem("[row has|rows have] a licence without a source, or a source without a licence"): f"""
         label = {FAKE} AND (license IS NULL) IS DISTINCT FROM (license_source = 'none')""",
 }
@@ -47,22 +49,32 @@ _NOT_PUBLIC = {
     ): f"label = {REAL} AND redistributable IS NOT TRUE"
 }
 
+# Those of the manifest, and those that it only lists.
+_REAL_IMAGES = f"""
+CREATE TEMP VIEW real_images AS
+SELECT real_source, real_id, real_sha256, prompted FROM manifest WHERE label = {REAL}
+UNION ALL SELECT real_source, real_id, real_sha256, prompted FROM withheld
+"""
+
 _BETWEEN_ROWS = {
     Problem("generated [image is|images are] duplicated"): f"""
         SELECT model_name || ' #' || "index" FROM manifest WHERE label = {FAKE}
         GROUP BY model_name, "index" HAVING count(*) > 1""",
     Problem("real [image is|images are] duplicated"): f"""
-        SELECT min(real_source) || ': ' || real_id FROM manifest WHERE label = {REAL}
-        GROUP BY real_title, real_id, sha256 HAVING count(*) > 1""",
+        SELECT min(real_source || ': ' || real_id) FROM manifest WHERE label = {REAL}
+        GROUP BY sha256 HAVING count(*) > 1""",
     Problem("real [image|images] of prompts [is|are] neither in the manifest nor in the list of withheld ones"): f"""
-        SELECT DISTINCT real_source || ': ' || real_id FROM manifest m
-        ANTI JOIN (
-            SELECT real_title, real_id FROM manifest WHERE label = {REAL} UNION ALL
-            SELECT real_title, real_id FROM withheld) USING (real_title, real_id)
-        WHERE label = {FAKE} AND real_id IS NOT NULL""",
+        SELECT DISTINCT real_source || ': ' || real_id FROM manifest
+        ANTI JOIN real_images USING (real_sha256) WHERE label = {FAKE} AND real_sha256 IS NOT NULL""",
+    Problem(
+        "real [image is|images are] said to be prompted, or not to be, and the generated images say otherwise"
+    ): f"""
+        SELECT real_source || ': ' || real_id FROM real_images
+        LEFT JOIN (SELECT DISTINCT real_sha256, true AS used FROM manifest WHERE label = {FAKE}) USING (real_sha256)
+        WHERE prompted IS DISTINCT FROM coalesce(used, false)""",
     Problem("real [image is|images are] in the manifest and in the list of withheld ones"): f"""
         SELECT real_source || ': ' || real_id FROM manifest
-        SEMI JOIN withheld USING (real_title, real_id, real_sha256) WHERE label = {REAL}""",
+        SEMI JOIN withheld USING (real_sha256) WHERE label = {REAL}""",
     # Hashes first: of millions of rows few are repeated, and only of those the texts are compared.
     Problem("[image was|images were] made by several generators, but also_by does not name them"): f"""
         WITH repeated AS (
@@ -105,6 +117,7 @@ def check_manifest(
     with database(workspace, memory) as connection:
         parquet_view(connection, "manifest", [manifest])
         record_view(connection, "withheld", [] if withheld is None else [withheld], WithheldRow)
+        connection.execute(_REAL_IMAGES)
         _create_generators(connection, generators)
         public = read_choices(manifest).edition == "public"
         failures = failing_rules(connection, "manifest", _ROW, _OF_A_ROW | (_NOT_PUBLIC if public else {}))

@@ -119,6 +119,11 @@ _OF_ALL = {
         HAVING min({CAPTIONS.real_sha256}) <> max({CAPTIONS.real_sha256})""",
     Problem("[prompt has|prompts have] an invalid real_sha256", CAPTION_AGAIN): f"""
         SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS} WHERE strlen({CAPTIONS.real_sha256}) <> 64""",
+    Problem("[prompt has|prompts have] no real image, and [is|are] not of a file of prompts", CAPTION_AGAIN): f"""
+        SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS}
+        WHERE ({CAPTIONS.real_sha256} IS NULL OR {CAPTIONS.real_id} IS NULL)
+            AND ({CAPTIONS.caption_origin}::VARCHAR <> 'user'
+                OR coalesce({CAPTIONS.real_sha256}, {CAPTIONS.real_id}) IS NOT NULL)""",
     Problem(
         f"[prompt has|prompts have] an unknown caption_origin (none of {', '.join(get_args(CaptionOrigin))})",
         "prompts/ was written by another version: name a new --workspace and start with `cf-crawl`",

@@ -12,7 +12,7 @@ Decided here, because all rows must be known: whether an image is a duplicate an
 the split of a row, because no caption of a real image of the test split may be used in training.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -27,9 +27,10 @@ import pyarrow.compute as pc
 
 from captioning.prompt import FORMER_ORIGINS, Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
-from manifests.database import database, record_view, registered
+from manifests.database import database, parquet_files, record_view, registered
 from manifests.joining.duplicates import find_duplicates
-from manifests.joining.real_images import UsedCaptions, write_real_images
+from manifests.joining.further_images import choose_further
+from manifests.joining.real_images import RealImages, UsedCaptions, write_real_images
 from manifests.joining.relations import (
     ASSIGNED_SPLITS,
     BATCH_CAPTIONS,
@@ -73,7 +74,7 @@ FROM {ASSIGNED_SPLITS} JOIN {CATALOG} USING ({CATALOG.model_name}) GROUP BY ALL
 
 _TEST_PROMPTS = f"""
 INSERT INTO {TEST_PROMPTS}
-SELECT DISTINCT hash(prompt_id) FROM read_parquet(?)
+SELECT DISTINCT hash(prompt_id) FROM {parquet_files()}
 SEMI JOIN (FROM {SPLITS} WHERE {SPLITS.split} = 'test') USING ({SPLITS.model_name})
 ANTI JOIN {DUPLICATES} USING ({DUPLICATES.column_list})
 WHERE status = 'ok' AND prompt_id IS NOT NULL
@@ -117,7 +118,7 @@ SELECT * EXCLUDE (image, scheduler, filename), image.path AS {SAMPLES.path},
     CASE WHEN status <> 'ok' THEN status
         WHEN ({DUPLICATES.column_list}) IN (FROM {DUPLICATES}) THEN 'duplicate'
         ELSE 'kept' END AS {SAMPLES.result}
-FROM read_parquet(?, filename = true)
+FROM {parquet_files("filename")}
 """
 
 _BATCH_CAPTIONS = f"""
@@ -157,11 +158,11 @@ _CURRENT_PROMPTS = f"""
 
 @dataclass(frozen=True)
 class Joined:
-    """What a join wrote: how many rows, and how many real images are listed instead; and for each generator, how many
-    of its samples had which result (kept, nsfw, blank, nan or duplicate)."""
+    """What a join wrote: how many rows, which of them are real images; and for each generator, how many of its samples
+    had which result (kept, nsfw, blank, nan or duplicate)."""
 
     rows: int
-    withheld: int
+    real: RealImages
     results: dict[str, dict[str, int]]
 
 
@@ -203,14 +204,16 @@ def write_manifest(
     assignment: SplitAssignment,
     withheld: Path | None = None,
     metadata: Mapping[bytes, bytes] | None = None,
+    real_per_generated: float = BuildOptions.real_per_generated,
     check: Callable[[pa.Table], None] = lambda _samples: None,
 ) -> Joined:
     """Write the manifest's rows, not checked yet, to the file `path`; `connection` is one of `open_records`.
 
     `withheld` is for the public edition: the file for those real images that may not be passed on; without it they are
-    in the manifest. `metadata` goes into the manifest's schema. `check` is called with the samples of each batch, while
-    the connection has them as `SAMPLES`, their captions as `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises
-    `CommunityForensicsError` when a row lacks a value that every row has.
+    in the manifest. `metadata` goes into the manifest's schema. `real_per_generated` as in the options. `check` is
+    called with the samples of each batch, while the connection has them as `SAMPLES`, their captions as
+    `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises `CommunityForensicsError` when a row lacks a value that
+    every row has.
     """
     rows, results = 0, defaultdict[str, dict[str, int]](dict)
     _create_tables(connection, assignment)
@@ -219,6 +222,7 @@ def write_manifest(
     names = catalog[CATALOG.model_name.name].to_pylist()
     trains = np.array([assignment.splits.get(name) == "train" for name in names], bool)
     used = UsedCaptions(connection)
+    generated: Counter[str | None] = Counter()
     listing = nullcontext() if withheld is None else RowWriter(withheld, WithheldRow)
     with RowWriter(path, ManifestRow, metadata) as manifest, listing as others:
         for samples in _read_ahead(connection, batches(connection, assignment.withheld)):
@@ -230,10 +234,14 @@ def write_manifest(
                 for generator, result, count in connection.execute(_RESULTS).fetchall():
                     results[names[generator]][result] = results[names[generator]].get(result, 0) + count
                 check(samples)
-                rows += manifest.write(connection.sql(_ROWS), partial(_generated_images, samples, catalog, captions))
+                rows += manifest.write(
+                    connection.sql(_ROWS), partial(_generated_images, generated, samples, catalog, captions)
+                )
             del samples, captions
-        real, listed = write_real_images(connection, used, manifest, others)
-    return Joined(rows + real, listed, dict(results))
+        manifest.wait()
+        further = partial(choose_further, connection, generated, real_per_generated)
+        real = write_real_images(connection, used, further, manifest, others)
+    return Joined(rows + real.written, real, dict(results))
 
 
 def _read_ahead(connection: duckdb.DuckDBPyConnection, batched_paths: Iterable[list[str]]) -> Iterator[pa.Table]:
@@ -283,8 +291,13 @@ def _captions_of_kept(samples: pa.Table, captions: pa.Table, trains: np.ndarray)
     return captions[BATCH_CAPTIONS.caption_row.name].to_numpy()[caption], trains[generator]
 
 
-def _generated_images(samples: pa.Table, catalog: pa.Table, captions: pa.Table, rows: pa.RecordBatch) -> Columns:
-    """The manifest's columns of generated images; `rows` are those of `_ROWS`."""
+def _generated_images(
+    generated: Counter[str | None], samples: pa.Table, catalog: pa.Table, captions: pa.Table, rows: pa.RecordBatch
+) -> Columns:
+    """The manifest's columns of generated images; `rows` are those of `_ROWS`. Counts in `generated` how many each
+    split has."""
+    for found in pc.value_counts(rows.column("split")).to_pylist():
+        generated[found["values"]] += found["counts"]
     left = set(records.schema(ManifestRow).names) - set(catalog.column_names)
     # A generated image is a PNG that contains nothing but the picture (`samplers/child/png.py`).
     constants = {"label": pa.scalar(FAKE, pa.int64()), "has_exif": pa.scalar(False), "has_icc": pa.scalar(False)}

@@ -1,7 +1,8 @@
 """The tables that the steps of the join and its checks share: what they are called, and what their columns mean.
 
 `sample_batches` makes the first ones, `duplicates` those of equal images, `join` those it joins a batch of samples
-with; `real_images` ends with the real ones. A batch is the samples of some generators, which are worked on together.
+with; `real_images` ends with the real ones, which `equal_files` and `further_images` help to find. A batch is the
+samples of some generators, which are worked on together.
 """
 
 from typing import Final
@@ -77,6 +78,12 @@ class _Prompts(Relation):
     real_width = Column(of=Prompt)
     real_height = Column(of=Prompt)
     real_mode = Column(of=Prompt)
+    real_file_size = Column(of=Prompt)
+    real_jpeg_quality = Column(of=Prompt)
+    real_chroma_subsampling = Column(of=Prompt)
+    real_progressive = Column(of=Prompt)
+    real_has_exif = Column(of=Prompt)
+    real_has_icc = Column(of=Prompt)
     caption_origin = Column(of=Prompt)
     captioner = Column(of=Prompt)
     license = Column(of=Prompt)
@@ -193,11 +200,45 @@ class _UsedCaptions(Relation):
     in_training = Column("BOOLEAN", "whether a generator of the train split had it")
 
 
+class _Images(Relation):
+    """The real images of prompts/, each file once, whatever sources it is in."""
+
+    caption_row = Column("BIGINT", "the caption that its row has: the first by prompt_id, of the used ones if any was")
+    prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
+    split = Column("VARCHAR", "of a prompted image: train | test; null: in neither")
+    captions = Column("BIGINT", "rows of prompts/ with this file")
+
+
+class _LicenseRanks(Relation):
+    """The licences of equal files."""
+
+    license = Column("VARCHAR", "as prompts/ has it")
+    rank = Column("INTEGER", "how strict its family is, from 0")
+
+
+class _EqualFiles(Relation):
+    """Files that are several real images, and the strictest terms of these (`equal_files`)."""
+
+    real_sha256 = Column(of=Prompt)
+    names = Column("VARCHAR[]", "the real images, each <real_source>/<real_id>, in order")
+    license = Column(of=Prompt)
+    license_link = Column(of=Prompt)
+    redistributable = Column(of=Prompt)
+
+
+class _FurtherImages(Relation):
+    """Real images that are in the manifest although none of their captions was used (`further_images`)."""
+
+    caption_row = Column("BIGINT", "the caption that its row has")
+    split = Column("VARCHAR", "train | validation | test")
+
+
 class _RealImageOrder(Relation):
     """The real images of the manifest, or of the list of withheld ones, in the order in which they are written."""
 
     prompt_id = Column(of=Prompt)
-    split = Column("VARCHAR", "train | test; null: in neither")
+    split = Column("VARCHAR", "train | validation | test; null: in none")
+    prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
     row_number = Column("BIGINT", "number of this row, from 0")
 
 
@@ -212,14 +253,21 @@ class _RealImages(Relation):
     mode = Column("VARCHAR", "as its file has it: RGB, L, CMYK, P, ...")
     width = Column("INTEGER", "pixels")
     height = Column("INTEGER", "pixels")
+    file_size = Column("BIGINT", "bytes")
+    jpeg_quality = Column("INTEGER", "1 to 100; null: no JPEG")
+    chroma_subsampling = Column("VARCHAR", "4:2:0, ...; null: no JPEG")
+    progressive = Column("BOOLEAN", "null: no JPEG")
+    has_exif = Column("BOOLEAN", "whether the file has EXIF data")
+    has_icc = Column("BOOLEAN", "whether the file has a colour profile")
     license = Column(of=Prompt)
     license_link = Column(of=Prompt)
     redistributable = Column(of=Prompt)
-    split = Column("VARCHAR", "train | test; null: in neither")
+    split = Column("VARCHAR", "train | validation | test; null: in none")
     prompt = Column(of=Prompt)
     caption_origin = Column(of=Prompt)
     captioner = Column(of=Prompt)
-    prompted = Column("BOOLEAN", "whether its caption was the prompt of an image of the manifest")
+    prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
+    also_in = Column("VARCHAR[]", "the other real images with the same file; null: none")
     path = Column("VARCHAR", "where the image is: a file, or a locator (workspace/locator.py)")
     row_number = Column("BIGINT", "its place in the order of rows")
 
@@ -242,5 +290,9 @@ CAPTIONS: Final = _Captions("captions")
 SAMPLES: Final = _Samples("samples")
 BATCH_CAPTIONS: Final = _BatchCaptions("captions_of_batch")
 USED_CAPTIONS: Final = _UsedCaptions("used_captions")
+IMAGES: Final = _Images("images")
+LICENSE_RANKS: Final = _LicenseRanks("license_ranks")
+EQUAL_FILES: Final = _EqualFiles("equal_files")
+FURTHER_IMAGES: Final = _FurtherImages("further_images")
 REAL_IMAGE_ORDER: Final = _RealImageOrder("real_image_order")
 REAL_IMAGES: Final = _RealImages("real_images")

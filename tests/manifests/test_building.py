@@ -11,7 +11,6 @@ import pytest
 
 from manifests.building import build
 from manifests.choices import read_choices
-from manifests.joining import real_images as real
 from manifests.joining import sample_batches as parts
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path, rows_by_split
 from manifests.options import BuildOptions, PublishOptions
@@ -134,24 +133,6 @@ def test_generators_joined_in_several_batches_are_in_the_order_of_their_names(
     assert all((row.tried, row.kept, row.nsfw) == (2, 1, 1) for row in built.generators)
 
 
-def test_real_images_written_in_several_pieces_are_the_same_in_the_manifest_and_in_the_list(
-    filled: Builder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace = filled.write()
-
-    def real_rows(options: BuildOptions) -> tuple[list[object], list[object]]:
-        build(workspace, options)
-        path = withheld_path(workspace)
-        listed = records.read(path, WithheldRow) if path.exists() else []
-        return [row for row in rows_of(workspace) if row.label == 0], list(listed)
-
-    editions = BuildOptions(), BuildOptions(edition="public")
-    at_once = [real_rows(options) for options in editions]
-    monkeypatch.setattr(real, "ROW_GROUP_ROWS", 2)
-    assert [real_rows(options) for options in editions] == at_once
-    assert [(len(rows), len(listed)) for rows, listed in at_once] == [(9, 0), (6, 3)]
-
-
 def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder], tmp_path: Path) -> None:
     written = []
     for name, rows_a_part in (("one", 3), ("two", 50)):
@@ -172,53 +153,10 @@ def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder]
     assert sorted(written[0]) == ["generators.csv", "generators.parquet", "manifest.parquet", "rejected.parquet"]
 
 
-def test_a_real_source_has_the_users_name_and_its_published_title(builder: Builder) -> None:
-    """Rows are in the order of the titles; by the user's names they join with prompts/."""
-    prompts = [builder.real("zoo", 1, real_title="Animals"), builder.real("art", 2, False, real_title="Works")]
-    painter = builder.generator("org/painter")
-    for prompt in prompts:
-        builder.sample(painter, prompt)
-    workspace = builder.write()
-    build(workspace)
-    rows = rows_of(workspace)
-    assert [(row.label, row.real_source, row.real_title) for row in rows] == [
-        (1, "zoo", "Animals"),
-        (1, "art", "Works"),
-        (0, "zoo", "Animals"),
-        (0, "art", "Works"),
-    ]
-    by_name = {(prompt.real_source, prompt.real_id): prompt for prompt in prompts}
-    assert all(by_name[row.real_source or "", row.real_id or ""].real_sha256 == row.real_sha256 for row in rows)
-    build(workspace, BuildOptions(edition="public"))
-    (listed,) = records.read(withheld_path(workspace), WithheldRow)
-    assert (listed.real_source, listed.real_title) == ("art", "Works")
-
-
-def test_a_real_image_in_two_sources_of_one_title_is_one_row(builder: Builder) -> None:
-    first = builder.real("coco-val", 1, real_title="COCO")
-    again = replace(first, real_source="coco-2017", prompt_id="coco-2017/1")
-    builder.prompts["coco-2017"] = [again]
-    painter = builder.generator("org/painter")
-    for prompt in (first, again):
-        builder.sample(painter, prompt)
-    build(builder.write())
-    rows = rows_of(builder.workspace)
-    assert [(row.label, row.real_source) for row in rows] == [(1, "coco-val"), (1, "coco-2017"), (0, "coco-2017")]
-
-
 def test_the_size_of_a_batch_and_of_a_call_are_two_columns(builder: Builder) -> None:
     builder.sample(builder.generator("org/painter"), builder.real("photos", 1), batch_size=8, call_size=2)
     build(builder.write())
     assert [(row.batch_size, row.call_size) for row in rows_of(builder.workspace)] == [(8, 2), (None, None)]
-
-
-def test_an_image_with_several_captions_is_one_real_row(filled: Builder) -> None:
-    first = filled.prompts["photos"][0]
-    second = replace(first, prompt_id=f"{first.prompt_id}#1", prompt="another caption")
-    filled.prompts["photos"].append(second)
-    filled.sample(filled.catalog[0], second)
-    build(filled.write())
-    assert sum(row.label == 0 and row.real_id == first.real_id for row in rows_of(filled.workspace)) == 1
 
 
 def test_a_workspace_without_prompts_is_one_of_unconditional_generators(builder: Builder) -> None:
@@ -396,8 +334,8 @@ def test_a_holdout_shares_no_real_image_with_training(builder: Builder) -> None:
     assert real == {
         ("copies", "elsewhere/1.png"): "test",
         ("photos", "folder/0.png"): "test",
-        ("photos", "folder/1.png"): "test",
         ("photos", "folder/2.png"): "train",
+        ("photos", "folder/3.png"): "train",  # training has two generated images, and one prompted one
     }
     generators = {row.model_name: row.split for row in read_generators(workspace)}
     assert generators == {"org/one": "train", "org/two": "train", "org/held": "test"}

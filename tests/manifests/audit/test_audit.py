@@ -1,7 +1,8 @@
 """The audit as it is asked for: of a manifest, by its numbers and its words."""
 
 import json
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from manifests.audit.audit import audit_manifest
 from manifests.audit.matching import matched_path, read_matched
 from manifests.audit.record import NOT_AUDITED, WARNED, Audit, audit_lines, audit_path, read_audit, remove_stale
-from manifests.manifest import ManifestRow, manifest_path
+from manifests.manifest import ManifestRow, manifest_path, read_rows
 from manifests.options import BuildOptions
 from tests.manifests.audit.worlds import JPEG, PNG, Draw, sized, world
 from tests.manifests.commands import build
@@ -19,15 +20,34 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 
-def audited(folder: Path, generated: Draw, real: Draw, matched: bool = False) -> Audit:
-    """The audit of a world whose image files do not exist."""
-    workspace = Workspace.open(folder)
-    records.write(manifest_path(workspace), ManifestRow, world(generated, real))
-    return audit_manifest(workspace, BuildOptions(matched=matched))
+@dataclass(frozen=True)
+class Audited:
+    """A world whose image files do not exist, and its audit."""
+
+    workspace: Workspace
+    audit: Audit
+
+    @classmethod
+    def of(cls, folder: Path, generated: Draw, real: Draw, matched: bool = False) -> "Audited":
+        workspace = Workspace.open(folder)
+        records.write(manifest_path(workspace), ManifestRow, world(generated, real))
+        return cls(workspace, audit_manifest(workspace, BuildOptions(matched=matched)))
+
+
+@pytest.fixture(scope="module")
+def shifted(tmp_path_factory: pytest.TempPathFactory) -> Audited:
+    """Real files are somewhat larger."""
+    return Audited.of(tmp_path_factory.mktemp("shifted"), sized(PNG, 12), sized(PNG, 12.2), matched=True)
+
+
+@pytest.fixture
+def copied(shifted: Audited, tmp_path: Path) -> Workspace:
+    """The same, to change something."""
+    return Workspace.open(shutil.copytree(shifted.workspace.root, tmp_path / "copied"))
 
 
 def test_real_images_that_are_all_jpeg_are_found_and_named(tmp_path: Path) -> None:
-    audit = audited(tmp_path, sized(PNG, 12), sized(JPEG, 12))
+    audit = Audited.of(tmp_path, sized(PNG, 12), sized(JPEG, 12)).audit
     assert audit.findings.together is not None
     assert audit.findings.together.auroc_low > 0.95
     named = {score.name for score in audit.findings.warned}
@@ -36,7 +56,7 @@ def test_real_images_that_are_all_jpeg_are_found_and_named(tmp_path: Path) -> No
 
 
 def test_where_files_are_alike_the_audit_is_at_chance_and_warns_of_nothing(tmp_path: Path) -> None:
-    audit = audited(tmp_path, sized(PNG, 12), sized(PNG, 12))
+    audit = Audited.of(tmp_path, sized(PNG, 12), sized(PNG, 12)).audit
     for score in audit.findings.facts:
         assert 0.4 < score.auroc < WARNED
         assert 0.4 < score.accuracy < WARNED
@@ -44,31 +64,33 @@ def test_where_files_are_alike_the_audit_is_at_chance_and_warns_of_nothing(tmp_p
     assert not any("warning" in line for line in audit.lines())
 
 
-def test_the_same_manifest_gives_the_same_bytes(tmp_path: Path) -> None:
-    audited(tmp_path / "one", sized(PNG, 12), sized(PNG, 12.3), matched=True)
-    audited(tmp_path / "two", sized(PNG, 12), sized(PNG, 12.3), matched=True)
-    for name in ("audit.json", "matched.parquet"):
-        one, two = (tmp_path / which / "manifest" / name for which in ("one", "two"))
-        assert one.read_bytes() == two.read_bytes()
+def test_the_same_manifest_gives_the_same_bytes(shifted: Audited, copied: Workspace) -> None:
+    audit_manifest(copied, BuildOptions(matched=True))
+    for path in (audit_path, matched_path):
+        assert path(copied).read_bytes() == path(shifted.workspace).read_bytes()
 
 
-def test_a_matched_subset_is_at_chance_and_its_pairs_have_like_files(tmp_path: Path) -> None:
-    audit = audited(tmp_path, sized(PNG, 12), sized(PNG, 12.2), matched=True)
-    assert audit.findings.together is not None
-    assert audit.findings.together.auroc > 0.65
-    assert audit.matched is not None
-    assert audit.matched.findings.together is not None
-    assert audit.matched.findings.together.auroc <= WARNED
-    rows = read_matched(Workspace.open(tmp_path), audit.manifest).to_pylist()
-    assert len(rows) == 2 * audit.matched.pairs > 60
+def test_a_matched_subset_is_at_chance_and_its_pairs_have_like_files(shifted: Audited) -> None:
+    found, matched = shifted.audit.findings, shifted.audit.matched
+    assert found.together is not None
+    assert found.together.auroc > 0.65
+    assert matched is not None
+    assert matched.findings.together is not None
+    assert matched.findings.together.auroc <= WARNED
+    rows = read_matched(shifted.workspace, shifted.audit.manifest).to_pylist()
+    assert len(rows) == 2 * matched.pairs > 60
     assert len({row["sha256"] for row in rows}) == len(rows)
-    assert [row["label"] for row in rows] == [1, 0] * audit.matched.pairs
-    assert [row["pair"] for row in rows] == [pair for pair in range(audit.matched.pairs) for _ in range(2)]
+    assert [row["label"] for row in rows] == [1, 0] * matched.pairs
+    assert [row["pair"] for row in rows] == [pair for pair in range(matched.pairs) for _ in range(2)]
     assert all((row["model_name"] is None) == (row["label"] == 0) == (row["real_id"] is not None) for row in rows)
+    sizes = {row["sha256"]: row["file_size"] for row in read_rows(shifted.workspace).to_pylist()}
+    ratios = [sizes[one["sha256"]] / sizes[other["sha256"]] for one, other in zip(rows[::2], rows[1::2], strict=True)]
+    # A fifth of the standard deviation, 0.2, of the logarithm.
+    assert all(0.95 < ratio < 1.05 for ratio in ratios)
 
 
 def test_where_few_images_match_it_says_in_numbers_at_which_fact_they_are_lost(tmp_path: Path) -> None:
-    audit = audited(tmp_path, sized(PNG, 12), sized(PNG | {"mode": "L"}, 12), matched=True)
+    audit = Audited.of(tmp_path, sized(PNG, 12), sized(PNG | {"mode": "L"}, 12), matched=True).audit
     assert audit.matched is not None
     assert audit.matched.pairs == 0
     assert dict(audit.matched.possible)["format"] == 120
@@ -78,39 +100,40 @@ def test_where_few_images_match_it_says_in_numbers_at_which_fact_they_are_lost(t
 
 
 def test_a_fact_that_is_unknown_is_not_taken_for_a_property(tmp_path: Path) -> None:
-    audit = audited(tmp_path, sized(PNG, 12), lambda _: PNG | {"file_size": None})
+    audit = Audited.of(tmp_path, sized(PNG, 12), lambda _: PNG | {"file_size": None}).audit
     assert audit.not_audited == dict.fromkeys(("file size", "bits per pixel"), "unknown for 100% of the real images")
     assert audit.findings.together is not None
     assert audit.findings.together.auroc == 0.5
     assert any(line.startswith("not audited: file size") for line in audit.lines())
 
 
-def test_an_audit_of_another_manifest_is_never_shown_and_is_removed(tmp_path: Path) -> None:
-    audit = audited(tmp_path, sized(PNG, 12), sized(JPEG, 12), matched=True)
-    workspace = Workspace.open(tmp_path)
-    remove_stale(workspace)
-    assert read_audit(workspace) == audit
-    records.write(manifest_path(workspace), ManifestRow, world(sized(PNG, 12), sized(PNG, 12)))
-    assert read_audit(workspace) is None
-    assert audit_lines(workspace) == (NOT_AUDITED,)
+def test_an_audit_of_another_manifest_is_never_shown_and_is_removed(shifted: Audited, copied: Workspace) -> None:
+    remove_stale(copied)
+    assert read_audit(copied) == shifted.audit
+    records.write(manifest_path(copied), ManifestRow, world(sized(PNG, 12), sized(PNG, 12)))
+    assert read_audit(copied) is None
+    assert audit_lines(copied) == (NOT_AUDITED,)
     with pytest.raises(UsageError, match="of another manifest"):
-        read_matched(workspace, "0" * 64)
-    remove_stale(workspace)
-    assert not audit_path(workspace).exists()
-    assert not matched_path(workspace).exists()
+        read_matched(copied, "0" * 64)
+    remove_stale(copied)
+    assert not audit_path(copied).exists()
+    assert not matched_path(copied).exists()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"matched": {"possible": 3}}', "\ud800"])
-def test_a_damaged_audit_is_no_audit(tmp_path: Path, content: str) -> None:
-    audited(tmp_path, sized(PNG, 12), sized(PNG, 12))
-    workspace = Workspace.open(tmp_path)
-    audit_path(workspace).write_bytes(content.encode(errors="surrogatepass"))
-    assert read_audit(workspace) is None
+def test_an_audit_without_matching_removes_the_former_subset(copied: Workspace) -> None:
+    audit_manifest(copied, BuildOptions(audit=True))
+    assert not matched_path(copied).exists()
 
 
-def test_audit_json_has_what_was_found_for_other_programs(tmp_path: Path) -> None:
-    audit = audited(tmp_path, sized(PNG, 12), sized(PNG, 12), matched=True)
-    assert json.loads(audit_path(Workspace.open(tmp_path)).read_text()) == json.loads(json.dumps(asdict(audit)))
+def test_a_damaged_audit_is_no_audit(copied: Workspace) -> None:
+    for content in ("", "[]", "{}", "null", '{"matched": {"possible": 3}}', "\ud800"):
+        audit_path(copied).write_bytes(content.encode(errors="surrogatepass"))
+        assert read_audit(copied) is None
+
+
+def test_audit_json_has_what_was_found_for_other_programs(shifted: Audited) -> None:
+    written = json.loads(audit_path(shifted.workspace).read_text())
+    assert written == json.loads(json.dumps(asdict(shifted.audit)))
 
 
 def test_the_command_audits_files_and_pixels_and_says_what_could_not_be_read(builder: Builder) -> None:
@@ -118,23 +141,21 @@ def test_the_command_audits_files_and_pixels_and_says_what_could_not_be_read(bui
     prompts = [builder.real("photos", number) for number in range(12)]
     for number, prompt in enumerate(prompts):
         builder.sample(generators[number % 3], prompt, content=png(number, 24))
+    # The checks read one file in fifty whole; the audit reads all of these.
+    damaged = Path(prompts[3].real_path)
+    damaged.write_bytes(bytes(damaged.stat().st_size))
     workspace = builder.write()
-    done = build(workspace.root, "--audit", "--matched")
+    done = build(workspace.root, "--audit")
     assert done.returncode == 0, done.stderr
     assert "audit of 24 images: all file facts together tell real from generated images with AUROC 0." in done.stdout
-    assert "matched subset: " in done.stdout
+    assert "1 image could not be read for the audit of pixels" in done.stdout
     audit = read_audit(workspace)
     assert audit is not None
-    assert (audit.findings.pictures, audit.findings.unread) == ((12, 12), 0)
+    assert (audit.findings.pictures, audit.findings.unread) == ((12, 11), 1)
     assert {score.name for score in audit.findings.pixels} == {"mean colour", "8 × 8 grey thumbnail", "grey levels"}
     # Built again without an audit: the manifest is the same, and so is what was found.
     assert build(workspace.root).returncode == 0
     assert read_audit(workspace) == audit
-    # The checks read one file in fifty; the audit reads all of these.
-    Path(prompts[3].real_path).write_bytes(b"\x89PNG nothing")
-    audit_manifest(workspace, BuildOptions())
-    assert read_audit(workspace) is not None
-    assert "1 image could not be read for the audit of pixels" in audit_lines(workspace)
 
 
 def test_with_one_generator_it_says_that_there_is_nothing_to_hold_out(builder: Builder) -> None:

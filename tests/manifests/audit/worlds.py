@@ -32,6 +32,6 @@ def world(
         for index in range(each)
     ]
     return rows + [
-        real_image(number, **real_files(chance), sha256=sha256(f"real {number}".encode()), path=f"images/real-{number}.png")
+        real_image(number, **real_files(chance), sha256=sha256(f"real {number}".encode()), path=f"images/real-{number}")
         for number in range(real)
     ]
