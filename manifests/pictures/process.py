@@ -21,7 +21,7 @@ def handler(_: Server) -> Handler:
 
     def answer(message: dict[str, Any], body: bytes, _: list[int]) -> tuple[dict[str, Any], bytes]:
         try:
-            _, image = decode_image(BytesIO(body), message["suffix"])
+            image = decode_image(BytesIO(body), message["suffix"])[1]
             size, side = image.size, int(message["fit"])
             levels = sum(count > 0 for count in image.convert("L").histogram())
             if message["stretch"]:
