@@ -13,14 +13,14 @@ from captioning.captioner import Captioner, CaptionerReference
 from captioning.copying import copy_images
 from captioning.decoders import Decoders, default_workers
 from captioning.generation import Generation
-from captioning.lavis.backend import Lavis, lavis_python
+from captioning.lavis.backend import lavis_python, load_lavis
 from captioning.loading import resolve_device
 from captioning.moving import folder_of, move_roots
 from captioning.options import Backend, CaptionOptions
 from captioning.own_prompt_parts import own_part
 from captioning.prompt import Prompt, current_origin, require_this_version
 from captioning.prompt_parts import Captioning, Part, caption_part, parts_of, write_part
-from captioning.sandboxed_captioner import SandboxedCaptioner
+from captioning.sandboxed_captioner import load_sandboxed
 from captioning.selection import Selection, select_all
 from captioning.skipped import Skipped
 from captioning.sources.columns import Columns
@@ -35,6 +35,7 @@ from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Log, task
 from workspace.roots import read_roots, record_roots
+from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
 
 
@@ -137,6 +138,7 @@ def _caption_parts(
             options.hub,
             _once_for_each_source(remark),
         )
+        told = ""
         for part in pending:
             name = part.selection.source.name
             make = own_part if isinstance(part.selection.collection, OwnPrompts) else caption_part
@@ -152,7 +154,11 @@ def _caption_parts(
                     prompts=len(result.prompts),
                     skipped=Counter(row.reason for row in result.skipped),
                     dropped_captions=result.dropped,
+                    walls=decoders.walls,
                 )
+            if decoders.walls is not None and (text := walls_text(decoders.walls)) not in ("", told):
+                told = text
+                remark(f"captioned {text}")
 
 
 def _once_for_each_source(remark: Callable[[str], None]) -> Callable[[str, str], None]:
@@ -267,8 +273,8 @@ def _loader(captioner: PinnedCaptioner, options: CaptionOptions) -> Callable[[],
     def load() -> Captioner:
         folder = captioner.fetch(options.hub)
         if options.backend == "lavis":
-            return Lavis(folder, resolve_device(options.device), Generation())
-        return SandboxedCaptioner(folder, options.device, Generation())
+            return load_lavis(folder, resolve_device(options.device), Generation())
+        return load_sandboxed(folder, options.device, Generation())
 
     return load
 
