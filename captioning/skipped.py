@@ -21,7 +21,7 @@ SkipReason = Literal[
     "not-an-image",  # not in a format that is decoded here
     "too-large",  # more pixels than a photograph has: a decompression bomb
     "broken",  # an image that cannot be decoded completely: truncated or damaged
-    "metadata",  # an image whose EXIF data stops those who read the published dataset with `datasets`
+    "metadata",  # an image whose EXIF, XMP or colour profile stops readers of the published dataset
     "caption",  # the caption generated for the image, or the own prompt of that line, cannot be a prompt
 ]
 
