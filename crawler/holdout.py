@@ -51,6 +51,10 @@ class Holdouts:
         """Read the values of --holdout and of --validation. Raises `UsageError` as `parse_holdouts`."""
         return cls(tuple(parse_holdouts(test)), tuple(parse_holdouts(validation, "--validation")))
 
+    def __str__(self) -> str:
+        test = [f"--holdout {holdout}" for holdout in self.test]
+        return " ".join([*test, *(f"--validation {holdout}" for holdout in self.validation)])
+
     def split_of(self, entry: CatalogEntry) -> Split:
         """What a generator is for, by itself: `test` where both name it, but a date only where no other kind does."""
         for dated in (False, True):

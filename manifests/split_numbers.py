@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from crawler.holdout import Split
+from crawler.holdout import Holdouts, Split
 from manifests.choices import Choices
 from manifests.manifest import FAKE, REAL
 from manifests.options import BuildOptions
@@ -47,6 +47,7 @@ class SplitNumbers:
         """What to say of the splits; nothing where everything is for training."""
         if not self.splits:
             return
+        yield from self._as_sampled()
         sampled = Counter(row.split for row in self.generators if row.kept)
         images = {split: self._number(split) for split in (*self.splits, None)}
         for name, numbers in (("generators", sampled), ("images", images)):
@@ -61,6 +62,19 @@ class SplitNumbers:
             elif not generated:
                 yield f"{split} has no generated image beside its {counted(real, 'real image')}"
         yield from self._why()
+
+    def _as_sampled(self) -> Iterator[str]:
+        """That the holdouts are those of sampling, which nobody may have named now."""
+        same = self._same_as_sampled()
+        if same.test or same.validation:
+            yield f"held out as when sampling (recipe.toml): {same}"
+
+    def _same_as_sampled(self) -> Holdouts:
+        ours, sampled = self.choices.holdouts, self.reservation.holdouts
+        return Holdouts(
+            sampled.test if set(ours.test) == set(sampled.test) else (),
+            sampled.validation if set(ours.validation) == set(sampled.validation) else (),
+        )
 
     def _why(self) -> Iterator[str]:
         """Why images are in no split."""
@@ -86,10 +100,8 @@ class SplitNumbers:
             return (
                 "`cf-sample --evaluation-prompts 0.1 --holdout ...` reserves captions for generators that are held out"
             )
-        if self.choices.holdouts != self.reservation.holdouts:
-            given = {"--holdout": self.reservation.holdouts.test, "--validation": self.reservation.holdouts.validation}
-            texts = [f"{option} {holdout}" for option, holdouts in given.items() for holdout in holdouts]
-            return f"captions were reserved for other generators when sampling: {' '.join(texts)}"
+        if self._same_as_sampled() != self.reservation.holdouts:
+            return f"captions were reserved for other generators when sampling: {self.reservation.holdouts}"
         return "captions were reserved, so these are equal pictures, or images that were sampled otherwise"
 
     def _empty(self) -> set[Split]:
