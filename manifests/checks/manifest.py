@@ -5,6 +5,7 @@ since: a row that was changed by hand, a generator that moved from one split to 
 """
 
 from collections.abc import Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import get_args
 
@@ -16,7 +17,7 @@ from manifests.checks.failures import Failure, Problem, failing, failing_rules
 from manifests.choices import read_choices
 from manifests.database import database, parquet_view, record_view
 from manifests.manifest import FAKE, REAL, REAL_SUBSET
-from manifests.options import BuildOptions
+from manifests.options import BuildOptions, Kin
 from manifests.tables.generators import GeneratorRow
 from manifests.tables.withheld import WithheldRow
 from workspace.layout import Workspace
@@ -56,24 +57,6 @@ CREATE TEMP VIEW real_images AS
 SELECT real_source, real_id, real_sha256, prompted FROM manifest WHERE label = {REAL}
 UNION ALL SELECT real_source, real_id, real_sha256, prompted FROM withheld
 """
-_PAIRS = (("train", "test"), ("train", "validation"), ("validation", "test"))
-
-
-def _in_both(column: str, one: str, other: str) -> str:
-    return f"""
-        SELECT DISTINCT {column} FROM manifest
-        SEMI JOIN (SELECT {column} FROM manifest WHERE split = '{other}') USING ({column}) WHERE split = '{one}'"""
-
-
-def _related(one: str, other: str) -> str:
-    return f"""
-        WITH lines AS (
-            SELECT DISTINCT split, model_name, base_model, lineage FROM manifest
-            WHERE label = {FAKE} AND split IN ('{one}', '{other}')),
-        related AS (
-            SELECT DISTINCT split, unnest(list_concat([model_name, base_model], lineage)) AS ancestor FROM lines)
-        SELECT ancestor FROM related WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1"""
-
 
 _BETWEEN_ROWS = {
     Problem("generated [image is|images are] duplicated"): f"""
@@ -85,9 +68,7 @@ _BETWEEN_ROWS = {
     Problem("real [image|images] of prompts [is|are] neither in the manifest nor in the list of withheld ones"): f"""
         SELECT DISTINCT real_source || ': ' || real_id FROM manifest
         ANTI JOIN real_images USING (real_sha256) WHERE label = {FAKE} AND real_sha256 IS NOT NULL""",
-    Problem(
-        "real [image is|images are] said to be prompted, or not to be, and the generated images say otherwise"
-    ): f"""
+    Problem("real [image is|images are] wrongly said to be prompted, or not to be"): f"""
         SELECT real_source || ': ' || real_id FROM real_images
         LEFT JOIN (SELECT DISTINCT real_sha256, true AS used FROM manifest WHERE label = {FAKE}) USING (real_sha256)
         WHERE prompted IS DISTINCT FROM coalesce(used, false)""",
@@ -110,17 +91,6 @@ _BETWEEN_ROWS = {
         WHERE label = {FAKE} AND manifest.split <> coalesce(g.split, '')""",
 }
 
-_BETWEEN_SPLITS = {
-    Problem(f"[image is|images are] in both {one} and {other}"): _in_both("sha256", one, other) for one, other in _PAIRS
-} | {
-    Problem(f"real [image is|images are] used in both {one} and {other}"): _in_both("real_sha256", one, other)
-    for one, other in _PAIRS
-}
-
-_BETWEEN_KIN = {
-    Problem(f"[ancestor is|ancestors are] shared by {one} and {other}"): _related(one, other) for one, other in _PAIRS
-}
-
 
 def check_manifest(
     workspace: Workspace,
@@ -139,10 +109,35 @@ def check_manifest(
         choices = read_choices(manifest)
         rules = _OF_A_ROW | (_NOT_PUBLIC if choices.edition == "public" else {})
         failures = failing_rules(connection, "manifest", _ROW, rules)
-        queries = _BETWEEN_ROWS | (_BETWEEN_KIN if choices.kin == "separate" else {}) | _BETWEEN_SPLITS
+        splits = {split for (split,) in connection.execute("SELECT DISTINCT split FROM manifest").fetchall()}
+        queries = dict(_BETWEEN_ROWS)
+        for one, other in combinations(sorted(splits.intersection(get_args(Split)), key=get_args(Split).index), 2):
+            queries |= _between_splits(one, other, choices.kin)
         for problem, query in queries.items():
             failures += failing(connection, problem, query)
     return failures
+
+
+def _between_splits(one: Split, other: Split, kin: Kin) -> dict[Problem, str]:
+    """What two splits must not have in common; `other` has fewer rows."""
+    related = f"""
+        WITH lines AS (
+            SELECT DISTINCT split, model_name, base_model, lineage FROM manifest
+            WHERE label = {FAKE} AND split IN ('{one}', '{other}')),
+        related AS (
+            SELECT DISTINCT split, unnest(list_concat([model_name, base_model], lineage)) AS ancestor FROM lines)
+        SELECT ancestor FROM related WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1"""
+
+    def in_both(column: str) -> str:
+        return f"""
+            SELECT DISTINCT {column} FROM manifest
+            SEMI JOIN (SELECT {column} FROM manifest WHERE split = '{other}') USING ({column}) WHERE split = '{one}'"""
+
+    of_generators = {Problem(f"[ancestor is|ancestors are] shared by {one} and {other}"): related}
+    return (of_generators if kin == "separate" else {}) | {
+        Problem(f"[image is|images are] in both {one} and {other}"): in_both("sha256"),
+        Problem(f"real [image is|images are] used in both {one} and {other}"): in_both("real_sha256"),
+    }
 
 
 def _create_generators(connection: duckdb.DuckDBPyConnection, rows: Iterable[GeneratorRow]) -> None:
