@@ -123,7 +123,7 @@ def _build_manifest(
 
         cf-build-manifest --holdout family=ORG/BASE --validation name=ORG/NAME
 
-        cf-build-manifest --holdout name=ORG/NAME --kin ignore   # the study's protocol
+        cf-build-manifest --holdout name=ORG/NAME --kin ignore   # as in the study
 
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
 
