@@ -34,7 +34,7 @@ SCANS_OF_EACH_DIGIT = 20
 
 _GREY_LEVELS = 17
 
-PIECES = {8: 16, 32: 48, 64: 320, 256: 16}
+PIECES = {8: 16, 32: 48, 64: 384, 256: 32}
 """How many pieces of each side, in pixels: about in the proportions of what the zoo's generators make."""
 
 _REDUCTIONS = (1, 2)
