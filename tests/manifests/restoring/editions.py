@@ -43,7 +43,8 @@ class Downloads:
 
 
 def download_editions(hub: HubProcess, folder: Path, layout: LayoutName, free: bool) -> Downloads:
-    """Generators without common ancestors, one of them held out, one for validation; `free`: some real images may be passed on."""
+    """Generators without common ancestors, one held out and one for validation; `free`: some real images may be passed
+    on."""
     builder = Builder(Workspace.open(folder / "workspace"), salt=f"{layout} {free}")
     prompts = [builder.real("photos", number) for number in range(4)] if free else []
     link = "https://locked.example/terms"
