@@ -30,7 +30,7 @@ from workspace import records
 from workspace.containers import DamagedFileError
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
-from workspace.identity import seed_of
+from workspace.identity import number_of
 from workspace.layout import Workspace, part_name
 from workspace.roots import root_locator
 
@@ -236,7 +236,7 @@ def _choose_caption(image: RealImage, source: str) -> tuple[str | None, Counter[
             usable.append(clean(caption))
         except DroppedCaptionError as error:
             dropped[error.reason] += 1
-    chosen = usable[seed_of("caption", source, image.real_id) % len(usable)] if usable else None
+    chosen = usable[number_of("caption", source, image.real_id) % len(usable)] if usable else None
     return chosen, dropped
 
 

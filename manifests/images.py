@@ -6,6 +6,7 @@ the parts read last are kept in memory. Threads may share a reader.
 """
 
 import errno
+import hashlib
 import io
 import threading
 import warnings
@@ -20,7 +21,7 @@ import pyarrow.parquet as pq
 
 from captioning.prompt import REAL_FORMATS
 from samplers.sample import part_of
-from workspace.errors import in_one_line
+from workspace.errors import CommunityForensicsError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import LocatorReader, is_plain_file
@@ -50,6 +51,14 @@ def picture(content: bytes) -> Iterator["Image.Image"]:
                 yield image
     except (ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise OSError(None, f"is not a readable image: {in_one_line(error, named=False)}") from error
+
+
+def changed_file(path: str, reason: str) -> CommunityForensicsError:
+    """The error for a file that has changed since the manifest was built."""
+    return CommunityForensicsError(
+        f"{path} has changed since the manifest was built ({reason}): run `cf-build-manifest --verify full`, which "
+        "names all such files"
+    )
 
 
 class ImageReader:
@@ -85,6 +94,20 @@ class ImageReader:
             return Path(place).read_bytes() if is_plain_file(place) else self._locators.read(place)
         with self._lock:
             return self._found(self._contents(inside[0]), inside)
+
+    def read_unchanged(self, path: str, sha256: str) -> bytes:
+        """An image file, whole, with the sha256 of its row; raises `CommunityForensicsError` for any other content."""
+        try:
+            content = self.read(path)
+        except OSError as error:
+            raise changed_file(path, error.strerror or "cannot be read") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise changed_file(path, "its sha256 differs")
+        return content
+
+    def file(self, path: str) -> Path | None:
+        """The image's own file; None: it is inside another one, or on the Hub."""
+        return self._root / path if part_of(path) is None and is_plain_file(path) else None
 
     def _read_contents(self, part: str) -> dict[str, bytes]:
         table = self._table(part, ["image_name", "image.bytes"])
