@@ -13,7 +13,10 @@ from workspace.terminal import say
 WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")]
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
-_ONLY_FOR_BUILDING = ("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated")
+_ONLY_FOR_BUILDING = (
+    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated"),
+    *("audit", "matched"),
+)
 
 
 def build_manifest() -> None:
@@ -79,6 +82,22 @@ def _build_manifest(
             f"with commas. [default: {','.join(DEFAULT_LICENSES)}]",
         ),
     ] = None,
+    audit: Annotated[
+        bool,
+        typer.Option(
+            "--audit",
+            help="Measure how well file facts (format, size, ...) and simple statistics of pixels tell real from "
+            "generated images. A detector learns such a shortcut instead of traces of generation.",
+        ),
+    ] = BuildOptions.audit,
+    matched: Annotated[
+        bool,
+        typer.Option(
+            "--matched",
+            help="Choose pairs of a generated and a real image whose files are alike, as manifest/matched.parquet, and "
+            "audit them beside the whole.",
+        ),
+    ] = BuildOptions.matched,
     restore: Annotated[
         list[Path] | None,
         typer.Option(
@@ -104,9 +123,11 @@ def _build_manifest(
 
         cf-build-manifest --holdout family=ORG/BASE --validation name=ORG/NAME
 
-        cf-build-manifest --holdout name=ORG/NAME --kin ignore   # the study's protocol
+        cf-build-manifest --holdout name=ORG/NAME --kin ignore   # as in the study
 
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
+
+        cf-build-manifest --audit --matched   # can real and generated images be told apart by their files?
 
         cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete a downloaded public edition
     """
@@ -117,6 +138,7 @@ def _build_manifest(
             raise errors.UsageError(f"--restore completes an edition as it was published: leave out {option}")
         _restore(workspace, restore)
         return
+    from manifests.audit.record import audit_lines
     from manifests.stage import build_manifest
 
     options = BuildOptions(
@@ -128,11 +150,16 @@ def _build_manifest(
         edition=edition,
         real_per_generated=real_per_generated,
         license_allow=tuple(license_allow or ()),
+        audit=audit,
+        matched=matched,
     )
     opened = Workspace.open(workspace)
     built, page = build_manifest(opened, options)
     for line in built.lines():
         say(line)
+    if options.audit or options.matched:
+        for line in audit_lines(opened):
+            say(line)
     say(f"manifest: {opened.manifest}")
     say(f"report: {page}")
 

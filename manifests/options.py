@@ -46,6 +46,10 @@ class BuildOptions:
     license_allow: tuple[str, ...] = ()
     """Licences of the public edition's generators, as cards name them, none, or family=NAME; empty: those of
     `DEFAULT_LICENSES`."""
+    audit: bool = False
+    """Whether it is measured how well file facts and simple statistics of pixels tell real from generated images."""
+    matched: bool = False
+    """Whether pairs of a real and a generated image with like files are chosen; they are audited too."""
     endpoint: str | None = None
     """URL of the Hub that real images are read from where a locator names it. None: HF_ENDPOINT, else
     https://huggingface.co."""

@@ -46,10 +46,9 @@ class Reservation:
 
     def split_of_prompt(self, prompt: Prompt) -> Split:
         """The split whose generators get a prompt."""
-        return self.split_at(place_of(prompt.real_sha256 or prompt.prompt))
-
-    def split_at(self, place: float) -> Split:
-        """The split that a place belongs to."""
+        if not self.share:
+            return "train"
+        place = place_of(prompt.real_sha256 or prompt.prompt)
         if self.holdouts.test and place < self.share:
             return "test"
         if self.holdouts.validation and place >= 1 - self.share:
