@@ -130,7 +130,7 @@ def _samples(
         round=1,
         status=pc.if_else(kept, "ok", "nsfw"),
         image=pa.StructArray.from_arrays([pa.nulls(TRIES, pa.binary()), of_kept(path)], ["bytes", "path"]),
-        seed=random.integers(0, 2**63, TRIES),
+        seed=random.integers(0, 2**53, TRIES),
         batch_size=8,
         call_size=8,
         device="NVIDIA A100-SXM4-80GB",

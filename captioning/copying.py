@@ -28,7 +28,9 @@ def copy_images(workspace: Workspace, prompts: Iterable[Prompt], hub: HubAccess 
 
 
 def _copy(workspace: Workspace, prompt: Prompt, hub: HubAccess) -> Prompt:
-    suffix = PurePosixPath(prompt.real_id.replace("#", "/")).suffix.lower()[:8] or f".{prompt.real_format.lower()}"
+    if prompt.real_path is None or prompt.real_id is None or prompt.real_sha256 is None:
+        return prompt
+    suffix = PurePosixPath(prompt.real_id.replace("#", "/")).suffix.lower()[:8] or f".{str(prompt.real_format).lower()}"
     target = workspace.real_of(prompt.real_source) / prompt.real_sha256[:2] / f"{prompt.real_sha256}{suffix}"
     if not target.exists():
         try:

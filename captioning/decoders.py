@@ -26,8 +26,9 @@ from typing import Any, get_args
 
 import numpy as np
 
+from captioning.compression import Compression
 from captioning.decoding import Decoded, DecodeResult, Job, Key, Unusable
-from captioning.images import ImageFacts, UnusableImageError, open_image
+from captioning.images import MAX_BYTES, ImageFacts, UnusableImageError, open_image
 from captioning.prompt import REAL_FORMATS
 from captioning.skipped import SkipReason
 from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
@@ -149,7 +150,7 @@ def checked_result(answer: dict[str, Any], pixels: bytes) -> DecodeResult:
         if unusable.reason not in get_args(SkipReason) or not isinstance(unusable.detail, str):
             raise ValueError
         return unusable
-    facts = ImageFacts(**answer["facts"])
+    facts = ImageFacts(**{**answer["facts"], "compression": _checked_compression(answer["facts"]["compression"])})
     texts = (facts.sha256, facts.format, facts.mode)
     if not all(isinstance(text, str) for text in texts) or not re.fullmatch("[0-9a-f]{64}", facts.sha256):
         raise ValueError
@@ -157,9 +158,23 @@ def checked_result(answer: dict[str, Any], pixels: bytes) -> DecodeResult:
         raise ValueError
     if not all(isinstance(side, int) and 0 < side < 1 << 31 for side in (facts.width, facts.height)):
         raise ValueError
+    if type(facts.file_size) is not int or not 0 < facts.file_size <= MAX_BYTES:
+        raise ValueError
     if answer["shape"] is None:
         return Decoded(facts, None)
     height, width, channels = answer["shape"]
     if channels != 3 or min(height, width) < 1:
         raise ValueError
     return Decoded(facts, np.frombuffer(pixels, dtype=np.uint8).reshape((height, width, 3)))
+
+
+def _checked_compression(sent: dict[str, Any]) -> Compression:
+    """What a process says of a file's compression; errors as `checked_result`."""
+    found = Compression(**sent)
+    if found.jpeg_quality is not None and (type(found.jpeg_quality) is not int or not 1 <= found.jpeg_quality <= 100):
+        raise ValueError
+    if found.chroma_subsampling is not None and not re.fullmatch("[0-9x:,]{1,40}", found.chroma_subsampling):
+        raise ValueError
+    if not all(isinstance(said, bool) for said in (found.progressive or False, found.has_exif, found.has_icc)):
+        raise ValueError
+    return found

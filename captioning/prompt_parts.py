@@ -29,7 +29,7 @@ from workspace import records
 from workspace.containers import DamagedFileError
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
-from workspace.identity import seed_of
+from workspace.identity import number_of
 from workspace.layout import Workspace, part_name
 
 
@@ -117,7 +117,7 @@ def caption_part(part: Part, captioning: Captioning, advance: Callable[[], None]
         advance()
     if batch:
         _generate(part, captioning, batch, result)
-    result.prompts.sort(key=lambda prompt: prompt.real_id)
+    result.prompts.sort(key=lambda prompt: prompt.prompt_id)
     result.skipped.sort(key=lambda row: row.real_id)
     return result
 
@@ -231,7 +231,7 @@ def _choose_caption(image: RealImage, source: str) -> tuple[str | None, Counter[
             usable.append(clean(caption))
         except DroppedCaptionError as error:
             dropped[error.reason] += 1
-    chosen = usable[seed_of("caption", source, image.real_id) % len(usable)] if usable else None
+    chosen = usable[number_of("caption", source, image.real_id) % len(usable)] if usable else None
     return chosen, dropped
 
 
@@ -251,6 +251,12 @@ def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, capti
         real_mode=facts.mode,
         real_width=facts.width,
         real_height=facts.height,
+        real_file_size=facts.file_size,
+        real_jpeg_quality=facts.compression.jpeg_quality,
+        real_chroma_subsampling=facts.compression.chroma_subsampling,
+        real_progressive=facts.compression.progressive,
+        real_has_exif=facts.compression.has_exif,
+        real_has_icc=facts.compression.has_icc,
         caption_origin="dataset" if captioner is None else "generated",
         captions=tuple(caption.encode("utf-8", "replace").decode() for caption in image.captions),
         captioner=captioner,

@@ -14,6 +14,9 @@ from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
+#: The characters of a pattern.
+_SPECIAL = "*?["
+
 
 @contextmanager
 def database(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -36,7 +39,22 @@ def database(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterato
 
 def parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[Path], columns: str = "*") -> None:
     """Make Parquet files of one schema, at least one, a view of the connection."""
-    connection.read_parquet([literal(path) for path in paths]).project(columns).create_view(name)
+    parquet_relation(connection, paths).project(columns).create_view(name)
+
+
+def parquet_relation(connection: duckdb.DuckDBPyConnection, paths: Iterable[Path]) -> duckdb.DuckDBPyRelation:
+    """The rows of Parquet files of one schema, at least one: what the files say, and nothing that their paths say."""
+    return connection.read_parquet([literal(path) for path in paths], hive_partitioning=False)
+
+
+def parquet_files(*columns: str) -> str:
+    """The same in SQL; its parameter is a list of paths, as `literal` writes them.
+
+    `columns`: what DuckDB knows of each row beside the file's own columns, such as `filename` or `file_row_number`.
+    """
+    # By default a folder `seed=7` above the files would be a column of them, in place of their own `seed`.
+    options = ["hive_partitioning = false", *(f"{column} = true" for column in columns)]
+    return f"read_parquet(?, {', '.join(options)})"
 
 
 def record_view(
@@ -65,6 +83,12 @@ def registered(connection: duckdb.DuckDBPyConnection, tables: Mapping[Relation, 
 
 
 def literal(path: Path) -> str:
-    """A path as DuckDB takes it: it reads every file name as a pattern."""
+    """A path as DuckDB takes it: it reads every file name as a pattern.
+
+    Raises `UsageError` for a path that cannot be written so: a backslash has another meaning in a pattern.
+    """
     # A bracket expression is its way to write a special character.
-    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
+    written = "".join(f"[{character}]" if character in _SPECIAL else character for character in str(path))
+    if "\\" in written and written != str(path):
+        raise UsageError(f"{path} cannot be read: rename the folder that has a backslash, or the one that has * ? or [")
+    return written

@@ -19,7 +19,7 @@ from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.checks.failures import NAMED_ROWS, Failure, Problem
 from manifests.checks.remedies import CAPTION_SAME, RESTORE_CATALOG, SAMPLE_AGAIN
-from manifests.database import literal
+from manifests.database import parquet_relation
 from samplers.sample import Sample, sample_parts
 from workspace import records
 from workspace.layout import Workspace, model_name_of, part_name
@@ -68,7 +68,7 @@ def unreadable_generators(workspace: Workspace) -> dict[str, Failure]:
     with duckdb.connect() as connection:
         for path in sample_parts(workspace):
             try:
-                connection.read_parquet(literal(path)).project("* EXCLUDE (image)").to_arrow_table()
+                parquet_relation(connection, [path]).project("* EXCLUDE (image)").to_arrow_table()
             except duckdb.Error:
                 found[model_name_of(path.parent.name)].append(path)
     return {name: _failures(_PARTS, paths)[0] for name, paths in found.items()}

@@ -7,6 +7,7 @@ alone are read again.
 
 import duckdb
 
+from manifests.database import parquet_files
 from manifests.joining.relations import (
     DUPLICATES,
     IMAGE_HASHES,
@@ -28,7 +29,7 @@ WHERE {PARTS.part} IN (
 """
 _IMAGES = f"""
 INSERT INTO {REPEATED_IMAGES} BY NAME
-SELECT model_name, revision, "index", sha256 FROM read_parquet(?)
+SELECT model_name, revision, "index", sha256 FROM {parquet_files()}
 WHERE status = 'ok' AND hash(sha256) IN (FROM {REPEATED_HASHES})
 """
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from manifests.database import literal, registered
+from manifests.database import literal, parquet_files, registered
 from manifests.joining.relations import IMAGE_HASHES, PART_FILES, PARTS
 from samplers.sample import Sample, sample_parts
 from workspace import records
@@ -26,7 +26,7 @@ _FILES = 1_000
 
 _HASHES = f"""
 INSERT INTO {IMAGE_HASHES}
-SELECT file_index + ?, CASE WHEN sha256 IS NOT NULL THEN hash(sha256) END FROM read_parquet(?)
+SELECT file_index + ?, CASE WHEN sha256 IS NOT NULL THEN hash(sha256) END FROM {parquet_files()}
 """
 _COUNTED = f"""
 SELECT {PART_FILES}.*, coalesce(counted, 0) AS {PARTS.rows}

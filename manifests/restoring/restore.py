@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.database import database, literal
+from manifests.database import database, literal, parquet_files
 from manifests.joining.real_images import REAL_ROWS
 from manifests.joining.relations import REAL_IMAGES
 from manifests.joining.row_writer import RowWriter, columns_of
@@ -41,7 +41,7 @@ from workspace.progress import task
 _LISTED = f"""
 CREATE TEMP TABLE listed AS
 SELECT l.* RENAME (file_row_number AS {REAL_IMAGES.row_number}), f.path AS {REAL_IMAGES.path}
-FROM read_parquet(?, file_row_number = true) l LEFT JOIN found f USING (real_sha256)
+FROM {parquet_files("file_row_number")} l LEFT JOIN found f USING (real_sha256)
 WHERE split IS NOT NULL
 """
 _FOUND = f"FROM listed WHERE {REAL_IMAGES.path} IS NOT NULL"

@@ -28,7 +28,7 @@ from captioning.target_size import TargetSize
 from demo.zoo.captioner.captions import PHOTOGRAPHS
 from tests.captioning.oddities import all_oddities, write
 from workspace import records
-from workspace.identity import seed_of, sha256_of_file
+from workspace.identity import number_of, sha256_of_file
 from workspace.layout import Workspace
 
 
@@ -227,7 +227,7 @@ def test_one_of_several_captions_is_chosen_by_the_images_name(tmp_path: Path) ->
     talkative = dataclasses.replace(selection, collection=Talkative())  # type: ignore[arg-type]
     prompts = captioned(talkative, Echo()).prompts
     usable = ("one", "two", "three")
-    assert [p.prompt for p in prompts] == [usable[seed_of("caption", "x", p.real_id) % 3] for p in prompts]
+    assert [p.prompt for p in prompts] == [usable[number_of("caption", "x", p.real_id) % 3] for p in prompts]
     assert {prompt.prompt for prompt in prompts} == set(usable)
     assert {prompt.captions for prompt in prompts} == {("one", "two", "", "three")}
 

@@ -157,6 +157,10 @@ DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
         changed(dreamt, split="train"),
         r"1 ancestor is shared by train and test: solo-dreamer",
     ),
+    "a lineage that leaked to validation": (
+        changed(sketched, split="validation"),
+        r"3 ancestors are shared by train and validation: org/base, org/older, org/sketcher",
+    ),
     "a leaked image": (with_an_image_of_both, r"1 image is in both train and test: [0-9a-f]{64}"),
     "a leaked real image": (
         lambda rows: changed(dreamt, real_sha256=rows[0].real_sha256)(rows),
