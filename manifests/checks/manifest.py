@@ -68,9 +68,7 @@ _BETWEEN_ROWS = {
     Problem("real [image|images] of prompts [is|are] neither in the manifest nor in the list of withheld ones"): f"""
         SELECT DISTINCT real_source || ': ' || real_id FROM manifest
         ANTI JOIN real_images USING (real_sha256) WHERE label = {FAKE} AND real_sha256 IS NOT NULL""",
-    Problem(
-        "real [image is|images are] said to be prompted, or not to be, and the generated images say otherwise"
-    ): f"""
+    Problem("real [image is|images are] wrongly said to be prompted, or not to be"): f"""
         SELECT real_source || ': ' || real_id FROM real_images
         LEFT JOIN (SELECT DISTINCT real_sha256, true AS used FROM manifest WHERE label = {FAKE}) USING (real_sha256)
         WHERE prompted IS DISTINCT FROM coalesce(used, false)""",
