@@ -25,6 +25,7 @@ from workspace.errors import CommunityForensicsError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import LocatorReader, is_plain_file
+from workspace.roots import located, read_roots
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -65,7 +66,8 @@ class ImageReader:
 
     def __init__(self, workspace: Workspace, hub: HubAccess = HubAccess()) -> None:
         """`hub`: where images are read whose locators begin with hf://."""
-        self._root = workspace.root
+        self._workspace, self._root = workspace, workspace.root
+        self._roots = read_roots(workspace)
         self._lock = threading.Lock()
         self._locators = LocatorReader(hub)
         self._contents = lru_cache(_PARTS)(self._read_contents)
@@ -75,7 +77,8 @@ class ImageReader:
         """Bytes of an image file."""
         inside = part_of(path)
         if inside is None:
-            return (self._root / path).stat().st_size if is_plain_file(path) else self._locators.size(path)
+            place = located(self._workspace, path, self._roots)
+            return Path(place).stat().st_size if is_plain_file(place) else self._locators.size(place)
         with self._lock:
             return self._found(self._sizes(inside[0]), inside)
 
@@ -83,7 +86,8 @@ class ImageReader:
         """An image file, whole."""
         inside = part_of(path)
         if inside is None:
-            return (self._root / path).read_bytes() if is_plain_file(path) else self._locators.read(path)
+            place = located(self._workspace, path, self._roots)
+            return Path(place).read_bytes() if is_plain_file(place) else self._locators.read(place)
         with self._lock:
             return self._found(self._contents(inside[0]), inside)
 

@@ -170,8 +170,8 @@ class ManifestRow:
     )
     path: str = column(
         pa.string(),
-        "the file, or the sample part and the image's name in it: relative to the workspace; of a real image where it "
-        "was captioned: a file, or a locator",
+        "the file, or the sample part and the image's name in it: relative to the workspace; of a real image a "
+        "locator: root://SOURCE/PATH (roots.toml has the folder), hf://...",
     )
 
 
