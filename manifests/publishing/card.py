@@ -18,7 +18,7 @@ from manifests.plural import counted
 from manifests.publishing.card_numbers import SplitNumbers, count_for_card
 from manifests.publishing.layouts import Layout
 from manifests.publishing.planning import PlannedShard
-from manifests.publishing.published import EVALUATION, MIXED_SPLITS
+from manifests.publishing.published import EVALUATION, MIXED_SPLITS, VALIDATION
 from manifests.tables.generators import REJECTIONS, read_generators
 from workspace import recipe
 from workspace.layout import Workspace
@@ -82,11 +82,11 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
         contents={
             REAL_SUBSET: "real images",
             EVALUATION: "for evaluation: generated and real images",
-            MIXED_SPLITS["validation"]: "for validation: generated and real images",
+            VALIDATION: "for validation: generated and real images",
         },
         training=training or names,
         evaluation=next((split for split in numbers.splits if split.name == EVALUATION), None),
-        validation=next((split for split in numbers.splits if split.name == MIXED_SPLITS["validation"]), None),
+        validation=next((split for split in numbers.splits if split.name == VALIDATION), None),
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
         rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
