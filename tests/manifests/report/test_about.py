@@ -6,6 +6,7 @@ from captioning.skipped import Skipped, skipped_name
 from manifests.audit.record import ALL_FACTS, Audit, Findings, MatchedFindings, write_audit
 from manifests.audit.scores import Score
 from manifests.building import build
+from manifests.choices import read_choices
 from manifests.manifest import manifest_path
 from manifests.options import BuildOptions
 from manifests.report import write_report
@@ -30,7 +31,7 @@ def test_the_page_says_which_edition_holdout_recipe_and_version_it_shows(filled:
     page = words(write_report(workspace).read_text())
     for name, value in {
         "edition": "public",
-        "licences allowed": "mit, openrail++, family=openrail, none",
+        "licences allowed": ", ".join(read_choices(manifest_path(workspace)).license_allow),
         "holdout": "name=org/painter",
         "built by": f"community-forensics {version('community-forensics')}",
         "sha256 of manifest.parquet": sha256_of_file(manifest_path(workspace)),
