@@ -32,6 +32,7 @@ from captioning.images import MAX_BYTES, ImageFacts, UnusableImageError, open_im
 from captioning.prompt import REAL_FORMATS
 from captioning.skipped import SkipReason
 from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
+from workspace.sandbox.walls import Walls
 
 AHEAD = 6
 """Images for each process that are being decoded, or are decoded and wait."""
@@ -67,6 +68,12 @@ class Decoders:
         for worker in self._workers:
             worker.close()
         self._threads.shutdown(cancel_futures=True)
+
+    @property
+    def walls(self) -> Walls | None:
+        """The walls that stand around every process started so far (workspace/sandbox/walls.py); None: none was."""
+        standing = [worker.walls for worker in self._workers if worker.walls is not None]
+        return tuple(wall for wall in standing[0] if all(wall in others for others in standing)) if standing else None
 
     def decode(self, jobs: Iterable[tuple[Key, Job | Unusable]]) -> Iterator[tuple[Key, DecodeResult]]:
         """As `captioning.decoding.DecodeAll`. Jobs are taken when there is room for them, in the caller's thread.
@@ -123,6 +130,11 @@ class _Worker:
             return self._ask(message, job.content, [])
         with open_image(Path(job.image.path), job.image.within) as file:
             return self._ask(message, b"", [file.fileno()])
+
+    @property
+    def walls(self) -> Walls | None:
+        """The walls that stand around its process; None before it is started."""
+        return None if self._process is None else tuple(self._process.walls)
 
     def close(self) -> None:
         """Kill the process; may be called from any thread."""

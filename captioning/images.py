@@ -195,6 +195,12 @@ def _upright(image: "Image.Image") -> "Image.Image":
             return ImageOps.exif_transpose(image)
     except Exception as error:
         raise UnusableImageError("metadata", f"its EXIF data cannot be read: {_cause(error)}") from error
+    try:
+        xmp = image.info.get("xmp")
+        if isinstance(xmp, bytes):  # Pillow 11 looks there for an orientation that EXIF does not have
+            xmp.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnusableImageError("metadata", "its XMP data is not UTF-8, which Pillow 11 cannot read") from error
     return image
 
 

@@ -52,7 +52,8 @@ class Prompt:
     )
     real_path: str | None = column(
         pa.string(),
-        "where its bytes are on the machine that captioned it: a file, or a locator (workspace/locator.py)",
+        "where its bytes are: root://SOURCE/PATH, below the folder of its source (workspace/roots.py); hf://..., on "
+        "the Hub; or a path in the workspace (--copy). Inside an archive or a table as workspace/locator.py says",
         default=None,
     )
     real_sha256: str | None = column(

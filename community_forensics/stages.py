@@ -7,11 +7,12 @@ dataset needs neither torch nor diffusers.
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from captioning.options import CaptionOptions
 from crawler.options import CrawlOptions
-from manifests.options import BuildOptions, PublishOptions
+from manifests.options import BuildOptions, ExportOptions, PublishOptions
 from samplers.options import SampleOptions
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from captioning.stage import SourceSummary
     from crawler.crawl import Crawled
     from manifests.building import Built
+    from manifests.exporting.export import Exported
     from manifests.publishing.publish import Published
     from manifests.restoring.restore import Restored
     from samplers.status.run import RunStatus
@@ -48,9 +50,14 @@ def crawl(workspace: WorkspaceLike, options: CrawlOptions = CrawlOptions()) -> "
 
 
 def caption(
-    workspace: WorkspaceLike, sources: Mapping[str, str | Path], options: CaptionOptions = CaptionOptions()
+    workspace: WorkspaceLike,
+    sources: Mapping[str, str | Path] = MappingProxyType({}),
+    options: CaptionOptions = CaptionOptions(),
 ) -> "list[SourceSummary]":
     """Turn real images into prompts: each image's own caption where it has one, else the captioner's.
+
+    Own prompts (`CaptionOptions(prompts=("prompts.txt",))`) need no real images. `CaptionOptions(roots=...)` alone says
+    where the real images of a workspace are on this machine.
 
     `sources` maps the name of a real source to a folder of images, a tar archive, a Parquet file, or a data set of the
     Hub (`hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]`). Known names (coco, imagenet, ffhq, ...) are read in the layout
@@ -147,6 +154,26 @@ def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = Pu
     from manifests.publishing.publish import publish_dataset
 
     return publish_dataset(existing(workspace), repo_id, options)
+
+
+def export(workspace: WorkspaceLike, folder: str | Path, options: ExportOptions) -> "Exported":
+    """Put the manifest's images into `folder` as a tree that public detectors' code reads; `folder` is new or empty.
+
+    Every generator has as many real images as generated ones. Files keep their bytes; with `jpeg` or `resize` there are
+    more trees beside them, encoded anew. An export that was interrupted continues. Returns what the folder has.
+
+    Raises `UsageError` without a manifest, without images to export, and for a folder with anything else in it;
+    `CommunityForensicsError` for files that changed since the build.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> exported = cf.export("workspace", "tree", cf.ExportOptions(layout="real-fake"))
+        >>> exported.files == exported.added
+        True
+    """
+    from manifests.exporting.export import export as run
+
+    return run(existing(workspace), Path(folder), options)
 
 
 def restore(folder: str | Path, copies: Sequence[str | Path]) -> "Restored":

@@ -5,7 +5,6 @@ generators, and last the manifest, are renamed into place. Where a check fails, 
 is damaged or missing costs its generator: the others are joined without it.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from crawler.catalog import read_catalog
+from crawler.holdout import Split
 from manifests.checks import (
     Failure,
     RowChecks,
@@ -31,11 +31,13 @@ from manifests.joining.duplicates import generators_of_equal_images
 from manifests.joining.join import open_records, write_manifest
 from manifests.joining.real_images import RealImages
 from manifests.joining.sample_batches import sampled_generators
-from manifests.manifest import Split, manifest_path, rows_by_split
+from manifests.manifest import images_by_split, manifest_path
 from manifests.options import BuildOptions
 from manifests.plural import counted, form
+from manifests.split_numbers import SplitNumbers
 from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.tables.withheld import withheld_path
+from samplers.reservation import Reservation
 from samplers.sample import sample_parts
 from workspace.atomic import atomic_path, remove_partial
 from workspace.errors import CommunityForensicsError, in_one_line
@@ -52,9 +54,11 @@ class Built:
     unlicensed: int
     """Compatible generators that a public edition does not contain because of their licences."""
     generators: list[GeneratorRow]
-    rows_by_split: Mapping[Split | None, int]
-    """Rows in train, in test and (None) in neither."""
+    images: Mapping[tuple[Split | None, int], int]
+    """Rows by split (None: in none) and label."""
     choices: Choices
+    reservation: Reservation = Reservation()
+    """The prompts that were reserved when sampling."""
     damaged: Sequence[str] = ()
     """Damaged files, and the generators that are left out because of them."""
 
@@ -81,13 +85,7 @@ class Built:
             f"{counted(self.real, 'real image')}"
         )
         yield from self._of_real_images()
-        if self.choices.holdout:
-            for name, numbers in (
-                ("generators", Counter(row.split for row in sampled)),
-                ("images", self.rows_by_split),
-            ):
-                train, test, neither = (numbers.get(split, 0) for split in ("train", "test", None))
-                yield f"{name}: {train} train, {test} test, {neither} in neither"
+        yield from SplitNumbers(self.choices, self.reservation, self.generators, self.images).lines()
         if self.choices.edition == "public":
             yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
             yield f"public edition: {counted(self.unlicensed, 'generator')} left out because of their licence in effect"
@@ -117,14 +115,17 @@ class Built:
 def build(
     workspace: Workspace, options: BuildOptions = BuildOptions(), may_write: Callable[[], None] = lambda: None
 ) -> Built:
-    """Join the records, check everything, and write manifest/; by default the full edition, all of it for training.
+    """Join the records, check everything, and write manifest/; by default the full edition, with the holdouts of
+    `cf-sample`.
 
     The caller is the only one who builds (`stage`); `may_write` is called before files are put in place, and may raise.
     A generator with a damaged or missing file is left out (`Built.damaged`). Raises `UsageError` when a stage before
-    this one has not run, `CommunityForensicsError` when a check fails; then manifest/ stays as it was.
+    this one has not run, or a holdout gives its split no image, `CommunityForensicsError` when a check fails; then
+    manifest/ stays as it was.
     """
     log = Log(workspace, "manifest")
-    choices = Choices.of(options)
+    reservation = Reservation.of(workspace)
+    choices = Choices.of(options, reservation.holdouts)
     remove_partial(workspace.manifest)
     joining = _Joining(workspace, options, choices)
     with atomic_path(manifest_path(workspace)) as temporary, _withheld_list(workspace, choices) as withheld:
@@ -142,11 +143,12 @@ def build(
         damaged = joining.damaged()
         log.event("checked", rows=rows, verify=options.verify, failures=list(map(str, failures)), damaged=damaged)
         raise_build_failures(failures)
+        images = images_by_split(temporary)
+        SplitNumbers(choices, reservation, joining.generators, images).require(options)
         may_write()
         write_generators(workspace, joining.generators)
-    by_split = rows_by_split(workspace)
-    built = Built(rows, joining.joined.real, joining.unlicensed, joining.generators, by_split, choices, damaged)
-    real = built.real_images
+    real = joining.joined.real
+    built = Built(rows, real, joining.unlicensed, joining.generators, images, choices, reservation, damaged)
     log.event(
         "built", rows=rows, generated=built.kept, real=built.real, listed=real.listed, further=real.further,
         missing=dict(real.missing), equal=real.equal,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, LayoutName, PublishOptions, Verify
+from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, Kin, LayoutName, PublishOptions, Verify
 from workspace import command_line, errors
 from workspace.layout import Workspace
 from workspace.terminal import say
@@ -13,7 +13,9 @@ from workspace.terminal import say
 WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")]
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
-_ONLY_FOR_BUILDING = ("edition", "license_allow", "holdout", "real_per_generated", "audit", "matched")
+_ONLY_FOR_BUILDING = (
+    "edition", "license_allow", "holdout", "validation", "kin", "real_per_generated", "audit", "matched",
+)  # fmt: skip
 
 
 def build_manifest() -> None:
@@ -40,9 +42,25 @@ def _build_manifest(
         typer.Option(
             metavar="KIND=VALUE",
             help="Keep generators for evaluation: name=ORG/NAME, family=ORG/BASE (it and all its descendants), "
-            "architecture=PixDiff, or after=2026-01-31 (first appeared after that day). May be repeated.",
+            "architecture=PixDiff, or after=2026-01-31 (first appeared after that day). May be repeated. Default: "
+            "those of cf-sample --holdout.",
         ),
     ] = None,
+    validation: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=VALUE",
+            help="Keep generators for validation, named as for --holdout. May be repeated. Default: those of cf-sample "
+            "--validation.",
+        ),
+    ] = None,
+    kin: Annotated[
+        Kin,
+        typer.Option(
+            help="Generators that are related to a held out one. separate: they are in no split; ignore: they are for "
+            "training, as in the study."
+        ),
+    ] = BuildOptions.kin,
     edition: Annotated[
         Edition,
         typer.Option(help="full: everything; public: what may be redistributed, and a list of the other real images."),
@@ -102,6 +120,10 @@ def _build_manifest(
 
         cf-build-manifest --holdout architecture=PixDiff --holdout after=2026-01-31
 
+        cf-build-manifest --holdout family=ORG/BASE --validation name=ORG/NAME
+
+        cf-build-manifest --holdout name=ORG/NAME --kin ignore   # as in the study
+
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
 
         cf-build-manifest --audit --matched   # can real and generated images be told apart by their files?
@@ -122,6 +144,8 @@ def _build_manifest(
         verify=verify,
         memory=memory,
         holdout=tuple(holdout or ()),
+        validation=tuple(validation or ()),
+        kin=kin,
         edition=edition,
         real_per_generated=real_per_generated,
         license_allow=tuple(license_allow or ()),

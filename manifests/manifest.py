@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from crawler.holdout import Split
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -28,8 +29,6 @@ REAL, FAKE = 0, 1
 #: `subset` of real images; generated ones have that of their generator.
 REAL_SUBSET = "Real"
 
-#: What an image is for. No two of them share a generator's ancestor or a real image.
-Split = Literal["train", "validation", "test"]
 
 #: Whose words a caption is: the real data set's own, the captioner's, or those of a file of prompts (`--prompts`).
 CaptionOrigin = Literal["dataset", "generated", "user"]
@@ -46,9 +45,7 @@ class ManifestRow:
     label: int = column(pa.int64(), "1: generated, 0: real")
     subset: str = column(pa.string(), "Systematic | Manual | Commercial; Real for real images")
     split: Split | None = column(
-        pa.string(),
-        "train | validation | test; null: in none, because it shares something with several",
-        default=None,
+        pa.string(), "train | validation | test; null: in none, because it shares something with several", default=None
     )
     model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
     revision: str | None = column(pa.string(), "the generator's commit sha; null for real images", default=None)
@@ -173,8 +170,8 @@ class ManifestRow:
     )
     path: str = column(
         pa.string(),
-        "the file, or the sample part and the image's name in it: relative to the workspace; of a real image where it "
-        "was captioned: a file, or a locator",
+        "the file, or the sample part and the image's name in it: relative to the workspace; of a real image a "
+        "locator: root://SOURCE/PATH (roots.toml has the folder), hf://...",
     )
 
 
@@ -233,14 +230,23 @@ def read_rows(workspace: Workspace, columns: Sequence[str] | None = None, split:
 
 
 def rows_by_split(workspace: Workspace) -> Counter[Split | None]:
-    """How many rows of the manifest are in train, in test and (None) in neither; errors as `existing_manifest`."""
-    counted: Counter[Split | None] = Counter()
-    path = existing_manifest(workspace)
+    """How many rows of the manifest are in each split and (None) in none; errors as `existing_manifest`."""
+    rows: Counter[Split | None] = Counter()
+    for (split, _), number in images_by_split(existing_manifest(workspace)).items():
+        rows[split] += number
+    return rows
+
+
+def images_by_split(path: Path) -> Counter[tuple[Split | None, int]]:
+    """How many rows of a manifest's file have each split (None: in none) and label. Raises `DamagedFileError`."""
+    images: Counter[tuple[Split | None, int]] = Counter()
     with (
         records.reading(path),
         pq.ParquetFile(path, read_dictionary=["split"], page_checksum_verification=True) as file,
     ):
-        for batch in file.iter_batches(columns=["split"]):
-            for found in pc.value_counts(batch.column("split")).to_pylist():
-                counted[found["values"]] += found["counts"]
-    return counted
+        for batch in file.iter_batches(columns=["split", "label"]):
+            for label in (REAL, FAKE):
+                splits = batch.column("split").filter(pc.equal(batch.column("label"), label))
+                for found in pc.value_counts(splits).to_pylist():
+                    images[found["values"], label] += found["counts"]
+    return images

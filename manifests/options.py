@@ -1,4 +1,5 @@
-"""The options of building and publishing, with the defaults that the command lines and the Python interface share."""
+"""The options of building, publishing and exporting, with the defaults that the command lines and the Python interface
+share."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,8 +13,15 @@ Verify = Literal["quick", "full"]
 """How many image files are read whole: one in fifty, or all (and every record)."""
 Edition = Literal["full", "public"]
 """Everything; or only what may be redistributed."""
+Kin = Literal["separate", "ignore"]
+"""Generators related to a held out one are in no split; or, as in the study, they are for training."""
 LayoutName = Literal["viewer", "community-forensics"]
 """Columns of the published files: all of ours, or exactly those of the study's dataset."""
+
+
+TreeName = Literal["real-fake", "0_real-1_fake", "genimage", "imagefolder", "imagefolder-generators"]
+"""Layouts of folder trees (manifests/exporting/trees.py)."""
+SplitName = Literal["train", "validation", "test"]
 
 
 DEFAULT_LICENSES = ("family=open", "family=openrail")
@@ -29,7 +37,13 @@ class BuildOptions:
     memory: str = "320MB"
     """Memory the join may use before it spills to the disk."""
     holdout: tuple[str, ...] = ()
-    """Generators kept for evaluation: name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31."""
+    """Generators kept for evaluation: name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31; empty:
+    those that `cf-sample --holdout` named."""
+    validation: tuple[str, ...] = ()
+    """Generators kept for validation, as `holdout`; empty: those that `cf-sample --validation` named."""
+    kin: Kin = "separate"
+    """What becomes of generators that are related to a held out one. separate: they are in no split; ignore: they are
+    for training."""
     edition: Edition = "full"
     """full: everything; public: only what may be redistributed, and a list of the other real images."""
     real_per_generated: float = 1.0
@@ -57,7 +71,8 @@ class BuildOptions:
             )
         if self.license_allow and self.edition != "public":
             raise UsageError("--license-allow selects the generators of the public edition: add --edition public")
-        if self.license_allow or self.holdout:
+        _one_of("--kin", self.kin, get_args(Kin))
+        if self.license_allow or self.holdout or self.validation:
             # Imported here: what the texts mean is known beside the catalogue's record, which takes long to import.
             from manifests.choices import Choices
 
@@ -102,6 +117,42 @@ class PublishOptions:
     def staging_bytes(self) -> int:
         """`max_staging` in bytes."""
         return bytes_of(self.max_staging, "--max-staging")
+
+    @property
+    def hub(self) -> HubAccess:
+        """Which Hub is asked, and with which token."""
+        return HubAccess(self.endpoint, self.token)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How images are exported as a folder tree. Raises `UsageError` for values that make no sense."""
+
+    layout: TreeName
+    """real-fake, 0_real-1_fake, genimage, imagefolder or imagefolder-generators."""
+    split: tuple[str, ...] = ()
+    """Which splits (train, validation, test); empty: all that the manifest has."""
+    link: bool = False
+    """Make hard links to files of their own, where the file system allows it, instead of copies."""
+    jpeg: tuple[int, ...] = ()
+    """Qualities, 1 to 100: for each one more tree with all images encoded as JPEG."""
+    resize: str | None = None
+    """Shorter side, such as "256", or width and height, such as "256x256", in pixels: in more trees all images have
+    this size."""
+    endpoint: str | None = None
+    """URL of the Hub that real images are read from where a locator names it. None: HF_ENDPOINT, else
+    https://huggingface.co."""
+    token: str | None = field(default=None, repr=False)
+    """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
+
+    def __post_init__(self) -> None:
+        _one_of("--layout", self.layout, get_args(TreeName))
+        for split in self.split:
+            _one_of("--split", split, get_args(SplitName))
+        # Imported here: nothing else needs them.
+        from manifests.exporting.variants import variants_of
+
+        variants_of(self.resize, self.jpeg)
 
     @property
     def hub(self) -> HubAccess:

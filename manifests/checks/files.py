@@ -46,8 +46,8 @@ _REAL_OTHER_BYTES = Problem(
 )
 _REAL_MISSING = Problem(
     "real [image is|images are] missing",
-    "put the data set back to where it was captioned, or build with --edition public, which leaves out the real images "
-    "that may not be passed on",
+    "say where the data set is on this machine (`cf-caption --root SOURCE=PATH`), put it back to where it was "
+    "captioned, or build with --edition public, which leaves out the real images that may not be passed on",
 )
 
 

@@ -5,17 +5,19 @@ since: a row that was changed by hand, a generator that moved from one split to 
 """
 
 from collections.abc import Iterable
+from itertools import combinations
 from pathlib import Path
 from typing import get_args
 
 import duckdb
 import pyarrow as pa
 
+from crawler.holdout import Split
 from manifests.checks.failures import Failure, Problem, failing, failing_rules
 from manifests.choices import read_choices
 from manifests.database import database, parquet_view, record_view
-from manifests.manifest import FAKE, REAL, REAL_SUBSET, Split
-from manifests.options import BuildOptions
+from manifests.manifest import FAKE, REAL, REAL_SUBSET
+from manifests.options import BuildOptions, Kin
 from manifests.tables.generators import GeneratorRow
 from manifests.tables.withheld import WithheldRow
 from workspace.layout import Workspace
@@ -66,9 +68,7 @@ _BETWEEN_ROWS = {
     Problem("real [image|images] of prompts [is|are] neither in the manifest nor in the list of withheld ones"): f"""
         SELECT DISTINCT real_source || ': ' || real_id FROM manifest
         ANTI JOIN real_images USING (real_sha256) WHERE label = {FAKE} AND real_sha256 IS NOT NULL""",
-    Problem(
-        "real [image is|images are] said to be prompted, or not to be, and the generated images say otherwise"
-    ): f"""
+    Problem("real [image is|images are] wrongly said to be prompted, or not to be"): f"""
         SELECT real_source || ': ' || real_id FROM real_images
         LEFT JOIN (SELECT DISTINCT real_sha256, true AS used FROM manifest WHERE label = {FAKE}) USING (real_sha256)
         WHERE prompted IS DISTINCT FROM coalesce(used, false)""",
@@ -89,19 +89,6 @@ _BETWEEN_ROWS = {
     Problem("[generator is|generators are] in another split than generators.parquet says"): f"""
         SELECT DISTINCT model_name FROM manifest JOIN generators g USING (model_name)
         WHERE label = {FAKE} AND manifest.split <> coalesce(g.split, '')""",
-    Problem("[ancestor is|ancestors are] shared by train and test"): f"""
-        WITH lines AS (
-            SELECT DISTINCT split, model_name, base_model, lineage FROM manifest
-            WHERE label = {FAKE} AND split IN ('train', 'test')),
-        related AS (
-            SELECT DISTINCT split, unnest(list_concat([model_name, base_model], lineage)) AS ancestor FROM lines)
-        SELECT ancestor FROM related WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1""",
-    Problem("[image is|images are] in both train and test"): """
-        SELECT DISTINCT sha256 FROM manifest
-        SEMI JOIN (SELECT sha256 FROM manifest WHERE split = 'test') USING (sha256) WHERE split = 'train'""",
-    Problem("real [image is|images are] used in both train and test"): """
-        SELECT DISTINCT real_sha256 FROM manifest
-        SEMI JOIN (SELECT real_sha256 FROM manifest WHERE split = 'test') USING (real_sha256) WHERE split = 'train'""",
 }
 
 
@@ -119,11 +106,38 @@ def check_manifest(
         record_view(connection, "withheld", [] if withheld is None else [withheld], WithheldRow)
         connection.execute(_REAL_IMAGES)
         _create_generators(connection, generators)
-        public = read_choices(manifest).edition == "public"
-        failures = failing_rules(connection, "manifest", _ROW, _OF_A_ROW | (_NOT_PUBLIC if public else {}))
-        for problem, query in _BETWEEN_ROWS.items():
+        choices = read_choices(manifest)
+        rules = _OF_A_ROW | (_NOT_PUBLIC if choices.edition == "public" else {})
+        failures = failing_rules(connection, "manifest", _ROW, rules)
+        splits = {split for (split,) in connection.execute("SELECT DISTINCT split FROM manifest").fetchall()}
+        queries = dict(_BETWEEN_ROWS)
+        for one, other in combinations(sorted(splits.intersection(get_args(Split)), key=get_args(Split).index), 2):
+            queries |= _between_splits(one, other, choices.kin)
+        for problem, query in queries.items():
             failures += failing(connection, problem, query)
     return failures
+
+
+def _between_splits(one: Split, other: Split, kin: Kin) -> dict[Problem, str]:
+    """What two splits must not have in common; `other` has fewer rows."""
+    related = f"""
+        WITH lines AS (
+            SELECT DISTINCT split, model_name, base_model, lineage FROM manifest
+            WHERE label = {FAKE} AND split IN ('{one}', '{other}')),
+        related AS (
+            SELECT DISTINCT split, unnest(list_concat([model_name, base_model], lineage)) AS ancestor FROM lines)
+        SELECT ancestor FROM related WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1"""
+
+    def in_both(column: str) -> str:
+        return f"""
+            SELECT DISTINCT {column} FROM manifest
+            SEMI JOIN (SELECT {column} FROM manifest WHERE split = '{other}') USING ({column}) WHERE split = '{one}'"""
+
+    of_generators = {Problem(f"[ancestor is|ancestors are] shared by {one} and {other}"): related}
+    return (of_generators if kin == "separate" else {}) | {
+        Problem(f"[image is|images are] in both {one} and {other}"): in_both("sha256"),
+        Problem(f"real [image is|images are] used in both {one} and {other}"): in_both("real_sha256"),
+    }
 
 
 def _create_generators(connection: duckdb.DuckDBPyConnection, rows: Iterable[GeneratorRow]) -> None:

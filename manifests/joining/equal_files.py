@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from crawler.card.licenses import STRICTNESS, license_of
 from manifests.database import registered
-from manifests.joining.relations import CAPTIONS, EQUAL_FILES, IMAGES, LICENSE_RANKS, PROMPTS
+from manifests.joining.relations import EQUAL_FILES, IMAGES, LICENSE_RANKS, NUMBERED_CAPTIONS, PROMPTS
 
 _EQUAL_FILES = f"""
 SELECT {EQUAL_FILES.real_sha256}, {EQUAL_FILES.names}, unnest(strictest)
@@ -23,7 +23,7 @@ FROM (
             CASE {PROMPTS.redistributable} WHEN false THEN 0 WHEN true THEN 2 ELSE 1 END AS passing,
             coalesce({LICENSE_RANKS.rank}, {STRICTNESS.index("unknown")}) AS strictness
         FROM {PROMPTS} SEMI JOIN (
-            SELECT {CAPTIONS.real_sha256} FROM (SELECT *, rowid AS {IMAGES.caption_row} FROM {CAPTIONS})
+            SELECT {NUMBERED_CAPTIONS.real_sha256} FROM {NUMBERED_CAPTIONS}
             SEMI JOIN (FROM {IMAGES} WHERE {IMAGES.captions} > 1) USING ({IMAGES.caption_row})
         ) USING ({PROMPTS.real_sha256})
         LEFT JOIN {LICENSE_RANKS} USING ({LICENSE_RANKS.license}))
@@ -32,7 +32,7 @@ FROM (
 
 
 def find_equal_files(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the table `EQUAL_FILES` of a connection that has `PROMPTS`, `CAPTIONS` and `IMAGES`."""
+    """Create the table `EQUAL_FILES` of a connection that has `PROMPTS`, `NUMBERED_CAPTIONS` and `IMAGES`."""
     with registered(connection, {LICENSE_RANKS: _ranks(connection)}):
         EQUAL_FILES.create(connection, _EQUAL_FILES)
 

@@ -19,6 +19,7 @@ from manifests.joining.relations import (
     EQUAL_FILES,
     FURTHER_IMAGES,
     IMAGES,
+    NUMBERED_CAPTIONS,
     PROMPTS,
     REAL_IMAGE_ORDER,
     REAL_IMAGES,
@@ -41,28 +42,31 @@ SELECT * EXCLUDE ({REAL_IMAGES.license_link}, {REAL_IMAGES.row_number}), {REAL}:
 FROM {REAL_IMAGES}
 """
 
+_NUMBERED = f"SELECT *, rowid AS {NUMBERED_CAPTIONS.caption_row} FROM {CAPTIONS}"
+
 # Every file of prompts/ once. Which of its captions its row has, and so under which name and at which path, depends on
 # their ids alone.
 _IMAGES = f"""
-SELECT arg_min({IMAGES.caption_row}, concat({USED_CAPTIONS.in_training} IS NULL, {CAPTIONS.prompt_id}))
+SELECT arg_min({IMAGES.caption_row}, concat({USED_CAPTIONS.in_training} IS NULL, {NUMBERED_CAPTIONS.prompt_id}))
         AS {IMAGES.caption_row},
     count({USED_CAPTIONS.in_training}) > 0 AS {IMAGES.prompted},
-    CASE WHEN count({USED_CAPTIONS.in_training}) = 0 THEN NULL
-        WHEN any_value({CAPTIONS.in_test}) THEN 'test'
-        WHEN bool_or({USED_CAPTIONS.in_training}) THEN 'train' END AS {IMAGES.split},
+    max({NUMBERED_CAPTIONS.held_split}) FILTER ({USED_CAPTIONS.in_training} IS NOT NULL) AS held,
+    CASE WHEN held = any_value({NUMBERED_CAPTIONS.image_split}) THEN held::VARCHAR
+        WHEN held IS NULL AND bool_or({USED_CAPTIONS.in_training}) THEN 'train' END AS {IMAGES.split},
     count(*) AS {IMAGES.captions}
-FROM (SELECT *, rowid AS {IMAGES.caption_row} FROM {CAPTIONS} WHERE {CAPTIONS.real_sha256} IS NOT NULL)
+FROM (FROM {NUMBERED_CAPTIONS} WHERE {NUMBERED_CAPTIONS.real_sha256} IS NOT NULL)
 LEFT JOIN {USED_CAPTIONS} USING ({USED_CAPTIONS.caption_row})
-GROUP BY {CAPTIONS.real_sha256}
+GROUP BY {NUMBERED_CAPTIONS.real_sha256}
 """
 
 # Only what puts the images in order is sorted all at once.
 _ORDER = f"""
 SELECT {REAL_IMAGE_ORDER.prompt_id}, {REAL_IMAGE_ORDER.split}, {REAL_IMAGE_ORDER.prompted},
     row_number() OVER (
-        ORDER BY {CAPTIONS.real_title}, {CAPTIONS.real_id}, {CAPTIONS.real_source}, {CAPTIONS.prompt_id}
+        ORDER BY {NUMBERED_CAPTIONS.real_title}, {NUMBERED_CAPTIONS.real_id}, {NUMBERED_CAPTIONS.real_source},
+            {NUMBERED_CAPTIONS.prompt_id}
     ) - 1 AS {REAL_IMAGE_ORDER.row_number}
-FROM (SELECT *, rowid AS {IMAGES.caption_row} FROM {CAPTIONS})
+FROM {NUMBERED_CAPTIONS}
 JOIN (
     SELECT {IMAGES.caption_row}, {IMAGES.split}, {IMAGES.prompted} FROM {IMAGES} WHERE {IMAGES.prompted}
     UNION ALL SELECT {FURTHER_IMAGES.caption_row}, {FURTHER_IMAGES.split}, false FROM {FURTHER_IMAGES}
@@ -136,13 +140,15 @@ def write_real_images(
 ) -> RealImages:
     """Write the rows of the real images whose captions were used, and of those that `further` chooses.
 
-    `further` is called while the connection has the `IMAGES`. Where `withheld` is None there is no list of images that
-    may not be passed on, and all are in the manifest. `connection` has the `PROMPTS` and `CAPTIONS`.
+    `further` is called while the connection has what it chooses from (`choose_further`). Where `withheld` is None there
+    is no list of images that may not be passed on, and all are in the manifest. `connection` has the `PROMPTS` and
+    `CAPTIONS`.
     """
+    NUMBERED_CAPTIONS.create(connection, _NUMBERED, kind="TEMP VIEW")
     with registered(connection, {USED_CAPTIONS: used.table()}):
         IMAGES.create(connection, _IMAGES)
+        chosen = further()
     find_equal_files(connection)
-    chosen = further()
     with registered(connection, {FURTHER_IMAGES: chosen.images}):
         REAL_IMAGE_ORDER.create(connection, _ORDER)
     ((images,),) = connection.execute(f"SELECT count(*) FROM {REAL_IMAGE_ORDER}").fetchall()

@@ -15,6 +15,10 @@ from samplers.sample import Sample
 #: Type of texts that very many captions have in common, kept, and handed to Arrow, as numbers.
 REPEATED_TEXT: Final = "repeated_text"
 
+#: Type of a split, ordered as `Split` is: of several, the largest is the one that what they share belongs to. Compared
+#: with a text it is a text.
+SPLIT_ORDER: Final = "split_order"
+
 
 class _PartFiles(Relation):
     """The part files of all samples."""
@@ -62,6 +66,12 @@ class _SharedImages(Relation):
 
     sha256 = Column("VARCHAR", "of the image file")
     model_names = Column("VARCHAR[]", "the generators that made it, by name")
+
+
+class _SharedInManifest(_SharedImages):
+    """The same, of the generators in the manifest."""
+
+    split = Column(SPLIT_ORDER, "the last split that one of them is in; null: none is in a split")
 
 
 class _Prompts(Relation):
@@ -122,19 +132,21 @@ class _AssignedSplits(Relation):
     """The split of each generator that is in the manifest."""
 
     model_name = Column("VARCHAR", "the generator's repository id")
-    split = Column("VARCHAR", "train | test; null: in neither")
+    split = Column("VARCHAR", "train | validation | test; null: in none")
 
 
 class _Splits(_AssignedSplits):
     """The same, with the generator's row in the catalogue."""
 
+    split = Column(SPLIT_ORDER, "train | validation | test; null: in none")
     generator = Column("BIGINT", "row_number in the catalogue")
 
 
-class _TestPrompts(Relation):
-    """Prompts of which a generator of the test split made an image that was kept."""
+class _HeldPrompts(Relation):
+    """Prompts of which a generator that is held out made an image that was kept."""
 
     hash64 = Column("UBIGINT", "hash of the prompt's id")
+    split = Column(SPLIT_ORDER, "validation | test: the generator's")
 
 
 class _CaptionFacts(Relation):
@@ -145,7 +157,8 @@ class _CaptionFacts(Relation):
     real_source = Column(of=Prompt)
     real_id = Column(of=Prompt)
     real_sha256 = Column(of=Prompt)
-    in_test = Column("BOOLEAN", "whether the test split has an image made from a caption of this real image")
+    image_split = Column("VARCHAR", "the last split that had a caption of this real image; null: at most train")
+    held_split = Column("VARCHAR", "the last split that had this text, or a caption of this image; null: at most train")
 
 
 class _Captions(_CaptionFacts):
@@ -155,7 +168,16 @@ class _Captions(_CaptionFacts):
     captioner = Column(REPEATED_TEXT, "model@revision, for generated captions")
     real_title = Column(REPEATED_TEXT, "published name of the real data set")
     real_source = Column(REPEATED_TEXT, "name of the real data set, as the user calls it")
+    image_split = Column(SPLIT_ORDER, "the last split that had a caption of this real image; null: at most train")
+    held_split = Column(SPLIT_ORDER, "the last split that had this text, or a caption of this image")
     hash64 = Column("UBIGINT", "hash of the prompt's id: numbers are found faster than texts")
+    text64 = Column("UBIGINT", "hash of the caption")
+
+
+class _NumberedCaptions(_Captions):
+    """The same, numbered."""
+
+    caption_row = Column("BIGINT", "DuckDB's rowid in captions")
 
 
 class _BatchCaptions(_CaptionFacts):
@@ -205,7 +227,7 @@ class _Images(Relation):
 
     caption_row = Column("BIGINT", "the caption that its row has: the first by prompt_id, of the used ones if any was")
     prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
-    split = Column("VARCHAR", "of a prompted image: train | test; null: in neither")
+    split = Column("VARCHAR", "of a prompted image: train | validation | test; null: in none")
     captions = Column("BIGINT", "rows of prompts/ with this file")
 
 
@@ -279,15 +301,16 @@ REPEATED_HASHES: Final = _RepeatedHashes("repeated_hashes")
 REPEATED_IMAGES: Final = _RepeatedImages("repeated_images")
 DUPLICATES: Final = _Duplicates("duplicates")
 SHARED_IMAGES: Final = _SharedImages("shared_images")
-SHARED_IN_MANIFEST: Final = _SharedImages("shared_in_manifest")
+SHARED_IN_MANIFEST: Final = _SharedInManifest("shared_in_manifest")
 PROMPTS: Final = _Prompts("prompts")
 CATALOG_FILE: Final = _CatalogFile("catalog_file")
 CATALOG: Final = _Catalog("catalog")
 ASSIGNED_SPLITS: Final = _AssignedSplits("assigned_splits")
 SPLITS: Final = _Splits("splits")
-TEST_PROMPTS: Final = _TestPrompts("test_prompts")
+HELD_PROMPTS: Final = _HeldPrompts("held_prompts")
 CAPTIONS: Final = _Captions("captions")
 SAMPLES: Final = _Samples("samples")
+NUMBERED_CAPTIONS: Final = _NumberedCaptions("numbered_captions")
 BATCH_CAPTIONS: Final = _BatchCaptions("captions_of_batch")
 USED_CAPTIONS: Final = _UsedCaptions("used_captions")
 IMAGES: Final = _Images("images")

@@ -28,10 +28,11 @@ from manifests.options import PublishOptions
 from manifests.plural import counted, form
 from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
 from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, Checksums, checksums_text, parse_checksums
+from manifests.publishing.evaluation import EvaluationSet, evaluate_by_generator
 from manifests.publishing.layouts import Layout, layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.pinned import PinnedWorkspace, pin_manifest
-from manifests.publishing.planning import PlannedShard, plan_shards
+from manifests.publishing.planning import PlannedShard, empty_shards, plan_shards
 from manifests.publishing.published import Counts, count_rows, withheld_images
 from manifests.publishing.repository import DatasetOnHub, StoredFile
 from manifests.scratch import scratch_folder
@@ -67,6 +68,8 @@ class Published:
     dry_run: bool
     changed: bool
     """Whether `main` has a new commit."""
+    evaluation_sets: Sequence[EvaluationSet] = ()
+    """The sets whose real images were paired with generators."""
 
     def lines(self) -> Iterator[str]:
         """The same, for the terminal."""
@@ -78,6 +81,8 @@ class Published:
         if self.in_no_split:
             are = form(self.in_no_split, "is", "are")
             yield f"{counted(self.in_no_split, 'row')} of the manifest {are} in no split and {are} not published"
+        for evaluation_set in self.evaluation_sets:
+            yield from evaluation_set.lines()
         size = text_of(sum(shard.image_bytes for shard in self.sent))
         sent = f"{counted(len(self.sent), 'shard')} ({size} of images)"
         removed = f"{counted(self.removed, 'file')} of a former version"
@@ -121,6 +126,7 @@ def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOpti
     _check_visibility(hub, options, counts)
     log = Log(workspace, "publish")
     log.event("pinned", manifest=sha256_of_file(manifest_path(workspace)))
+    evaluation_sets = evaluate_by_generator(workspace) if layout.by_generator else []
     with task("planning shards"):
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
     if not shards:
@@ -128,6 +134,7 @@ def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOpti
             f"{workspace.root}: the manifest has no row in a split: sample more generators, or use other --holdout "
             "options, then run `cf-build-manifest`"
         )
+    shards += empty_shards(layout, shards)
     if not options.dry_run:
         hub.create(private=not options.public)
     on_main = hub.files("main")
@@ -177,6 +184,7 @@ def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOpti
         in_no_split=counts.in_no_split,
         dry_run=options.dry_run,
         changed=changed,
+        evaluation_sets=evaluation_sets,
     )
 
 

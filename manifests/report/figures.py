@@ -14,7 +14,7 @@ from manifests.tables.generators import REJECTIONS, GeneratorRow, license_text
 EXAMPLES = 4
 
 #: The page's names of the values of `split`.
-_SPLITS = {"train": "train", "test": "evaluation", None: "neither"}
+_SPLITS = {"train": "train", "test": "evaluation", None: "neither", "validation": "validation"}
 
 #: Outcomes whose code does not explain itself.
 _OUTCOMES = {"done": "sampled", "exhausted": "sampled, with fewer images than requested"}
@@ -130,22 +130,24 @@ def _appearance(sampled: list[GeneratorRow]) -> Chart:
 
 
 def _evaluation(rows: Rows, sampled: list[GeneratorRow]) -> tuple[Chart, ...]:
-    """Generators and images by architecture and split; no chart where there is no evaluation set."""
+    """Generators and images by architecture and split; no chart where no generator is held out."""
     images: dict[str, Counter[str | None]] = {}
     for row in rows.query(
         f"SELECT architecture, split, count(*) AS n FROM manifest WHERE label = {FAKE} GROUP BY ALL ORDER BY ALL"
     ):
         images.setdefault(row["architecture"], Counter())[row["split"]] = row["n"]
-    if not any(counts["test"] for counts in images.values()):
+    found_splits = {split for counts in images.values() for split in counts}
+    if found_splits.isdisjoint({"validation", "test"}):
         return ()
+    splits = {split: name for split, name in _SPLITS.items() if split != "validation" or split in found_splits}
     generators: dict[str, Counter[str | None]] = {name: Counter() for name in images}
     for generator in sampled:
         generators.setdefault(generator.architecture, Counter())[generator.split] += 1
     return tuple(
         Chart(
             title,
-            tuple(Row(name, tuple(counts[split] for split in _SPLITS)) for name, counts in sorted(found.items())),
-            tuple(_SPLITS.values()),
+            tuple(Row(name, tuple(counts[split] for split in splits)) for name, counts in sorted(found.items())),
+            tuple(splits.values()),
         )
         for title, found in (
             ("Generators by architecture and split", generators),

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.manifest import TEXTS, CaptionOrigin, Split, check_version
+from crawler.holdout import Split
+from manifests.manifest import TEXTS, CaptionOrigin, check_version
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace

@@ -242,6 +242,10 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
         lambda b: change_generator(b, license=None),
         r"1 generator has a licence without a source, or a source without a licence: org/painter",
     ),
+    "a seed of the version before": (
+        lambda b: b.change(PAINTER, 0, seed=2**53),
+        r"1 sample has a seed of more than 53 bits, which many readers of numbers change: org/painter #0 \(another ver",
+    ),
     "flagged row": (
         lambda b: b.change(PAINTER, 0, nsfw_flag=True),
         r"1 sample was kept although flagged, or not checked: org/painter #0",
