@@ -14,7 +14,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from manifests.manifest import FAKE, REAL, Split
+from crawler.holdout import Split
+from manifests.manifest import FAKE, REAL
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
