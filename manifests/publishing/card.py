@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from manifests.audit.record import audit_lines, has_matched
 from manifests.choices import read_choices
 from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.plural import counted
@@ -41,6 +42,7 @@ _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---[ \t]*\r?\n", re.DOTALL)
 #: Files beside the shards, without pixels; each is a configuration of its own.
 GENERATORS_FILE = "metadata/generators.parquet"
 REAL_IMAGES_FILE = "metadata/real_images.parquet"
+MATCHED_FILE = "metadata/matched.parquet"
 
 
 def size_category(rows: int) -> str:
@@ -71,8 +73,11 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
     splits = [counted_splits.get(name, SplitNumbers(name)) for name in names]
     training = [split.name for split in splits if split.rows and split.name not in MIXED_SPLITS.values()]
     rows = read_generators(workspace)
+    matched = has_matched(workspace)
     return templates.get_template("card.md.jinja").render(
-        front_matter=_front_matter(names, numbers.generated + numbers.real, bool(numbers.listed)),
+        front_matter=_front_matter(names, numbers.generated + numbers.real, bool(numbers.listed), matched),
+        shortcuts=audit_lines(workspace),
+        matched=matched,
         repo_id=repo_id,
         layout=layout.name,
         by_generator=layout.by_generator,
@@ -125,11 +130,13 @@ def with_splits(card: str, splits: Sequence[str]) -> str:
     return f"---\n{_dumped({**matter, 'configs': _split_configs(splits) + others})}\n---\n{card[found.end() :]}"
 
 
-def _front_matter(splits: Sequence[str], rows: int, listed: bool) -> str:
+def _front_matter(splits: Sequence[str], rows: int, listed: bool, matched: bool) -> str:
     configs = _split_configs(splits)
     configs.append({"config_name": "generators", "data_files": GENERATORS_FILE})
     if listed:
         configs.append({"config_name": "real_images", "data_files": REAL_IMAGES_FILE})
+    if matched:
+        configs.append({"config_name": "matched", "data_files": MATCHED_FILE})
     matter = {
         "pretty_name": "Community Forensics",
         "license": "other",

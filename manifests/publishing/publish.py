@@ -22,11 +22,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from manifests.audit.matching import matched_path
+from manifests.audit.record import audit_lines, has_matched
 from manifests.checks import check_manifest, raise_failures
 from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
 from manifests.plural import counted, form
-from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
+from manifests.publishing.card import GENERATORS_FILE, MATCHED_FILE, REAL_IMAGES_FILE, write_card
 from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, Checksums, checksums_text, parse_checksums
 from manifests.publishing.evaluation import EvaluationSet, evaluate_by_generator
 from manifests.publishing.layouts import Layout, layout_of
@@ -68,6 +70,8 @@ class Published:
     dry_run: bool
     changed: bool
     """Whether `main` has a new commit."""
+    shortcuts: Sequence[str] = ()
+    """What the audit says of shortcuts, or that there was none."""
     evaluation_sets: Sequence[EvaluationSet] = ()
     """The sets whose real images were paired with generators."""
 
@@ -92,6 +96,7 @@ class Published:
             yield "nothing to send: the Hub has this version already"
         else:
             yield f"sent {sent} and verified the whole dataset; removed {removed}"
+        yield from self.shortcuts
 
 
 def publish_dataset(workspace: Workspace, repo_id: str, options: PublishOptions = PublishOptions()) -> Published:
@@ -184,6 +189,7 @@ def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOpti
         in_no_split=counts.in_no_split,
         dry_run=options.dry_run,
         changed=changed,
+        shortcuts=audit_lines(workspace),
         evaluation_sets=evaluation_sets,
     )
 
@@ -263,6 +269,8 @@ def _tables(workspace: Workspace) -> dict[str, bytes]:
         sink = io.BytesIO()
         pq.write_table(withheld, sink, compression="zstd")
         tables[REAL_IMAGES_FILE] = sink.getvalue()
+    if has_matched(workspace):
+        tables[MATCHED_FILE] = matched_path(workspace).read_bytes()
     return tables
 
 
