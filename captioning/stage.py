@@ -195,6 +195,8 @@ def _read_prompts(workspace: Workspace, options: CaptionOptions, given: Mapping[
 
 def _pinned_roots(workspace: Workspace) -> dict[str, str]:
     """Which root each source is below, as the recipe has it."""
+    if not workspace.recipe.exists():  # also where the workspace's path is none, which is an error later
+        return {}
     roots = recipe.read(workspace).get("caption", {}).get("roots", {})
     return {name: str(root) for name, root in roots.items()} if isinstance(roots, dict) else {}
 
