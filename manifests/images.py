@@ -107,7 +107,10 @@ class ImageReader:
 
     def file(self, path: str) -> Path | None:
         """The image's own file; None: it is inside another one, or on the Hub."""
-        return self._root / path if part_of(path) is None and is_plain_file(path) else None
+        if part_of(path) is not None:
+            return None
+        place = located(self._workspace, path, self._roots)
+        return Path(place) if is_plain_file(place) else None
 
     def _read_contents(self, part: str) -> dict[str, bytes]:
         table = self._table(part, ["image_name", "image.bytes"])

@@ -95,7 +95,7 @@ def _encoded(seen: Seen, lossless: bool) -> tuple[str, bytes]:
     for side, quality in THUMBNAILS:
         picture.thumbnail((side, side))
         written = io.BytesIO()
-        picture.save(written, "WEBP", quality=quality)
+        picture.save(written, "WEBP", quality=quality, method=2)
         content = written.getvalue()
         if len(content) <= PICTURE_BYTES:
             break
