@@ -6,10 +6,10 @@ import pytest
 
 from captioning.prompt import Prompt
 from manifests.building import Built, build
-from manifests.manifest import REAL, ManifestRow, manifest_path
+from manifests.manifest import REAL, ManifestRow
 from manifests.options import BuildOptions
 from manifests.tables.withheld import WithheldRow, withheld_path
-from tests.manifests.making import Builder
+from tests.manifests.making import Builder, rows_of
 from workspace import records
 
 TERMS = {
@@ -40,8 +40,7 @@ def built(builder: Builder, *prompts: Prompt, edition: str = "full") -> tuple[Bu
     for prompt in prompts:
         builder.sample(painter, prompt)
     made = build(builder.write(), BuildOptions(edition=edition))  # type: ignore[arg-type]
-    rows = records.read(manifest_path(builder.workspace), ManifestRow)
-    return made, [row for row in rows if row.label == REAL]
+    return made, [row for row in rows_of(builder.workspace) if row.label == REAL]
 
 
 def test_equal_files_of_three_sources_are_one_row_that_names_the_others_and_are_counted(builder: Builder) -> None:
