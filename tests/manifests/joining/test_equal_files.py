@@ -16,6 +16,7 @@ TERMS = {
     "may be": {"redistributable": True, "license": "CC0-1.0", "license_link": "https://example.org/may"},
     "with credit": {"redistributable": True, "license": "CC-BY-NC-4.0", "license_link": "https://example.org/nc"},
     "unknown": {"redistributable": None, "license": None, "license_link": "https://example.org/unknown"},
+    "forbidden": {"redistributable": False, "license": "CC-BY-4.0", "license_link": "https://example.org/forbidden"},
     "may not": {"redistributable": False, "license": None, "license_link": "https://example.org/not"},
 }
 
@@ -77,6 +78,7 @@ def test_a_file_that_is_prompted_in_one_source_is_no_further_image_of_another(bu
         ("may be", "may not", "may not"),
         ("unknown", "may not", "may not"),
         ("with credit", "may be", "with credit"),
+        ("forbidden", "with credit", "forbidden"),  # whatever the family of its licence
     ],
 )
 def test_the_stricter_terms_of_equal_files_count(builder: Builder, first: str, second: str, counts: str) -> None:
