@@ -164,6 +164,7 @@ class _Joining:
         with task("reading the records"):
             raise_build_failures(check_catalog(workspace))
             self._catalog = read_catalog(workspace)
+            choices.check(self._catalog)
             raise_build_failures(check_prompts(workspace))
             self._left_out: dict[str, Failure] = {}
             self.leave_out(damaged_generators(workspace, self._catalog))

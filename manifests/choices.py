@@ -5,6 +5,7 @@ own file, where the report and the dataset card find them.
 """
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,9 +15,10 @@ import pyarrow.parquet as pq
 
 from crawler.catalog import CatalogEntry
 from crawler.holdout import Holdouts
-from manifests.editions import parse_licenses
+from manifests.editions import NO_LICENSE, parse_licenses
 from manifests.options import BuildOptions, Edition, Kin
 from manifests.splits import SplitAssignment, assign_splits
+from workspace.errors import UsageError
 
 #: Key of the choices in the metadata of the manifest's file.
 _KEY = b"community_forensics"
@@ -61,12 +63,27 @@ class Choices:
         licenses = parse_licenses(self.license_allow)
         return frozenset(entry.model_name for entry in catalog if not licenses.allow(entry))
 
+    def check(self, catalog: Iterable[CatalogEntry]) -> None:
+        """Raise `UsageError` for a licence that no generator has and that is not known: a typing error."""
+        if self.edition == "public":
+            parse_licenses(self.license_allow).check(catalog)
+
     def assign(
         self, catalog: Sequence[CatalogEntry], sampled: Collection[str], equal: Iterable[Collection[str]]
     ) -> SplitAssignment:
-        """The split of each of the `sampled` generators; `equal` and errors as `splits.assign_splits`."""
+        """The split of each of the `sampled` generators; `equal` and errors as `splits.assign_splits`, and `UsageError`
+        where the edition would have none of them."""
         withheld = self.withheld(catalog)
         present = set(sampled) - withheld
+        if sampled and not present:
+            licenses = Counter(
+                entry.license_effective or NO_LICENSE for entry in catalog if entry.model_name in sampled
+            )
+            named = ", ".join(f"{name} ({count})" for name, count in licenses.most_common(5))
+            raise UsageError(
+                f"--license-allow {','.join(self.license_allow)} allows no generator that was sampled; their licences "
+                f"in effect are {named}"
+            )
         return SplitAssignment(assign_splits(catalog, present, self.holdouts, equal, self.kin), withheld)
 
 

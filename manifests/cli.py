@@ -13,7 +13,10 @@ from workspace.terminal import say
 WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")]
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
-_ONLY_FOR_BUILDING = ("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated")
+_ONLY_FOR_BUILDING = (
+    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated"),
+    *("audit", "matched"),
+)
 
 
 def build_manifest() -> None:
@@ -79,6 +82,22 @@ def _build_manifest(
             f"with commas. [default: {','.join(DEFAULT_LICENSES)}]",
         ),
     ] = None,
+    audit: Annotated[
+        bool,
+        typer.Option(
+            "--audit",
+            help="Measure how well file facts (format, size, ...) and simple statistics of pixels tell real from "
+            "generated images. A detector learns such a shortcut instead of traces of generation.",
+        ),
+    ] = BuildOptions.audit,
+    matched: Annotated[
+        bool,
+        typer.Option(
+            "--matched",
+            help="Choose pairs of a generated and a real image whose files are alike, as manifest/matched.parquet, and "
+            "audit them beside the whole.",
+        ),
+    ] = BuildOptions.matched,
     restore: Annotated[
         list[Path] | None,
         typer.Option(
@@ -108,6 +127,8 @@ def _build_manifest(
 
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
 
+        cf-build-manifest --audit --matched   # can real and generated images be told apart by their files?
+
         cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete a downloaded public edition
     """
     if restore:
@@ -117,6 +138,7 @@ def _build_manifest(
             raise errors.UsageError(f"--restore completes an edition as it was published: leave out {option}")
         _restore(workspace, restore)
         return
+    from manifests.audit.record import audit_lines
     from manifests.stage import build_manifest
 
     options = BuildOptions(
@@ -128,11 +150,16 @@ def _build_manifest(
         edition=edition,
         real_per_generated=real_per_generated,
         license_allow=tuple(license_allow or ()),
+        audit=audit,
+        matched=matched,
     )
     opened = Workspace.open(workspace)
     built, page = build_manifest(opened, options)
     for line in built.lines():
         say(line)
+    if options.audit or options.matched:
+        for line in audit_lines(opened):
+            say(line)
     say(f"manifest: {opened.manifest}")
     say(f"report: {page}")
 
@@ -159,8 +186,16 @@ def _publish(
         bool, typer.Option("--public", help="Make a new dataset public; otherwise it is private.")
     ] = PublishOptions.public,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be sent and changed, and send nothing.")
     ] = PublishOptions.dry_run,
+    squash: Annotated[
+        bool,
+        typer.Option(
+            "--squash",
+            help="Then replace the dataset's history by one commit, so that no former version has what was removed. "
+            "It cannot be undone.",
+        ),
+    ] = PublishOptions.squash,
     layout: Annotated[
         LayoutName,
         typer.Option(help="viewer: all columns, images shown on the Hub; community-forensics: the study's columns."),
@@ -193,11 +228,18 @@ def _publish(
         cf-publish ORG/NAME --public
 
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
+
+        cf-publish ORG/NAME --squash   # after a takedown: no former version has it either
     """
     from manifests.publishing.publish import publish_dataset
 
     options = PublishOptions(
-        layout=layout, public=public, dry_run=dry_run, max_shard_size=max_shard_size, max_staging=max_staging
+        layout=layout,
+        public=public,
+        dry_run=dry_run,
+        squash=squash,
+        max_shard_size=max_shard_size,
+        max_staging=max_staging,
     )
     for line in publish_dataset(Workspace.open(workspace), repository, options).lines():
         say(line)

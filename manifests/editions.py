@@ -5,10 +5,12 @@ licences are allowed, and of the real images those that may be passed on. The ot
 their sha256, so that readers who have the real data set can complete the edition (`restoring`).
 """
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
+from crawler.card.licenses import FAMILIES, SPDX
 from crawler.catalog import CatalogEntry, LicenseFamily
 from manifests.options import DEFAULT_LICENSES
 from workspace.errors import UsageError
@@ -17,6 +19,9 @@ from workspace.errors import UsageError
 NO_LICENSE = "none"
 
 _FAMILY = "family="
+
+# Cards write the Hub's identifier, the catalogue has the SPDX id.
+_HUB_NAMES = {spdx.lower(): identifier for identifier, spdx in SPDX.items()}
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,29 @@ class AllowedLicenses:
         as well."""
         own = entry.license_name if entry.license == "other" and entry.license_name else entry.license
         names = (entry.license, own) if entry.license_effective == own else (entry.license_effective,)
-        stated = {name.lower() for name in names if name is not None} or {NO_LICENSE}
+        stated = set(_spellings(names)) or {NO_LICENSE}
         return bool(stated & set(self.texts)) or f"{_FAMILY}{entry.license_family_effective}" in self.texts
+
+    def check(self, catalog: Iterable[CatalogEntry]) -> None:
+        """Raise `UsageError` for a licence that is none: no generator has it, and it is not known."""
+        of_catalog = {
+            name for entry in catalog for name in (entry.license, entry.license_name, entry.license_effective)
+        }
+        families = {f"{_FAMILY}{family}" for family in get_args(LicenseFamily)}
+        known = {*_spellings([*of_catalog, *FAMILIES, *SPDX.values()]), NO_LICENSE, *families}
+        for text in self.texts:
+            if text not in known:
+                like = difflib.get_close_matches(text, sorted(known), n=1, cutoff=0.5)
+                meant = f"did you mean {like[0]}?" if like else "a licence has the name that cards use, such as mit"
+                raise UsageError(f"--license-allow {text}: no generator of the catalogue has this licence; {meant}")
+
+
+def _spellings(names: Iterable[str | None]) -> Iterator[str]:
+    """The names of licences in lower case, and what cards call those that the catalogue has under another name."""
+    for name in names:
+        if name is not None:
+            yield name.lower()
+            yield _HUB_NAMES.get(name.lower(), name.lower())
 
 
 def parse_licenses(texts: Iterable[str]) -> AllowedLicenses:

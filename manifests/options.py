@@ -52,6 +52,10 @@ class BuildOptions:
     license_allow: tuple[str, ...] = ()
     """Licences of the public edition's generators, as cards name them, none, or family=NAME; empty: those of
     `DEFAULT_LICENSES`."""
+    audit: bool = False
+    """Whether it is measured how well file facts and simple statistics of pixels tell real from generated images."""
+    matched: bool = False
+    """Whether pairs of a real and a generated image with like files are chosen; they are audited too."""
     endpoint: str | None = None
     """URL of the Hub that real images are read from where a locator names it. None: HF_ENDPOINT, else
     https://huggingface.co."""
@@ -90,6 +94,9 @@ class PublishOptions:
     """Make a new dataset public; otherwise it is private."""
     dry_run: bool = False
     """Say what would be sent, and send nothing."""
+    squash: bool = False
+    """Replace the history of the dataset by one commit, so that removed files are in no former version. It cannot be
+    undone."""
     max_shard_size: int | str = "500MB"
     """Largest size of one Parquet file: bytes, or a text such as "500MB"."""
     max_staging: int | str = "4GB"

@@ -146,7 +146,8 @@ STRICTNESS: tuple[LicenseFamily, ...] = (
     "non-commercial",
     "research-only",
 )
-_SPDX = {identifier: spdx for identifier, spdx in (_OPEN | _NON_COMMERCIAL).items() if spdx is not None}
+#: The SPDX id of each of these identifiers, as far as there is one.
+SPDX = {identifier: spdx for identifier, spdx in (_OPEN | _NON_COMMERCIAL).items() if spdx is not None}
 
 
 _SEPARATORS = re.compile(r"[^a-z0-9+]+")
@@ -202,7 +203,7 @@ def _license(given: list[str], source: Literal["card", "tag"], name: str | None,
     if identifiers == ["other"] and name is not None:
         family = _family(name)
     written = [
-        _SPDX.get(identifier, identifier if identifier in FAMILIES else text)
+        SPDX.get(identifier, identifier if identifier in FAMILIES else text)
         for identifier, text in zip(identifiers, given, strict=True)
     ]
     return License(" AND ".join(written), source, family, name, link)

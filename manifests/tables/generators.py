@@ -94,6 +94,11 @@ class RejectedRow:
     tries: int = column(pa.int64(), "how many")
 
 
+def license_text(row: GeneratorRow) -> str | None:
+    """The licence in words, with the author's name for it where there is one."""
+    return f"{row.license}: {row.license_name}" if row.license and row.license_name else row.license
+
+
 def generators_path(workspace: Workspace) -> Path:
     """The table of generators; its CSV file is beside it."""
     return workspace.manifest / "generators.parquet"

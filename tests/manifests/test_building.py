@@ -537,6 +537,24 @@ def test_the_full_edition_removes_the_list_of_a_public_one(filled: Builder) -> N
     assert {row.real_source for row in rows_of(workspace) if row.label == 0} == {"photos", "locked"}
 
 
+@pytest.mark.parametrize(
+    ("licenses", "message"),
+    [
+        ("mit,creativeml-openrail", "did you mean creativeml-openrail-m"),
+        ("mit", "allows no generator that was sampled; .* creativeml-openrail-m \\(2\\), none \\(1\\)"),
+    ],
+)
+def test_licences_that_are_none_or_leave_nothing_are_refused_before_the_manifest_is_touched(
+    filled: Builder, licenses: str, message: str
+) -> None:
+    workspace = filled.write()
+    build(workspace)
+    before = {path: path.read_bytes() for path in workspace.manifest.rglob("*")}
+    with pytest.raises(UsageError, match=message):
+        build(workspace, BuildOptions(edition="public", license_allow=(licenses,)))
+    assert {path: path.read_bytes() for path in workspace.manifest.rglob("*")} == before
+
+
 def test_licences_are_chosen_for_the_public_edition_only() -> None:
     with pytest.raises(UsageError, match="add --edition public"):
         BuildOptions(license_allow=("mit",))

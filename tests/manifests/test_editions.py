@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from manifests.editions import AllowedLicenses, parse_licenses
 from tests.manifests.making import entry
@@ -61,3 +63,28 @@ def test_no_licence_given_means_the_defaults_and_order_does_not_matter() -> None
 def test_an_unknown_licence_family_is_refused() -> None:
     with pytest.raises(UsageError, match="the families are open, openrail"):
         parse_licenses(["family=free"])
+
+
+@pytest.mark.parametrize(
+    ("text", "license"), [("gpl-3.0", "GPL-3.0-only"), ("GPL-3.0-only", "GPL-3.0-only"), ("lgpl-lr", "LGPLLR")]
+)
+def test_a_licence_may_be_named_as_cards_or_as_spdx_write_it(text: str, license: str) -> None:
+    assert parse_licenses([text]).allow(entry("a", 1, license=license, license_family="unknown"))
+
+
+@pytest.mark.parametrize(
+    ("text", "like"), [("mti", "mit"), ("apache2", "apache-2.0"), ("my-term", "my-terms"), ("nnone", "none")]
+)
+def test_a_licence_that_nobody_has_is_refused_with_the_nearest_name(text: str, like: str) -> None:
+    catalog = [entry("a", 1, license="other", license_name="my-terms", license_family="unknown")]
+    with pytest.raises(UsageError, match=f"--license-allow {text}: .* did you mean {like}\\?$"):
+        parse_licenses(["mit", text]).check(catalog)
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip(" ,") and "," not in text))
+def test_any_licence_of_the_catalogue_is_known(name: str) -> None:
+    parse_licenses([name.strip()]).check([entry("a", 1, license=name.strip(), license_family="unknown")])
+
+
+def test_known_licences_and_families_are_no_typing_errors() -> None:
+    parse_licenses(["mit,MIT,creativeml-openrail-m,family=unknown,none,agpl-3.0,agpl-3.0-only"]).check([])
