@@ -27,7 +27,7 @@ def _export(
         list[str] | None,
         typer.Option(
             metavar="train|validation|test",
-            help="Which images; may be repeated. [default: all splits that the manifest has]",
+            help="Which images; several with commas. [default: all splits that the manifest has]",
         ),
     ] = None,
     link: Annotated[
@@ -70,7 +70,13 @@ def _export(
 
         cf-export same-size --layout imagefolder --resize 256x256 --jpeg 95
     """
-    options = ExportOptions(layout=layout, split=tuple(split or ()), link=link, jpeg=_qualities(jpeg), resize=resize)
+    options = ExportOptions(
+        layout=layout,
+        split=tuple(name for names in split or () for name in names.split(",")),
+        link=link,
+        jpeg=_qualities(jpeg),
+        resize=resize,
+    )
     from manifests.exporting.export import export
 
     for line in export(Workspace.open(workspace), folder, options).lines():

@@ -78,8 +78,12 @@ class Destination:
             finally:
                 temporary.unlink(missing_ok=True)
 
-    def link(self, path: str, source: Path) -> bool:
-        """Make a file that is not there a hard link to `source`; False where that is not possible."""
+    def link(self, path: str, source: Path | None) -> bool:
+        """Make a file that is not there a hard link to `source` (None: it is no file of its own); False where that is
+        not possible."""
+        if source is None:
+            self._count("inside a Parquet file or an archive, or on the Hub")
+            return False
         target = self.folder / path
         with errors_naming(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,10 +94,13 @@ class Destination:
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                with self._lock:
-                    self.not_linked[os.strerror(error.errno)] += 1
+                self._count(os.strerror(error.errno))
                 return False
         return True
+
+    def _count(self, reason: str) -> None:
+        with self._lock:
+            self.not_linked[reason] += 1
 
 
 def _require_same(path: Path, settings: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ hard link, or as a copy of the same bytes. Variants are made in processes with l
 side table says of each file which image it is. An interrupted export continues: what is there is not made again.
 """
 
+import functools
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -174,13 +175,13 @@ class _Run:
     def _write(self, files: list[dict[str, Any]], content: bytes, encoders: Encoders) -> tuple[int, list[str]]:
         """Put an image into all its places; returns how many of them were empty, and the sha256 of its variants."""
         source = files[0]["source"]
-        own_file = self._images.file(source) if self._link else None
+        link = functools.partial(self._destination.link, source=self._images.file(source)) if self._link else None
         added = 0
         for file in files:
             path = self._unchanged(file)
             if not self._destination.has(path, len(content)):
                 added += 1
-                if own_file is None or not self._destination.link(path, own_file):
+                if link is None or not link(path):
                     self._destination.put(path, content, self._scratch)
         hashes = []
         for variant, encoded in zip(self._variants, self._encoded(files, content, encoders), strict=True):

@@ -50,9 +50,9 @@ class EvaluationSet:
 def evaluate_by_generator(workspace: PinnedWorkspace) -> list[EvaluationSet]:
     """Give each generator of the pinned manifest's evaluation sets real images of its own; returns what was made."""
     made, tables = [], []
+    rows = _evaluation_rows(workspace)
     for split, published in MIXED_SPLITS.items():
-        generated = _rows(workspace, split, FAKE, ("model_name", *GENERATED_COLUMNS))
-        real = _rows(workspace, split, REAL)
+        generated, real = rows[split, FAKE], rows[split, REAL]
         names = generated.column("model_name")
         pairs, repeated = _filled(names.to_pylist(), pair(names, generated, real))
         position = real.schema.get_field_index("model_name")
@@ -64,15 +64,19 @@ def evaluate_by_generator(workspace: PinnedWorkspace) -> list[EvaluationSet]:
     return made
 
 
-def _rows(workspace: PinnedWorkspace, split: str, label: int, columns: tuple[str, ...] | None = None) -> pa.Table:
-    """The rows of one split and label, in their order."""
+def _evaluation_rows(workspace: PinnedWorkspace) -> dict[tuple[str, int], pa.Table]:
+    """The rows of each evaluation set by split and label, in their order; of generated ones the columns for pairing."""
     schema = records.schema(ManifestRow)
-    kept = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-    found = []
+    kept = {REAL: schema, FAKE: pa.schema([schema.field(name) for name in ("model_name", *GENERATED_COLUMNS)])}
+    found: dict[tuple[str, int], list[pa.RecordBatch]] = {
+        (split, label): [] for split in MIXED_SPLITS for label in kept
+    }
     for batch in iterate_manifest(workspace):
-        chosen = pc.and_(pc.equal(batch.column("split"), split), pc.equal(batch.column("label"), label))
-        found.append(batch.filter(chosen).select(kept.names))
-    return pa.Table.from_batches(found, schema=kept)
+        for (split, label), batches in found.items():
+            chosen = pc.and_(pc.equal(batch.column("split"), split), pc.equal(batch.column("label"), label))
+            if pc.any(chosen).as_py():
+                batches.append(batch.filter(chosen).select(kept[label].names))
+    return {(split, label): pa.Table.from_batches(found[split, label], kept[label]) for split, label in found}
 
 
 def _filled(names: list[str], pairs: np.ndarray) -> tuple[np.ndarray, int]:

@@ -4,13 +4,18 @@ import csv
 import hashlib
 import os
 import re
+import tarfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from manifests.building import build
 from manifests.exporting.cli import main
 from manifests.exporting.destination import Destination
 from manifests.exporting.export import Exported, export
@@ -20,6 +25,7 @@ from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import ExportOptions, TreeName
 from tests.manifests.commands import run
 from tests.manifests.exporting.small_disk import resize, small_disk
+from tests.manifests.making import Builder
 from tests.manifests.processes import SERVER
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
@@ -129,6 +135,30 @@ def test_links_are_the_files_themselves_where_they_can_be_and_copies_elsewhere(
         for path in sorted(folder.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
         folder.rmdir()
+
+
+def test_images_in_parts_archives_and_tables_have_their_bytes_too(tmp_path: Path) -> None:
+    builder = Builder(Workspace.open(tmp_path / "workspace"))
+    prompts = [builder.real("photos", number) for number in range(4)]
+    with tarfile.open(tmp_path / "real.tar", "w") as tar:
+        for prompt in prompts[:2]:
+            tar.add(prompt.real_path, Path(prompt.real_path).name)
+    tables = [{"bytes": Path(prompt.real_path).read_bytes(), "path": None} for prompt in prompts[2:]]
+    pq.write_table(pa.table({"image": tables}), tmp_path / "real.parquet")
+    inside = [f"real.tar#{number}.png" for number in (0, 1)] + [f"real.parquet#row={row:09d}" for row in (0, 1)]
+    builder.prompts["photos"] = [
+        replace(prompt, real_id=name, real_path=str(tmp_path / name))
+        for prompt, name in zip(prompts, inside, strict=True)
+    ]
+    generator = builder.generator("org/painter")
+    for prompt in builder.prompts["photos"]:
+        builder.sample(generator, prompt)
+    build(builder.write(store="parquet"))
+    done = export(builder.workspace, tmp_path / "tree", ExportOptions(layout="real-fake", link=True))
+    assert "8 files copied, not linked (inside a Parquet file or an archive, or on the Hub)" in list(done.lines())
+    found = files(tmp_path / "tree")
+    assert len(found) == 8
+    assert all(hashlib.sha256(found[row.path]).hexdigest() == row.source_sha256 for row in table(tmp_path / "tree"))
 
 
 def test_variants_are_encoded_alike_each_in_its_own_tree(workspace: Workspace, tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(clean: HubPr
     replaced = next(path for path in before if path.startswith("data/Manual"))
     add_by_hand(clean, "org/growing", {"notes/mine.txt": b"a person's own file", replaced: b"not a shard"})
     filled.change("org/painter", 0, seed=99)
-    filled.sample(filled.catalog[1], filled.prompts["photos"][6])
+    filled.sample(filled.catalog[1], filled.real("photos", 99))
     filled.write()
     build(workspace)
     clean.clear_requests()
