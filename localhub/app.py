@@ -259,6 +259,16 @@ class Hub:
         address = f"{web.base_url(request)}/{prefix}{repo.id}/commit/{made}"
         return web.Json({"success": True, "commitOid": made, "commitUrl": address, "hookOutput": ""})
 
+    async def super_squash(self, request: Request) -> Response:
+        """Replace a branch's history by one commit with the same files."""
+        repo, branch = self._writable(request), web.part(request, "revision")
+        message = web.field(await web.json_body(request), "message", str, f"Super-squash branch '{branch}'")
+        author = self._visitor(request).user or "user"
+        await run_in_threadpool(
+            self.store.squash, repo.kind, repo.id, branch, message=message, date=now(), author=author
+        )
+        return web.Json({})
+
     async def tag(self, request: Request) -> Response:
         """Create a tag at a revision."""
         self._writable(request)
@@ -350,6 +360,7 @@ def application(hub: Hub) -> ASGIApp:
         Route(f"{repo}/settings", hub.settings, methods=["PUT"]),
         Route(f"{repo}/preupload/{{revision}}", hub.preupload, methods=["POST"]),
         Route(f"{repo}/commit/{{revision}}", hub.commit, methods=["POST"]),
+        Route(f"{repo}/super-squash/{{revision}}", hub.super_squash, methods=["POST"]),
         Route(f"{repo}/tag/{{revision}}", hub.tag, methods=["POST"]),
         Route(f"{repo}/tag/{{revision}}", hub.remove_tag, methods=["DELETE"]),
         Route(f"{repo}/branch/{{revision}}", hub.branch, methods=["POST"]),

@@ -209,14 +209,15 @@ class Store:
         parent: str | None = None,
         author: str = "system",
     ) -> str:
-        """`commit` for contents that are stored already. With `parent`, the branch must still be at that commit."""
+        """`commit` for contents that are stored already. With `parent`, a full or short commit id, the branch must
+        still be at that commit."""
         if commit_id is not None and not is_commit_id(commit_id):
             raise BadRequest(f"commit id {commit_id!r} is not 40 lower-case hexadecimal digits")
         check_revision(revision)
         with self._changing(kind, repo_id):
             repo = self.repo(kind, repo_id)
             before = self.commit_of(repo, repo.named(revision) or "main")
-            if parent is not None and parent != before.id:
+            if parent is not None and not (len(parent) >= _SHORT_ID_DIGITS and before.id.startswith(parent)):
                 raise RequestError(f"{revision!r} of {repo_id} is now at {before.id}, not at {parent}", status=412)
             after = _changed(before.files, files, delete)
             made = commit_id or id_of(after, before.id, message, date)
@@ -225,6 +226,26 @@ class Store:
             else:
                 self._write_commit(repo, made, before.id, message, date, author, after)
             self._write(repo, **repo.with_ref(revision, made))
+        return made
+
+    def squash(self, kind: str, repo_id: str, branch: str, *, message: str, date: str, author: str = "system") -> str:
+        """Replace the history of a branch by one commit with the same files; returns its id.
+
+        Commits that no branch, tag or other ref leads to any more are deleted; their contents stay stored.
+        """
+        with self._changing(kind, repo_id):
+            repo = self.repo(kind, repo_id)
+            if branch not in repo.branches:
+                raise RevisionNotFound(f"{repo_id} has no branch {branch!r}")
+            head = self.commit_of(repo, branch)
+            made = id_of(head.files, None, message, date)
+            self._write_commit(repo, made, None, message, date, author, head.files)
+            repo = self._write(repo, **repo.with_ref(branch, made))
+            heads = {*repo.branches.values(), *repo.tags.values(), *repo.refs.values()}
+            kept = {commit.id for name in heads for commit in self.history(repo, self.commit_of(repo, name))}
+            for path in (self._folder(kind, repo_id) / "commits").glob("*.json"):
+                if path.stem not in kept:
+                    path.unlink()
         return made
 
     def update(self, kind: str, repo_id: str, **settings: Any) -> Repo:

@@ -14,8 +14,9 @@ WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The 
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
 _ONLY_FOR_BUILDING = (
-    "edition", "license_allow", "holdout", "validation", "kin", "real_per_generated", "audit", "matched",
-)  # fmt: skip
+    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated"),
+    *("audit", "matched"),
+)
 
 
 def build_manifest() -> None:
@@ -185,8 +186,16 @@ def _publish(
         bool, typer.Option("--public", help="Make a new dataset public; otherwise it is private.")
     ] = PublishOptions.public,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be sent and changed, and send nothing.")
     ] = PublishOptions.dry_run,
+    squash: Annotated[
+        bool,
+        typer.Option(
+            "--squash",
+            help="Then replace the dataset's history by one commit, so that no former version has what was removed. "
+            "It cannot be undone.",
+        ),
+    ] = PublishOptions.squash,
     layout: Annotated[
         LayoutName,
         typer.Option(help="viewer: all columns, images shown on the Hub; community-forensics: the study's columns."),
@@ -219,11 +228,18 @@ def _publish(
         cf-publish ORG/NAME --public
 
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
+
+        cf-publish ORG/NAME --squash   # after a takedown: no former version has it either
     """
     from manifests.publishing.publish import publish_dataset
 
     options = PublishOptions(
-        layout=layout, public=public, dry_run=dry_run, max_shard_size=max_shard_size, max_staging=max_staging
+        layout=layout,
+        public=public,
+        dry_run=dry_run,
+        squash=squash,
+        max_shard_size=max_shard_size,
+        max_staging=max_staging,
     )
     for line in publish_dataset(Workspace.open(workspace), repository, options).lines():
         say(line)

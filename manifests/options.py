@@ -94,6 +94,9 @@ class PublishOptions:
     """Make a new dataset public; otherwise it is private."""
     dry_run: bool = False
     """Say what would be sent, and send nothing."""
+    squash: bool = False
+    """Replace the history of the dataset by one commit, so that removed files are in no former version. It cannot be
+    undone."""
     max_shard_size: int | str = "500MB"
     """Largest size of one Parquet file: bytes, or a text such as "500MB"."""
     max_staging: int | str = "4GB"

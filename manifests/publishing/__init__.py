@@ -1,6 +1,8 @@
 """Publishing: the manifest's images on the Hub.
 
-`planning` divides them into shards, `packing` writes a shard in one of the `layouts`, `publish` sends them to the
-dataset's `repository` with the card (`card`, whose numbers are counted by `card_numbers`) and the `checksums` of all
-files. `published` says which rows are published, and in which split.
+`planning` divides them into shards, `packing` writes a shard in one of the `layouts`, `publish` compares them with what
+the dataset's `repository` has (`dataset_state`) and sends the others (`upload`), with the card (`card`, whose numbers
+are counted by `card_numbers`; `owners_card` keeps what people wrote in it) and the `checksums` of all files;
+`squashing` removes former versions from its history. `published` says which rows are published, and in which split;
+`result` what was done.
 """

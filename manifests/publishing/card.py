@@ -18,6 +18,7 @@ from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.plural import counted
 from manifests.publishing.card_numbers import SplitNumbers, count_for_card
 from manifests.publishing.layouts import Layout
+from manifests.publishing.owners_card import framed
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.published import EVALUATION, MIXED_SPLITS, VALIDATION
 from manifests.tables.generators import REJECTIONS, read_generators
@@ -36,6 +37,8 @@ _SIZE_CATEGORIES = (
 )
 _LARGEST_CATEGORY = "10M<n<100M"
 
+_TITLE = "Community Forensics"
+
 #: The front matter of a card.
 _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---[ \t]*\r?\n", re.DOTALL)
 
@@ -51,7 +54,7 @@ def size_category(rows: int) -> str:
 
 
 def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Sequence[PlannedShard]) -> str:
-    """The card of the dataset `repo_id` that has these shards."""
+    """The card of the dataset `repo_id` that has these shards; `owners_card` puts into it what people wrote."""
     import jinja2
 
     # Names, licences and versions are texts of unknown authors: in Markdown, too, they must stay plain text.
@@ -74,8 +77,7 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
     training = [split.name for split in splits if split.rows and split.name not in MIXED_SPLITS.values()]
     rows = read_generators(workspace)
     matched = has_matched(workspace)
-    return templates.get_template("card.md.jinja").render(
-        front_matter=_front_matter(names, numbers.generated + numbers.real, bool(numbers.listed), matched),
+    text = templates.get_template("card.md.jinja").render(
         shortcuts=audit_lines(workspace),
         matched=matched,
         repo_id=repo_id,
@@ -99,6 +101,8 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
         version=version("community-forensics"),
         columns=[(field.name, (field.metadata or {}).get(b"doc", b"").decode()) for field in layout.schema],
     )
+    matter = _front_matter(names, numbers.generated + numbers.real, bool(numbers.listed), matched)
+    return f"---\n{matter}\n---\n\n# {_TITLE}\n\n{framed(text)}\n"
 
 
 def plain(text: Any) -> str:
@@ -138,7 +142,7 @@ def _front_matter(splits: Sequence[str], rows: int, listed: bool, matched: bool)
     if matched:
         configs.append({"config_name": "matched", "data_files": MATCHED_FILE})
     matter = {
-        "pretty_name": "Community Forensics",
+        "pretty_name": _TITLE,
         "license": "other",
         "license_name": "per-image",
         "task_categories": ["image-classification"],

@@ -9,12 +9,15 @@ it is the new version.
 A shard's name is a hash of its rows, and `SHA256SUMS`, committed with the shards, has its content's. So a run after an
 interruption, or a second run, knows what the Hub has without packing it again: a shard that the branch or `main` has
 under its name, with the recorded sha256, is not sent again. `SHA256SUMS` also tells which files are ours: nothing else
-is ever removed.
+is ever removed, and of the card nothing that people wrote.
+
+Others may publish the same dataset meanwhile. Each commit names the commit that it follows; where the Hub says that
+there is a newer one, all is planned again from what is there now. A version of others that came meanwhile stays, and
+is said; so no row is there twice.
 """
 
 import hashlib
 import io
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,15 +32,19 @@ from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
 from manifests.plural import counted, form
 from manifests.publishing.card import GENERATORS_FILE, MATCHED_FILE, REAL_IMAGES_FILE, write_card
-from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, Checksums, checksums_text, parse_checksums
-from manifests.publishing.evaluation import EvaluationSet, evaluate_by_generator
+from manifests.publishing.checksums import CHECKSUMS_FILE, Checksums, checksums_text
+from manifests.publishing.dataset_state import BRANCH, CARD_FILE, BranchState, check_strangers, state_of
+from manifests.publishing.evaluation import evaluate_by_generator
 from manifests.publishing.layouts import Layout, layout_of
-from manifests.publishing.packing import pack_shards
+from manifests.publishing.owners_card import changes as card_changes
+from manifests.publishing.owners_card import with_owners_words
 from manifests.publishing.pinned import PinnedWorkspace, pin_manifest
 from manifests.publishing.planning import PlannedShard, empty_shards, plan_shards
 from manifests.publishing.published import Counts, count_rows, withheld_images
-from manifests.publishing.repository import DatasetOnHub, StoredFile
-from manifests.scratch import scratch_folder
+from manifests.publishing.repository import DatasetOnHub, MovedError
+from manifests.publishing.result import Published
+from manifests.publishing.squashing import squash
+from manifests.publishing.upload import TRIES, Upload, checksums_of, verify
 from manifests.tables.generators import generators_path, read_generators
 from manifests.tables.withheld import existing_list
 from workspace.errors import HubError, UsageError
@@ -47,56 +54,10 @@ from workspace.layout import Workspace
 from workspace.progress import Log, task
 from workspace.size import text_of
 
-#: The branch where shards wait until all are on the Hub.
-BRANCH = "cf-publish"
+__all__ = ["Published", "publish_dataset"]
 
-# What a repository may contain before its first publishing: what the Hub itself puts there.
-_FROM_THE_HUB = frozenset({".gitattributes", "README.md"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """What was published, or would be (`dry_run`)."""
-
-    repo_id: str
-    shards: Sequence[PlannedShard]
-    """All shards of the dataset."""
-    sent: Sequence[PlannedShard]
-    """Those that the Hub did not have."""
-    removed: int
-    """Files of a former version."""
-    in_no_split: int
-    """Rows of the manifest that are not published."""
-    dry_run: bool
-    changed: bool
-    """Whether `main` has a new commit."""
-    shortcuts: Sequence[str] = ()
-    """What the audit says of shortcuts, or that there was none."""
-    evaluation_sets: Sequence[EvaluationSet] = ()
-    """The sets whose real images were paired with generators."""
-
-    def lines(self) -> Iterator[str]:
-        """The same, for the terminal."""
-        splits: Counter[str] = Counter()
-        for shard in self.shards:
-            splits[shard.split] += shard.rows
-        by_split = ", ".join(f"{name} {splits[name]}" for name in sorted(splits))
-        yield (f"{self.repo_id}: {counted(splits.total(), 'row')} ({by_split}) in {counted(len(self.shards), 'shard')}")
-        if self.in_no_split:
-            are = form(self.in_no_split, "is", "are")
-            yield f"{counted(self.in_no_split, 'row')} of the manifest {are} in no split and {are} not published"
-        for evaluation_set in self.evaluation_sets:
-            yield from evaluation_set.lines()
-        size = text_of(sum(shard.image_bytes for shard in self.sent))
-        sent = f"{counted(len(self.sent), 'shard')} ({size} of images)"
-        removed = f"{counted(self.removed, 'file')} of a former version"
-        if self.dry_run:
-            yield f"dry run: would send {sent} and remove {removed}"
-        elif not self.changed:
-            yield "nothing to send: the Hub has this version already"
-        else:
-            yield f"sent {sent} and verified the whole dataset; removed {removed}"
-        yield from self.shortcuts
+#: Files that the Hub takes in one folder.
+MAX_FILES = 10_000
 
 
 def publish_dataset(workspace: Workspace, repo_id: str, options: PublishOptions = PublishOptions()) -> Published:
@@ -125,7 +86,7 @@ def _own_folder(workspace: Workspace, options: PublishOptions) -> Iterator[Path]
 
 
 def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOptions) -> Published:
-    repo_id, layout = hub.repo_id, layout_of(options.layout)
+    layout = layout_of(options.layout)
     counts = count_rows(workspace)
     _check_manifest(workspace)
     _check_visibility(hub, options, counts)
@@ -134,108 +95,141 @@ def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOpti
     evaluation_sets = evaluate_by_generator(workspace) if layout.by_generator else []
     with task("planning shards"):
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
-    if not shards:
-        raise UsageError(
-            f"{workspace.root}: the manifest has no row in a split: sample more generators, or use other --holdout "
-            "options, then run `cf-build-manifest`"
-        )
+    _check_shards(workspace, shards, options)
     shards += empty_shards(layout, shards)
+    card = write_card(hub.repo_id, workspace, layout, shards)
+    dataset = _Dataset(workspace, layout, options, shards, _tables(workspace), card)
     if not options.dry_run:
         hub.create(private=not options.public)
-    on_main = hub.files("main")
-    ours = _checksums(hub, "main") if CHECKSUMS_FILE in on_main else {}
-    if not ours and (foreign := sorted(on_main.keys() - _FROM_THE_HUB)):
-        raise HubError(
-            f"{repo_id} contains files that cf-publish did not write ({', '.join(foreign[:3])}): name a dataset that "
-            "is empty or does not exist"
-        )
-    tables = _tables(workspace)
-    planned = {shard.path for shard in shards}
-    finished = _complete(on_main, ours)
-    staged = _complete(hub.files(BRANCH), _checksums(hub, BRANCH)) if hub.has_branch(BRANCH) else {}
-    missing = [shard for shard in shards if shard.path not in finished | staged]
-    obsolete = sorted((ours.keys() & on_main.keys()) - planned - tables.keys())
-
-    changed = False
-    if not options.dry_run:
-        if not planned <= finished.keys():
-            hub.make_branch(BRANCH)
-        staged |= _Upload(workspace, hub, layout, options, log).send(missing, staged)
-        dataset = {path: (finished | staged)[path] for path in planned}
-        checksums = _checksums_of(dataset) | {
-            path: hashlib.sha256(content).hexdigest() for path, content in tables.items()
-        }
-        images = counted(sum(shard.rows for shard in shards), "image")
-        changed = hub.commit(
-            "main",
-            f"{images} in {counted(len(shards), 'shard')}",
-            add={
-                "README.md": write_card(repo_id, workspace, layout, shards).encode(),
-                CHECKSUMS_FILE: checksums_text(checksums),
-                **tables,
-            },
-            copy=sorted(planned - finished.keys()),
-            copy_from=BRANCH,
-            delete=obsolete,
-        )
-        _verify(hub, "main", dataset)
-        hub.remove_branch(BRANCH)
-        log.event("published", dataset=repo_id, shards=len(shards), sent=len(missing), changed=changed)
-    return Published(
-        repo_id=repo_id,
+    sent: dict[str, PlannedShard] = {}
+    first: Checksums | None = None
+    for moved in range(TRIES):
+        changes = _changes(hub, dataset)
+        first = changes.main.ours if first is None else first
+        _check_same_version(hub, dataset, changes, first)
+        sent |= {shard.path: shard for shard in changes.missing}
+        if options.dry_run:
+            changed = False
+            break
+        try:
+            changed = _send(hub, dataset, changes, log)
+            break
+        except MovedError as error:
+            log.event("moved", reason=str(error))
+            if moved == TRIES - 1:
+                raise HubError(
+                    f"{error}: others publish there too; run the same command when they have ended"
+                ) from error
+    published = Published(
+        repo_id=hub.repo_id,
         shards=shards,
-        sent=missing,
-        removed=len(obsolete),
+        sent=list(sent.values()),
+        removed=len(changes.obsolete),
         in_no_split=counts.in_no_split,
         dry_run=options.dry_run,
         changed=changed,
         shortcuts=audit_lines(workspace),
         evaluation_sets=evaluation_sets,
+        moved=moved,
+        card=changes.of_card(),
+        squashed=squash(hub, dry_run=options.dry_run) if options.squash else None,
+    )
+    if not options.dry_run:
+        log.event("published", dataset=hub.repo_id, shards=len(shards), sent=len(sent), changed=changed)
+    return published
+
+
+@dataclass(frozen=True)
+class _Dataset:
+    """What is to be on `main`."""
+
+    workspace: PinnedWorkspace
+    layout: Layout
+    options: PublishOptions
+    shards: Sequence[PlannedShard]
+    tables: Mapping[str, bytes]
+    card: str
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """What has to be done, as the Hub is now."""
+
+    main: BranchState
+    branch: BranchState
+    missing: Sequence[PlannedShard]
+    """Shards that it does not have."""
+    obsolete: Sequence[str]
+    """Files of a former version."""
+    card_before: bytes | None
+    card: str
+    """The card, with what people wrote in the one that is there."""
+
+    def of_card(self) -> list[str]:
+        """What of the card changes, in lines."""
+        if self.card_before is None:
+            return [f"README.md is new: {counted(len(self.card.splitlines()), 'line')}"]
+        return list(card_changes(self.card_before, self.card))
+
+
+def _changes(hub: DatasetOnHub, dataset: _Dataset) -> _Changes:
+    main, branch = state_of(hub, "main"), state_of(hub, BRANCH)
+    planned = {shard.path for shard in dataset.shards}
+    check_strangers(hub, main, planned, {shard.split for shard in dataset.shards})
+    card = hub.read(main.head, CARD_FILE) if main.head is not None and CARD_FILE in main.files else None
+    return _Changes(
+        main=main,
+        branch=branch,
+        missing=[shard for shard in dataset.shards if shard.path not in main.shards | branch.shards],
+        obsolete=sorted((main.ours.keys() & main.files.keys()) - planned - dataset.tables.keys()),
+        card_before=card,
+        card=with_owners_words(dataset.card, card),
     )
 
 
-class _Upload:
-    """Shards on their way to the branch: packed until --max-staging is reached, sent, verified, removed here."""
+def _check_same_version(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, first: Checksums) -> None:
+    """Raise `HubError` where `main` has neither the version that it had at `first`, nor this one: which of the two is
+    to stay is not for this program to say."""
+    if changes.main.ours != first and changes.main.shards.keys() != {shard.path for shard in dataset.shards}:
+        raise HubError(
+            f"{hub}: somebody else published another version meanwhile (commit {changes.main.head}), which stays; if "
+            "this one is to replace it, run the same command again"
+        )
 
-    def __init__(
-        self, workspace: Workspace, hub: DatasetOnHub, layout: Layout, options: PublishOptions, log: Log
-    ) -> None:
-        self._workspace, self._hub, self._layout, self._log = workspace, hub, layout, log
-        self._options = options
-        self._files: dict[str, Path] = {}
-        self._bytes = 0
 
-    def send(self, missing: Sequence[PlannedShard], staged: Mapping[str, StoredFile]) -> dict[str, StoredFile]:
-        """Pack and send the missing shards; `staged` are on the branch already. Returns what was sent, by path."""
-        sent: dict[str, StoredFile] = {}
-        with (
-            scratch_folder(self._workspace.manifest / ".shards") as folder,
-            task("publishing images", total=sum(shard.rows for shard in missing)) as progress,
-        ):
-            packed = pack_shards(self._workspace, self._layout, missing, folder, self._options.hub)
-            for shard in missing:
-                if self._files and self._bytes + shard.file_size > self._options.staging_bytes:
-                    self._commit(staged, sent)
-                _, path = next(packed)
-                self._files[shard.path] = path
-                self._bytes += path.stat().st_size
-                progress.advance(shard.rows, shard.path)
-            if self._files:
-                self._commit(staged, sent)
-        return sent
+def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> bool:
+    """Send what is missing, and make the dataset the next version of `main`; returns whether that changed anything.
 
-    def _commit(self, staged: Mapping[str, StoredFile], sent: dict[str, StoredFile]) -> None:
-        now = {
-            path: StoredFile(file.stat().st_size, sha256_of_file(file)) for path, file in sorted(self._files.items())
-        }
-        checksums = checksums_text(_checksums_of({**staged, **sent, **now}))
-        self._hub.commit(BRANCH, "Add shards", add={**self._files, CHECKSUMS_FILE: checksums})
-        _verify(self._hub, BRANCH, now)
-        self._log.event("sent", shards=list(now))
-        sent.update(now)
-        for file in self._files.values():
-            file.unlink()
-        self._files, self._bytes = {}, 0
+    Raises `MovedError` when somebody else committed meanwhile; then nothing of `main` was changed.
+    """
+    on_main, branch = changes.main.shards, changes.branch
+    if changes.main.head is None:
+        raise HubError(f"{hub}: it has no branch main: create it there, or name another dataset")
+    planned = {shard.path for shard in dataset.shards}
+    if not planned <= on_main.keys() and branch.head is None:
+        hub.make_branch(BRANCH)
+        branch = state_of(hub, BRANCH)
+        if branch.head is None:
+            raise HubError(f"{hub}: it has no branch {BRANCH}, although it was created: run the same command again")
+    upload = Upload(dataset.workspace, hub, dataset.layout, dataset.options, log, branch)
+    upload.send(changes.missing)
+    stored = {path: (on_main | upload.shards)[path] for path in planned}
+    checksums = checksums_of(stored) | {
+        path: hashlib.sha256(content).hexdigest() for path, content in dataset.tables.items()
+    }
+    head = hub.commit(
+        "main",
+        f"{counted(sum(shard.rows for shard in dataset.shards), 'image')} in {counted(len(dataset.shards), 'shard')}",
+        parent=changes.main.head,
+        add={CARD_FILE: changes.card.encode(), CHECKSUMS_FILE: checksums_text(checksums), **dataset.tables},
+        copy=sorted(planned - on_main.keys()),
+        copy_from=upload.head or BRANCH,
+        delete=changes.obsolete,
+    )
+    verify(hub, "main", head, stored)
+    if upload.head is not None and hub.head(BRANCH) == upload.head:  # otherwise somebody else sends to it
+        hub.remove_branch(BRANCH)
+    return head != changes.main.head
 
 
 def _check_manifest(workspace: Workspace) -> None:
@@ -274,32 +268,16 @@ def _tables(workspace: Workspace) -> dict[str, bytes]:
     return tables
 
 
-def _verify(hub: DatasetOnHub, revision: str, sent: Mapping[str, StoredFile]) -> None:
-    """Compare size and sha256 of files with what the Hub states."""
-    on_hub = hub.files(revision)
-    wrong = sorted(path for path, file in sent.items() if on_hub.get(path) != file)
-    if wrong:
-        raise HubError(
-            f"{hub.repo_id}@{revision}: the Hub's copy of {', '.join(wrong[:3])}"
-            f"{' and others' if len(wrong) > 3 else ''} differs from what was sent; run the same command again"
+def _check_shards(workspace: Workspace, shards: Sequence[PlannedShard], options: PublishOptions) -> None:
+    """Raise `UsageError` for a plan without shards, or with more than the Hub takes in one folder."""
+    if not shards:
+        raise UsageError(
+            f"{workspace.root}: the manifest has no row in a split: sample more generators, or use other --holdout "
+            "options, then run `cf-build-manifest`"
         )
-
-
-def _complete(on_hub: Mapping[str, StoredFile], checksums: Checksums) -> dict[str, StoredFile]:
-    """The shards on the Hub whose sha256 is the recorded one."""
-    recorded = {path: on_hub[path] for path in checksums if path.startswith(SHARDS) and path in on_hub}
-    return {path: file for path, file in recorded.items() if file.sha256 == checksums[path]}
-
-
-def _checksums_of(files: Mapping[str, StoredFile]) -> Checksums:
-    return {path: file.sha256 for path, file in files.items() if file.sha256 is not None}
-
-
-def _checksums(hub: DatasetOnHub, revision: str) -> Checksums:
-    """What `SHA256SUMS` says at a revision; empty where there is none."""
-    try:
-        return parse_checksums(hub.read(revision, CHECKSUMS_FILE) or b"")
-    except ValueError as error:
-        raise HubError(
-            f"{hub.repo_id}@{revision}: {CHECKSUMS_FILE} was not written by cf-publish ({error}): name another dataset"
-        ) from error
+    if len(shards) > MAX_FILES:
+        larger = text_of(options.shard_bytes * len(shards) * 5 // (MAX_FILES * 4)).replace(" ", "")
+        raise UsageError(
+            f"the dataset would have {len(shards)} shards in one folder, where the Hub takes {MAX_FILES}: run again "
+            f"with --max-shard-size {larger} and a --max-staging that is not smaller"
+        )

@@ -6,7 +6,7 @@ line that says what to do; and a Hub without Xet is recognised, so that `HF_HUB_
 uses Xet wherever its package is installed, and fails where the Hub has no such storage).
 """
 
-import re
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,23 +14,17 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from workspace.errors import HubError, in_one_line
+from manifests.publishing.refusals import explained
+from workspace.errors import HubError
 from workspace.hub_access import HubAccess
 from workspace.repo_id import checked_repo_id
-from workspace.retry import is_connection_trouble, is_transient, retrying, status_of
+from workspace.retry import retrying, status_of
+
+#: The status of a commit whose parent is not the branch's head.
+_PRECONDITION_FAILED = 412
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-# Payment required, insufficient storage; a Hub without storage left may also answer 403 and give the reason as text.
-_NO_ROOM = frozenset({402, 507})
-_ABOUT_ROOM = r"storage|quota|billing"
-
-#: How the client begins what a Hub answered about single files of a request.
-_IN_A_BATCH = "LFS batch API returned errors:"
-
-_AGAIN = "run the same command again: it continues"
 
 
 @dataclass(frozen=True)
@@ -41,6 +35,10 @@ class StoredFile:
     sha256: str | None
 
 
+class MovedError(HubError):
+    """The branch is not, or no longer, at the commit that the request named: somebody else writes to it."""
+
+
 def _request(call: Callable[P, T]) -> Callable[P, T]:
     """Repeat a call while the Hub is busy; then raise what it answered as an error of one line."""
 
@@ -48,11 +46,13 @@ def _request(call: Callable[P, T]) -> Callable[P, T]:
     def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return retrying()(call, *args, **kwargs)
+        except HubError:
+            raise
         except Exception as error:
-            explained = _explained(error)
-            if explained is None:
+            reason = explained(error)
+            if reason is None:
                 raise
-            raise HubError(f"{args[0]}: {explained}") from error
+            raise HubError(f"{args[0]}: {reason}") from error
 
     return repeated
 
@@ -103,6 +103,17 @@ class DatasetOnHub:
             return False
 
     @_request
+    def head(self, revision: str) -> str | None:
+        """The commit of a branch; None where the repository or the branch does not exist."""
+        from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+        try:
+            found = self._api.dataset_info(self.repo_id, revision=revision, files_metadata=False).sha
+        except (RepositoryNotFoundError, RevisionNotFoundError):
+            return None
+        return found
+
+    @_request
     def files(self, revision: str) -> dict[str, StoredFile]:
         """All files by path; empty where the repository or the revision does not exist."""
         from huggingface_hub import RepoFile
@@ -120,29 +131,31 @@ class DatasetOnHub:
 
     @_request
     def read(self, revision: str, path: str) -> bytes | None:
-        """A small file's content at a revision; None where there is no such file."""
-        from huggingface_hub import hf_hub_url
+        """A small file's content at a revision; None where there is no such file.
+
+        The content is compared with what the list of files says of it.
+        """
+        from huggingface_hub import RepoFile, hf_hub_url
         from huggingface_hub.utils._http import hf_raise_for_status
+        from huggingface_hub.utils.sha import git_hash
 
         from workspace.hub_session import session
 
+        listed = self._api.get_paths_info(self.repo_id, [path], revision=revision, repo_type="dataset")
+        if not listed or not isinstance(file := listed[0], RepoFile):
+            return None
         url = hf_hub_url(self.repo_id, path, repo_type="dataset", revision=revision, endpoint=self._api.endpoint)
         response = session(self._access).get(url, headers=self._headers, follow_redirects=True)
-        if response.status_code == 404:
-            return None
         hf_raise_for_status(response)
-        return bytes(response.content)
-
-    @_request
-    def has_branch(self, branch: str) -> bool:
-        """Whether the branch exists."""
-        from huggingface_hub.errors import RepositoryNotFoundError
-
-        try:
-            refs = self._api.list_repo_refs(self.repo_id, repo_type="dataset")
-        except RepositoryNotFoundError:
-            return False
-        return any(ref.name == branch for ref in refs.branches)
+        content = bytes(response.content)
+        known = (
+            hashlib.sha256(content).hexdigest() == file.lfs.sha256 if file.lfs else git_hash(content) == file.blob_id
+        )
+        if not known:
+            raise HubError(
+                f"{self}: {path} at {revision} is not what the Hub's list of files says: run the same command again"
+            )
+        return content
 
     @_request
     def make_branch(self, branch: str) -> None:
@@ -165,19 +178,23 @@ class DatasetOnHub:
         revision: str,
         message: str,
         *,
+        parent: str,
         add: Mapping[str, Path | bytes],
         copy: Sequence[str] = (),
         copy_from: str = "main",
         delete: Sequence[str] = (),
-    ) -> bool:
-        """Add, copy (from another branch) and delete files in one commit; returns whether it changed anything."""
+    ) -> str:
+        """Add, copy (from another revision) and delete files in one commit on a branch that is at the commit `parent`.
+
+        Returns the branch's commit, which is `parent` where nothing changed. Raises `MovedError` when the branch is at
+        another commit or does not exist.
+        """
         from huggingface_hub import CommitOperationAdd, CommitOperationCopy, CommitOperationDelete
+        from huggingface_hub.errors import RevisionNotFoundError
 
         from workspace.hub_session import without_xet
 
         # Created for every attempt: the client stores in them what it found in the last one.
-        before = self._api.dataset_info(self.repo_id, revision=revision, files_metadata=False)
-        present = {file.rfilename for file in before.siblings or ()}
         operations: list[Any] = [
             CommitOperationAdd(path, str(content) if isinstance(content, Path) else content)
             for path, content in add.items()
@@ -185,55 +202,39 @@ class DatasetOnHub:
         operations += [
             CommitOperationCopy(src_path_in_repo=path, path_in_repo=path, src_revision=copy_from) for path in copy
         ]
-        operations += [CommitOperationDelete(path) for path in delete if path in present]
-        with nullcontext() if self._has_xet else without_xet():
-            commit = self._api.create_commit(
-                self.repo_id, operations, commit_message=message, repo_type="dataset", revision=revision
-            )
-        return bool(commit.oid != before.sha)
+        operations += [CommitOperationDelete(path) for path in delete]
+        try:
+            with nullcontext() if self._has_xet else without_xet():
+                commit = self._api.create_commit(
+                    self.repo_id,
+                    operations,
+                    commit_message=message,
+                    repo_type="dataset",
+                    revision=revision,
+                    parent_commit=parent,
+                )
+        except RevisionNotFoundError as error:
+            raise MovedError(f"{self}: there is no branch {revision}") from error
+        except Exception as error:
+            if status_of(error) == _PRECONDITION_FAILED:
+                raise MovedError(f"{self}: the branch {revision} is no longer at {parent}") from error
+            raise
+        return str(commit.oid)
 
+    @_request
+    def commits(self, branch: str) -> int:
+        """How many commits the history of a branch has."""
+        return len(self._api.list_repo_commits(self.repo_id, repo_type="dataset", revision=branch))
 
-def _explained(error: Exception) -> str | None:
-    """What the Hub's answer means and what to do, in one line; None for an error that is a defect of ours."""
-    from workspace.hub_session import RefusedAnswerError, TooLargeError
+    @_request
+    def squash(self, branch: str, message: str) -> None:
+        """Replace the history of a branch by one commit with the same files. It cannot be undone."""
+        self._api.super_squash_history(self.repo_id, repo_type="dataset", branch=branch, commit_message=message)
 
-    status = status_of(error)
-    if isinstance(error, RefusedAnswerError | TooLargeError):
-        return f"its answer is refused: {_one_line(str(error))}"
-    if status is None:
-        if is_connection_trouble(error):
-            return "no connection: check the network and the address of the Hub (HF_ENDPOINT), then " + _AGAIN
-        if isinstance(error, ValueError) and _IN_A_BATCH in str(error):
-            return f"the Hub rejected a file: {_one_line(str(error).partition(_IN_A_BATCH)[2])}; {_AGAIN}"
-        return None
-    reason = _reason(error)
-    if status in _NO_ROOM or (status == 403 and re.search(_ABOUT_ROOM, reason, re.IGNORECASE)):
-        return (
-            f"the Hub has no storage left for it (status {status}): {reason or 'it gives no reason'}; free storage "
-            f"there or have the limit raised, then {_AGAIN}"
-        )
-    if status == 401:
-        return "the Hub does not accept the token: run `hf auth login`, or set HF_TOKEN to a token that may write"
-    if status == 403:
-        return (
-            "the token may not write there: use a token with write access, or another ORG/NAME"
-            f"{f' (the Hub says: {reason})' if reason else ''}"
-        )
-    if status == 413:
-        return "a file is too large for the Hub (status 413): run again with a smaller --max-shard-size"
-    if is_transient(error):
-        return f"the Hub is busy or failing (status {status}): later, {_AGAIN}"
-    return f"the Hub refused (status {status}): {reason or in_one_line(error, named=False)}"
-
-
-def _reason(error: BaseException | None) -> str:
-    """The reason in the Hub's answer, in one line; empty where it gave none."""
-    while error is not None:
-        if message := getattr(error, "server_message", None):
-            return _one_line(str(message))
-        error = error.__cause__ or error.__context__
-    return ""
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    @_request
+    def other_refs(self, branch: str) -> list[str]:
+        """The other branches, the tags, the conversions and the pull requests, whose histories are their own."""
+        refs = self._api.list_repo_refs(self.repo_id, repo_type="dataset", include_pull_requests=True)
+        branches = [ref.name for ref in refs.branches if ref.name != branch]
+        others = [ref.ref for group in (refs.tags, refs.converts, refs.pull_requests or []) for ref in group]
+        return sorted(branches + others)

@@ -183,6 +183,12 @@ def test_the_life_of_a_repository(hub: HubProcess, api: HfApi, tmp_path: Path) -
     api.delete_branch("me/model", branch="dev/x")
     with pytest.raises(HfHubHTTPError):
         api.delete_branch("me/model", branch="main")
+    listed = api.list_repo_files("me/model")
+    with pytest.raises(HfHubHTTPError, match="404"):
+        api.super_squash_history("me/model", branch="none")
+    api.super_squash_history("me/model", commit_message="all in one")
+    assert [commit.title for commit in api.list_repo_commits("me/model")] == ["all in one"]
+    assert api.list_repo_files("me/model") == listed
 
     api.update_repo_settings("me/model", gated="auto", private=True)
     assert (api.model_info("me/model").gated, api.model_info("me/model").private) == ("auto", True)

@@ -117,6 +117,24 @@ def test_a_commit_with_an_outdated_parent_is_refused(store: Store) -> None:
     assert refusal.value.status == 412
 
 
+def test_a_squashed_branch_has_one_commit_and_no_other_history_is_touched(store: Store) -> None:
+    tagged = commit(store, {"a": b"a"})
+    store.set_ref("model", "zoo/sd", "tags", "v1", tagged)
+    between = commit(store, {"b": b"b"})
+    head = commit(store, {"a": b"changed"})
+    with pytest.raises(RevisionNotFound):
+        store.squash("model", "zoo/sd", "v1", message="", date=DATE)
+    before = dict(store.commit_of(store.repo("model", "zoo/sd")).files)
+    made = store.squash("model", "zoo/sd", "main", message="one", date=DATE)
+    repo = store.repo("model", "zoo/sd")
+    (only,) = store.history(repo, store.commit_of(repo))
+    assert (only.id, only.message, dict(only.files)) == (made, "one", before)
+    for gone in (between, head):
+        with pytest.raises(RevisionNotFound):
+            store.commit_of(repo, gone)
+    assert len(list(store.history(repo, store.commit_of(repo, "v1")))) == 2
+
+
 @pytest.mark.parametrize("add", [{"a/b": b"", "a": b""}, {"../x": b""}, {"/x": b""}, {"a\\b": b""}, {"": b""}])
 def test_a_path_that_is_a_file_and_a_folder_is_refused(store: Store, add: dict[str, bytes | Path]) -> None:
     with pytest.raises(BadRequest):

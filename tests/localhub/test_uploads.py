@@ -188,6 +188,8 @@ def test_a_commit_with_an_outdated_parent_or_without_a_branch_is_refused(http: h
     head = http.get("/api/models/zoo/sd").json()["sha"]
     assert commit(http, ("header", {"summary": "", "parentCommit": head}), inline("a", b"a")).status_code == 200
     assert commit(http, ("header", {"summary": "", "parentCommit": head}), inline("b", b"b")).status_code == 412
+    head = http.get("/api/models/zoo/sd").json()["sha"]
+    assert commit(http, ("header", {"summary": "", "parentCommit": head[:7]}), inline("b", b"b")).status_code == 200
     assert commit(http, inline("b", b"b"), revision="none").status_code == 404
     assert commit(http, inline("b", b"b"), revision="main?create_pr=1").status_code == 400
 

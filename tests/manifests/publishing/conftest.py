@@ -1,12 +1,14 @@
 """A Hub for the tests of this folder, and workspaces to publish."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from localhub.process import HubProcess
 from manifests.building import build
+from manifests.publishing import upload
 from tests.manifests.making import Builder, fill
 from tests.manifests.publishing.publishing import READER, WRITER
 from workspace.layout import Workspace
@@ -46,3 +48,19 @@ def ready(filled: Builder) -> Workspace:
     workspace = filled.write()
     build(workspace)
     return workspace
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Lets something happen when all is planned and the first shard is to be packed."""
+    pack = upload.pack_shards
+
+    def arrange(event: Callable[[], object]) -> None:
+        def pack_later(*arguments: Any) -> Iterator[Any]:
+            monkeypatch.setattr(upload, "pack_shards", pack)  # once, and not while the event itself publishes
+            event()
+            yield from pack(*arguments)
+
+        monkeypatch.setattr(upload, "pack_shards", pack_later)
+
+    return arrange

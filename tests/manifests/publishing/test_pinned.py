@@ -1,6 +1,6 @@
 """One manifest while it is published, and one process at a time that publishes or builds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from localhub.process import HubProcess
 from manifests.building import build
 from manifests.manifest import WORK
 from manifests.options import BuildOptions
-from manifests.publishing import publish as publishing
 from tests.manifests import commands
 from tests.manifests.making import Builder
 from tests.manifests.publishing.publishing import blob, files, publish
@@ -20,21 +19,6 @@ from workspace.layout import Workspace
 
 Rows = set[tuple[Any, ...]]
 COLUMNS = ["model_name", "real_id", "sha256"]
-
-
-@pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Lets something happen when all is planned and the first shard is to be packed."""
-    pack = publishing.pack_shards
-
-    def arrange(event: Callable[[], object]) -> None:
-        def pack_later(*arguments: Any) -> Iterator[Any]:
-            event()
-            yield from pack(*arguments)
-
-        monkeypatch.setattr(publishing, "pack_shards", pack_later)
-
-    return arrange
 
 
 def rows_of(*paths: Path) -> Rows:

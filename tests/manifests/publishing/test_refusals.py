@@ -1,6 +1,7 @@
 """What the Hub refuses, and what is refused to it: one clear line, and nothing half visible."""
 
 import hashlib
+import re
 from collections import Counter
 from typing import Any
 
@@ -77,8 +78,7 @@ def test_a_hub_with_other_content_than_was_sent_is_noticed(
     listing = ask(clean, "/api/datasets/org/truth/tree/main?recursive=true")
     shard = next(file for file in listing if file["path"].startswith("data/"))
     shard[lie] = shard[lie] + 1 if lie == "size" else {**shard["lfs"], "oid": "0" * 64}
-    # `main` is listed once before anything is sent.
-    clean.fail("status", path=f"org/lied/tree/{revision}", skip=int(revision == "main"), status=200, body=listing)
+    clean.fail("status", path=f"org/lied/tree/{revision}", status=200, body=listing)
     done = publish(clean, ready, "org/lied")
     assert done.returncode == 1
     assert f"org/lied@{revision}: the Hub's copy of {shard['path']} differs from what was sent" in done.stderr
@@ -164,6 +164,17 @@ def test_after_a_failure_in_the_middle_the_same_command_continues(clean: HubProc
     assert done.returncode == 0, done.stderr
     assert sent(clean)[: len(before)] == before
     assert max(Counter(sent(clean)).values()) == 1
+
+
+def test_more_shards_than_a_folder_takes_are_refused_with_a_size_that_works(
+    clean: HubProcess, many: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("manifests.publishing.publish.MAX_FILES", 10)
+    done = publish(clean, many, "org/small", dry_run=True, max_shard_size="20kB")
+    assert done.returncode == 2
+    larger = re.search(r"would have \d+ shards in one folder, .* with --max-shard-size (\S+) and", done.stderr)
+    assert larger is not None, done.stderr
+    assert publish(clean, many, "org/small", dry_run=True, max_shard_size=larger[1]).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["nobody", "a/b/c", "org/../name", "org/na me", ""])
