@@ -63,7 +63,7 @@ def by_stage(photographs: Path, workspace: Path) -> dict[str, str]:
     """Captions by file name."""
     opened = Workspace.open(workspace)
     caption(opened, {"photographs": photographs}, CaptionOptions(captioner=str(REPOSITORY), device="cpu"))
-    return {prompt.real_id: prompt.prompt for prompt in read_prompts(opened)}
+    return {str(prompt.real_id): prompt.prompt for prompt in read_prompts(opened)}
 
 
 def by_plain_loop(photographs: Path) -> dict[str, str]:

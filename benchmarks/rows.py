@@ -25,8 +25,9 @@ _PROMPTS_A_PART = 10_000
 _LIBRARIES = "diffusers=0.39.0, huggingface_hub=1.24.0, safetensors=0.8.0, torch=2.13.0, transformers=5.14.1"
 
 
-def write_rows(workspace: Workspace, generators: int, parts: int = 1) -> None:
-    """Write so many parts of each of so many generators, of `TRIES` each, with `PROMPTS` prompts and the catalogue."""
+def write_rows(workspace: Workspace, generators: int, parts: int = 1, asked_for: int = PROMPTS) -> None:
+    """Write so many parts of each of so many generators, of `TRIES` each, with `PROMPTS` prompts, of which images were
+    made from the `asked_for` first ones, and the catalogue."""
     random = np.random.default_rng(0)
     catalog = [_entry(number) for number in range(generators)]
     records.write(workspace.catalog, CatalogEntry, catalog)
@@ -43,7 +44,7 @@ def write_rows(workspace: Workspace, generators: int, parts: int = 1) -> None:
             digests = _digests(random, TRIES)
             if entry.rank % 50 == 0:
                 digests = pa.concat_arrays([digests[:7], before[7:8], digests[8:]])
-            asked = prompts.take(pa.array(random.integers(0, PROMPTS, TRIES)))
+            asked = prompts.take(pa.array(random.integers(0, asked_for, TRIES)))
             table = _samples(random, entry, asked, digests, np.arange(number * TRIES, (number + 1) * TRIES))
             records.write_table(workspace.samples_of(entry.model_name) / part_name(number), table)
             before = digests
@@ -101,6 +102,12 @@ def _prompts(random: np.random.Generator, count: int) -> pa.Table:
         real_width=640,
         real_height=480,
         real_mode="RGB",
+        real_file_size=random.integers(20_000, 400_000, count),
+        real_jpeg_quality=random.integers(70, 100, count),
+        real_chroma_subsampling="4:2:0",
+        real_progressive=False,
+        real_has_exif=pa.array(random.random(count) < 0.3),
+        real_has_icc=False,
         caption_origin="generated",
         captioner="Salesforce/blip-image-captioning-large@353689b859fcf0523410b1806dace5fb46ecdf41",
         license="CC-BY-4.0",
@@ -130,7 +137,7 @@ def _samples(
         round=1,
         status=pc.if_else(kept, "ok", "nsfw"),
         image=pa.StructArray.from_arrays([pa.nulls(TRIES, pa.binary()), of_kept(path)], ["bytes", "path"]),
-        seed=random.integers(0, 2**63, TRIES),
+        seed=random.integers(0, 2**53, TRIES),
         batch_size=8,
         call_size=8,
         device="NVIDIA A100-SXM4-80GB",

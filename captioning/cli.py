@@ -21,21 +21,39 @@ def main() -> None:
 
 def _caption(
     source: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="NAME=PATH|NAME=hf://ORG/NAME",
             help="Real images; may be repeated. coco=/data/coco, or any name with a folder of images, tar archives or "
             "Parquet files, or with a data set of the Hub (hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]).",
         ),
-    ],
+    ] = None,
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FILE",
+            help="Own prompts, a prompt a line: text, CSV or JSON lines (columns prompt, image, source, weight); may "
+            "be repeated. They need no --source.",
+        ),
+    ] = None,
+    root: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PATH",
+            help="Where the real images of a source are on this machine. Alone it moves those of a workspace that is "
+            "captioned; with --prompts it is the folder of the set's images. May be repeated.",
+        ),
+    ] = None,
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
         "workspace"
     ),
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of images, all sources together.  [default: all]")
+        int | None,
+        typer.Option(min=1, help="Maximum number of images, all sources together.  [default: all]"),
     ] = CaptionOptions.limit,
     max_per_source: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of images of each source.  [default: all]")
+        int | None,
+        typer.Option(min=1, help="Maximum number of images of each source.  [default: all]"),
     ] = CaptionOptions.max_per_source,
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy the images into the workspace, bytes unchanged.")
@@ -72,6 +90,7 @@ def _caption(
 ) -> None:
     """Turn real images into prompts: the data set's caption of each image if it has one, a generated one otherwise.
 
+    Own prompts are taken as they are.
     Each prompt names the file it describes, and the file's sha256. After an interruption the same command continues.
 
     Examples:
@@ -83,8 +102,14 @@ def _caption(
         cf-caption --source faces=hf://ORG/NAME@main:default/train --limit 500 --copy
 
         cf-caption --source mine=/data/photos --shard 2/8 --device cuda:1
+
+        cf-caption --prompts prompts.txt
+
+        cf-caption --root coco=/mnt/elsewhere/coco
     """
     options = CaptionOptions(
+        prompts=tuple(prompts or ()),
+        roots=parse_pairs("--root", root or ()),
         limit=limit,
         max_per_source=max_per_source,
         copy=copy,
@@ -98,29 +123,38 @@ def _caption(
         shard=shard,
         part_size=part_size,
     )
-    for line in _lines(caption(Workspace(workspace), parse_sources(source), options)):
+    if root and not source and not prompts:
+        caption(Workspace(workspace), options=options)
+        for name, path in options.roots.items():
+            say(f"{name}: its images are read from {path}")
+        return
+    for line in _lines(caption(Workspace(workspace), parse_pairs("--source", source or ()), options)):
         say(line)
 
 
-def parse_sources(texts: Iterable[str]) -> dict[str, str]:
-    """Each `NAME=PATH` as name -> path. Raises `UsageError` for another form, and for a name given twice."""
-    sources: dict[str, str] = {}
+def parse_pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
+    """Each `NAME=PATH` of an option as name -> path. Raises `UsageError` for another form, and for a name given
+    twice."""
+    pairs: dict[str, str] = {}
     for text in texts:
         name, _, path = text.partition("=")
         if not path:
-            raise UsageError(f"--source {text!r} is not of the form NAME=PATH, such as coco=/data/coco")
-        if name in sources:
-            raise UsageError(f"--source {name} is duplicated: give each source its own name")
-        sources[name] = path
-    return sources
+            raise UsageError(f"{option} {text!r} is not of the form NAME=PATH, such as coco=/data/coco")
+        if name in pairs:
+            raise UsageError(f"{option} {name} is duplicated: give each source its own name")
+        pairs[name] = path
+    return pairs
 
 
 def _lines(summaries: Sequence[SourceSummary]) -> list[str]:
     lines = []
     for summary in summaries:
-        prompts = _counted(summary.from_dataset + summary.generated, "prompt")
-        line = f"{summary.name}: {prompts} from {_counted(summary.images, 'image')}"
-        line += f" ({summary.from_dataset} captioned by the data set, {summary.generated} by the captioner)"
+        if summary.own is not None:
+            line = f"{summary.name}: {_counted(summary.own, 'own prompt')} from {_counted(summary.images, 'line')}"
+        else:
+            prompts = _counted(summary.from_dataset + summary.generated, "prompt")
+            line = f"{summary.name}: {prompts} from {_counted(summary.images, 'image')}"
+            line += f" ({summary.from_dataset} captioned by the data set, {summary.generated} by the captioner)"
         if summary.parts_done < summary.parts:
             line += f"; {summary.parts_done} of {_counted(summary.parts, 'part')} finished, the others by other shards"
         lines.append(line)

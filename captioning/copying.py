@@ -17,6 +17,7 @@ from workspace.errors import CommunityForensicsError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import process_reader
+from workspace.roots import located, read_roots
 
 
 def copy_images(workspace: Workspace, prompts: Iterable[Prompt], hub: HubAccess = HubAccess()) -> list[Prompt]:
@@ -28,19 +29,22 @@ def copy_images(workspace: Workspace, prompts: Iterable[Prompt], hub: HubAccess 
 
 
 def _copy(workspace: Workspace, prompt: Prompt, hub: HubAccess) -> Prompt:
-    suffix = PurePosixPath(prompt.real_id.replace("#", "/")).suffix.lower()[:8] or f".{prompt.real_format.lower()}"
+    if prompt.real_path is None or prompt.real_id is None or prompt.real_sha256 is None:
+        return prompt
+    suffix = PurePosixPath(prompt.real_id.replace("#", "/")).suffix.lower()[:8] or f".{str(prompt.real_format).lower()}"
     target = workspace.real_of(prompt.real_source) / prompt.real_sha256[:2] / f"{prompt.real_sha256}{suffix}"
     if not target.exists():
         try:
-            content = process_reader(hub).read(prompt.real_path)
+            path = located(workspace, prompt.real_path, read_roots(workspace))
+            content = process_reader(hub).read(path)
         except OSError as error:
             raise CommunityForensicsError(
-                f"{prompt.real_path} cannot be copied ({error.strerror}): make it available, then run the same command "
-                "again"
+                f"{error.filename or prompt.real_path} cannot be copied ({error.strerror}): make it available, then "
+                "run the same command again"
             ) from error
         if hashlib.sha256(content).hexdigest() != prompt.real_sha256:
             raise CommunityForensicsError(
-                f"{prompt.real_path} changed while it was captioned: run the same command again, and do not change the "
+                f"{path} changed while it was captioned: run the same command again, and do not change the "
                 "source meanwhile"
             )
         write_bytes(target, content)

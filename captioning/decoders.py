@@ -26,11 +26,13 @@ from typing import Any, get_args
 
 import numpy as np
 
+from captioning.compression import Compression
 from captioning.decoding import Decoded, DecodeResult, Job, Key, Unusable
-from captioning.images import ImageFacts, UnusableImageError, open_image
+from captioning.images import MAX_BYTES, ImageFacts, UnusableImageError, open_image
 from captioning.prompt import REAL_FORMATS
 from captioning.skipped import SkipReason
 from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
+from workspace.sandbox.walls import Walls
 
 AHEAD = 6
 """Images for each process that are being decoded, or are decoded and wait."""
@@ -66,6 +68,12 @@ class Decoders:
         for worker in self._workers:
             worker.close()
         self._threads.shutdown(cancel_futures=True)
+
+    @property
+    def walls(self) -> Walls | None:
+        """The walls that stand around every process started so far (workspace/sandbox/walls.py); None: none was."""
+        standing = [worker.walls for worker in self._workers if worker.walls is not None]
+        return tuple(wall for wall in standing[0] if all(wall in others for others in standing)) if standing else None
 
     def decode(self, jobs: Iterable[tuple[Key, Job | Unusable]]) -> Iterator[tuple[Key, DecodeResult]]:
         """As `captioning.decoding.DecodeAll`. Jobs are taken when there is room for them, in the caller's thread.
@@ -123,6 +131,11 @@ class _Worker:
         with open_image(Path(job.image.path), job.image.within) as file:
             return self._ask(message, b"", [file.fileno()])
 
+    @property
+    def walls(self) -> Walls | None:
+        """The walls that stand around its process; None before it is started."""
+        return None if self._process is None else tuple(self._process.walls)
+
     def close(self) -> None:
         """Kill the process; may be called from any thread."""
         self._closed = True
@@ -149,7 +162,7 @@ def checked_result(answer: dict[str, Any], pixels: bytes) -> DecodeResult:
         if unusable.reason not in get_args(SkipReason) or not isinstance(unusable.detail, str):
             raise ValueError
         return unusable
-    facts = ImageFacts(**answer["facts"])
+    facts = ImageFacts(**{**answer["facts"], "compression": _checked_compression(answer["facts"]["compression"])})
     texts = (facts.sha256, facts.format, facts.mode)
     if not all(isinstance(text, str) for text in texts) or not re.fullmatch("[0-9a-f]{64}", facts.sha256):
         raise ValueError
@@ -157,9 +170,23 @@ def checked_result(answer: dict[str, Any], pixels: bytes) -> DecodeResult:
         raise ValueError
     if not all(isinstance(side, int) and 0 < side < 1 << 31 for side in (facts.width, facts.height)):
         raise ValueError
+    if type(facts.file_size) is not int or not 0 < facts.file_size <= MAX_BYTES:
+        raise ValueError
     if answer["shape"] is None:
         return Decoded(facts, None)
     height, width, channels = answer["shape"]
     if channels != 3 or min(height, width) < 1:
         raise ValueError
     return Decoded(facts, np.frombuffer(pixels, dtype=np.uint8).reshape((height, width, 3)))
+
+
+def _checked_compression(sent: dict[str, Any]) -> Compression:
+    """What a process says of a file's compression; errors as `checked_result`."""
+    found = Compression(**sent)
+    if found.jpeg_quality is not None and (type(found.jpeg_quality) is not int or not 1 <= found.jpeg_quality <= 100):
+        raise ValueError
+    if found.chroma_subsampling is not None and not re.fullmatch("[0-9x:,]{1,40}", found.chroma_subsampling):
+        raise ValueError
+    if not all(isinstance(said, bool) for said in (found.progressive or False, found.has_exif, found.has_icc)):
+        raise ValueError
+    return found

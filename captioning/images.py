@@ -19,6 +19,7 @@ from io import BytesIO
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, BinaryIO
 
+from captioning.compression import Compression, compression_of
 from captioning.prompt import REAL_FORMATS
 from captioning.skipped import SkipReason
 from workspace.containers import DamagedFileError
@@ -53,13 +54,15 @@ class UnusableImageError(Exception):
 @dataclass(frozen=True)
 class ImageFacts:
     """What is recorded of a real image: the file's sha256, Pillow's names of its format and mode (RGB, L, CMYK, P,
-    I;16, ...), width and height in pixels as stored."""
+    I;16, ...), width and height in pixels as stored, its size in bytes and its compression."""
 
     sha256: str
     format: str
     mode: str
     width: int
     height: int
+    file_size: int
+    compression: Compression
 
 
 def read_image(
@@ -82,8 +85,9 @@ def decode_image(file: BinaryIO, suffix: str, min_side: int | None = None) -> tu
     """As `read_image`, of an open file; `suffix` is that of its name."""
     try:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
+        size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        return _decode(file, sha256, suffix, min_side)
+        return _decode(file, sha256, size, suffix, min_side)
     except OSError as error:
         raise UnusableImageError("unreadable", _cause(error)) from error
 
@@ -135,7 +139,9 @@ def open_image(path: Path, within: Path | None = None) -> BinaryIO:
     raise UnusableImageError("too-large", f"{size:,} bytes")
 
 
-def _decode(file: IO[bytes], sha256: str, suffix: str, min_side: int | None) -> tuple[ImageFacts, "Image.Image"]:
+def _decode(
+    file: IO[bytes], sha256: str, size: int, suffix: str, min_side: int | None
+) -> tuple[ImageFacts, "Image.Image"]:
     from PIL import Image, UnidentifiedImageError
 
     if suffix.lower() in RAW_SUFFIXES:
@@ -160,7 +166,7 @@ def _decode(file: IO[bytes], sha256: str, suffix: str, min_side: int | None) -> 
                 if min_side is not None:
                     image.draft(None, (min_side, min_side))
                 image.load()
-                facts = ImageFacts(sha256, str(image.format), image.mode, width, height)
+                facts = ImageFacts(sha256, str(image.format), image.mode, width, height, size, compression_of(image))
                 return facts, _as_seen(_upright(image))
             except UnusableImageError:
                 raise
@@ -189,6 +195,12 @@ def _upright(image: "Image.Image") -> "Image.Image":
             return ImageOps.exif_transpose(image)
     except Exception as error:
         raise UnusableImageError("metadata", f"its EXIF data cannot be read: {_cause(error)}") from error
+    try:
+        xmp = image.info.get("xmp")
+        if isinstance(xmp, bytes):  # Pillow 11 looks there for an orientation that EXIF does not have
+            xmp.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnusableImageError("metadata", "its XMP data is not UTF-8, which Pillow 11 cannot read") from error
     return image
 
 

@@ -1,6 +1,8 @@
 """The options of captioning, with the defaults that the command line and the Python interface share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from workspace.errors import UsageError
@@ -18,13 +20,19 @@ Backend = Literal["transformers", "lavis"]
 class CaptionOptions:
     """How real images are captioned. Raises `UsageError` for invalid values.
 
-    All of them except `workers`, `device`, `shard`, `endpoint` and `token` are in the workspace's recipe.
+    All of them except `roots`, `workers`, `device`, `shard`, `endpoint` and `token` are in the workspace's recipe.
     """
 
     limit: int | None = None
     """Images of all sources together at most; None: all."""
     max_per_source: int | None = None
     """Images of each source at most; None: all."""
+    prompts: tuple[str, ...] = ()
+    """Files of own prompts, each [NAME=]FILE: text, CSV or JSON lines (docs/captioning.md). All are used: the limits
+    are for images."""
+    roots: Mapping[str, str | Path] = field(default_factory=dict)
+    """Where real images are on this machine, by name of the source, or of the set of own prompts; others as named, or
+    as before."""
     copy: bool = False
     """Copy the images into the workspace, bytes unchanged."""
     captioner: str = DEFAULT_CAPTIONER

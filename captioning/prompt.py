@@ -1,4 +1,4 @@
-"""The prompt: one caption of one real image."""
+"""The prompt: one caption of one real image, or a text of the user's own."""
 
 import json
 from collections import Counter
@@ -29,25 +29,58 @@ FORMER_ORIGINS = {"blip": "generated"}
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """One caption of one real image, and where that image is."""
+    """One caption of one real image, and where that image is; or a prompt of the user's own, which may have no image.
 
-    prompt_id: str = column(pa.string(), "<real_source>/<real_id>: unique in the workspace")
+    Without an image all columns that begin with real_ are null, but for real_source and real_title: the set's name.
+    """
+
+    prompt_id: str = column(
+        pa.string(), "<real_source>/<real_id>, or for own prompts without an image a number: unique"
+    )
     prompt: str = column(pa.string(), "the caption, cleaned (captioning/cleaning.py)")
+    weight: float | None = column(
+        pa.float64(),
+        "how often it is drawn, compared with the others of its source; null: as a weight of 1",
+        default=None,
+    )
     real_source: str = column(pa.string(), "the data set, by the name given on the command line (coco)")
     real_title: str = column(
         pa.string(), "the published name of the data set (COCO); real_source where the data set is not a known one"
     )
-    real_id: str = column(pa.string(), "the image's id in its data set: its path below the source's root, or a locator")
-    real_path: str = column(
-        pa.string(), "where its bytes are on the machine that captioned it: a file, or a locator (workspace/locator.py)"
+    real_id: str | None = column(
+        pa.string(), "the image's id in its data set: its path below the source's root, or a locator", default=None
     )
-    real_sha256: str = column(pa.string(), "sha256 of the image's bytes as stored, lower-case hexadecimal")
-    real_format: str = column(pa.string(), "format of the image as decoded: JPEG, PNG, ...")
-    real_width: int = column(pa.int32(), "width in pixels, as stored")
-    real_height: int = column(pa.int32(), "height in pixels, as stored")
+    real_path: str | None = column(
+        pa.string(),
+        "where its bytes are: root://SOURCE/PATH, below the folder of its source (workspace/roots.py); hf://..., on "
+        "the Hub; or a path in the workspace (--copy). Inside an archive or a table as workspace/locator.py says",
+        default=None,
+    )
+    real_sha256: str | None = column(
+        pa.string(), "sha256 of the image's bytes as stored, lower-case hexadecimal", default=None
+    )
+    real_format: str | None = column(pa.string(), "format of the image as decoded: JPEG, PNG, ...", default=None)
+    real_width: int | None = column(pa.int32(), "width in pixels, as stored", default=None)
+    real_height: int | None = column(pa.int32(), "height in pixels, as stored", default=None)
     real_mode: str | None = column(pa.string(), "mode as decoded: RGB, L, CMYK, P, I;16, ...", default=None)
-    caption_origin: Literal["dataset", "generated"] = column(
-        pa.string(), "dataset: the caption is the data set's | generated: by the model in captioner"
+    real_file_size: int | None = column(pa.int64(), "bytes of the image's file, as stored", default=None)
+    real_jpeg_quality: int | None = column(
+        pa.int32(),
+        "1 to 100: the quality whose IJG quantisation table of the luminance is nearest (captioning/compression.py); "
+        "null: no JPEG, or one without quantisation",
+        default=None,
+    )
+    real_chroma_subsampling: str | None = column(
+        pa.string(),
+        "4:4:4 | 4:2:2 | 4:2:0 | 4:1:1 | 4:4:0 | 4:0:0 (grey), or the factors, as 2x2,1x2,1x1; null: no JPEG",
+        default=None,
+    )
+    real_progressive: bool | None = column(pa.bool_(), "whether the JPEG is progressive; null: no JPEG", default=None)
+    real_has_exif: bool | None = column(pa.bool_(), "whether the image's file has EXIF data", default=None)
+    real_has_icc: bool | None = column(pa.bool_(), "whether the image's file has a colour profile (ICC)", default=None)
+    caption_origin: Literal["dataset", "generated", "user"] = column(
+        pa.string(),
+        "dataset: the caption is the data set's | generated: by the model in captioner | user: a prompt of --prompts",
     )
     captions: tuple[str, ...] = column(
         pa.list_(pa.string()), "all captions that the data set has for the image, uncleaned", default=()

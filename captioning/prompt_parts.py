@@ -24,13 +24,15 @@ from captioning.images import ImageFacts, UnusableImageError, fetch
 from captioning.prompt import Prompt, numbers_of_parts
 from captioning.selection import Selection
 from captioning.skipped import Skipped, SkipReason, skipped_name
-from captioning.sources.source import RealImage
+from captioning.sources.own_prompts import OwnPrompts
+from captioning.sources.source import Collection, RealImage
 from workspace import records
 from workspace.containers import DamagedFileError
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
-from workspace.identity import seed_of
+from workspace.identity import number_of
 from workspace.layout import Workspace, part_name
+from workspace.roots import root_locator
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def caption_part(part: Part, captioning: Captioning, advance: Callable[[], None]
     batch: list[_Uncaptioned] = []
     for candidate, decoded in captioning.decode(_jobs(part, captioning)):
         if isinstance(decoded, Unusable):
-            result.skipped.append(_skipped(part, candidate.real_id, decoded.reason, decoded.detail))
+            result.skipped.append(skipped_row(part, candidate.real_id, decoded.reason, decoded.detail))
         else:
             assert candidate.image is not None
             result.dropped.update(candidate.dropped)
@@ -117,7 +119,7 @@ def caption_part(part: Part, captioning: Captioning, advance: Callable[[], None]
         advance()
     if batch:
         _generate(part, captioning, batch, result)
-    result.prompts.sort(key=lambda prompt: prompt.real_id)
+    result.prompts.sort(key=lambda prompt: prompt.prompt_id)
     result.skipped.sort(key=lambda row: row.real_id)
     return result
 
@@ -143,10 +145,12 @@ class _Uncaptioned:
 
 def _jobs(part: Part, captioning: Captioning) -> Iterator[tuple[_Candidate, Job | Unusable]]:
     """The part's images, to be decoded; those that cannot be opened come as `Unusable`."""
+    collection = part.selection.collection
+    assert not isinstance(collection, OwnPrompts)
     for real_id in part.ids:
         try:
             _require_utf8(real_id)
-            image = _open_image(part, real_id)
+            image = _open_image(collection, real_id)
             # Here and not in the decoding process, which has no network and no token.
             content = fetch(image.path, captioning.hub, image.within)
         except UnusableImageError as error:
@@ -179,12 +183,13 @@ def _generate(part: Part, captioning: Captioning, batch: Sequence[_Uncaptioned],
             prompt = _prompt(part, waiting.image, waiting.facts, clean(caption), captioning.captioner_name)
         except DroppedCaptionError as error:
             detail = f"{error.reason}: {caption!r}"[:200]
-            result.skipped.append(_skipped(part, waiting.image.real_id, "caption", detail))
+            result.skipped.append(skipped_row(part, waiting.image.real_id, "caption", detail))
         else:
             result.prompts.append(prompt)
 
 
-def _skipped(part: Part, real_id: str, reason: SkipReason, detail: str) -> Skipped:
+def skipped_row(part: Part, real_id: str, reason: SkipReason, detail: str) -> Skipped:
+    """The row of an image, or of an own prompt, that gives no prompt."""
     # A name that is not UTF-8 cannot be stored in a table as it is.
     printable = os.fsencode(real_id).decode("utf-8", "backslashreplace")
     return Skipped(real_source=part.selection.source.name, real_id=printable, reason=reason, detail=detail)
@@ -210,9 +215,9 @@ def _require_utf8(real_id: str) -> None:
         raise UnusableImageError("name", "its name is not UTF-8: rename it") from error
 
 
-def _open_image(part: Part, real_id: str) -> RealImage:
+def _open_image(collection: Collection, real_id: str) -> RealImage:
     try:
-        return part.selection.collection.image(real_id)
+        return collection.image(real_id)
     except DamagedFileError as error:
         raise UnusableImageError("broken", str(error.strerror)[:200]) from error
     except OSError as error:
@@ -231,30 +236,52 @@ def _choose_caption(image: RealImage, source: str) -> tuple[str | None, Counter[
             usable.append(clean(caption))
         except DroppedCaptionError as error:
             dropped[error.reason] += 1
-    chosen = usable[seed_of("caption", source, image.real_id) % len(usable)] if usable else None
+    chosen = usable[number_of("caption", source, image.real_id) % len(usable)] if usable else None
     return chosen, dropped
+
+
+def columns_of_image(part: Part, image: RealImage, facts: ImageFacts) -> dict[str, Any]:
+    """The columns of a prompt that say what its real image is, and where."""
+    source = part.selection.source
+    # What is stated for the image replaces what is stated for the whole data set; the two are not mixed.
+    stated = image if image.license is not None or image.redistributable is not None else source
+    return {
+        "real_id": image.real_id,
+        "real_path": _locator(part.selection, image),
+        "real_sha256": facts.sha256,
+        "real_format": facts.format,
+        "real_mode": facts.mode,
+        "real_width": facts.width,
+        "real_height": facts.height,
+        "real_file_size": facts.file_size,
+        "real_jpeg_quality": facts.compression.jpeg_quality,
+        "real_chroma_subsampling": facts.compression.chroma_subsampling,
+        "real_progressive": facts.compression.progressive,
+        "real_has_exif": facts.compression.has_exif,
+        "real_has_icc": facts.compression.has_icc,
+        "license": stated.license,
+        "license_link": source.license_link,
+        "redistributable": stated.redistributable,
+    }
+
+
+def _locator(selection: Selection, image: RealImage) -> str:
+    """Where the bytes of an image are, wherever its source is on the machine that reads them."""
+    path, folder = str(image.path), f"{selection.folder}/"
+    if selection.folder is None or not path.startswith(folder):
+        return path
+    return root_locator(selection.source.name, path.removeprefix(folder))
 
 
 def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, captioner: str | None) -> Prompt:
     source = part.selection.source
-    # What is stated for the image replaces what is stated for the whole data set; the two are not mixed.
-    stated = image if image.license is not None or image.redistributable is not None else source
     return Prompt(
         prompt_id=f"{source.name}/{image.real_id}",
         prompt=caption,
         real_source=source.name,
         real_title=source.title or source.name,
-        real_id=image.real_id,
-        real_path=str(image.path),
-        real_sha256=facts.sha256,
-        real_format=facts.format,
-        real_mode=facts.mode,
-        real_width=facts.width,
-        real_height=facts.height,
         caption_origin="dataset" if captioner is None else "generated",
         captions=tuple(caption.encode("utf-8", "replace").decode() for caption in image.captions),
         captioner=captioner,
-        license=stated.license,
-        license_link=source.license_link,
-        redistributable=stated.redistributable,
+        **columns_of_image(part, image, facts),
     )

@@ -6,6 +6,7 @@ folder that is removed at its end.
 
 import dataclasses
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from captioning.generation import Generation
 from captioning.target_size import TargetSize
 from workspace.errors import CommunityForensicsError, UsageError
-from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
+from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError, Script
 from workspace.sandbox.limits import default_memory
 
 #: Seconds: a batch on a slow processor may take minutes, and loading from a slow disk too. Processor time has no limit.
@@ -26,25 +27,26 @@ _CLOCK, _PROCESSOR = 3600.0, 1e6
 class SandboxedCaptioner:
     """A captioner loaded in a process of its own; a `captioning.captioner.Captioner`."""
 
-    def __init__(self, folder: Path, device: str, generation: Generation) -> None:
-        """Load it.
+    def __init__(self, program: str | Script, folder: Path, settings: dict[str, Any]) -> None:
+        """Start `program`, which answers as `captioner_process` does, and let it load the captioner in `folder` with
+        these settings.
 
         Raises `UsageError` when the folder or the device cannot be used, `CommunityForensicsError` when the process
         does not start, or ends.
         """
-        self._home = tempfile.TemporaryDirectory(prefix="cf-captioner-")
+        home = tempfile.TemporaryDirectory(prefix="cf-captioner-")
+        weakref.finalize(self, home.cleanup)
         # Files of the Hub's cache are links into another of its folders.
         readable = {folder, *(path.resolve().parent for path in folder.iterdir())}
         self._process = LimitedProcess(
-            "captioning.captioner_process",
+            program,
             Limits(processor=_PROCESSOR, clock=_CLOCK, memory=default_memory(), answer=1 << 24),
             readable=readable,
-            home=Path(self._home.name),
+            home=Path(home.name),
             environment={},
         )
-        asked = {"folder": str(folder), "device": device, "generation": dataclasses.asdict(generation)}
         try:
-            self.target_size = TargetSize(**self._ask({"load": asked})["target_size"])
+            self.target_size = TargetSize(**self._ask({"load": settings})["target_size"])
         except BaseException:
             self._process.close()
             raise
@@ -71,3 +73,9 @@ class SandboxedCaptioner:
         if "failed" in answer:
             raise CommunityForensicsError(str(answer["failed"]))
         return answer
+
+
+def load_sandboxed(folder: Path, device: str, generation: Generation) -> SandboxedCaptioner:
+    """The captioner in `folder`, loaded by transformers onto a device; errors as `SandboxedCaptioner`."""
+    asked = {"folder": str(folder), "device": device, "generation": dataclasses.asdict(generation)}
+    return SandboxedCaptioner("captioning.captioner_process", folder, asked)

@@ -1,4 +1,4 @@
-"""Selection: which images of which sources are captioned, decided before any image is read.
+"""Selection: which images of which sources are captioned, and which own prompts, decided before any image is read.
 
 An image's *rank* is a hash of its source and id: the same on every machine, and independent of where in the source the
 image is. `--max-per-source N` selects the N lowest ranks of each source, `--limit N` the N lowest of all sources
@@ -8,14 +8,15 @@ together; so a smaller selection is part of a larger one. Selected images stay i
 import hashlib
 import heapq
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 from captioning.sources.columns import Columns
-from captioning.sources.containers import read_container
+from captioning.sources.containers import read_by_content, read_container
 from captioning.sources.hub_dataset import is_hub_dataset, read_hub_dataset
+from captioning.sources.own_prompts import OwnPrompts
 from captioning.sources.registry import find_source, recognize
 from captioning.sources.source import Collection, Source
 from workspace.errors import UsageError, in_one_line
@@ -25,15 +26,17 @@ from workspace.layout import checked_source
 
 @dataclass(frozen=True)
 class Selection:
-    """The images of one source that are captioned: `ids`, sorted, of `collection`.
+    """The images of one source that are captioned, or the own prompts of one set: `ids`, sorted, of `collection`.
 
-    `hub_root` is hf://datasets/ORG/NAME@COMMIT for a data set of the Hub, in which the ids are paths.
+    `hub_root` is hf://datasets/ORG/NAME@COMMIT for a data set of the Hub, in which the ids are paths; `folder` the one
+    on this machine.
     """
 
     source: Source
-    collection: Collection
+    collection: Collection | OwnPrompts
     ids: Sequence[str]
     hub_root: str | None = None
+    folder: Path | None = None
 
     @property
     def digest(self) -> str:
@@ -48,30 +51,30 @@ def select_all(
     max_per_source: int | None = None,
     hub: HubAccess = HubAccess(),
     columns: Columns = Columns(),
+    own: Iterable[OwnPrompts] = (),
 ) -> list[Selection]:
     """Open all sources, sorted by name, and select at most `max_per_source` images of each and at most `limit` of all
-    together (None: no limit).
+    together (None: no limit); of the sets of own prompts, all.
 
     `sources`: the name of each source -> its folder, archive or table, or hf://ORG/NAME. Raises `UsageError` as
-    `select`, and when there is no source or a name is duplicated (`COCO` and `coco` are one).
+    `select`, and when there is neither a source nor a set, or a name is duplicated (`COCO` and `coco` are one).
     """
-    if not sources:
-        raise UsageError("no source of real images is given: name at least one, such as --source coco=/data/coco")
-    selections = sorted(
-        (select(name, path, max_per_source, hub, columns) for name, path in sources.items()),
-        key=lambda selection: selection.source.name,
-    )
+    selections = [select(name, path, max_per_source, hub, columns) for name, path in sources.items()]
+    if limit is not None:
+        selections = _limit_all(selections, limit)
+    selections += [_of_own(prompts) for prompts in own]
+    if not selections:
+        raise UsageError(
+            "no source of real images is given: name at least one, such as --source coco=/data/coco, or a file of your "
+            "own prompts (--prompts FILE)"
+        )
+    selections.sort(key=lambda selection: selection.source.name)
     for one, next_one in pairwise(selections):
         if one.source.name == next_one.source.name:
-            raise UsageError(f"--source {one.source.name} is duplicated: give each source its own name")
-    if limit is None or limit >= sum(len(selection.ids) for selection in selections):
-        return selections
-    ranks = (_rank(selection.source.name, real_id) for selection in selections for real_id in selection.ids)
-    last = heapq.nsmallest(limit, ranks)[-1]
-    return [
-        replace(selection, ids=[real_id for real_id in selection.ids if _rank(selection.source.name, real_id) <= last])
-        for selection in selections
-    ]
+            raise UsageError(
+                f"--source {one.source.name} is duplicated: give each source, and each set of own prompts, its own name"
+            )
+    return selections
 
 
 def select(
@@ -91,8 +94,9 @@ def select(
     try:
         if is_hub_dataset(path):
             hub_root, collection = read_hub_dataset(path, columns, hub)
+            folder = None
         else:
-            hub_root, collection = None, _open(source, path, columns)
+            hub_root, folder, collection = None, *_open(source, path, columns)
     except OSError as error:
         raise UsageError(
             f"--source {name}: {error.filename or path} cannot be read ({error.strerror}): change its permissions, or "
@@ -100,14 +104,24 @@ def select(
         ) from error
     except UsageError as error:
         raise UsageError(f"--source {name}: {error}{_hint(source, path)}") from error
-    return _limit(Selection(source, collection, sorted(collection.ids), hub_root), limit)
+    return _limit(Selection(source, collection, sorted(collection.ids), hub_root, folder), limit)
 
 
-def _open(source: Source, path: str, columns: Columns) -> Collection:
+def _of_own(prompts: OwnPrompts) -> Selection:
+    # Its licence is unknown, also where it has the name of a known data set.
+    source = Source(name=prompts.name, reader=read_by_content)
+    has_images = any(prompt.image is not None for prompt in prompts.prompts.values())
+    return Selection(source, prompts, prompts.ids, folder=prompts.root if has_images else None)
+
+
+def _open(source: Source, path: str, columns: Columns) -> tuple[Path, Collection]:
+    """The folder below which the ids are paths, and the collection."""
     root = _resolved(path)
     if not root.exists():
         raise UsageError(f"{root} does not exist: give the folder of the data set")
-    return source.reader(root, columns) if root.is_dir() else read_container(root, columns)
+    if root.is_dir():
+        return root, source.reader(root, columns)
+    return root.parent, read_container(root, columns)
 
 
 def _resolved(path: str) -> Path:
@@ -125,6 +139,18 @@ def _hint(source: Source, path: str) -> str:
     except UsageError:  # a folder that cannot be read or found, which is the error already
         return ""
     return f"; this looks like {title}" if title not in (None, source.title) else ""
+
+
+def _limit_all(selections: list[Selection], limit: int) -> list[Selection]:
+    """At most `limit` images of all sources together."""
+    if limit >= sum(len(selection.ids) for selection in selections):
+        return selections
+    ranks = (_rank(selection.source.name, real_id) for selection in selections for real_id in selection.ids)
+    last = heapq.nsmallest(limit, ranks)[-1]
+    return [
+        replace(selection, ids=[real_id for real_id in selection.ids if _rank(selection.source.name, real_id) <= last])
+        for selection in selections
+    ]
 
 
 def _limit(selection: Selection, limit: int | None) -> Selection:

@@ -21,8 +21,8 @@ SkipReason = Literal[
     "not-an-image",  # not in a format that is decoded here
     "too-large",  # more pixels than a photograph has: a decompression bomb
     "broken",  # an image that cannot be decoded completely: truncated or damaged
-    "metadata",  # an image whose EXIF data stops those who read the published dataset with `datasets`
-    "caption",  # a good image, but the caption generated for it cannot be a prompt
+    "metadata",  # an image whose EXIF, XMP or colour profile stops readers of the published dataset
+    "caption",  # the caption generated for the image, or the own prompt of that line, cannot be a prompt
 ]
 
 
@@ -31,7 +31,9 @@ class Skipped:
     """One real image without a prompt."""
 
     real_source: str = column(pa.string(), "the data set, by the name given on the command line (coco)")
-    real_id: str = column(pa.string(), "the image's id, as in the prompts; bytes that are not UTF-8 as \\xNN")
+    real_id: str = column(
+        pa.string(), "the image's id, as in the prompts, or the number of an own prompt; bytes not of UTF-8 as \\xNN"
+    )
     reason: SkipReason = column(
         pa.string(),
         "why: missing | unreadable | not-a-file | outside | name | field | empty | not-an-image | too-large | broken | "

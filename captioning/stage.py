@@ -1,4 +1,4 @@
-"""The captioning stage: real images -> `prompts/`, a function from files to files."""
+"""The captioning stage: real images, and own prompts -> `prompts/`, a function from files to files."""
 
 import os
 from collections import Counter
@@ -7,37 +7,46 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import MappingProxyType
 
 from captioning.captioner import Captioner, CaptionerReference
 from captioning.copying import copy_images
 from captioning.decoders import Decoders, default_workers
 from captioning.generation import Generation
-from captioning.lavis.backend import Lavis, lavis_python
+from captioning.lavis.backend import lavis_python, load_lavis
 from captioning.loading import resolve_device
+from captioning.moving import folder_of, move_roots
 from captioning.options import Backend, CaptionOptions
+from captioning.own_prompt_parts import own_part
 from captioning.prompt import Prompt, current_origin, require_this_version
 from captioning.prompt_parts import Captioning, Part, caption_part, parts_of, write_part
-from captioning.sandboxed_captioner import SandboxedCaptioner
+from captioning.sandboxed_captioner import load_sandboxed
 from captioning.selection import Selection, select_all
 from captioning.skipped import Skipped
 from captioning.sources.columns import Columns
+from captioning.sources.own_prompts import OwnPrompts, PromptSets, read_prompt_sets
+from captioning.sources.registry import find_source
 from captioning.target_size import JPEG_DETAIL
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
-from workspace.errors import CommunityForensicsError, in_one_line
+from workspace.errors import CommunityForensicsError, UsageError, in_one_line
 from workspace.exclusive import alone
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Log, task
+from workspace.roots import read_roots, record_roots
+from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
 
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """What the workspace holds of one source, of all shards together, counted from the rows.
+    """What the workspace holds of one source, or of one set of own prompts, of all shards together, counted from the
+    rows.
 
-    `images`: selected images. `parts_done` of `parts` are finished; their images have a caption of the data set
-    (`from_dataset`), a generated one (`generated`), or none (`skipped`, by reason).
+    `images`: selected images, or lines of own prompts. `parts_done` of `parts` are finished; their images have a
+    caption of the data set (`from_dataset`), a generated one (`generated`), or none (`skipped`, by reason). `own`: how
+    many own prompts can be used; None: a source of real images.
     """
 
     name: str
@@ -46,41 +55,52 @@ class SourceSummary:
     parts: int
     from_dataset: int
     generated: int
+    own: int | None
     skipped: Counter[str]
 
 
 def caption(
-    workspace: Workspace, sources: Mapping[str, str | Path], options: CaptionOptions = CaptionOptions()
+    workspace: Workspace,
+    sources: Mapping[str, str | Path] = MappingProxyType({}),
+    options: CaptionOptions = CaptionOptions(),
 ) -> list[SourceSummary]:
     """Caption those parts of this shard that are not finished, or damaged; returns what the workspace then holds of
     each source.
 
     `sources`: the name of each source -> the folder, tar archive or Parquet file of its images, or a data set of the
     Hub as hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]. Known names (`captioning.sources.registry.KNOWN`) are read with
-    their captions and licences. An interrupted run is continued by the same call.
+    their captions and licences. Own prompts (`options.prompts`) need no source. An interrupted run is continued by the
+    same call. With `options.roots` alone nothing is captioned: it is recorded where the images are now.
 
     Raises `UsageError` when a source, the captioner or the device cannot be used, or when the workspace was made with
     other settings; `HubError` when the Hub does not give a source or the captioner; `CommunityForensicsError` while
     another process captions this shard.
     """
-    require_extra("caption", "cf-caption")
+    if not sources and not options.prompts and options.roots:
+        move_roots(workspace, options.roots)
+        return []
+    if sources:
+        require_extra("caption", "cf-caption")
     if options.backend == "lavis":
         lavis_python()
     reference = CaptionerReference.parse(options.captioner)
     columns = Columns(options.image_column, options.caption_column)
-    selections = select_all(sources, options.limit, options.max_per_source, options.hub, columns)
+    files = _read_prompts(workspace, sources, options)
+    own = [one for file in files.values() for one in file.sets]
+    selections = select_all(sources, options.limit, options.max_per_source, options.hub, columns, own)
     captioner = pin(reference, options.hub)
     # Created only now, so that a mistake in the sources leaves no folder behind.
     workspace = Workspace.open(workspace.root)
     parts = parts_of(selections, options.part_size)
     shard = Shard.parse(options.shard)
     with _write_errors(workspace.root):
-        _pin_recipe(workspace, selections, options, captioner)
+        _pin_recipe(workspace, selections, files, options, captioner)
+        moved = _record_roots(workspace, selections)
     _require_this_version(workspace, parts)
     with alone(workspace, f"caption-{shard.index}-of-{shard.count}"):
         pending = [part for part in shard.of(parts) if not part.is_whole(workspace)]
         numbers = Counter(part.selection.source.name for part in parts)
-        _caption_parts(workspace, pending, numbers, captioner, options)
+        _caption_parts(workspace, pending, numbers, captioner, options, moved)
     return [_summary(workspace, selection, options.part_size) for selection in selections]
 
 
@@ -90,8 +110,9 @@ def _caption_parts(
     numbers: Mapping[str, int],
     captioner: PinnedCaptioner,
     options: CaptionOptions,
+    remarks: Sequence[str],
 ) -> None:
-    """Caption the pending parts; `numbers`: how many parts each source has in all."""
+    """Caption the pending parts, after the `remarks`; `numbers`: how many parts each source has in all."""
     shard = Shard.parse(options.shard)
     with _write_errors(workspace.root):
         log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
@@ -104,6 +125,8 @@ def _caption_parts(
             progress.say(line)
             log.event("remark", text=line)
 
+        for line in remarks:
+            remark(line)
         for selection in {part.selection.source.name: part.selection for part in pending}.values():
             for line in selection.collection.remarks:
                 remark(f"{selection.source.name}: {line}")
@@ -115,9 +138,11 @@ def _caption_parts(
             options.hub,
             _once_for_each_source(remark),
         )
+        told = ""
         for part in pending:
             name = part.selection.source.name
-            result = caption_part(part, captioning, partial(progress.advance, 1, name))
+            make = own_part if isinstance(part.selection.collection, OwnPrompts) else caption_part
+            result = make(part, captioning, partial(progress.advance, 1, name))
             with _write_errors(workspace.root):
                 if options.copy:
                     result.prompts = copy_images(workspace, result.prompts, options.hub)
@@ -129,7 +154,11 @@ def _caption_parts(
                     prompts=len(result.prompts),
                     skipped=Counter(row.reason for row in result.skipped),
                     dropped_captions=result.dropped,
+                    walls=decoders.walls,
                 )
+            if decoders.walls is not None and (text := walls_text(decoders.walls)) not in ("", told):
+                told = text
+                remark(f"captioned {text}")
 
 
 def _once_for_each_source(remark: Callable[[str], None]) -> Callable[[str, str], None]:
@@ -144,9 +173,49 @@ def _once_for_each_source(remark: Callable[[str], None]) -> Callable[[str, str],
     return once
 
 
+def _read_prompts(
+    workspace: Workspace, sources: Mapping[str, str | Path], options: CaptionOptions
+) -> dict[str, PromptSets]:
+    """The files of own prompts, by name. Raises `UsageError` also for a root that is neither theirs nor known."""
+    given = {find_source(name).name: folder_of(name, path) for name, path in options.roots.items()}
+    former = {name: Path(path) for name, path in read_roots(workspace).items() if Path(path).is_dir()}
+    files: dict[str, PromptSets] = {}
+    for text in options.prompts:
+        file = read_prompt_sets(text, former | given)
+        if file.name in files:
+            raise UsageError(
+                f"--prompts {file.name} is duplicated: give each file its own name, as --prompts NAME=FILE"
+            )
+        files[file.name] = file
+    named = {one.name for file in files.values() for one in file.sets}
+    for name in given:
+        if name in {find_source(source).name for source in sources}:
+            raise UsageError(
+                f"--root {name}: --source {name} says already where its images are: leave out one of the two"
+            )
+        if name not in named:
+            raise UsageError(
+                f"--root {name}: there is no set of own prompts of that name; without --source and --prompts, --root "
+                "says where the images of a workspace are now"
+            )
+    return files
+
+
+def _record_roots(workspace: Workspace, selections: Sequence[Selection]) -> list[str]:
+    """Record where the images are on this machine; returns a line for each source whose images were elsewhere."""
+    folders = {one.source.name: one.folder for one in selections if one.folder is not None}
+    moved = record_roots(workspace, folders)
+    return [f"{name}: its images are now read from {folders[name]} (before: {path})" for name, path in moved.items()]
+
+
 def _pin_recipe(
-    workspace: Workspace, selections: Sequence[Selection], options: CaptionOptions, captioner: PinnedCaptioner
+    workspace: Workspace,
+    selections: Sequence[Selection],
+    files: Mapping[str, PromptSets],
+    options: CaptionOptions,
+    captioner: PinnedCaptioner,
 ) -> None:
+    sources = [one for one in selections if not isinstance(one.collection, OwnPrompts)]
     recipe.pin(
         workspace,
         "caption",
@@ -162,7 +231,8 @@ def _pin_recipe(
             "copy": options.copy or None,
             "image_column": options.image_column,
             "caption_column": options.caption_column,
-            "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in selections},
+            "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in sources} or None,
+            "prompts": {name: file.digest for name, file in files.items()} or None,
         },
     )
 
@@ -203,8 +273,8 @@ def _loader(captioner: PinnedCaptioner, options: CaptionOptions) -> Callable[[],
     def load() -> Captioner:
         folder = captioner.fetch(options.hub)
         if options.backend == "lavis":
-            return Lavis(folder, resolve_device(options.device), Generation())
-        return SandboxedCaptioner(folder, options.device, Generation())
+            return load_lavis(folder, resolve_device(options.device), Generation())
+        return load_sandboxed(folder, options.device, Generation())
 
     return load
 
@@ -227,5 +297,6 @@ def _summary(workspace: Workspace, selection: Selection, part_size: int) -> Sour
         parts=len(parts),
         from_dataset=origins["dataset"],
         generated=origins["generated"],
+        own=origins["user"] if isinstance(selection.collection, OwnPrompts) else None,
         skipped=reasons,
     )

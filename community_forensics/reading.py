@@ -18,7 +18,7 @@ def read_manifest(
     workspace: WorkspaceLike,
     columns: Sequence[str] | None = None,
     *,
-    split: Literal["train", "test"] | None = None,
+    split: Literal["train", "validation", "test"] | None = None,
     format: Literal["pandas"] = "pandas",
 ) -> "pd.DataFrame": ...
 
@@ -28,7 +28,7 @@ def read_manifest(
     workspace: WorkspaceLike,
     columns: Sequence[str] | None = None,
     *,
-    split: Literal["train", "test"] | None = None,
+    split: Literal["train", "validation", "test"] | None = None,
     format: Literal["arrow"],
 ) -> "pa.Table": ...
 
@@ -37,7 +37,7 @@ def read_manifest(
     workspace: WorkspaceLike,
     columns: Sequence[str] | None = None,
     *,
-    split: Literal["train", "test"] | None = None,
+    split: Literal["train", "validation", "test"] | None = None,
     format: Literal["pandas", "arrow"] = "pandas",
 ) -> "pd.DataFrame | pa.Table":
     """The manifest's rows, in its order: one row for each image, generated and real.

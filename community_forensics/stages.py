@@ -7,6 +7,7 @@ dataset needs neither torch nor diffusers.
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from captioning.options import CaptionOptions
@@ -48,9 +49,14 @@ def crawl(workspace: WorkspaceLike, options: CrawlOptions = CrawlOptions()) -> "
 
 
 def caption(
-    workspace: WorkspaceLike, sources: Mapping[str, str | Path], options: CaptionOptions = CaptionOptions()
+    workspace: WorkspaceLike,
+    sources: Mapping[str, str | Path] = MappingProxyType({}),
+    options: CaptionOptions = CaptionOptions(),
 ) -> "list[SourceSummary]":
     """Turn real images into prompts: each image's own caption where it has one, else the captioner's.
+
+    Own prompts (`CaptionOptions(prompts=("prompts.txt",))`) need no real images. `CaptionOptions(roots=...)` alone says
+    where the real images of a workspace are on this machine.
 
     `sources` maps the name of a real source to a folder of images, a tar archive, a Parquet file, or a data set of the
     Hub (`hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]`). Known names (coco, imagenet, ffhq, ...) are read in the layout

@@ -53,6 +53,7 @@ def _run_stages(root: Path, workspace: Workspace, images: int, console: Console)
     console.print(f"[bold]The embedded Hub and its zoo[/bold] in {root / 'hub'}", highlight=False)
     building.fill(root / "hub")
     photographs.write_digits(root / "real" / "digits")
+    photographs.write_pieces(root / "real" / "pieces")
     photographs.write_photos(root / "real" / "photos")
 
     with HubProcess(root / "hub") as hub:
@@ -64,10 +65,12 @@ def _run_stages(root: Path, workspace: Workspace, images: int, console: Console)
                 "--source",
                 f"digits={root / 'real' / 'digits'}",
                 "--source",
+                f"pieces={root / 'real' / 'pieces'}",
+                "--source",
                 f"photos={root / 'real' / 'photos'}",
             ],
             ["cf-sample", "--images", str(images), "--batch-size", "4"],
-            ["cf-build-manifest"],
+            ["cf-build-manifest", "--audit", "--matched"],
             ["cf-publish", DATASET],
         ):
             run_stage(command, environment, console)

@@ -5,7 +5,6 @@ generators, and last the manifest, are renamed into place. Where a check fails, 
 is damaged or missing costs its generator: the others are joined without it.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from crawler.catalog import read_catalog
+from crawler.holdout import Split
 from manifests.checks import (
     Failure,
     RowChecks,
@@ -29,12 +29,15 @@ from manifests.checks import (
 from manifests.choices import Choices
 from manifests.joining.duplicates import generators_of_equal_images
 from manifests.joining.join import open_records, write_manifest
+from manifests.joining.real_images import RealImages
 from manifests.joining.sample_batches import sampled_generators
-from manifests.manifest import Split, manifest_path, rows_by_split
+from manifests.manifest import images_by_split, manifest_path
 from manifests.options import BuildOptions
-from manifests.plural import counted
+from manifests.plural import counted, form
+from manifests.split_numbers import SplitNumbers
 from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.tables.withheld import withheld_path
+from samplers.reservation import Reservation
 from samplers.sample import sample_parts
 from workspace.atomic import atomic_path, remove_partial
 from workspace.errors import CommunityForensicsError, in_one_line
@@ -47,14 +50,15 @@ class Built:
     """What was built."""
 
     rows: int
-    withheld: int
-    """Real images that a public edition lists without their pixels."""
+    real_images: RealImages
     unlicensed: int
     """Compatible generators that a public edition does not contain because of their licences."""
     generators: list[GeneratorRow]
-    rows_by_split: Mapping[Split | None, int]
-    """Rows in train, in test and (None) in neither."""
+    images: Mapping[tuple[Split | None, int], int]
+    """Rows by split (None: in none) and label."""
     choices: Choices
+    reservation: Reservation = Reservation()
+    """The prompts that were reserved when sampling."""
     damaged: Sequence[str] = ()
     """Damaged files, and the generators that are left out because of them."""
 
@@ -62,6 +66,11 @@ class Built:
     def kept(self) -> int:
         """Generated images."""
         return sum(row.kept for row in self.generators)
+
+    @property
+    def withheld(self) -> int:
+        """Real images that a public edition lists without their pixels."""
+        return self.real_images.listed
 
     @property
     def real(self) -> int:
@@ -75,30 +84,48 @@ class Built:
             f"{counted(self.kept, 'generated image')} of {counted(len(sampled), 'generator')}, "
             f"{counted(self.real, 'real image')}"
         )
-        if self.choices.holdout:
-            for name, numbers in (
-                ("generators", Counter(row.split for row in sampled)),
-                ("images", self.rows_by_split),
-            ):
-                train, test, neither = (numbers.get(split, 0) for split in ("train", "test", None))
-                yield f"{name}: {train} train, {test} test, {neither} in neither"
+        yield from self._of_real_images()
+        yield from SplitNumbers(self.choices, self.reservation, self.generators, self.images).lines()
         if self.choices.edition == "public":
             yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
             yield f"public edition: {counted(self.unlicensed, 'generator')} left out because of their licence in effect"
         yield from self.damaged
 
+    def _of_real_images(self) -> Iterator[str]:
+        real = self.real_images
+        if real.further:
+            yield (
+                f"{counted(real.further, 'real image')} beside the prompted ones "
+                f"(--real-per-generated {self.choices.real_per_generated:g})"
+            )
+        if real.missing:
+            by_split = ", ".join(f"{number} of {split}" for split, number in real.missing.items())
+            yield (
+                f"{counted(sum(real.missing.values()), 'real image')} fewer than --real-per-generated "
+                f"{self.choices.real_per_generated:g} asks for ({by_split}): caption more images of the same sources "
+                "(`cf-caption` in a new workspace with a larger --limit), or ask for less"
+            )
+        if real.equal:
+            yield (
+                f"{counted(real.equal, 'real image')} {form(real.equal, 'has', 'have')} equal files in prompts/, and "
+                "one row each: also_in names the others"
+            )
+
 
 def build(
     workspace: Workspace, options: BuildOptions = BuildOptions(), may_write: Callable[[], None] = lambda: None
 ) -> Built:
-    """Join the records, check everything, and write manifest/; by default the full edition, all of it for training.
+    """Join the records, check everything, and write manifest/; by default the full edition, with the holdouts of
+    `cf-sample`.
 
     The caller is the only one who builds (`stage`); `may_write` is called before files are put in place, and may raise.
     A generator with a damaged or missing file is left out (`Built.damaged`). Raises `UsageError` when a stage before
-    this one has not run, `CommunityForensicsError` when a check fails; then manifest/ stays as it was.
+    this one has not run, or a holdout gives its split no image, `CommunityForensicsError` when a check fails; then
+    manifest/ stays as it was.
     """
     log = Log(workspace, "manifest")
-    choices = Choices.of(options)
+    reservation = Reservation.of(workspace)
+    choices = Choices.of(options, reservation.holdouts)
     remove_partial(workspace.manifest)
     joining = _Joining(workspace, options, choices)
     with atomic_path(manifest_path(workspace)) as temporary, _withheld_list(workspace, choices) as withheld:
@@ -116,11 +143,16 @@ def build(
         damaged = joining.damaged()
         log.event("checked", rows=rows, verify=options.verify, failures=list(map(str, failures)), damaged=damaged)
         raise_build_failures(failures)
+        images = images_by_split(temporary)
+        SplitNumbers(choices, reservation, joining.generators, images).require(options)
         may_write()
         write_generators(workspace, joining.generators)
-    by_split = rows_by_split(workspace)
-    built = Built(rows, joining.joined.withheld, joining.unlicensed, joining.generators, by_split, choices, damaged)
-    log.event("built", rows=rows, generated=built.kept, real=built.real)
+    real = joining.joined.real
+    built = Built(rows, real, joining.unlicensed, joining.generators, images, choices, reservation, damaged)
+    log.event(
+        "built", rows=rows, generated=built.kept, real=built.real, listed=real.listed, further=real.further,
+        missing=dict(real.missing), equal=real.equal,
+    )  # fmt: skip
     return built
 
 
@@ -160,8 +192,9 @@ class _Joining:
                 checks = RowChecks(connection)
                 with task("joining samples, catalogue and prompts"):
                     self.joined = write_manifest(
-                        connection, manifest, assignment, withheld, self._choices.metadata(), checks.check_batch
-                    )
+                        connection, manifest, assignment, withheld, self._choices.metadata(),
+                        self._choices.real_per_generated, checks.check_batch,
+                    )  # fmt: skip
                 self.failures = checks.failures()
         except duckdb.Error as error:
             unreadable = unreadable_generators(workspace)

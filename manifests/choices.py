@@ -1,4 +1,4 @@
-"""What the user chooses for a manifest: its edition, the licences in it, and the generators held out.
+"""What the user chooses for a manifest: its edition, the licences in it, and who is in which split.
 
 A manifest can be built from a workspace any number of times, so its choices are not in the recipe but in the manifest's
 own file, where the report and the dataset card find them.
@@ -14,9 +14,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from crawler.catalog import CatalogEntry
+from crawler.holdout import Holdouts
 from manifests.editions import NO_LICENSE, parse_licenses
-from manifests.options import BuildOptions, Edition
-from manifests.splits import SplitAssignment, assign_splits, parse_holdouts
+from manifests.options import BuildOptions, Edition, Kin
+from manifests.splits import SplitAssignment, assign_splits
 from workspace.errors import UsageError
 
 #: Key of the choices in the metadata of the manifest's file.
@@ -30,13 +31,26 @@ class Choices:
     edition: Edition
     license_allow: tuple[str, ...]
     holdout: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    kin: Kin = "separate"
+    real_per_generated: float = BuildOptions.real_per_generated
 
     @classmethod
-    def of(cls, options: BuildOptions) -> "Choices":
-        """The choices among the options, in normal form. Raises `UsageError` for an unknown licence family or an
-        invalid holdout."""
+    def of(cls, options: BuildOptions, sampled: Holdouts = Holdouts()) -> "Choices":
+        """The choices among the options, in normal form; `sampled` are held out where the options name none.
+
+        Raises `UsageError` for an unknown licence family or an invalid holdout.
+        """
         licenses = parse_licenses(options.license_allow).texts if options.edition == "public" else ()
-        return cls(options.edition, licenses, tuple(str(holdout) for holdout in parse_holdouts(options.holdout)))
+        given = Holdouts.parse(options.holdout, options.validation)
+        test, validation = given.test or sampled.test, given.validation or sampled.validation
+        held = tuple(map(str, test)), tuple(map(str, validation))
+        return cls(options.edition, licenses, *held, options.kin, float(options.real_per_generated))
+
+    @property
+    def holdouts(self) -> Holdouts:
+        """The generators that are held out."""
+        return Holdouts.parse(self.holdout, self.validation)
 
     def metadata(self) -> dict[bytes, bytes]:
         """For the schema of the manifest's file."""
@@ -70,7 +84,7 @@ class Choices:
                 f"--license-allow {','.join(self.license_allow)} allows no generator that was sampled; their licences "
                 f"in effect are {named}"
             )
-        return SplitAssignment(assign_splits(catalog, present, parse_holdouts(self.holdout), equal), withheld)
+        return SplitAssignment(assign_splits(catalog, present, self.holdouts, equal, self.kin), withheld)
 
 
 def read_choices(manifest: Path) -> Choices:
@@ -79,4 +93,11 @@ def read_choices(manifest: Path) -> Choices:
     if recorded is None:
         return Choices.of(BuildOptions())
     values: Any = json.loads(recorded)
-    return Choices(values["edition"], tuple(values["license_allow"]), tuple(values["holdout"]))
+    return Choices(
+        values["edition"],
+        tuple(values["license_allow"]),
+        tuple(values["holdout"]),
+        tuple(values.get("validation", ())),
+        values.get("kin", "separate"),
+        float(values["real_per_generated"]),
+    )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, LayoutName, PublishOptions, Verify
+from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, Kin, LayoutName, PublishOptions, Verify
 from workspace import command_line, errors
 from workspace.layout import Workspace
 from workspace.terminal import say
@@ -13,7 +13,10 @@ from workspace.terminal import say
 WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")]
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
-_ONLY_FOR_BUILDING = ("edition", "license_allow", "holdout")
+_ONLY_FOR_BUILDING = (
+    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated"),
+    *("audit", "matched"),
+)
 
 
 def build_manifest() -> None:
@@ -40,13 +43,37 @@ def _build_manifest(
         typer.Option(
             metavar="KIND=VALUE",
             help="Keep generators for evaluation: name=ORG/NAME, family=ORG/BASE (it and all its descendants), "
-            "architecture=PixDiff, or after=2026-01-31 (first appeared after that day). May be repeated.",
+            "architecture=PixDiff, or after=2026-01-31 (first appeared after that day). May be repeated. Default: "
+            "those of cf-sample --holdout.",
         ),
     ] = None,
+    validation: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=VALUE",
+            help="Keep generators for validation, named as for --holdout. May be repeated. Default: those of cf-sample "
+            "--validation.",
+        ),
+    ] = None,
+    kin: Annotated[
+        Kin,
+        typer.Option(
+            help="Generators that are related to a held out one. separate: they are in no split; ignore: they are for "
+            "training, as in the study."
+        ),
+    ] = BuildOptions.kin,
     edition: Annotated[
         Edition,
         typer.Option(help="full: everything; public: what may be redistributed, and a list of the other real images."),
     ] = BuildOptions.edition,
+    real_per_generated: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Real images a generated one: where fewer real images were prompts, further ones of the same sources "
+            "are added, in each split; 0: none.",
+        ),
+    ] = BuildOptions.real_per_generated,
     license_allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,6 +82,22 @@ def _build_manifest(
             f"with commas. [default: {','.join(DEFAULT_LICENSES)}]",
         ),
     ] = None,
+    audit: Annotated[
+        bool,
+        typer.Option(
+            "--audit",
+            help="Measure how well file facts (format, size, ...) and simple statistics of pixels tell real from "
+            "generated images. A detector learns such a shortcut instead of traces of generation.",
+        ),
+    ] = BuildOptions.audit,
+    matched: Annotated[
+        bool,
+        typer.Option(
+            "--matched",
+            help="Choose pairs of a generated and a real image whose files are alike, as manifest/matched.parquet, and "
+            "audit them beside the whole.",
+        ),
+    ] = BuildOptions.matched,
     restore: Annotated[
         list[Path] | None,
         typer.Option(
@@ -78,7 +121,13 @@ def _build_manifest(
 
         cf-build-manifest --holdout architecture=PixDiff --holdout after=2026-01-31
 
+        cf-build-manifest --holdout family=ORG/BASE --validation name=ORG/NAME
+
+        cf-build-manifest --holdout name=ORG/NAME --kin ignore   # as in the study
+
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
+
+        cf-build-manifest --audit --matched   # can real and generated images be told apart by their files?
 
         cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete a downloaded public edition
     """
@@ -89,19 +138,28 @@ def _build_manifest(
             raise errors.UsageError(f"--restore completes an edition as it was published: leave out {option}")
         _restore(workspace, restore)
         return
+    from manifests.audit.record import audit_lines
     from manifests.stage import build_manifest
 
     options = BuildOptions(
         verify=verify,
         memory=memory,
         holdout=tuple(holdout or ()),
+        validation=tuple(validation or ()),
+        kin=kin,
         edition=edition,
+        real_per_generated=real_per_generated,
         license_allow=tuple(license_allow or ()),
+        audit=audit,
+        matched=matched,
     )
     opened = Workspace.open(workspace)
     built, page = build_manifest(opened, options)
     for line in built.lines():
         say(line)
+    if options.audit or options.matched:
+        for line in audit_lines(opened):
+            say(line)
     say(f"manifest: {opened.manifest}")
     say(f"report: {page}")
 

@@ -6,12 +6,14 @@ the parts read last are kept in memory. Threads may share a reader.
 """
 
 import errno
+import hashlib
 import io
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
@@ -19,10 +21,11 @@ import pyarrow.parquet as pq
 
 from captioning.prompt import REAL_FORMATS
 from samplers.sample import part_of
-from workspace.errors import in_one_line
+from workspace.errors import CommunityForensicsError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import LocatorReader, is_plain_file
+from workspace.roots import located, read_roots
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,12 +53,21 @@ def picture(content: bytes) -> Iterator["Image.Image"]:
         raise OSError(None, f"is not a readable image: {in_one_line(error, named=False)}") from error
 
 
+def changed_file(path: str, reason: str) -> CommunityForensicsError:
+    """The error for a file that has changed since the manifest was built."""
+    return CommunityForensicsError(
+        f"{path} has changed since the manifest was built ({reason}): run `cf-build-manifest --verify full`, which "
+        "names all such files"
+    )
+
+
 class ImageReader:
     """Reads images by the manifest's column `path`. All methods raise `OSError` as the file system does."""
 
     def __init__(self, workspace: Workspace, hub: HubAccess = HubAccess()) -> None:
         """`hub`: where images are read whose locators begin with hf://."""
-        self._root = workspace.root
+        self._workspace, self._root = workspace, workspace.root
+        self._roots = read_roots(workspace)
         self._lock = threading.Lock()
         self._locators = LocatorReader(hub)
         self._contents = lru_cache(_PARTS)(self._read_contents)
@@ -65,7 +77,8 @@ class ImageReader:
         """Bytes of an image file."""
         inside = part_of(path)
         if inside is None:
-            return (self._root / path).stat().st_size if is_plain_file(path) else self._locators.size(path)
+            place = located(self._workspace, path, self._roots)
+            return Path(place).stat().st_size if is_plain_file(place) else self._locators.size(place)
         with self._lock:
             return self._found(self._sizes(inside[0]), inside)
 
@@ -73,9 +86,24 @@ class ImageReader:
         """An image file, whole."""
         inside = part_of(path)
         if inside is None:
-            return (self._root / path).read_bytes() if is_plain_file(path) else self._locators.read(path)
+            place = located(self._workspace, path, self._roots)
+            return Path(place).read_bytes() if is_plain_file(place) else self._locators.read(place)
         with self._lock:
             return self._found(self._contents(inside[0]), inside)
+
+    def read_unchanged(self, path: str, sha256: str) -> bytes:
+        """An image file, whole, with the sha256 of its row; raises `CommunityForensicsError` for any other content."""
+        try:
+            content = self.read(path)
+        except OSError as error:
+            raise changed_file(path, error.strerror or "cannot be read") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise changed_file(path, "its sha256 differs")
+        return content
+
+    def file(self, path: str) -> Path | None:
+        """The image's own file; None: it is inside another one, or on the Hub."""
+        return self._root / path if part_of(path) is None and is_plain_file(path) else None
 
     def _read_contents(self, part: str) -> dict[str, bytes]:
         table = self._table(part, ["image_name", "image.bytes"])

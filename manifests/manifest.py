@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from crawler.holdout import Split
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -28,13 +29,12 @@ REAL, FAKE = 0, 1
 #: `subset` of real images; generated ones have that of their generator.
 REAL_SUBSET = "Real"
 
-#: What an image is for. `test` shares no generator's ancestor and no real image with `train`.
-Split = Literal["train", "test"]
 
-#: Whose words a caption is: the real data set's own, or the captioner's.
-CaptionOrigin = Literal["dataset", "generated"]
+#: Whose words a caption is: the real data set's own, the captioner's, or those of a file of prompts (`--prompts`).
+CaptionOrigin = Literal["dataset", "generated", "user"]
 
-_TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
+#: Type of a list of texts, none of them null.
+TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class ManifestRow:
     label: int = column(pa.int64(), "1: generated, 0: real")
     subset: str = column(pa.string(), "Systematic | Manual | Commercial; Real for real images")
     split: Split | None = column(
-        pa.string(), "train | test; null: in neither, because it shares something with both", default=None
+        pa.string(), "train | validation | test; null: in none, because it shares something with several", default=None
     )
     model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
     revision: str | None = column(pa.string(), "the generator's commit sha; null for real images", default=None)
@@ -76,7 +76,7 @@ class ManifestRow:
     kind: str | None = column(pa.string(), "checkpoint | lora | textual-inversion; null for real images", default=None)
     base_model: str | None = column(pa.string(), "repository id the generator was made from", default=None)
     lineage: tuple[str, ...] | None = column(
-        _TEXTS, "all known ancestors of the generator, nearest first; null for real images", default=None
+        TEXTS, "all known ancestors of the generator, nearest first; null for real images", default=None
     )
     prompt: str | None = column(
         pa.string(), "exactly what the pipeline was given; of a real image its caption", default=None
@@ -84,7 +84,8 @@ class ManifestRow:
     negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
     caption_origin: CaptionOrigin | None = column(
         pa.string(),
-        "dataset: the real data set's own caption | generated: by the captioner; null: no prompt",
+        "dataset: the real data set's own caption | generated: by the captioner | user: of a file of prompts; null: "
+        "no prompt",
         default=None,
     )
     captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
@@ -98,6 +99,12 @@ class ManifestRow:
     )
     real_id: str | None = column(pa.string(), "that image's id in its data set", default=None)
     real_sha256: str | None = column(pa.string(), "of that image's file", default=None)
+    prompted: bool | None = column(
+        pa.bool_(),
+        "of a real image: whether its caption was the prompt of a generated image of this manifest; null for generated "
+        "images",
+        default=None,
+    )
     class_label: int | None = column(pa.int32(), "class id, for class-conditional generators", default=None)
     seed: int | None = column(pa.int64(), "of this image's own CPU torch.Generator", default=None)
     num_inference_steps: int | None = column(pa.int32(), "denoising steps; null: none taken", default=None)
@@ -127,10 +134,28 @@ class ManifestRow:
     )
     width: int = column(pa.int32(), "pixels")
     height: int = column(pa.int32(), "pixels")
-    file_size: int | None = column(pa.int64(), "of a generated image's file, bytes; null for real images", default=None)
+    file_size: int | None = column(pa.int64(), "of the image file, bytes; null: unknown", default=None)
+    jpeg_quality: int | None = column(
+        pa.int32(), "1 to 100, estimated from the quantisation tables; null: no JPEG", default=None
+    )
+    chroma_subsampling: str | None = column(
+        pa.string(), "of a JPEG: 4:4:4, 4:2:2, 4:2:0, ...; 4:0:0 for grey; null: no JPEG", default=None
+    )
+    progressive: bool | None = column(pa.bool_(), "whether a JPEG is progressive; null: no JPEG", default=None)
+    has_exif: bool | None = column(
+        pa.bool_(), "whether the file has EXIF data: never of generated images; null: unknown", default=None
+    )
+    has_icc: bool | None = column(
+        pa.bool_(), "whether the file has a colour profile: never of generated images; null: unknown", default=None
+    )
     sha256: str = column(pa.string(), "of the image file")
     also_by: tuple[str, ...] | None = column(
-        _TEXTS, "other generators that made an image of the same sha256; null: none", default=None
+        TEXTS, "other generators that made an image of the same sha256; null: none", default=None
+    )
+    also_in: tuple[str, ...] | None = column(
+        TEXTS,
+        "of a real image: <real_source>/<real_id> of the other real images with the same sha256; null: none",
+        default=None,
     )
     nsfw_flag: bool | None = column(
         pa.bool_(),
@@ -145,8 +170,8 @@ class ManifestRow:
     )
     path: str = column(
         pa.string(),
-        "the file, or the sample part and the image's name in it: relative to the workspace; of a real image where it "
-        "was captioned: a file, or a locator",
+        "the file, or the sample part and the image's name in it: relative to the workspace; of a real image a "
+        "locator: root://SOURCE/PATH (roots.toml has the folder), hf://...",
     )
 
 
@@ -205,14 +230,23 @@ def read_rows(workspace: Workspace, columns: Sequence[str] | None = None, split:
 
 
 def rows_by_split(workspace: Workspace) -> Counter[Split | None]:
-    """How many rows of the manifest are in train, in test and (None) in neither; errors as `existing_manifest`."""
-    counted: Counter[Split | None] = Counter()
-    path = existing_manifest(workspace)
+    """How many rows of the manifest are in each split and (None) in none; errors as `existing_manifest`."""
+    rows: Counter[Split | None] = Counter()
+    for (split, _), number in images_by_split(existing_manifest(workspace)).items():
+        rows[split] += number
+    return rows
+
+
+def images_by_split(path: Path) -> Counter[tuple[Split | None, int]]:
+    """How many rows of a manifest's file have each split (None: in none) and label. Raises `DamagedFileError`."""
+    images: Counter[tuple[Split | None, int]] = Counter()
     with (
         records.reading(path),
         pq.ParquetFile(path, read_dictionary=["split"], page_checksum_verification=True) as file,
     ):
-        for batch in file.iter_batches(columns=["split"]):
-            for found in pc.value_counts(batch.column("split")).to_pylist():
-                counted[found["values"]] += found["counts"]
-    return counted
+        for batch in file.iter_batches(columns=["split", "label"]):
+            for label in (REAL, FAKE):
+                splits = batch.column("split").filter(pc.equal(batch.column("label"), label))
+                for found in pc.value_counts(splits).to_pylist():
+                    images[found["values"], label] += found["counts"]
+    return images

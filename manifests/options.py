@@ -1,5 +1,6 @@
 """The options of building and publishing, with the defaults that the command lines and the Python interface share."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -11,6 +12,8 @@ Verify = Literal["quick", "full"]
 """How many image files are read whole: one in fifty, or all (and every record)."""
 Edition = Literal["full", "public"]
 """Everything; or only what may be redistributed."""
+Kin = Literal["separate", "ignore"]
+"""Generators related to a held out one are in no split; or, as in the study, they are for training."""
 LayoutName = Literal["viewer", "community-forensics"]
 """Columns of the published files: all of ours, or exactly those of the study's dataset."""
 
@@ -28,12 +31,25 @@ class BuildOptions:
     memory: str = "320MB"
     """Memory the join may use before it spills to the disk."""
     holdout: tuple[str, ...] = ()
-    """Generators kept for evaluation: name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31."""
+    """Generators kept for evaluation: name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31; empty:
+    those that `cf-sample --holdout` named."""
+    validation: tuple[str, ...] = ()
+    """Generators kept for validation, as `holdout`; empty: those that `cf-sample --validation` named."""
+    kin: Kin = "separate"
+    """What becomes of generators that are related to a held out one. separate: they are in no split; ignore: they are
+    for training."""
     edition: Edition = "full"
     """full: everything; public: only what may be redistributed, and a list of the other real images."""
+    real_per_generated: float = 1.0
+    """Real images a generated one: where the prompted ones are fewer, further ones of their sources are added; 0: none.
+    """
     license_allow: tuple[str, ...] = ()
     """Licences of the public edition's generators, as cards name them, none, or family=NAME; empty: those of
     `DEFAULT_LICENSES`."""
+    audit: bool = False
+    """Whether it is measured how well file facts and simple statistics of pixels tell real from generated images."""
+    matched: bool = False
+    """Whether pairs of a real and a generated image with like files are chosen; they are audited too."""
     endpoint: str | None = None
     """URL of the Hub that real images are read from where a locator names it. None: HF_ENDPOINT, else
     https://huggingface.co."""
@@ -43,9 +59,14 @@ class BuildOptions:
     def __post_init__(self) -> None:
         _one_of("--verify", self.verify, get_args(Verify))
         _one_of("--edition", self.edition, get_args(Edition))
+        if not 0 <= self.real_per_generated < math.inf:
+            raise UsageError(
+                f"--real-per-generated {self.real_per_generated}: must be a number such as 1, or 0 for none"
+            )
         if self.license_allow and self.edition != "public":
             raise UsageError("--license-allow selects the generators of the public edition: add --edition public")
-        if self.license_allow or self.holdout:
+        _one_of("--kin", self.kin, get_args(Kin))
+        if self.license_allow or self.holdout or self.validation:
             # Imported here: what the texts mean is known beside the catalogue's record, which takes long to import.
             from manifests.choices import Choices
 

@@ -1,26 +1,25 @@
-"""Which generators are for training a detector and which for evaluating it, so that the two share nothing.
+"""Which generators are for training a detector, which for validating and which for evaluating it.
 
-A generator that is held out is in `test`. A generator that is related to it must not be in `train`: two generators are
-related when they have a common ancestor, where each counts as its own ancestor and the base model of its card is one.
-Names are not enough, because a copy under another name does not tell its origin: generators whose denoisers have equal
-weights, or that made the same image, count as one generator.
+A generator that is held out is in `test`, or in `validation`. A generator that is related to it must not be in another
+split: two generators are related when they have a common ancestor, where each counts as its own ancestor and the base
+model of its card is one. Names are not enough, because a copy under another name does not tell its origin: generators
+whose denoisers have equal weights, or that made the same image, count as one generator.
 
-Where a holdout is related to other generators, one side must be left out of both splits. A name, an architecture or a
-family was requested explicitly, so the related generators are left out. A date is the other way round, because nearly
-every new fine-tune has an old ancestor, and one new fine-tune would take all of its relatives out of training: here the
-new generator is left out.
+Where a holdout is related to other generators, one side must be left out of all splits. A name, an architecture or a
+family was requested explicitly, so the related generators are left out; of two that are requested and related, the one
+for validation. A date is the other way round, because nearly every new fine-tune has an old ancestor, and one new
+fine-tune would take all of its relatives out of training: here the new generator is left out.
+
+With `kin` ignore, as in the study, relations do not matter: the generators that are named are held out, all others are
+for training.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Literal, get_args
 
-from crawler.catalog import Architecture, CatalogEntry, denoiser_files
-from manifests.manifest import Split
-from workspace.errors import UsageError
-
-HoldoutKind = Literal["name", "architecture", "family", "after"]
+from crawler.catalog import CatalogEntry, denoiser_files
+from crawler.holdout import Holdouts, Split, own_ancestors
+from manifests.options import Kin
 
 
 @dataclass(frozen=True)
@@ -32,60 +31,42 @@ class SplitAssignment:
     withheld: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Holdout:
-    """Generators of the catalogue that are kept for evaluation."""
-
-    kind: HoldoutKind
-    value: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}={self.value}"
-
-    def covers(self, entry: CatalogEntry) -> bool:
-        """Whether it holds a generator out; `after`: the generator first appeared after that day, UTC."""
-        if self.kind == "name":
-            return entry.model_name == self.value
-        if self.kind == "architecture":
-            return entry.architecture == self.value
-        if self.kind == "family":
-            return self.value in _own_ancestors(entry)
-        return entry.created_at is not None and entry.created_at[:10] > self.value
-
-
-def parse_holdouts(texts: Iterable[str]) -> list[Holdout]:
-    """Read holdouts, each KIND=VALUE; repeated ones count once. Raises `UsageError` for anything else."""
-    return [_parse(text) for text in dict.fromkeys(texts)]
-
-
 def assign_splits(
     catalog: Sequence[CatalogEntry],
     present: Collection[str],
-    holdouts: Sequence[Holdout],
+    holdouts: Holdouts,
     equal: Iterable[Collection[str]] = (),
+    kin: Kin = "separate",
 ) -> dict[str, Split | None]:
     """The split of each generator that is `present` in the dataset; of the others only the ancestors matter.
 
     `equal` are sets of generators that made one and the same image. Raises `UsageError` for a holdout that covers no
-    generator of the catalogue, because a spelling mistake would leave `test` empty.
+    generator of the catalogue.
     """
-    for holdout in holdouts:
-        if not any(holdout.covers(entry) for entry in catalog):
-            raise UsageError(f"--holdout {holdout}: the catalogue has no such generator; check the spelling")
-    entries = [entry for entry in catalog if entry.model_name in present]
-    requested = {entry.model_name for entry in entries if _covered(entry, holdouts, by_date=False)}
-    dated = {entry.model_name for entry in entries if _covered(entry, holdouts, by_date=True)} - requested
+    holdouts.require_known(catalog)
+    entries = {entry.model_name: entry for entry in catalog if entry.model_name in present}
+    wanted = {name: holdouts.split_of(entry) for name, entry in entries.items()}
+    if kin == "ignore":
+        return dict(wanted)
     lineages = _Lineages(catalog, equal)
+    named = {name for name, entry in entries.items() if wanted[name] != "train" and not _only_by_date(entry, holdouts)}
+    # Each group takes what is related to none of those before it.
+    order: list[tuple[Split, set[str]]] = [
+        ("test", {name for name in named if wanted[name] == "test"}),
+        ("validation", {name for name in named if wanted[name] == "validation"}),
+        ("train", {name for name in wanted if wanted[name] == "train"}),
+        ("test", {name for name in wanted if wanted[name] == "test"} - named),
+        ("validation", {name for name in wanted if wanted[name] == "validation"} - named),
+    ]
+    assigned: dict[str, Split] = {}
+    for split, names in order:
+        others = lineages.ancestors_of(name for name, its in assigned.items() if its != split)
+        assigned |= {name: split for name in names if lineages.ancestors[name].isdisjoint(others)}
+    return {name: assigned.get(name) for name in entries}
 
-    rest = [entry.model_name for entry in entries if entry.model_name not in requested | dated]
-    of_requested = lineages.ancestors_of(requested)
-    training = {name for name in rest if lineages.ancestors[name].isdisjoint(of_requested)}
-    of_training = lineages.ancestors_of(training)
-    testing = requested | {name for name in dated if lineages.ancestors[name].isdisjoint(of_training)}
-    return {
-        entry.model_name: "train" if entry.model_name in training else "test" if entry.model_name in testing else None
-        for entry in entries
-    }
+
+def _only_by_date(entry: CatalogEntry, holdouts: Holdouts) -> bool:
+    return not holdouts.covers(entry, "test", dated=False) and not holdouts.covers(entry, "validation", dated=False)
 
 
 class _Lineages:
@@ -105,7 +86,7 @@ class _Lineages:
                 self._unite(first, other)
         for entry in catalog:
             parents = self._parents.setdefault(self._name(entry.model_name), set())
-            parents.update(self._name(name) for name in _own_ancestors(entry))
+            parents.update(self._name(name) for name in own_ancestors(entry))
         self.ancestors: dict[str, frozenset[str]] = {
             entry.model_name: self._all_ancestors(self._name(entry.model_name)) for entry in catalog
         }
@@ -130,35 +111,3 @@ class _Lineages:
             found |= new
             waiting += new
         return frozenset(found)
-
-
-def _own_ancestors(entry: CatalogEntry) -> set[str]:
-    """The generator itself and the ancestors that its own entry names."""
-    return {entry.model_name, *entry.lineage} | ({entry.base_model} if entry.base_model is not None else set())
-
-
-def _covered(entry: CatalogEntry, holdouts: Iterable[Holdout], by_date: bool) -> bool:
-    return any(holdout.covers(entry) for holdout in holdouts if (holdout.kind == "after") is by_date)
-
-
-def _parse(text: str) -> Holdout:
-    kind, _, value = text.partition("=")
-    for known in get_args(HoldoutKind):
-        if kind == known and value:
-            _check(text, kind, value)
-            return Holdout(known, value)
-    raise UsageError(
-        f"--holdout {text}: must be name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31"
-    )
-
-
-def _check(text: str, kind: str, value: str) -> None:
-    if kind == "architecture" and value not in get_args(Architecture):
-        raise UsageError(f"--holdout {text}: the architectures are {', '.join(get_args(Architecture))}")
-    if kind == "after":
-        try:
-            day = date.fromisoformat(value)
-        except ValueError:
-            day = None
-        if day is None or day.isoformat() != value:
-            raise UsageError(f"--holdout {text}: {value!r} is not a date such as 2026-01-31")

@@ -46,6 +46,32 @@ def sample(
             "repeated.",
         ),
     ] = None,
+    images_per_prompt: Annotated[
+        int, typer.Option(help="How often in a row each prompt is used, with different seeds.")
+    ] = SampleOptions.images_per_prompt,
+    evaluation_prompts: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the prompts that only the generators of --holdout get, and another such share for those of "
+            "--validation: then these take no image out of training. Between 0 and 1.",
+        ),
+    ] = SampleOptions.evaluation_prompts,
+    holdout: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=VALUE",
+            help="Generators that will be for evaluation: name=ORG/NAME, family=ORG/BASE (it and all its descendants), "
+            "architecture=PixDiff, or after=2026-01-31 (first appeared after that day). May be repeated. "
+            "cf-build-manifest holds them out.",
+        ),
+    ] = None,
+    validation: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=VALUE", help="Generators that will be for validation, as for --holdout. May be repeated."
+        ),
+    ] = None,
     store: Annotated[
         Store, typer.Option(help="Store images as files beside the rows, or inside the part files: far fewer files.")
     ] = SampleOptions.store,
@@ -111,6 +137,10 @@ def sample(
 
         cf-sample --shard 3/16 --dry-run              # what would be sampled, and how long it may take
 
+        cf-sample --evaluation-prompts 0.1 --holdout name=ORG/NAME   # no caption of its images is one of training
+
+        cf-sample --images 400 --images-per-prompt 4  # a hundred prompts, four images of each
+
         cf-status --watch                             # the progress of all shards
     """
     from samplers.prompting import parse_weights
@@ -123,6 +153,10 @@ def sample(
         seed=seed,
         safety_checker=safety_checker,
         source_weights=parse_weights(source_weight or ()),
+        images_per_prompt=images_per_prompt,
+        evaluation_prompts=evaluation_prompts,
+        holdout=tuple(holdout or ()),
+        validation=tuple(validation or ()),
         store=store,
         allow_pickle=allow_pickle,
         shard=shard,

@@ -43,6 +43,8 @@ def show_forecast(workspace: Workspace, shard_text: str, pending: PendingWork) -
         else "for a GPU that needs 1 s for an image of Stable Diffusion 1.5"
     )
     console.print(f"{duration_text(seconds * pace)} to load and sample, estimated {origin}")
+    for note in pending.notes:
+        console.print(note, soft_wrap=True)
     _show_balance(console, Shard.parse(shard_text), pending, pace)
     _show_skipped(console, pending)
 

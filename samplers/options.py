@@ -45,6 +45,16 @@ class SampleOptions:
     """Repository of the safety checker: ORG/NAME or ORG/NAME@REVISION."""
     source_weights: Mapping[str, float] = field(default_factory=dict)
     """How often prompts of a real source are drawn, compared with the others: 1 where none is given; 0: never."""
+    images_per_prompt: int = 1
+    """How often in a row each prompt is used, with different seeds."""
+    evaluation_prompts: float = 0.0
+    """Share of the prompts reserved for the generators of `holdout`, and another such share for those of
+    `validation`, so that they share no caption and no real image with training; 0: none."""
+    holdout: tuple[str, ...] = ()
+    """Generators that will be for evaluation: name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or
+    after=2026-01-31."""
+    validation: tuple[str, ...] = ()
+    """Generators that will be for validation, as `holdout`."""
     store: Store = "files"
     """Images as files beside the rows, or inside the part files."""
     allow_pickle: bool = False
@@ -82,7 +92,8 @@ class SampleOptions:
             raise UsageError(f"--store {self.store!r} is not one of {', '.join(get_args(Store))}")
         if self.verify not in get_args(Verify):
             raise UsageError(f"--verify {self.verify!r} is not one of {', '.join(get_args(Verify))}")
-        for name in ("images", "batch_size", "max_tries", "steps", "limit", "timeout"):
+        self._check_reservation()
+        for name in ("images", "images_per_prompt", "batch_size", "max_tries", "steps", "limit", "timeout"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1")
@@ -97,6 +108,27 @@ class SampleOptions:
             raise UsageError("--max-memory must be 0 (no limit) or more")
         if self.max_disk is not None:
             bytes_of(self.max_disk, "--max-disk")
+
+    def _check_reservation(self) -> None:
+        share = self.evaluation_prompts
+        held = [texts for texts in (self.holdout, self.validation) if texts]
+        if held:
+            # Imported here: what the texts mean is known beside the catalogue's record, which takes long to import.
+            from crawler.holdout import Holdouts
+
+            Holdouts.parse(self.holdout, self.validation)
+        if not 0 <= share < 1:
+            raise UsageError(f"--evaluation-prompts {share:g}: must be a share such as 0.1, or 0 to reserve nothing")
+        if share * len(held) >= 1:
+            raise UsageError(
+                f"--evaluation-prompts {share:g}: test and validation have this share each, and leave no prompt for "
+                "training: make it less than 0.5"
+            )
+        if share and not held:
+            raise UsageError(
+                f"--evaluation-prompts {share:g} reserves prompts for generators that are held out: name them with "
+                "--holdout KIND=VALUE or --validation KIND=VALUE"
+            )
 
     @property
     def images_a_batch(self) -> int:

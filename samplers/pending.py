@@ -11,8 +11,10 @@ from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
 from samplers.options import SampleOptions
 from samplers.outcomes import TRANSIENT, Outcome, final_status, read_outcome
-from samplers.plan import Recipe
+from samplers.plan import Recipe, require_same_seeds
 from samplers.prompting import PromptPool
+from samplers.reservation import Reservation
+from samplers.reserved_prompts import require_enough
 from samplers.shard_assignment import ShardAssignment, assign_shards, sampling_order
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.progress import GeneratorProgress, progress_of
@@ -65,16 +67,22 @@ class PendingWork:
     """Of every generator of all shards, by name."""
     assignment: ShardAssignment
     """Which shard samples which generators, finished or not."""
+    notes: Sequence[str] = ()
+    """What the user should know before it is sampled."""
 
 
 def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     """The pending work of the shard `options.shard`.
 
-    Raises `UsageError` without a catalogue, for text-to-image generators without prompts, while captioning has not
-    ended, and where `options.only` or `options.source_weights` name what does not exist; `HubError` where the Hub does
-    not give the commit of `options.safety_checker`.
+    Raises `UsageError` without a catalogue, for a workspace of another version, for text-to-image generators without
+    prompts, while captioning has not ended, where options name what does not exist, and as `require_enough`; `HubError`
+    where the Hub does not give the commit of `options.safety_checker`.
     """
-    chosen = _chosen(read_catalog(workspace), options)
+    require_same_seeds(workspace)
+    catalog = read_catalog(workspace)
+    reservation = Reservation.named(float(options.evaluation_prompts), options.holdout, options.validation)
+    reservation.holdouts.require_known(catalog)
+    chosen = _chosen(catalog, options)
     costs = {
         entry.model_name: cost_of(entry, steps=options.steps, batch_size=options.images_a_batch) for entry in chosen
     }
@@ -86,7 +94,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     has_prompts = bool(prompt_parts(workspace))
     if not has_prompts and any(entry.task == "text-to-image" for entry in share):
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    prompts = PromptPool(read_prompts(workspace) if has_prompts else (), options.source_weights)
+    prompts = PromptPool(read_prompts(workspace) if has_prompts else (), options.source_weights, reservation)
     recipe = Recipe(
         images=options.images,
         batch_size=options.images_a_batch,
@@ -98,7 +106,12 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
         source_weights=prompts.weights if options.source_weights else None,
         store=options.store,
         allow_pickle=options.allow_pickle,
+        images_per_prompt=options.images_per_prompt,
+        evaluation_prompts=reservation.share,
+        holdout=[str(holdout) for holdout in reservation.holdouts.test] or None,
+        validation=[str(holdout) for holdout in reservation.holdouts.validation] or None,
     )
+    notes = require_enough(chosen, prompts, recipe)
     generators, skipped, finished = [], {}, 0
     unrecorded: list[Outcome] = []
     leftovers: list[Path] = []
@@ -115,7 +128,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
             skipped[entry.model_name] = reason
         else:
             generators.append(PendingGenerator(entry, progress, previous, costs[entry.model_name]))
-    return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, leftovers, costs, assignment)
+    return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, leftovers, costs, assignment, notes)
 
 
 def fresh_look(

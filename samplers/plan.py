@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, Task
 from crawler.options import Kind
 from samplers.options import Store
 from samplers.prompting import PromptPool
+from samplers.reservation import Reservation
+from workspace import recipe as recipes
 from workspace.errors import UsageError
-from workspace.identity import seed_of
+from workspace.identity import SEED_BITS, seed_of
+from workspace.layout import Workspace
 from workspace.recipe import Setting
 
 #: Batches in one part file: a kill costs at most these; more batches make fewer files for each generator.
@@ -47,6 +51,21 @@ class Recipe:
     store: Store = "files"
     allow_pickle: bool = False
     """Whether generators with pickled weights are sampled, loaded with `weights_only`."""
+    images_per_prompt: int = 1
+    """How often in a row each drawn prompt is used."""
+    evaluation_prompts: float = 0.0
+    """Share of the prompts that is reserved for held-out generators, and another such share for those of validation."""
+    holdout: list[str] | None = None
+    """The held-out generators, as `Holdout` texts in order; None: none."""
+    validation: list[str] | None = None
+    """Those of validation."""
+    seed_bits: int = SEED_BITS
+    """Of every seed; workspaces of the version with 63 do not name it."""
+
+    @property
+    def reservation(self) -> Reservation:
+        """Which prompts are reserved for which generators."""
+        return Reservation.named(self.evaluation_prompts, self.holdout or (), self.validation or ())
 
     def settings(self) -> dict[str, Setting | None]:
         """The table `[sample]` of the workspace's recipe."""
@@ -61,7 +80,23 @@ class Recipe:
             "source_weights": self.source_weights,
             "store": self.store,
             "allow_pickle": self.allow_pickle,
+            "images_per_prompt": self.images_per_prompt,
+            "evaluation_prompts": self.evaluation_prompts,
+            "holdout": self.holdout,
+            "validation": self.validation,
+            "seed_bits": self.seed_bits,
         }
+
+
+def require_same_seeds(workspace: Workspace) -> None:
+    """Raise `UsageError` where another version sampled the workspace, whose seeds, and so images, are other ones."""
+    sampled = recipes.read(workspace).get("sample")
+    if sampled is not None and sampled.get("seed_bits") != SEED_BITS:
+        raise UsageError(
+            f"{workspace.recipe}: the images of this workspace were written by another version of community-forensics, "
+            f"with seeds of {sampled.get('seed_bits', 63)} bits instead of {SEED_BITS}: continue with that version, or "
+            "use another --workspace"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +165,15 @@ class Plan:
 
 
 def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
-    """The plan of one compatible generator. Raises `UsageError` when it needs prompts and there are none."""
+    """The plan of one compatible generator; `prompts` are those of the recipe's reservation.
+
+    Raises `UsageError` when it needs prompts and there are none.
+    """
     if entry.task is None:
         raise ValueError(f"{entry.model_name} has no task: it cannot be sampled")
     if entry.task == "text-to-image" and not prompts.size:
         raise UsageError("text-to-image generators need prompts, and there are none: run `cf-caption` first")
+    split = recipe.reservation.split_of_generator(entry)
     plan = Plan(
         model_name=entry.model_name,
         revision=entry.revision,
@@ -154,14 +193,15 @@ def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
     )
     if recipe.steps is not None:
         plan = _with_steps(plan, recipe.steps)
-    return replace(plan, samples=tuple(_samples(plan, prompts, recipe)))
+    return replace(plan, samples=tuple(_samples(plan, prompts.draw(entry.model_name, split), recipe)))
 
 
-def _samples(plan: Plan, prompts: PromptPool, recipe: Recipe) -> Iterator[PlannedSample]:
-    drawn = prompts.draw(plan.model_name) if plan.task == "text-to-image" else iter(())
+def _samples(plan: Plan, drawn: Iterator[Prompt], recipe: Recipe) -> Iterator[PlannedSample]:
+    prompt = None
     for index in range(recipe.max_tries):
         seed = seed_of(plan.model_name, plan.revision, recipe.seed, index)
-        prompt = next(drawn, None)
+        if plan.task == "text-to-image" and index % recipe.images_per_prompt == 0:
+            prompt = next(drawn, None)
         if prompt is None:
             yield PlannedSample(index=index, seed=seed)
             continue

@@ -2,21 +2,28 @@
 
 Every generator draws from the same pool in another order, the sources by their weights. So a few hundred images of each
 generator cover all sources, and thousands of generators together cover the pool. Within a generator no text is repeated
-before every text was used. The order depends on the key alone (`workspace.identity.seed_of`), never on a library's
+before every text was used. The order depends on the key alone (`workspace.identity.number_of`), never on a library's
 random numbers, and is computed step by step: the first eight hundred of half a million cost eight hundred steps.
 
 The next source is always the one whose turn is due first: its n-th prompt (from 0) is due at (n + phase) / weight. With
 equal weights the sources take turns. The phase, in [0, 1), differs between generators: a source of so little weight
-that it is due once in ten generators is drawn in every tenth, not in none.
+that it is due once in ten generators is drawn in every tenth, not in none. Within a source, prompts with weights of
+their own are drawn likewise.
+
+Where prompts are reserved (`reservation`), the generators of a split draw from its prompts as if there were no others.
 """
 
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import heapify, heappop, heapreplace
+from itertools import count, islice
 
 from captioning.prompt import Prompt
+from crawler.holdout import Split
+from samplers.reservation import Reservation
 from workspace.errors import UsageError
-from workspace.identity import seed_of
+from workspace.identity import number_of
 
 
 def parse_weights(texts: Iterable[str]) -> dict[str, float]:
@@ -37,30 +44,44 @@ def parse_weights(texts: Iterable[str]) -> dict[str, float]:
 
 
 class PromptPool:
-    """All prompts of the workspace. A text that several prompts have is used once, with the first of them."""
+    """All prompts of the workspace. A text that several prompts have is used once, with the first of them.
 
-    def __init__(self, prompts: Iterable[Prompt], weights: Mapping[str, float] | None = None) -> None:
+    So a text that several images have is reserved as the first of them is, and is on no two sides.
+    """
+
+    def __init__(
+        self,
+        prompts: Iterable[Prompt],
+        weights: Mapping[str, float] | None = None,
+        reservation: Reservation = Reservation(),
+    ) -> None:
         """`weights`: how often a real source is drawn, compared with the others; 1 where none is given, 0 for never.
 
-        Raises `UsageError` for a weight of a source that does not exist, and where every source has weight 0.
+        Raises `UsageError` for a weight of a source that does not exist, where every source or prompt has weight 0, and
+        for a prompt whose own weight is none.
         """
         weights = weights or {}
         digest = hashlib.sha256()
         sources: set[str] = set()
         texts: set[str] = set()
-        by_source: dict[str, list[Prompt]] = {}
+        self._prompts: dict[Split, dict[str, list[Prompt]]] = {"train": {}, "validation": {}, "test": {}}
         for prompt in prompts:
-            digest.update(f"{prompt.prompt_id}\x00{prompt.prompt}\x00".encode())
+            digest.update(_content(prompt, reservation))
             sources.add(prompt.real_source)
-            if prompt.prompt not in texts and weights.get(prompt.real_source) != 0:
+            weight = 1.0 if prompt.weight is None else prompt.weight
+            if not 0 <= weight < math.inf:
+                raise UsageError(f"prompt {prompt.prompt_id}: its weight {weight} must be 0 (never) or a larger number")
+            if weight and prompt.prompt not in texts and weights.get(prompt.real_source) != 0:
                 texts.add(prompt.prompt)
-                by_source.setdefault(prompt.real_source, []).append(prompt)
+                reserved = self._prompts[reservation.split_of_prompt(prompt)]
+                reserved.setdefault(prompt.real_source, []).append(prompt)
         for name in sorted(weights.keys() - sources):
             known = ", ".join(sorted(sources)) or "none"
             raise UsageError(f"--source-weight {name}: no such real source in this workspace; it has: {known}")
-        if sources and not by_source:
-            raise UsageError("--source-weight: every real source has weight 0, so there is no prompt to draw")
-        self._by_source = by_source
+        if sources and not texts:
+            raise UsageError(
+                "every real source (--source-weight) or prompt has weight 0, so there is no prompt to draw"
+            )
         # As numbers of one type: the recipe tells 2 from 2.0.
         self._weights = {source: float(weights.get(source, 1)) for source in sorted(sources)}
         self.digest: str = digest.hexdigest()
@@ -71,37 +92,89 @@ class PromptPool:
         """The weight of every real source, by name."""
         return dict(self._weights)
 
-    def draw(self, key: str) -> Iterator[Prompt]:
-        """Prompts without end, in the order that belongs to `key`; nothing from an empty pool."""
+    def sizes(self, split: Split | None = None) -> dict[str, int]:
+        """How many texts the generators of a split have (None: of all), by real source; sources of weight 0 are left
+        out."""
+        all_sources = sorted({source for by_source in self._prompts.values() for source in by_source})
+        counted = self._prompts.values() if split is None else (self._prompts[split],)
+        return {source: sum(len(by_source.get(source, ())) for by_source in counted) for source in all_sources}
+
+    def draw(self, key: str, split: Split = "train") -> Iterator[Prompt]:
+        """Prompts of a split without end, in the order that belongs to `key`; nothing where it has none."""
+        by_source = self._prompts[split]
+        streams = {source: _stream(prompts, key, source) for source, prompts in sorted(by_source.items())}
         lap = 0
-        while self._by_source:
-            sources = sorted(self._by_source)
-            turns = [sources[number] for number in permutation(len(sources), key, "sources", lap)]
-            orders = {source: permutation(len(self._by_source[source]), key, source, lap) for source in turns}
-            phase = seed_of(key, "phase", lap) / 2**63
-            due = {source: phase / self._weights[source] for source in turns}
-            drawn = dict.fromkeys(turns, 0)
-            while turns:
-                # Of several that are due at the same time, the first in `turns`.
-                source = min(turns, key=due.__getitem__)
-                number = next(orders[source], None)
-                if number is None:
-                    turns.remove(source)
-                    continue
-                yield self._by_source[source][number]
-                drawn[source] += 1
-                due[source] = (drawn[source] + phase) / self._weights[source]
+        while streams:
+            turns = [sorted(streams)[number] for number in permutation(len(streams), key, "sources", lap)]
+            phase = number_of(key, "phase", lap) / 2**63
+            # Each source gives as many as it has texts, and then the next lap begins.
+            yield from _in_turn(
+                (self._weights[source], phase, islice(streams[source], len(by_source[source]))) for source in turns
+            )
             lap += 1
 
 
-def permutation(count: int, *key: str | int) -> Iterator[int]:
-    """The numbers below `count`, each once, in an order that depends on `key` alone.
+def permutation(size: int, *key: str | int) -> Iterator[int]:
+    """The numbers below `size`, each once, in an order that depends on `key` alone.
 
     The shuffle of Fisher and Yates, which stores only the positions that it has touched: memory grows with what is
     drawn.
     """
     moved: dict[int, int] = {}
-    for position in range(count):
-        other = position + seed_of(*key, position) % (count - position)
+    for position in range(size):
+        other = position + number_of(*key, position) % (size - position)
         yield moved.get(other, other)
         moved[other] = moved.pop(position, position)
+
+
+def _stream(prompts: list[Prompt], key: str, source: str) -> Iterator[Prompt]:
+    """The prompts of one source without end: one permutation after the other, or by their weights where they have any.
+
+    Prompts of one weight are permuted, and take turns with those of other weights. Each weight has a phase of its own,
+    so the share of generators for which a prompt is among the first few is proportional to its weight (sequential
+    Poisson sampling; Ohlsson 1998).
+    """
+    by_weight: dict[float, list[Prompt]] = {}
+    for prompt in prompts:
+        by_weight.setdefault(1.0 if prompt.weight is None else prompt.weight, []).append(prompt)
+    if len(by_weight) == 1:
+        return _laps(prompts, key, source)
+    return _in_turn(
+        (
+            weight * len(same),
+            number_of(key, source, "phase", str(weight)) / 2**63,
+            _laps(same, key, source, str(weight)),
+        )
+        for weight, same in sorted(by_weight.items())
+    )
+
+
+def _laps(prompts: list[Prompt], *key: str) -> Iterator[Prompt]:
+    for lap in count():
+        for number in permutation(len(prompts), *key, lap):
+            yield prompts[number]
+
+
+def _in_turn(streams: Iterable[tuple[float, float, Iterator[Prompt]]]) -> Iterator[Prompt]:
+    """Of several streams, each with a weight and a phase, always the one whose turn is due first: its n-th (from 0) at
+    (n + phase) / weight, and of several that are due at the same time the first given. One that ends drops out."""
+    turns = [(phase / weight, order, 0, weight, phase, stream) for order, (weight, phase, stream) in enumerate(streams)]
+    heapify(turns)
+    while turns:
+        _, order, drawn, weight, phase, stream = turns[0]
+        prompt = next(stream, None)
+        if prompt is None:
+            heappop(turns)
+            continue
+        yield prompt
+        heapreplace(turns, ((drawn + 1 + phase) / weight, order, drawn + 1, weight, phase, stream))
+
+
+def _content(prompt: Prompt, reservation: Reservation) -> bytes:
+    """What of a prompt decides which generators get it, and when."""
+    parts = [prompt.prompt_id, prompt.prompt]
+    if prompt.weight is not None:
+        parts.append(f"weight {prompt.weight!r}")
+    if reservation.share:
+        parts.append(prompt.real_sha256 or "")
+    return "".join(f"{part}\x00" for part in parts).encode()

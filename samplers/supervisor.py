@@ -111,6 +111,8 @@ class _ShardRun:
             task("sampling", len(self._pending.generators)) as bar,
         ):
             bar.advance(0, note=walls_text(worker.walls))
+            for note in self._pending.notes:
+                bar.say(note)
             while True:
                 for idle, (generator, files) in _timed(fetched):
                     with self._claims.claim(generator.entry.model_name) as claimed:

@@ -204,6 +204,13 @@ class ParquetImages(_Container):
             raise FileNotFoundError(errno.ENOENT, "the row has no image", f"{self._path}#row={row}")
         return self._beside(str(answer["path"])) if "path" in answer else body
 
+    def names_files(self, column: str | None = None) -> bool:
+        """Whether the image in the first row, in `column` as in `read`, is the path of a file."""
+        try:
+            return self.rows > 0 and "path" in self._ask({"image": 0, "column": column})[0]
+        except DamagedFileError:
+            return False
+
     def values(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
         """The values of some columns of a row, as JSON has them."""
         self._require(row)

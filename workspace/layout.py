@@ -2,6 +2,7 @@
 
     workspace/
       recipe.toml                             every setting that changes a pixel or a row
+      roots.toml                              the folders of the real images on this machine (`roots`)
       catalog.parquet                         the generators, pinned
       prompts/<real_source>/part-00000.parquet
       real/<real_source>/                     copies of real images, made by --copy
@@ -52,6 +53,11 @@ class Workspace:
     def recipe(self) -> Path:
         """recipe.toml."""
         return self.root / "recipe.toml"
+
+    @property
+    def roots(self) -> Path:
+        """roots.toml: the folders of the real images on this machine."""
+        return self.root / "roots.toml"
 
     @property
     def locks(self) -> Path:

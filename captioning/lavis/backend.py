@@ -1,28 +1,20 @@
-"""BLIP by LAVIS as a captioner: starts the child process and sends it images.
+"""BLIP by LAVIS as a captioner: a process behind the walls, with the interpreter of LAVIS's own environment.
 
-The child reads the same files of the captioner as transformers does, and gets the same resized images; only the model's
-code is LAVIS's. It is started without secrets and offline, and ends with this process.
+The process reads the same files of the captioner as transformers does, and gets the same resized images; only the
+model's code is LAVIS's.
 """
 
-import base64
-import contextlib
-import json
+import dataclasses
 import os
-import subprocess
-import tempfile
-import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from captioning.generation import Generation
 from captioning.preprocessing import Preprocessing
+from captioning.sandboxed_captioner import SandboxedCaptioner
 from captioning.weights import weight_files
-from workspace.environment import without_secrets
-from workspace.errors import CommunityForensicsError, UsageError, in_one_line
+from workspace.errors import UsageError, in_one_line
+from workspace.limited.process import Script
 
 CHILD = Path(__file__).with_name("child.py")
 _VISION = (
@@ -45,6 +37,7 @@ _TEXT = (
     "max_position_embeddings",
     "pad_token_id",
 )
+_GENERATION = ("num_beams", "max_length", "min_length", "repetition_penalty")
 
 
 def lavis_python() -> Path:
@@ -53,7 +46,7 @@ def lavis_python() -> Path:
 
     Raises `UsageError` when it does not exist.
     """
-    folder = Path(os.environ.get("CF_LAVIS") or CHILD.parents[2] / ".lavis")
+    folder = Path(os.environ.get("CF_LAVIS") or CHILD.parents[2] / ".lavis").absolute()
     python = folder / "bin" / "python"
     if not python.exists():
         raise UsageError(
@@ -63,102 +56,35 @@ def lavis_python() -> Path:
     return python
 
 
-class Lavis:
-    """A BLIP loaded by LAVIS; a `captioning.captioner.Captioner`."""
+def load_lavis(folder: Path, device: str, generation: Generation) -> SandboxedCaptioner:
+    """The BLIP in `folder`, in transformers' files, loaded by LAVIS onto a device.
 
-    def __init__(self, folder: Path, device: str, generation: Generation) -> None:
-        """Load from a folder of transformers' files onto a device. Raises `UsageError` when that fails."""
-        from transformers import AutoConfig
+    Raises `UsageError` when that fails, `CommunityForensicsError` when the process ends.
+    """
+    from transformers import AutoConfig
 
-        python = lavis_python()
-        try:
-            config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
-            preprocessing = Preprocessing(folder)
-            if config.model_type != "blip" or not (folder / "vocab.txt").exists():
-                raise UsageError(
-                    f"--backend lavis: {folder} is not a BLIP with a vocab.txt: name another --captioner, or use "
-                    "--backend transformers"
-                )
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{folder} cannot be loaded as BLIP ({in_one_line(error)})") from error
-        self.target_size = preprocessing.target_size
-        self._scratch = tempfile.TemporaryDirectory(prefix="cf-lavis-")
-        self._process = self._start(python)
-        weakref.finalize(self, _end, self._process, self._scratch)
-        try:
-            self._request(
-                {
-                    "weights": [str(path) for path in weight_files(folder)],
-                    "vocabulary": str(folder / "vocab.txt"),
-                    "vision": {name: getattr(config.vision_config, name) for name in _VISION},
-                    "text": {name: getattr(config.text_config, name) for name in _TEXT},
-                    "mean": preprocessing.mean,
-                    "std": preprocessing.std,
-                    "prompt": generation.prompt,
-                    "device": device,
-                    "generation": {
-                        "num_beams": generation.num_beams,
-                        "max_length": generation.max_length,
-                        "min_length": generation.min_length,
-                        "repetition_penalty": generation.repetition_penalty,
-                    },
-                }
+    python = lavis_python()
+    try:
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+        preprocessing = Preprocessing(folder)
+        if config.model_type != "blip" or not (folder / "vocab.txt").exists():
+            raise UsageError(
+                f"--backend lavis: {folder} is not a BLIP with a vocab.txt: name another --captioner, or use "
+                "--backend transformers"
             )
-        except CommunityForensicsError as error:
-            raise UsageError(f"{folder} cannot be loaded by LAVIS ({error})") from error
-
-    def caption(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
-        """Captions of a batch, in its order. Raises `CommunityForensicsError` when LAVIS fails."""
-        encoded = [
-            {"size": [image.shape[1], image.shape[0]], "rgb": base64.b64encode(image.tobytes()).decode()}
-            for image in images
-        ]
-        captions: list[str] = self._request({"images": encoded})["captions"]
-        return captions
-
-    def _start(self, python: Path) -> "subprocess.Popen[str]":
-        with self._log.open("wb") as log:
-            return subprocess.Popen(
-                [str(python), str(CHILD)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                encoding="utf-8",
-                # Its old version of the Hub's client would reorganise the user's cache.
-                env={**without_secrets(), "HF_HOME": self._scratch.name},
-                cwd=self._scratch.name,
-                start_new_session=True,
-            )
-
-    @property
-    def _log(self) -> Path:
-        return Path(self._scratch.name) / "stderr"
-
-    def _request(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The child's answer to a message."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(OSError):  # the child has ended, which is reported below
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            last_line = [text for text in self._log.read_text(errors="replace").splitlines() if text.strip()][-1:]
-            raise CommunityForensicsError(
-                f"the process of LAVIS ended with exit code {self._process.wait()}: {' '.join(last_line)[:300]}"
-            )
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise CommunityForensicsError(f"LAVIS failed: {answer['error']}")
-        return answer
-
-
-def _end(process: "subprocess.Popen[str]", scratch: "tempfile.TemporaryDirectory[str]") -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):  # a message that was not sent completely
-                pipe.close()
-    scratch.cleanup()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} cannot be loaded as BLIP ({in_one_line(error)})") from error
+    settings = {
+        "folder": str(folder),
+        "weights": [str(path) for path in weight_files(folder)],
+        "vocabulary": str(folder / "vocab.txt"),
+        "vision": {name: getattr(config.vision_config, name) for name in _VISION},
+        "text": {name: getattr(config.text_config, name) for name in _TEXT},
+        "mean": preprocessing.mean,
+        "std": preprocessing.std,
+        "target_size": dataclasses.asdict(preprocessing.target_size),
+        "prompt": generation.prompt,
+        "device": device,
+        "generation": {name: getattr(generation, name) for name in _GENERATION},
+    }
+    return SandboxedCaptioner(Script(python, CHILD), folder, settings)

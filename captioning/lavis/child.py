@@ -1,18 +1,10 @@
-"""BLIP by LAVIS, for the environment that `make lavis-env` creates: reads and writes lines of JSON.
+"""The process in which LAVIS opens a BLIP, with the interpreter that `make lavis-env` installs: it answers as
+`captioner_process` does, and is started by `backend.py`.
 
-    {"weights": [FILES], "vocabulary": FILE, "vision": {...}, "text": {...}, "mean": ..., "device": ..., ...}
-    -> {"ready": true}
-    {"images": [{"size": [WIDTH, HEIGHT], "rgb": BASE64}, ...]} -> {"captions": ["...", ...]}
-    any error -> {"error": "..."}
-
-The weights are those that transformers reads, renamed here. This file runs as a script under Python 3.9 or newer and
-imports nothing of the project; it ends when its standard input is closed.
+The weights are those that transformers reads, renamed here. It runs as a script and imports nothing of this project but
+`workspace`, which needs no other package.
 """
 
-from __future__ import annotations
-
-import base64
-import json
 import os
 import re
 import shutil
@@ -20,7 +12,10 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workspace.limited.serving import Handler, Server
 
 #: transformers' names of weights, and LAVIS's; those of the text decoder are the same.
 _RENAMED = (
@@ -44,25 +39,31 @@ def renamed(name: str) -> str:
     return name
 
 
-def main() -> None:
-    """Load the captioner that the first line describes, then caption the images of the other lines."""
-    lines = sys.stdin.buffer
-    # Text that libraries print must not be mixed with the answers.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+def handler(_: "Server") -> "Handler":
+    """Answers with one captioner, loaded first."""
+    loaded: list[Captioner] = []
 
-    def answer(message: dict[str, Any]) -> None:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
+    def answered(message: dict[str, Any], body: bytes) -> dict[str, Any]:
+        if "load" in message:
+            settings = message["load"]
+            try:
+                loaded[:] = [Captioner(settings)]
+            except Exception as error:
+                return {"usage": f"{settings['folder']} cannot be loaded by LAVIS ({_in_one_line(error)})"}
+            return {"target_size": settings["target_size"]}
+        return {"captions": loaded[0].caption(message["caption"], body)}
 
-    try:
-        captioner = Captioner(json.loads(lines.readline()))
-        answer({"ready": True})
-        for line in lines:
-            answer({"captions": captioner.caption(json.loads(line)["images"])})
-    except Exception as error:
-        answer({"error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]})
-        raise
+    def answer(message: dict[str, Any], body: bytes, _: list[int]) -> tuple[dict[str, Any], bytes]:
+        try:
+            return answered(message, body), b""
+        except Exception as error:
+            return {"failed": f"LAVIS failed ({_in_one_line(error)})"}, b""
+
+    return answer
+
+
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
 class Captioner:
@@ -98,7 +99,7 @@ class Captioner:
         with tempfile.TemporaryDirectory() as folder:
             # LAVIS loads its tokenizer by this name: offline, that is a folder in the working directory.
             (Path(folder) / "bert-base-uncased").mkdir()
-            shutil.copy(settings["vocabulary"], Path(folder) / "bert-base-uncased" / "vocab.txt")
+            shutil.copyfile(settings["vocabulary"], Path(folder) / "bert-base-uncased" / "vocab.txt")
             os.chdir(folder)
             model = BlipCaption(encoder, decoder, prompt=settings["prompt"] + " ")
             os.chdir("/")
@@ -113,15 +114,18 @@ class Captioner:
         self._preprocess = BlipImageEvalProcessor(vision["image_size"], mean=settings["mean"], std=settings["std"])
         self._generation = settings["generation"]
 
-    def caption(self, images: list[dict[str, Any]]) -> list[str]:
-        """Captions of a batch, in its order."""
+    def caption(self, shapes: list[list[int]], pixels: bytes) -> list[str]:
+        """Captions of a batch, in its order: images as height and width, and their RGB bytes one after another."""
         import torch
         from PIL import Image
 
-        decoded = [Image.frombytes("RGB", tuple(image["size"]), base64.b64decode(image["rgb"])) for image in images]
-        pixels = torch.stack([self._preprocess(image) for image in decoded]).to(self._device, self._dtype)
+        images, at = [], 0
+        for height, width in shapes:
+            images.append(Image.frombytes("RGB", (width, height), pixels[at : at + 3 * height * width]))
+            at += 3 * height * width
+        batch = torch.stack([self._preprocess(image) for image in images]).to(self._device, self._dtype)
         with torch.inference_mode():
-            captions: list[str] = self._model.generate({"image": pixels}, **self._generation)
+            captions: list[str] = self._model.generate({"image": batch}, **self._generation)
         return captions
 
 
@@ -163,5 +167,15 @@ def declare_operators() -> None:
         declare_operators.library = library  # type: ignore[attr-defined]  # keeps it alive
 
 
+def _serve() -> None:
+    """Import `workspace` alone from where this project is: all other packages are those of LAVIS's environment."""
+    project = str(Path(__file__).parents[2])
+    sys.path.insert(0, project)
+    from workspace.limited.serving import serve
+
+    sys.path.remove(project)
+    serve(handler)
+
+
 if __name__ == "__main__":
-    main()
+    _serve()

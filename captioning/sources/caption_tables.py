@@ -3,9 +3,10 @@
     {"file_name": "a.jpg", "text": "a cat"}             JSON lines
     image,caption                                       CSV with commas, tabs or bars, and a header
     1000268201.jpg#0<TAB>A child in a pink dress .      or without one: a name, and a caption last
+    {"a.jpg": "a cat"}                                  a JSON document (`caption_documents`)
 
 Each line is one caption of one image. A name is a path below the folder of the file; if there is no such image, it is
-the name of a file anywhere below that folder, provided that only one has it. Files are read line by line.
+the name of a file anywhere below that folder, provided that only one has it. Tables are read line by line.
 """
 
 import csv
@@ -18,13 +19,15 @@ from io import TextIOWrapper
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
+from captioning.sources.caption_documents import LARGEST, rows_of
 from captioning.sources.captions import Captions, caption_name, captions_in_row
 from captioning.sources.columns import Columns
 from captioning.sources.licenses import LICENSE_COLUMNS
 from workspace.errors import UsageError, in_one_line
 
 _TABLE = re.compile(
-    r"metadata\.(jsonl|csv|tsv)|captions?\.(jsonl|csv|tsv|txt|token)|results(_\d+)?\.(csv|token)|flickr8k\.token\.txt",
+    r"metadata\.(jsonl?|csv|tsv)|captions?(_\w+)?\.(jsonl?|csv|tsv|txt|token)|results(_\d+)?\.(csv|token)"
+    r"|flickr8k\.token\.txt|dataset(_\w+)?\.json",
     re.IGNORECASE,
 )
 _FILE_NAMES = ("file_name", "filename", "image", "image_name", "image_path", "file", "path", "img")
@@ -61,9 +64,9 @@ class CaptionTables:
         """
         found: dict[str, TableRow] = {}
         find = _Finder(name, ids)
-        lines = _lines(TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline=""))
+        text = TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
         try:
-            for image, row in _rows(name, lines, columns):
+            for image, row in _rows(name, text, columns):
                 real_id = find(image)
                 if real_id is not None:
                     former = found.get(real_id, TableRow())
@@ -72,7 +75,7 @@ class CaptionTables:
                         former.captions + captions_in_row(row, columns.caption), {**former.license, **licenses}
                     )
         except _NotUnderstoodError as error:
-            if columns.caption is not None and error.columns:
+            if columns.caption is not None and error.columns and not name.lower().endswith(".json"):
                 raise UsageError(
                     f"{name} has no column {columns.caption!r} (--caption-column); it has {', '.join(error.columns)}"
                 ) from error
@@ -121,19 +124,36 @@ def _lines(text: TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def _rows(name: str, lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(name: str, text: TextIOWrapper, columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
     """The name of the image, and the row, of each line. Raises `_NotUnderstoodError` before the first."""
-    return _objects(lines, columns) if name.lower().endswith(".jsonl") else _cells(lines, columns)
+    if name.lower().endswith(".json"):
+        return _named(_document(text), columns)
+    return _named(_objects(_lines(text)), columns) if name.lower().endswith(".jsonl") else _cells(_lines(text), columns)
 
 
-def _objects(lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
-    understood = False
+def _document(text: TextIOWrapper) -> Iterator[dict[str, Any]]:
+    content = text.read(LARGEST)
+    try:
+        return rows_of(json.loads(content))
+    except ValueError as error:
+        raise _NotUnderstoodError(f"it is not JSON, or too long: {in_one_line(error, 100, named=False)}") from error
+
+
+def _objects(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             row = json.loads(line) if line.strip() else {}
         except ValueError:
-            row = {}
-        if not isinstance(row, dict) or not row:
+            continue
+        if isinstance(row, dict):
+            yield row
+
+
+def _named(rows: Iterator[dict[str, Any]], columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows that name an image, each with that name."""
+    understood = False
+    for row in rows:
+        if not row:
             continue
         image = _file_column(row, columns)
         if not understood and (image is None or caption_name(row, columns.caption) is None):
@@ -142,7 +162,7 @@ def _objects(lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict
         if image is not None and isinstance(row.get(image), str):
             yield row[image], row
     if not understood:
-        raise _NotUnderstoodError("no line of it is a JSON object")
+        raise _NotUnderstoodError("it holds no JSON objects with captions")
 
 
 def _cells(lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:

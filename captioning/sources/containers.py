@@ -1,7 +1,8 @@
 """Opens a folder by its content: a copy of COCO, tar archives, Parquet files or a folder tree of images.
 
 This is how a source with an unknown name is opened, and LAION, which img2dataset writes in any of the last three ways.
-A folder that holds images in more than one way is refused, because part of it would be skipped without a message.
+A folder that holds images in more than one way is refused, because part of it would be skipped without a message;
+Parquet files with the paths of images beside them are one way.
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from captioning.sources.coco import read_coco
 from captioning.sources.columns import Columns
 from captioning.sources.folder import image_ids, read_folder
-from captioning.sources.parquet import PARQUET_SUFFIXES, holds_images, read_parquet
+from captioning.sources.parquet import PARQUET_SUFFIXES, holds_images, names_files, read_parquet
 from captioning.sources.source import Collection
 from captioning.sources.webdataset import TAR_SUFFIXES, read_webdataset
 from workspace.errors import UsageError
@@ -26,6 +27,8 @@ def read_by_content(root: Path, columns: Columns = Columns()) -> Collection:
     ]
     archives = tars or tables
     image = next(image_ids(root), None)
+    if tables and image is not None and all(names_files(f"{root}/{name}", root, columns) for name in tables):
+        image = None  # one of those that the tables name
     if archives and image is not None:
         raise UsageError(
             f"{root} holds both archives of images ({min(archives)}) and images ({image}): give a folder with only one "

@@ -96,7 +96,7 @@ def open_folder(root: Path, listing: Listing, columns: Columns = Columns()) -> F
                 tables.add(name, file, listing.ids, columns)
         except OSError as error:
             raise UsageError(f"{root / name} cannot be read ({error.strerror}): move it out of the source") from error
-    suffixes = [suffix for suffix in SIDE_SUFFIXES if suffix in listing.side_suffixes]
+    suffixes = sorted(listing.side_suffixes, key=lambda suffix: (SIDE_SUFFIXES.index(suffix.lower()), suffix))
     return Folder(root, listing.ids, read_licenses(root), suffixes, tables, columns)
 
 

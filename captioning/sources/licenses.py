@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workspace.errors import UsageError, in_one_line
+from workspace.printable import printable
 from workspace.regular_file import read_regular
 
 LICENSES_FILE = "licenses.json"
@@ -39,7 +40,8 @@ class Licenses:
             if stated != (None, None):
                 return stated
             entry = self.entries.get("*", {})
-        return entry.get("license"), entry.get("redistributable")
+        license = entry.get("license")
+        return printable(license) if license else license, entry.get("redistributable")
 
 
 def license_in_row(row: Mapping[str, Any]) -> tuple[str | None, bool | None]:
@@ -91,7 +93,7 @@ def parse_license(name: object, link: object) -> tuple[str | None, bool | None]:
     match = _PUBLIC_DOMAIN.fullmatch(str(link))
     if match is not None:
         return f"{'cc0' if match[1] == 'zero' else 'pdm'}-{match[2]}", True
-    return str(name) if name else None, None
+    return printable(str(name)) if name else None, None
 
 
 def _is_valid(entry: object) -> bool:

@@ -94,6 +94,15 @@ def holds_images(path: str, within: Path, columns: Columns = Columns()) -> bool:
     return bool(file.image_columns) or columns.image in file.columns
 
 
+def names_files(path: str, within: Path, columns: Columns = Columns()) -> bool:
+    """Whether the images of a Parquet file are paths of files beside it. Raises `UsageError` when it is damaged."""
+    file = _open(path, within, HubAccess())
+    try:
+        return file.names_files(columns.image)
+    finally:
+        file.close()
+
+
 def _check(path: str, file: ParquetImages, columns: Columns) -> None:
     for option, wanted in (("--image-column", columns.image), ("--caption-column", columns.caption)):
         if wanted is not None and wanted not in file.columns:

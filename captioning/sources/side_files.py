@@ -20,8 +20,9 @@ SIDE_SUFFIXES = (".txt", ".caption", ".json")
 
 
 def side_suffix(name: str) -> str | None:
-    """What a file adds to the name of an image that it may be beside; None: it is no side file."""
-    return next((suffix for suffix in SIDE_SUFFIXES if name.lower().endswith(suffix)), None)
+    """What a file adds to the name of an image that it may be beside, as it is spelt (.TXT); None: it is no side
+    file."""
+    return next((name[-len(suffix) :] for suffix in SIDE_SUFFIXES if name.lower().endswith(suffix)), None)
 
 
 def captions_beside(
@@ -37,7 +38,7 @@ def captions_beside(
             content = _read(side, within)
             if content is None:
                 continue
-            if suffix == ".json":
+            if suffix.lower() == ".json":
                 row = json_object(content)
                 captions = captions_in_row(row, caption_column)
             else:

@@ -9,13 +9,16 @@
 The members of one example have the same key: the name up to the first dot. The image of an example is the member whose
 whole extension is an image's (`a.jpg`); beside it, `a.seg.png` is another field of the example, a mask, and is listed
 as skipped. In an example without such a member, a name with dots is just a name (`holiday.2019.jpg`,
-`a.image.jpg`). The captions of an image are in the `.txt` of the same name without suffix, or of the same key, or in
-such a `.json`. Links and names that lead out of the archive are listed as skipped.
+`a.image.jpg`). The captions of an image are in the `.txt` or `.caption` of the same name (without its suffix or with
+it) or of the same key, or in such a `.json`; of the only image of an example, also in the only other text of it
+(`a.caption.txt`). Texts that belong to no image are named in a line. Links and names that lead out of the archive are
+listed as skipped.
 
 An image's id is `00000.tar#000000000.jpg`. Archives are scanned once for the names and positions of their members,
 which are then read one at a time.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -35,11 +38,15 @@ from workspace.locator import hub_errors, process_reader, split_locator
 
 TAR_SUFFIXES = frozenset([".tar"])
 
+#: Suffixes of members with captions, a line each; the first found counts.
+_TEXTS = (".txt", ".caption")
+
 
 @dataclass(frozen=True)
 class WebDataset:
     """Tar archives below a root (a folder, or hf://datasets/ORG/NAME@COMMIT) as a collection; `refused`: the ids of
-    members that are no image of their own, with the reason and the same in words."""
+    members that are no image of their own, with the reason and the same in words; `texts`: by id, the member with the
+    captions where its name is another one."""
 
     root: str
     ids: Sequence[str]
@@ -48,24 +55,25 @@ class WebDataset:
     columns: Columns = Columns()
     hub: HubAccess = field(default_factory=HubAccess)
     remarks: Sequence[str] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def image(self, real_id: str) -> RealImage:
         """The image with the captions that have its key, and the licence that its `.json` states."""
         if real_id in self.refused:
             raise UnusableImageError(*self.refused[real_id])
         locator = f"{self.root}/{real_id}"
-        captions, row = self._beside(locator)
+        captions, row = self._beside(locator, self.texts.get(real_id))
         within = folder_of(self.root)
         license, redistributable = self.licenses.of(real_id, row)
         return RealImage(real_id, locator, captions.texts, license, redistributable, captions.dropped, within)
 
-    def _beside(self, locator: str) -> tuple[Captions, dict[str, Any]]:
+    def _beside(self, locator: str, other: str | None) -> tuple[Captions, dict[str, Any]]:
         archive, member = split_locator(locator) or (locator, "")
-        keys = dict.fromkeys([member.rpartition(".")[0], _key(member)])
-        texts = [text for key in keys if (text := self._read(f"{archive}#{key}.txt")) is not None]
-        rows = [json_object(text) for key in keys if (text := self._read(f"{archive}#{key}.json")) is not None]
-        row = rows[0] if rows else {}
-        return (captions_in_text(texts[0]) if texts else captions_in_row(row, self.columns.caption)), row
+        names = [*_texts_of(member), *([other] if other is not None else [])]
+        texts = (text for name in names if (text := self._read(f"{archive}#{name}")) is not None)
+        rows = (found for name in _stems(member) if (found := self._read(f"{archive}#{name}.json")) is not None)
+        text, row = next(texts, None), json_object(next(rows, b"{}"))
+        return (captions_in_text(text) if text is not None else captions_in_row(row, self.columns.caption)), row
 
     def _read(self, locator: str) -> bytes | None:
         try:
@@ -88,19 +96,32 @@ def read_webdataset(
     """
     ids: list[str] = []
     refused: dict[str, tuple[SkipReason, str]] = {}
+    texts: dict[str, str] = {}
+    unread: list[str] = []
     for name in names:
-        for member, why in _images(f"{root}/{name}", folder_of(root), hub):
+        archive = _open(f"{root}/{name}", folder_of(root), hub)
+        images = []
+        for member, why in _images(archive):
             ids.append(f"{name}#{member}")
-            if why is not None:
+            if why is None:
+                images.append(member)
+            else:
                 refused[ids[-1]] = why
+        found, others = _other_texts(archive.members, images)
+        texts |= {f"{name}#{member}": text for member, text in found.items()}
+        unread += [f"{name}#{text}" for text in others]
     if len(refused) == len(ids):
         raise UsageError(f"the tar archives in {root} hold no images (members named .jpg, .png, .webp, ...)")
     folder = folder_of(root)
-    return WebDataset(root, sorted(ids), refused, read_licenses(folder) if folder else Licenses({}), columns, hub)
+    remarks = []
+    if unread:
+        remarks = [f"{len(unread)} texts, such as {unread[0]!r}, are not read: they have the name of no image"]
+    licenses = read_licenses(folder) if folder else Licenses({})
+    return WebDataset(root, sorted(ids), refused, licenses, columns, hub, remarks, texts)
 
 
-def _images(path: str, within: Path | None, hub: HubAccess) -> Iterator[tuple[str, tuple[SkipReason, str] | None]]:
-    """The members with an image's suffix, each with why it is none of its own, if it is not."""
+def _open(path: str, within: Path | None, hub: HubAccess) -> Tar:
+    """An archive, closed again: the names of its members are known."""
     try:
         with hub_errors(path):
             archive = Tar(path, hub, within)
@@ -109,6 +130,11 @@ def _images(path: str, within: Path | None, hub: HubAccess) -> Iterator[tuple[st
             f"{path} cannot be read ({error.strerror}): download it again, or move it out of the source"
         ) from error
     archive.close()
+    return archive
+
+
+def _images(archive: Tar) -> Iterator[tuple[str, tuple[SkipReason, str] | None]]:
+    """The members with an image's suffix, each with why it is none of its own, if it is not."""
     members = [member for member in archive.members if _has_image_suffix(member)]
     images = {_key(member): member for member in members if _extension(member) in SUFFIXES}
     for member in members:
@@ -123,6 +149,33 @@ def _images(path: str, within: Path | None, hub: HubAccess) -> Iterator[tuple[st
             yield member, ("not-a-file", what)
 
 
+def _other_texts(members: Iterable[str], images: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The texts that have the name of no image: those that are the only one of the only image of their key, by that
+    image, and the others."""
+    claimed = {text for image in images for text in _texts_of(image)}
+    texts = [name for name in members if name.endswith(_TEXTS) and name not in claimed and _is_listed(name)]
+    of_key = {_key(image): image for image in images}
+    images_of_key, texts_of_key = Counter(map(_key, images)), Counter(map(_key, texts))
+    found: dict[str, str] = {}
+    others: list[str] = []
+    for text in texts:
+        key = _key(text)
+        if images_of_key[key] == texts_of_key[key] == 1:
+            found[of_key[key]] = text
+        else:
+            others.append(text)
+    return found, others
+
+
+def _stems(member: str) -> list[str]:
+    """What the names of a member's captions begin with."""
+    return list(dict.fromkeys([member.rpartition(".")[0], member, _key(member)]))
+
+
+def _texts_of(member: str) -> list[str]:
+    return [f"{stem}{suffix}" for suffix in _TEXTS for stem in _stems(member)]
+
+
 def _key(member: str) -> str:
     folder, slash, name = member.rpartition("/")
     return f"{folder}{slash}{name.partition('.')[0]}"
@@ -135,7 +188,10 @@ def _extension(member: str) -> str:
 
 
 def _has_image_suffix(member: str) -> bool:
+    return _is_listed(member) and PurePosixPath(member).suffix.lower() in SUFFIXES
+
+
+def _is_listed(member: str) -> bool:
+    """Whether a member is one of the data set's: no hidden file, and none that a system added."""
     parts = [part for part in PurePosixPath(member).parts if part != ".."]
-    if not parts or any(part.startswith(".") or part in SYSTEM_FOLDERS for part in parts):
-        return False
-    return PurePosixPath(member).suffix.lower() in SUFFIXES
+    return bool(parts) and not any(part.startswith(".") or part in SYSTEM_FOLDERS for part in parts)

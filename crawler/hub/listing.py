@@ -168,4 +168,5 @@ def _paths(siblings: Any) -> frozenset[str] | None:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A number of downloads or likes; None: there is none, or one that is larger than any reader of tables keeps."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None

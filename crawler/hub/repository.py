@@ -27,6 +27,8 @@ from workspace.size import text_of
 MAX_CONFIG = 2**20
 #: Files of a repository that are read at most; the Hub recommends fewer than 100,000.
 MAX_FILES = 200_000
+#: Bytes of a file at most, so that the sum of `MAX_FILES` fits its column; the Hub takes files up to 500 GB.
+MAX_FILE_SIZE = 2**45
 
 
 class RepositoryReader:
@@ -53,7 +55,7 @@ class RepositoryReader:
         """
         known = self._known.get((model_name, revision))
         if known is not None and revision is not None:
-            return Repository(model_name, revision, known, self)
+            return Repository(model_name, revision, known.checked(), self)
         if model_name in self._bases:
             return self._opened.get((model_name, revision), lambda: self._open(model_name, revision))
         return self._open(model_name, revision)
@@ -71,7 +73,7 @@ class RepositoryReader:
         # A repository that was renamed answers under its former name, too, and says its own.
         name = info.get("id")
         known = name if isinstance(name, str) and is_repo_id(name) else model_name
-        return Repository(known, sha, Description.parse(info), self)
+        return Repository(known, sha, Description.parse(info).checked(), self)
 
     def content(self, repository: "Repository", path: str, max_bytes: int) -> bytes:
         """The bytes of a file of a repository; raises as `Repository.read`."""
@@ -106,6 +108,8 @@ class Description:
     tags: tuple[str, ...] = ()
     #: The front matter of its card, which the Hub tells even where it refuses the files.
     card_data: Mapping[str, Any] = field(default_factory=dict)
+    #: Files beyond `MAX_FILES`, which are not among `files`.
+    unread: int = 0
 
     @classmethod
     def parse(cls, info: Mapping[str, Any]) -> "Description":
@@ -115,7 +119,15 @@ class Description:
             parse_files(info),
             tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
             card_data if isinstance(card_data, dict) else {},
+            max(0, len(siblings) - MAX_FILES) if isinstance(siblings := info.get("siblings"), list) else 0,
         )
+
+    def checked(self) -> "Description":
+        """Itself; raises `Incompatible` (malformed) where files are unread, because one of them may be needed."""
+        if self.unread:
+            files = MAX_FILES + self.unread
+            raise Incompatible(Reason.MALFORMED, f"it has {files:,} files, more than the {MAX_FILES:,} that are read")
+        return self
 
 
 @dataclass(frozen=True)
@@ -172,7 +184,7 @@ def parse_json_object(content: bytes, path: str) -> dict[str, Any]:
 
 
 def parse_files(info: Mapping[str, Any]) -> dict[str, ModelFile]:
-    """The files of a model by path, from the Hub's JSON; invalid entries are skipped."""
+    """The files of a model by path, from the Hub's JSON, `MAX_FILES` at most; invalid entries are skipped."""
     siblings = info.get("siblings")
     rows = siblings[:MAX_FILES] if isinstance(siblings, list) else []
     files = [file for row in rows if (file := _file(row)) is not None]
@@ -189,7 +201,7 @@ def _file(row: Any) -> ModelFile | None:
     sha256 = lfs.get("sha256") if isinstance(lfs, dict) else None
     return ModelFile(
         path=path,
-        size=size if isinstance(size, int) and 0 <= size < 2**63 else 0,
+        size=size if isinstance(size, int) and 0 <= size < MAX_FILE_SIZE else 0,
         sha256=sha256 if isinstance(sha256, str) else None,
         # The git hash of an LFS file is the hash of its pointer.
         git_oid=oid if isinstance(oid, str) and not isinstance(lfs, dict) else None,

@@ -41,10 +41,13 @@ _REAL_EMPTY = Problem("real image [file is|files are] empty", RESTORE_DATA_SET)
 _REAL_CHANGED = Problem(
     "real [image has|images have] another sha256 than when [it was|they were] captioned", RESTORE_DATA_SET
 )
+_REAL_OTHER_BYTES = Problem(
+    "real [image has|images have] another number of bytes than when [it was|they were] captioned", RESTORE_DATA_SET
+)
 _REAL_MISSING = Problem(
     "real [image is|images are] missing",
-    "put the data set back to where it was captioned, or build with --edition public, which leaves out the real images "
-    "that may not be passed on",
+    "say where the data set is on this machine (`cf-caption --root SOURCE=PATH`), put it back to where it was "
+    "captioned, or build with --edition public, which leaves out the real images that may not be passed on",
 )
 
 
@@ -115,7 +118,7 @@ def _problem(images: ImageReader, verify: Verify, row: _Row) -> Problem | None:
         if size == 0:
             return _REAL_EMPTY if real else _EMPTY
         if size != (row.file_size or size):
-            return _OTHER_BYTES
+            return _REAL_OTHER_BYTES if real else _OTHER_BYTES
         if not whole:
             return None
         content = images.read(row.path)

@@ -5,16 +5,19 @@ since: a row that was changed by hand, a generator that moved from one split to 
 """
 
 from collections.abc import Iterable
+from itertools import combinations
 from pathlib import Path
+from typing import get_args
 
 import duckdb
 import pyarrow as pa
 
+from crawler.holdout import Split
 from manifests.checks.failures import Failure, Problem, failing, failing_rules
 from manifests.choices import read_choices
 from manifests.database import database, parquet_view, record_view
 from manifests.manifest import FAKE, REAL, REAL_SUBSET
-from manifests.options import BuildOptions
+from manifests.options import BuildOptions, Kin
 from manifests.tables.generators import GeneratorRow
 from manifests.tables.withheld import WithheldRow
 from workspace.layout import Workspace
@@ -23,7 +26,7 @@ _ROW = "coalesce(model_name || ' #' || \"index\", real_source || ': ' || real_id
 
 _OF_A_ROW = {
     Problem("[row has|rows have] an unknown label or split"): f"""
-        label NOT IN ({REAL}, {FAKE}) OR split NOT IN ('train', 'test')""",
+        label NOT IN ({REAL}, {FAKE}) OR split NOT IN {get_args(Split)!r}""",
     Problem("[row lacks|rows lack] the columns that say where [its image comes|their images come] from"): f"""
         label = {FAKE} AND (model_name IS NULL OR revision IS NULL OR "index" IS NULL OR seed IS NULL)
         OR label = {REAL} AND (real_source IS NULL OR real_title IS NULL OR real_id IS NULL OR real_sha256 IS NULL)""",
@@ -36,6 +39,8 @@ _OF_A_ROW = {
         label = {REAL} AND (model_name IS NOT NULL OR architecture <> 'real')""",
     Problem("real [image has|images have] another sha256 than in [its|their] data set"): f"""
         label = {REAL} AND sha256 <> real_sha256""",
+    Problem("generated [row has|rows have] columns of real images"): f"""
+        label = {FAKE} AND (prompted IS NOT NULL OR also_in IS NOT NULL)""",
     Problem("[row has|rows have] a licence without a source, or a source without a licence"): f"""
         label = {FAKE} AND (license IS NULL) IS DISTINCT FROM (license_source = 'none')""",
 }
@@ -46,22 +51,30 @@ _NOT_PUBLIC = {
     ): f"label = {REAL} AND redistributable IS NOT TRUE"
 }
 
+# Those of the manifest, and those that it only lists.
+_REAL_IMAGES = f"""
+CREATE TEMP VIEW real_images AS
+SELECT real_source, real_id, real_sha256, prompted FROM manifest WHERE label = {REAL}
+UNION ALL SELECT real_source, real_id, real_sha256, prompted FROM withheld
+"""
+
 _BETWEEN_ROWS = {
     Problem("generated [image is|images are] duplicated"): f"""
         SELECT model_name || ' #' || "index" FROM manifest WHERE label = {FAKE}
         GROUP BY model_name, "index" HAVING count(*) > 1""",
     Problem("real [image is|images are] duplicated"): f"""
-        SELECT min(real_source) || ': ' || real_id FROM manifest WHERE label = {REAL}
-        GROUP BY real_title, real_id, sha256 HAVING count(*) > 1""",
+        SELECT min(real_source || ': ' || real_id) FROM manifest WHERE label = {REAL}
+        GROUP BY sha256 HAVING count(*) > 1""",
     Problem("real [image|images] of prompts [is|are] neither in the manifest nor in the list of withheld ones"): f"""
-        SELECT DISTINCT real_source || ': ' || real_id FROM manifest m
-        ANTI JOIN (
-            SELECT real_title, real_id FROM manifest WHERE label = {REAL} UNION ALL
-            SELECT real_title, real_id FROM withheld) USING (real_title, real_id)
-        WHERE label = {FAKE} AND real_id IS NOT NULL""",
+        SELECT DISTINCT real_source || ': ' || real_id FROM manifest
+        ANTI JOIN real_images USING (real_sha256) WHERE label = {FAKE} AND real_sha256 IS NOT NULL""",
+    Problem("real [image is|images are] wrongly said to be prompted, or not to be"): f"""
+        SELECT real_source || ': ' || real_id FROM real_images
+        LEFT JOIN (SELECT DISTINCT real_sha256, true AS used FROM manifest WHERE label = {FAKE}) USING (real_sha256)
+        WHERE prompted IS DISTINCT FROM coalesce(used, false)""",
     Problem("real [image is|images are] in the manifest and in the list of withheld ones"): f"""
         SELECT real_source || ': ' || real_id FROM manifest
-        SEMI JOIN withheld USING (real_title, real_id, real_sha256) WHERE label = {REAL}""",
+        SEMI JOIN withheld USING (real_sha256) WHERE label = {REAL}""",
     # Hashes first: of millions of rows few are repeated, and only of those the texts are compared.
     Problem("[image was|images were] made by several generators, but also_by does not name them"): f"""
         WITH repeated AS (
@@ -76,19 +89,6 @@ _BETWEEN_ROWS = {
     Problem("[generator is|generators are] in another split than generators.parquet says"): f"""
         SELECT DISTINCT model_name FROM manifest JOIN generators g USING (model_name)
         WHERE label = {FAKE} AND manifest.split <> coalesce(g.split, '')""",
-    Problem("[ancestor is|ancestors are] shared by train and test"): f"""
-        WITH lines AS (
-            SELECT DISTINCT split, model_name, base_model, lineage FROM manifest
-            WHERE label = {FAKE} AND split IN ('train', 'test')),
-        related AS (
-            SELECT DISTINCT split, unnest(list_concat([model_name, base_model], lineage)) AS ancestor FROM lines)
-        SELECT ancestor FROM related WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1""",
-    Problem("[image is|images are] in both train and test"): """
-        SELECT DISTINCT sha256 FROM manifest
-        SEMI JOIN (SELECT sha256 FROM manifest WHERE split = 'test') USING (sha256) WHERE split = 'train'""",
-    Problem("real [image is|images are] used in both train and test"): """
-        SELECT DISTINCT real_sha256 FROM manifest
-        SEMI JOIN (SELECT real_sha256 FROM manifest WHERE split = 'test') USING (real_sha256) WHERE split = 'train'""",
 }
 
 
@@ -104,12 +104,40 @@ def check_manifest(
     with database(workspace, memory) as connection:
         parquet_view(connection, "manifest", [manifest])
         record_view(connection, "withheld", [] if withheld is None else [withheld], WithheldRow)
+        connection.execute(_REAL_IMAGES)
         _create_generators(connection, generators)
-        public = read_choices(manifest).edition == "public"
-        failures = failing_rules(connection, "manifest", _ROW, _OF_A_ROW | (_NOT_PUBLIC if public else {}))
-        for problem, query in _BETWEEN_ROWS.items():
+        choices = read_choices(manifest)
+        rules = _OF_A_ROW | (_NOT_PUBLIC if choices.edition == "public" else {})
+        failures = failing_rules(connection, "manifest", _ROW, rules)
+        splits = {split for (split,) in connection.execute("SELECT DISTINCT split FROM manifest").fetchall()}
+        queries = dict(_BETWEEN_ROWS)
+        for one, other in combinations(sorted(splits.intersection(get_args(Split)), key=get_args(Split).index), 2):
+            queries |= _between_splits(one, other, choices.kin)
+        for problem, query in queries.items():
             failures += failing(connection, problem, query)
     return failures
+
+
+def _between_splits(one: Split, other: Split, kin: Kin) -> dict[Problem, str]:
+    """What two splits must not have in common; `other` has fewer rows."""
+    related = f"""
+        WITH lines AS (
+            SELECT DISTINCT split, model_name, base_model, lineage FROM manifest
+            WHERE label = {FAKE} AND split IN ('{one}', '{other}')),
+        related AS (
+            SELECT DISTINCT split, unnest(list_concat([model_name, base_model], lineage)) AS ancestor FROM lines)
+        SELECT ancestor FROM related WHERE ancestor IS NOT NULL GROUP BY ancestor HAVING count(*) > 1"""
+
+    def in_both(column: str) -> str:
+        return f"""
+            SELECT DISTINCT {column} FROM manifest
+            SEMI JOIN (SELECT {column} FROM manifest WHERE split = '{other}') USING ({column}) WHERE split = '{one}'"""
+
+    of_generators = {Problem(f"[ancestor is|ancestors are] shared by {one} and {other}"): related}
+    return (of_generators if kin == "separate" else {}) | {
+        Problem(f"[image is|images are] in both {one} and {other}"): in_both("sha256"),
+        Problem(f"real [image is|images are] used in both {one} and {other}"): in_both("real_sha256"),
+    }
 
 
 def _create_generators(connection: duckdb.DuckDBPyConnection, rows: Iterable[GeneratorRow]) -> None:

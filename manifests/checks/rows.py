@@ -17,6 +17,7 @@ from manifests.checks.remedies import CAPTION_AGAIN, RESTORE_CATALOG, SAMPLE_ANE
 from manifests.joining.relations import BATCH_CAPTIONS, CAPTIONS, CATALOG, SAMPLES
 from manifests.manifest import CaptionOrigin
 from manifests.tables.generators import REJECTIONS
+from workspace.identity import SEED_BITS
 
 _SAMPLE = f"{SAMPLES.model_name} || ' #' || {SAMPLES.index}"
 
@@ -50,6 +51,10 @@ _OF_A_SAMPLE = {
     ): f"""{SAMPLES.format} <> 'PNG' OR {SAMPLES.mode} NOT IN ('RGB', 'L')
         OR {SAMPLES.result} = 'kept' AND ({SAMPLES.width} NOT BETWEEN 1 AND 16384
             OR {SAMPLES.height} NOT BETWEEN 1 AND 16384 OR {SAMPLES.file_size} < 1)""",
+    Problem(
+        f"[sample has|samples have] a seed of more than {SEED_BITS} bits, which many readers of numbers change",
+        "another version sampled [it|them]: continue with that version, or name a new --workspace",
+    ): f"{SAMPLES.seed} NOT BETWEEN 0 AND {(1 << SEED_BITS) - 1}",
     Problem("[sample was|samples were] kept although flagged, or not checked", SAMPLE_ANEW): f"""
         {SAMPLES.result} = 'kept' AND {SAMPLES.nsfw_flag} IS DISTINCT FROM FALSE""",
     Problem("rejected [sample still has an image|samples still have images]", SAMPLE_ANEW): f"""
@@ -119,8 +124,13 @@ _OF_ALL = {
         HAVING min({CAPTIONS.real_sha256}) <> max({CAPTIONS.real_sha256})""",
     Problem("[prompt has|prompts have] an invalid real_sha256", CAPTION_AGAIN): f"""
         SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS} WHERE strlen({CAPTIONS.real_sha256}) <> 64""",
+    Problem("[prompt has|prompts have] no real image, and [is|are] not of a file of prompts", CAPTION_AGAIN): f"""
+        SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS}
+        WHERE ({CAPTIONS.real_sha256} IS NULL OR {CAPTIONS.real_id} IS NULL)
+            AND ({CAPTIONS.caption_origin}::VARCHAR <> 'user'
+                OR coalesce({CAPTIONS.real_sha256}, {CAPTIONS.real_id}) IS NOT NULL)""",
     Problem(
-        f"[prompt has|prompts have] an unknown caption_origin (not {' or '.join(get_args(CaptionOrigin))})",
+        f"[prompt has|prompts have] an unknown caption_origin (none of {', '.join(get_args(CaptionOrigin))})",
         "prompts/ was written by another version: name a new --workspace and start with `cf-crawl`",
     ): f"""
         SELECT {CAPTIONS.prompt_id} || ': ' || {CAPTIONS.caption_origin} FROM {CAPTIONS}

@@ -9,16 +9,18 @@ The values of a row are read once, into Arrow, while the rows before are worked 
 (`_ROWS`) and sorts those, not the rows; the writer takes the values from there.
 
 Decided here, because all rows must be known: whether an image is a duplicate and who else made it (`duplicates`), and
-the split of a row, because no caption of a real image of the test split may be used in training.
+the split of a row. A real image, a caption and a generated image are in one split only: what several have belongs to
+`test` before `validation`, and to both before `train`; the rows of the others that share it are in no split.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import duckdb
 import numpy as np
@@ -27,9 +29,11 @@ import pyarrow.compute as pc
 
 from captioning.prompt import FORMER_ORIGINS, Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
+from crawler.holdout import Split
 from manifests.database import database, parquet_files, record_view, registered
 from manifests.joining.duplicates import find_duplicates
-from manifests.joining.real_images import UsedCaptions, write_real_images
+from manifests.joining.further_images import choose_further
+from manifests.joining.real_images import RealImages, UsedCaptions, write_real_images
 from manifests.joining.relations import (
     ASSIGNED_SPLITS,
     BATCH_CAPTIONS,
@@ -37,13 +41,14 @@ from manifests.joining.relations import (
     CATALOG,
     CATALOG_FILE,
     DUPLICATES,
+    HELD_PROMPTS,
     PROMPTS,
     REPEATED_TEXT,
     SAMPLES,
     SHARED_IMAGES,
     SHARED_IN_MANIFEST,
+    SPLIT_ORDER,
     SPLITS,
-    TEST_PROMPTS,
 )
 from manifests.joining.row_writer import Columns, RowWriter, columns_of
 from manifests.joining.sample_batches import batches, check_version, find_parts
@@ -66,15 +71,18 @@ _CATALOG = f"""
 SELECT {CATALOG_FILE.column_list} FROM {CATALOG_FILE} ORDER BY {CATALOG_FILE.model_name}, {CATALOG_FILE.revision}
 """
 
+_SPLIT_ORDER = f"CREATE TYPE {SPLIT_ORDER} AS ENUM {get_args(Split)}"
+
 _SPLITS = f"""
-SELECT min({CATALOG.row_number}) AS {SPLITS.generator}, {SPLITS.model_name}, {SPLITS.split}
-FROM {ASSIGNED_SPLITS} JOIN {CATALOG} USING ({CATALOG.model_name}) GROUP BY ALL
+SELECT min({CATALOG.row_number}) AS {SPLITS.generator}, {SPLITS.model_name},
+    any_value({ASSIGNED_SPLITS.split})::{SPLIT_ORDER} AS {SPLITS.split}
+FROM {ASSIGNED_SPLITS} JOIN {CATALOG} USING ({CATALOG.model_name}) GROUP BY {SPLITS.model_name}
 """
 
-_TEST_PROMPTS = f"""
-INSERT INTO {TEST_PROMPTS}
-SELECT DISTINCT hash(prompt_id) FROM {parquet_files()}
-SEMI JOIN (FROM {SPLITS} WHERE {SPLITS.split} = 'test') USING ({SPLITS.model_name})
+_HELD_PROMPTS = f"""
+INSERT INTO {HELD_PROMPTS}
+SELECT DISTINCT hash(prompt_id), {SPLITS.split} FROM {parquet_files()}
+JOIN (FROM {SPLITS} WHERE {SPLITS.split} IN ('validation', 'test')) USING ({SPLITS.model_name})
 ANTI JOIN {DUPLICATES} USING ({DUPLICATES.column_list})
 WHERE status = 'ok' AND prompt_id IS NOT NULL
 """
@@ -88,24 +96,30 @@ CREATE TYPE {REPEATED_TEXT} AS ENUM (
     WHERE word IS NOT NULL ORDER BY word)
 """
 
-# One real image may have several captions, and be in several data sets.
+# One real image may have several captions, and be in several data sets; several images may have one caption.
 _CAPTIONS = f"""
+WITH held AS (
+        SELECT {PROMPTS.real_sha256}, hash({PROMPTS.prompt}) AS text64, {HELD_PROMPTS.split} FROM {PROMPTS}
+        JOIN {HELD_PROMPTS} ON hash({PROMPTS.prompt_id}) = {HELD_PROMPTS.hash64}),
+    images AS (SELECT {PROMPTS.real_sha256}, max({HELD_PROMPTS.split}) AS of_image FROM held GROUP BY ALL),
+    texts AS (SELECT text64, max({HELD_PROMPTS.split}) AS of_text FROM held GROUP BY ALL)
 SELECT hash({PROMPTS.prompt_id}) AS {CAPTIONS.hash64}, {PROMPTS.prompt_id},
     {PROMPTS.caption_origin}::{REPEATED_TEXT} AS {CAPTIONS.caption_origin},
     {PROMPTS.captioner}::{REPEATED_TEXT} AS {CAPTIONS.captioner},
     {PROMPTS.real_title}::{REPEATED_TEXT} AS {CAPTIONS.real_title},
     {PROMPTS.real_source}::{REPEATED_TEXT} AS {CAPTIONS.real_source},
     {PROMPTS.real_id}, {PROMPTS.real_sha256},
-    {PROMPTS.real_sha256} IN (
-        SELECT {PROMPTS.real_sha256} FROM {PROMPTS}
-        WHERE hash({PROMPTS.prompt_id}) IN (FROM {TEST_PROMPTS})) AS {CAPTIONS.in_test}
-FROM {PROMPTS}
+    of_image AS {CAPTIONS.image_split}, greatest(of_image, of_text) AS {CAPTIONS.held_split},
+    hash({PROMPTS.prompt}) AS {CAPTIONS.text64}
+FROM {PROMPTS} LEFT JOIN images USING ({PROMPTS.real_sha256}) LEFT JOIN texts ON hash({PROMPTS.prompt}) = text64
 """
 
 # An image counts as shared where several of those who made it are in the manifest.
 _SHARED_IN_MANIFEST = f"""
-SELECT {SHARED_IMAGES.sha256}, list(model_name ORDER BY model_name) AS {SHARED_IN_MANIFEST.model_names}
+SELECT {SHARED_IMAGES.sha256}, list(model_name ORDER BY model_name) AS {SHARED_IN_MANIFEST.model_names},
+    max({SPLITS.split}) AS {SHARED_IN_MANIFEST.split}
 FROM (SELECT {SHARED_IMAGES.sha256}, unnest({SHARED_IMAGES.model_names}) AS model_name FROM {SHARED_IMAGES})
+LEFT JOIN {SPLITS} USING (model_name)
 WHERE model_name NOT IN (SELECT unnest(?::VARCHAR[])) GROUP BY {SHARED_IMAGES.sha256} HAVING count(*) > 1
 """
 
@@ -121,7 +135,7 @@ FROM {parquet_files("filename")}
 """
 
 _BATCH_CAPTIONS = f"""
-SELECT * EXCLUDE ({CAPTIONS.hash64}), rowid AS {BATCH_CAPTIONS.caption_row} FROM {CAPTIONS}
+SELECT * EXCLUDE ({CAPTIONS.hash64}, {CAPTIONS.text64}), rowid AS {BATCH_CAPTIONS.caption_row} FROM {CAPTIONS}
 SEMI JOIN (
     SELECT hash({SAMPLES.prompt_id}) AS {CAPTIONS.hash64} FROM {SAMPLES}
     WHERE {SAMPLES.prompt_id} IS NOT NULL) USING ({CAPTIONS.hash64})
@@ -136,13 +150,16 @@ WHERE {SAMPLES.generator} IS NOT NULL GROUP BY ALL
 # caption), and what is decided here. Samples of unknown generators are found by the checks.
 _ROWS = f"""
 SELECT s.{SAMPLES.row_number} AS sample, {SAMPLES.generator} AS generator, s.{SAMPLES.caption} AS caption,
-    CASE WHEN a.{SPLITS.split} = 'train' AND s.{SAMPLES.caption} IN (
-            SELECT {BATCH_CAPTIONS.row_number} FROM {BATCH_CAPTIONS} WHERE {BATCH_CAPTIONS.in_test}) THEN NULL
-        ELSE a.{SPLITS.split} END AS split,
+    CASE WHEN a.{SPLITS.split} < greatest(held.split, i.{SHARED_IN_MANIFEST.split}) THEN NULL
+        ELSE a.{SPLITS.split}::VARCHAR END AS split,
     list_filter(i.{SHARED_IN_MANIFEST.model_names}, lambda name: name <> s.{SAMPLES.model_name}) AS also_by
 FROM {SAMPLES} s
 LEFT JOIN {SPLITS} a USING ({SPLITS.generator})
 LEFT JOIN {SHARED_IN_MANIFEST} i USING ({SHARED_IN_MANIFEST.sha256})
+LEFT JOIN (
+    SELECT {BATCH_CAPTIONS.row_number} AS held_caption, {BATCH_CAPTIONS.held_split}::{SPLIT_ORDER} AS split
+    FROM {BATCH_CAPTIONS} WHERE {BATCH_CAPTIONS.held_split} IS NOT NULL) held
+ON s.{SAMPLES.caption} = held_caption
 WHERE {SAMPLES.result} = 'kept' AND {SAMPLES.generator} IS NOT NULL
 ORDER BY {SAMPLES.generator}, {SAMPLES.index}
 """
@@ -157,11 +174,11 @@ _CURRENT_PROMPTS = f"""
 
 @dataclass(frozen=True)
 class Joined:
-    """What a join wrote: how many rows, and how many real images are listed instead; and for each generator, how many
-    of its samples had which result (kept, nsfw, blank, nan or duplicate)."""
+    """What a join wrote: how many rows, which of them are real images; and for each generator, how many of its samples
+    had which result (kept, nsfw, blank, nan or duplicate)."""
 
     rows: int
-    withheld: int
+    real: RealImages
     results: dict[str, dict[str, int]]
 
 
@@ -203,14 +220,16 @@ def write_manifest(
     assignment: SplitAssignment,
     withheld: Path | None = None,
     metadata: Mapping[bytes, bytes] | None = None,
+    real_per_generated: float = BuildOptions.real_per_generated,
     check: Callable[[pa.Table], None] = lambda _samples: None,
 ) -> Joined:
     """Write the manifest's rows, not checked yet, to the file `path`; `connection` is one of `open_records`.
 
     `withheld` is for the public edition: the file for those real images that may not be passed on; without it they are
-    in the manifest. `metadata` goes into the manifest's schema. `check` is called with the samples of each batch, while
-    the connection has them as `SAMPLES`, their captions as `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises
-    `CommunityForensicsError` when a row lacks a value that every row has.
+    in the manifest. `metadata` goes into the manifest's schema. `real_per_generated` as in the options. `check` is
+    called with the samples of each batch, while the connection has them as `SAMPLES`, their captions as
+    `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises `CommunityForensicsError` when a row lacks a value that
+    every row has.
     """
     rows, results = 0, defaultdict[str, dict[str, int]](dict)
     _create_tables(connection, assignment)
@@ -219,6 +238,7 @@ def write_manifest(
     names = catalog[CATALOG.model_name.name].to_pylist()
     trains = np.array([assignment.splits.get(name) == "train" for name in names], bool)
     used = UsedCaptions(connection)
+    generated: Counter[str | None] = Counter()
     listing = nullcontext() if withheld is None else RowWriter(withheld, WithheldRow)
     with RowWriter(path, ManifestRow, metadata) as manifest, listing as others:
         for samples in _read_ahead(connection, batches(connection, assignment.withheld)):
@@ -230,10 +250,14 @@ def write_manifest(
                 for generator, result, count in connection.execute(_RESULTS).fetchall():
                     results[names[generator]][result] = results[names[generator]].get(result, 0) + count
                 check(samples)
-                rows += manifest.write(connection.sql(_ROWS), partial(_generated_images, samples, catalog, captions))
+                rows += manifest.write(
+                    connection.sql(_ROWS), partial(_generated_images, generated, samples, catalog, captions)
+                )
             del samples, captions
-        real, listed = write_real_images(connection, used, manifest, others)
-    return Joined(rows + real, listed, dict(results))
+        manifest.wait()
+        further = partial(choose_further, connection, generated, real_per_generated)
+        real = write_real_images(connection, used, further, manifest, others)
+    return Joined(rows + real.written, real, dict(results))
 
 
 def _read_ahead(connection: duckdb.DuckDBPyConnection, batched_paths: Iterable[list[str]]) -> Iterator[pa.Table]:
@@ -283,10 +307,17 @@ def _captions_of_kept(samples: pa.Table, captions: pa.Table, trains: np.ndarray)
     return captions[BATCH_CAPTIONS.caption_row.name].to_numpy()[caption], trains[generator]
 
 
-def _generated_images(samples: pa.Table, catalog: pa.Table, captions: pa.Table, rows: pa.RecordBatch) -> Columns:
-    """The manifest's columns of generated images; `rows` are those of `_ROWS`."""
+def _generated_images(
+    generated: Counter[str | None], samples: pa.Table, catalog: pa.Table, captions: pa.Table, rows: pa.RecordBatch
+) -> Columns:
+    """The manifest's columns of generated images; `rows` are those of `_ROWS`. Counts in `generated` how many each
+    split has."""
+    for found in pc.value_counts(rows.column("split")).to_pylist():
+        generated[found["values"]] += found["counts"]
     left = set(records.schema(ManifestRow).names) - set(catalog.column_names)
-    columns: Columns = {"label": pa.repeat(pa.scalar(FAKE, pa.int64()), rows.num_rows)}
+    # A generated image is a PNG that contains nothing but the picture (`samplers/child/png.py`).
+    constants = {"label": pa.scalar(FAKE, pa.int64()), "has_exif": pa.scalar(False), "has_icc": pa.scalar(False)}
+    columns: Columns = {name: pa.repeat(value, rows.num_rows) for name, value in constants.items()}
     for table, row_numbers in ((captions, rows.column("caption")), (samples, rows.column("sample"))):
         columns |= columns_of(table.select(left.intersection(table.column_names) - columns.keys()).take(row_numbers))
     # Many rows have one generator.
@@ -314,13 +345,14 @@ def _create_tables(connection: duckdb.DuckDBPyConnection, assignment: SplitAssig
             ASSIGNED_SPLITS.split.name: pa.array(assignment.splits.values(), pa.string()),
         }
     )
+    connection.execute(_SPLIT_ORDER)
     with registered(connection, {ASSIGNED_SPLITS: assigned}):
         SPLITS.create(connection, _SPLITS)
-    TEST_PROMPTS.create_empty(connection)
-    others = {name for name, split in assignment.splits.items() if split != "test"}
+    HELD_PROMPTS.create_empty(connection)
+    others = {name for name, split in assignment.splits.items() if split in (None, "train")}
     if len(others) < len(assignment.splits):
         for paths in batches(connection, others | assignment.withheld):
-            connection.execute(_TEST_PROMPTS, [paths])
+            connection.execute(_HELD_PROMPTS, [paths])
     connection.execute(_REPEATED_TEXT)
     CAPTIONS.create(connection, _CAPTIONS)
     SHARED_IN_MANIFEST.create(connection, _SHARED_IN_MANIFEST, [sorted(assignment.withheld)])

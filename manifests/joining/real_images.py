@@ -4,14 +4,35 @@ Building takes them from the prompts, restoring from the list that a public edit
 restored row is the row of the full edition, column for column.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from manifests.database import registered
-from manifests.joining.relations import CAPTIONS, PROMPTS, REAL_IMAGE_ORDER, REAL_IMAGES, USED_CAPTIONS
+from manifests.joining.equal_files import find_equal_files
+from manifests.joining.further_images import Further
+from manifests.joining.relations import (
+    CAPTIONS,
+    EQUAL_FILES,
+    FURTHER_IMAGES,
+    IMAGES,
+    NUMBERED_CAPTIONS,
+    PROMPTS,
+    REAL_IMAGE_ORDER,
+    REAL_IMAGES,
+    USED_CAPTIONS,
+)
 from manifests.joining.row_writer import ROW_GROUP_ROWS, RowWriter
 from manifests.manifest import REAL, REAL_SUBSET
+
+
+def _strictest(column: str) -> str:
+    """SQL: a column of the terms of a real image; of equal files the strictest ones."""
+    return f"CASE WHEN e.{EQUAL_FILES.names} IS NULL THEN p.{column} ELSE e.{column} END AS {column}"
+
 
 #: The manifest's rows of the images in `REAL_IMAGES`.
 REAL_ROWS = f"""
@@ -21,37 +42,67 @@ SELECT * EXCLUDE ({REAL_IMAGES.license_link}, {REAL_IMAGES.row_number}), {REAL}:
 FROM {REAL_IMAGES}
 """
 
-# The real images whose captions were used, in order. Where one has several captions, or stands in several real sources
-# of one title, the first by id counts. Only what puts them in order is sorted all at once.
+_NUMBERED = f"SELECT *, rowid AS {NUMBERED_CAPTIONS.caption_row} FROM {CAPTIONS}"
+
+# Every file of prompts/ once. Which of its captions its row has, and so under which name and at which path, depends on
+# their ids alone.
+_IMAGES = f"""
+SELECT arg_min({IMAGES.caption_row}, concat({USED_CAPTIONS.in_training} IS NULL, {NUMBERED_CAPTIONS.prompt_id}))
+        AS {IMAGES.caption_row},
+    count({USED_CAPTIONS.in_training}) > 0 AS {IMAGES.prompted},
+    max({NUMBERED_CAPTIONS.held_split}) FILTER ({USED_CAPTIONS.in_training} IS NOT NULL) AS held,
+    CASE WHEN held = any_value({NUMBERED_CAPTIONS.image_split}) THEN held::VARCHAR
+        WHEN held IS NULL AND bool_or({USED_CAPTIONS.in_training}) THEN 'train' END AS {IMAGES.split},
+    count(*) AS {IMAGES.captions}
+FROM (FROM {NUMBERED_CAPTIONS} WHERE {NUMBERED_CAPTIONS.real_sha256} IS NOT NULL)
+LEFT JOIN {USED_CAPTIONS} USING ({USED_CAPTIONS.caption_row})
+GROUP BY {NUMBERED_CAPTIONS.real_sha256}
+"""
+
+# Only what puts the images in order is sorted all at once.
 _ORDER = f"""
-WITH used AS (
-        FROM (SELECT *, rowid AS {USED_CAPTIONS.caption_row} FROM {CAPTIONS})
-        JOIN {USED_CAPTIONS} USING ({USED_CAPTIONS.caption_row})),
-    images AS (
-        SELECT {CAPTIONS.real_title}, {CAPTIONS.real_id}, {CAPTIONS.real_sha256},
-            min({CAPTIONS.prompt_id}) AS {REAL_IMAGE_ORDER.prompt_id},
-            arg_min({CAPTIONS.real_source}, {CAPTIONS.prompt_id}) AS first_source,
-            any_value({CAPTIONS.in_test}) AS in_test
-        FROM used GROUP BY {CAPTIONS.real_title}, {CAPTIONS.real_id}, {CAPTIONS.real_sha256}),
-    training AS (SELECT DISTINCT {CAPTIONS.real_sha256} FROM used WHERE {USED_CAPTIONS.in_training})
-SELECT {REAL_IMAGE_ORDER.prompt_id},
-    CASE WHEN in_test THEN 'test'
-        WHEN {CAPTIONS.real_sha256} IN (FROM training) THEN 'train' END AS {REAL_IMAGE_ORDER.split},
+SELECT {REAL_IMAGE_ORDER.prompt_id}, {REAL_IMAGE_ORDER.split}, {REAL_IMAGE_ORDER.prompted},
     row_number() OVER (
-        ORDER BY {CAPTIONS.real_title}, {CAPTIONS.real_id}, first_source, {REAL_IMAGE_ORDER.prompt_id}
+        ORDER BY {NUMBERED_CAPTIONS.real_title}, {NUMBERED_CAPTIONS.real_id}, {NUMBERED_CAPTIONS.real_source},
+            {NUMBERED_CAPTIONS.prompt_id}
     ) - 1 AS {REAL_IMAGE_ORDER.row_number}
-FROM images
+FROM {NUMBERED_CAPTIONS}
+JOIN (
+    SELECT {IMAGES.caption_row}, {IMAGES.split}, {IMAGES.prompted} FROM {IMAGES} WHERE {IMAGES.prompted}
+    UNION ALL SELECT {FURTHER_IMAGES.caption_row}, {FURTHER_IMAGES.split}, false FROM {FURTHER_IMAGES}
+) USING ({IMAGES.caption_row})
 """
 _PIECE = f"""
 SELECT {PROMPTS.real_source}, {PROMPTS.real_title}, {PROMPTS.real_id}, {PROMPTS.real_sha256},
     {PROMPTS.real_format} AS {REAL_IMAGES.format}, {PROMPTS.real_mode} AS {REAL_IMAGES.mode},
     {PROMPTS.real_width} AS {REAL_IMAGES.width}, {PROMPTS.real_height} AS {REAL_IMAGES.height},
-    {PROMPTS.license}, {PROMPTS.license_link}, {PROMPTS.redistributable}, {REAL_IMAGE_ORDER.split},
-    {PROMPTS.prompt}, {PROMPTS.caption_origin}, {PROMPTS.captioner}, {PROMPTS.real_path} AS {REAL_IMAGES.path},
+    {PROMPTS.real_file_size} AS {REAL_IMAGES.file_size}, {PROMPTS.real_jpeg_quality} AS {REAL_IMAGES.jpeg_quality},
+    {PROMPTS.real_chroma_subsampling} AS {REAL_IMAGES.chroma_subsampling},
+    {PROMPTS.real_progressive} AS {REAL_IMAGES.progressive}, {PROMPTS.real_has_exif} AS {REAL_IMAGES.has_exif},
+    {PROMPTS.real_has_icc} AS {REAL_IMAGES.has_icc},
+    {_strictest("license")}, {_strictest("license_link")}, {_strictest("redistributable")},
+    {REAL_IMAGE_ORDER.split}, {REAL_IMAGE_ORDER.prompted}, {PROMPTS.prompt}, {PROMPTS.caption_origin},
+    {PROMPTS.captioner}, {PROMPTS.real_path} AS {REAL_IMAGES.path},
+    list_filter({EQUAL_FILES.names}, lambda name: name <> concat(p.{PROMPTS.real_source}, '/', p.{PROMPTS.real_id}))
+        AS {REAL_IMAGES.also_in},
     {REAL_IMAGE_ORDER.row_number}
-FROM {PROMPTS}
+FROM {PROMPTS} p
 JOIN (FROM {REAL_IMAGE_ORDER} WHERE {REAL_IMAGE_ORDER.row_number} BETWEEN ? AND ?) USING ({PROMPTS.prompt_id})
+LEFT JOIN {EQUAL_FILES} e USING ({EQUAL_FILES.real_sha256})
 """
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """What was written: real images in the manifest (`written`) and in the list of those that may not be passed on
+    (`listed`); how many of both are there beside the prompted ones (`further`), how many more each split would need
+    (`missing`), and how many have equal files in prompts/ (`equal`)."""
+
+    written: int
+    listed: int
+    further: int
+    missing: Mapping[str, int]
+    equal: int
 
 
 class UsedCaptions:
@@ -81,23 +132,35 @@ class UsedCaptions:
 
 
 def write_real_images(
-    connection: duckdb.DuckDBPyConnection, used: UsedCaptions, manifest: RowWriter, withheld: RowWriter | None
-) -> tuple[int, int]:
-    """Write the rows of the real images whose captions were used.
+    connection: duckdb.DuckDBPyConnection,
+    used: UsedCaptions,
+    further: Callable[[], Further],
+    manifest: RowWriter,
+    withheld: RowWriter | None,
+) -> RealImages:
+    """Write the rows of the real images whose captions were used, and of those that `further` chooses.
 
-    Returns how many are in the manifest, and how many in the list of those that may not be passed on; where `withheld`
-    is None there is no such list, and all are in the manifest. `connection` has the `PROMPTS` and `CAPTIONS`.
+    `further` is called while the connection has what it chooses from (`choose_further`). Where `withheld` is None there
+    is no list of images that may not be passed on, and all are in the manifest. `connection` has the `PROMPTS` and
+    `CAPTIONS`.
     """
+    NUMBERED_CAPTIONS.create(connection, _NUMBERED, kind="TEMP VIEW")
     with registered(connection, {USED_CAPTIONS: used.table()}):
+        IMAGES.create(connection, _IMAGES)
+        chosen = further()
+    find_equal_files(connection)
+    with registered(connection, {FURTHER_IMAGES: chosen.images}):
         REAL_IMAGE_ORDER.create(connection, _ORDER)
     ((images,),) = connection.execute(f"SELECT count(*) FROM {REAL_IMAGE_ORDER}").fetchall()
     in_order = f"ORDER BY {REAL_IMAGES.row_number}"
     may_be_passed_on = "true" if withheld is None else REAL_IMAGES.redistributable
-    written = listed = 0
+    written = listed = equal = 0
     for first in range(0, images, ROW_GROUP_ROWS):
         REAL_IMAGES.create(connection, _PIECE, [first, first + ROW_GROUP_ROWS - 1])
         written += manifest.write(connection.sql(f"{REAL_ROWS} WHERE {may_be_passed_on} {in_order}"))
         if withheld is not None:
             query = f"FROM {REAL_IMAGES} WHERE {REAL_IMAGES.redistributable} IS NOT TRUE {in_order}"
             listed += withheld.write(connection.sql(query))
-    return written, listed
+        ((of_piece,),) = connection.execute(f"SELECT count({REAL_IMAGES.also_in}) FROM {REAL_IMAGES}").fetchall()
+        equal += of_piece
+    return RealImages(written, listed, chosen.images.num_rows, chosen.missing, equal)

@@ -1,7 +1,8 @@
 """The tables that the steps of the join and its checks share: what they are called, and what their columns mean.
 
 `sample_batches` makes the first ones, `duplicates` those of equal images, `join` those it joins a batch of samples
-with; `real_images` ends with the real ones. A batch is the samples of some generators, which are worked on together.
+with; `real_images` ends with the real ones, which `equal_files` and `further_images` help to find. A batch is the
+samples of some generators, which are worked on together.
 """
 
 from typing import Final
@@ -13,6 +14,10 @@ from samplers.sample import Sample
 
 #: Type of texts that very many captions have in common, kept, and handed to Arrow, as numbers.
 REPEATED_TEXT: Final = "repeated_text"
+
+#: Type of a split, ordered as `Split` is: of several, the largest is the one that what they share belongs to. Compared
+#: with a text it is a text.
+SPLIT_ORDER: Final = "split_order"
 
 
 class _PartFiles(Relation):
@@ -63,6 +68,12 @@ class _SharedImages(Relation):
     model_names = Column("VARCHAR[]", "the generators that made it, by name")
 
 
+class _SharedInManifest(_SharedImages):
+    """The same, of the generators in the manifest."""
+
+    split = Column(SPLIT_ORDER, "the last split that one of them is in; null: none is in a split")
+
+
 class _Prompts(Relation):
     """All prompts, as their part files have them."""
 
@@ -77,6 +88,12 @@ class _Prompts(Relation):
     real_width = Column(of=Prompt)
     real_height = Column(of=Prompt)
     real_mode = Column(of=Prompt)
+    real_file_size = Column(of=Prompt)
+    real_jpeg_quality = Column(of=Prompt)
+    real_chroma_subsampling = Column(of=Prompt)
+    real_progressive = Column(of=Prompt)
+    real_has_exif = Column(of=Prompt)
+    real_has_icc = Column(of=Prompt)
     caption_origin = Column(of=Prompt)
     captioner = Column(of=Prompt)
     license = Column(of=Prompt)
@@ -115,19 +132,21 @@ class _AssignedSplits(Relation):
     """The split of each generator that is in the manifest."""
 
     model_name = Column("VARCHAR", "the generator's repository id")
-    split = Column("VARCHAR", "train | test; null: in neither")
+    split = Column("VARCHAR", "train | validation | test; null: in none")
 
 
 class _Splits(_AssignedSplits):
     """The same, with the generator's row in the catalogue."""
 
+    split = Column(SPLIT_ORDER, "train | validation | test; null: in none")
     generator = Column("BIGINT", "row_number in the catalogue")
 
 
-class _TestPrompts(Relation):
-    """Prompts of which a generator of the test split made an image that was kept."""
+class _HeldPrompts(Relation):
+    """Prompts of which a generator that is held out made an image that was kept."""
 
     hash64 = Column("UBIGINT", "hash of the prompt's id")
+    split = Column(SPLIT_ORDER, "validation | test: the generator's")
 
 
 class _CaptionFacts(Relation):
@@ -138,7 +157,8 @@ class _CaptionFacts(Relation):
     real_source = Column(of=Prompt)
     real_id = Column(of=Prompt)
     real_sha256 = Column(of=Prompt)
-    in_test = Column("BOOLEAN", "whether the test split has an image made from a caption of this real image")
+    image_split = Column("VARCHAR", "the last split that had a caption of this real image; null: at most train")
+    held_split = Column("VARCHAR", "the last split that had this text, or a caption of this image; null: at most train")
 
 
 class _Captions(_CaptionFacts):
@@ -148,7 +168,16 @@ class _Captions(_CaptionFacts):
     captioner = Column(REPEATED_TEXT, "model@revision, for generated captions")
     real_title = Column(REPEATED_TEXT, "published name of the real data set")
     real_source = Column(REPEATED_TEXT, "name of the real data set, as the user calls it")
+    image_split = Column(SPLIT_ORDER, "the last split that had a caption of this real image; null: at most train")
+    held_split = Column(SPLIT_ORDER, "the last split that had this text, or a caption of this image")
     hash64 = Column("UBIGINT", "hash of the prompt's id: numbers are found faster than texts")
+    text64 = Column("UBIGINT", "hash of the caption")
+
+
+class _NumberedCaptions(_Captions):
+    """The same, numbered."""
+
+    caption_row = Column("BIGINT", "DuckDB's rowid in captions")
 
 
 class _BatchCaptions(_CaptionFacts):
@@ -193,11 +222,45 @@ class _UsedCaptions(Relation):
     in_training = Column("BOOLEAN", "whether a generator of the train split had it")
 
 
+class _Images(Relation):
+    """The real images of prompts/, each file once, whatever sources it is in."""
+
+    caption_row = Column("BIGINT", "the caption that its row has: the first by prompt_id, of the used ones if any was")
+    prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
+    split = Column("VARCHAR", "of a prompted image: train | validation | test; null: in none")
+    captions = Column("BIGINT", "rows of prompts/ with this file")
+
+
+class _LicenseRanks(Relation):
+    """The licences of equal files."""
+
+    license = Column("VARCHAR", "as prompts/ has it")
+    rank = Column("INTEGER", "how strict its family is, from 0")
+
+
+class _EqualFiles(Relation):
+    """Files that are several real images, and the strictest terms of these (`equal_files`)."""
+
+    real_sha256 = Column(of=Prompt)
+    names = Column("VARCHAR[]", "the real images, each <real_source>/<real_id>, in order")
+    license = Column(of=Prompt)
+    license_link = Column(of=Prompt)
+    redistributable = Column(of=Prompt)
+
+
+class _FurtherImages(Relation):
+    """Real images that are in the manifest although none of their captions was used (`further_images`)."""
+
+    caption_row = Column("BIGINT", "the caption that its row has")
+    split = Column("VARCHAR", "train | validation | test")
+
+
 class _RealImageOrder(Relation):
     """The real images of the manifest, or of the list of withheld ones, in the order in which they are written."""
 
     prompt_id = Column(of=Prompt)
-    split = Column("VARCHAR", "train | test; null: in neither")
+    split = Column("VARCHAR", "train | validation | test; null: in none")
+    prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
     row_number = Column("BIGINT", "number of this row, from 0")
 
 
@@ -212,13 +275,21 @@ class _RealImages(Relation):
     mode = Column("VARCHAR", "as its file has it: RGB, L, CMYK, P, ...")
     width = Column("INTEGER", "pixels")
     height = Column("INTEGER", "pixels")
+    file_size = Column("BIGINT", "bytes")
+    jpeg_quality = Column("INTEGER", "1 to 100; null: no JPEG")
+    chroma_subsampling = Column("VARCHAR", "4:2:0, ...; null: no JPEG")
+    progressive = Column("BOOLEAN", "null: no JPEG")
+    has_exif = Column("BOOLEAN", "whether the file has EXIF data")
+    has_icc = Column("BOOLEAN", "whether the file has a colour profile")
     license = Column(of=Prompt)
     license_link = Column(of=Prompt)
     redistributable = Column(of=Prompt)
-    split = Column("VARCHAR", "train | test; null: in neither")
+    split = Column("VARCHAR", "train | validation | test; null: in none")
     prompt = Column(of=Prompt)
     caption_origin = Column(of=Prompt)
     captioner = Column(of=Prompt)
+    prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
+    also_in = Column("VARCHAR[]", "the other real images with the same file; null: none")
     path = Column("VARCHAR", "where the image is: a file, or a locator (workspace/locator.py)")
     row_number = Column("BIGINT", "its place in the order of rows")
 
@@ -230,16 +301,21 @@ REPEATED_HASHES: Final = _RepeatedHashes("repeated_hashes")
 REPEATED_IMAGES: Final = _RepeatedImages("repeated_images")
 DUPLICATES: Final = _Duplicates("duplicates")
 SHARED_IMAGES: Final = _SharedImages("shared_images")
-SHARED_IN_MANIFEST: Final = _SharedImages("shared_in_manifest")
+SHARED_IN_MANIFEST: Final = _SharedInManifest("shared_in_manifest")
 PROMPTS: Final = _Prompts("prompts")
 CATALOG_FILE: Final = _CatalogFile("catalog_file")
 CATALOG: Final = _Catalog("catalog")
 ASSIGNED_SPLITS: Final = _AssignedSplits("assigned_splits")
 SPLITS: Final = _Splits("splits")
-TEST_PROMPTS: Final = _TestPrompts("test_prompts")
+HELD_PROMPTS: Final = _HeldPrompts("held_prompts")
 CAPTIONS: Final = _Captions("captions")
 SAMPLES: Final = _Samples("samples")
+NUMBERED_CAPTIONS: Final = _NumberedCaptions("numbered_captions")
 BATCH_CAPTIONS: Final = _BatchCaptions("captions_of_batch")
 USED_CAPTIONS: Final = _UsedCaptions("used_captions")
+IMAGES: Final = _Images("images")
+LICENSE_RANKS: Final = _LicenseRanks("license_ranks")
+EQUAL_FILES: Final = _EqualFiles("equal_files")
+FURTHER_IMAGES: Final = _FurtherImages("further_images")
 REAL_IMAGE_ORDER: Final = _RealImageOrder("real_image_order")
 REAL_IMAGES: Final = _RealImages("real_images")

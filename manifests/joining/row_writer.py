@@ -71,8 +71,13 @@ class RowWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._file, self._thread:
-            while kind is None and self._waiting:
-                self._waiting.popleft().result()
+            if kind is None:
+                self.wait()
+
+    def wait(self) -> None:
+        """Return when the rows that were given are written; errors as `write`."""
+        while self._waiting:
+            self._waiting.popleft().result()
 
     def write(self, rows: duckdb.DuckDBPyRelation, columns: Callable[[pa.RecordBatch], Columns] = columns_of) -> int:
         """Write the rows of a query, in its order, or what `columns` makes of them; returns how many rows.

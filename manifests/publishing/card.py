@@ -15,11 +15,11 @@ import yaml
 from manifests.choices import read_choices
 from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.plural import counted
-from manifests.publishing.card_numbers import count_for_card
+from manifests.publishing.card_numbers import SplitNumbers, count_for_card
 from manifests.publishing.layouts import Layout
 from manifests.publishing.owners_card import framed
 from manifests.publishing.planning import PlannedShard
-from manifests.publishing.published import EVALUATION
+from manifests.publishing.published import EVALUATION, MIXED_SPLITS
 from manifests.tables.generators import REJECTIONS, read_generators
 from workspace import recipe
 from workspace.layout import Workspace
@@ -69,17 +69,26 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
     image_bytes: Counter[str] = Counter()
     for shard in shards:
         image_bytes[shard.split] += shard.image_bytes
-    names = [split.name for split in numbers.splits]
-    training = [name for name in names if name != EVALUATION]
+    names = sorted({shard.split for shard in shards})
+    counted_splits = {split.name: split for split in numbers.splits}
+    splits = [counted_splits.get(name, SplitNumbers(name)) for name in names]
+    training = [split.name for split in splits if split.rows and split.name not in MIXED_SPLITS.values()]
     rows = read_generators(workspace)
     text = templates.get_template("card.md.jinja").render(
         repo_id=repo_id,
         layout=layout.name,
+        by_generator=layout.by_generator,
         numbers=numbers,
         sizes={name: text_of(size) for name, size in image_bytes.items()},
-        contents={REAL_SUBSET: "real images", EVALUATION: "for evaluation: generated and real images"},
+        splits=splits,
+        contents={
+            REAL_SUBSET: "real images",
+            EVALUATION: "for evaluation: generated and real images",
+            MIXED_SPLITS["validation"]: "for validation: generated and real images",
+        },
         training=training or names,
         evaluation=next((split for split in numbers.splits if split.name == EVALUATION), None),
+        validation=next((split for split in numbers.splits if split.name == MIXED_SPLITS["validation"]), None),
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
         rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),

@@ -16,12 +16,13 @@ from workspace.layout import Workspace
 _ENVIRONMENTS = 10
 
 _TOTALS = f"""
-SELECT count(*) FILTER (label = {FAKE}), count(DISTINCT model_name), count(*) FILTER (label = {REAL}),
+SELECT count(*) FILTER (label = {FAKE}), count(DISTINCT model_name), count(DISTINCT sha256) FILTER (label = {REAL}),
     (SELECT count(*) FROM withheld)
 FROM published
 """
 _SPLITS = f"""
-SELECT published_split, count(*), count(*) FILTER (label = {REAL}), count(DISTINCT model_name)
+SELECT published_split, count(*), count(*) FILTER (label = {REAL}), count(DISTINCT sha256) FILTER (label = {REAL}),
+    count(DISTINCT model_name)
 FROM published GROUP BY published_split ORDER BY published_split
 """
 _ARCHITECTURES = f"""
@@ -35,7 +36,8 @@ GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3
 """
 _REAL_SOURCES = f"""
 WITH counted AS (
-    SELECT real_title, license, count(*) AS included, 0 AS listed FROM published WHERE label = {REAL} GROUP BY ALL
+    SELECT real_title, license, count(DISTINCT sha256) AS included, 0 AS listed FROM published
+    WHERE label = {REAL} GROUP BY ALL
     UNION ALL SELECT real_title, license, 0, count(*) FROM withheld GROUP BY ALL),
 links AS (SELECT real_title, license, min(license_link) AS link FROM prompts GROUP BY ALL)
 SELECT counted.real_title, coalesce(counted.license, 'unknown'), link, sum(included)::BIGINT, sum(listed)::BIGINT
@@ -51,12 +53,14 @@ GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT {_ENVIRONMENTS}
 
 @dataclass(frozen=True)
 class SplitNumbers:
-    """A published split: its rows, how many of them are real images, and the generators of the others."""
+    """A published split: its rows, how many of them are of real images, of how many real images (one may be beside
+    several generators), and the generators of the others."""
 
     name: str
-    rows: int
-    real: int
-    generators: int
+    rows: int = 0
+    real: int = 0
+    real_images: int = 0
+    generators: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class CardNumbers:
     generated: int
     generators: int
     real: int
+    """Real images, each once."""
     listed: int
     """Real images that are listed without their pixels."""
     splits: list[SplitNumbers]

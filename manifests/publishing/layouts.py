@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.manifest import REAL, ManifestRow
+from manifests.manifest import ManifestRow
+from manifests.publishing.published import EVALUATION
 from samplers.sample import ImageFile
 from workspace import records
 from workspace.errors import UsageError
@@ -29,6 +30,9 @@ _NOT_PUBLISHED = ("path",)
 #: The study's names for an architecture that is none of its three kinds, and for one that is not public.
 _STUDY_OTHER, _STUDY_COMMERCIAL = "other", "Commercial"
 
+#: What the study's code loads by default: `Systematic+Manual` for training, and the evaluation set.
+_STUDY_SPLITS = ("Systematic", "Manual", EVALUATION)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRow:
@@ -39,7 +43,11 @@ class StudyRow:
     resolution: tuple[int, int] = column(pa.list_(pa.int64()), "width and height, pixels")
     mode: str | None = column(pa.string(), "as Pillow calls it: RGB, L, CMYK, P, ...", default=None)
     image_data: bytes = column(pa.binary(), "the file's bytes")
-    model_name: str = column(pa.string(), "the generator's repository id; of real images their data set")
+    model_name: str = column(
+        pa.string(),
+        "the generator's repository id; of real images for evaluation the generator beside which they are, of others "
+        "their data set",
+    )
     nsfw_flag: bool | None = column(
         pa.bool_(), "whether the safety checker flagged it; null for real images, which are not checked", default=None
     )
@@ -60,7 +68,8 @@ class Layout:
     """One way to lay out a shard.
 
     `facts` converts rows of the manifest to all columns but the image's, `pictures` makes that one from the files'
-    bytes and names. `leaf` is Parquet's name of the column of the bytes.
+    bytes and names. `leaf` is Parquet's name of the column of the bytes. `by_generator`: its readers evaluate each
+    generator alone, with real images of its own. `splits` exist also where they have no row, because readers name them.
     """
 
     name: str
@@ -69,6 +78,8 @@ class Layout:
     leaf: str
     facts: Callable[[pa.Table], pa.Table]
     pictures: Callable[[pa.Array, pa.Array], pa.Array]
+    by_generator: bool = False
+    splits: tuple[str, ...] = ()
 
     def table(self, rows: pa.Table, contents: pa.Array) -> pa.Table:
         """Rows of the manifest with their files' bytes, as they are published."""
@@ -124,11 +135,12 @@ def _community_forensics() -> Layout:
         leaf="image_data",
         facts=_study_facts,
         pictures=lambda contents, _names: contents,
+        by_generator=True,
+        splits=_STUDY_SPLITS,
     )
 
 
 def _study_facts(rows: pa.Table) -> pa.Table:
-    real = pc.equal(rows.column("label"), REAL)
     commercial = pc.equal(rows.column("subset"), _STUDY_COMMERCIAL)
     ours = rows.column("architecture")
     architecture = pc.if_else(commercial, _STUDY_COMMERCIAL, pc.if_else(pc.equal(ours, "Other"), _STUDY_OTHER, ours))
@@ -137,7 +149,7 @@ def _study_facts(rows: pa.Table) -> pa.Table:
     converted = {
         "resolution": pa.ListArray.from_arrays(offsets, size.ravel()),
         # Training code puts this column into batches, which cannot hold a null.
-        "model_name": pc.if_else(real, rows.column("real_title"), rows.column("model_name")),
+        "model_name": pc.coalesce(rows.column("model_name"), rows.column("real_title")),
         # The study's name for a data set is its published one.
         "real_source": rows.column("real_title"),
         "architecture": architecture,

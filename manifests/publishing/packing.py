@@ -9,7 +9,6 @@ The files of a group are read by several threads straight into the column of ima
 with its row; meanwhile the group before is written. So the memory is that of two groups, whatever the dataset's size.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -22,10 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.images import ImageReader
+from manifests.images import ImageReader, changed_file
 from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import Layout
-from manifests.publishing.planning import ROW_GROUP_BYTES, ROW_GROUP_ROWS, PlannedShard, changed_file, file_sizes
+from manifests.publishing.planning import ROW_GROUP_BYTES, ROW_GROUP_ROWS, PlannedShard, file_sizes
 from manifests.publishing.published import published_split
 from manifests.reading_threads import ReadingThreads
 from workspace import records
@@ -153,12 +152,9 @@ def _finish(rows: pa.Table, contents: pa.Array, reading: list[Future[None]]) -> 
 
 
 def _read_one(images: ImageReader, path: str, sha256: str, place: memoryview) -> None:
-    try:
-        content = images.read(path)
-    except OSError as error:
-        raise changed_file(path, error.strerror or "cannot be read") from error
-    if len(content) != len(place) or hashlib.sha256(content).hexdigest() != sha256:
-        raise changed_file(path, "its sha256 differs")
+    content = images.read_unchanged(path, sha256)
+    if len(content) != len(place):
+        raise changed_file(path, "its size differs")
     place[:] = content
 
 

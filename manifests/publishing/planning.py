@@ -8,18 +8,17 @@ manifest is read once, a few thousand rows at a time.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.images import ImageReader
+from manifests.images import ImageReader, changed_file
 from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import Layout
 from manifests.publishing.published import published_split
-from workspace.errors import CommunityForensicsError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
@@ -83,6 +82,12 @@ def plan_shards(
     return [shard for name in sorted(plans) for shard in plans[name].finish()]
 
 
+def empty_shards(layout: Layout, shards: Sequence[PlannedShard]) -> list[PlannedShard]:
+    """Shards without rows for the splits that the layout always has and that these shards lack."""
+    present = {shard.split for shard in shards}
+    return [_SplitPlan(name, layout, 0).empty() for name in layout.splits if name not in present]
+
+
 def file_sizes(images: ImageReader, rows: pa.Table) -> list[int]:
     """Bytes of each row's file: as the row says, or else as the file system does.
 
@@ -90,14 +95,6 @@ def file_sizes(images: ImageReader, rows: pa.Table) -> list[int]:
     """
     known = zip(rows.column("path").to_pylist(), rows.column("file_size").to_pylist(), strict=True)
     return [_size(images, path) if size is None else size for path, size in known]
-
-
-def changed_file(path: str, reason: str) -> CommunityForensicsError:
-    """The error for a file that has changed since the manifest was built."""
-    return CommunityForensicsError(
-        f"{path} has changed since the manifest was built ({reason}): run `cf-build-manifest --verify full`, which "
-        "names all such files"
-    )
 
 
 class _SplitPlan:
@@ -132,6 +129,11 @@ class _SplitPlan:
         if self._rows:
             self._close()
         return self._shards
+
+    def empty(self) -> PlannedShard:
+        """A shard without rows."""
+        self._close()
+        return self._shards[0]
 
     def _open(self, start: int) -> None:
         self._digest: Any = hashlib.sha256(

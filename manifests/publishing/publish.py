@@ -32,11 +32,12 @@ from manifests.plural import counted, form
 from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
 from manifests.publishing.checksums import CHECKSUMS_FILE, Checksums, checksums_text
 from manifests.publishing.dataset_state import BRANCH, CARD_FILE, BranchState, check_strangers, state_of
+from manifests.publishing.evaluation import evaluate_by_generator
 from manifests.publishing.layouts import Layout, layout_of
 from manifests.publishing.owners_card import changes as card_changes
 from manifests.publishing.owners_card import with_owners_words
 from manifests.publishing.pinned import PinnedWorkspace, pin_manifest
-from manifests.publishing.planning import PlannedShard, plan_shards
+from manifests.publishing.planning import PlannedShard, empty_shards, plan_shards
 from manifests.publishing.published import Counts, count_rows, withheld_images
 from manifests.publishing.repository import DatasetOnHub, MovedError
 from manifests.publishing.result import Published
@@ -89,9 +90,11 @@ def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOpti
     _check_visibility(hub, options, counts)
     log = Log(workspace, "publish")
     log.event("pinned", manifest=sha256_of_file(manifest_path(workspace)))
+    evaluation_sets = evaluate_by_generator(workspace) if layout.by_generator else []
     with task("planning shards"):
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
     _check_shards(workspace, shards, options)
+    shards += empty_shards(layout, shards)
     card = write_card(hub.repo_id, workspace, layout, shards)
     dataset = _Dataset(workspace, layout, options, shards, _tables(workspace), card)
     if not options.dry_run:
@@ -125,6 +128,7 @@ def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOpti
         changed=changed,
         moved=moved,
         card=changes.of_card(),
+        evaluation_sets=evaluation_sets,
         squashed=squash(hub, dry_run=options.dry_run) if options.squash else None,
     )
     if not options.dry_run:

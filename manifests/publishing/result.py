@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from manifests.plural import counted, form
+from manifests.publishing.evaluation import EvaluationSet
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.squashing import Squashed
 from workspace.size import text_of
@@ -33,6 +34,8 @@ class Published:
     """How often somebody else committed meanwhile, and this one planned again."""
     card: Sequence[str]
     """What of the card changes, in lines, as a diff."""
+    evaluation_sets: Sequence[EvaluationSet]
+    """The sets whose real images were paired with generators."""
     squashed: Squashed | None
     """What happened to the history, where that was asked for."""
 
@@ -46,6 +49,8 @@ class Published:
         if self.in_no_split:
             are = form(self.in_no_split, "is", "are")
             yield f"{counted(self.in_no_split, 'row')} of the manifest {are} in no split and {are} not published"
+        for evaluation_set in self.evaluation_sets:
+            yield from evaluation_set.lines()
         size = text_of(sum(shard.image_bytes for shard in self.sent))
         sent = f"{counted(len(self.sent), 'shard')} ({size} of images)"
         removed = f"{counted(self.removed, 'file')} of a former version"

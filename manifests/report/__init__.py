@@ -1,9 +1,9 @@
 """The report: what the workspace contains, on one page that opens in any browser without a network.
 
-`figures` and `comparison` count, `charts` draws, `contact_sheet` chooses and shrinks the pictures, `table` has a row
-for each generator, and `page.html` shows them with `style.css`, and `script.js` for searching and paging. The page's
-size is bounded: of many generators the contact sheet shows some; the table has all. The same manifest gives the same
-page.
+`about` says which dataset it is, `figures`, `comparison`, `sampled_with` and `skipped` count, `charts` draws,
+`contact_sheet` chooses the pictures and `thumbnails` shrinks them, `table` has a row for each generator, and
+`page.html` shows them with `style.css`, and `script.js` for searching and paging. The page's size is bounded: of many
+generators the contact sheet shows some; the table has all. The same manifest gives the same page.
 """
 
 import base64
@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from manifests.audit.record import read_audit
+from manifests.pictures.lookers import Lookers
+from manifests.report.about import about
 from manifests.report.charts import count, percent
 from manifests.report.comparison import WARNED, compare
 from manifests.report.contact_sheet import generator_sheets, real_sheets
 from manifests.report.figures import count_figures, ending
 from manifests.report.rows import opened_rows
+from manifests.report.sampled_with import sampled_with
+from manifests.report.skipped import skipped_images
 from manifests.report.table import COLUMNS, table_rows
 from manifests.tables.generators import read_generators
 from workspace.atomic import write_bytes
@@ -44,17 +49,21 @@ def write_report(workspace: Workspace, hub: HubAccess = HubAccess()) -> Path:
     """
     templates = _templates()
     style, script = (_source(templates, name) for name in ("style.css", "script.js"))
-    with opened_rows(workspace) as rows:
+    with opened_rows(workspace) as rows, Lookers() as lookers:
         generators = read_generators(workspace)
         sampled = [row for row in generators if row.kept]
+        settings = sampled_with(rows)
         page = templates.get_template("page.html").render(
-            figures=count_figures(rows, generators),
+            about=about(workspace),
+            figures=count_figures(rows, generators, settings),
             comparison=compare(rows),
-            sheets=generator_sheets(workspace, rows, sampled),
-            real_sheets=real_sheets(workspace, rows, hub),
+            audit=read_audit(workspace),
+            skipped=skipped_images(workspace),
+            sheets=generator_sheets(workspace, rows, lookers, sampled, settings),
+            real_sheets=real_sheets(workspace, rows, lookers, hub),
             warned=WARNED,
             columns=COLUMNS,
-            table=table_rows(rows, generators),
+            table=table_rows(rows, generators, settings),
             page_rows=PAGE_ROWS,
             style=style,
             script=script,

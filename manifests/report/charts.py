@@ -36,8 +36,8 @@ _NUMBER = 66
 _TITLE, _BAR, _GAP = 16, 13, 6
 
 #: The colours that matplotlib draws with, and the variables that replace them in the page.
-_SERIES = ("#2f6f8f", "#c26a1f", "#8a8f95")
-_REST = _SERIES[-1]
+_SERIES = ("#2f6f8f", "#c26a1f", "#8a8f95", "#5b8a3c")
+_REST = _SERIES[2]
 _COLOURS = {colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES, start=1)}
 _INK, _SOFT = "#1c1e21", "#63686f"
 _COLOURS |= {_INK: "var(--ink)", _SOFT: "var(--soft)"}
@@ -135,8 +135,9 @@ def _bars(figure: "Figure", chart: Chart) -> None:
     for row, start in zip(chart.rows, starts, strict=True):
         _text(axes, 0, start + 11, _printable(row.name), color=_INK)
     for number, name in enumerate(chart.series):
-        axes.bar(4 + 110 * number, 8, width=8, bottom=3, color=_SERIES[number], clip_on=False)
-        _text(axes, 14 + 110 * number, 11, name, color=_SOFT)
+        left = min(110, WIDTH // number_of_series) * number
+        axes.bar(4 + left, 8, width=8, bottom=3, color=_SERIES[number], clip_on=False)
+        _text(axes, 14 + left, 11, name, color=_SOFT)
 
 
 def _columns(figure: "Figure", chart: Chart) -> None:

@@ -8,7 +8,7 @@ real images as generated ones: 50 % means that it tells nothing, 100 % that it t
 from dataclasses import dataclass
 
 from manifests.manifest import FAKE, REAL
-from manifests.report.charts import ROWS, Chart, Row, percent
+from manifests.report.charts import ROWS, Chart, Row, count, percent
 from manifests.report.rows import Rows
 
 #: The report warns of a property when the best guess from it is right more often than this.
@@ -79,7 +79,11 @@ def _counted(value: str) -> str:
 def _shares(rows: Rows, title: str, value: str, order: str, generated: int, real: int) -> Chart:
     answer = rows.query(f"{_counted(value)} ORDER BY {order}, 1")
     found = [Row(row["value"], (row["generated"] / generated, row["real"] / real)) for row in answer]
-    return Chart(title, tuple(found[:ROWS]), SERIES, shares=True)
+    if len(found) > ROWS:
+        rest = found[ROWS - 1 :]
+        sums = tuple(sum(row.values[number] for row in rest) for number in range(len(SERIES)))
+        found = [*found[: ROWS - 1], Row(f"{count(len(rest))} others", sums, rest=True)]
+    return Chart(title, tuple(found), SERIES, shares=True)
 
 
 def _shortcut(rows: Rows, name: str, value: str, generated: int, real: int) -> Shortcut:

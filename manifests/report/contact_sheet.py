@@ -1,28 +1,25 @@
 """The contact sheet: a few pictures of each generator and real source with their origin, inside the page itself.
 
-Small pictures are included unchanged and enlarged by the browser without smoothing, so that their pixels are visible;
-others are shrunk. Their number and their size are bounded, and so is the page: of many generators, evenly spaced ones
-by downloads are shown. Files may be hostile: only formats of a fixed list are decoded, and what does not decode is left
-out.
+Their number and their size are bounded, and so is the page: of many generators, evenly spaced ones by downloads are
+shown. More pictures of a generator are shown on demand, from the workspace's files. What does not decode is left out.
 """
 
-import base64
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from manifests.images import ImageReader, picture
+from manifests.images import ImageReader
 from manifests.manifest import FAKE, REAL
+from manifests.pictures.lookers import Lookers
 from manifests.report.charts import count
+from manifests.report.figures import caption_origin
 from manifests.report.rows import Rows
-from manifests.tables.generators import GeneratorRow
+from manifests.report.sampled_with import SampledWith
+from manifests.report.thumbnails import Thumbnail, file_link, thumbnails
+from manifests.tables.generators import GeneratorRow, license_text
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 T = TypeVar("T")
 
@@ -35,25 +32,8 @@ PICTURES_OF_FEW, FEW = 8, 100
 #: Real sources on the sheet, and pictures of each.
 REAL_SHEETS, REAL_PICTURES = 12, 12
 
-#: Longest side of a shrunk picture in pixels (what a screen of double density needs for 96 of its own), and its quality
-#: as WebP. A picture that is too large in bytes then gets the next pair.
-THUMBNAILS = ((192, 80), (192, 50), (96, 50))
-
-#: Bytes of one picture at most; in the page it takes four thirds of them.
-PICTURE_BYTES = 9_000
-
-#: A picture whose longest side has at most so many pixels is enlarged without smoothing.
-_PIXELATED_SIDE = 96
-
-
-@dataclass(frozen=True)
-class Thumbnail:
-    """One picture on the page, its prompt or class, and where it comes from."""
-
-    uri: str
-    caption: str
-    origin: dict[str, str]
-    pixelated: bool
+#: Further pictures of a generator that the page can show, from the workspace's files.
+FURTHER = 60
 
 
 @dataclass(frozen=True)
@@ -63,56 +43,89 @@ class Sheet:
     title: str
     facts: tuple[str, ...]
     thumbnails: list[Thumbnail]
+    further: tuple[str, ...] = ()
+    """Links to further files, of which the page can show the pictures."""
+    more: int = 0
+    """Images of the generator that are not on the sheet."""
+    folder: str | None = None
+    """A link to the folder of all its images; None: they are inside Parquet files."""
 
 
-def generator_sheets(workspace: Workspace, rows: Rows, sampled: Sequence[GeneratorRow]) -> list[Sheet]:
+def generator_sheets(
+    workspace: Workspace,
+    rows: Rows,
+    lookers: Lookers,
+    sampled: Sequence[GeneratorRow],
+    settings: dict[str, SampledWith],
+) -> list[Sheet]:
     """The first pictures of at most `SHEETS` of the sampled generators, by rank."""
     shown = evenly_spaced(sampled, SHEETS)
     pictures = PICTURES_OF_FEW if len(shown) <= FEW else PICTURES
+    names = [row.model_name for row in shown]
     found = rows.query(
-        f"""SELECT model_name, revision, path, format, width, height, prompt, class_label, seed, num_inference_steps,
+        f"""SELECT label, model_name, revision, path, width, height, prompt, class_label, seed, num_inference_steps,
             guidance_scale, scheduler, split, real_title, real_id
         FROM manifest WHERE label = {FAKE} AND model_name IN (SELECT unnest(?))
         QUALIFY row_number() OVER (PARTITION BY model_name ORDER BY "index") <= {pictures}
         ORDER BY model_name, "index" """,
-        [[row.model_name for row in shown]],
+        [names],
     )
-    images = ImageReader(workspace)
-    thumbnails: defaultdict[str, list[Thumbnail]] = defaultdict(list)
-    for row in found:
-        thumbnails[row["model_name"]] += _thumbnails(images, row, _origin_of_generated(row))
+    seen: defaultdict[str, list[Thumbnail]] = defaultdict(list)
+    made = thumbnails(ImageReader(workspace), lookers, [(row, _origin_of_generated(row)) for row in found])
+    for row, thumbnail in zip(found, made, strict=True):
+        seen[row["model_name"]] += [thumbnail] if thumbnail else []
+    further = _further(rows, names, pictures)
     return [
         Sheet(
             row.model_name,
             (
                 row.architecture,
                 row.task or "unknown task",
-                row.license or "no licence stated",
+                license_text(row) or "no licence stated",
+                settings[row.model_name].size_text,
                 f"{count(row.kept)}\u00a0kept",
             ),
-            thumbnails[row.model_name],
+            seen[row.model_name],
+            tuple(further[row.model_name]),
+            row.kept - len(seen[row.model_name]),
+            further[row.model_name][0].rpartition("/")[0] + "/" if further[row.model_name] else None,
         )
         for row in shown
     ]
 
 
-def real_sheets(workspace: Workspace, rows: Rows, hub: HubAccess = HubAccess()) -> list[Sheet]:
+def _further(rows: Rows, names: Sequence[str], shown: int) -> defaultdict[str, list[str]]:
+    """Links to the files of `FURTHER` images at most of each generator, after those that are shown."""
+    links: defaultdict[str, list[str]] = defaultdict(list)
+    for row in rows.query(
+        f"""SELECT model_name, path FROM manifest WHERE label = {FAKE} AND model_name IN (SELECT unnest(?))
+        QUALIFY row_number() OVER (PARTITION BY model_name ORDER BY "index") BETWEEN {shown + 1} AND {shown + FURTHER}
+        ORDER BY model_name, "index" """,
+        [names],
+    ):
+        if link := file_link(row["path"]):
+            links[row["model_name"]].append(link)
+    return links
+
+
+def real_sheets(workspace: Workspace, rows: Rows, lookers: Lookers, hub: HubAccess = HubAccess()) -> list[Sheet]:
     """Some real images of each source: those that may be passed on and can be read."""
     found = rows.query(
         f"""WITH free AS (FROM manifest WHERE label = {REAL} AND redistributable), shown AS (
             SELECT real_title, unnest(min(sha256, {REAL_PICTURES})) AS sha256 FROM free
-            GROUP BY real_title ORDER BY real_title)
-        SELECT path, format, mode, width, height, prompt, real_title, real_id, license, sha256, split
+            GROUP BY real_title ORDER BY real_title LIMIT {REAL_SHEETS})
+        SELECT label, path, format, mode, width, height, prompt, real_title, real_id, license, sha256, split,
+            caption_origin, captioner, also_in
         FROM free SEMI JOIN shown USING (real_title, sha256)
         ORDER BY real_title, sha256, real_id"""
     )
-    images = ImageReader(workspace, hub)
     sheets: dict[str, Sheet] = {}
-    for row in found:
+    made = thumbnails(ImageReader(workspace, hub), lookers, [(row, _origin_of_real(row)) for row in found])
+    for row, thumbnail in zip(found, made, strict=True):
         facts = ("real images", row["license"] or "licence unknown")
         sheet = sheets.setdefault(row["real_title"], Sheet(row["real_title"], facts, []))
-        if len(sheets) <= REAL_SHEETS and len(sheet.thumbnails) < REAL_PICTURES:
-            sheet.thumbnails.extend(_thumbnails(images, row, _origin_of_real(row)))
+        if thumbnail is not None and len(sheet.thumbnails) < REAL_PICTURES:
+            sheet.thumbnails.append(thumbnail)
     return [sheet for sheet in sheets.values() if sheet.thumbnails]
 
 
@@ -148,43 +161,17 @@ def _origin_of_real(row: dict[str, Any]) -> dict[str, str]:
             "real source": row["real_title"],
             "id": row["real_id"],
             "caption": row["prompt"],
+            "caption from": caption_origin(row["caption_origin"], row["captioner"]),
             "licence": row["license"] or "unknown",
             "size": f"{row['width']} × {row['height']}",
             "format": f"{row['format']}, {row['mode'] or 'mode unknown'}",
             "split": row["split"] or "neither",
             "sha256": row["sha256"],
+            "equal files": ", ".join(row["also_in"] or ()) or None,
+            "file": row["path"],
         }
     )
 
 
 def _known(origin: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in origin.items() if value is not None}
-
-
-def _thumbnails(images: ImageReader, row: dict[str, Any], origin: dict[str, str]) -> list[Thumbnail]:
-    """The picture of a row: one, or none where its file cannot be read (the checks do not read every file)."""
-    caption = row["prompt"] or ("" if row.get("class_label") is None else f"class {row['class_label']}")
-    try:
-        content = images.read(row["path"])
-        with picture(content) as image:
-            kind, size = image.format or "", image.size
-            image.load()
-            if max(size) > THUMBNAILS[0][0] or len(content) > PICTURE_BYTES or kind not in {"PNG", "JPEG"}:
-                kind, content = "WEBP", _shrunk(image)
-    except (OSError, ValueError):
-        return []
-    uri = f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"
-    return [Thumbnail(uri, caption, origin, max(size) <= _PIXELATED_SIDE)]
-
-
-def _shrunk(image: "Image.Image") -> bytes:
-    """A picture as WebP of at most `PICTURE_BYTES`, or as small as `THUMBNAILS` allows."""
-    small, content = image.convert("RGB"), b""
-    for side, quality in THUMBNAILS:
-        small.thumbnail((side, side))
-        written = io.BytesIO()
-        small.save(written, "WEBP", quality=quality)
-        content = written.getvalue()
-        if len(content) <= PICTURE_BYTES:
-            break
-    return content

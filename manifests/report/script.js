@@ -35,9 +35,29 @@
     searchSheets();
   }
 
+  // More pictures of a generator: files beside the page, which a copy of the page does not have.
+  for (const button of document.querySelectorAll("[data-further]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const pictures = button.closest(".sheet").querySelector(".pictures");
+      for (const address of JSON.parse(button.dataset.further)) {
+        const link = pictures.appendChild(document.createElement("figure")).appendChild(document.createElement("a"));
+        link.href = address;
+        const image = document.createElement("img");
+        image.loading = "lazy";
+        image.alt = address.split("/").pop();
+        image.addEventListener("error", () => image.replaceWith(`${image.alt}: not beside this page`));
+        image.addEventListener("load", () => image.classList.toggle("pixelated", image.naturalWidth <= 96 && image.naturalHeight <= 96));
+        image.src = address;
+        link.append(image);
+      }
+      button.remove();
+    });
+  }
+
   // The table. A row is a list in the order of the columns.
   const { rows, page_rows: pageRows } = JSON.parse(byId("generators-data").textContent);
-  const [NAME, OUTCOME] = [1, 10];
+  const [NAME, OUTCOME] = [1, 12];
   const heads = [...document.querySelectorAll("#generators th")];
   const texts = rows.map((row) => row.filter((value) => value !== null).join(" ").toLowerCase());
   const body = document.querySelector("#generators tbody");
@@ -55,6 +75,8 @@
       link.href = "https://huggingface.co/" + value.split("/").map(encodeURIComponent).join("/");
       link.rel = "noreferrer";
       link.textContent = value;
+      made.classList.add("name");
+      made.title = value;
     } else {
       made.textContent = typeof value === "number" ? thin(value) : value;
     }

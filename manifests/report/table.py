@@ -5,7 +5,8 @@ from typing import Any
 from manifests.manifest import FAKE
 from manifests.report.figures import ending
 from manifests.report.rows import Rows
-from manifests.tables.generators import GeneratorRow
+from manifests.report.sampled_with import SampledWith
+from manifests.tables.generators import GeneratorRow, license_text
 
 #: Characters of an outcome in a row; generators.csv has all of it.
 DETAIL = 120
@@ -20,14 +21,17 @@ COLUMNS = (
     ("kept", True),
     ("sampled", True),
     ("split", False),
+    ("steps", True),
+    ("sizes", False),
     ("HF_pipeline_tag", False),
     ("HF_diffusers_tag", False),
     ("outcome", False),
 )
 
 
-def table_rows(rows: Rows, generators: list[GeneratorRow]) -> list[list[Any]]:
-    """A row for each generator of the catalogue, by rank, with the values of `COLUMNS`; None: unknown."""
+def table_rows(rows: Rows, generators: list[GeneratorRow], settings: dict[str, SampledWith]) -> list[list[Any]]:
+    """A row for each generator of the catalogue, by rank, with the values of `COLUMNS`; None: unknown. `settings` are
+    those of the sampled ones."""
     sources = dict(
         rows.connection.execute(f"""
             SELECT model_name, string_agg(DISTINCT real_title, ', ' ORDER BY real_title) FROM manifest
@@ -38,11 +42,13 @@ def table_rows(rows: Rows, generators: list[GeneratorRow]) -> list[list[Any]]:
             row.rank,
             row.model_name,
             row.architecture,
-            row.license,
+            license_text(row),
             sources.get(row.model_name),
             row.kept,
             row.tried,
             row.split or ("neither" if row.kept else None),
+            settings[row.model_name].steps if row.model_name in settings else None,
+            settings[row.model_name].size_text if row.model_name in settings else None,
             row.hf_pipeline_tag,
             row.hf_diffusers_tag,
             _outcome(row),

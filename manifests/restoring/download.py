@@ -15,7 +15,7 @@ from manifests.manifest import REAL_SUBSET
 from manifests.plural import counted, form
 from manifests.publishing.card import REAL_IMAGES_FILE, with_splits
 from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, Checksums, checksums_text, parse_checksums
-from manifests.publishing.published import EVALUATION
+from manifests.publishing.published import MIXED_SPLITS
 from workspace.atomic import remove_partial, write_bytes
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.identity import sha256_of_file
@@ -24,7 +24,9 @@ from workspace.progress import task
 RESTORED_FILE = f"{CHECKSUMS_FILE}.restored"
 
 #: Names of shards of real images: no other file is ever recorded, and so no other is ever removed.
-_RESTORED = re.compile(rf"{SHARDS}(?:{REAL_SUBSET}|{EVALUATION})-[0-9a-f]{{20}}\.parquet", re.ASCII)
+_RESTORED = re.compile(
+    rf"{SHARDS}(?:{'|'.join([REAL_SUBSET, *MIXED_SPLITS.values()])})-[0-9a-f]{{20}}\.parquet", re.ASCII
+)
 
 _CARD = "README.md"
 _THREADS = 8

@@ -11,22 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from manifests.database import database, literal, parquet_files
 from manifests.joining.real_images import REAL_ROWS
 from manifests.joining.relations import REAL_IMAGES
-from manifests.joining.row_writer import RowWriter
+from manifests.joining.row_writer import RowWriter, columns_of
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import PublishOptions
 from manifests.plural import counted, form
 from manifests.publishing.layouts import layout_of_shard
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
+from manifests.publishing.published import MIXED_SPLITS
 from manifests.restoring.download import RESTORED_FILE, Download
 from manifests.restoring.extraction import extract_scattered
 from manifests.restoring.search import find_images
 from manifests.scratch import scratch_folder
 from manifests.tables.withheld import read_listed
+from workspace import records
 from workspace.containers import ParquetImages
 from workspace.errors import CommunityForensicsError, UsageError, in_one_line
 from workspace.exclusive import alone
@@ -129,7 +132,7 @@ def _complete(download: Download, copies: Sequence[Path], max_shard: int) -> Res
         with scratch_folder(download.folder / ".cf-restore") as scratch:
             found = _find(download, copies, listed, scratch)
             workspace = Workspace(scratch)
-            sources = _write_rows(workspace, list_file, found)
+            sources = _write_rows(workspace, list_file, found, _generators(download) if layout.by_generator else {})
             planned, before = plan_shards(workspace, layout, max_shard), download.restored
             missing = [shard for shard in planned if shard.path not in before]
             with task("restoring images", total=sum(shard.rows for shard in missing)) as progress:
@@ -170,8 +173,25 @@ def _in_shards(shards: Iterable[Path], listed: Mapping[str, str]) -> dict[str, s
     return found
 
 
-def _write_rows(workspace: Workspace, list_file: Path, found: Mapping[str, str]) -> list[RestoredSource]:
-    """Write the manifest's rows of the found images; returns the numbers of each data set."""
+def _generators(download: Download) -> dict[str, list[str]]:
+    """The generators of the evaluation sets that came with the download, by split."""
+    names: dict[str, set[str]] = {split: set() for split in MIXED_SPLITS}
+    for split, published in MIXED_SPLITS.items():
+        for path in download.shards:
+            if path.name.startswith(f"{published}-"):
+                with records.reading(path):
+                    names[split] |= set(pq.read_table(path, columns=["model_name"], partitioning=None)[0].to_pylist())
+    return {split: sorted(found) for split, found in names.items() if found}
+
+
+def _write_rows(
+    workspace: Workspace, list_file: Path, found: Mapping[str, str], generators: Mapping[str, list[str]]
+) -> list[RestoredSource]:
+    """Write the manifest's rows of the found images; returns the numbers of each data set.
+
+    `generators`: those of a layout whose readers evaluate each one alone, by split. There a real image is beside the
+    generator that its sha256 chooses, whatever else was found.
+    """
     locators = pa.table(
         {"real_sha256": pa.array(found.keys(), pa.string()), "path": pa.array(found.values(), pa.string())}
     )
@@ -180,8 +200,18 @@ def _write_rows(workspace: Workspace, list_file: Path, found: Mapping[str, str])
         connection.execute(_LISTED, [literal(list_file)])
         REAL_IMAGES.create(connection, _FOUND, kind="TEMP VIEW")
         with RowWriter(manifest_path(workspace), ManifestRow) as manifest:
-            manifest.write(connection.sql(f"{REAL_ROWS} ORDER BY {REAL_IMAGES.row_number}"))
+            query = connection.sql(f"{REAL_ROWS} ORDER BY {REAL_IMAGES.row_number}")
+            manifest.write(query, lambda batch: columns_of(_beside(batch, generators)))
         return [RestoredSource(*row) for row in connection.execute(_SOURCES).fetchall()]
+
+
+def _beside(batch: pa.RecordBatch, generators: Mapping[str, list[str]]) -> pa.RecordBatch:
+    """Rows of real images with the generator beside which each is evaluated; null where it is beside none."""
+    names = [
+        known[int(sha256[:16], 16) % len(known)] if (known := generators.get(split, [])) else None
+        for split, sha256 in zip(batch.column("split").to_pylist(), batch.column("sha256").to_pylist(), strict=True)
+    ]
+    return batch.append_column("model_name", pa.array(names, pa.string()))
 
 
 def _printable(text: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from crawler.catalog import CatalogEntry
-from manifests.manifest import Split
+from crawler.holdout import Split
 from manifests.tables.csv_text import write_csv
 from samplers.outcomes import Outcome, read_outcome
 from workspace import records
@@ -74,7 +74,7 @@ class GeneratorRow:
         pa.string(), "walls of the sandbox that it was sampled without (docs/sandbox.md); null: none", default=None
     )
     split: Split | None = column(
-        pa.string(), "train | test; null: not sampled, or in neither (docs/manifest.md)", default=None
+        pa.string(), "train | validation | test; null: not sampled, or in none (docs/manifest.md)", default=None
     )
     tried: int = column(pa.int64(), "images sampled")
     kept: int = column(pa.int64(), "images in the manifest")
@@ -92,6 +92,11 @@ class RejectedRow:
     revision: str = column(pa.string(), "commit sha")
     status: str = column(pa.string(), "nsfw | blank | nan | duplicate")
     tries: int = column(pa.int64(), "how many")
+
+
+def license_text(row: GeneratorRow) -> str | None:
+    """The licence in words, with the author's name for it where there is one."""
+    return f"{row.license}: {row.license_name}" if row.license and row.license_name else row.license
 
 
 def generators_path(workspace: Workspace) -> Path:

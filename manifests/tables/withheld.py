@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.manifest import CaptionOrigin, Split, check_version
+from crawler.holdout import Split
+from manifests.manifest import TEXTS, CaptionOrigin, check_version
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -34,6 +35,16 @@ class WithheldRow:
     mode: str | None = column(pa.string(), "as its file has it: RGB, L, CMYK, P, ...", default=None)
     width: int = column(pa.int32(), "pixels")
     height: int = column(pa.int32(), "pixels")
+    file_size: int | None = column(pa.int64(), "of its file, bytes; null: unknown", default=None)
+    jpeg_quality: int | None = column(
+        pa.int32(), "1 to 100, estimated from the quantisation tables; null: no JPEG", default=None
+    )
+    chroma_subsampling: str | None = column(
+        pa.string(), "of a JPEG: 4:4:4, 4:2:2, 4:2:0, ...; 4:0:0 for grey; null: no JPEG", default=None
+    )
+    progressive: bool | None = column(pa.bool_(), "whether a JPEG is progressive; null: no JPEG", default=None)
+    has_exif: bool | None = column(pa.bool_(), "whether its file has EXIF data; null: unknown", default=None)
+    has_icc: bool | None = column(pa.bool_(), "whether its file has a colour profile; null: unknown", default=None)
     license: str | None = column(pa.string(), "of the real image; null: unknown", default=None)
     license_link: str | None = column(
         pa.string(), "where its data set states that, or can be downloaded; null: unknown", default=None
@@ -41,10 +52,17 @@ class WithheldRow:
     redistributable: bool | None = column(
         pa.bool_(), "whether it may be passed on: false, or null: unknown", default=None
     )
-    split: Split | None = column(pa.string(), "train | test; null: in neither, as in the manifest", default=None)
+    split: Split | None = column(
+        pa.string(), "train | validation | test; null: in none, as in the manifest", default=None
+    )
+    prompted: bool = column(pa.bool_(), "whether its caption was the prompt of a generated image of the manifest")
+    also_in: tuple[str, ...] | None = column(
+        TEXTS, "<real_source>/<real_id> of the other real images with the same sha256; null: none", default=None
+    )
     prompt: str = column(pa.string(), "its caption")
     caption_origin: CaptionOrigin = column(
-        pa.string(), "dataset: the real data set's own caption | generated: by the captioner"
+        pa.string(),
+        "dataset: the real data set's own caption | generated: by the captioner | user: of a file of prompts",
     )
     captioner: str | None = column(pa.string(), "model@revision, for generated captions", default=None)
 

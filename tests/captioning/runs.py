@@ -35,7 +35,7 @@ def caption_here(workspace: Path, sources: dict[str, Path], **options: object) -
     """Run the stage in this process, with the demo's captioner."""
     settings = {"captioner": str(REPOSITORY), "device": "cpu", "workers": 1} | options
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("captioning.stage.SandboxedCaptioner", load_here)
+        patch.setattr("captioning.stage.load_sandboxed", load_here)
         return caption(Workspace(workspace), sources, CaptionOptions(**settings))  # type: ignore[arg-type]
 
 
@@ -90,6 +90,6 @@ def _cf_caption(arguments: list[str], output: Path) -> None:
     import captioning.stage
     from captioning.cli import main
 
-    captioning.stage.SandboxedCaptioner = load_here  # type: ignore[misc, assignment]
+    captioning.stage.load_sandboxed = load_here  # type: ignore[misc, assignment]
     sys.argv = ["cf-caption", *arguments]
     main()

@@ -23,6 +23,7 @@ from tests.captioning.runs import caption_here
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 from workspace.locator import Locator, LocatorReader, split_locator
+from workspace.roots import record_roots
 
 JPEGS = [encoded(picture(16 + number, 16), "JPEG") for number in range(30)]
 
@@ -280,8 +281,10 @@ def test_an_image_that_changed_before_it_was_copied_ends_the_run(tmp_path: Path)
     (prompt,) = caption_part(parts_of([select("f", root)], 1)[0], Captioning("x@1", never, 1), lambda: None).prompts
     for damage, message in ((lambda path: path.write_bytes(JPEGS[1]), "changed while"), (Path.unlink, "No such file")):
         damage(root / "a.jpg")
+        workspace = Workspace.open(tmp_path / "w")
+        record_roots(workspace, {"f": root})
         with pytest.raises(CommunityForensicsError, match=message) as refused:
-            copy_images(Workspace.open(tmp_path / "w"), [prompt])
+            copy_images(workspace, [prompt])
         assert str(root / "a.jpg") in str(refused.value)
         assert "run the same command again" in str(refused.value)
 

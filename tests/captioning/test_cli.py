@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from captioning.cli import parse_sources
+from captioning.cli import parse_pairs
 from captioning.prompt import Prompt, read_prompts
 from captioning.skipped import Skipped, skipped_parts
 from demo.zoo import captioner
@@ -232,7 +232,7 @@ def test_a_limit_counts_skipped_images_too(tmp_path: Path, mixed: Path) -> None:
 
 
 def test_sources_are_read_from_name_and_path() -> None:
-    assert parse_sources(["b=/x", "a=hf://org/name@main:c/d", "c=/y=z"]) == {
+    assert parse_pairs("--source", ["b=/x", "a=hf://org/name@main:c/d", "c=/y=z"]) == {
         "b": "/x",
         "a": "hf://org/name@main:c/d",
         "c": "/y=z",
@@ -249,4 +249,4 @@ def test_sources_are_read_from_name_and_path() -> None:
 )
 def test_sources_of_another_form_are_refused(texts: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        parse_sources(texts)
+        parse_pairs("--source", texts)

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import dataclasses
 import io
 import os
 import random
@@ -207,6 +208,24 @@ def test_a_link_out_of_the_source_is_not_decoded_and_a_pipe_is_not_waited_for(
     assert reasons == ["outside", "not-a-file", "too-large"]
 
 
+COMPRESSION: dict[str, Any] = {
+    "jpeg_quality": 75,
+    "chroma_subsampling": "4:2:0",
+    "progressive": False,
+    "has_exif": False,
+    "has_icc": True,
+}
+FACTS: dict[str, Any] = {
+    "sha256": "0" * 64,
+    "format": "JPEG",
+    "mode": "RGB",
+    "width": 1,
+    "height": 1,
+    "file_size": 300,
+    "compression": COMPRESSION,
+}
+
+
 @pytest.mark.attack
 @pytest.mark.parametrize(
     "answer",
@@ -215,17 +234,30 @@ def test_a_link_out_of_the_source_is_not_decoded_and_a_pipe_is_not_waited_for(
         {"unusable": {"reason": "funny", "detail": "x"}},
         {"unusable": {"reason": "broken", "detail": 7}},
         {"unusable": []},
-        {"facts": {"sha256": "x", "format": "PNG", "mode": "RGB", "width": 1, "height": 1}, "shape": None},
-        {"facts": {"sha256": "0" * 64, "format": "EXE", "mode": "RGB", "width": 1, "height": 1}, "shape": None},
-        {"facts": {"sha256": "0" * 64, "format": "PNG", "mode": "RGB", "width": -1, "height": 1}, "shape": None},
-        {"facts": {"sha256": "0" * 64, "format": "PNG", "mode": "RGB", "width": 1, "height": 1}, "shape": [9, 9, 3]},
-        {"facts": {"sha256": "0" * 64, "format": "PNG", "mode": "RGB", "width": 1, "height": 1}, "shape": [0, 0, 3]},
+        {"facts": FACTS | {"sha256": "x"}, "shape": None},
+        {"facts": FACTS | {"format": "EXE"}, "shape": None},
+        {"facts": FACTS | {"width": -1}, "shape": None},
+        {"facts": FACTS | {"file_size": 0}, "shape": None},
+        {"facts": FACTS | {"file_size": True}, "shape": None},
+        {"facts": FACTS | {"compression": COMPRESSION | {"jpeg_quality": 101}}, "shape": None},
+        {"facts": FACTS | {"compression": COMPRESSION | {"chroma_subsampling": "=1+1"}}, "shape": None},
+        {"facts": FACTS | {"compression": COMPRESSION | {"progressive": "yes"}}, "shape": None},
+        {"facts": FACTS | {"compression": COMPRESSION | {"has_icc": None}}, "shape": None},
+        {"facts": FACTS | {"compression": []}, "shape": None},
+        {"facts": FACTS, "shape": [9, 9, 3]},
+        {"facts": FACTS, "shape": [0, 0, 3]},
         {"facts": 3},
     ],
 )
 def test_an_answer_that_makes_no_sense_is_none(answer: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         checked_result(answer, b"xxx")
+
+
+def test_an_answer_of_the_right_form_is_taken() -> None:
+    result = checked_result({"facts": FACTS, "shape": [1, 1, 3]}, b"xxx")
+    assert isinstance(result, Decoded)
+    assert dataclasses.asdict(result.facts) == FACTS
 
 
 PARENT = """

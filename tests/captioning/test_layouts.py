@@ -10,6 +10,7 @@ import pytest
 from captioning.prompt import read_prompts
 from captioning.selection import select
 from captioning.sources.registry import KNOWN
+from manifests.images import ImageReader
 from tests.captioning.runs import caption_here
 from tests.captioning.trees import WRITERS, Expected, write_all
 from workspace.errors import UsageError
@@ -61,8 +62,11 @@ def test_all_twelve_become_prompts_with_the_right_captions_licences_and_counts(
             own = [caption.rstrip(".") for caption in one.images[real_id]]
             assert prompt.caption_origin == ("dataset" if own else "generated")
             assert not own or prompt.prompt.rstrip(".") in own
-    reader = LocatorReader()
-    assert all(hashlib.sha256(reader.read(prompt.real_path)).hexdigest() == prompt.real_sha256 for prompt in prompts)
+    assert all(str(prompt.real_path).startswith(f"root://{prompt.real_source}/") for prompt in prompts)
+    images = ImageReader(Workspace(tmp_path))
+    assert all(
+        hashlib.sha256(images.read(str(prompt.real_path))).hexdigest() == prompt.real_sha256 for prompt in prompts
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in WRITERS if name != "laion"])

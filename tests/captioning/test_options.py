@@ -23,10 +23,11 @@ def test_the_defaults_of_the_command_line_are_those_of_the_options() -> None:
     parameters = inspect.signature(cli._caption).parameters
     ours = {field.name: field.default for field in dataclasses.fields(CaptionOptions)}
     theirs = {name: parameter.default for name, parameter in parameters.items()}
-    assert theirs.keys() - ours.keys() == {"source", "workspace"}
-    assert ours.keys() - theirs.keys() == FROM_ENVIRONMENT
+    assert theirs.keys() - ours.keys() == {"source", "workspace", "root"}
+    assert ours.keys() - theirs.keys() == FROM_ENVIRONMENT | {"roots"}
+    assert (theirs.pop("prompts"), ours.pop("prompts")) == (None, ())  # an option that may be repeated
     assert {name: theirs[name] for name in ours.keys() & theirs.keys()} == {
-        name: default for name, default in ours.items() if name not in FROM_ENVIRONMENT
+        name: default for name, default in ours.items() if name not in FROM_ENVIRONMENT | {"roots"}
     }
 
 

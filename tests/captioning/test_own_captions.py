@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from captioning.captioner import Captioner
@@ -21,6 +21,7 @@ from captioning.sources.columns import Columns
 from captioning.sources.source import Collection
 from tests.captioning.archives import write_tar
 from tests.captioning.oddities import encoded, picture
+from tests.fuzzing import fuzzed
 from workspace.errors import UsageError
 from workspace.locator import LocatorReader
 
@@ -290,7 +291,7 @@ def test_a_pipe_or_a_device_given_as_a_source_hangs_nothing(tmp_path: Path, name
 PIECES = ["a.jpg", ",", "\t", "|", '"', "\n", "{", '{"file_name":', "#0", "caption"]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fuzzed(80)
 @given(st.sampled_from(sorted(TABLES)), st.lists(st.one_of(st.sampled_from(PIECES), st.text())))
 def test_no_table_raises_anything_but_a_usage_error(tmp_path: Path, name: str, pieces: list[str]) -> None:
     for other in TABLES:

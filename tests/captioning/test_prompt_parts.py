@@ -28,8 +28,9 @@ from captioning.target_size import TargetSize
 from demo.zoo.captioner.captions import PHOTOGRAPHS
 from tests.captioning.oddities import all_oddities, write
 from workspace import records
-from workspace.identity import seed_of, sha256_of_file
+from workspace.identity import number_of, sha256_of_file
 from workspace.layout import Workspace
+from workspace.roots import root_locator
 
 
 def captioned(
@@ -149,7 +150,8 @@ def test_odd_and_broken_files_are_captioned_or_listed_and_none_is_lost(tmp_path:
     assert len(result.prompts) + len(result.skipped) == len(expected)
     for prompt in result.prompts:
         assert prompt.prompt_id == f"odd/{prompt.real_id}"
-        assert prompt.real_sha256 == hashlib.sha256(Path(prompt.real_path).read_bytes()).hexdigest()
+        assert prompt.real_sha256 == hashlib.sha256((root / str(prompt.real_id)).read_bytes()).hexdigest()
+        assert prompt.real_path == root_locator("odd", str(prompt.real_id))
         assert (prompt.real_format, prompt.real_width, prompt.real_height) == oddities[prompt.real_id].facts
 
 
@@ -158,7 +160,7 @@ def test_no_captioner_is_loaded_for_images_with_captions_of_their_own(digits: Pa
     result = caption_part(part, Captioning("tiny@1", never, 8), lambda: None)
     assert len(result.prompts) == 200
     for prompt in result.prompts:
-        assert prompt.prompt == Path(prompt.real_path).with_suffix(".txt").read_text().strip()
+        assert prompt.prompt == (digits / str(prompt.real_id)).with_suffix(".txt").read_text().strip()
         assert (prompt.caption_origin, prompt.captioner) == ("dataset", None)
         assert (prompt.license, prompt.redistributable) == ("cc-by-4.0", True)
 
@@ -227,7 +229,7 @@ def test_one_of_several_captions_is_chosen_by_the_images_name(tmp_path: Path) ->
     talkative = dataclasses.replace(selection, collection=Talkative())  # type: ignore[arg-type]
     prompts = captioned(talkative, Echo()).prompts
     usable = ("one", "two", "three")
-    assert [p.prompt for p in prompts] == [usable[seed_of("caption", "x", p.real_id) % 3] for p in prompts]
+    assert [p.prompt for p in prompts] == [usable[number_of("caption", "x", p.real_id) % 3] for p in prompts]
     assert {prompt.prompt for prompt in prompts} == set(usable)
     assert {prompt.captions for prompt in prompts} == {("one", "two", "", "three")}
 

@@ -8,14 +8,14 @@ import pytest
 
 from captioning.blip import Blip
 from captioning.generation import Generation
-from captioning.sandboxed_captioner import SandboxedCaptioner
+from captioning.sandboxed_captioner import load_sandboxed
 from demo.zoo.captioner import REPOSITORY
 from workspace.errors import CommunityForensicsError
 from workspace.sandbox.walls import WALLS
 
 
 def test_captions_are_those_of_this_process_and_its_end_is_one_line(blip: Blip) -> None:
-    captioner = SandboxedCaptioner(REPOSITORY, "cpu", Generation())
+    captioner = load_sandboxed(REPOSITORY, "cpu", Generation())
     assert {"landlock", "seccomp", "memory"} <= set(captioner._process.walls) <= set(WALLS)
     assert captioner.target_size == blip.target_size
     shape = (3, blip.target_size.height, blip.target_size.width, 3)

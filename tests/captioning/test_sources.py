@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from captioning.sources.coco import read_coco
@@ -14,6 +14,7 @@ from captioning.sources.containers import read_by_content
 from captioning.sources.folder import read_folder
 from captioning.sources.registry import KNOWN, find_source
 from captioning.sources.source import RealImage
+from tests.fuzzing import fuzzed
 from workspace.errors import UsageError
 from workspace.layout import checked_source
 
@@ -212,7 +213,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fuzzed(200)
 @given(JSON | st.fixed_dictionaries({"images": JSON, "annotations": JSON}))
 def test_any_json_in_place_of_annotations_is_read_or_refused(tmp_path: Path, content: Any) -> None:
     (tmp_path / "annotations").mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 """captioning/stage.py: the same files whatever the shards, an honest summary of them, and no mixing of versions."""
 
+import json
 import random
 import shutil
 from pathlib import Path
@@ -46,6 +47,21 @@ def test_the_summary_counts_the_parts_of_all_shards(tmp_path: Path, digits: Path
     second = caption_here(tmp_path, sources, max_per_source=10, shard="2/2", **SMALL)
     counts = [(summary.parts_done, summary.from_dataset, summary.generated) for summary in second]
     assert counts == [(4, 10, 0), (4, 10, 0)]
+
+
+@pytest.mark.attack
+def test_the_walls_around_the_decoders_are_in_the_log_and_a_missing_one_is_said(
+    tmp_path: Path, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CF_WITHOUT_WALL", "landlock")
+    caption_here(tmp_path, {"digits": digits}, max_per_source=2, **SMALL)
+    events = [
+        json.loads(line) for path in (tmp_path / "logs").glob("*.jsonl") for line in path.read_text().splitlines()
+    ]
+    (walls,) = [event["walls"] for event in events if event["event"] == "part"]
+    assert "seccomp" in walls
+    assert "landlock" not in walls
+    assert "captioned without landlock of the sandbox (docs/sandbox.md)" in [event.get("text") for event in events]
 
 
 def test_everything_that_changes_a_row_is_in_the_recipe(tmp_path: Path, digits: Path) -> None:

@@ -8,19 +8,28 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.base_models import BaseModels
 from crawler.catalog import CatalogEntry, ModelFile
 from crawler.hub.client import Hub
 from crawler.hub.listing import ListedModel
-from crawler.hub.repository import MAX_CONFIG, Description, Repository, RepositoryReader
+from crawler.hub.repository import (
+    MAX_CONFIG,
+    MAX_FILE_SIZE,
+    MAX_FILES,
+    Description,
+    Repository,
+    RepositoryReader,
+    parse_files,
+)
 from crawler.options import KINDS
+from crawler.reasons import Incompatible
 from crawler.row_builder import RowBuilder
 from tests.bounds import within
 from tests.crawler.repositories import SD_INDEX, as_json, stable_diffusion
-from tests.scale import scaled
+from tests.fuzzing import fuzzed
 from workspace import records
 from workspace.hub_access import HubAccess
 from workspace.printable import REPLACEMENT, printable
@@ -74,6 +83,30 @@ def check_printable(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for item in value:
             check_printable(item)
+
+
+@pytest.mark.attack
+def test_more_files_than_are_read_are_said_and_none_of_them_is_guessed() -> None:
+    names = [{"rfilename": f"{number}.txt", "size": 1} for number in range(MAX_FILES + 5)]
+    description = Description.parse({"siblings": names})
+    assert len(description.files) == MAX_FILES
+    reader = RepositoryReader(
+        Hub(HubAccess(endpoint="http://127.0.0.1:9", token="")), known={("a/b", "0"): description}
+    )
+    with pytest.raises(Incompatible, match="malformed: it has 200,005 files, more than the 200,000 that are read"):
+        reader.open("a/b", "0")
+
+
+@pytest.mark.attack
+def test_numbers_that_no_column_holds_are_no_counts_and_no_sizes() -> None:
+    listed = ListedModel.parse(
+        {"id": "a/b", "sha": "0", "downloads": 10**30, "likes": 2**63, "downloadsAllTime": 2**60}
+    )
+    assert listed is not None
+    assert (listed.downloads, listed.likes, listed.downloads_all_time) == (0, 0, None)
+    sizes = [{"rfilename": f"{number}.bin", "size": size} for number, size in enumerate((2**62, 2**45, 2**45 - 1))]
+    assert [file.size for file in parse_files({"siblings": sizes}).values()] == [0, 0, 2**45 - 1]
+    assert MAX_FILES * MAX_FILE_SIZE < 2**63
 
 
 @pytest.mark.attack
@@ -165,7 +198,7 @@ names = st.sampled_from(
 configs = st.dictionaries(names | texts, values, max_size=6)
 
 
-@settings(deadline=None, max_examples=scaled(100, 30_000))
+@fuzzed(100)
 @given(configs, configs, configs)
 def test_no_configuration_raises_or_takes_long(
     index: dict[str, Any], unet: dict[str, Any], noise: dict[str, Any]

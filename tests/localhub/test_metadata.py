@@ -3,13 +3,13 @@ import struct
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localhub.metadata import Metadata, derive
 from localhub.request_errors import BadRequest
 from tests.bounds import within
-from tests.scale import scaled
+from tests.fuzzing import fuzzed
 
 
 def metadata(kind: str = "model", card: str = "", **files: object) -> Metadata:
@@ -152,7 +152,7 @@ tensors = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=scaled(200, 200_000))
+@fuzzed(200)
 @given(st.dictionaries(st.text(max_size=5), tensors | st.none() | st.integers(), max_size=5), st.integers(-3, 3))
 def test_any_header_of_weights_is_counted_ignored_or_refused(header: dict[str, object], more: int) -> None:
     text = json.dumps(header).encode()

@@ -56,6 +56,17 @@ def entry(name: str, rank: int, **changes: Any) -> CatalogEntry:
     return catalog_entry(name, **values | changes)
 
 
+def own_prompt(source: str, number: int) -> Prompt:
+    """A prompt of a file of prompts, without a real image."""
+    return Prompt(
+        prompt_id=f"{source}/{number}",
+        prompt=f"something that nobody has photographed, number {number}",
+        real_source=source,
+        real_title=source,
+        caption_origin="user",
+    )
+
+
 @dataclass
 class Builder:
     """Puts a workspace together a record at a time."""
@@ -186,7 +197,6 @@ def fill(builder: Builder) -> Builder:
     """Three sampled generators, one that could not be, and two real sources, one of which may not be passed on."""
     prompts = [builder.real("photos", number) for number in range(6)]
     prompts += [builder.real("locked", number, redistributable=False, license=None) for number in range(100, 103)]
-    builder.real("photos", 99)
     painter = builder.generator("org/painter")
     sketcher = builder.generator("org/sketcher", license=None, license_source="none", license_family="unknown")
     dreamer = builder.generator(

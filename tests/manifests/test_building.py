@@ -11,7 +11,6 @@ import pytest
 
 from manifests.building import build
 from manifests.choices import read_choices
-from manifests.joining import real_images as real
 from manifests.joining import sample_batches as parts
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path, rows_by_split
 from manifests.options import BuildOptions, PublishOptions
@@ -83,6 +82,8 @@ def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(fi
         width=16,
         height=16,
         file_size=sample.file_size,
+        has_exif=False,
+        has_icc=False,
         sha256=sample.sha256 or "",
         nsfw_flag=False,
         nsfw_score=row.nsfw_score,
@@ -132,24 +133,6 @@ def test_generators_joined_in_several_batches_are_in_the_order_of_their_names(
     assert all((row.tried, row.kept, row.nsfw) == (2, 1, 1) for row in built.generators)
 
 
-def test_real_images_written_in_several_pieces_are_the_same_in_the_manifest_and_in_the_list(
-    filled: Builder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace = filled.write()
-
-    def real_rows(options: BuildOptions) -> tuple[list[object], list[object]]:
-        build(workspace, options)
-        path = withheld_path(workspace)
-        listed = records.read(path, WithheldRow) if path.exists() else []
-        return [row for row in rows_of(workspace) if row.label == 0], list(listed)
-
-    editions = BuildOptions(), BuildOptions(edition="public")
-    at_once = [real_rows(options) for options in editions]
-    monkeypatch.setattr(real, "ROW_GROUP_ROWS", 2)
-    assert [real_rows(options) for options in editions] == at_once
-    assert [(len(rows), len(listed)) for rows, listed in at_once] == [(9, 0), (6, 3)]
-
-
 def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder], tmp_path: Path) -> None:
     written = []
     for name, rows_a_part in (("one", 3), ("two", 50)):
@@ -170,53 +153,10 @@ def test_the_same_workspace_gives_the_same_bytes(fresh: Callable[[str], Builder]
     assert sorted(written[0]) == ["generators.csv", "generators.parquet", "manifest.parquet", "rejected.parquet"]
 
 
-def test_a_real_source_has_the_users_name_and_its_published_title(builder: Builder) -> None:
-    """Rows are in the order of the titles; by the user's names they join with prompts/."""
-    prompts = [builder.real("zoo", 1, real_title="Animals"), builder.real("art", 2, False, real_title="Works")]
-    painter = builder.generator("org/painter")
-    for prompt in prompts:
-        builder.sample(painter, prompt)
-    workspace = builder.write()
-    build(workspace)
-    rows = rows_of(workspace)
-    assert [(row.label, row.real_source, row.real_title) for row in rows] == [
-        (1, "zoo", "Animals"),
-        (1, "art", "Works"),
-        (0, "zoo", "Animals"),
-        (0, "art", "Works"),
-    ]
-    by_name = {(prompt.real_source, prompt.real_id): prompt for prompt in prompts}
-    assert all(by_name[row.real_source or "", row.real_id or ""].real_sha256 == row.real_sha256 for row in rows)
-    build(workspace, BuildOptions(edition="public"))
-    (listed,) = records.read(withheld_path(workspace), WithheldRow)
-    assert (listed.real_source, listed.real_title) == ("art", "Works")
-
-
-def test_a_real_image_in_two_sources_of_one_title_is_one_row(builder: Builder) -> None:
-    first = builder.real("coco-val", 1, real_title="COCO")
-    again = replace(first, real_source="coco-2017", prompt_id="coco-2017/1")
-    builder.prompts["coco-2017"] = [again]
-    painter = builder.generator("org/painter")
-    for prompt in (first, again):
-        builder.sample(painter, prompt)
-    build(builder.write())
-    rows = rows_of(builder.workspace)
-    assert [(row.label, row.real_source) for row in rows] == [(1, "coco-val"), (1, "coco-2017"), (0, "coco-2017")]
-
-
 def test_the_size_of_a_batch_and_of_a_call_are_two_columns(builder: Builder) -> None:
     builder.sample(builder.generator("org/painter"), builder.real("photos", 1), batch_size=8, call_size=2)
     build(builder.write())
     assert [(row.batch_size, row.call_size) for row in rows_of(builder.workspace)] == [(8, 2), (None, None)]
-
-
-def test_an_image_with_several_captions_is_one_real_row(filled: Builder) -> None:
-    first = filled.prompts["photos"][0]
-    second = replace(first, prompt_id=f"{first.prompt_id}#1", prompt="another caption")
-    filled.prompts["photos"].append(second)
-    filled.sample(filled.catalog[0], second)
-    build(filled.write())
-    assert sum(row.label == 0 and row.real_id == first.real_id for row in rows_of(filled.workspace)) == 1
 
 
 def test_a_workspace_without_prompts_is_one_of_unconditional_generators(builder: Builder) -> None:
@@ -394,8 +334,8 @@ def test_a_holdout_shares_no_real_image_with_training(builder: Builder) -> None:
     assert real == {
         ("copies", "elsewhere/1.png"): "test",
         ("photos", "folder/0.png"): "test",
-        ("photos", "folder/1.png"): "test",
         ("photos", "folder/2.png"): "train",
+        ("photos", "folder/3.png"): "train",  # training has two generated images, and one prompted one
     }
     generators = {row.model_name: row.split for row in read_generators(workspace)}
     assert generators == {"org/one": "train", "org/two": "train", "org/held": "test"}
@@ -427,6 +367,119 @@ def test_an_image_of_two_generators_names_the_other_and_makes_them_one(builder: 
         "org/one": None,
         "org/two": "test",
     }
+
+
+def test_no_two_splits_share_a_real_image_or_a_caption(builder: Builder) -> None:
+    """What several have belongs to test before validation, and to both before train."""
+    trained, validated, tested = (
+        builder.generator(name, lineage=(), base_model=None) for name in ("org/train", "org/val", "org/test")
+    )
+    photos = {
+        name: builder.real("photos", number) for number, name in enumerate(["tested", "both", "validated", "own"])
+    }
+    said_of_tested, said_of_tested_too, said_of_validated = (
+        builder.real("others", number, prompt=photos[name].prompt)
+        for number, name in enumerate(["tested", "tested", "validated"])
+    )
+    for generator, prompts in (
+        (tested, [photos["tested"], photos["both"]]),
+        (validated, [photos["both"], photos["validated"], said_of_tested]),
+        (trained, [photos["validated"], photos["own"], said_of_tested_too, said_of_validated]),
+    ):
+        for prompt in prompts:
+            builder.sample(generator, prompt)
+    built = build(builder.write(), BuildOptions(holdout=("name=org/test",), validation=("name=org/val",)))
+    rows = rows_of(builder.workspace)
+    splits = {(row.model_name, row.index): row.split for row in rows if row.label == 1}
+    assert splits == {
+        ("org/test", 0): "test",
+        ("org/test", 1): "test",
+        ("org/train", 0): None,
+        ("org/train", 1): "train",
+        ("org/train", 2): None,
+        ("org/train", 3): None,
+        ("org/val", 0): None,
+        ("org/val", 1): "validation",
+        ("org/val", 2): None,
+    }
+    assert [(row.real_source, row.real_id[7:-4], row.split) for row in rows if row.label == 0] == [
+        ("others", "0", None),
+        ("others", "1", None),
+        ("others", "2", None),
+        ("photos", "0", "test"),
+        ("photos", "1", "test"),
+        ("photos", "2", "validation"),
+        ("photos", "3", "train"),
+    ]
+    assert list(built.lines())[1:] == [
+        "generators: 1 train, 1 validation, 1 test, 0 in neither",
+        "images: 2 train, 2 validation, 4 test, 8 in neither",
+        "in neither: 5 generated images whose caption, its real image or the same picture is in another split too "
+        "(`cf-sample --evaluation-prompts 0.1 --holdout ...` reserves captions for generators that are held out)",
+        "in neither: 3 real images, with all images that were made of the captions",
+    ]
+
+
+def test_with_kin_ignored_relatives_train_but_not_with_the_same_picture(builder: Builder) -> None:
+    held, twin, kin = (builder.generator(name) for name in ("org/held", "org/twin", "org/kin"))
+    first, second, third = (builder.real("photos", number) for number in range(3))
+    content = builder.picture("the same", 0)
+    builder.sample(held, first, content=content)
+    builder.sample(twin, second, content=content)
+    builder.sample(twin, second)
+    builder.sample(kin, third)
+    workspace = builder.write()
+    built = build(workspace, BuildOptions(holdout=("name=org/held",)))
+    assert "in neither: 3 generated images of 2 generators related to some of another split" in "".join(built.lines())
+    build(workspace, BuildOptions(holdout=("name=org/held",), kin="ignore"))
+    rows = rows_of(workspace)
+    assert {(row.model_name, row.index): row.split for row in rows if row.label == 1} == {
+        ("org/held", 0): "test",
+        ("org/kin", 0): "train",
+        ("org/twin", 0): None,
+        ("org/twin", 1): "train",
+    }
+    assert read_choices(manifest_path(workspace)).kin == "ignore"
+
+
+def test_a_holdout_that_leaves_its_split_without_an_image_is_refused_in_numbers(builder: Builder) -> None:
+    tested, validated, other = (
+        builder.generator(name, lineage=(), base_model=None) for name in ("org/test", "org/val", "org/other")
+    )
+    builder.generator("org/unsampled")
+    shared, own = builder.real("photos", 0), builder.real("photos", 1)
+    builder.sample(tested, shared)
+    builder.sample(validated, shared)
+    builder.sample(other, own)
+    workspace = builder.write()
+    build(workspace)
+    before = manifest_path(workspace).read_bytes()
+    for options, said in (
+        (BuildOptions(holdout=("name=org/unsampled",)), "--holdout name=org/unsampled: test has no image"),
+        (
+            BuildOptions(holdout=("name=org/test",), validation=("name=org/val",)),
+            "--validation name=org/val: validation has no image; in neither: 1 generated image whose caption",
+        ),
+    ):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            build(workspace, options)
+        assert manifest_path(workspace).read_bytes() == before
+
+
+def test_a_split_without_real_or_without_generated_images_is_told(builder: Builder) -> None:
+    dreamer = builder.generator("org/dreamer", task="unconditional", lineage=(), base_model=None)
+    other = builder.generator("org/other", lineage=(), base_model=None)
+    builder.sample(dreamer, None)
+    builder.sample(other, builder.real("photos", 0))
+    workspace = builder.write()
+    built = build(workspace, BuildOptions(holdout=("name=org/dreamer",), real_per_generated=0))
+    assert list(built.lines())[1:] == [
+        "generators: 1 train, 1 test, 0 in neither",
+        "images: 2 train, 1 test, 0 in neither",
+        "test has no real image beside its 1 generated image",
+    ]
+    built = build(workspace, BuildOptions(holdout=("name=org/dreamer", "name=org/other")))
+    assert "train has no image" in built.lines()
 
 
 def test_a_duplicate_of_the_evaluation_set_takes_no_caption_from_training(builder: Builder) -> None:

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import CatalogEntry, ModelFile
-from manifests.splits import Holdout, assign_splits, parse_holdouts
+from crawler.holdout import Holdouts, parse_holdouts
+from manifests.options import Kin
+from manifests.splits import assign_splits
 from tests.manifests.making import entry
 from workspace.errors import UsageError
 
@@ -16,8 +18,15 @@ def generator(name: str, *ancestors: str, weights: str | None = None, **changes:
     return entry(name, 1, base_model=base, lineage=ancestors, files=files, **changes)
 
 
-def divided(catalog: Sequence[CatalogEntry], *holdouts: str, equal: Sequence[set[str]] = ()) -> dict[str, str | None]:
-    return {**assign_splits(catalog, {one.model_name for one in catalog}, parse_holdouts(holdouts), equal)}
+def divided(
+    catalog: Sequence[CatalogEntry],
+    *holdouts: str,
+    validation: Sequence[str] = (),
+    equal: Sequence[set[str]] = (),
+    kin: Kin = "separate",
+) -> dict[str, str | None]:
+    wanted = Holdouts.parse(holdouts, validation)
+    return {**assign_splits(catalog, {one.model_name for one in catalog}, wanted, equal, kin)}
 
 
 def test_without_a_holdout_everything_trains() -> None:
@@ -145,9 +154,57 @@ def test_a_generator_outside_of_the_dataset_has_no_split_but_counts_as_an_ancest
         generator("new", "old", created_at="2026-01-01T00:00:00Z"),
         generator("trainer", "root"),
     ]
-    holdouts = [Holdout("after", "2025-01-01")]
+    holdouts = Holdouts.parse(["after=2025-01-01"])
     assert assign_splits(catalog, {"new"}, holdouts) == {"new": "test"}
     assert assign_splits(catalog, {"new", "trainer"}, holdouts) == {"new": None, "trainer": "train"}
+
+
+def test_validation_is_a_split_of_its_own_and_takes_its_relatives_out_of_training() -> None:
+    catalog = [generator("a", "base"), generator("b", "base"), generator("c"), generator("d")]
+    assert divided(catalog, "name=c", validation=["name=a"]) == {
+        "a": "validation",
+        "b": None,
+        "c": "test",
+        "d": "train",
+    }
+
+
+def test_of_two_relatives_the_one_for_validation_yields_to_the_one_for_test() -> None:
+    catalog = [generator("a", "base"), generator("b", "base"), generator("b2"), generator("c", "b2")]
+    assert divided(catalog, "name=a", validation=["name=b", "name=b2"]) == {
+        "a": "test",
+        "b": None,
+        "b2": "validation",
+        "c": None,
+    }
+
+
+def test_a_generator_that_both_name_is_for_test_but_a_date_yields_to_a_name() -> None:
+    new = [generator(name, created_at="2026-02-01T00:00:00Z") for name in ("a", "b")]
+    assert divided(new, "family=a", validation=["name=a", "name=b"]) == {"a": "test", "b": "validation"}
+    assert divided(new, "after=2026-01-01", validation=["name=a"]) == {"a": "validation", "b": "test"}
+
+
+def test_dates_make_a_past_a_present_and_a_future() -> None:
+    years = [generator(f"y{year}", created_at=f"{year}-06-01T00:00:00Z") for year in (2023, 2024, 2025)]
+    tuned = generator("tuned", "y2024", created_at="2025-07-01T00:00:00Z")
+    split = divided([*years, tuned], "after=2025-01-01", validation=["after=2024-01-01"])
+    # Of two new relatives the newest is evaluated.
+    assert split == {"y2023": "train", "y2024": None, "y2025": "test", "tuned": "test"}
+
+
+def test_with_kin_ignored_only_the_named_generators_are_held_out_as_in_the_study() -> None:
+    catalog = [
+        generator("base"),
+        generator("held", "base", weights="f" * 64),
+        generator("copy", weights="f" * 64),
+        generator("val", "held"),
+        generator("new", "base", created_at="2026-02-01T00:00:00Z"),
+    ]
+    split = divided(
+        catalog, "name=held", "after=2026-01-01", validation=["name=val"], equal=[{"base", "held"}], kin="ignore"
+    )
+    assert split == {"base": "train", "held": "test", "copy": "train", "val": "validation", "new": "test"}
 
 
 NAMES = [f"g{number}" for number in range(8)]
@@ -166,17 +223,20 @@ GENERATORS = st.lists(
 )
 
 
-@given(GENERATORS, st.integers(2019, 2026), st.booleans())
-def test_in_any_catalogue_no_test_generator_shares_an_ancestor_with_training(
-    catalog: list[CatalogEntry], year: int, named: bool
+@given(GENERATORS, st.integers(2019, 2026), st.integers(2019, 2026), st.sampled_from(["", "name", "family"]))
+def test_in_any_catalogue_no_two_splits_share_an_ancestor(
+    catalog: list[CatalogEntry], year: int, validated: int, named: str
 ) -> None:
-    holdouts = (
-        [f"after={year}-12-31"] if any(one.created_at > f"{year}-12-31T99" for one in catalog if one.created_at) else []
-    )
+    def after(day: int) -> list[str]:
+        new = any(one.created_at > f"{day}-12-31T99" for one in catalog if one.created_at)
+        return [f"after={day}-12-31"] if new else []
+
+    holdouts, validation = after(year), after(validated)
     if named:
         holdouts.append(f"name={catalog[-1].model_name}")
-    split = divided(catalog, *holdouts)
-    assert split == divided(list(reversed(catalog)), *holdouts)
+        validation.append(f"{named}={catalog[0].model_name}")
+    split = divided(catalog, *holdouts, validation=validation)
+    assert split == divided(list(reversed(catalog)), *holdouts, validation=validation)
     assert not named or split[catalog[-1].model_name] == "test"
 
     def names(side: str) -> set[str]:
@@ -187,7 +247,8 @@ def test_in_any_catalogue_no_test_generator_shares_an_ancestor_with_training(
             for name in (one.model_name, *one.lineage, *(file.sha256 or "" for file in one.files))
         }
 
-    assert names("test").isdisjoint(names("train"))
+    assert names("test").isdisjoint(names("train") | names("validation"))
+    assert names("validation").isdisjoint(names("train"))
 
 
 @pytest.mark.parametrize(
@@ -208,5 +269,7 @@ def test_an_invalid_holdout_is_refused(text: str, said: str) -> None:
 
 
 def test_a_holdout_that_covers_no_generator_is_refused() -> None:
-    with pytest.raises(UsageError, match="name=org/typo: the catalogue has no such generator"):
+    with pytest.raises(UsageError, match="--holdout name=org/typo: the catalogue has no such generator"):
         divided([generator("a")], "name=org/typo")
+    with pytest.raises(UsageError, match="--validation family=org/typo: the catalogue has no such generator"):
+        divided([generator("a")], "name=a", validation=["family=org/typo"])

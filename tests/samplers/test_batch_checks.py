@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from samplers.batch_checks import Expected, InvalidBatchError, checked_batch, image_size
 from samplers.messages import Batch, decode, encode
 from samplers.sample import ImageFile, Sample
+from tests.fuzzing import fuzzed
 from tests.samplers.storage.making import plan_of, png_of, row_of
-from tests.scale import scaled
 
 Rows = list[dict[str, Any]]
 
@@ -154,7 +154,7 @@ def test_an_impossible_size_is_refused_before_anything_is_read(size: Any) -> Non
 
 
 @pytest.mark.attack
-@settings(max_examples=scaled(100, 100_000), deadline=None)
+@fuzzed(100)
 @given(
     st.dictionaries(
         st.sampled_from([*_plain(row_of(0))]), st.none() | st.text() | st.integers() | st.floats() | st.booleans()

@@ -2,12 +2,12 @@ import contextlib
 import pickle
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.reasons import Reason
 from samplers.messages import Batch, Fatal, FromChild, Progress, Ready, Result, decode, encode
-from tests.scale import scaled
+from tests.fuzzing import fuzzed
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_messages_of_the_child_are_read_back(message: FromChild) -> None:
     assert decode(encode(message)) == message
 
 
-@settings(max_examples=scaled(100, 100_000), deadline=None)
+@fuzzed(100)
 @given(st.one_of(st.binary(), st.recursive(st.none() | st.text() | st.integers(), st.lists).map(repr).map(str.encode)))
 def test_anything_else_is_refused(text: bytes) -> None:
     with contextlib.suppress(ValueError):

@@ -27,6 +27,10 @@ def _parameters() -> dict[str, inspect.Parameter]:
     return {FIELDS.get(name, name): value for name, value in parameters.items() if name not in OWN}
 
 
+#: Options that may be given several times.
+REPEATED = {"only", "source_weights", "holdout", "validation"}
+
+
 def test_every_default_of_the_command_line_is_that_of_the_options() -> None:
     options = SampleOptions()
     parameters = _parameters()
@@ -34,7 +38,7 @@ def test_every_default_of_the_command_line_is_that_of_the_options() -> None:
     for name, parameter in parameters.items():
         expected = getattr(options, name)
         # An option that may be repeated has no default but none.
-        assert parameter.default == (None if name in ("only", "source_weights") else expected), name
+        assert parameter.default == (None if name in REPEATED else expected), name
     assert (options.only, options.source_weights) == ((), {})
 
 
@@ -54,6 +58,8 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         "steps": 5,
         "seed": 11,
         "safety_checker": "org/checker@abc",
+        "images_per_prompt": 2,
+        "evaluation_prompts": 0.25,
         "store": "parquet",
         "allow_pickle": True,
         "shard": "2/3",
@@ -66,9 +72,16 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         "retry_failed": True,
         "verify": "full",
     }
+    held = {"holdout": ["name=org/a"], "validation": ["name=org/b", "architecture=GAN"]}
     with pytest.raises(_PassedError) as passed:
-        cli.sample(workspace=tmp_path, source_weight=["coco=2"], only=["org/a", "org/b"], **values)
-    expected = SampleOptions(**values, only=("org/a", "org/b"), source_weights={"coco": 2.0})
+        cli.sample(workspace=tmp_path, source_weight=["coco=2"], only=["org/a", "org/b"], **held, **values)
+    expected = SampleOptions(
+        **values,
+        only=("org/a", "org/b"),
+        source_weights={"coco": 2.0},
+        holdout=("name=org/a",),
+        validation=("name=org/b", "architecture=GAN"),
+    )
     assert passed.value.args == (expected,)
     assert all(getattr(expected, name) != getattr(SampleOptions(), name) for name in _parameters())
 
@@ -97,6 +110,17 @@ def test_batch_and_tries_follow_the_number_of_images(options: SampleOptions, bat
         ({"limit": 0}, "--limit must be at least 1"),
         ({"timeout": 0.5}, "--timeout must be at least 1"),
         ({"images": 4, "max_tries": 3}, "--max-tries 3 is less than --images 4: make it at least as many"),
+        ({"images_per_prompt": 0}, "--images-per-prompt must be at least 1"),
+        ({"evaluation_prompts": 0.1}, "--evaluation-prompts 0.1 reserves prompts for generators that are held out: na"),
+        ({"evaluation_prompts": 1, "holdout": ("name=a/b",)}, "--evaluation-prompts 1: must be a share such as 0.1"),
+        ({"evaluation_prompts": -0.1, "validation": ("name=a/b",)}, "--evaluation-prompts -0.1: must be a share"),
+        ({"evaluation_prompts": float("nan"), "holdout": ("name=a/b",)}, "--evaluation-prompts nan: must be a share"),
+        (
+            {"evaluation_prompts": 0.5, "holdout": ("name=a/b",), "validation": ("name=c/d",)},
+            "--evaluation-prompts 0.5: test and validation have this share each, and leave no prompt for training",
+        ),
+        ({"holdout": ("colour=red",)}, "--holdout colour=red: must be name="),
+        ({"validation": ("after=soon",)}, "--validation after=soon: 'soon' is not a date"),
         ({"store": "zip"}, "--store 'zip' is not one of files, parquet"),
         ({"shard": "0/4"}, "--shard '0/4'"),
         ({"max_disk": "much"}, "--max-disk 'much' is not a size"),
@@ -145,4 +169,7 @@ def test_the_recipe_is_the_same_from_python_and_from_the_command_line(tmp_path: 
         "source_weights": {"digits": 1.0, "photos": 2.0},
         "store": "files",
         "allow_pickle": False,
+        "images_per_prompt": 1,
+        "evaluation_prompts": 0.0,
+        "seed_bits": 53,
     }

@@ -13,6 +13,7 @@ from tests.samplers.inputs import write_catalog
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, part_name
+from workspace.recipe import pin
 
 OPTIONS = SampleOptions(safety_checker=f"org/checker@{'0' * 40}", device="cpu")
 
@@ -37,3 +38,17 @@ def test_nothing_is_sampled_or_pinned_before_captioning_has_ended(tmp_path: obje
     assert not workspace.recipe.exists()
     write_part("digits", 1)
     assert len(find_pending(workspace, OPTIONS).generators) == 1
+
+
+@pytest.mark.parametrize("former", [{}, {"seed_bits": 63}])
+def test_a_workspace_with_the_seeds_of_another_version_is_refused_in_words(
+    tmp_path: object, former: dict[str, int]
+) -> None:
+    workspace = Workspace.open(str(tmp_path))
+    write_catalog(workspace, [catalog_entry(task="unconditional")])
+    pin(workspace, "sample", {"images": 400, "seed": 0, **former})
+    before = workspace.recipe.read_bytes()
+    for run in (find_pending, sample):
+        with pytest.raises(UsageError, match=r"by another version of community-forensics, with seeds of 63 bits"):
+            run(workspace, OPTIONS)
+    assert workspace.recipe.read_bytes() == before

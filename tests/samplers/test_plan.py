@@ -122,3 +122,12 @@ def test_weights_are_in_the_recipe_only_where_they_are_given(tmp_path: Path) -> 
 def test_every_field_of_the_recipe_is_pinned() -> None:
     recipe = _recipe()
     assert recipe.settings() == dataclasses.asdict(recipe)
+
+
+@given(st.integers(1, 6), st.integers(1, 20))
+def test_each_drawn_prompt_is_used_several_times_in_a_row_with_other_seeds(times: int, tries: int) -> None:
+    once = plan_of(_entry(), POOL, _recipe(images=1, max_tries=tries)).samples
+    plan = plan_of(_entry(), POOL, _recipe(images=1, max_tries=tries, images_per_prompt=times)).samples
+    assert [each.prompt_id for each in plan] == [once[index // times].prompt_id for index in range(tries)]
+    assert [each.seed for each in plan] == [each.seed for each in once]
+    assert len({each.seed for each in plan}) == tries

@@ -35,6 +35,11 @@ def test_the_settings_of_a_recipe_that_names_only_what_it_must() -> None:
         "source_weights": None,
         "store": "files",
         "allow_pickle": False,
+        "images_per_prompt": 1,
+        "evaluation_prompts": 0.0,
+        "holdout": None,
+        "validation": None,
+        "seed_bits": 53,
     }
 
 

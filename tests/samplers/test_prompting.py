@@ -1,3 +1,5 @@
+from collections import Counter
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -126,3 +128,60 @@ def test_an_empty_pool_gives_nothing() -> None:
 def test_the_digest_changes_with_any_prompt() -> None:
     digests = {PromptPool(_prompts(a=texts)).digest for texts in ([], ["one"], ["two"], ["one", "two"], ["two", "one"])}
     assert len(digests) == 5
+
+
+def test_the_first_prompts_of_a_generator_are_drawn_by_their_weights() -> None:
+    """Of a pool that is larger than what a generator draws, the share of generators with a prompt is as its weight."""
+    weights = [4.0, 2.0, 1.0, 0.5] * 25
+    prompts = [prompt("a", number, str(number), weight=weight) for number, weight in enumerate(weights)]
+    pool = PromptPool(prompts)
+    seen = Counter(each.weight for n in range(300) for each in islice(pool.draw(f"g{n}"), 15))
+    assert len(seen) == 4
+    for weight in (4.0, 2.0, 1.0):
+        assert 1.75 < seen[weight] / seen[weight / 2] < 2.3
+
+
+@given(st.lists(st.sampled_from([0.5, 1.0, 2.0, 7.5]), min_size=2, max_size=9), st.text(), st.integers(1, 300))
+def test_at_any_moment_each_prompt_has_its_share_of_its_source(weights: list[float], key: str, count: int) -> None:
+    prompts = [prompt("a", number, str(number), weight=weight) for number, weight in enumerate(weights)]
+    drawn = Counter(each.prompt_id for each in islice(PromptPool(prompts).draw(key), count))
+    for one in prompts:
+        assert abs(drawn[one.prompt_id] - count * one.weight / sum(weights)) < len(weights) + 1
+
+
+def test_weights_of_prompts_do_not_change_the_shares_of_the_sources() -> None:
+    prompts = [prompt("a", n, f"a{n}", weight=1.0 + n % 3) for n in range(90)] + _prompts(
+        b=[f"b{n}" for n in range(90)]
+    )
+    sources = [each.real_source for each in islice(PromptPool(prompts, {"b": 2}).draw("x"), 120)]
+    assert sources.count("a") == 40
+    # A lap of one source has as many prompts as it has texts, whatever their weights.
+    lap = [each.real_source for each in islice(PromptPool(prompts).draw("x"), 180)]
+    assert Counter(lap) == {"a": 90, "b": 90}
+
+
+@given(st.text(), st.sampled_from([0.25, 1.0, 3.0]))
+def test_equal_weights_of_prompts_are_the_same_as_none(key: str, weight: float) -> None:
+    plain = _prompts(a=["1", "2", "3"], b=["4", "5", "6", "7"])
+    weighted = [replace(each, weight=weight) if each.real_source == "a" else each for each in plain]
+    orders = [[each.prompt_id for each in islice(PromptPool(each).draw(key), 20)] for each in (plain, weighted)]
+    assert orders[0] == orders[1]
+
+
+def test_a_prompt_of_weight_0_is_never_drawn_and_its_text_belongs_to_others() -> None:
+    prompts = [prompt("a", 0, "one", weight=0.0), prompt("a", 1, "two"), prompt("b", 0, "one")]
+    pool = PromptPool(prompts)
+    assert {each.prompt_id for each in islice(pool.draw("x"), 6)} == {"a/1", "b/0"}
+    with pytest.raises(UsageError, match="no prompt to draw"):
+        PromptPool(prompts[:1])
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_a_weight_that_is_none_is_refused_with_the_prompt(weight: float) -> None:
+    with pytest.raises(UsageError, match=r"prompt a/0: its weight .* must be 0 \(never\) or a larger number"):
+        PromptPool([prompt("a", 0, "one", weight=weight)])
+
+
+def test_a_weight_is_in_the_digest() -> None:
+    one, two = (PromptPool([prompt("a", 0, "one", weight=weight)]) for weight in (1.0, 2.0))
+    assert one.digest != two.digest

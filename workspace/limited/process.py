@@ -41,6 +41,14 @@ class Limits:
     answer: int = 2 << 30
 
 
+@dataclass(frozen=True)
+class Script:
+    """A program for another Python, with packages of its own: `path` is a file that calls `serving.serve`."""
+
+    python: Path
+    path: Path
+
+
 class LostError(Exception):
     """The process ended before it answered; the message says how."""
 
@@ -54,13 +62,13 @@ class LimitedProcess:
 
     def __init__(
         self,
-        module: str,
+        program: str | Script,
         limits: Limits,
         readable: Iterable[Path] = (),
         home: Path | None = None,
         environment: Mapping[str, str] = ONE_THREAD,
     ) -> None:
-        """Start `python -m MODULE`, with these variables besides.
+        """Start `program`, a module of this project or a script, with these variables besides.
 
         It may read the folders `readable` and write the folder `home`. Raises `CommunityForensicsError` when it does
         not start.
@@ -73,14 +81,14 @@ class LimitedProcess:
             "readable": [str(folder) for folder in readable],
             "home": None if home is None else str(home),
         }
-        command = [sys.executable, "-P", "-m", module, str(remote.fileno()), json.dumps(settings)]
+        start, variables = _start(program)
         with remote:
             self._process = subprocess.Popen(
-                command,
+                [*start, str(remote.fileno()), json.dumps(settings)],
                 pass_fds=[remote.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                env=_environment(environment),
+                env={**variables, **environment},
             )
         self._owner = os.getpid()
         weakref.finalize(self, _end_all, self._process, self._link, self._owner)
@@ -166,9 +174,15 @@ class LimitedProcess:
         return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def _start(program: str | Script) -> tuple[list[str], dict[str, str]]:
+    """The command that starts a program, and its environment."""
+    variables = without_secrets()
+    if isinstance(program, Script):
+        variables.pop("PYTHONPATH", None)
+        return [str(program.python), "-P", str(program.path)], variables
     # It imports from where this process does, and not from the working directory (-P).
-    return {**without_secrets(), **more, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    path = os.pathsep.join(filter(None, sys.path))
+    return [sys.executable, "-P", "-m", program], {**variables, "PYTHONPATH": path}
 
 
 def _processor_seconds(pid: int) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.adapters import _concept, _file_name, _words
@@ -14,7 +14,7 @@ from crawler.card.snippets import REST, Usage, read_usage
 from crawler.hyperparameters import hyperparameters_of, texts_too_long
 from crawler.pipelines.traits import describe
 from tests.bounds import within
-from tests.scale import scaled
+from tests.fuzzing import fuzzed
 
 TRAITS = describe("StableDiffusionPipeline")
 #: Seconds of CPU for one card; the slowest takes a half of one on a quiet machine.
@@ -206,7 +206,7 @@ words = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=scaled(60, 20_000))
+@fuzzed(60)
 @given(st.lists(words | st.text(max_size=8), max_size=40).map("".join), st.integers(1, 60))
 def test_no_card_raises_or_takes_long(text: str, times: int) -> None:
     content = (text * times).encode("utf-8", "surrogatepass")[:MAX_CARD]

@@ -242,6 +242,10 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
         lambda b: change_generator(b, license=None),
         r"1 generator has a licence without a source, or a source without a licence: org/painter",
     ),
+    "a seed of the version before": (
+        lambda b: b.change(PAINTER, 0, seed=2**53),
+        r"1 sample has a seed of more than 53 bits, which many readers of numbers change: org/painter #0 \(another ver",
+    ),
     "flagged row": (
         lambda b: b.change(PAINTER, 0, nsfw_flag=True),
         r"1 sample was kept although flagged, or not checked: org/painter #0",
@@ -323,7 +327,7 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
     ),
     "an unknown origin of a caption": (
         lambda b: change_prompt(b, caption_origin="guessed"),
-        r"1 prompt has an unknown caption_origin \(not dataset or generated\): photos/folder/0.png: guessed",
+        r"1 prompt has an unknown caption_origin \(none of dataset, generated, user\): photos/folder/0.png: guessed",
     ),
     "a real source without a prompt": (
         lambda b: b.change("solo-dreamer", 0, real_source="photos"),

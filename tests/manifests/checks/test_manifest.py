@@ -129,6 +129,14 @@ DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
         changed(real, sha256="0" * 64),
         r"1 real image has another sha256 than in its data set: locked: folder/100.png",
     ),
+    "a prompted real image that says it is not": (
+        changed(real, prompted=False),
+        r"1 real image is wrongly said to be prompted, or not to be: locked: folder/100.png",
+    ),
+    "a generated image in a data set": (
+        changed(painted, also_in=("photos/1",)),
+        r"1 generated row has columns of real images: org/painter #0",
+    ),
     "a real image twice": (
         lambda rows: [*rows, rows[-1]],
         r"1 real image is duplicated: photos: folder/5.png",
@@ -156,6 +164,10 @@ DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
     "a leaked generator": (
         changed(dreamt, split="train"),
         r"1 ancestor is shared by train and test: solo-dreamer",
+    ),
+    "a lineage that leaked to validation": (
+        changed(sketched, split="validation"),
+        r"3 ancestors are shared by train and validation: org/base, org/older, org/sketcher",
     ),
     "a leaked image": (with_an_image_of_both, r"1 image is in both train and test: [0-9a-f]{64}"),
     "a leaked real image": (

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
+from manifests.options import BuildOptions
 from manifests.publishing.card import link, plain, size_category, write_card
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.planning import plan_shards
@@ -90,6 +91,21 @@ def test_the_card_has_this_datasets_numbers(filled: Builder) -> None:
     assert "| LOCKED | unknown | 0 | 3 |  |" in card
     assert "| PHOTOS | CC0-1.0 | 6 | 0 | <https://photos.example/terms> |" in card
     assert "| PixDiff | 1 | 4 |" in card
+
+
+def test_the_card_says_what_is_for_validation_and_whether_relatives_train(filled: Builder) -> None:
+    workspace = filled.write()
+    holdout, validation = ("name=org/painter",), ("name=solo-dreamer",)
+    build(workspace, BuildOptions(holdout=holdout, validation=validation, kin="ignore"))
+    card = card_of(workspace)
+    assert "| `validation` | 4 | 1 | 0 |" in card
+    assert "for validation: generated and real images |" in card
+    assert "4 images of\n1 generator and 0 real images. Held out: name=solo-dreamer." in card
+    assert "its generators may have ancestors in common" in card
+    build(workspace, BuildOptions(holdout=holdout))
+    card = card_of(workspace)
+    assert "`validation` is for" not in card
+    assert "None of its generators shares an ancestor" in card
 
 
 def test_without_an_evaluation_set_the_card_says_so(filled: Builder) -> None:

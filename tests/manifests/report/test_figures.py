@@ -62,6 +62,17 @@ def test_an_evaluation_set_is_counted_by_architecture(builder: Builder, tmp_path
     )
 
 
+def test_a_validation_set_is_a_bar_of_its_own(builder: Builder, tmp_path: Path) -> None:
+    splits: list[Any] = ["train", "validation", "test"]
+    generators = [generated(number, split=split, kept=number + 1) for number, split in enumerate(splits)]
+    rows = [image_of(row, index) for row in generators for index in range(row.kept)]
+    connection = written(builder.workspace, generators, rows)
+    charts = look(connection, tmp_path, CHARTS)["acted"]
+    assert sorted(charts["Images by architecture and split"]) == sorted(
+        ["1", "2", "3", "0", "LatDiff", "train", "validation", "evaluation", "neither"]
+    )
+
+
 def test_without_an_evaluation_set_or_real_images_the_page_says_so(builder: Builder) -> None:
     generator = generated(0, created_at=None)
     row = image_of(generator, real_source=None, real_title=None, real_id=None, prompt=None)

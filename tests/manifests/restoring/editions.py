@@ -23,7 +23,7 @@ from workspace import records
 from workspace.layout import Workspace
 
 LIST = "metadata/real_images.parquet"
-LOCKED = 12
+LOCKED = 13
 EDITIONS: tuple[Edition, ...] = ("full", "public")
 
 
@@ -47,15 +47,28 @@ def download_editions(hub: HubProcess, folder: Path, layout: LayoutName, free: b
     builder = Builder(Workspace.open(folder / "workspace"), salt=f"{layout} {free}")
     prompts = [builder.real("photos", number) for number in range(4)] if free else []
     link = "https://locked.example/terms"
-    for number in range(100, 100 + LOCKED):
-        prompts.append(
-            builder.real("locked", number, redistributable=False, license=None, license_link=link, real_mode="RGB")
-        )
-    prompts += [builder.real("unsure", number, redistributable=None, caption_origin="generated") for number in range(3)]
+    facts = {
+        "real_jpeg_quality": 80,
+        "real_chroma_subsampling": "4:2:0",
+        "real_progressive": True,
+        "real_has_exif": True,
+    }
+    locked = [
+        builder.real("locked", number, False, license=None, license_link=link, real_mode="RGB", **facts)
+        for number in range(100, 100 + LOCKED)
+    ]
+    # The last one is no prompt, but one more generated image than there are prompts asks for a further real image; and
+    # the first one is in a source without such terms too.
+    prompts += locked[:-1]
+    builder.prompts["again"] = [replace(locked[0], prompt_id="again/1", real_source="again", redistributable=True)]
+    prompts += [
+        builder.real("unsure", number, None, caption_origin="generated", prompt=f"an uncertain thing {number}")
+        for number in range(3)
+    ]
     archive = folder / "real/photos.tar"
     with tarfile.open(archive, "w") as tar:
         for number in range(2):
-            content = builder.real("packed", number, redistributable=False)
+            content = builder.real("packed", number, redistributable=False, prompt=f"a packed thing {number}")
             tar.add(content.real_path, f"{number}.png")
     for number, prompt in enumerate(builder.prompts["packed"]):
         inside = replace(prompt, real_id=f"photos.tar#{number}.png", real_path=f"{archive}#{number}.png")
@@ -65,6 +78,7 @@ def download_editions(hub: HubProcess, folder: Path, layout: LayoutName, free: b
     sketcher = builder.generator("org/sketcher", base_model=None, lineage=())
     for number, prompt in enumerate(prompts):
         builder.sample(sketcher if number % 3 == 0 else painter, prompt)
+    builder.sample(painter, prompts[1])
     workspace = builder.write()
     name = f"org/{layout}-{'some' if free else 'none'}-free"
     for edition in EDITIONS:

@@ -70,16 +70,28 @@ def test_the_commands_of_the_card_complete_a_download_to_the_full_edition(
     assert f"LOCKED: {LOCKED} of {LOCKED} real images restored" in done.stdout
 
     assert rows(edition.full) - rows(edition.public)
-    assert rows(folder) == rows(edition.full)
+    if layout == "viewer":
+        assert rows(folder) == rows(edition.full)
+    else:
+        # Where readers evaluate generators, a real image may be several rows, and has the name of one: all are there.
+        assert rows(folder).keys() == rows(edition.full).keys()
     checked = subprocess.run(
         ["sha256sum", "--check", "SHA256SUMS", "SHA256SUMS.restored"], cwd=folder, capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stdout
     assert not list(folder.glob(".cf-restore")) + list(folder.rglob("*.partial"))
     read, expected = read_by_datasets(tmp_path / "cache", folder, edition.full)
-    assert read == expected
+    if layout == "viewer":
+        assert read == expected
+    else:
+        assert {name: set(found) for name, found in read[1].items()} == {
+            name: set(found) for name, found in expected[1].items()
+        }
     names = ["image_name", "prompt", "real_source", "label"]
-    ours, theirs = (pandas.read_parquet(place / "data")[names].sort_values(names) for place in (folder, edition.full))
+    ours, theirs = (
+        pandas.read_parquet(place / "data")[names].drop_duplicates().sort_values(names)
+        for place in (folder, edition.full)
+    )
     assert ours.to_dict("records") == theirs.to_dict("records")
     text = (folder / "README.md").read_text()
     assert text.split("\n---\n", 1)[1] == card.split("\n---\n", 1)[1]
@@ -98,12 +110,14 @@ import hashlib, json, sys
 import datasets
 
 def read(folder, cache):
-    read = datasets.load_dataset(folder, cache_dir=cache)
+    # `datasets` refuses a split without rows, which the study's layout may have, where it is read alone.
+    names = [name for name in datasets.get_dataset_split_names(folder, "default") if name != "Manual"]
+    read = {name: datasets.load_dataset(folder, split=name, cache_dir=cache) for name in names}
     alone = {name: len(datasets.load_dataset(folder, name, split=name, cache_dir=cache)) for name in read}
     viewer = "image" in read["Real"].column_names
     if viewer:
         assert read["Real"][0]["image"].size
-        read = read.cast_column("image", datasets.Image(decode=False))
+        read = datasets.DatasetDict(read).cast_column("image", datasets.Image(decode=False))
     sha256 = lambda row: hashlib.sha256(row["image"]["bytes"] if viewer else row["image_data"]).hexdigest()
     return alone, {name: sorted(sha256(row) for row in split) for name, split in read.items()}
 
@@ -127,7 +141,7 @@ def test_copies_may_be_given_one_after_the_other_and_removed(edition: Downloads,
 
     partly = commands.restore(folder, first)
     assert partly.returncode == 1
-    assert "LOCKED: 11 of 12 real images restored" in partly.stdout
+    assert f"LOCKED: {LOCKED - 1} of {LOCKED} real images restored" in partly.stdout
     assert (
         "6 real images were not found: LOCKED 1 (see https://locked.example/terms), PACKED 2, UNSURE 3;"
         in partly.stderr
@@ -154,7 +168,7 @@ def test_an_image_is_recognised_by_its_bytes_and_not_by_its_name(edition: Downlo
     (copy / "103.png").write_bytes((edition.real / "photos/0.png").read_bytes())
     done = commands.restore(folder, copy.parent)
     assert done.returncode == 1
-    assert "LOCKED: 11 of 12 real images restored" in done.stdout
+    assert f"LOCKED: {LOCKED - 1} of {LOCKED} real images restored" in done.stdout
     assert not rows(folder) - rows(edition.full)
 
 

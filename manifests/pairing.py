@@ -1,0 +1,107 @@
+"""Pairing: real images beside the generated ones, so that each generator has as many of both.
+
+An evaluation by generator needs both classes under each generator, in equal numbers. A generated image is paired with
+the real image whose caption was its prompt; where that one is not there, or has a pair in this group already, with the
+image of the same real source whose size is nearest; and where that source has none left, with the nearest of all. In
+one group a real image has one pair at most; several groups may have the same image. A group's pairs depend on its own
+images and on the real ones, not on other groups, so a new generator changes no pair of the others.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+#: Columns of the manifest that `pair` reads, besides the groups.
+GENERATED_COLUMNS = ("real_sha256", "real_source", "width", "height")
+REAL_COLUMNS = ("sha256", "real_source", "width", "height")
+
+
+def pair(groups: pa.ChunkedArray | pa.Array, generated: pa.Table, real: pa.Table) -> np.ndarray:
+    """The row of `real` that each generated image is paired with, int64; -1 where no real image is left for its group.
+
+    `groups`: texts, one for each row of `generated`; equal ones are neighbours. The tables have `GENERATED_COLUMNS` and
+    `REAL_COLUMNS`, sizes in pixels; each row of `real` is another image.
+    """
+    images = _RealImages(real)
+    own = images.with_hashes(generated.column("real_sha256"))
+    pairs = np.full(len(generated), -1, dtype=np.int64)
+    for group, start, end in _runs(groups):
+        rows = generated.slice(start, end - start)
+        pairs[start:end] = images.beside(group, own[start:end].tolist(), rows)
+    return pairs
+
+
+class _RealImages:
+    """Real images, in sets of one source and size; within a set by sha256."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self._hashes = rows.column("sha256").combine_chunks()
+        self._keys = np.array([int(sha256[:16], 16) for sha256 in self._hashes.to_pylist()], dtype=np.uint64)
+        sources = pc.dictionary_encode(rows.column("real_source").combine_chunks())
+        self._codes = {name: code for code, name in enumerate(sources.dictionary.to_pylist())}
+        of_rows = np.stack([sources.indices.fill_null(-1).to_numpy(), *(_integers(rows, side) for side in _SIDES)])
+        self._rows = np.lexsort((self._keys, *of_rows[::-1]))
+        self._sets, self._first = np.unique(of_rows[:, self._rows], axis=1, return_index=True)
+
+    def with_hashes(self, hashes: pa.ChunkedArray) -> np.ndarray:
+        """The rows of the images with these sha256; -1 where there is none."""
+        return np.asarray(pc.fill_null(pc.index_in(hashes, value_set=self._hashes), -1).to_numpy())
+
+    def beside(self, group: str, own: list[int], generated: pa.Table) -> list[int]:
+        """The pairs of one group; `own`: the rows of the images whose captions were the prompts, or -1."""
+        pairs, used = [-1] * len(own), {-1}
+        for at, row in enumerate(own):
+            if row not in used:
+                pairs[at] = row
+                used.add(row)
+        # Where in its set a group begins, so that generators without prompts do not all get the same images.
+        start = int(hashlib.sha256(group.encode()).hexdigest()[:16], 16)
+        sources = generated.column("real_source").to_pylist()
+        sizes = list(zip(*(generated.column(side).to_pylist() for side in _SIDES), strict=True))
+        for in_source in (True, False):
+            candidates: dict[tuple[str | None, tuple[int, int]], Iterator[int]] = {}
+            for at, row in enumerate(pairs):
+                if row >= 0 or (in_source and sources[at] not in self._codes):
+                    continue
+                key = (sources[at] if in_source else None, sizes[at])
+                nearest = candidates.setdefault(key, self._nearest(*key, start))
+                found = next((candidate for candidate in nearest if candidate not in used), -1)
+                pairs[at] = found
+                used.add(found)
+        return pairs
+
+    def _nearest(self, source: str | None, size: tuple[int, int], start: int) -> Iterator[int]:
+        """All images, of a source or (None) of all, by the difference of their sizes in pixels."""
+        codes, *sides = self._sets
+        sets = np.arange(len(codes)) if source is None else np.flatnonzero(codes == self._codes[source])
+        difference = sum(np.abs(side[sets] - length) for side, length in zip(sides, size, strict=True))
+        for at in sets[np.argsort(difference, kind="stable")].tolist():
+            rows = self._rows[self._first[at] : self._first[at + 1] if at + 1 < len(self._first) else None]
+            first = int(np.searchsorted(self._keys[rows], np.uint64(start)))
+            yield from rows[first:].tolist()
+            yield from rows[:first].tolist()
+
+
+_SIDES = ("width", "height")
+
+
+def _integers(rows: pa.Table, name: str) -> np.ndarray:
+    return np.asarray(rows.column(name).to_numpy(), dtype=np.int64)
+
+
+def _runs(groups: pa.ChunkedArray | pa.Array) -> Iterator[tuple[str, int, int]]:
+    """Each group with its first row and the row after its last."""
+    encoded = pc.dictionary_encode(
+        pa.chunked_array(groups) if isinstance(groups, pa.Array) else groups
+    ).unify_dictionaries()
+    if not len(encoded):
+        return
+    whole = encoded.combine_chunks()
+    codes = whole.indices.to_numpy()
+    borders = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    for start, end in pairwise(borders):
+        yield whole.dictionary[int(codes[start])].as_py(), start, end

@@ -1,0 +1,114 @@
+"""Evaluation sets by generator: each generator with as many real images as it has generated ones, under its name.
+
+The study's code computes the average precision of each `model_name`, so a real image has the name of a generator there,
+and stands once for each generator that it is paired with (`pairing`). The rows of a pinned manifest are replaced, so
+that everything that is planned, packed and counted later has them. Training images stay as they are.
+
+The rows of the evaluation sets are held in memory, some hundred bytes for each.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from manifests.manifest import FAKE, REAL, ManifestRow, iterate_manifest, manifest_path
+from manifests.pairing import GENERATED_COLUMNS, pair
+from manifests.plural import counted, form
+from manifests.publishing.pinned import PinnedWorkspace
+from manifests.publishing.published import MIXED_SPLITS
+from workspace import records
+from workspace.atomic import atomic_path
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """One evaluation set: its generated images, how many of its real rows repeat an image under the same generator, and
+    its real images."""
+
+    split: str
+    generated: int
+    repeated: int
+    real: int
+
+    def lines(self) -> Iterator[str]:
+        """What its reader must know, for the terminal."""
+        more = "`cf-build-manifest --real-per-generated` adds real images"
+        if self.generated and not self.real:
+            yield f"{self.split} has no real image, so no evaluation by generator is possible: {more}"
+        elif self.repeated:
+            yield (
+                f"{self.split}: {counted(self.repeated, 'real row')} {form(self.repeated, 'repeats', 'repeat')} an "
+                f"image under the same generator, because there {form(self.real, 'is', 'are')} only "
+                f"{counted(self.real, 'real image')} to pair: {more}"
+            )
+
+
+def evaluate_by_generator(workspace: PinnedWorkspace) -> list[EvaluationSet]:
+    """Give each generator of the pinned manifest's evaluation sets real images of its own; returns what was made."""
+    made, tables = [], []
+    for split, published in MIXED_SPLITS.items():
+        generated = _rows(workspace, split, FAKE, ("model_name", *GENERATED_COLUMNS))
+        real = _rows(workspace, split, REAL)
+        names = generated.column("model_name")
+        pairs, repeated = _filled(names.to_pylist(), pair(names, generated, real))
+        position = real.schema.get_field_index("model_name")
+        order = _by_generator_and_real_image(names, pairs)
+        beside = real.take(pairs[order])
+        tables.append(beside.set_column(position, real.schema.field(position), names.take(pa.array(order))))
+        made.append(EvaluationSet(published, len(generated), repeated, len(real)))
+    _replace_real_rows(workspace, tables)
+    return made
+
+
+def _rows(workspace: PinnedWorkspace, split: str, label: int, columns: tuple[str, ...] | None = None) -> pa.Table:
+    """The rows of one split and label, in their order."""
+    schema = records.schema(ManifestRow)
+    kept = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+    found = []
+    for batch in iterate_manifest(workspace):
+        chosen = pc.and_(pc.equal(batch.column("split"), split), pc.equal(batch.column("label"), label))
+        found.append(batch.filter(chosen).select(kept.names))
+    return pa.Table.from_batches(found, schema=kept)
+
+
+def _filled(names: list[str], pairs: np.ndarray) -> tuple[np.ndarray, int]:
+    """The pairs with those of the same generator again, in turn, where it ran out of real images; and how many."""
+    filled = pairs.copy()
+    of_generator: dict[str, list[int]] = {}
+    for name, row in zip(names, pairs.tolist(), strict=True):
+        if row >= 0:
+            of_generator.setdefault(name, []).append(row)
+    repeated = 0
+    for at in np.flatnonzero(pairs < 0).tolist():
+        if known := of_generator.get(names[at]):
+            filled[at] = known[0]
+            known.append(known.pop(0))
+            repeated += 1
+    return filled, repeated
+
+
+def _by_generator_and_real_image(names: pa.ChunkedArray, pairs: np.ndarray) -> np.ndarray:
+    """The rows with a pair, by generator; of one in the order of the real images, as they are read fastest."""
+    generators = pc.dictionary_encode(names).combine_chunks().indices.to_numpy()
+    order = np.lexsort((pairs, generators))
+    return order[pairs[order] >= 0]
+
+
+def _replace_real_rows(workspace: PinnedWorkspace, tables: list[pa.Table]) -> None:
+    """Write the manifest again with these real rows for evaluation in place of its own."""
+    path = manifest_path(workspace)
+    schema = records.schema(ManifestRow).with_metadata(pq.read_schema(path).metadata)
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for batch in iterate_manifest(workspace):
+            mixed = pc.is_in(batch.column("split"), value_set=pa.array([*MIXED_SPLITS]))
+            kept = batch.filter(pc.invert(pc.and_(mixed, pc.equal(batch.column("label"), REAL))))
+            writer.write_batch(kept.replace_schema_metadata(schema.metadata))
+        for table in tables:
+            writer.write_table(table.replace_schema_metadata(schema.metadata))

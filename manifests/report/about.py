@@ -1,0 +1,47 @@
+"""Which dataset the page shows: the choices of its build, its version, and the recipe of the workspace."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+
+from manifests.choices import read_choices
+from manifests.manifest import manifest_path
+from workspace import recipe
+from workspace.identity import sha256_of_file
+from workspace.layout import Workspace
+
+
+@dataclass(frozen=True)
+class About:
+    """Names and values, and the recipe as stage, setting and value."""
+
+    facts: dict[str, str]
+    recipe: tuple[tuple[str, str, str], ...]
+
+
+def about(workspace: Workspace) -> About:
+    """What is shown of the manifest as it is."""
+    manifest = manifest_path(workspace)
+    choices = {name.replace("_", " "): _text(value) for name, value in asdict(read_choices(manifest)).items()}
+    facts = {
+        **choices,
+        "built by": f"community-forensics {version('community-forensics')}",
+        "sha256 of manifest.parquet": sha256_of_file(manifest),
+    }
+    return About(facts, tuple(recipe_settings(workspace)))
+
+
+def recipe_settings(workspace: Workspace) -> Iterator[tuple[str, str, str]]:
+    """The settings of the recipe: stage, setting, value."""
+    for stage, settings in sorted(recipe.read(workspace).items()):
+        for name, value in sorted(settings.items()):
+            if isinstance(value, dict):
+                yield from ((stage, f"{name}: {key}", str(inner)) for key, inner in sorted(value.items()))
+            else:
+                yield stage, name, ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

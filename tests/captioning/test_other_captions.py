@@ -1,0 +1,140 @@
+"""Captions in JSON documents, in the other texts of an archive's example, and of images whose paths a table has."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captioning.selection import select
+from captioning.sources.caption_documents import rows_of
+from captioning.sources.columns import Columns
+from captioning.sources.source import Collection
+from tests.captioning.archives import write_parquet, write_tar
+from tests.captioning.oddities import encoded, picture
+from workspace.errors import UsageError
+from workspace.locator import LocatorReader
+
+JPEG = encoded(picture(), "JPEG")
+
+
+def opened(root: Path, columns: Columns = Columns()) -> Collection:
+    return select("x", root, columns=columns).collection
+
+
+def captions(collection: Collection) -> dict[str, tuple[str, ...]]:
+    return {real_id: collection.image(real_id).captions for real_id in collection.ids}
+
+
+def folder(root: Path, *images: str, **texts: str) -> Path:
+    for name in images:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(JPEG)
+    for name, text in texts.items():
+        (root / f"{name}.json").write_text(text)
+    return root
+
+
+KARPATHY = {"images": [{"filename": "a.jpg", "filepath": "deep", "sentences": [{"raw": "one"}, {"raw": "two"}]}]}
+COCO = {
+    "images": [{"id": 1, "file_name": "deep/a.jpg"}, {"id": "2", "file_name": "b.jpg"}],
+    "annotations": [{"image_id": 1, "caption": "one"}, {"image_id": "1", "caption": "two"}, {"image_id": 9}],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        ("dataset_flickr8k", KARPATHY),
+        ("dataset", KARPATHY),
+        ("captions_val2014", COCO),
+        ("captions", {"deep/a.jpg": ["one", "two"], "other.jpg": "none"}),
+        ("captions", [{"file_name": "a.jpg", "caption": "one"}, {"file_name": "a.jpg", "caption": "two"}, 7]),
+        ("metadata", {"a.jpg": {"caption": ["one", "two"], "seed": 7}}),
+    ],
+)
+def test_a_json_document_has_the_captions_of_many_images(tmp_path: Path, name: str, document: object) -> None:
+    collection = opened(folder(tmp_path, "deep/a.jpg", "b.jpg", **{name: "\ufeff" + json.dumps(document)}))
+    assert captions(collection) == {"b.jpg": (), "deep/a.jpg": ("one", "two")}
+    assert collection.remarks == []
+
+
+@pytest.mark.parametrize("text", ["", "[", "[[]]", "7", '{"version": 1}', "[" * 10_000, '[{"a": 1}]', "null"])
+def test_a_json_document_that_is_not_understood_is_named_or_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    root = folder(tmp_path, "a.jpg", captions=text)
+    try:
+        (line,) = opened(root, Columns(caption="words")).remarks
+    except UsageError as error:
+        line = str(error)
+    assert "captions.json" in line
+    assert "\n" not in line
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_any_document_has_rows_or_none(document: object) -> None:
+    assert all(isinstance(row, dict) for row in rows_of(document))
+
+
+def test_side_files_in_upper_case_are_read(tmp_path: Path) -> None:
+    root = folder(tmp_path, "a.JPG", "b.jpg")
+    (root / "a.TXT").write_text("a cat")
+    (root / "b.jpg.Caption").write_text("a dog")
+    assert captions(opened(root)) == {"a.JPG": ("a cat",), "b.jpg": ("a dog",)}
+
+
+def test_the_texts_of_an_example_in_an_archive_are_read_or_named(tmp_path: Path) -> None:
+    members = {
+        "1.jpg": JPEG,
+        "1.caption.txt": b"of the only image",
+        "2.image.jpg": JPEG,
+        "2.mask.png": JPEG,
+        "2.caption": b"of two images",
+        "3.jpg": JPEG,
+        "3.jpg.txt": b"of its whole name",
+        "3.tags.txt": b"some, tags",
+        "4.jpg": JPEG,
+        "4.tags.txt": b"some, tags",
+        "4.user.txt": b"somebody",
+        "__MACOSX/5.txt": b"?",
+        "6.text.txt": b"of none",
+    }
+    collection = opened(write_tar(tmp_path / "0.tar", members).parent)
+    assert {real_id.partition("#")[2]: said for real_id, said in captions(collection).items()} == {
+        "1.jpg": ("of the only image",),
+        "2.image.jpg": ("of two images",),
+        "2.mask.png": ("of two images",),
+        "3.jpg": ("of its whole name",),
+        "4.jpg": (),
+    }
+    assert collection.remarks == ["3 texts, such as '0.tar#4.tags.txt', are not read: they have the name of no image"]
+
+
+@pytest.mark.parametrize("paths", [["img/a.jpg", "img/b.jpg"], [{"bytes": None, "path": "img/a.jpg"}]])
+def test_a_table_may_stand_beside_the_images_whose_paths_it_has(tmp_path: Path, paths: list[object]) -> None:
+    folder(tmp_path, "img/a.jpg", "img/b.jpg", "img/not-in-the-table.jpg")
+    texts = [f"number {number}" for number in range(len(paths))]
+    write_parquet(tmp_path / "0.parquet", {"photo": paths, "text": texts})
+    collection = opened(tmp_path, Columns("photo") if isinstance(paths[0], str) else Columns())
+    assert len(collection.ids) == len(paths)
+    first = collection.image(collection.ids[0])
+    assert first.captions == ("number 0",)
+    assert LocatorReader().read(first.path) == JPEG
+
+
+def test_a_table_with_bytes_beside_other_images_is_refused(tmp_path: Path) -> None:
+    folder(tmp_path, "img/a.jpg")
+    write_parquet(tmp_path / "0.parquet", {"photo": [JPEG], "text": ["x"]})
+    with pytest.raises(UsageError, match="holds both archives of images"):
+        opened(tmp_path)
+
+
+def test_a_licence_that_no_table_can_hold_is_made_printable(tmp_path: Path) -> None:
+    root = folder(
+        tmp_path, "a.jpg", "b.jpg", a='{"license": "\\ud800 free"}', licenses='{"b.jpg": {"license": "\\udfff"}}'
+    )
+    assert [opened(root).image(name).license for name in ("a.jpg", "b.jpg")] == ["\ufffd free", "\ufffd"]

@@ -1,0 +1,96 @@
+"""Roots: the folders of real images on this machine, by the name of their source.
+
+    root://coco/val2017/000000000139.jpg        a locator below the root of the source coco
+    root://laion/00000.tar#000000012.jpg
+
+A prompt and a row of the manifest say where an image is below the root of its source, and `roots.toml` in the workspace
+says where that root is on this machine. So a workspace that was made on one machine is read on another one, where the
+photographs are elsewhere, by changing a line: `cf-caption --root NAME=PATH`. It is no part of the recipe: it changes no
+row.
+"""
+
+import errno
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import tomli_w
+
+from workspace.atomic import write_bytes
+from workspace.containers import HUB
+from workspace.errors import UsageError
+from workspace.exclusive import alone
+from workspace.layout import Workspace
+from workspace.process_folder import SILENT_SECONDS
+
+ROOT = "root://"
+#: Seconds to wait for another process that writes the file: longer than one that died on another host counts as alive.
+_LOCK_SECONDS = 2 * SILENT_SECONDS
+
+
+def root_locator(name: str, path: str) -> str:
+    """The locator of what has this path below the root of a source."""
+    return f"{ROOT}{name}/{path}"
+
+
+def split_root(locator: str) -> tuple[str, str] | None:
+    """The name of the root and the path below it; None: the locator is none below a root."""
+    name, slash, path = locator.removeprefix(ROOT).partition("/")
+    return (name, path) if slash and locator.startswith(ROOT) else None
+
+
+def read_roots(workspace: Workspace) -> dict[str, str]:
+    """The folder of each root; none before captioning. Raises `UsageError` for a file that is damaged."""
+    try:
+        roots = tomllib.loads(workspace.roots.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{workspace.roots} is not TOML ({error}): correct it, or remove it and name the folders of "
+            "the real images again (`cf-caption --root NAME=PATH`)"
+        ) from error
+    return {name: folder for name, folder in roots.items() if isinstance(folder, str)}
+
+
+def record_roots(workspace: Workspace, roots: Mapping[str, Path]) -> dict[str, str]:
+    """Record where roots are on this machine; returns where those were that moved.
+
+    Raises `UsageError` for a folder whose name is not UTF-8.
+    """
+    wanted = {name: str(folder) for name, folder in sorted(roots.items())}
+    for name, folder in wanted.items():
+        if not _is_utf8(folder):
+            raise UsageError(f"the folder of {name}, {os.fsencode(folder)!r}, has a name that is not UTF-8: rename it")
+    if not wanted.items() - read_roots(workspace).items():
+        return {}
+    # Several shards may start at once; without a lock two writers could lose each other's line.
+    with alone(workspace, "roots", _LOCK_SECONDS):
+        former = read_roots(workspace)
+        write_bytes(workspace.roots, tomli_w.dumps(dict(sorted({**former, **wanted}.items()))).encode())
+    return {name: former[name] for name, folder in wanted.items() if former.get(name, folder) != folder}
+
+
+def located(workspace: Workspace, locator: str, roots: Mapping[str, str]) -> str:
+    """A locator of the workspace as one of this machine: an absolute path, or one on the Hub.
+
+    Raises `FileNotFoundError` where the root is not known here.
+    """
+    below = split_root(locator)
+    if below is None:
+        return locator if locator.startswith(HUB) else str(workspace.root / locator)
+    name, path = below
+    if name not in roots:
+        raise FileNotFoundError(
+            errno.ENOENT, f"the folder of {name} is not known: `cf-caption --root {name}=PATH`", locator
+        )
+    return f"{roots[name]}/{path}"
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
