@@ -8,7 +8,7 @@ LAVIS := .lavis
 LAVIS_PYTHON ?= python3.11
 LAVIS_FILES := captioning/lavis/requirements.txt captioning/lavis/lavis.txt
 HASHES := $(wildcard requirements/hashes/*.txt)
-# Which extras of pyproject.toml are installed: dev (everything), all (what users run), crawl, caption, sample, hub.
+# Which extras of pyproject.toml are installed: dev (everything), all (what users run), audit, crawl, caption, sample, hub.
 EXTRAS ?= dev
 
 # Tiny models run many times faster on one thread; without byte code every start of a stage imports three times as long.

@@ -20,6 +20,7 @@ _PLACEHOLDERS = frozenset(
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 #: A list or an object as Python and JSON write them: ["a dog", "a cat"], {'raw': 'a dog'}.
 _LIST = re.compile(r"""\[\s*(["'{\[].*|[-+\d.,\s]*)\]|\{\s*["'].*\}|\(\s*["'].*\)""", re.DOTALL)
+_ADDRESS = re.compile(r"(https?|ftp|file|s3|gs|hf)://", re.IGNORECASE)
 #: So many numbers in one line, and more than of other words, are coordinates.
 _COORDINATES = 4
 
@@ -37,5 +38,7 @@ def not_a_caption(text: str) -> DropReason | None:
     if numbers >= _COORDINATES and 2 * numbers > len(words):
         return "labels"
     if numbers == len(words) or not any(character.isalpha() for character in text):
+        return "no-words"
+    if len(words) == 1 and _ADDRESS.match(text):
         return "no-words"
     return None

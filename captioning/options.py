@@ -1,6 +1,6 @@
 """The options of captioning, with the defaults that the command line and the Python interface share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -27,7 +27,7 @@ class CaptionOptions:
     """Images of all sources together at most; None: all."""
     max_per_source: int | None = None
     """Images of each source at most; None: all."""
-    prompts: tuple[str, ...] = ()
+    prompts: Sequence[str | Path] = ()
     """Files of own prompts, each [NAME=]FILE: text, CSV or JSON lines (docs/captioning.md). All are used: the limits
     are for images."""
     roots: Mapping[str, str | Path] = field(default_factory=dict)
@@ -62,6 +62,8 @@ class CaptionOptions:
         Shard.parse(self.shard)
         if self.backend not in get_args(Backend):
             raise UsageError(f"--backend {self.backend!r} is not one of {', '.join(get_args(Backend))}")
+        if isinstance(self.prompts, str | Path):
+            raise UsageError(f'prompts are a sequence of files, such as ("{self.prompts}",)')
         for name in ("image_column", "caption_column"):
             if getattr(self, name) == "":
                 raise UsageError(f"--{name.replace('_', '-')} must not be empty")

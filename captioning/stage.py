@@ -181,7 +181,7 @@ def _read_prompts(
     former = {name: Path(path) for name, path in read_roots(workspace).items() if Path(path).is_dir()}
     files: dict[str, PromptSets] = {}
     for text in options.prompts:
-        file = read_prompt_sets(text, former | given)
+        file = read_prompt_sets(str(text), former | given)
         if file.name in files:
             raise UsageError(
                 f"--prompts {file.name} is duplicated: give each file its own name, as --prompts NAME=FILE"

@@ -18,9 +18,9 @@ from importlib.metadata import version
 
 from captioning.options import CaptionOptions
 from community_forensics.reading import open_image, read_manifest
-from community_forensics.stages import build_manifest, caption, crawl, publish, restore, sample, status
+from community_forensics.stages import build_manifest, caption, crawl, export, publish, restore, sample, status
 from crawler.options import CrawlOptions
-from manifests.options import BuildOptions, PublishOptions
+from manifests.options import BuildOptions, ExportOptions, PublishOptions
 from samplers.options import SampleOptions
 from workspace.errors import CommunityForensicsError, HubError, UsageError
 from workspace.layout import Workspace
@@ -32,6 +32,7 @@ __all__ = [
     "CaptionOptions",
     "CommunityForensicsError",
     "CrawlOptions",
+    "ExportOptions",
     "HubError",
     "PublishOptions",
     "SampleOptions",
@@ -41,6 +42,7 @@ __all__ = [
     "build_manifest",
     "caption",
     "crawl",
+    "export",
     "open_image",
     "publish",
     "read_manifest",

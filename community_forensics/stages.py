@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from captioning.options import CaptionOptions
 from crawler.options import CrawlOptions
-from manifests.options import BuildOptions, PublishOptions
+from manifests.options import BuildOptions, ExportOptions, PublishOptions
 from samplers.options import SampleOptions
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from captioning.stage import SourceSummary
     from crawler.crawl import Crawled
     from manifests.building import Built
+    from manifests.exporting.export import Exported
     from manifests.publishing.publish import Published
     from manifests.restoring.restore import Restored
     from samplers.status.run import RunStatus
@@ -153,6 +154,26 @@ def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = Pu
     from manifests.publishing.publish import publish_dataset
 
     return publish_dataset(existing(workspace), repo_id, options)
+
+
+def export(workspace: WorkspaceLike, folder: str | Path, options: ExportOptions) -> "Exported":
+    """Put the manifest's images into `folder` as a tree that public detectors' code reads; `folder` is new or empty.
+
+    Every generator has as many real images as generated ones. Files keep their bytes; with `jpeg` or `resize` there are
+    more trees beside them, encoded anew. An export that was interrupted continues. Returns what the folder has.
+
+    Raises `UsageError` without a manifest, without images to export, and for a folder with anything else in it;
+    `CommunityForensicsError` for files that changed since the build.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> exported = cf.export("workspace", "tree", cf.ExportOptions(layout="real-fake"))
+        >>> exported.files == exported.added
+        True
+    """
+    from manifests.exporting.export import export as run
+
+    return run(existing(workspace), Path(folder), options)
 
 
 def restore(folder: str | Path, copies: Sequence[str | Path]) -> "Restored":

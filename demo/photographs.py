@@ -159,8 +159,8 @@ def write_digits(folder: Path) -> None:
     files = {}
     for digit, word in enumerate(WORDS):
         for number, row in enumerate(np.flatnonzero(labels == digit)[:SCANS_OF_EACH_DIGIT]):
-            # Half a level up or down at most, so that the level can still be read: rounding gives it back.
-            chance = np.random.default_rng(row).uniform(-0.49, 0.49, (8, 8))
+            # Less than half a level up or down, so that the level can still be read: rounding gives it back.
+            chance = np.random.default_rng(row).uniform(-0.46, 0.46, (8, 8))
             brightness = (pixels[row].reshape(8, 8) + chance).clip(0, _GREY_LEVELS - 1) / (_GREY_LEVELS - 1)
             name = f"digit-{row:04d}-{word}"
             files[f"{name}.png"] = _png(np.rint(brightness * 255).astype(np.uint8))

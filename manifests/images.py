@@ -73,11 +73,15 @@ class ImageReader:
         self._contents = lru_cache(_PARTS)(self._read_contents)
         self._sizes = lru_cache(_SIZES)(self._read_sizes)
 
+    def place(self, path: str) -> str:
+        """Where an image that is in no part is on this machine: an absolute path, or a locator."""
+        return located(self._workspace, path, self._roots)
+
     def size(self, path: str) -> int:
         """Bytes of an image file."""
         inside = part_of(path)
         if inside is None:
-            place = located(self._workspace, path, self._roots)
+            place = self.place(path)
             return Path(place).stat().st_size if is_plain_file(place) else self._locators.size(place)
         with self._lock:
             return self._found(self._sizes(inside[0]), inside)
@@ -86,7 +90,7 @@ class ImageReader:
         """An image file, whole."""
         inside = part_of(path)
         if inside is None:
-            place = located(self._workspace, path, self._roots)
+            place = self.place(path)
             return Path(place).read_bytes() if is_plain_file(place) else self._locators.read(place)
         with self._lock:
             return self._found(self._contents(inside[0]), inside)
@@ -103,7 +107,10 @@ class ImageReader:
 
     def file(self, path: str) -> Path | None:
         """The image's own file; None: it is inside another one, or on the Hub."""
-        return self._root / path if part_of(path) is None and is_plain_file(path) else None
+        if part_of(path) is not None:
+            return None
+        place = located(self._workspace, path, self._roots)
+        return Path(place) if is_plain_file(place) else None
 
     def _read_contents(self, part: str) -> dict[str, bytes]:
         table = self._table(part, ["image_name", "image.bytes"])

@@ -1,4 +1,5 @@
-"""The options of building and publishing, with the defaults that the command lines and the Python interface share."""
+"""The options of building, publishing and exporting, with the defaults that the command lines and the Python interface
+share."""
 
 import math
 from dataclasses import dataclass, field
@@ -16,6 +17,11 @@ Kin = Literal["separate", "ignore"]
 """Generators related to a held out one are in no split; or, as in the study, they are for training."""
 LayoutName = Literal["viewer", "community-forensics"]
 """Columns of the published files: all of ours, or exactly those of the study's dataset."""
+
+
+TreeName = Literal["real-fake", "0_real-1_fake", "genimage", "imagefolder", "imagefolder-generators"]
+"""Layouts of folder trees (manifests/exporting/trees.py)."""
+SplitName = Literal["train", "validation", "test"]
 
 
 DEFAULT_LICENSES = ("family=open", "family=openrail")
@@ -114,6 +120,42 @@ class PublishOptions:
     def staging_bytes(self) -> int:
         """`max_staging` in bytes."""
         return bytes_of(self.max_staging, "--max-staging")
+
+    @property
+    def hub(self) -> HubAccess:
+        """Which Hub is asked, and with which token."""
+        return HubAccess(self.endpoint, self.token)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How images are exported as a folder tree. Raises `UsageError` for values that make no sense."""
+
+    layout: TreeName
+    """real-fake, 0_real-1_fake, genimage, imagefolder or imagefolder-generators."""
+    split: tuple[str, ...] = ()
+    """Which splits (train, validation, test); empty: all that the manifest has."""
+    link: bool = False
+    """Make hard links to files of their own, where the file system allows it, instead of copies."""
+    jpeg: tuple[int, ...] = ()
+    """Qualities, 1 to 100: for each one more tree with all images encoded as JPEG."""
+    resize: str | None = None
+    """Shorter side, such as "256", or width and height, such as "256x256", in pixels: in more trees all images have
+    this size."""
+    endpoint: str | None = None
+    """URL of the Hub that real images are read from where a locator names it. None: HF_ENDPOINT, else
+    https://huggingface.co."""
+    token: str | None = field(default=None, repr=False)
+    """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
+
+    def __post_init__(self) -> None:
+        _one_of("--layout", self.layout, get_args(TreeName))
+        for split in self.split:
+            _one_of("--split", split, get_args(SplitName))
+        # Imported here: nothing else needs them.
+        from manifests.exporting.variants import variants_of
+
+        variants_of(self.resize, self.jpeg)
 
     @property
     def hub(self) -> HubAccess:

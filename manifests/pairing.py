@@ -9,6 +9,7 @@ images and on the real ones, not on other groups, so a new generator changes no 
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,9 @@ import pyarrow.compute as pc
 #: Columns of the manifest that `pair` reads, besides the groups.
 GENERATED_COLUMNS = ("real_sha256", "real_source", "width", "height")
 REAL_COLUMNS = ("sha256", "real_source", "width", "height")
+
+#: Sizes of generated images whose nearest real images are kept in memory.
+_SIZES = 16
 
 
 def pair(groups: pa.ChunkedArray | pa.Array, generated: pa.Table, real: pa.Table) -> np.ndarray:
@@ -46,6 +50,10 @@ class _RealImages:
         of_rows = np.stack([sources.indices.fill_null(-1).to_numpy(), *(_integers(rows, side) for side in _SIDES)])
         self._rows = np.lexsort((self._keys, *of_rows[::-1]))
         self._sets, self._first = np.unique(of_rows[:, self._rows], axis=1, return_index=True)
+        # Most generators make images of few sizes.
+        self._sets_by_size = lru_cache(_SIZES)(
+            lambda source, size: _by_size(self._sets, self._codes[source] if source is not None else None, size)
+        )
 
     def with_hashes(self, hashes: pa.ChunkedArray) -> np.ndarray:
         """The rows of the images with these sha256; -1 where there is none."""
@@ -76,14 +84,19 @@ class _RealImages:
 
     def _nearest(self, source: str | None, size: tuple[int, int], start: int) -> Iterator[int]:
         """All images, of a source or (None) of all, by the difference of their sizes in pixels."""
-        codes, *sides = self._sets
-        sets = np.arange(len(codes)) if source is None else np.flatnonzero(codes == self._codes[source])
-        difference = sum(np.abs(side[sets] - length) for side, length in zip(sides, size, strict=True))
-        for at in sets[np.argsort(difference, kind="stable")].tolist():
+        for at in map(int, self._sets_by_size(source, size)):
             rows = self._rows[self._first[at] : self._first[at + 1] if at + 1 < len(self._first) else None]
             first = int(np.searchsorted(self._keys[rows], np.uint64(start)))
             yield from rows[first:].tolist()
             yield from rows[:first].tolist()
+
+
+def _by_size(sets: np.ndarray, code: int | None, size: tuple[int, int]) -> np.ndarray:
+    """The numbers of the sets, of a source or of all, by the difference of their sizes and this one."""
+    codes, *sides = sets
+    chosen = np.arange(len(codes)) if code is None else np.flatnonzero(codes == code)
+    difference = sum(np.abs(side[chosen] - length) for side, length in zip(sides, size, strict=True))
+    return np.asarray(chosen[np.argsort(difference, kind="stable")])
 
 
 _SIDES = ("width", "height")

@@ -64,7 +64,8 @@ class PromptPool:
         digest = hashlib.sha256()
         sources: set[str] = set()
         texts: set[str] = set()
-        self._prompts: dict[Split, dict[str, list[Prompt]]] = {"train": {}, "validation": {}, "test": {}}
+        # By the split, the real source and the weight of the prompt.
+        self._prompts: dict[Split, dict[str, dict[float, list[Prompt]]]] = {"train": {}, "validation": {}, "test": {}}
         for prompt in prompts:
             digest.update(_content(prompt, reservation))
             sources.add(prompt.real_source)
@@ -74,7 +75,7 @@ class PromptPool:
             if weight and prompt.prompt not in texts and weights.get(prompt.real_source) != 0:
                 texts.add(prompt.prompt)
                 reserved = self._prompts[reservation.split_of_prompt(prompt)]
-                reserved.setdefault(prompt.real_source, []).append(prompt)
+                reserved.setdefault(prompt.real_source, {}).setdefault(weight, []).append(prompt)
         for name in sorted(weights.keys() - sources):
             known = ", ".join(sorted(sources)) or "none"
             raise UsageError(f"--source-weight {name}: no such real source in this workspace; it has: {known}")
@@ -97,19 +98,19 @@ class PromptPool:
         out."""
         all_sources = sorted({source for by_source in self._prompts.values() for source in by_source})
         counted = self._prompts.values() if split is None else (self._prompts[split],)
-        return {source: sum(len(by_source.get(source, ())) for by_source in counted) for source in all_sources}
+        return {source: sum(_size(by_source.get(source, {})) for by_source in counted) for source in all_sources}
 
     def draw(self, key: str, split: Split = "train") -> Iterator[Prompt]:
         """Prompts of a split without end, in the order that belongs to `key`; nothing where it has none."""
         by_source = self._prompts[split]
-        streams = {source: _stream(prompts, key, source) for source, prompts in sorted(by_source.items())}
+        streams = {source: _stream(by_weight, key, source) for source, by_weight in sorted(by_source.items())}
         lap = 0
         while streams:
             turns = [sorted(streams)[number] for number in permutation(len(streams), key, "sources", lap)]
             phase = number_of(key, "phase", lap) / 2**63
             # Each source gives as many as it has texts, and then the next lap begins.
             yield from _in_turn(
-                (self._weights[source], phase, islice(streams[source], len(by_source[source]))) for source in turns
+                (self._weights[source], phase, islice(streams[source], _size(by_source[source]))) for source in turns
             )
             lap += 1
 
@@ -127,26 +128,27 @@ def permutation(size: int, *key: str | int) -> Iterator[int]:
         moved[other] = moved.pop(position, position)
 
 
-def _stream(prompts: list[Prompt], key: str, source: str) -> Iterator[Prompt]:
-    """The prompts of one source without end: one permutation after the other, or by their weights where they have any.
+def _stream(by_weight: Mapping[float, list[Prompt]], key: str, source: str) -> Iterator[Prompt]:
+    """The prompts of one source without end: one permutation after the other, or by their weights where they differ.
 
     Prompts of one weight are permuted, and take turns with those of other weights. Each weight has a phase of its own,
     so the share of generators for which a prompt is among the first few is proportional to its weight (sequential
     Poisson sampling; Ohlsson 1998).
     """
-    by_weight: dict[float, list[Prompt]] = {}
-    for prompt in prompts:
-        by_weight.setdefault(1.0 if prompt.weight is None else prompt.weight, []).append(prompt)
     if len(by_weight) == 1:
-        return _laps(prompts, key, source)
+        return _laps(next(iter(by_weight.values())), key, source)
     return _in_turn(
         (
-            weight * len(same),
+            weight * len(prompts),
             number_of(key, source, "phase", str(weight)) / 2**63,
-            _laps(same, key, source, str(weight)),
+            _laps(prompts, key, source, str(weight)),
         )
-        for weight, same in sorted(by_weight.items())
+        for weight, prompts in sorted(by_weight.items())
     )
+
+
+def _size(by_weight: Mapping[float, list[Prompt]]) -> int:
+    return sum(map(len, by_weight.values()))
 
 
 def _laps(prompts: list[Prompt], *key: str) -> Iterator[Prompt]:

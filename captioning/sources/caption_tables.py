@@ -1,7 +1,7 @@
 """Files with the captions of many images: `metadata.jsonl` and `metadata.csv` (ImageFolder), `captions.txt` (Flickr8k).
 
     {"file_name": "a.jpg", "text": "a cat"}             JSON lines
-    image,caption                                       CSV with commas, tabs or bars, and a header
+    image,caption                                       CSV with commas, semicolons, tabs or bars, and a header
     1000268201.jpg#0<TAB>A child in a pink dress .      or without one: a name, and a caption last
     {"a.jpg": "a cat"}                                  a JSON document (`caption_documents`)
 
@@ -31,7 +31,7 @@ _TABLE = re.compile(
     re.IGNORECASE,
 )
 _FILE_NAMES = ("file_name", "filename", "image", "image_name", "image_path", "file", "path", "img")
-_DELIMITERS = "\t|,"
+_DELIMITERS = "\t|,;"
 #: Characters of a line; a longer one is no row of captions.
 _LONGEST_LINE = 1 << 20
 _NUMBERED = re.compile(r"#\d+\Z")
@@ -170,7 +170,8 @@ def _cells(lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict[s
     delimiter = max(_DELIMITERS, key=first.count) if "\t" not in first else "\t"
     # Tables with tabs or bars have quotation marks in their captions, which quote nothing.
     every = _chain(first, lines)
-    cells = csv.reader(every) if delimiter == "," else csv.reader(every, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    quotes = {} if delimiter in ",;" else {"quoting": csv.QUOTE_NONE}
+    cells = csv.reader(every, delimiter=delimiter, **quotes)  # type: ignore[arg-type]  # it is the constant
     header = [cell.strip() for cell in next(cells, [])]
     image = _file_column(header, columns)
     if image is not None:
@@ -190,7 +191,7 @@ def _cells(lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict[s
         raise _NotUnderstoodError(_needed(columns), header if len(header) > 1 else ())
     for row in _chain_rows(header, cells):
         if len(row) >= 2:
-            yield row[0], {"caption": row[-1] if delimiter != "," else ",".join(row[1:])}
+            yield row[0], {"caption": row[-1] if delimiter not in ",;" else delimiter.join(row[1:])}
 
 
 def _last_of_results(header: Sequence[str]) -> str | None:

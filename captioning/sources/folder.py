@@ -21,7 +21,7 @@ from captioning.images import RAW_SUFFIXES
 from captioning.sources.caption_tables import CaptionTables, is_caption_table
 from captioning.sources.columns import Columns
 from captioning.sources.licenses import Licenses, read_licenses
-from captioning.sources.side_files import SIDE_SUFFIXES, captions_beside, side_suffix
+from captioning.sources.side_files import SIDE_SUFFIXES, TEXT_SUFFIXES, captions_beside, side_suffix
 from captioning.sources.source import RealImage
 from workspace.errors import UsageError
 from workspace.regular_file import is_below, open_regular
@@ -46,6 +46,8 @@ class Listing:
     ids: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
     side_suffixes: set[str] = field(default_factory=set)
+    other_texts: list[str] = field(default_factory=list)
+    """Those that may be captions, and have the name of no image in their folder."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,11 @@ def read_folder(root: Path, columns: Columns = Columns()) -> Folder:
     listing = list_folder(root)
     if not listing.ids:
         raise UsageError(f"{root} holds no images: no file in it has an image's suffix (.jpg, .png, .webp, ...)")
-    return open_folder(root, listing, columns)
+    folder = open_folder(root, listing, columns)
+    if texts := listing.other_texts:
+        line = f"texts with the name of no image are not read: {len(texts)}, such as {texts[0]!r}"
+        folder.tables.remarks.append(line)
+    return folder
 
 
 def open_folder(root: Path, listing: Listing, columns: Columns = Columns()) -> Folder:
@@ -111,7 +117,11 @@ def list_folder(root: Path) -> Listing:
             listing.side_suffixes.add(suffix)
         if is_caption_table(name):
             listing.tables.append(path)
+        elif (side_suffix(name) or "").lower() in TEXT_SUFFIXES:
+            listing.other_texts.append(path)
     listing.ids.sort()
+    names = {name for real_id in listing.ids for name in (real_id, real_id.rpartition(".")[0])}
+    listing.other_texts = sorted(path for path in listing.other_texts if path.rpartition(".")[0] not in names)
     return listing
 
 

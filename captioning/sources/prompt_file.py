@@ -1,7 +1,7 @@
 """A file of the user's own prompts: text, CSV or JSON lines, a prompt a line.
 
     a cat on a sofa                                              text: each line is a prompt
-    prompt,image,source,weight                                   CSV, or with tabs (.tsv); prompt is the one that counts
+    prompt,image,source,weight                                   CSV, with commas or semicolons, or with tabs (.tsv)
     {"prompt": "a cat", "image": "cats/1.jpg", "weight": 2.5}    JSON lines
 
 `image` is the path of the real image that the prompt describes, `source` the name of its set where the file has
@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,9 @@ def read_prompt_file(path: Path) -> PromptFile:
 def _read(path: Path, suffix: str, lines: Iterator[str]) -> tuple[list[OwnPrompt], list[str]]:
     """The prompts, and the columns that are not read."""
     if suffix in _CELLS:
-        return _from_cells(path, lines, "\t" if suffix == ".tsv" else ",")
+        first = next(lines, "")
+        delimiter = "\t" if suffix == ".tsv" else ";" if ";" in first and "," not in first else ","
+        return _from_cells(path, chain([first], lines), delimiter)
     if suffix in _OBJECTS:
         return _from_objects(path, lines)
     return [OwnPrompt(number, line.rstrip("\r\n")) for number, line in enumerate(lines)], []

@@ -19,7 +19,7 @@ which are then read one at a time.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -115,7 +115,7 @@ def read_webdataset(
     folder = folder_of(root)
     remarks = []
     if unread:
-        remarks = [f"{len(unread)} texts, such as {unread[0]!r}, are not read: they have the name of no image"]
+        remarks = [f"texts with the name of no image are not read: {len(unread)}, such as {unread[0]!r}"]
     licenses = read_licenses(folder) if folder else Licenses({})
     return WebDataset(root, sorted(ids), refused, licenses, columns, hub, remarks, texts)
 
@@ -149,18 +149,19 @@ def _images(archive: Tar) -> Iterator[tuple[str, tuple[SkipReason, str] | None]]
             yield member, ("not-a-file", what)
 
 
-def _other_texts(members: Iterable[str], images: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The texts that have the name of no image: those that are the only one of the only image of their key, by that
+def _other_texts(members: Collection[str], images: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The texts that have the name of no image: those that are the only text of the only image of their key, by that
     image, and the others."""
     claimed = {text for image in images for text in _texts_of(image)}
-    texts = [name for name in members if name.endswith(_TEXTS) and name not in claimed and _is_listed(name)]
+    texts = [name for name in members if name.lower().endswith(_TEXTS) and name not in claimed and _is_listed(name)]
     of_key = {_key(image): image for image in images}
     images_of_key, texts_of_key = Counter(map(_key, images)), Counter(map(_key, texts))
     found: dict[str, str] = {}
     others: list[str] = []
     for text in texts:
         key = _key(text)
-        if images_of_key[key] == texts_of_key[key] == 1:
+        alone = images_of_key[key] == texts_of_key[key] == 1
+        if alone and not any(own in members for own in _texts_of(of_key[key])):
             found[of_key[key]] = text
         else:
             others.append(text)

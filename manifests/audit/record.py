@@ -141,6 +141,12 @@ def read_audit(workspace: Workspace) -> Audit | None:
     return audit if audit.manifest == sha256_of_file(manifest_path(workspace)) else None
 
 
+def has_matched(workspace: Workspace) -> bool:
+    """Whether there is a matched subset of the manifest as it is."""
+    audit = read_audit(workspace)
+    return audit is not None and audit.matched is not None and matched_path(workspace).exists()
+
+
 def remove_stale(workspace: Workspace) -> None:
     """Remove the audit and the matched subset of another manifest."""
     audit = read_audit(workspace)

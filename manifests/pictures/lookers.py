@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import LifoQueue
 from types import TracebackType
 from typing import Any
 
@@ -50,7 +50,8 @@ class Lookers:
     def __init__(self, number: int | None = None) -> None:
         """`number` of processes; None: one for each core that this process may use, with an upper limit."""
         self._number = number or min(len(os.sched_getaffinity(0)), _MAX_LOOKERS)
-        self._idle: SimpleQueue[_Looker] = SimpleQueue()
+        # The last one used is the next one, so that few pictures start few processes.
+        self._idle: LifoQueue[_Looker] = LifoQueue()
         self._lookers = [_Looker() for _ in range(self._number)]
         for looker in self._lookers:
             self._idle.put(looker)

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from manifests.audit.record import audit_lines, has_matched
 from manifests.choices import read_choices
 from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.plural import counted
@@ -19,7 +20,7 @@ from manifests.publishing.card_numbers import SplitNumbers, count_for_card
 from manifests.publishing.layouts import Layout
 from manifests.publishing.owners_card import framed
 from manifests.publishing.planning import PlannedShard
-from manifests.publishing.published import EVALUATION, MIXED_SPLITS
+from manifests.publishing.published import EVALUATION, MIXED_SPLITS, VALIDATION
 from manifests.tables.generators import REJECTIONS, read_generators
 from workspace import recipe
 from workspace.layout import Workspace
@@ -44,6 +45,7 @@ _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---[ \t]*\r?\n", re.DOTALL)
 #: Files beside the shards, without pixels; each is a configuration of its own.
 GENERATORS_FILE = "metadata/generators.parquet"
 REAL_IMAGES_FILE = "metadata/real_images.parquet"
+MATCHED_FILE = "metadata/matched.parquet"
 
 
 def size_category(rows: int) -> str:
@@ -74,7 +76,10 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
     splits = [counted_splits.get(name, SplitNumbers(name)) for name in names]
     training = [split.name for split in splits if split.rows and split.name not in MIXED_SPLITS.values()]
     rows = read_generators(workspace)
+    matched = has_matched(workspace)
     text = templates.get_template("card.md.jinja").render(
+        shortcuts=audit_lines(workspace),
+        matched=matched,
         repo_id=repo_id,
         layout=layout.name,
         by_generator=layout.by_generator,
@@ -84,11 +89,11 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
         contents={
             REAL_SUBSET: "real images",
             EVALUATION: "for evaluation: generated and real images",
-            MIXED_SPLITS["validation"]: "for validation: generated and real images",
+            VALIDATION: "for validation: generated and real images",
         },
         training=training or names,
         evaluation=next((split for split in numbers.splits if split.name == EVALUATION), None),
-        validation=next((split for split in numbers.splits if split.name == MIXED_SPLITS["validation"]), None),
+        validation=next((split for split in numbers.splits if split.name == VALIDATION), None),
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
         rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
@@ -96,7 +101,7 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
         version=version("community-forensics"),
         columns=[(field.name, (field.metadata or {}).get(b"doc", b"").decode()) for field in layout.schema],
     )
-    matter = _front_matter(names, numbers.generated + numbers.real, bool(numbers.listed))
+    matter = _front_matter(names, numbers.generated + numbers.real, bool(numbers.listed), matched)
     return f"---\n{matter}\n---\n\n# {_TITLE}\n\n{framed(text)}\n"
 
 
@@ -129,11 +134,13 @@ def with_splits(card: str, splits: Sequence[str]) -> str:
     return f"---\n{_dumped({**matter, 'configs': _split_configs(splits) + others})}\n---\n{card[found.end() :]}"
 
 
-def _front_matter(splits: Sequence[str], rows: int, listed: bool) -> str:
+def _front_matter(splits: Sequence[str], rows: int, listed: bool, matched: bool) -> str:
     configs = _split_configs(splits)
     configs.append({"config_name": "generators", "data_files": GENERATORS_FILE})
     if listed:
         configs.append({"config_name": "real_images", "data_files": REAL_IMAGES_FILE})
+    if matched:
+        configs.append({"config_name": "matched", "data_files": MATCHED_FILE})
     matter = {
         "pretty_name": _TITLE,
         "license": "other",

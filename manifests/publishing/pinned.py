@@ -7,6 +7,8 @@ copy is read once with its checksums, because DuckDB does not compare them.
 import shutil
 from pathlib import Path
 
+from manifests.audit.matching import MatchedRow, matched_path
+from manifests.audit.record import audit_path
 from manifests.manifest import WORK, ManifestRow, existing_manifest, manifest_path
 from manifests.staged import StagedWorkspace
 from manifests.tables.generators import GeneratorRow, generators_path
@@ -29,13 +31,15 @@ def pin_manifest(workspace: Workspace, folder: Path) -> StagedWorkspace:
         existing_list(workspace)
         folder.mkdir()
         table = generators_path(workspace)
-        for path in (manifest_path(workspace), withheld_path(workspace), table, table.with_suffix(".csv")):
+        beside = (withheld_path(workspace), audit_path(workspace), matched_path(workspace))
+        for path in (manifest_path(workspace), *beside, table, table.with_suffix(".csv")):
             if path.exists():
                 shutil.copyfile(path, folder / path.name)
     for path, record in (
         (manifest_path(pinned), ManifestRow),
         (withheld_path(pinned), WithheldRow),
         (generators_path(pinned), GeneratorRow),
+        (matched_path(pinned), MatchedRow),
     ):
         if path.exists():
             _verify(workspace.manifest / path.name, path, record)

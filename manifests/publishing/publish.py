@@ -25,11 +25,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from manifests.audit.matching import matched_path
+from manifests.audit.record import audit_lines, has_matched
 from manifests.checks import check_manifest, raise_failures
 from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
 from manifests.plural import counted, form
-from manifests.publishing.card import GENERATORS_FILE, REAL_IMAGES_FILE, write_card
+from manifests.publishing.card import GENERATORS_FILE, MATCHED_FILE, REAL_IMAGES_FILE, write_card
 from manifests.publishing.checksums import CHECKSUMS_FILE, Checksums, checksums_text
 from manifests.publishing.dataset_state import BRANCH, CARD_FILE, BranchState, check_strangers, state_of
 from manifests.publishing.evaluation import evaluate_by_generator
@@ -127,9 +129,10 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         in_no_split=counts.in_no_split,
         dry_run=options.dry_run,
         changed=changed,
+        shortcuts=audit_lines(workspace),
+        evaluation_sets=evaluation_sets,
         moved=moved,
         card=changes.of_card(),
-        evaluation_sets=evaluation_sets,
         squashed=squash(hub, dry_run=options.dry_run) if options.squash else None,
     )
     if not options.dry_run:
@@ -261,6 +264,8 @@ def _tables(workspace: Workspace) -> dict[str, bytes]:
         sink = io.BytesIO()
         pq.write_table(withheld, sink, compression="zstd")
         tables[REAL_IMAGES_FILE] = sink.getvalue()
+    if has_matched(workspace):
+        tables[MATCHED_FILE] = matched_path(workspace).read_bytes()
     return tables
 
 

@@ -1,9 +1,9 @@
 """Which rows of the manifest are published, and in which split.
 
 Training images are split by their subset, as in the study's dataset, with the real ones as a split of their own; the
-evaluation set is one split, PublicEval, with generated and real images, and so is the validation set. A row that is in
-no split is not published, because it shares something with several. Real images that an edition may not pass on are not
-in the manifest at all: a table beside it lists them.
+evaluation set is one split, PublicEval, with generated and real images, and so is the one for validation. A row that is
+in no split is not published, because it shares something with several. Real images that an edition may not pass on are
+not in the manifest at all: a table beside it lists them.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,10 @@ from workspace.layout import Workspace
 
 #: The published split of everything that is for evaluation.
 EVALUATION = "PublicEval"
+#: That of everything that is for validation, such as to choose a threshold.
+VALIDATION = "validation"
 #: The published split of each split that holds generated and real images side by side.
-MIXED_SPLITS = {"test": EVALUATION, "validation": "validation"}
+MIXED_SPLITS = {"test": EVALUATION, "validation": VALIDATION}
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ def published_split(rows: pa.RecordBatch | pa.Table) -> pa.Array | pa.ChunkedArr
     """The published split of each row, from its columns `split` and `subset`; null for one that is not published."""
     split, subset = rows.column("split"), rows.column("subset")
     published = pc.if_else(pc.equal(split, "train"), subset, pa.scalar(None, pa.string()))
-    for name, mixed in MIXED_SPLITS.items():
-        published = pc.if_else(pc.fill_null(pc.equal(split, name), False), mixed, published)
+    for held, name in MIXED_SPLITS.items():
+        published = pc.if_else(pc.fill_null(pc.equal(split, held), False), name, published)
     return published
 
 

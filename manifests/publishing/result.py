@@ -38,6 +38,8 @@ class Published:
     """The sets whose real images were paired with generators."""
     squashed: Squashed | None
     """What happened to the history, where that was asked for."""
+    shortcuts: Sequence[str] = ()
+    """What the audit says of shortcuts, or that there was none."""
 
     def lines(self) -> Iterator[str]:
         """The same, for the terminal."""
@@ -65,6 +67,7 @@ class Published:
             yield f"sent {sent} and verified the whole dataset; removed {removed}"
         if self.squashed is not None:
             yield from self.squashed.lines(dry_run=self.dry_run)
+        yield from self.shortcuts
 
     def _card_lines(self) -> Iterator[str]:
         if not self.card:

@@ -10,6 +10,8 @@ from workspace import recipe
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 
+_NAMES = {"license_allow": "licences allowed", "real_per_generated": "real images per generated one"}
+
 
 @dataclass(frozen=True)
 class About:
@@ -22,9 +24,12 @@ class About:
 def about(workspace: Workspace) -> About:
     """What is shown of the manifest as it is."""
     manifest = manifest_path(workspace)
-    choices = {name.replace("_", " "): _text(value) for name, value in asdict(read_choices(manifest)).items()}
+    choices = asdict(read_choices(manifest))
+    if not choices["license_allow"]:
+        del choices["license_allow"]  # a full edition has all
+    named = {_NAMES.get(name, name.replace("_", " ")): _text(value) for name, value in choices.items()}
     facts = {
-        **choices,
+        **named,
         "built by": f"community-forensics {version('community-forensics')}",
         "sha256 of manifest.parquet": sha256_of_file(manifest),
     }

@@ -19,6 +19,7 @@ from manifests.manifest import FAKE
 from manifests.pictures.lookers import Lookers, Question, Seen
 from samplers.sample import part_of
 from workspace.locator import is_plain_file
+from workspace.roots import split_root
 
 #: Longest side of a shrunk picture in pixels (what a screen of double density needs for 96 of its own), and its quality
 #: as WebP. A picture that is too large in bytes then gets the next pair.
@@ -62,11 +63,14 @@ def thumbnails(
 
     for number, seen in enumerate(lookers.look(questions())):
         row, origin = asked[number]
-        yield None if seen is None else _thumbnail(seen, contents[number], row, origin)
+        path = images.place(row["path"]) if split_root(row["path"]) and seen is not None else row["path"]
+        yield None if seen is None else _thumbnail(seen, contents[number], row, origin, file_link(path))
         contents[number] = None
 
 
-def _thumbnail(seen: Seen, content: bytes | None, row: dict[str, Any], origin: dict[str, str]) -> Thumbnail:
+def _thumbnail(
+    seen: Seen, content: bytes | None, row: dict[str, Any], origin: dict[str, str], link: str | None
+) -> Thumbnail:
     caption = row["prompt"] or ("" if row.get("class_label") is None else f"class {row['class_label']}")
     unchanged = content if row["label"] == FAKE and content and content.startswith(_PNG) else None
     small = max(seen.size) <= _PIXELATED_SIDE
@@ -75,7 +79,7 @@ def _thumbnail(seen: Seen, content: bytes | None, row: dict[str, Any], origin: d
     else:
         kind, shown = _encoded(seen, lossless=small)
     uri = f"data:image/{kind};base64,{base64.b64encode(shown).decode()}"
-    return Thumbnail(uri, caption, origin, small, file_link(row["path"]))
+    return Thumbnail(uri, caption, origin, small, link)
 
 
 def _encoded(seen: Seen, lossless: bool) -> tuple[str, bytes]:
@@ -91,7 +95,7 @@ def _encoded(seen: Seen, lossless: bool) -> tuple[str, bytes]:
     for side, quality in THUMBNAILS:
         picture.thumbnail((side, side))
         written = io.BytesIO()
-        picture.save(written, "WEBP", quality=quality)
+        picture.save(written, "WEBP", quality=quality, method=2)
         content = written.getvalue()
         if len(content) <= PICTURE_BYTES:
             break
@@ -99,7 +103,8 @@ def _encoded(seen: Seen, lossless: bool) -> tuple[str, bytes]:
 
 
 def file_link(path: str) -> str | None:
-    """A link from the page to an image's file, by the manifest's `path`; None where it has no file of its own."""
+    """A link from the page to an image's file, by its path in the workspace or on this machine; None where it has no
+    file of its own."""
     if part_of(path) is not None or not is_plain_file(path):
         return None
     return Path(path).as_uri() if Path(path).is_absolute() else f"../{quote(path)}"

@@ -52,6 +52,7 @@ def test_every_option_of_the_command_line_reaches_the_stage(tmp_path: Path, digi
         ({"part_size": 0}, "--part-size must be at least 1"),
         ({"workers": 0}, "--workers must be at least 1"),
         ({"shard": "3/2"}, "--shard '3/2'"),
+        ({"prompts": "own.txt"}, "prompts are a sequence of files"),
         ({"backend": "other"}, "--backend 'other' is not one of transformers, lavis"),
     ],
 )

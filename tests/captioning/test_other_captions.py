@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from captioning.caption_text import not_a_caption
 from captioning.selection import select
 from captioning.sources.caption_documents import rows_of
 from captioning.sources.columns import Columns
@@ -85,6 +86,30 @@ def test_side_files_in_upper_case_are_read(tmp_path: Path) -> None:
     (root / "a.TXT").write_text("a cat")
     (root / "b.jpg.Caption").write_text("a dog")
     assert captions(opened(root)) == {"a.JPG": ("a cat",), "b.jpg": ("a dog",)}
+    members = {"a.JPG": JPEG, "a.TXT": b"a cat"}
+    assert list(captions(opened(write_tar(tmp_path / "tars/0.tar", members).parent)).values()) == [("a cat",)]
+
+
+def test_texts_that_no_image_has_are_named(tmp_path: Path) -> None:
+    root = folder(tmp_path, "images/a.jpg", "images/b.png")
+    for name in ("images/a.txt", "images/b.png.caption", "captions/a.TXT", "labels/a.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("a cat")
+    assert opened(root).remarks == ["texts with the name of no image are not read: 2, such as 'captions/a.TXT'"]
+
+
+@pytest.mark.parametrize("header", ["file_name;text", "file_name,text", "file_name|text"])
+def test_a_table_of_any_spreadsheet_is_read(tmp_path: Path, header: str) -> None:
+    delimiter = header[len("file_name")]
+    text = f"a cat{delimiter} and a dog" if delimiter != "|" else "a cat, and a dog"
+    (folder(tmp_path, "a.jpg") / "metadata.csv").write_text(f"{header}\na.jpg{delimiter}{text}\n")
+    assert captions(opened(tmp_path)) == {"a.jpg": (text,)}
+
+
+def test_an_address_is_no_caption() -> None:
+    assert not_a_caption("https://example.org/a%20cat.jpg") == "no-words"
+    assert not_a_caption("s3://bucket/a.jpg") == "no-words"
+    assert not_a_caption("a cat, see https://example.org") is None
 
 
 def test_the_texts_of_an_example_in_an_archive_are_read_or_named(tmp_path: Path) -> None:
@@ -111,7 +136,7 @@ def test_the_texts_of_an_example_in_an_archive_are_read_or_named(tmp_path: Path)
         "3.jpg": ("of its whole name",),
         "4.jpg": (),
     }
-    assert collection.remarks == ["3 texts, such as '0.tar#4.tags.txt', are not read: they have the name of no image"]
+    assert collection.remarks == ["texts with the name of no image are not read: 4, such as '0.tar#3.tags.txt'"]
 
 
 @pytest.mark.parametrize("paths", [["img/a.jpg", "img/b.jpg"], [{"bytes": None, "path": "img/a.jpg"}]])

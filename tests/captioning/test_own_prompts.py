@@ -1,6 +1,7 @@
 """Own prompts: every line of a file is a prompt or a skipped row, with and without real images."""
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from captioning.prompt import Prompt, read_prompts
 from captioning.skipped import Skipped, skipped_parts
 from captioning.sources.prompt_file import read_prompt_file
 from captioning.stage import caption
+from samplers.prompting import PromptPool
 from tests.captioning.oddities import encoded, picture
 from tests.captioning.runs import caption_here
 from workspace import recipe, records
@@ -83,6 +85,7 @@ def as_csv(delimiter: str) -> str:
     [
         ("own.csv", as_csv(",")),
         ("own.tsv", as_csv("\t")),
+        ("own.CSV", as_csv(";")),
         ("own.jsonl", "\n".join(json.dumps(row) for row in TABLE)),
         ("own.ndjson", "\ufeff" + "\n\n".join(json.dumps(row) for row in TABLE)),
     ],
@@ -226,3 +229,10 @@ def test_whatever_a_file_holds_each_line_is_a_prompt_or_the_file_is_refused(
     except UsageError:
         return
     assert [prompt.number for prompt in found.prompts] == list(range(len(found.prompts)))
+
+
+def test_generators_draw_own_prompts_as_they_draw_captions(tmp_path: Path) -> None:
+    write(tmp_path / "own.csv", "prompt,weight\na cat,\na dog,\na bird,\n")
+    pool = PromptPool(captioned(tmp_path, tmp_path / "own.csv"))
+    drawn = [prompt.prompt for prompt in islice(pool.draw("org/name"), 6)]
+    assert sorted(drawn[:3]) == sorted(drawn[3:]) == ["a bird", "a cat", "a dog"]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from demo.zoo.digits.data import WORDS
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("real")
     photographs.write_digits(root / "digits")
+    photographs.write_pieces(root / "pieces")
     photographs.write_photos(root / "photos")
     return root
 
@@ -59,7 +61,29 @@ def test_photographs_are_the_packages_own_bytes(folder: Path) -> None:
         assert (folder / "photos" / photograph.name).read_bytes() == shipped.read_bytes()
 
 
-@pytest.mark.parametrize("source", ["digits", "photos"])
+def test_scans_are_dithered_so_that_17_grey_levels_do_not_give_them_away(folder: Path) -> None:
+    levels = set()
+    for scan in (folder / "digits").glob("*.png"):
+        with Image.open(scan) as image:
+            levels |= set(np.asarray(image).ravel().tolist())
+    assert len(levels) > 200
+
+
+def test_pieces_are_as_the_zoo_makes_images_and_of_photographs_that_may_be_passed_on(folder: Path) -> None:
+    pieces = sorted((folder / "pieces").glob("*.png"))
+    assert len(pieces) == sum(photographs.PIECES.values())
+    stated = json.loads((folder / "pieces" / "licenses.json").read_text(encoding="utf-8"))
+    sides: Counter[int] = Counter()
+    for piece in pieces:
+        with Image.open(piece) as image:
+            assert (image.mode, image.width, dict(image.info)) == ("RGB", image.height, {})
+            sides[image.width] += 1
+        assert stated[piece.name]["redistributable"] is True
+        assert piece.with_suffix(".txt").read_text().startswith(("a photograph of", "a detail of", "a close view of"))
+    assert sides == photographs.PIECES
+
+
+@pytest.mark.parametrize("source", ["digits", "pieces", "photos"])
 def test_every_image_has_a_licence_or_an_unknown_one(folder: Path, source: str) -> None:
     stated = json.loads((folder / source / "licenses.json").read_text(encoding="utf-8"))
     images = {path.name for path in (folder / source).iterdir() if path.suffix in (".png", ".jpg")}
@@ -77,6 +101,7 @@ def test_writing_again_replaces_missing_and_damaged_files_only(folder: Path) -> 
     lost.unlink()
     cut.write_bytes(contents[1][:1000])
     photographs.write_digits(folder / "digits")
+    photographs.write_pieces(folder / "pieces")
     photographs.write_photos(folder / "photos")
     assert (lost.read_bytes(), cut.read_bytes()) == contents
     after = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.name != "licenses.json"}

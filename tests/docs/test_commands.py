@@ -13,8 +13,22 @@ import pytest
 from tests.docs.pages import inline_code, name_of, pages, shell_lines
 
 #: Options of other programs that the pages name beside ours.
-_OTHERS = {"--repo-type", "--local-dir", "--array", "--check", "--gres", "--strict", "--filter-blobs", "--cpu-bind"}
-_COMMANDS = ("cf-crawl", "cf-caption", "cf-sample", "cf-status", "cf-build-manifest", "cf-publish", "cf-hub")
+_OTHERS = {
+    "--repo-type", "--local-dir", "--array", "--check", "--gres", "--strict", "--filter-blobs", "--cpu-bind",
+    # of the code of detectors
+    "--additional_train_data", "--additional_test_data", "--huggingface_train_repo", "--huggingface_test_repo",
+    "--hf_split_train", "--dataroot", "--classes", "--dataPath", "--max_sample",
+}  # fmt: skip
+_COMMANDS = (
+    "cf-crawl",
+    "cf-caption",
+    "cf-sample",
+    "cf-status",
+    "cf-build-manifest",
+    "cf-publish",
+    "cf-export",
+    "cf-hub",
+)
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)

@@ -31,15 +31,17 @@ def test_the_numbers_of_each_split_are_printed_for_generators_and_images(filled:
         filled.sample(stranger, prompt)
     done = built(filled, "--holdout", "name=org/sketcher")
     assert done.returncode == 0, done.stderr
-    assert "25 generated images of 4 generators, 10 real images" in done.stdout
+    assert "24 generated images of 4 generators, 9 real images" in done.stdout
     assert "generators: 2 train, 1 test, 1 in neither" in done.stdout
-    assert "images: 6 train, 18 test, 11 in neither" in done.stdout
+    assert "images: 4 train, 18 test, 11 in neither" in done.stdout
+    assert "train has no real image beside its 4 generated images" in done.stdout
 
 
 def test_without_a_holdout_no_splits_are_printed(filled: Builder) -> None:
     done = built(filled)
     assert done.returncode == 0, done.stderr
-    assert "train" not in done.stdout
+    assert "generators: " not in done.stdout
+    assert "in neither" not in done.stdout
 
 
 def test_damage_is_reported_without_a_traceback(filled: Builder) -> None:

@@ -49,7 +49,7 @@ def pairs_of(
     return found
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(GENERATED, REAL)
 def test_a_group_has_each_real_image_once_and_its_own_first(
     generated: list[tuple[str, int | None, str | None, int, int]], real: list[tuple[str, int, int]]

@@ -1,3 +1,8 @@
+import pytest
+
+from manifests.report.charts import ROWS
+from manifests.report.comparison import compare
+from manifests.report.rows import opened_rows
 from tests.manifests.making import Builder
 from tests.manifests.report.pages import generated, image_of, real_image, written
 
@@ -27,3 +32,16 @@ def test_there_is_no_warning_where_real_and_generated_images_are_alike(builder: 
     page = written(builder.workspace, [generator], fakes + reals).read_text()
     assert "similar formats, colour modes and sizes" in page
     assert "A detector could learn" not in page
+
+
+def test_a_list_that_is_cut_ends_with_others_so_that_shares_are_of_all_images(builder: Builder) -> None:
+    generator = generated(0)
+    formats = [real_image(number, format=f"FORMAT-{number:02d}") for number in range(20)]
+    written(builder.workspace, [generator], [image_of(generator), *formats])
+    with opened_rows(builder.workspace) as rows:
+        comparison = compare(rows)
+    assert comparison is not None
+    kinds = comparison.charts[1].rows
+    assert (len(kinds), kinds[-1].name, kinds[-1].rest) == (ROWS, "10 others", True)
+    for series in (0, 1):
+        assert sum(row.values[series] for row in kinds) == pytest.approx(1)

@@ -1,16 +1,23 @@
+import base64
 import io
 import re
+import shutil
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from manifests.building import build
 from manifests.report import write_report
-from manifests.report.contact_sheet import PICTURE_BYTES, SHEETS
+from manifests.report.contact_sheet import FURTHER, PICTURES_OF_FEW, SHEETS
+from manifests.report.thumbnails import PICTURE_BYTES
 from tests.browser import look
 from tests.manifests.making import Builder, png
 from tests.manifests.report.pages import generated, image_of, real_image, written
+from workspace.layout import Workspace
 
 
 def test_the_contact_sheet_can_be_searched_and_shows_the_origin_of_a_picture(report: Path, tmp_path: Path) -> None:
@@ -96,3 +103,75 @@ def test_an_image_that_cannot_be_decoded_is_left_out(builder: Builder, content: 
     build(workspace)
     (workspace.images_of("org/painter") / "00000000.png").write_bytes(content)
     assert write_report(workspace).read_text().count("<img") == 1
+
+
+def shown(builder: Builder, content: bytes, **changes: Any) -> "np.typing.NDArray[np.uint8]":
+    """The pixels that the page shows of a real image with this content."""
+    picture = builder.workspace.root / "images" / "picture.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(content)
+    page = written(builder.workspace, [], [real_image(1, **changes)]).read_text()
+    (uri,) = re.findall(r'src="data:image/[a-z]*;base64,([^"]*)"', page)
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri))).convert("RGB"))
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+def test_a_thumbnail_is_upright_as_its_exif_data_say(builder: Builder) -> None:
+    sides = Image.fromarray(np.repeat([[[255, 0, 0], [0, 0, 255]]], 20, axis=0).repeat(20, axis=1).astype(np.uint8))
+    exif = sides.getexif()
+    exif[274] = 6  # turned by 90 degrees: the left side is above
+    pixels = shown(builder, encoded(sides, "JPEG", exif=exif, quality=100))
+    assert pixels.shape == (40, 20, 3)
+    assert pixels[5, 10, 0] > 200 > 50 > pixels[5, 10, 2]
+
+
+def test_a_thumbnail_of_16_bits_is_scaled_and_a_transparent_one_is_on_white(builder: Builder) -> None:
+    deep = np.linspace(0, 65535, 400).astype(np.uint16).reshape(20, 20)
+    pixels = shown(builder, encoded(Image.fromarray(deep)))
+    assert (pixels.min(), pixels.max(), pixels[10, 0, 0]) == (0, 255, 128)
+
+
+def test_a_transparent_thumbnail_is_on_white(builder: Builder) -> None:
+    assert (shown(builder, encoded(Image.new("RGBA", (20, 20), (9, 9, 9, 0)))) == 255).all()
+
+
+def test_each_picture_has_a_link_to_its_file_and_further_ones_are_shown_on_demand(
+    report: Path, reported: Workspace
+) -> None:
+    seen = look(
+        report,
+        report.parent,
+        """
+        const sheet = find(".sheet"), before = sheet.querySelectorAll("img").length;
+        const button = sheet.querySelector(".more button"), said = sheet.querySelector(".more").innerText;
+        button.click();
+        return {before, said, after: [...sheet.querySelectorAll(".pictures a img")].map(image => image.src),
+            links: all(".origin a").map(link => link.href), button: sheet.querySelector(".more button")}""",
+    )
+    (report.parent / "probed.html").unlink()
+    shutil.rmtree(report.parent / "profile")
+    acted = seen["acted"]
+    assert (acted["before"], acted["button"]) == (PICTURES_OF_FEW, None)
+    assert "Show 1 more" in acted["said"]
+    assert "1 more image in images/org--painter/" in acted["said"]
+    further = reported.images_of("org/painter") / f"{PICTURES_OF_FEW:08d}.png"
+    assert acted["after"] == [further.as_uri()]
+    assert all(Path(unquote(link.removeprefix("file://"))).is_file() for link in acted["links"])
+    assert len(acted["links"]) == 2 * PICTURES_OF_FEW + 4 + 6
+    assert (seen["errors"], seen["violations"]) == ([], [])
+
+
+def test_further_pictures_are_bounded_and_those_inside_parquet_files_have_no_link(builder: Builder) -> None:
+    generator = generated(0, kept=100)
+    inside = generated(1, kept=20)
+    rows = [image_of(generator, index, path=f"images/a/{index:08d}.png") for index in range(100)]
+    rows += [image_of(inside, index, path=f"samples/a/part-00000.parquet#{index:08d}.png") for index in range(20)]
+    page = written(builder.workspace, [generator, inside], rows).read_text()
+    assert f"Show {FURTHER} more" in page
+    assert page.count("../images/a/") == FURTHER + 1  # and the folder
+    assert "20 more images in the Parquet files of samples/" in " ".join(page.split())

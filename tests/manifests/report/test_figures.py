@@ -15,11 +15,14 @@ def test_the_charts_show_their_numbers(report: Path, tmp_path: Path) -> None:
         "Images by architecture": ["18", "4", "LatDiff", "PixDiff"],
         "Generators by pipeline": ["3", "StableDiffusionPipeline"],
         "Generators by the Hub's task tag": ["3", "text-to-image"],
+        "Generators by denoising steps": ["20", "3"],
+        "Generators by size of their images": ["16 × 16", "3"],
         "Longest side, pixels": ["1 to 64", "100\u00a0%", "100\u00a0%", "generated", "real"],
         "Format and colour mode": sorted(
             ["PNG, RGB", "100\u00a0%", "0\u00a0%", "PNG, mode unknown", "0\u00a0%", "100\u00a0%", "generated", "real"]
         ),
         "Prompts used, by real source": ["3", "6", "LOCKED", "PHOTOS"],
+        "Prompts used, by whose words they are": ["9", "the data set's own caption"],
         "Generated images, by source of the prompt": ["12", "6", "LOCKED", "PHOTOS"],
         "Real images, by source": ["3", "6", "LOCKED", "PHOTOS"],
         "Rejected images by reason": ["1", "1", "1", "duplicate", "nan", "nsfw"],
@@ -40,6 +43,8 @@ def test_the_page_counts_what_was_made(report: Path) -> None:
         "rejected: blank": "0",
         "rejected: nan": "1",
         "rejected: duplicate": "1",
+        "made by several generators": "0",
+        "duplicate real images": "0",
     }
     assert "<code>pickle-only</code>" in page
     assert "how it crashed" in page
@@ -80,7 +85,7 @@ def test_without_an_evaluation_set_or_real_images_the_page_says_so(builder: Buil
     assert "--holdout architecture=PixDiff" in page
     assert "There are no real images to compare with" in page
     titles = re.findall(r"<svg[^>]*aria-label=\"(.*?)\"", page)
-    assert len(titles) == 5
+    assert len(titles) == 7
     assert not any("real" in title or "split" in title or "appearance" in title for title in titles)
 
 
