@@ -81,7 +81,8 @@ catalog = read(workspace / "catalog.parquet", [
     "license_family_effective", "hf_pipeline_tag", "hf_diffusers_tag", "task", "kind", "base_model", "lineage"])
 prompts = read(sorted(map(str, workspace.glob("prompts/*/part-*.parquet"))), [
     "prompt_id", "prompt", "real_source", "real_title", "real_id", "real_path", "real_sha256", "real_format",
-    "real_mode", "real_width", "real_height", "caption_origin", "captioner", "license", "license_link",
+    "real_mode", "real_width", "real_height", "real_file_size", "real_jpeg_quality", "real_chroma_subsampling",
+    "real_progressive", "real_has_exif", "real_has_icc", "caption_origin", "captioner", "license", "license_link",
     "redistributable"])
 
 tries = tries.sort_values(["model_name", "index"])
@@ -123,14 +124,17 @@ fake = kept.drop(columns=["status", "kept"]).merge(catalog, on=generator, how="l
 fake = fake.merge(captions, on="prompt_id", how="left").merge(also_by, on=["sha256", "model_name"], how="left")
 assert fake["real_source"].eq(fake["source_of_prompt"]).all()
 fake["scheduler"] = fake["scheduler"].replace("", None)
-fake = fake.assign(label=1, split="train").sort_values(["model_name", "index"])
+fake = fake.assign(label=1, split="train", has_exif=False, has_icc=False).sort_values(["model_name", "index"])
 
-real = prompts[prompts["prompt_id"].isin(kept["prompt_id"])].sort_values("prompt_id")
-real = real.drop_duplicates(["real_title", "real_id", "real_sha256"])
+# There are fewer real images than generated ones, so all are in it, also those that were no prompts.
+real = prompts.assign(prompted=prompts["prompt_id"].isin(kept["prompt_id"]))
+real = real.sort_values(["prompted", "prompt_id"], ascending=[False, True]).drop_duplicates("real_sha256")
 real = real.sort_values(["real_title", "real_id", "real_source"])
 real["sha256"], real["image_name"] = real["real_sha256"], real["real_id"].str.replace(r".*/", "", regex=True)
 real = real.rename(columns={
-    "real_path": "path", "real_format": "format", "real_mode": "mode", "real_width": "width", "real_height": "height"})
+    "real_path": "path", "real_format": "format", "real_mode": "mode", "real_width": "width", "real_height": "height",
+    **{f"real_{fact}": fact for fact in (
+        "file_size", "jpeg_quality", "chroma_subsampling", "progressive", "has_exif", "has_icc")}})
 real = real.assign(
     label=0, subset="Real", split="train", architecture="real", license_family="unknown",
     license_family_effective="unknown")
@@ -142,7 +146,8 @@ assert real["sha256"].str.len().eq(64).all() and real["sha256"].eq(real["real_sh
 assert fake["subset"].isin(["Systematic", "Manual", "Commercial"]).all()
 assert fake["license"].isna().eq(fake["license_source"] == "none").all()
 assert not fake.duplicated(["model_name", "index"]).any()
-assert not real.duplicated(["real_title", "real_id", "sha256"]).any()
+assert not real.duplicated("sha256").any()
+assert real["prompted"].eq(real["real_sha256"].isin(fake["real_sha256"])).all()
 assert fake["real_sha256"].dropna().isin(real["real_sha256"]).all()
 assert not fake.duplicated(["model_name", "sha256"]).any()
 assert fake.loc[fake.duplicated("sha256", keep=False), "also_by"].notna().all()
@@ -164,7 +169,8 @@ print(int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
 _CONTENT = """
 SELECT count(*), count(*) FILTER (label = 1), sum(hash(
     label, image_name, split, model_name, revision, "index", license, lineage, prompt, real_source, real_title,
-    real_id, real_sha256, seed, width::INTEGER, sha256, also_by, nsfw_score::FLOAT, path)) FROM read_parquet(?)
+    real_id, real_sha256, prompted, seed, width::INTEGER, file_size, jpeg_quality::INTEGER, has_exif, sha256, also_by,
+    nsfw_score::FLOAT, path)) FROM read_parquet(?)
 """
 
 

@@ -40,8 +40,8 @@ def _caption(
         list[str] | None,
         typer.Option(
             metavar="NAME=PATH",
-            help="Where the real images of a source are on this machine. Alone it moves those of a workspace that is "
-            "captioned; with --prompts it is the folder of the set's images. May be repeated.",
+            help="A folder of real images on this machine. Alone it says where those of a captioned workspace are "
+            "now; with --source it names a folder above, with --prompts the folder of a set's images. May be repeated.",
         ),
     ] = None,
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
@@ -90,7 +90,7 @@ def _caption(
 ) -> None:
     """Turn real images into prompts: the data set's caption of each image if it has one, a generated one otherwise.
 
-    Own prompts are taken as they are.
+    Own prompts are only cleaned.
     Each prompt names the file it describes, and the file's sha256. After an interruption the same command continues.
 
     Examples:

@@ -31,8 +31,8 @@ class CaptionOptions:
     """Files of own prompts, each [NAME=]FILE: text, CSV or JSON lines (docs/captioning.md). All are used: the limits
     are for images."""
     roots: Mapping[str, str | Path] = field(default_factory=dict)
-    """Where real images are on this machine, by name of the source, or of the set of own prompts; others as named, or
-    as before."""
+    """Folders of real images on this machine, by the name of the root: that of a source, of a set of own prompts, or of
+    a folder that holds several. Without sources and prompts they are where those of the workspace are now."""
     copy: bool = False
     """Copy the images into the workspace, bytes unchanged."""
     captioner: str = DEFAULT_CAPTIONER

@@ -270,7 +270,7 @@ def _locator(selection: Selection, image: RealImage) -> str:
     path, folder = str(image.path), f"{selection.folder}/"
     if selection.folder is None or not path.startswith(folder):
         return path
-    return root_locator(selection.source.name, path.removeprefix(folder))
+    return root_locator(selection.root or selection.source.name, path.removeprefix(folder))
 
 
 def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, captioner: str | None) -> Prompt:

@@ -29,7 +29,7 @@ class Selection:
     """The images of one source that are captioned, or the own prompts of one set: `ids`, sorted, of `collection`.
 
     `hub_root` is hf://datasets/ORG/NAME@COMMIT for a data set of the Hub, in which the ids are paths; `folder` the one
-    on this machine.
+    on this machine, and `root` what locators call it (`named_roots`); None: as the source.
     """
 
     source: Source
@@ -37,6 +37,7 @@ class Selection:
     ids: Sequence[str]
     hub_root: str | None = None
     folder: Path | None = None
+    root: str | None = None
 
     @property
     def digest(self) -> str:

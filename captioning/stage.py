@@ -15,7 +15,8 @@ from captioning.decoders import Decoders, default_workers
 from captioning.generation import Generation
 from captioning.lavis.backend import lavis_python, load_lavis
 from captioning.loading import resolve_device
-from captioning.moving import folder_of, move_roots
+from captioning.moving import move_roots
+from captioning.named_roots import NamedRoots, below_roots, folders_of
 from captioning.options import Backend, CaptionOptions
 from captioning.own_prompt_parts import own_part
 from captioning.prompt import Prompt, current_origin, require_this_version
@@ -25,7 +26,6 @@ from captioning.selection import Selection, select_all
 from captioning.skipped import Skipped
 from captioning.sources.columns import Columns
 from captioning.sources.own_prompts import OwnPrompts, PromptSets, read_prompt_sets
-from captioning.sources.registry import find_source
 from captioning.target_size import JPEG_DETAIL
 from captioning.weights import PinnedCaptioner, pin
 from workspace import recipe, records
@@ -85,17 +85,23 @@ def caption(
         lavis_python()
     reference = CaptionerReference.parse(options.captioner)
     columns = Columns(options.image_column, options.caption_column)
-    files = _read_prompts(workspace, sources, options)
+    given = folders_of(options.roots)
+    files = _read_prompts(workspace, options, given)
     own = [one for file in files.values() for one in file.sets]
-    selections = select_all(sources, options.limit, options.max_per_source, options.hub, columns, own)
+    selected = select_all(sources, options.limit, options.max_per_source, options.hub, columns, own)
+    roots = below_roots(selected, given, _pinned_roots(workspace))
+    selections = roots.selections
     captioner = pin(reference, options.hub)
     # Created only now, so that a mistake in the sources leaves no folder behind.
     workspace = Workspace.open(workspace.root)
     parts = parts_of(selections, options.part_size)
     shard = Shard.parse(options.shard)
     with _write_errors(workspace.root):
-        _pin_recipe(workspace, selections, files, options, captioner)
-        moved = _record_roots(workspace, selections)
+        _pin_recipe(workspace, roots, files, options, captioner)
+        former = record_roots(workspace, roots.folders)
+    moved = [
+        f"{name}: images are now read from {roots.folders[name]} (before: {path})" for name, path in former.items()
+    ]
     _require_this_version(workspace, parts)
     with alone(workspace, f"caption-{shard.index}-of-{shard.count}"):
         pending = [part for part in shard.of(parts) if not part.is_whole(workspace)]
@@ -173,49 +179,36 @@ def _once_for_each_source(remark: Callable[[str], None]) -> Callable[[str, str],
     return once
 
 
-def _read_prompts(
-    workspace: Workspace, sources: Mapping[str, str | Path], options: CaptionOptions
-) -> dict[str, PromptSets]:
-    """The files of own prompts, by name. Raises `UsageError` also for a root that is neither theirs nor known."""
-    given = {find_source(name).name: folder_of(name, path) for name, path in options.roots.items()}
+def _read_prompts(workspace: Workspace, options: CaptionOptions, given: Mapping[str, Path]) -> dict[str, PromptSets]:
+    """The files of own prompts, by name; their images are below the root of that name, `given` or recorded."""
     former = {name: Path(path) for name, path in read_roots(workspace).items() if Path(path).is_dir()}
     files: dict[str, PromptSets] = {}
     for text in options.prompts:
-        file = read_prompt_sets(str(text), former | given)
+        file = read_prompt_sets(str(text), {**former, **given})
         if file.name in files:
             raise UsageError(
                 f"--prompts {file.name} is duplicated: give each file its own name, as --prompts NAME=FILE"
             )
         files[file.name] = file
-    named = {one.name for file in files.values() for one in file.sets}
-    for name in given:
-        if name in {find_source(source).name for source in sources}:
-            raise UsageError(
-                f"--root {name}: --source {name} says already where its images are: leave out one of the two"
-            )
-        if name not in named:
-            raise UsageError(
-                f"--root {name}: there is no set of own prompts of that name; without --source and --prompts, --root "
-                "says where the images of a workspace are now"
-            )
     return files
 
 
-def _record_roots(workspace: Workspace, selections: Sequence[Selection]) -> list[str]:
-    """Record where the images are on this machine; returns a line for each source whose images were elsewhere."""
-    folders = {one.source.name: one.folder for one in selections if one.folder is not None}
-    moved = record_roots(workspace, folders)
-    return [f"{name}: its images are now read from {folders[name]} (before: {path})" for name, path in moved.items()]
+def _pinned_roots(workspace: Workspace) -> dict[str, str]:
+    """Which root each source is below, as the recipe has it."""
+    if not workspace.recipe.exists():  # also where the workspace's path is none, which is an error later
+        return {}
+    roots = recipe.read(workspace).get("caption", {}).get("roots", {})
+    return {name: str(root) for name, root in roots.items()} if isinstance(roots, dict) else {}
 
 
 def _pin_recipe(
     workspace: Workspace,
-    selections: Sequence[Selection],
+    roots: NamedRoots,
     files: Mapping[str, PromptSets],
     options: CaptionOptions,
     captioner: PinnedCaptioner,
 ) -> None:
-    sources = [one for one in selections if not isinstance(one.collection, OwnPrompts)]
+    sources = [one for one in roots.selections if not isinstance(one.collection, OwnPrompts)]
     recipe.pin(
         workspace,
         "caption",
@@ -232,6 +225,7 @@ def _pin_recipe(
             "image_column": options.image_column,
             "caption_column": options.caption_column,
             "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in sources} or None,
+            "roots": roots.pinned or None,
             "prompts": {name: file.digest for name, file in files.items()} or None,
         },
     )

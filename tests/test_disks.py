@@ -1,4 +1,4 @@
-"""A disk that is full or read-only from the start is one line in every stage, and what it holds stays as it was."""
+"""A disk that is full or read-only, or becomes full at any step, is one line, and what it holds stays as it was."""
 
 import contextlib
 import os
@@ -14,8 +14,12 @@ import manifests.cli
 import samplers.cli
 from localhub.process import HubProcess
 from manifests.building import build
+from manifests.options import BuildOptions, PublishOptions
+from manifests.publishing.publish import publish_dataset
+from manifests.stage import build_manifest
 from tests.manifests.commands import run
 from tests.manifests.making import Builder, fill
+from workspace.errors import CommunityForensicsError, disk_error
 from workspace.layout import Workspace
 
 STAGES: dict[str, tuple[Callable[[], None], list[str]]] = {
@@ -33,6 +37,16 @@ def _mount(*arguments: object) -> None:
         pytest.skip("mounting a small disk needs root")
 
 
+def leave(disk: Path, free: int) -> None:
+    """Fill a disk but for so many bytes."""
+    ballast = disk / "ballast"
+    ballast.unlink(missing_ok=True)
+    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"\0" * 4096)
+    os.truncate(ballast, max(0, ballast.stat().st_size - free))
+
+
 @pytest.fixture(scope="module", params=["No space left on device", "Read-only file system"])
 def refusal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
     """A workspace on a disk that is full, or read-only, and what the system says of it."""
@@ -45,9 +59,7 @@ def refusal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         if request.param == "Read-only file system":
             _mount("-o", "remount,ro", disk)
         else:
-            with (disk / "ballast").open("ab", buffering=0) as ballast, contextlib.suppress(OSError):
-                while True:
-                    ballast.write(b"\0" * 4096)
+            leave(disk, 0)
         yield disk / "workspace", request.param
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
@@ -84,3 +96,57 @@ def captioner() -> Path:
     from demo.zoo.captioner import REPOSITORY
 
     return REPOSITORY
+
+
+#: Free bytes with which a build ends at the joined rows, at the tables beside them, and at the report.
+STEPS = (8_192, 61_440, 122_880)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    _mount("-t", "tmpfs", "-o", "size=8m", "none", disk)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_while_a_manifest_is_built_leaves_the_former_one_and_its_report(small_disk: Path) -> None:
+    builder = fill(Builder(Workspace.open(small_disk / "workspace")))
+    workspace = builder.write()
+    build_manifest(workspace)
+
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for top in (workspace.manifest, workspace.report) for path in top.rglob("*")}
+
+    former = files()
+    another = BuildOptions(edition="public", license_allow=("family=openrail,none",))
+    for free in STEPS:
+        leave(small_disk, free)
+        with pytest.raises((CommunityForensicsError, OSError)) as failed:
+            build_manifest(workspace, another)
+        error = disk_error(failed.value) if isinstance(failed.value, OSError) else failed.value
+        assert "No space left on device" in str(error)
+        assert "\n" not in str(error)
+        assert files() == former, free
+    (small_disk / "ballast").unlink()
+    build_manifest(workspace, another)
+    assert files().keys() - former.keys() == {workspace.manifest / "withheld.parquet"}
+
+
+def test_a_disk_that_fills_while_shards_are_packed_is_one_line_and_the_same_command_continues(
+    small_disk: Path, hub: HubProcess
+) -> None:
+    workspace = fill(Builder(Workspace.open(small_disk / "workspace"))).write()
+    build_manifest(workspace)
+    former = {path: path.read_bytes() for path in workspace.manifest.rglob("*")}
+    options = PublishOptions(endpoint=hub.endpoint, token="hf_disks")
+    leave(small_disk, 81_920)
+    with pytest.raises(OSError, match="No space left") as failed:
+        publish_dataset(workspace, "org/disks", options)
+    assert "No space left on device" in str(disk_error(failed.value))
+    assert {path: path.read_bytes() for path in workspace.manifest.rglob("*")} == former
+    (small_disk / "ballast").unlink()
+    assert publish_dataset(workspace, "org/disks", options).changed

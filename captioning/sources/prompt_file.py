@@ -119,31 +119,33 @@ def _from_cells(path: Path, lines: Iterator[str], delimiter: str) -> tuple[list[
 def _from_objects(path: Path, lines: Iterator[str]) -> tuple[list[OwnPrompt], list[str]]:
     found: list[OwnPrompt] = []
     unread: dict[str, None] = {}
-    for number, line in enumerate(line for line in lines if line.strip()):
+    for at, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
         except ValueError as error:
             raise UsageError(
-                f"{path}, line {number + 1} is not JSON ({in_one_line(error, 150, named=False)}): each line is an "
-                'object, such as {"prompt": "a cat"}, or a text'
+                f"{path}, line {at} is not JSON ({in_one_line(error, 150, named=False)}): each line is an object, such "
+                'as {"prompt": "a cat"}, or a text'
             ) from error
         if isinstance(row, str):
             row = {"prompt": row}
         if not isinstance(row, dict):
-            found.append(OwnPrompt(number, "", "not-text"))
+            found.append(OwnPrompt(len(found), "", "not-text"))
             continue
-        names = _named(path, row, number)
+        names = _named(path, row, at)
         unread |= dict.fromkeys(_unread(row, names))
-        found.append(_prompt(path, number, row, names))
+        found.append(_prompt(path, len(found), row, names))
     return found, list(unread)
 
 
-def _named(path: Path, columns: Iterable[str], number: int | None = None) -> dict[str, str]:
+def _named(path: Path, columns: Iterable[str], line: int | None = None) -> dict[str, str]:
     """The file's names of `prompt` and of the other columns, which may be in upper case."""
     by_lower_case = {str(name).lower(): name for name in columns}
     prompt = by_lower_case.get("prompt") or caption_name(by_lower_case.values())
     if prompt is None:
-        where = path if number is None else f"{path}, line {number + 1}"
+        where = path if line is None else f"{path}, line {line}"
         raise UsageError(
             f"{where} has no column prompt (nor {', '.join(CAPTION_NAMES[:3])}); it has "
             f"{', '.join(by_lower_case) or 'none'}"

@@ -35,6 +35,9 @@ _EQUAL = (
 )
 _FILE_SIZE = "file size"
 
+#: What is kept of an image besides.
+_KEYS = 'label, sha256, model_name, "index", real_source, real_id, path'
+
 #: Key of the manifest's sha256 in the metadata of the table.
 _MANIFEST = b"community_forensics_manifest"
 
@@ -84,14 +87,14 @@ def read_matched(workspace: Workspace, manifest_sha256: str) -> pa.Table:
 
 
 def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_sha256: str) -> Matching:
-    """Choose the pairs among the images of the view `audited`, write them, and leave them as the table `pairs`, whose
-    columns are those of the manifest and `pair`, `pair_generator` and `pair_sha256`."""
+    """Choose the pairs among the images of the view `audited`, write them, and leave them as the table `pairs`, with
+    the columns of the manifest that facts are read from, and `pair`, `pair_generator` and `pair_sha256`."""
     equal = [column for _, columns in _EQUAL for column in columns]
     stratum = ", ".join(["split", *equal])
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE pairs AS
         WITH single AS (
-            FROM audited WHERE file_size > 0 QUALIFY 1 = row_number() OVER (
+            SELECT {_KEYS}, {stratum}, file_size FROM audited WHERE file_size > 0 QUALIFY 1 = row_number() OVER (
                 PARTITION BY label, sha256 ORDER BY model_name, "index", real_source, real_id)
         ), sized AS (
             SELECT *, round(sqrt((

@@ -1,8 +1,8 @@
 """The tables that the steps of the join and its checks share: what they are called, and what their columns mean.
 
-`sample_batches` makes the first ones, `duplicates` those of equal images, `join` those it joins a batch of samples
-with; `real_images` ends with the real ones, which `equal_files` and `further_images` help to find. A batch is the
-samples of some generators, which are worked on together.
+`sample_batches` makes the first ones, `duplicates` those of equal images, `batch_tables` those that `join` joins a
+batch of samples with; `real_images` ends with the real ones, which `equal_files` and `further_images` help to find. A
+batch is the samples of some generators, which are worked on together.
 """
 
 from typing import Final

@@ -6,7 +6,7 @@ and the shards that are published with it; it has no date, so the same dataset h
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -21,8 +21,8 @@ from manifests.publishing.layouts import Layout
 from manifests.publishing.owners_card import framed
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.published import EVALUATION, MIXED_SPLITS, VALIDATION
+from manifests.report.about import about
 from manifests.tables.generators import REJECTIONS, read_generators
-from workspace import recipe
 from workspace.layout import Workspace
 from workspace.printable import in_line
 from workspace.size import text_of
@@ -97,7 +97,7 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
         rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
-        recipe=list(_settings(workspace)),
+        recipe=about(workspace).recipe,
         version=version("community-forensics"),
         columns=[(field.name, (field.metadata or {}).get(b"doc", b"").decode()) for field in layout.schema],
     )
@@ -163,13 +163,3 @@ def _split_configs(splits: Sequence[str]) -> list[dict[str, Any]]:
 
 def _dumped(matter: dict[str, Any]) -> str:
     return yaml.safe_dump(matter, sort_keys=False, allow_unicode=True).strip()
-
-
-def _settings(workspace: Workspace) -> Iterator[tuple[str, str, str]]:
-    """The settings of the recipe: stage, setting, value."""
-    for stage, settings in sorted(recipe.read(workspace).items()):
-        for name, value in sorted(settings.items()):
-            if isinstance(value, dict):
-                yield from ((stage, f"{name}: {key}", str(inner)) for key, inner in sorted(value.items()))
-            else:
-                yield stage, name, ", ".join(value) if isinstance(value, list) else str(value)

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from manifests.manifest import FAKE, REAL, ManifestRow, iterate_manifest, manifest_path
 from manifests.pairing import GENERATED_COLUMNS, pair
 from manifests.plural import counted, form
-from manifests.publishing.pinned import PinnedWorkspace
 from manifests.publishing.published import MIXED_SPLITS
+from manifests.staged import StagedWorkspace
 from workspace import records
 from workspace.atomic import atomic_path
 
@@ -47,7 +47,7 @@ class EvaluationSet:
             )
 
 
-def evaluate_by_generator(workspace: PinnedWorkspace) -> list[EvaluationSet]:
+def evaluate_by_generator(workspace: StagedWorkspace) -> list[EvaluationSet]:
     """Give each generator of the pinned manifest's evaluation sets real images of its own; returns what was made."""
     made, tables = [], []
     rows = _evaluation_rows(workspace)
@@ -64,7 +64,7 @@ def evaluate_by_generator(workspace: PinnedWorkspace) -> list[EvaluationSet]:
     return made
 
 
-def _evaluation_rows(workspace: PinnedWorkspace) -> dict[tuple[str, int], pa.Table]:
+def _evaluation_rows(workspace: StagedWorkspace) -> dict[tuple[str, int], pa.Table]:
     """The rows of each evaluation set by split and label, in their order; of generated ones the columns for pairing."""
     schema = records.schema(ManifestRow)
     kept = {REAL: schema, FAKE: pa.schema([schema.field(name) for name in ("model_name", *GENERATED_COLUMNS)])}
@@ -102,7 +102,7 @@ def _by_generator_and_real_image(names: pa.ChunkedArray, pairs: np.ndarray) -> n
     return order[pairs[order] >= 0]
 
 
-def _replace_real_rows(workspace: PinnedWorkspace, tables: list[pa.Table]) -> None:
+def _replace_real_rows(workspace: StagedWorkspace, tables: list[pa.Table]) -> None:
     """Write the manifest again with these real rows for evaluation in place of its own."""
     path = manifest_path(workspace)
     schema = records.schema(ManifestRow).with_metadata(pq.read_schema(path).metadata)

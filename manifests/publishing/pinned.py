@@ -5,12 +5,12 @@ copy is read once with its checksums, because DuckDB does not compare them.
 """
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.audit.matching import MatchedRow, matched_path
 from manifests.audit.record import audit_path
 from manifests.manifest import WORK, ManifestRow, existing_manifest, manifest_path
+from manifests.staged import StagedWorkspace
 from manifests.tables.generators import GeneratorRow, generators_path
 from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
 from workspace import records
@@ -19,25 +19,13 @@ from workspace.exclusive import alone
 from workspace.layout import Workspace
 
 
-@dataclass(frozen=True)
-class PinnedWorkspace(Workspace):
-    """A workspace whose `manifest` is the folder `copy`."""
-
-    copy: Path
-
-    @property
-    def manifest(self) -> Path:
-        """The folder of the copy."""
-        return self.copy
-
-
-def pin_manifest(workspace: Workspace, folder: Path) -> PinnedWorkspace:
+def pin_manifest(workspace: Workspace, folder: Path) -> StagedWorkspace:
     """Copy the manifest and the tables beside it to `folder`, which is created.
 
     Raises `UsageError` without a manifest of this version, `CommunityForensicsError` where it is damaged, and while
     another process builds.
     """
-    pinned = PinnedWorkspace(workspace.root, folder)
+    pinned = StagedWorkspace(workspace.root, folder)
     with alone(workspace, WORK):
         existing_manifest(workspace)
         existing_list(workspace)

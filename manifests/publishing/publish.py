@@ -38,13 +38,14 @@ from manifests.publishing.evaluation import evaluate_by_generator
 from manifests.publishing.layouts import Layout, layout_of
 from manifests.publishing.owners_card import changes as card_changes
 from manifests.publishing.owners_card import with_owners_words
-from manifests.publishing.pinned import PinnedWorkspace, pin_manifest
+from manifests.publishing.pinned import pin_manifest
 from manifests.publishing.planning import PlannedShard, empty_shards, plan_shards
 from manifests.publishing.published import Counts, count_rows, withheld_images
 from manifests.publishing.repository import DatasetOnHub, MovedError
 from manifests.publishing.result import Published
 from manifests.publishing.squashing import squash
 from manifests.publishing.upload import TRIES, Upload, checksums_of, verify
+from manifests.staged import StagedWorkspace
 from manifests.tables.generators import generators_path, read_generators
 from manifests.tables.withheld import existing_list
 from workspace.errors import HubError, UsageError
@@ -85,7 +86,7 @@ def _own_folder(workspace: Workspace, options: PublishOptions) -> Iterator[Path]
             yield held.folder
 
 
-def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOptions) -> Published:
+def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOptions) -> Published:
     layout = layout_of(options.layout)
     counts = count_rows(workspace)
     _check_manifest(workspace)
@@ -143,7 +144,7 @@ def _publish(workspace: PinnedWorkspace, hub: DatasetOnHub, options: PublishOpti
 class _Dataset:
     """What is to be on `main`."""
 
-    workspace: PinnedWorkspace
+    workspace: StagedWorkspace
     layout: Layout
     options: PublishOptions
     shards: Sequence[PlannedShard]

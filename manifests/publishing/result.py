@@ -34,12 +34,12 @@ class Published:
     """How often somebody else committed meanwhile, and this one planned again."""
     card: Sequence[str]
     """What of the card changes, in lines, as a diff."""
+    evaluation_sets: Sequence[EvaluationSet]
+    """The sets whose real images were paired with generators."""
     squashed: Squashed | None
     """What happened to the history, where that was asked for."""
     shortcuts: Sequence[str] = ()
     """What the audit says of shortcuts, or that there was none."""
-    evaluation_sets: Sequence[EvaluationSet] = ()
-    """The sets whose real images were paired with generators."""
 
     def lines(self) -> Iterator[str]:
         """The same, for the terminal."""

@@ -75,7 +75,7 @@ def test_the_same_source_elsewhere_continues_and_moves_its_root(
     caption(workspace, {"photos": tmp_path / "there/photos", "tars": tmp_path / "there/one.tar"}, options)
     assert paths(workspace) == before
     assert read_roots(workspace) == {name: f"{tmp_path}/there{below}" for name, below in FOLDERS.items()}
-    said = f"photos: its images are now read from {tmp_path / 'there/photos'} (before: {tmp_path / 'here/photos'})"
+    said = f"photos: images are now read from {tmp_path / 'there/photos'} (before: {tmp_path / 'here/photos'})"
     assert said in capsys.readouterr().err.replace("\n", " ")
 
 
@@ -89,7 +89,7 @@ def test_a_folder_without_the_images_is_refused(workspace: Workspace, tmp_path: 
     for roots, message in (
         ({"photos": other}, "deep/1.jpg cannot be read there"),
         ({"photos": tmp_path / "none"}, "is not a folder"),
-        ({"foto": other}, "no source of this workspace has a folder of that name; it has: own, photos, tars"),
+        ({"foto": other}, "this workspace has no root of that name; it has: own, photos, tars"),
         ({"../x": other}, "cannot name a real source"),
     ):
         with pytest.raises(UsageError, match=message):
@@ -100,10 +100,46 @@ def test_a_folder_without_the_images_is_refused(workspace: Workspace, tmp_path: 
     assert read_roots(workspace) == before
 
 
-def test_a_root_beside_its_source_or_of_no_set_is_refused(workspace: Workspace, tmp_path: Path) -> None:
-    for name, message in (("photos", "says already where its images are"), ("x", "no set of own prompts of that name")):
+def test_several_sources_are_below_one_root_and_move_with_it(tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "deep/b/2.jpg"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True)
+        (tmp_path / "data" / name).write_bytes(JPEG)
+        (tmp_path / "data" / name).with_suffix(".txt").write_text(f"photograph {name[-5]} of two")
+    workspace, data = Workspace(tmp_path / "workspace"), tmp_path / "data"
+    caption(workspace, {"a": data / "a", "b": data / "deep/b"}, CaptionOptions(roots={"all": data}))
+    assert paths(workspace) == ["root://all/a/1.jpg", "root://all/deep/b/2.jpg"]
+    moved = data.rename(tmp_path / "moved")
+    move_roots(workspace, {"all": moved})
+    assert read_roots(workspace) == {"all": str(moved)}
+    assert hashes(workspace) == {hashlib.sha256(JPEG).hexdigest()}
+    again = moved.rename(tmp_path / "again")
+    caption(workspace, {"a": again / "a", "b": again / "deep/b"})
+    assert read_roots(workspace) == {"all": str(again)}
+    with pytest.raises(UsageError, match=r"the images of b are in deep/b below --root all, and .* is no such folder"):
+        caption(workspace, {"a": again / "a", "b": again / "a"})
+    with pytest.raises(UsageError, match=r"roots\.a was 'all/a', now"):
+        caption(workspace, {"a": again / "a", "b": again / "deep/b"}, CaptionOptions(roots={"other": again}))
+
+
+def test_a_root_that_holds_no_source_or_is_named_twice_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    here, other = tmp_path / "here", tmp_path / "other"
+    other.mkdir()
+    photos = {"photos": here / "photos"}
+    for sources, roots, message in (
+        (photos, {"x": other}, "--root x=.*: no --source, and no image of --prompts, is below it"),
+        (photos, {"x": tmp_path / "none"}, "--root x=.* is not a folder"),
+        ({**photos, "own": here / "own"}, {"own": here / "photos"}, "--root own is the name of two folders"),
+    ):
         with pytest.raises(UsageError, match=message):
-            caption(workspace, {"photos": tmp_path / "here/photos"}, CaptionOptions(roots={name: tmp_path}))
+            caption(workspace, sources, CaptionOptions(roots=roots))
+
+
+def test_the_root_of_a_source_may_be_named_beside_it(workspace: Workspace, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    options = CaptionOptions(prompts=(str(here / "own/own.csv"),), roots={"photos": here / "photos"})
+    before = paths(workspace)
+    caption(workspace, {"photos": here / "photos", "tars": here / "one.tar"}, options)
+    assert paths(workspace) == before
 
 
 def test_copies_are_found_without_the_source(tmp_path: Path) -> None:

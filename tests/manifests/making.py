@@ -12,6 +12,7 @@ from PIL import Image
 
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from manifests.manifest import ManifestRow, manifest_path
 from samplers.options import Store
 from samplers.outcomes import Outcome, Status, write_outcome
 from samplers.sample import ImageFile, Sample, place_in_part
@@ -54,6 +55,11 @@ def entry(name: str, rank: int, **changes: Any) -> CatalogEntry:
         "download_bytes": 123,
     }
     return catalog_entry(name, **values | changes)
+
+
+def rows_of(workspace: Workspace) -> list[ManifestRow]:
+    """The rows of its manifest."""
+    return records.read(manifest_path(workspace), ManifestRow)
 
 
 def own_prompt(source: str, number: int) -> Prompt:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from manifests import building
 from manifests.audit.audit import audit_manifest
 from manifests.audit.matching import matched_path, read_matched
 from manifests.audit.record import NOT_AUDITED, WARNED, Audit, audit_lines, audit_path, read_audit, remove_stale
@@ -15,7 +16,7 @@ from manifests.options import BuildOptions
 from tests.manifests.audit.worlds import JPEG, PNG, Draw, sized, world
 from tests.manifests.commands import build
 from tests.manifests.making import Builder, png
-from workspace import records
+from workspace import extras, records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
@@ -154,14 +155,24 @@ def test_the_command_audits_files_and_pixels_and_says_what_could_not_be_read(bui
     assert (audit.findings.pictures, audit.findings.unread) == ((12, 11), 1)
     assert {score.name for score in audit.findings.pixels} == {"mean colour", "8 × 8 grey thumbnail", "grey levels"}
     # Built again without an audit: the manifest is the same, and so is what was found.
-    assert build(workspace.root).returncode == 0
+    building.build(workspace)
+    remove_stale(workspace)
     assert read_audit(workspace) == audit
 
 
-def test_with_one_generator_it_says_that_there_is_nothing_to_hold_out(builder: Builder) -> None:
-    generator = builder.generator("org/only")
-    for number in range(4):
-        builder.sample(generator, builder.real("photos", number))
-    done = build(builder.write().root, "--audit")
-    assert done.returncode == 0, done.stderr
-    assert "audit: not possible with 1 generator and 4 real images: two of each are needed" in done.stdout
+def test_with_one_generator_it_says_that_there_is_nothing_to_hold_out(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    rows = world(sized(PNG, 12), sized(JPEG, 12), generators=1, each=4, real=4)
+    records.write(manifest_path(workspace), ManifestRow, rows)
+    audit = audit_manifest(workspace, BuildOptions())
+    assert list(audit.lines()) == ["audit: not possible with 1 generator and 4 real images: two of each are needed"]
+
+
+def test_without_scikit_learn_it_names_the_extra_before_it_builds(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "_is_installed", lambda name: name != "scikit-learn")
+    done = build(builder.workspace.root, "--matched")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: cf-build-manifest --audit needs scikit-learn, which is not installed")
+    assert "community-forensics[audit]" in done.stderr

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.audit.trees import FOLDS, folds_of, judged
@@ -21,16 +21,15 @@ def test_a_generator_and_a_real_image_are_in_one_fold_and_folds_differ_by_one_gr
         assert sizes.max() - sizes.min() <= 1
 
 
-@settings(max_examples=4, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_images_are_judged_by_trees_that_saw_neither_them_nor_their_generator(seed: int) -> None:
-    # A number that names the generator and nothing else: whoever saw a generator knows it.
-    labels = np.array([0, 1] * 40)
-    groups = np.repeat(np.random.default_rng(seed).permutation(40), 2) * 2 + labels
-    folds = folds_of([str(group) for group in groups], labels)
-    judgements = judged(groups[:, None].astype(float), [True], labels, folds)
-    right = ((judgements > 0.5) == (labels == 1))[judgements != 0.5]
-    assert len(right) == 0 or right.mean() < 0.8
+def test_images_are_judged_by_trees_that_saw_neither_them_nor_their_generator() -> None:
+    # A number that names the generator and nothing else: trees that saw the generator know its label.
+    chance = np.random.default_rng(0)
+    group = np.arange(60).repeat(5)
+    labels = chance.permutation([0, 1] * 30)[group]
+    names = chance.normal(size=60)[group][:, None]
+    folds = folds_of([str(number) for number in group], labels)
+    right = (judged(names, [False], labels, folds) > 0.5) == labels
+    assert 0.25 < right.mean() < 0.75
 
 
 def test_prevalence_does_not_matter() -> None:

@@ -6,16 +6,17 @@ import pytest
 
 from captioning.prompt import Prompt
 from manifests.building import Built, build
-from manifests.manifest import REAL, ManifestRow, manifest_path
+from manifests.manifest import REAL, ManifestRow
 from manifests.options import BuildOptions
 from manifests.tables.withheld import WithheldRow, withheld_path
-from tests.manifests.making import Builder
+from tests.manifests.making import Builder, rows_of
 from workspace import records
 
 TERMS = {
     "may be": {"redistributable": True, "license": "CC0-1.0", "license_link": "https://example.org/may"},
     "with credit": {"redistributable": True, "license": "CC-BY-NC-4.0", "license_link": "https://example.org/nc"},
     "unknown": {"redistributable": None, "license": None, "license_link": "https://example.org/unknown"},
+    "forbidden": {"redistributable": False, "license": "CC-BY-4.0", "license_link": "https://example.org/forbidden"},
     "may not": {"redistributable": False, "license": None, "license_link": "https://example.org/not"},
 }
 
@@ -40,8 +41,7 @@ def built(builder: Builder, *prompts: Prompt, edition: str = "full") -> tuple[Bu
     for prompt in prompts:
         builder.sample(painter, prompt)
     made = build(builder.write(), BuildOptions(edition=edition))  # type: ignore[arg-type]
-    rows = records.read(manifest_path(builder.workspace), ManifestRow)
-    return made, [row for row in rows if row.label == REAL]
+    return made, [row for row in rows_of(builder.workspace) if row.label == REAL]
 
 
 def test_equal_files_of_three_sources_are_one_row_that_names_the_others_and_are_counted(builder: Builder) -> None:
@@ -78,6 +78,7 @@ def test_a_file_that_is_prompted_in_one_source_is_no_further_image_of_another(bu
         ("may be", "may not", "may not"),
         ("unknown", "may not", "may not"),
         ("with credit", "may be", "with credit"),
+        ("forbidden", "with credit", "forbidden"),  # whatever the family of its licence
     ],
 )
 def test_the_stricter_terms_of_equal_files_count(builder: Builder, first: str, second: str, counts: str) -> None:

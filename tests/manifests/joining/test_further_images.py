@@ -16,14 +16,10 @@ from manifests.manifest import REAL, ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from manifests.tables.withheld import WithheldRow, withheld_path
 from samplers.reservation import place_of
-from tests.manifests.making import Builder
+from tests.manifests.making import Builder, rows_of
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, part_name
-
-
-def rows_of(workspace: Workspace) -> list[ManifestRow]:
-    return records.read(manifest_path(workspace), ManifestRow)
 
 
 def real_of(workspace: Workspace) -> list[ManifestRow]:

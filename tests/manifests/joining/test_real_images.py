@@ -7,17 +7,13 @@ import pytest
 from manifests.building import build
 from manifests.joining import real_images as real
 from manifests.joining.join import open_records, write_manifest
-from manifests.manifest import ManifestRow, manifest_path
+from manifests.manifest import manifest_path
 from manifests.options import BuildOptions
 from manifests.splits import SplitAssignment
 from manifests.tables.withheld import WithheldRow, withheld_path
-from tests.manifests.making import Builder, own_prompt
+from tests.manifests.making import Builder, own_prompt, rows_of
 from workspace import records
 from workspace.layout import Workspace
-
-
-def rows_of(workspace: Workspace) -> list[ManifestRow]:
-    return records.read(manifest_path(workspace), ManifestRow)
 
 
 def write_manifest_alone(workspace: Workspace) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from manifests.database import registered
-from manifests.joining import equal_files, join, real_images, relations, sample_batches
+from manifests.joining import batch_tables, equal_files, join, real_images, relations, sample_batches
 from manifests.joining.join import open_records, write_manifest
 from manifests.relation import Column, Relation
 from manifests.splits import SplitAssignment
@@ -49,7 +49,7 @@ def test_every_relation_has_the_columns_that_it_declares(filled: Builder, monkey
             yield
             described.look(connection)
 
-    for module in (sample_batches, join, real_images, equal_files):
+    for module in (sample_batches, batch_tables, join, real_images, equal_files):
         monkeypatch.setattr(module, "registered", and_described)
     workspace = filled.write()
     with open_records(workspace) as connection:

@@ -17,8 +17,9 @@ from manifests.publishing.card import write_card
 from manifests.publishing.evaluation import EvaluationSet, evaluate_by_generator
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
-from manifests.publishing.pinned import PinnedWorkspace, pin_manifest
+from manifests.publishing.pinned import pin_manifest
 from manifests.publishing.planning import PlannedShard, empty_shards, plan_shards
+from manifests.staged import StagedWorkspace
 from tests.manifests.making import Builder, fill
 from workspace.layout import Workspace
 
@@ -38,7 +39,7 @@ def held_out(builder: Builder, *names: str) -> Workspace:
     return workspace
 
 
-def study(workspace: Workspace, folder: Path) -> tuple[PinnedWorkspace, list[EvaluationSet], list[PlannedShard]]:
+def study(workspace: Workspace, folder: Path) -> tuple[StagedWorkspace, list[EvaluationSet], list[PlannedShard]]:
     pinned = pin_manifest(workspace, folder)
     made = evaluate_by_generator(pinned)
     shards = plan_shards(pinned, STUDY, 1 << 30)
@@ -48,7 +49,7 @@ def study(workspace: Workspace, folder: Path) -> tuple[PinnedWorkspace, list[Eva
 @pytest.fixture(scope="module")
 def published(
     tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[PinnedWorkspace, list[PlannedShard], dict[str, pa.Table]]:
+) -> tuple[StagedWorkspace, list[PlannedShard], dict[str, pa.Table]]:
     folder = tmp_path_factory.mktemp("evaluation")
     builder = fill(Builder(Workspace.open(folder / "workspace")))
     workspace = held_out(builder, "org/tester", "org/prompter", "org/promptless")

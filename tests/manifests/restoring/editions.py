@@ -43,7 +43,8 @@ class Downloads:
 
 
 def download_editions(hub: HubProcess, folder: Path, layout: LayoutName, free: bool) -> Downloads:
-    """Two generators without common ancestors, one of them held out; `free`: some real images may be passed on."""
+    """Generators without common ancestors, one held out and one for validation; `free`: some real images may be passed
+    on."""
     builder = Builder(Workspace.open(folder / "workspace"), salt=f"{layout} {free}")
     prompts = [builder.real("photos", number) for number in range(4)] if free else []
     link = "https://locked.example/terms"
@@ -76,13 +77,16 @@ def download_editions(hub: HubProcess, folder: Path, layout: LayoutName, free: b
         prompts.append(inside)
     painter = builder.generator("org/painter", base_model=None, lineage=())
     sketcher = builder.generator("org/sketcher", base_model=None, lineage=())
+    validated = builder.generator("org/validated", base_model=None, lineage=())
     for number, prompt in enumerate(prompts):
-        builder.sample(sketcher if number % 3 == 0 else painter, prompt)
+        builder.sample((sketcher, painter, validated if number == 5 else painter)[number % 3], prompt)
     builder.sample(painter, prompts[1])
     workspace = builder.write()
     name = f"org/{layout}-{'some' if free else 'none'}-free"
     for edition in EDITIONS:
-        build(workspace, BuildOptions(edition=edition, holdout=("name=org/sketcher",)))
+        build(
+            workspace, BuildOptions(edition=edition, holdout=("name=org/sketcher",), validation=("name=org/validated",))
+        )
         options = PublishOptions(public=edition == "public", layout=layout, endpoint=hub.endpoint, token=WRITER)
         publish_dataset(workspace, f"{name}-{edition}", options)
         snapshot_download(
