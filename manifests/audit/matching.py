@@ -91,16 +91,20 @@ def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_
     the columns of the manifest that facts are read from, and `pair`, `pair_generator` and `pair_sha256`."""
     equal = [column for _, columns in _EQUAL for column in columns]
     stratum = ", ".join(["split", *equal])
+    same = " AND ".join(f"images.{name} IS NOT DISTINCT FROM strata.{name}" for name in ("split", *equal))
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE pairs AS
-        WITH single AS (
-            SELECT {_KEYS}, {stratum}, file_size FROM audited WHERE file_size > 0 QUALIFY 1 = row_number() OVER (
-                PARTITION BY label, sha256 ORDER BY model_name, "index", real_source, real_id)
+        WITH strata AS (
+            SELECT {stratum}, round(sqrt((
+                coalesce(var_pop(ln(file_size)) FILTER (label = {FAKE}), 0)
+                + coalesce(var_pop(ln(file_size)) FILTER (label = {REAL}), 0)) / 2), 6) AS deviation
+            FROM audited WHERE file_size > 0 GROUP BY {stratum}
+            HAVING count(*) FILTER (label = {FAKE}) > 0 AND count(*) FILTER (label = {REAL}) > 0
+        ), images AS (
+            SELECT {_KEYS}, {stratum}, file_size FROM audited WHERE file_size > 0
         ), sized AS (
-            SELECT *, round(sqrt((
-                    coalesce(var_pop(ln(file_size)) FILTER (label = {FAKE}) OVER stratum, 0)
-                    + coalesce(var_pop(ln(file_size)) FILTER (label = {REAL}) OVER stratum, 0)) / 2), 6) AS deviation
-            FROM single WINDOW stratum AS (PARTITION BY {stratum})
+            SELECT images.*, deviation FROM images JOIN strata ON {same} QUALIFY 1 = row_number() OVER (
+                PARTITION BY label, sha256 ORDER BY model_name, "index", real_source, real_id)
         ), binned AS (
             SELECT *, CASE WHEN deviation > 0 THEN floor(ln(file_size) / ({CALIPER} * deviation)) ELSE file_size END
                 AS bin FROM sized
