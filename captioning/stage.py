@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from captioning.captioner import Captioner, CaptionerReference
 from captioning.copying import copy_images
-from captioning.decoders import Decoders, default_workers
+from captioning.decoders import Decoders
 from captioning.generation import Generation
 from captioning.lavis.backend import lavis_python, load_lavis
 from captioning.loading import resolve_device
@@ -123,7 +123,7 @@ def _caption_parts(
     with _write_errors(workspace.root):
         log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
     with (
-        Decoders(options.workers or default_workers()) as decoders,
+        Decoders(options.workers) as decoders,
         task("captioning", sum(len(part.ids) for part in pending)) as progress,
     ):
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manifests.images import ImageReader
-from manifests.pictures.lookers import Lookers, Question
+from manifests.pictures.readers import PictureReaders, Request
 from workspace.progress import task
 
 #: Images of each label that are looked at, at most: some minutes on one core for photographs of 12 megapixels.
@@ -46,20 +46,20 @@ class Pixels:
 
 def look_at(images: ImageReader, paths: Sequence[str]) -> dict[str, Pixels]:
     """The statistics of the images with these values of the manifest's `path`; without those that cannot be read."""
-    with Lookers() as lookers, task("looking at pixels", total=len(paths)) as progress:
+    with PictureReaders() as readers, task("looking at pixels", total=len(paths)) as progress:
         seen: dict[str, Pixels] = {}
-        for path, picture in zip(paths, lookers.look(_questions(images, paths)), strict=True):
+        for path, picture in zip(paths, readers.read(_questions(images, paths)), strict=True):
             progress.advance()
             if picture is not None:
                 seen[path] = Pixels(picture.pixels.astype(float), picture.levels)
     return seen
 
 
-def _questions(images: ImageReader, paths: Sequence[str]) -> Iterator[Question | None]:
+def _questions(images: ImageReader, paths: Sequence[str]) -> Iterator[Request | None]:
     for path in paths:
         question = None
         with suppress(OSError):
-            question = Question(images.read(path), PurePath(path).suffix, _SIDE, stretch=True)
+            question = Request(images.read(path), PurePath(path).suffix, _SIDE, stretch=True)
         yield question
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from manifests.exporting.destination import Destination
-from manifests.exporting.encoders import Encoders, default_processes
+from manifests.exporting.encoders import Encoders
 from manifests.exporting.planning import Plan, plan_export
 from manifests.exporting.side_table import SideTable
 from manifests.exporting.variants import UNCHANGED, Variant, variants_of
@@ -29,6 +29,7 @@ from manifests.reading_threads import ReadingThreads
 from workspace.exclusive import alone
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
+from workspace.limited.pool import default_processes
 from workspace.progress import task
 
 #: What readers look for anywhere in the path of an image.

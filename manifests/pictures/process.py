@@ -1,4 +1,4 @@
-"""The process in which pictures are decoded: `python -m manifests.pictures.process`, started by `lookers.py`.
+"""The process in which pictures are decoded: `python -m manifests.pictures.process`, started by `readers.py`.
 
 {"suffix": ".jpg", "fit": SIDE, "stretch": false} + the file's bytes
 -> {"size": [WIDTH, HEIGHT], "levels": N, "shape": [HEIGHT, WIDTH, 3]} + RGB, or {"unreadable": WHY}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from manifests.audit.record import read_audit
-from manifests.pictures.lookers import Lookers
+from manifests.pictures.readers import PictureReaders
 from manifests.report.about import about
 from manifests.report.charts import count, percent
 from manifests.report.comparison import WARNED, compare
@@ -49,7 +49,7 @@ def write_report(workspace: Workspace, hub: HubAccess = HubAccess()) -> Path:
     """
     templates = _templates()
     style, script = (_source(templates, name) for name in ("style.css", "script.js"))
-    with opened_rows(workspace) as rows, Lookers() as lookers:
+    with opened_rows(workspace) as rows, PictureReaders() as readers:
         generators = read_generators(workspace)
         sampled = [row for row in generators if row.kept]
         settings = sampled_with(rows)
@@ -59,8 +59,8 @@ def write_report(workspace: Workspace, hub: HubAccess = HubAccess()) -> Path:
             comparison=compare(rows),
             audit=read_audit(workspace),
             skipped=skipped_images(workspace),
-            sheets=generator_sheets(workspace, rows, lookers, sampled, settings),
-            real_sheets=real_sheets(workspace, rows, lookers, hub),
+            sheets=generator_sheets(workspace, rows, readers, sampled, settings),
+            real_sheets=real_sheets(workspace, rows, readers, hub),
             warned=WARNED,
             columns=COLUMNS,
             table=table_rows(rows, generators, settings),

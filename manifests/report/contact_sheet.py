@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from manifests.images import ImageReader
 from manifests.manifest import FAKE, REAL
-from manifests.pictures.lookers import Lookers
+from manifests.pictures.readers import PictureReaders
 from manifests.report.charts import count
 from manifests.report.figures import caption_origin
 from manifests.report.rows import Rows
@@ -54,7 +54,7 @@ class Sheet:
 def generator_sheets(
     workspace: Workspace,
     rows: Rows,
-    lookers: Lookers,
+    readers: PictureReaders,
     sampled: Sequence[GeneratorRow],
     settings: dict[str, SampledWith],
 ) -> list[Sheet]:
@@ -71,7 +71,7 @@ def generator_sheets(
         [names],
     )
     seen: defaultdict[str, list[Thumbnail]] = defaultdict(list)
-    made = thumbnails(ImageReader(workspace), lookers, [(row, _origin_of_generated(row)) for row in found])
+    made = thumbnails(ImageReader(workspace), readers, [(row, _origin_of_generated(row)) for row in found])
     for row, thumbnail in zip(found, made, strict=True):
         seen[row["model_name"]] += [thumbnail] if thumbnail else []
     further = _further(rows, names, pictures)
@@ -108,7 +108,7 @@ def _further(rows: Rows, names: Sequence[str], shown: int) -> defaultdict[str, l
     return links
 
 
-def real_sheets(workspace: Workspace, rows: Rows, lookers: Lookers, hub: HubAccess = HubAccess()) -> list[Sheet]:
+def real_sheets(workspace: Workspace, rows: Rows, readers: PictureReaders, hub: HubAccess = HubAccess()) -> list[Sheet]:
     """Some real images of each source: those that may be passed on and can be read."""
     found = rows.query(
         f"""WITH free AS (FROM manifest WHERE label = {REAL} AND redistributable), shown AS (
@@ -120,7 +120,7 @@ def real_sheets(workspace: Workspace, rows: Rows, lookers: Lookers, hub: HubAcce
         ORDER BY real_title, sha256, real_id"""
     )
     sheets: dict[str, Sheet] = {}
-    made = thumbnails(ImageReader(workspace, hub), lookers, [(row, _origin_of_real(row)) for row in found])
+    made = thumbnails(ImageReader(workspace, hub), readers, [(row, _origin_of_real(row)) for row in found])
     for row, thumbnail in zip(found, made, strict=True):
         facts = ("real images", row["license"] or "licence unknown")
         sheet = sheets.setdefault(row["real_title"], Sheet(row["real_title"], facts, []))

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from manifests.images import ImageReader
 from manifests.manifest import FAKE
-from manifests.pictures.lookers import Lookers, Question, Seen
+from manifests.pictures.readers import Picture, PictureReaders, Request
 from samplers.sample import part_of
 from workspace.locator import is_plain_file
 from workspace.roots import split_root
@@ -47,21 +47,21 @@ class Thumbnail:
 
 
 def thumbnails(
-    images: ImageReader, lookers: Lookers, rows: Iterable[tuple[dict[str, Any], dict[str, str]]]
+    images: ImageReader, readers: PictureReaders, rows: Iterable[tuple[dict[str, Any], dict[str, str]]]
 ) -> Iterator[Thumbnail | None]:
     """The picture of each row of the manifest, with its origin; None where its file cannot be read."""
     asked = list(rows)
     contents: list[bytes | None] = []
 
-    def questions() -> Iterator[Question | None]:
+    def questions() -> Iterator[Request | None]:
         for row, _ in asked:
             content = None
             with suppress(OSError, ValueError):
                 content = images.read(row["path"])
             contents.append(content if content is not None and len(content) <= PICTURE_BYTES else None)
-            yield (content and Question(content, PurePath(row["path"]).suffix, THUMBNAILS[0][0])) or None
+            yield (content and Request(content, PurePath(row["path"]).suffix, THUMBNAILS[0][0])) or None
 
-    for number, seen in enumerate(lookers.look(questions())):
+    for number, seen in enumerate(readers.read(questions())):
         row, origin = asked[number]
         path = images.place(row["path"]) if split_root(row["path"]) and seen is not None else row["path"]
         yield None if seen is None else _thumbnail(seen, contents[number], row, origin, file_link(path))
@@ -69,7 +69,7 @@ def thumbnails(
 
 
 def _thumbnail(
-    seen: Seen, content: bytes | None, row: dict[str, Any], origin: dict[str, str], link: str | None
+    seen: Picture, content: bytes | None, row: dict[str, Any], origin: dict[str, str], link: str | None
 ) -> Thumbnail:
     caption = row["prompt"] or ("" if row.get("class_label") is None else f"class {row['class_label']}")
     unchanged = content if row["label"] == FAKE and content and content.startswith(_PNG) else None
@@ -82,7 +82,7 @@ def _thumbnail(
     return Thumbnail(uri, caption, origin, small, link)
 
 
-def _encoded(seen: Seen, lossless: bool) -> tuple[str, bytes]:
+def _encoded(seen: Picture, lossless: bool) -> tuple[str, bytes]:
     """The picture as PNG if it is small, otherwise as WebP; of at most `PICTURE_BYTES`, or as `THUMBNAILS` allows."""
     from PIL import Image
 

@@ -20,7 +20,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from captioning.decoders import AHEAD, Decoders, checked_result, default_workers
+from captioning.decoders import AHEAD, Decoders, checked_result
 from captioning.decoding import Decoded, Job, Unusable, decode, decode_in_process
 from captioning.sources.source import RealImage
 from captioning.target_size import TargetSize
@@ -28,6 +28,7 @@ from tests.captioning.oddities import all_oddities, write
 from tests.scale import scaled
 from workspace.environment import is_passed_on
 from workspace.errors import CommunityForensicsError
+from workspace.limited.pool import default_processes
 from workspace.limited.process import Limits
 
 SIZE = TargetSize(8, 8, Image.Resampling.BICUBIC)
@@ -325,7 +326,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, decoders
 
 
 def test_there_is_a_process_for_each_core_up_to_a_limit() -> None:
-    assert 1 <= default_workers() <= 16
+    assert 1 <= default_processes() <= 16
 
 
 def test_an_image_with_a_caption_is_still_decoded_completely(tmp_path: Path) -> None:
