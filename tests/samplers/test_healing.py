@@ -37,11 +37,15 @@ def workspace(whole: Workspace, tmp_path: Path) -> Workspace:
     return Workspace(shutil.copytree(whole.root, tmp_path / "copy"))
 
 
-def _flip(path: Path, unseen: bool = False) -> None:
-    """Change a byte, as a program does; `unseen`: as a disk does, which leaves the time of the file."""
+def _flip(path: Path, unseen: bool = False, place: float = 0.5) -> None:
+    """Change a byte, as a program does; `unseen`: as a disk does, which leaves the time of the file.
+
+    `place`: from 0, the file's beginning, to 1. Of a Parquet file the second half is the footer, where some bytes have
+    no meaning.
+    """
     before = path.stat()
     content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
+    content[int(len(content) * place)] ^= 1
     path.write_bytes(content)
     if unseen:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -55,7 +59,7 @@ def test_one_command_makes_everything_damaged_again_and_opens_no_other_generator
     (images / "00000001.png").unlink()
     _flip(images / "00000004.png")
     os.truncate(images / "00000009.png", 100)
-    _flip(workspace.samples_of(CLASSES) / part_name(0))
+    _flip(workspace.samples_of(CLASSES) / part_name(0), place=0.1)
     (workspace.images_of(CLASSES) / "00000003.png").unlink()
     hub.clear_requests()
     report = sample(workspace, options)

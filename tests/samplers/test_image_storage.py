@@ -18,11 +18,13 @@ from localhub.store import Store
 from manifests.building import Built, build
 from manifests.manifest import iterate_manifest
 from manifests.options import BuildOptions
+from manifests.pictures.readers import PictureReaders
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
 from manifests.report.contact_sheet import PICTURES_OF_FEW, generator_sheets
 from manifests.report.rows import opened_rows
+from manifests.report.sampled_with import sampled_with
 from samplers.options import SampleOptions
 from samplers.sample import Sample, part_of, read_samples
 from samplers.supervisor import sample
@@ -55,7 +57,7 @@ def stores(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFacto
         weights = tmp_path_factory.mktemp("weights")
         sample(workspace, replace(options, endpoint=hub.endpoint, weights_dir=weights, device="cpu"))
         made.append(workspace)
-        built = build(workspace, BuildOptions(verify="full"))
+        built = build(workspace, BuildOptions(verify="full", real_per_generated=0))
         assert built.kept == 9
     return Stores(*made, built)
 
@@ -97,8 +99,9 @@ def test_both_publish_the_same_shards(stores: Stores, tmp_path: Path) -> None:
 def test_both_show_the_same_pictures_in_the_report(stores: Stores) -> None:
     sheets = []
     for workspace in (stores.beside, stores.inside):
-        with opened_rows(workspace) as rows:
-            sheets.append(generator_sheets(workspace, rows, stores.built.generators))
+        with opened_rows(workspace) as rows, PictureReaders(1) as readers:
+            sampled = [row for row in stores.built.generators if row.kept]
+            sheets.append(generator_sheets(workspace, rows, readers, sampled, sampled_with(rows)))
     beside, inside = [[thumbnail.uri for sheet in each for thumbnail in sheet.thumbnails] for each in sheets]
     assert len(inside) == PICTURES_OF_FEW
     assert inside == beside
@@ -150,7 +153,7 @@ def test_a_replaced_image_inside_a_row_is_found(copied: Workspace) -> None:
         CommunityForensicsError, match=r"part-00000\.parquet#00000000\.png has changed since the manifest was built"
     ):
         _packed(copied, copied.root / "shards")
-    (damaged,) = build(copied, BuildOptions(verify="full")).damaged
+    (damaged,) = build(copied, BuildOptions(verify="full", real_per_generated=0)).damaged
     assert damaged.startswith(f"{PIXELS} is left out: 1 image file has another sha256 than its row says")
 
 
