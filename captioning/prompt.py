@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,9 +22,6 @@ REAL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", 
 #: Key of the numbers of parts in the metadata of a part.
 _PARTS = b"community_forensics_parts"
 _UNFINISHED = "wait until `cf-caption` has ended on all shards, or run it again where it was interrupted"
-
-#: What workspaces of the former version hold in `caption_origin`, and how it is read: every captioner was called blip.
-FORMER_ORIGINS = {"blip": "generated"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +114,7 @@ def read_prompts(workspace: Workspace) -> list[Prompt]:
     prompts: list[Prompt] = []
     for part in parts:
         with _remedy(part):
-            prompts += (_current(prompt) for prompt in records.read(part, Prompt))
+            prompts += records.read(part, Prompt)
     return prompts
 
 
@@ -159,11 +156,6 @@ def require_this_version(part: Path) -> None:
         records.read_table(part, Prompt, columns=[])
 
 
-def current_origin(origin: str) -> str:
-    """A value of `caption_origin`, as this version writes it."""
-    return FORMER_ORIGINS.get(origin, origin)
-
-
 @contextmanager
 def _remedy(part: Path) -> Iterator[None]:
     """A block that reads a part; adds to its `UsageError` what to do."""
@@ -175,9 +167,3 @@ def _remedy(part: Path) -> Iterator[None]:
         ) from error
     except UsageError as error:
         raise UsageError(f"{error}. Or remove {part.parent} and run `cf-caption` again") from error
-
-
-def _current(prompt: Prompt) -> Prompt:
-    if prompt.caption_origin in FORMER_ORIGINS:
-        return replace(prompt, caption_origin=current_origin(prompt.caption_origin))  # type: ignore[arg-type]
-    return prompt

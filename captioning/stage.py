@@ -19,7 +19,7 @@ from captioning.moving import move_roots
 from captioning.named_roots import NamedRoots, below_roots, folders_of
 from captioning.options import Backend, CaptionOptions
 from captioning.own_prompt_parts import own_part
-from captioning.prompt import Prompt, current_origin, require_this_version
+from captioning.prompt import Prompt, require_this_version
 from captioning.prompt_parts import Captioning, Part, caption_part, parts_of, write_part
 from captioning.sandboxed_captioner import load_sandboxed
 from captioning.selection import Selection, select_all
@@ -280,7 +280,7 @@ def _summary(workspace: Workspace, selection: Selection, part_size: int) -> Sour
     finished = [part for part in parts if part.is_whole(workspace)]
     for part in finished:
         rows = records.read_table(part.path(workspace), Prompt, ["caption_origin"])
-        origins.update(map(current_origin, rows["caption_origin"].to_pylist()))
+        origins.update(rows["caption_origin"].to_pylist())
         skipped = part.skipped_path(workspace)
         if skipped.exists():
             reasons.update(records.read_table(skipped, Skipped, ["reason"])["reason"].to_pylist())

@@ -37,9 +37,9 @@ def database(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterato
         yield connection
 
 
-def parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[Path], columns: str = "*") -> None:
+def parquet_view(connection: duckdb.DuckDBPyConnection, name: str, paths: Iterable[Path]) -> None:
     """Make Parquet files of one schema, at least one, a view of the connection."""
-    parquet_relation(connection, paths).project(columns).create_view(name)
+    parquet_relation(connection, paths).create_view(name)
 
 
 def parquet_relation(connection: duckdb.DuckDBPyConnection, paths: Iterable[Path]) -> duckdb.DuckDBPyRelation:
@@ -57,15 +57,10 @@ def parquet_files(*columns: str) -> str:
     return f"read_parquet(?, {', '.join(options)})"
 
 
-def record_view(
-    connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type, columns: str = "*"
-) -> None:
-    """Make the Parquet files of a record a view of the connection; without files it has no rows.
-
-    `columns` is what the view selects of the files, in SQL.
-    """
+def record_view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type) -> None:
+    """Make the Parquet files of a record a view of the connection; without files it has no rows."""
     if paths:
-        parquet_view(connection, name, paths, columns)
+        parquet_view(connection, name, paths)
     else:
         connection.register(name, records.to_table(record, []))
 

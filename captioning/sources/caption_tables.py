@@ -88,6 +88,8 @@ class CaptionTables:
         else:
             if not found:
                 self.remarks.append(f"{name!r} names none of the images of this source")
+        finally:
+            text.detach()  # its caller closes the file
         self.rows.update(found)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from captioning.prompt import FORMER_ORIGINS, Prompt, prompt_parts
+from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
 from manifests.database import database, parquet_files, record_view, registered
 from manifests.joining.batch_tables import create_tables
@@ -107,13 +107,6 @@ ORDER BY {SAMPLES.generator}, {SAMPLES.index}
 """
 
 
-# Of prompts of the former version, the origin of captions as this version calls it.
-_CURRENT_PROMPTS = f"""
-* REPLACE (
-    CASE {PROMPTS.caption_origin} {" ".join(f"WHEN '{former}' THEN '{now}'" for former, now in FORMER_ORIGINS.items())}
-    ELSE {PROMPTS.caption_origin} END AS {PROMPTS.caption_origin})"""
-
-
 @dataclass(frozen=True)
 class Joined:
     """What a join wrote: how many rows, which of them are real images; and for each generator, how many of its samples
@@ -142,7 +135,7 @@ def open_records(
         connection.execute(f"SET threads = least({_THREADS}, current_setting('threads'))")
         try:
             find_parts(workspace, connection, without)
-            _view(connection, PROMPTS, prompt_parts(workspace), Prompt, _CURRENT_PROMPTS)
+            _view(connection, PROMPTS, prompt_parts(workspace), Prompt)
             _view(connection, CATALOG_FILE, [workspace.catalog], CatalogEntry)
             find_duplicates(connection)
             with registered(connection, {CATALOG: _catalog(connection)}):
@@ -279,8 +272,6 @@ def _spread(values: pa.ChunkedArray, row_numbers: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(encoded.indices.take(row_numbers), encoded.dictionary)
 
 
-def _view(
-    connection: duckdb.DuckDBPyConnection, relation: Relation, paths: list[Path], record: type, columns: str = "*"
-) -> None:
+def _view(connection: duckdb.DuckDBPyConnection, relation: Relation, paths: list[Path], record: type) -> None:
     check_version(connection, paths, record)
-    record_view(connection, str(relation), paths, record, columns)
+    record_view(connection, str(relation), paths, record)

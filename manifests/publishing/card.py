@@ -16,7 +16,7 @@ from manifests.audit.record import audit_lines, has_matched
 from manifests.choices import read_choices
 from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.plural import counted
-from manifests.publishing.card_numbers import SplitNumbers, count_for_card
+from manifests.publishing.card_numbers import PublishedSplit, count_for_card
 from manifests.publishing.layouts import Layout
 from manifests.publishing.owners_card import framed
 from manifests.publishing.planning import PlannedShard
@@ -73,7 +73,7 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
         image_bytes[shard.split] += shard.image_bytes
     names = sorted({shard.split for shard in shards})
     counted_splits = {split.name: split for split in numbers.splits}
-    splits = [counted_splits.get(name, SplitNumbers(name)) for name in names]
+    splits = [counted_splits.get(name, PublishedSplit(name)) for name in names]
     training = [split.name for split in splits if split.rows and split.name not in MIXED_SPLITS.values()]
     rows = read_generators(workspace)
     matched = has_matched(workspace)

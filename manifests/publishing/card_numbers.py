@@ -52,7 +52,7 @@ GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT {_ENVIRONMENTS}
 
 
 @dataclass(frozen=True)
-class SplitNumbers:
+class PublishedSplit:
     """A published split: its rows, how many of them are of real images, of how many real images (one may be beside
     several generators), and the generators of the others."""
 
@@ -73,7 +73,7 @@ class CardNumbers:
     """Real images, each once."""
     listed: int
     """Real images that are listed without their pixels."""
-    splits: list[SplitNumbers]
+    splits: list[PublishedSplit]
     architectures: list[tuple[Any, ...]]
     """Name, generators, images."""
     licenses: list[tuple[Any, ...]]
@@ -103,7 +103,7 @@ def count_for_card(workspace: Workspace) -> CardNumbers:
             generators=generators,
             real=real,
             listed=listed,
-            splits=[SplitNumbers(*row) for row in rows_of(_SPLITS)],
+            splits=[PublishedSplit(*row) for row in rows_of(_SPLITS)],
             architectures=rows_of(_ARCHITECTURES),
             licenses=rows_of(_LICENSES),
             real_sources=rows_of(_REAL_SOURCES),

@@ -5,7 +5,6 @@ import random
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -182,30 +181,6 @@ def test_captioning_that_has_begun_without_a_part_has_not_ended(tmp_path: Path, 
     (tmp_path / "prompts/digits/part-00000.parquet").unlink()
     with pytest.raises(UsageError, match="holds no prompts yet"):
         require_all_parts(Workspace(tmp_path))
-
-
-# A workspace of the former version
-
-
-def as_formerly(part: Path) -> None:
-    """The part as the former version wrote it: `blip` for every generated caption."""
-    table = pq.read_table(part)
-    origins = ["blip" if origin == "generated" else origin for origin in table["caption_origin"].to_pylist()]
-    at = table.schema.get_field_index("caption_origin")
-    table = table.set_column(at, table.schema.field(at), pa.array(origins)).replace_schema_metadata(None)
-    pq.write_table(table, part)
-
-
-def test_prompts_of_the_former_version_are_read_as_generated_and_continued(tmp_path: Path, photos: Path) -> None:
-    (finished,) = caption_here(tmp_path, {"photos": photos}, **SMALL)
-    now = read_prompts(Workspace(tmp_path))
-    assert {prompt.caption_origin for prompt in now} == {"generated"}
-    for part in (tmp_path / "prompts/photos").glob("part-*.parquet"):
-        as_formerly(part)
-    assert read_prompts(Workspace(tmp_path)) == now
-    require_all_parts(Workspace(tmp_path))  # it did not count them
-    (tmp_path / "prompts/photos/part-00005.parquet").unlink()
-    assert caption_here(tmp_path, {"photos": photos}, **SMALL) == [finished]
 
 
 def test_prompts_of_another_version_are_refused_with_what_to_do(tmp_path: Path, photos: Path) -> None:

@@ -291,17 +291,3 @@ def test_columns_carry_their_documentation_into_the_file(filled: Builder) -> Non
 def test_every_column_is_in_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text()
     assert [name for name in records.schema(ManifestRow).names if f"`{name}`" not in page] == []
-
-
-def test_prompts_of_the_former_version_give_the_same_manifest(filled: Builder) -> None:
-    filled.prompts["photos"] = [replace(prompt, caption_origin="generated") for prompt in filled.prompts["photos"]]
-    workspace = filled.write()
-    build(workspace)
-    now = manifest_path(workspace).read_bytes()
-    # It wrote `blip` for every generated caption.
-    filled.prompts["photos"] = [
-        replace(prompt, caption_origin="blip")  # type: ignore[arg-type]
-        for prompt in filled.prompts["photos"]
-    ]
-    build(filled.write())
-    assert manifest_path(workspace).read_bytes() == now
