@@ -141,9 +141,8 @@ def read_audit(workspace: Workspace) -> Audit | None:
     return audit if audit.manifest == sha256_of_file(manifest_path(workspace)) else None
 
 
-def has_matched(workspace: Workspace) -> bool:
-    """Whether there is a matched subset of the manifest as it is."""
-    audit = read_audit(workspace)
+def has_matched(workspace: Workspace, audit: Audit | None) -> bool:
+    """Whether there is a matched subset of the manifest that was audited."""
     return audit is not None and audit.matched is not None and matched_path(workspace).exists()
 
 
@@ -157,8 +156,12 @@ def remove_stale(workspace: Workspace) -> None:
 
 
 def audit_lines(workspace: Workspace) -> Sequence[str]:
-    """What is known of shortcuts in the manifest, a line each; where it was not audited, one that says so."""
-    audit = read_audit(workspace)
+    """What is known of shortcuts in the manifest as it is; as `shortcut_lines`."""
+    return shortcut_lines(read_audit(workspace))
+
+
+def shortcut_lines(audit: Audit | None) -> Sequence[str]:
+    """What an audit found, a line each; where there was none, one that says so."""
     return (NOT_AUDITED,) if audit is None else tuple(audit.lines())
 
 

@@ -63,9 +63,8 @@ def judged(values: Scores, texts: Sequence[bool], labels: Labels, folds: npt.NDA
         return result
     names = [texts[column] for column in differing]
     values = np.column_stack([_binned(values[:, column]) for column in differing])
-    with threadpool_limits(
-        limits=1
-    ):  # small trees are slower on several threads, and one gives the same sums everywhere
+    # Small trees are slower on several threads, and one gives the same sums everywhere.
+    with threadpool_limits(limits=1):
         for fold in range(FOLDS):
             held, seen = folds == fold, folds != fold
             numbers = [int((labels[seen] == label).sum()) for label in (REAL, FAKE)]

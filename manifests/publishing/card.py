@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from manifests.audit.record import audit_lines, has_matched
+from manifests.audit.record import Audit, has_matched, shortcut_lines
 from manifests.choices import read_choices
 from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.plural import counted
@@ -53,8 +53,13 @@ def size_category(rows: int) -> str:
     return next((name for bound, name in _SIZE_CATEGORIES if rows < bound), _LARGEST_CATEGORY)
 
 
-def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Sequence[PlannedShard]) -> str:
-    """The card of the dataset `repo_id` that has these shards; `owners_card` puts into it what people wrote."""
+def write_card(
+    repo_id: str, workspace: Workspace, layout: Layout, shards: Sequence[PlannedShard], audit: Audit | None = None
+) -> str:
+    """The card of the dataset `repo_id` that has these shards; `owners_card` puts into it what people wrote.
+
+    `audit`: that of the manifest.
+    """
     import jinja2
 
     # Names, licences and versions are texts of unknown authors: in Markdown, too, they must stay plain text.
@@ -76,9 +81,9 @@ def write_card(repo_id: str, workspace: Workspace, layout: Layout, shards: Seque
     splits = [counted_splits.get(name, PublishedSplit(name)) for name in names]
     training = [split.name for split in splits if split.rows and split.name not in MIXED_SPLITS.values()]
     rows = read_generators(workspace)
-    matched = has_matched(workspace)
+    matched = has_matched(workspace, audit)
     text = templates.get_template("card.md.jinja").render(
-        shortcuts=audit_lines(workspace),
+        shortcuts=shortcut_lines(audit),
         matched=matched,
         repo_id=repo_id,
         layout=layout.name,

@@ -26,7 +26,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from manifests.audit.matching import matched_path
-from manifests.audit.record import audit_lines, has_matched
+from manifests.audit.record import Audit, has_matched, read_audit, shortcut_lines
 from manifests.checks import check_manifest, raise_failures
 from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
@@ -93,13 +93,15 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
     _check_visibility(hub, options, counts)
     log = Log(workspace, "publish")
     log.event("pinned", manifest=sha256_of_file(manifest_path(workspace)))
+    # Read before the rows of evaluation sets are replaced: it is of the manifest as it was built.
+    audit = read_audit(workspace)
     evaluation_sets = evaluate_by_generator(workspace) if layout.by_generator else []
     with task("planning shards"):
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
     _check_shards(workspace, shards, options)
     shards += empty_shards(layout, shards)
-    card = write_card(hub.repo_id, workspace, layout, shards)
-    dataset = _Dataset(workspace, layout, options, shards, _tables(workspace), card)
+    card = write_card(hub.repo_id, workspace, layout, shards, audit)
+    dataset = _Dataset(workspace, layout, options, shards, _tables(workspace, audit), card)
     if not options.dry_run:
         hub.create(private=not options.public)
     sent: dict[str, PlannedShard] = {}
@@ -129,7 +131,7 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         in_no_split=counts.in_no_split,
         dry_run=options.dry_run,
         changed=changed,
-        shortcuts=audit_lines(workspace),
+        shortcuts=shortcut_lines(audit),
         evaluation_sets=evaluation_sets,
         moved=moved,
         card=changes.of_card(),
@@ -253,7 +255,7 @@ def _check_visibility(hub: DatasetOnHub, options: PublishOptions, counts: Counts
         )
 
 
-def _tables(workspace: Workspace) -> dict[str, bytes]:
+def _tables(workspace: Workspace, audit: Audit | None) -> dict[str, bytes]:
     """What is published beside the shards, by path."""
     parquet = generators_path(workspace)
     tables = {
@@ -264,7 +266,7 @@ def _tables(workspace: Workspace) -> dict[str, bytes]:
         sink = io.BytesIO()
         pq.write_table(withheld, sink, compression="zstd")
         tables[REAL_IMAGES_FILE] = sink.getvalue()
-    if has_matched(workspace):
+    if has_matched(workspace, audit):
         tables[MATCHED_FILE] = matched_path(workspace).read_bytes()
     return tables
 

@@ -8,6 +8,7 @@ from manifests.audit.record import (
     MatchedFindings,
     audit_path,
     has_matched,
+    read_audit,
     write_audit,
 )  # fmt: skip
 from manifests.audit.scores import Score
@@ -41,7 +42,7 @@ def test_publishing_says_what_the_audit_found_or_that_there_was_none(hub: HubPro
     assert "by itself): file size 0.93" in card
     assert "metadata/matched.parquet" in card
     assert files(hub, "lab/audited")["metadata/matched.parquet"]
-    assert has_matched(workspace)
+    assert has_matched(workspace, read_audit(workspace))
     # An audit of another manifest is not published, nor what it matched.
     audit_path(workspace).write_text(audit_path(workspace).read_text().replace('"manifest": "', '"manifest": "0'))
     done = publish(hub, workspace, "lab/audited")
@@ -49,3 +50,12 @@ def test_publishing_says_what_the_audit_found_or_that_there_was_none(hub: HubPro
     assert done.stdout.endswith(NOT_AUDITED)
     assert "metadata/matched.parquet" not in files(hub, "lab/audited")
     assert NOT_AUDITED in text(hub, "lab/audited", "README.md")
+
+
+def test_in_the_studys_layout_too_the_audit_is_that_of_the_manifest(hub: HubProcess, ready: Workspace) -> None:
+    with_audit(ready, 0.93)
+    done = publish(hub, ready, "lab/study", layout="community-forensics")
+    assert done.returncode == 0, done.stderr
+    assert "by itself): file size 0.93" in done.stdout
+    assert NOT_AUDITED not in text(hub, "lab/study", "README.md")
+    assert files(hub, "lab/study")["metadata/matched.parquet"]
