@@ -65,11 +65,13 @@ guard()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect without the garbage collector: it would visit the imported libraries again and again for nothing."""
+    """Hide the imported libraries and the collected tests from the garbage collector: they stay until the end, and it
+    would visit their million objects again and again for nothing."""
     gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
         gc.enable()
 
 
