@@ -86,5 +86,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_unconfigure() -> None:
     """Remove the folder, in the process that made it."""
+    gc.unfreeze()  # at the end libraries ask where their objects are
     if MADE is not None:
         shutil.rmtree(MADE, ignore_errors=True)
