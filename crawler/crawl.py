@@ -7,21 +7,23 @@ the catalogue and is not listed any more keeps its row: unchanged if it only fel
 the Hub can be in one workspace.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from crawler.base_models import BaseModels
 from crawler.catalog import CatalogEntry, read_catalog
+from crawler.choice import Choice, applied
 from crawler.effective_licenses import with_effective_licenses
 from crawler.growth import Growth
 from crawler.hub.client import Hub
 from crawler.hub.from_file import Names, digest, look_up_models, read_names
-from crawler.hub.listing import ListedModel, ModelList, Selection, list_models
+from crawler.hub.listing import ListedModel, Selection, list_models
 from crawler.hub.repository import RepositoryReader
 from crawler.lineage import bases_of_adapter, with_lineage
 from crawler.options import CrawlOptions
+from crawler.pipelines.traits import pipeline_names
 from crawler.reasons import TEMPORARY, Incompatible, Reason
 from crawler.resume_log import ResumeLog
 from crawler.row_builder import RowBuilder
@@ -49,6 +51,10 @@ class Crawled:
     bad_lines: tuple[str, ...] = ()
     #: Sampled generators that have changed or disappeared on the Hub: their rows are those that they were sampled with.
     kept: tuple[str, ...] = ()
+    #: How many models --only and --exclude left out before they were inspected, by option.
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    #: What the user should know about the options.
+    notes: tuple[str, ...] = ()
     #: Generators that were not in the catalogue and are not added, because its round was sampled.
     not_added: tuple[str, ...] = ()
 
@@ -69,14 +75,20 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
 def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, held: Held) -> Crawled:
     names = named.names if named is not None else None
     selection = Selection.of(options, names)
+    choice = selection.choice
+    choice.require_kinds(pipeline_names())
     hub = Hub(options.hub)
     settings: dict[str, Setting | None] = {
         "limit": selection.limit,
         "kinds": list(selection.kinds),
         "min_downloads": selection.min_downloads,
         "author": selection.author,
-        "include": list(selection.include),
-        "exclude": list(selection.exclude),
+        "include": list(choice.only.texts),
+        "exclude": list(choice.exclude.texts),
+        "license_allow": list(choice.allowed.texts) or None,
+        "license_deny": list(choice.denied.texts) or None,
+        "max_size": choice.max_bytes,
+        "architecture": list(choice.architectures) or None,
         "from": digest(names) if names is not None else None,
         "include_test_repositories": options.include_test_repositories or None,
     }
@@ -92,10 +104,7 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     inspected = {entry.model_name: entry for entry in resume_log.read()}
     kept: list[str] = []
     not_added: list[str] = []
-    if names is None:
-        listing = ModelList(list_models(hub, selection))
-    else:
-        listing = look_up_models(hub, selection, names, options.workers)
+    listing = list_models(hub, selection) if names is None else look_up_models(hub, selection, names, options.workers)
     models = listing.models
     log.event("listed", models=len(models), endpoint=hub.endpoint, missing=listing.missing)
     reader = RepositoryReader(
@@ -117,7 +126,7 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     for rank, model in ranked:
         name = model.model_name
         own, log_row = before.get(name, []), inspected.get(name)
-        if any(not _needs_inspection(row, model, hub) for row in own[-1:]):
+        if any(not _needs_inspection(row, model, hub, choice) for row in own[-1:]):
             # The same commit on another Hub, such as a mirror, has the same content.
             newest = replace(own[-1], endpoint=hub.endpoint, last_modified=model.last_modified)
             rows[name] = _with_counts([*own[:-1], newest], model, rank)
@@ -126,7 +135,7 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
             rows[name] = _with_counts(own, model, rank)
         elif not own and growth.adding is None:
             not_added.append(name)
-        elif log_row is not None and not _needs_inspection(log_row, model, hub):
+        elif log_row is not None and not _needs_inspection(log_row, model, hub, choice):
             rows[name] = _with_counts(growth.added(log_row, own), model, rank)
         else:
             todo.append((rank, model))
@@ -153,7 +162,8 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
             task.advance(note=row.model_name)
     # In the order of the listing, whichever was inspected first.
     order = [*(model.model_name for model in models), *(own[-1].model_name for own in unlisted)]
-    entries = with_effective_licenses(with_lineage([row for name in order for row in rows.get(name, ())]))
+    complete = with_effective_licenses(with_lineage([row for name in order for row in rows.get(name, ())]))
+    entries = applied(complete, choice, {row.generator for row in complete if growth.is_pinned(row)})
     held.check()
     growth.record(settings, entries)
     records.write(workspace.catalog, CatalogEntry, entries)
@@ -164,13 +174,15 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
         failed=listing.failed,
         bad_lines=named.bad_lines if named is not None else (),
         kept=tuple(sorted(kept)),
+        left_out=listing.left_out,
+        notes=tuple(choice.unknown_licenses(entries)),
         not_added=tuple(sorted(not_added)),
     )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
     return crawled
 
 
-def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub) -> bool:
+def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub, choice: Choice) -> bool:
     """Whether an earlier row can differ from what the model is now."""
     return (
         entry.revision != listed.revision
@@ -179,6 +191,8 @@ def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub) -> boo
         or entry.reason in TEMPORARY
         # Its terms may have been accepted since.
         or (entry.reason == Reason.GATED and hub.has_token)
+        # Another choice than that of the crawl before.
+        or (entry.reason == Reason.LEFT_OUT and choice.left_out_by_facts(entry) is None)
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from captioning.prompt import Prompt
-from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, Task
+from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, Origin, Task
 from crawler.options import Kind
 from samplers.options import Store
 from samplers.prompting import PromptPool
@@ -25,6 +25,9 @@ from workspace.layout import generator_name
 
 #: Batches in one part file: a kill costs at most these; more batches make fewer files for each generator.
 BATCHES_A_PART = 4
+
+#: Sources of a setting that must be in effect: the author or the user says so. Others are guesses by the repository.
+DECLARED: tuple[Origin, ...] = ("card", "base", "user")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +94,10 @@ class Plan:
         if words is not None and self.kind == "textual-inversion" and words in (negative or ""):
             return None
         return words
+
+    def stated_by(self, name: str) -> str:
+        """Who wants this setting, in words."""
+        return "the user sets" if getattr(self.sources, name, None) == "user" else "the catalogue declares"
 
     @property
     def stop(self) -> int:
