@@ -149,6 +149,12 @@ class CatalogEntry:
     base_files: tuple[ModelFile, ...] = column(
         doc="all files that sampling an adapter downloads from base_model", of=ModelFile, many=True, default=()
     )
+    single_file: str | None = column(
+        pa.string(),
+        "path in files of a checkpoint in one file, whose configurations are in base_files; null: the files are a "
+        "pipeline's folder, or an adapter's",
+        default=None,
+    )
     adapter_file: str | None = column(
         pa.string(), "path in files of the LoRA's or textual inversion's weights; null: a checkpoint", default=None
     )

@@ -47,6 +47,7 @@ _SOURCES = {
     "unread_settings": "README.md",
     "files": "model_index.json and the Hub's list of files",
     "base_files": "model_index.json of base_model and the Hub's list of files",
+    "single_file": "cf-crawl --from",
     "adapter_file": "README.md, else names of the files",
     "embedding_file": "README.md, else names of the files",
     "embedding_tokens": "README.md, else token_identifier.txt",

@@ -66,6 +66,7 @@ class Plan:
     allow_pickle: bool = False
     sources: HyperparameterSources = HyperparameterSources()
     """The source of each hyperparameter: what the author declared must be in effect."""
+    single_file: str | None = None
     adapter_file: str | None = None
     embedding_file: str | None = None
     embedding_tokens: tuple[str, ...] = ()
@@ -151,6 +152,7 @@ def plans_of(entry: CatalogEntry, segments: Sequence[Segment], pools: Mapping[in
             samples=(),
             allow_pickle=recipe.allow_pickle,
             sources=sources,
+            single_file=entry.single_file,
             adapter_file=entry.adapter_file,
             embedding_file=entry.embedding_file,
             embedding_tokens=entry.embedding_tokens,
