@@ -100,16 +100,17 @@ def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -
 
 
 def status(workspace: WorkspaceLike) -> "RunStatus":
-    """How far sampling is: generators done, left and failed, images, images per second, and where the time goes.
+    """How far sampling is: generators done, exhausted, failed and left, images, images per second, where the time goes.
 
-    Reads files and changes nothing; may be called while shards are running, on any node. Times are in seconds.
+    Reads files and changes nothing; may be called while shards are running, on any node. Times are in seconds. Every
+    failed generator is named in `failures`, with its reason, what to do, and the log of its sampling process.
 
     Raises `UsageError` when there is no workspace or no catalogue.
 
     Examples:
         >>> import community_forensics as cf
         >>> now = cf.status("workspace")
-        >>> now.done + now.left + now.failed == now.generators
+        >>> now.done + now.exhausted + now.failed + now.left == now.generators
         True
     """
     from samplers.status.run import Watcher

@@ -14,6 +14,7 @@ from samplers.outcomes import Outcome, final_status
 from samplers.pending import PendingGenerator
 from samplers.plan import Plan, Recipe
 from samplers.sample import Sample
+from samplers.stderr_log import keep_stderr
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.generator_store import GeneratorStore, NotReproducibleError
 from samplers.storage.missing_ranges import MissingRange, next_range
@@ -38,6 +39,7 @@ class GeneratorRun:
         report: Callable[[int, int], None],
     ) -> None:
         """`report` is called with the images kept and the samples made, after every batch."""
+        self._workspace = workspace
         self._generator, self._plan, self._recipe, self._report = generator, plan, recipe, report
         name = plan.generator
         # All is read that was written: this generator was not finished, or is damaged.
@@ -86,6 +88,7 @@ class GeneratorRun:
             timed=self.progress.next_index - self._before + made,
             seconds={phase: round(value, 3) for phase, value in seconds.items()},
             stderr=worker.last_lines() if outcome.failed else (),
+            log=keep_stderr(self._workspace, self._plan.generator, worker.output) if outcome.failed else None,
         )
 
     def _assignment(self, files: LocalFiles, missing: MissingRange) -> Assignment:

@@ -9,6 +9,7 @@ import typer
 from workspace.command_line import run_command
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.terminal import say
 
 
 def status(
@@ -16,13 +17,17 @@ def status(
         "workspace"
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of tables.")] = False,
+    json_schema: Annotated[
+        bool, typer.Option("--json-schema", help="Print the JSON Schema of --json, and end.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show the status again and again, until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two updates of --watch.")] = 10,
 ) -> None:
     """Show the progress of sampling: what is done, left and failed, the speed, and how the time is spent.
 
-    It reads the files of the workspace and changes nothing, so it may run on any node, during a run or after it. A
-    shard that has not stopped, but has logged nothing for a minute, is called silent.
+    It reads the files of the workspace and changes nothing, so it may run on any node, during a run or after it. Every
+    failed generator is named, with what to do. A shard that has not stopped, but has logged nothing for a minute, is
+    called silent; one whose process shows no sign of life, killed.
 
     Examples:
 
@@ -33,8 +38,12 @@ def status(
         cf-status --json               # for programs
     """
     from samplers.status.display import Screen
+    from samplers.status.json_form import schema_text
     from samplers.status.run import Watcher
 
+    if json_schema:
+        say(schema_text().rstrip())
+        return
     if not workspace.is_dir():
         raise UsageError(f"--workspace {workspace} does not exist: name the folder that cf-sample uses")
     watcher = Watcher(Workspace(workspace.resolve()))

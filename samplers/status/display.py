@@ -1,7 +1,7 @@
-"""The status of a run on the screen: a table of the shards, one of failures, and how the time was spent."""
+"""The status of a run on the screen: a table of the shards, the failed generators, and how the time was spent."""
 
-import dataclasses
-import json
+import itertools
+from collections.abc import Sequence
 
 from rich.console import Group
 from rich.live import Live
@@ -9,10 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from samplers.number_text import count_text, duration_text
-from samplers.outcomes import BUSY, SUCCEEDED
+from samplers.outcomes import BUSY
+from samplers.status.failure import Failure
+from samplers.status.json_form import as_json
 from samplers.status.run import RunStatus
 from samplers.status.shard_status import WALL, ShardStatus
+from workspace.printable import in_line
 from workspace.terminal import Console
+
+#: Failed generators that are named where the status is shown again and again in the place of a screen.
+_NAMED_LIVE = 5
+#: Seconds by which clocks may differ before it is said.
+_CLOCK_SECONDS = 60.0
 
 
 class Screen:
@@ -38,25 +46,16 @@ class Screen:
         if self._as_json:
             print(as_json(status), flush=True)  # noqa: T201 - rich would break the line
         elif self._live is not None:
-            self._live.update(as_tables(status), refresh=True)
+            self._live.update(as_tables(status, _NAMED_LIVE), refresh=True)
         else:
             self._console.print(as_tables(status))
 
 
-def as_json(status: RunStatus) -> str:
-    """One line of JSON: the fields of `RunStatus`, times in seconds, `duty` with every `time`."""
-    plain = dataclasses.asdict(status)
-    plain["time"]["duty"] = status.time.duty
-    for shard, values in zip(status.shards, plain["shards"], strict=True):
-        values["time"]["duty"] = shard.time.duty
-    return json.dumps(plain)
-
-
-def as_tables(status: RunStatus) -> Group:
-    """The status as tables that fit into 80 columns."""
+def as_tables(status: RunStatus, named: int | None = None) -> Group:
+    """The status as tables that fit into 80 columns. `named`: failed generators that are named; None: all."""
     lines = [
-        f"{count_text(status.generators, 'generator')}: {status.done:,} done, {status.left:,} left, "
-        f"{status.failed:,} failed",
+        f"{count_text(status.generators, 'generator')}: {status.done:,} done, {status.exhausted:,} exhausted, "
+        f"{status.failed:,} failed, {status.left:,} left",
         f"{count_text(status.images, 'image')}; {_rate(status.recently)} a second now, "
         f"{_rate(status.images_a_second)} on average; time left: {duration_text(status.seconds_left)}",
     ]
@@ -67,13 +66,52 @@ def as_tables(status: RunStatus) -> Group:
         parts += [Text(f"shard {shard.shard} samples {shard.walls}") for shard in status.shards if shard.walls]
     else:
         parts.append(Text("no shard has run yet: start one with `cf-sample`"))
+    if status.not_started:
+        parts.append(Text(f"never started: {shards_text(status.not_started)}"))
+    if status.clock_behind > _CLOCK_SECONDS:
+        parts.append(
+            Text(
+                f"the clock of this machine is {duration_text(status.clock_behind)} or more behind that of the file "
+                "system: for how long a shard is silent may be wrong"
+            )
+        )
     parts += [Text(f"{name}: {why}") for name, why in status.damaged.items()]
-    failures = {end: count for end, count in status.ends.items() if end not in SUCCEEDED}
-    if failures:
-        parts.append(_pairs("failed", {end: f"{count:,}" for end, count in failures.items()}))
+    if status.failures:
+        failures = {end: f"{count:,}" for end, count in status.ends.items() if end not in ("done", "exhausted")}
+        parts.append(_pairs("failed", failures))
+        parts += _failures(status.failures[:named])
+        if named is not None and len(status.failures) > named:
+            parts.append(Text(f"... and {len(status.failures) - named:,} more: `cf-status` names all"))
     if status.time.wall > 0:
         parts.append(_wall(status))
     return Group(*parts)
+
+
+def shards_text(shards: Sequence[str]) -> str:
+    """Shards such as 2/16, 3/16 and 5/16 as a short text: shards 2-3, 5 of 16."""
+    texts = []
+    for count, places in itertools.groupby(
+        (tuple(map(int, shard.split("/"))) for shard in shards), lambda place: place[1]
+    ):
+        indices = [index for index, _ in places]
+        ranges = []
+        for _, run in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
+            found = [index for _, index in run]
+            ranges.append(f"{found[0]}-{found[-1]}" if len(found) > 1 else str(found[0]))
+        texts.append(f"shard{'s' if len(indices) > 1 else ''} {', '.join(ranges)} of {count}")
+    return "; ".join(texts)
+
+
+def _failures(failures: Sequence[Failure]) -> list[Text | Table]:
+    """A line for each failed generator, below what to do about its kind of failure."""
+    lines: list[Text | Table] = []
+    for (end, remedy), group in itertools.groupby(failures, lambda failure: (failure.end, failure.remedy)):
+        lines.append(Text(f"{end}: {remedy}"))
+        for failure in group:
+            log = f" (log: {failure.log})" if failure.log is not None else ""
+            detail = f": {in_line(failure.detail)}" if failure.detail else ""
+            lines.append(Text(f"  {failure.generator}{detail}{log}"))
+    return lines
 
 
 def _shards(status: RunStatus) -> Table:
