@@ -120,6 +120,13 @@ def sample(
             help="Damaged files that are made again: found by size and time of change, or by reading every file."
         ),
     ] = SampleOptions.verify,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Settings may differ from the workspace's: what they add is another round (docs/rounds.md).",
+        ),
+    ] = SampleOptions.update,
     fail_above: Annotated[
         str,
         typer.Option(
@@ -155,6 +162,8 @@ def sample(
 
         cf-sample --fail-above 5% && cf-build-manifest  # goes on unless more than a twentieth failed
 
+        cf-sample --update --images 600               # more images of each generator, those that are there stay
+
         cf-status --watch                             # the progress of all shards
     """
     from samplers.failed_share import FailedShare, parse_share
@@ -185,6 +194,7 @@ def sample(
         max_memory=max_memory,
         retry_failed=retry_failed,
         verify=verify,
+        update=update,
     )
     space = Workspace.open(workspace)
     if dry_run:

@@ -12,6 +12,7 @@ from rich.console import Console
 from crawler.catalog import CatalogEntry
 from crawler.reasons import Reason
 from samplers.outcomes import SUCCEEDED, Outcome, Status, write_outcome
+from samplers.recipe import Recipe
 from samplers.status.display import as_tables, shards_text
 from samplers.status.failure import REMEDIES
 from samplers.status.run import RunStatus, Watcher
@@ -19,6 +20,7 @@ from samplers.stderr_log import keep_stderr
 from tests.records import catalog_entry
 from tests.samplers.inputs import write_catalog
 from workspace.layout import Workspace
+from workspace.recipe import pin
 
 NOW = 1_800_000_000.0
 
@@ -151,3 +153,32 @@ def test_a_clock_that_is_behind_is_said(workspace: Workspace) -> None:
     status = Watcher(workspace).look(NOW)
     assert status.clock_behind == 3600
     assert "the clock of this machine is 60 min or more behind" in said(status)
+
+
+def test_a_generator_that_a_later_round_asks_for_more_images_of_is_left_until_it_has_them(workspace: Workspace) -> None:
+    catalogue = [dataclasses.replace(entry, task="unconditional") for entry in entries(2)]
+    write_catalog(workspace, catalogue)
+    first, second = catalogue
+    pin(workspace, "sample", recipe(images=4).settings())
+    write_outcome(workspace, outcome(first, "done", kept=4))
+    write_outcome(workspace, outcome(second, "load-failed"))
+    watcher = Watcher(workspace)
+    assert (watcher.look(NOW).done, watcher.look(NOW).failed, watcher.look(NOW).left) == (1, 1, 0)
+    pin(workspace, "sample", recipe(images=6).settings(), update=True)
+    status = watcher.look(NOW)
+    assert (status.done, status.failed, status.left, status.images) == (0, 1, 1, 0)
+    # What round 1 made is there, and is not read again.
+    workspace.samples_of(first.generator).mkdir(parents=True)
+    (workspace.samples_of(first.generator) / "part-00000.parquet").write_bytes(b"no Parquet")
+    os.utime(workspace.samples_of(first.generator), (NOW, NOW))
+    os.utime(workspace.outcome_of(first.generator), (NOW, NOW))
+    status = watcher.look(NOW)
+    assert (status.images, status.damaged) == (4, {})
+    write_outcome(workspace, outcome(first, "done", kept=6, round=2))
+    assert (watcher.look(NOW).done, watcher.look(NOW).images) == (1, 6)
+
+
+def recipe(images: int) -> Recipe:
+    return Recipe(
+        images=images, batch_size=2, max_tries=2 * images, seed=0, steps=None, safety_checker="", prompts=None
+    )
