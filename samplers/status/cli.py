@@ -1,6 +1,7 @@
 """cf-status: the progress of cf-sample on all shards."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,9 @@ def status(
         "workspace"
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of tables.")] = False,
+    rounds: Annotated[
+        bool, typer.Option("--rounds", help="Also show what each round of the recipe added, and has of its images.")
+    ] = False,
     json_schema: Annotated[
         bool, typer.Option("--json-schema", help="Print the JSON Schema of --json, and end.")
     ] = False,
@@ -35,24 +39,33 @@ def status(
 
         cf-status --watch --every 5    # until Ctrl-C
 
+        cf-status --rounds             # also: what each round of a workspace that grew added
+
         cf-status --json               # for programs
     """
     from samplers.status.display import Screen
     from samplers.status.json_form import schema_text
-    from samplers.status.run import Watcher
+    from samplers.status.rounds import rounds_of
+    from samplers.status.run import RunStatus, Watcher
 
     if json_schema:
         say(schema_text().rstrip())
         return
     if not workspace.is_dir():
         raise UsageError(f"--workspace {workspace} does not exist: name the folder that cf-sample uses")
-    watcher = Watcher(Workspace(workspace.resolve()))
+    space = Workspace(workspace.resolve())
+    watcher = Watcher(space)
+
+    def look() -> RunStatus:
+        status = watcher.look(time.time())
+        return replace(status, rounds=rounds_of(space)) if rounds else status
+
     try:
         with Screen(as_json, live=watch) as screen:
-            screen.show(watcher.look(time.time()))
+            screen.show(look())
             while watch:
                 time.sleep(every)
-                screen.show(watcher.look(time.time()))
+                screen.show(look())
     except KeyboardInterrupt:
         # Ctrl-C is the usual end of --watch; without it, the command was interrupted.
         if not watch:

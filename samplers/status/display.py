@@ -12,6 +12,7 @@ from samplers.number_text import count_text, duration_text
 from samplers.outcomes import BUSY
 from samplers.status.failure import Failure
 from samplers.status.json_form import as_json
+from samplers.status.rounds import RoundStatus
 from samplers.status.run import RunStatus
 from samplers.status.shard_status import WALL, ShardStatus
 from workspace.printable import in_line
@@ -84,6 +85,8 @@ def as_tables(status: RunStatus, named: int | None = None) -> Group:
             parts.append(Text(f"... and {len(status.failures) - named:,} more: `cf-status` names all"))
     if status.time.wall > 0:
         parts.append(_wall(status))
+    if status.rounds is not None:
+        parts.append(_rounds(status.rounds))
     return Group(*parts)
 
 
@@ -112,6 +115,19 @@ def _failures(failures: Sequence[Failure]) -> list[Text | Table]:
             detail = f": {in_line(failure.detail)}" if failure.detail else ""
             lines.append(Text(f"  {failure.generator}{detail}{log}"))
     return lines
+
+
+def _rounds(rounds: Sequence[RoundStatus]) -> Table:
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("round")
+    for name in ("generators", "prompts", "images owed", "images made"):
+        table.add_column(name, justify="right")
+    table.add_column("settings of")
+    for one in rounds:
+        owed = "not sampled yet" if one.images_owed is None else f"{one.images_owed:,}"
+        counts = (f"{one.generators:,}", f"{one.prompts:,}", owed, f"{one.images:,}")
+        table.add_row(str(one.round), *counts, ", ".join(one.stages))
+    return table
 
 
 def _shards(status: RunStatus) -> Table:

@@ -14,6 +14,7 @@ from samplers.claims import TOUCH_SECONDS, process_folders
 from samplers.status.failure import Failure
 from samplers.status.file_ages import FileAges
 from samplers.status.generators import Generators
+from samplers.status.rounds import RoundStatus
 from samplers.status.shard_status import ShardFollower, ShardStatus, Time
 from workspace.layout import Workspace
 from workspace.process_folder import SILENT_SECONDS, has_ended
@@ -56,6 +57,8 @@ class RunStatus:
     """Generators with an outcome or a part that cannot be read, and what to do; they are counted as left."""
     clock_behind: float = 0.0
     """Seconds by which this machine's clock is behind the one that stamps files, as far as they show."""
+    rounds: tuple[RoundStatus, ...] | None = None
+    """What each round added; None: not asked for."""
 
 
 class Watcher:

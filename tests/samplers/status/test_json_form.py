@@ -15,6 +15,7 @@ from samplers.outcomes import write_outcome
 from samplers.status.cli import status as command
 from samplers.status.failure import Failure
 from samplers.status.json_form import as_json, schema_text
+from samplers.status.rounds import RoundStatus, rounds_of
 from samplers.status.run import RunStatus, Watcher
 from samplers.status.shard_status import ShardStatus, Time
 from tests.samplers.inputs import write_catalog
@@ -31,7 +32,7 @@ def status(tmp_path: Path) -> RunStatus:
     write_outcome(workspace, outcome(entries(3)[0], "incompatible", reason=Reason.VIDEO, detail="it makes videos"))
     workspace.outcome_of(entries(3)[1].generator).write_text("{")
     log(workspace, "2/3", NOW)
-    return Watcher(workspace).look(NOW)
+    return dataclasses.replace(Watcher(workspace).look(NOW), rounds=rounds_of(workspace))
 
 
 def test_the_output_is_valid(status: RunStatus) -> None:
@@ -39,6 +40,7 @@ def test_the_output_is_valid(status: RunStatus) -> None:
     assert status.failures
     assert status.damaged
     assert status.not_started
+    assert status.rounds
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.validate(json.loads(as_json(status)), SCHEMA, jsonschema.Draft202012Validator)
 
@@ -49,6 +51,7 @@ def test_the_output_is_valid(status: RunStatus) -> None:
         (RunStatus, SCHEMA, set[str]()),
         (ShardStatus, SCHEMA["$defs"]["shard"], set[str]()),
         (Failure, SCHEMA["$defs"]["failure"], set[str]()),
+        (RoundStatus, SCHEMA["$defs"]["round"], set[str]()),
         (Time, SCHEMA["$defs"]["time"], {"duty"}),
     ],
 )
