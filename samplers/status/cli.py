@@ -9,6 +9,7 @@ import typer
 
 from workspace.command_line import run_command
 from workspace.errors import UsageError
+from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.terminal import say
 
@@ -25,7 +26,23 @@ def status(
         bool, typer.Option("--json-schema", help="Print the JSON Schema of --json, and end.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show the status again and again, until Ctrl-C.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two updates of --watch.")] = 10,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two updates of --watch, or of the page of --serve.")
+    ] = 10,
+    serve: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Serve a page that refreshes, with the newest images, and /metrics for Prometheus, until Ctrl-C; 0: "
+            "any free port.",
+        ),
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(help="Address for --serve. Other machines can connect only if this is not a loopback address."),
+    ] = "127.0.0.1",
 ) -> None:
     """Show the progress of sampling: what is done, left and failed, the speed, and how the time is spent.
 
@@ -42,6 +59,8 @@ def status(
         cf-status --rounds             # also: what each round of a workspace that grew added
 
         cf-status --json               # for programs
+
+        cf-status --serve 8765         # a page with the newest images, and /metrics
     """
     from samplers.status.display import Screen
     from samplers.status.json_form import schema_text
@@ -54,6 +73,14 @@ def status(
     if not workspace.is_dir():
         raise UsageError(f"--workspace {workspace} does not exist: name the folder that cf-sample uses")
     space = Workspace(workspace.resolve())
+    if serve is not None:
+        require_extra("status", "cf-status --serve")
+        if as_json or watch or rounds:
+            raise UsageError("--serve shows the status by itself: leave out --json, --watch and --rounds")
+        from samplers.status.live.serve import serve as serve_page
+
+        serve_page(space, host, serve, every)
+        return
     watcher = Watcher(space)
 
     def look() -> RunStatus:

@@ -10,11 +10,10 @@ from rich.text import Text
 
 from samplers.number_text import count_text, duration_text
 from samplers.outcomes import BUSY
-from samplers.status.failure import Failure
 from samplers.status.json_form import as_json
 from samplers.status.rounds import RoundStatus
 from samplers.status.run import RunStatus
-from samplers.status.shard_status import WALL, ShardStatus
+from samplers.status.shard_status import WALL, ShardStatus, Time
 from workspace.printable import in_line
 from workspace.terminal import Console
 
@@ -77,14 +76,10 @@ def as_tables(status: RunStatus, named: int | None = None) -> Group:
             )
         )
     parts += [Text(f"{name}: {why}") for name, why in status.damaged.items()]
-    if status.failures:
-        failures = {end: f"{count:,}" for end, count in status.ends.items() if end not in ("done", "exhausted")}
-        parts.append(_pairs("failed", failures))
-        parts += _failures(status.failures[:named])
-        if named is not None and len(status.failures) > named:
-            parts.append(Text(f"... and {len(status.failures) - named:,} more: `cf-status` names all"))
+    parts += _failures(status, named)
     if status.time.wall > 0:
-        parts.append(_wall(status))
+        shares = {name: _percent(share) for name, share in time_shares(status.time).items()}
+        parts.append(_pairs("share of the time", shares))
     if status.rounds is not None:
         parts.append(_rounds(status.rounds))
     return Group(*parts)
@@ -105,15 +100,20 @@ def shards_text(shards: Sequence[str]) -> str:
     return "; ".join(texts)
 
 
-def _failures(failures: Sequence[Failure]) -> list[Text | Table]:
-    """A line for each failed generator, below what to do about its kind of failure."""
+def _failures(status: RunStatus, named: int | None) -> list[Text | Table]:
+    """A line for each kind of failure, with what to do, and below it one for each generator, `named` at most in all."""
     lines: list[Text | Table] = []
-    for (end, remedy), group in itertools.groupby(failures, lambda failure: (failure.end, failure.remedy)):
-        lines.append(Text(f"{end}: {remedy}"))
-        for failure in group:
+    left = len(status.failures) if named is None else named
+    for end, group in itertools.groupby(status.failures, lambda failure: failure.end):
+        failures = list(group)
+        lines.append(Text(f"failed, {end} ({len(failures):,}): {failures[0].remedy}"))
+        for failure in failures[:left]:
             log = f" (log: {failure.log})" if failure.log is not None else ""
             detail = f": {in_line(failure.detail)}" if failure.detail else ""
             lines.append(Text(f"  {failure.generator}{detail}{log}"))
+        left = max(0, left - len(failures))
+    if named is not None and len(status.failures) > named:
+        lines.append(Text(f"... and {len(status.failures) - named:,} more: `cf-status` names all"))
     return lines
 
 
@@ -158,14 +158,13 @@ def _state(shard: ShardStatus) -> str:
     return f"silent {duration_text(shard.heard)}" if shard.state == "silent" else shard.state
 
 
-def _wall(status: RunStatus) -> Table:
+def time_shares(time: Time) -> dict[str, float]:
     """Shares of the wall time of ended generators; first the phases in which the device works, with their sum."""
-    shares = {phase: status.time.phases.get(phase, 0.0) / status.time.wall for phase in WALL}
-    rows = {"device busy": _percent(status.time.duty)}
-    rows |= {f"  {phase}": _percent(share) for phase, share in shares.items() if phase in BUSY and share}
+    shares = {phase: time.phases.get(phase, 0.0) / time.wall for phase in WALL}
     names = {"idle": "waiting for files", "other": "other"}
-    rows |= {names.get(phase, phase): _percent(share) for phase, share in shares.items() if phase not in BUSY}
-    return _pairs("share of the time", rows)
+    busy = {f"  {phase}": share for phase, share in shares.items() if phase in BUSY and share}
+    others = {names.get(phase, phase): share for phase, share in shares.items() if phase not in BUSY}
+    return {"device busy": time.duty or 0.0} | busy | others
 
 
 def _pairs(title: str, rows: dict[str, str]) -> Table:

@@ -52,7 +52,8 @@ def failure_of(workspace: Workspace, outcome: Outcome) -> Failure:
     return Failure(
         generator=outcome.generator,
         end=outcome.end,
-        detail=outcome.detail,
+        # The name stands before it already.
+        detail=outcome.detail.removeprefix(f"{outcome.model_name}: ") if outcome.detail else None,
         remedy=REMEDIES[outcome.status],
         log=log,
         attempts=outcome.attempts,

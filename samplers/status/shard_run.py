@@ -13,6 +13,8 @@ from workspace.sandbox.walls import WALLS
 
 #: Seconds over which the recent pace is measured.
 RECENT = 600.0
+#: Generators that are remembered: the one that is sampled may have no images yet, as the one before that failed.
+_BEGUN = 3
 
 
 class ShardRun:
@@ -29,6 +31,8 @@ class ShardRun:
         self._time = datetime.fromisoformat(started["time"])
         self.elapsed = self._ready = self._generator_started = 0.0
         self.generator: dict[str, Any] | None = None
+        self.begun: deque[str] = deque(maxlen=_BEGUN)
+        """Generators that it began last, the newest first."""
         self.stopped: dict[str, Any] | None = None
         self.ended: Counter[bool] = Counter()
         """Generators that ended, by whether they failed."""
@@ -79,6 +83,7 @@ class ShardRun:
                 self._points.clear()
             case "generator_started":
                 self.generator, self._kept = event, event["kept"]
+                self.begun.appendleft(str(event["model_name"]))
             case "progress":
                 self._count(event["kept"])
             case "generator_ended":

@@ -68,6 +68,8 @@ class ShardStatus:
     """Generators that failed in this run, or were skipped."""
     generator: str | None
     """The generator that is being sampled."""
+    begun: tuple[str, ...] = ()
+    """The generators that its last run began last, the newest first: three at most."""
     images: int
     """Images kept in all runs of this shard."""
     images_a_second: float | None
@@ -128,6 +130,7 @@ class ShardFollower:
             left=run.left,
             failed=run.skipped + run.ended[True],
             generator=run.generator["model_name"] if run.generator is not None and state in AT_WORK else None,
+            begun=tuple(run.begun),
             images=images,
             images_a_second=images / wall if wall > 0 else None,
             recently=sum(run.recently(heard) for run in at_work) if at_work else None,

@@ -69,7 +69,7 @@ def test_every_failed_generator_is_named_with_reason_remedy_and_log(workspace: W
         "5 generators: 1 done, 1 exhausted, 2 failed, 1 left",
         f"  {crashed.generator}: ended by signal 9 (log: logs/stderr/org--model-3.txt)",
         f"  {video.generator}: it makes videos",
-        f"crashed: {REMEDIES['crashed']}",
+        f"failed, crashed (1): {REMEDIES['crashed']}",
     ):
         assert words in text
     assert left.generator not in text
