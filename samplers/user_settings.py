@@ -24,7 +24,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -67,16 +67,20 @@ class UserSettings:
                 entry = _with_value(entry, FIELDS[key], value)
         return entry
 
-    def check(self, catalog: Iterable[CatalogEntry], sampled: Sequence[CatalogEntry]) -> list[str]:
-        """Lines about settings that generators are sampled without; `sampled` are the generators of the run.
+    def check(
+        self, catalog: Iterable[CatalogEntry], sampled: Sequence[CatalogEntry], known: Collection[str] = ()
+    ) -> list[str]:
+        """Lines about settings that generators are sampled without; `sampled` are the generators of the run, `known`
+        the names and patterns that the workspace was sampled with.
 
-        Raises `UsageError` for a name or pattern of no generator, for a setting that a named generator cannot take or
-        that none can take, and for a size that does not fit one that takes it.
+        Raises `UsageError` for a name or pattern of no generator, unless it is known: its generator was removed; for a
+        setting that a named generator cannot take or that none can take, and for a size that does not fit one that
+        takes it.
         """
         entries = list(catalog)
         usable = {entry.generator: entry for entry in entries if entry.status == "compatible"}
         usable |= {entry.generator: entry for entry in sampled}
-        lines = [line for name in self.named for line in _unused(name, entries, usable)]
+        lines = [line for name in self.named for line in _unused(name, entries, usable, name in known)]
         refused: dict[tuple[str, str], dict[str, str]] = {}
         taken: set[tuple[str, str]] = set()
         for entry in usable.values():
@@ -150,15 +154,19 @@ class UserSettings:
         return found
 
 
-def _unused(name: str, catalog: Sequence[CatalogEntry], usable: Mapping[str, CatalogEntry]) -> Iterator[str]:
-    """A line about a name or pattern whose generators cannot be sampled; raises `UsageError` where it has none."""
+def _unused(
+    name: str, catalog: Sequence[CatalogEntry], usable: Mapping[str, CatalogEntry], is_known: bool
+) -> Iterator[str]:
+    """A line about a name or pattern whose generators cannot be sampled; raises `UsageError` where it has none, and is
+    not known."""
     matching = [entry.generator for entry in catalog if _matches(name, entry)]
-    if not matching:
+    if not matching and not is_known:
         like = difflib.get_close_matches(name, [entry.generator for entry in catalog], n=1, cutoff=0.8)
         hint = f"; did you mean {like[0]}?" if like else ""
         raise UsageError(f'settings ["{name}"]: the catalogue has no such generator{hint}')
     if not any(generator in usable for generator in matching):
-        yield f'settings ["{name}"] have no effect: none of its generators can be sampled ({_some(matching)})'
+        which = f"none of its generators can be sampled ({_some(matching)})" if matching else "the catalogue has none"
+        yield f'settings ["{name}"] have no effect: {which}'
 
 
 def _matches(name: str, entry: CatalogEntry) -> bool:

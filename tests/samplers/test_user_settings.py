@@ -217,6 +217,11 @@ def test_a_name_or_pattern_of_no_generator_is_an_error_and_one_of_incompatible_g
         UserSettings(named={"org/paintre": {"steps": 2}}).check(catalog, catalog[:1])
     with pytest.raises(UsageError, match=r'settings \["else/\*"\]: the catalogue has no such generator$'):
         UserSettings(named={"else/*": {"steps": 2}}).check(catalog, catalog[:1])
+    # A generator that was removed after it was sampled: its settings are in the recipe.
+    gone = UserSettings(named={"org/gone": {"steps": 2}})
+    assert gone.check(catalog, catalog[:1], {"org/gone"}) == [
+        'settings ["org/gone"] have no effect: the catalogue has none'
+    ]
     assert UserSettings(named={"org/b*": {"steps": 2}}).check(catalog, catalog[:1]) == [
         'settings ["org/b*"] have no effect: none of its generators can be sampled (org/broken)'
     ]
