@@ -15,9 +15,9 @@ the longest one first (most characters that are no wildcards); then among the ge
 Two patterns of the same length that give it different values are an error: the order of a file decides nothing.
 
 A value of the user wins over everything that the author states: a number of steps also over lists of `timesteps` or
-`sigmas`, a scheduler also over the settings that the card gives to another one. What a pipeline cannot take is found
-before the run (`UserSettings.check`): an error for a generator that is named; a line for those that a pattern or a
-general option covers, which are sampled without it.
+`sigmas`; a scheduler also over the settings that the card gives to another one, and of such a list only the number of
+steps stays. What a pipeline cannot take is found before the run (`UserSettings.check`): an error for a generator that
+is named; a line for those that a pattern or a general option covers, which are sampled without it.
 """
 
 import difflib
@@ -30,7 +30,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from crawler.accepted_settings import OF_TRAINING, SettingName, multiple_of, refusal, taken_by_scheduler
-from crawler.catalog import CatalogEntry
+from crawler.catalog import CatalogEntry, Hyperparameters
 from samplers.settings_file import FIELDS, Value, Values
 from workspace.errors import UsageError
 
@@ -185,12 +185,17 @@ def _with_value(entry: CatalogEntry, name: SettingName, value: Value) -> Catalog
     former, sources = entry.hyperparameters, entry.hyperparameter_sources
     values: dict[str, Any] = {name: value}
     if name == "num_inference_steps":
-        extra = json.loads(former.extra) if former.extra else {}
-        values["extra"] = _json({key: each for key, each in extra.items() if key not in STEP_LISTS})
-    elif name == "scheduler" and value != former.scheduler and former.scheduler_config:
+        values["extra"] = _without_lists(former)
+    elif name == "scheduler" and value != former.scheduler:
         taken = OF_TRAINING & taken_by_scheduler(str(value))
-        settings = json.loads(former.scheduler_config)
+        settings = json.loads(former.scheduler_config or "{}")
         values["scheduler_config"] = _json({key: each for key, each in settings.items() if key in taken})
+        # A list is for the author's scheduler, and many take none.
+        listed = next((each for key, each in json.loads(former.extra or "{}").items() if key in STEP_LISTS), None)
+        if listed is not None:
+            values["extra"] = _without_lists(former)
+            values["num_inference_steps"] = len(listed) if isinstance(listed, list) else former.num_inference_steps
+            sources = replace(sources, num_inference_steps=sources.extra)
     elif name == "negative_prompt":
         values[name] = _with_negative_tokens(entry, str(value))
     stated: dict[str, Any] = {key: "user" if key == name else getattr(sources, key) for key in values}
@@ -203,6 +208,11 @@ def _with_negative_tokens(entry: CatalogEntry, text: str) -> str | None:
     former = entry.hyperparameters.negative_prompt or ""
     tokens = [token for token in entry.embedding_tokens if token in former and token not in text]
     return ", ".join([*tokens, *([text] if text else [])]) or None
+
+
+def _without_lists(settings: Hyperparameters) -> str | None:
+    """The further arguments of the call without lists of steps."""
+    return _json({key: each for key, each in json.loads(settings.extra or "{}").items() if key not in STEP_LISTS})
 
 
 def _json(values: Mapping[str, Any]) -> str | None:

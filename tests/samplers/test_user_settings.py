@@ -96,6 +96,18 @@ def test_settings_that_are_applied_twice_are_those_that_are_applied_once() -> No
     assert settings.applied_to(once) == once
 
 
+@pytest.mark.parametrize("keys", [("steps", "scheduler"), ("scheduler", "steps")])
+def test_a_list_of_steps_is_for_the_authors_scheduler_only(keys: tuple[str, ...]) -> None:
+    row = UserSettings({"scheduler": "DDIMScheduler"}).applied_to(_painter())
+    applied, sources = row.hyperparameters, row.hyperparameter_sources
+    assert (sources.scheduler, sources.num_inference_steps) == ("user", "card")
+    assert (applied.num_inference_steps, applied.extra) == (2, '{"eta": 1.0}')
+    own = UserSettings({"scheduler": "PNDMScheduler"}).applied_to(_painter())
+    assert own.hyperparameters == AUTHOR
+    both = UserSettings({key: EVERY[key] for key in keys}).applied_to(_painter()).hyperparameters
+    assert (both.num_inference_steps, both.extra) == (4, '{"eta": 1.0}')
+
+
 def test_an_empty_negative_prompt_takes_the_authors_away() -> None:
     entry = UserSettings({"negative_prompt": ""}).applied_to(_painter())
     assert (entry.hyperparameters.negative_prompt, entry.hyperparameter_sources.negative_prompt) == (None, None)
