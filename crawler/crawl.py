@@ -175,7 +175,7 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
         bad_lines=named.bad_lines if named is not None else (),
         kept=tuple(sorted(kept)),
         left_out=listing.left_out,
-        notes=tuple(choice.unknown_licenses(entries)),
+        notes=(*choice.unknown_licenses(entries), *choice.unlisted([model.model_name for model in models])),
         not_added=tuple(sorted(not_added)),
     )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
