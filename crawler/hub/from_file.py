@@ -120,7 +120,10 @@ def _valid(named: bool, texts: Iterable[tuple[int, str]], folder: Path) -> Names
     bad: list[str] = []
     for number, text in texts:
         if is_path(text):
-            local.append(unnamed(text, folder))
+            try:
+                local.append(unnamed(text, folder))
+            except UsageError as error:
+                bad.append(f"line {number}: {error}")
             continue
         address = _ADDRESS.fullmatch(text)
         name = address["id"] if address is not None else text
