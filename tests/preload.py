@@ -1,29 +1,41 @@
 """What the stages and a reader of a dataset import when they need it, for the server of `tests/programs.py`."""
 
+from importlib.metadata import entry_points
+
 import huggingface_hub.hf_api
 import jinja2
+import matplotlib.figure
 import pandas
 import pyarrow.pandas_compat
+import pydantic.type_adapter
 
 import captioning.stage
 import community_forensics
 import crawler.cli
 import crawler.crawl
 import manifests.cli
+import manifests.exporting.cli
 import manifests.publishing.publish
 import manifests.restoring.restore
 import manifests.stage
 import samplers.cli
+import samplers.status.cli
 import samplers.supervisor
 
 __all__ = [
+    "COMMANDS",
     "captioning",
     "community_forensics",
     "crawler",
     "huggingface_hub",
     "jinja2",
     "manifests",
+    "matplotlib",
     "pandas",
     "pyarrow",
+    "pydantic",
     "samplers",
 ]
+
+#: The installed commands: what finds them reads a file of each installed package.
+COMMANDS = {entry.name: entry for entry in entry_points(group="console_scripts")}

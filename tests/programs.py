@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -138,5 +137,6 @@ def _source(code: str) -> None:
 
 
 def _command(name: str) -> None:
-    (entry,) = entry_points(group="console_scripts", name=name)
-    entry.load()()
+    from tests.preload import COMMANDS
+
+    COMMANDS[name].load()()
