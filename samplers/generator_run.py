@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from crawler.catalog import CatalogEntry
 from samplers.claims import Claims
 from samplers.messages import Assignment, Result
 from samplers.outcomes import Outcome, final_status
@@ -65,7 +66,11 @@ class GeneratorRun:
                 if missing == former:
                     raise ChildLostError("misbehaved", "the sampling process ended without the samples it was to make")
                 former = missing
-                result = worker.sample(self._assignment(files, missing), self._storing(missing), self._report_tries)
+                result = worker.sample(
+                    assignment_of(self._generator.entry, self._plan, files, missing, self.progress.kept),
+                    self._storing(missing),
+                    self._report_tries,
+                )
                 outcome = self._outcome(result)
                 self._damaged -= missing.damaged if not outcome.failed else frozenset()
                 made += len(missing.damaged)
@@ -86,22 +91,6 @@ class GeneratorRun:
             timed=self.progress.next_index - self._before + made,
             seconds={phase: round(value, 3) for phase, value in seconds.items()},
             stderr=worker.last_lines() if outcome.failed else (),
-        )
-
-    def _assignment(self, files: LocalFiles, missing: MissingRange) -> Assignment:
-        entry = self._generator.entry
-        return Assignment(
-            plan=self._plan,
-            folder=files.folder,
-            base_folder=files.base_folder,
-            prior_folder=files.prior_folder,
-            first=missing.first,
-            stop=missing.stop,
-            call_size=missing.call_size,
-            kept=self.progress.kept,
-            memory=missing.memory,
-            hashes={file.path: content_key(file) for file in entry.base_files or entry.files},
-            prior_hashes={file.path: content_key(file) for file in entry.prior_files},
         )
 
     def _storing(self, missing: MissingRange) -> Callable[[list[Sample], dict[int, bytes]], None]:
@@ -145,3 +134,22 @@ class GeneratorRun:
         progress = self.progress
         status, detail = final_status(len(progress.kept), self._recipe.images, progress.next_index)
         return self._outcome(Result(status=status, detail=detail))
+
+
+def assignment_of(
+    entry: CatalogEntry, plan: Plan, files: LocalFiles, missing: MissingRange, kept: frozenset[str] = frozenset()
+) -> Assignment:
+    """What the child is told to make `missing` samples of a generator; `kept`: the sha256 of every image so far."""
+    return Assignment(
+        plan=plan,
+        folder=files.folder,
+        base_folder=files.base_folder,
+        prior_folder=files.prior_folder,
+        first=missing.first,
+        stop=missing.stop,
+        call_size=missing.call_size,
+        kept=kept,
+        memory=missing.memory,
+        hashes={file.path: content_key(file) for file in entry.base_files or entry.files},
+        prior_hashes={file.path: content_key(file) for file in entry.prior_files},
+    )

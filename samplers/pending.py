@@ -174,18 +174,26 @@ def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> list[Cat
         entry = by_name.get(model_name)
         if entry is None:
             raise UsageError(f"--only {model_name}: the catalogue has no such generator; crawl it with `cf-crawl`")
-        if not _can_be_sampled(entry, options.allow_pickle):
-            hint = "; --allow-pickle samples it" if _can_be_sampled(entry, allow_pickle=True) else ""
+        if not can_be_sampled(entry, options.allow_pickle):
+            hint = "; --allow-pickle samples it" if can_be_sampled(entry, allow_pickle=True) else ""
             raise UsageError(f"--only {model_name}: it cannot be sampled ({entry.reason}: {entry.reason_detail}){hint}")
     chosen = [
         entry
         for entry in sorted(catalog, key=lambda entry: (entry.rank, entry.model_name))
-        if _can_be_sampled(entry, options.allow_pickle) and (not options.only or entry.model_name in options.only)
+        if can_be_sampled(entry, options.allow_pickle) and (not options.only or entry.model_name in options.only)
     ]
     return chosen[: options.limit]
 
 
-def _can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
+def listed_code(entry: CatalogEntry) -> str | None:
+    """Why a generator is not sampled whose row lists a file of code, which no crawl does; None: it lists none."""
+    code = next((file.path for file in entry.all_files if file.path.endswith(".py")), None)
+    if code is None:
+        return None
+    return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"
+
+
+def can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
     """Compatible, or with pickled weights of its own or of its base model where these are allowed: the crawl lists the
     files of one that has no other problem."""
     pickled = entry.reason == Reason.PICKLE_ONLY and bool(entry.files) and entry.task is not None
@@ -199,10 +207,8 @@ def _reason_to_skip(
     """Why a generator that needs images is not sampled; None where it is."""
     if progress.revision not in (None, entry.revision):
         return "its images are of another revision than the catalogue's; sample that one in another --workspace"
-    code = next((file.path for file in entry.all_files if file.path.endswith(".py")), None)
-    if code is not None:
-        # No crawl lists such a file.
-        return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"
+    if (code := listed_code(entry)) is not None:
+        return code
     if previous is not None and previous.failed and previous.status not in TRANSIENT and not options.retry_failed:
         return f"{previous.status} before (--retry-failed samples it again): {previous.detail}"
     return None
