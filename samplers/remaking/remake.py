@@ -69,8 +69,10 @@ class _Generator:
             key = (row.batch[0].index, row.call_size, row.memory)
             by_batch.setdefault(key, {})[number] = row
         for (_, call_size, memory), rows in by_batch.items():
-            indexes = [row.index for row in rows.values()]
-            yield MissingRange(first=indexes[0], stop=indexes[-1] + 1, call_size=call_size, memory=memory), rows
+            of_batch = list(rows.values())
+            first, stop = of_batch[0].index, of_batch[-1].index + 1
+            segment = of_batch[0].segment
+            yield MissingRange(segment=segment, first=first, stop=stop, call_size=call_size, memory=memory), rows
 
 
 class _Run:

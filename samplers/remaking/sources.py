@@ -5,18 +5,19 @@ sampled. A row of another workspace, version or revision has other sources: it i
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from captioning.prompt import prompt_parts, read_prompts
 from crawler.catalog import CatalogEntry, read_catalog
 from samplers.pending import can_be_sampled, listed_code
-from samplers.plan import Plan, PlannedSample, Recipe, plan_of, require_same_seeds
-from samplers.prompting import PromptPool
+from samplers.plan import Plan, PlannedSample, plans_of
+from samplers.recipe import Recipe, recorded_recipes
 from samplers.remaking.naming import NamedRow
 from samplers.remaking.sampled_rows import SampledRows
+from samplers.round_prompts import pool_of, pools_of
 from samplers.sample import Memory
-from workspace import recipe as recipes
+from samplers.segments import Segment, segments_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
@@ -34,7 +35,10 @@ class Sourced:
 
     given: str
     entry: CatalogEntry
+    segment: Segment
+    """The one that the sample is of."""
     plan: Plan
+    """That of the segment."""
     batch: tuple[PlannedSample, ...]
     """Its neighbours, and itself."""
     index: int
@@ -59,19 +63,24 @@ class Sources:
                 "its catalogue, prompts and recipe; name it with --workspace"
             )
         self._catalog = read_catalog(workspace)
-        self.recipe = _recipe_of(workspace)
-        require_same_seeds(workspace)
+        self._recipes = recorded_recipes(workspace)
+        if not self._recipes:
+            raise UsageError(
+                f"{workspace.recipe} has no table [sample]: images are made again in the workspace that sampled them; "
+                "name it with --workspace"
+            )
+        self.recipe = self._recipes[-1]
         has_prompts = bool(prompt_parts(workspace))
-        self._prompts = PromptPool(
-            read_prompts(workspace) if has_prompts else (), self.recipe.source_weights, self.recipe.reservation
-        )
-        if self.recipe.prompts != (self._prompts.digest if has_prompts else None):
+        prompts = read_prompts(workspace) if has_prompts else []
+        newest = pool_of(self.recipe.round, prompts, self.recipe)
+        if self.recipe.prompts != (newest.digest if has_prompts else None):
             raise UsageError(
                 f"{workspace.prompts} does not hold the prompts that the images were sampled with, so they cannot be "
                 "made again: restore it from a copy"
             )
+        self._pools = pools_of(self._recipes, prompts, newest)
         self.rows = SampledRows(workspace)
-        self._plans: dict[str, Sequence[Plan]] = {}
+        self._plans: dict[str, Sequence[tuple[Segment, Plan]]] = {}
 
     def find(self, named: Sequence[NamedRow]) -> Iterator[Sourced | str]:
         """Each row with its sources, or what is missing, in words."""
@@ -95,15 +104,14 @@ class Sources:
             entry, index = self._entry_of((place[0],), by_folder=True), place[1]
         else:
             entry = self._entry_of(named.generators, by_folder=not named.is_table)
-        plan = self._plan_with(entry, index)
+        segment, plan = self._plan_with(entry, index)
         batch = next(plan.batches(index, index + 1))
         stored = self.rows.of(entry.generator)
         of_batch = [row for one in batch if (row := stored.get(one.index)) and row["revision"] == entry.revision]
         own = next((row for row in of_batch if row["index"] == index), {})
         given = {name: value for name, value in named.columns.items() if value is not None or not own}
         expected = {**own, **given}
-        planned = next(one for one in batch if one.index == index)
-        for name, now in (("seed", planned.seed), ("batch_size", plan.batch_size)):
+        for name, now in (("seed", plan.sample(index).seed), ("batch_size", plan.batch_size)):
             if (was := expected.get(name)) not in (None, now):
                 raise UnknownSourceError(
                     f"its {name} is {was}, and by this workspace's recipe it is {now}: the row is not of this workspace"
@@ -112,6 +120,7 @@ class Sources:
         return Sourced(
             given=named.given,
             entry=entry,
+            segment=segment,
             plan=plan,
             batch=batch,
             index=index,
@@ -132,7 +141,7 @@ class Sources:
             if not revision and by_folder:
                 matching = [entry for entry in matching if entry.generator == name] or matching
             if len(matching) == 1:
-                return _usable(matching[0], self.recipe)
+                return _usable(matching[0], self._recipes)
             if entries and not found:
                 at = ", ".join(sorted(entry.revision[:_DIGITS] for entry in entries))
                 found = (
@@ -146,15 +155,16 @@ class Sources:
             found or f"the catalogue has no generator {names[0]}: name the workspace that sampled it"
         )
 
-    def _plan_with(self, entry: CatalogEntry, index: int) -> Plan:
-        """The plan that contains a sample of a generator."""
+    def _plan_with(self, entry: CatalogEntry, index: int) -> tuple[Segment, Plan]:
+        """The segment that contains a sample of a generator, and its plan."""
         if entry.generator not in self._plans:
-            self._plans[entry.generator] = [plan_of(entry, self._prompts, self.recipe)]
+            segments = segments_of(entry, self._recipes)
+            self._plans[entry.generator] = list(zip(segments, plans_of(entry, segments, self._pools), strict=True))
         plans = self._plans[entry.generator]
-        for plan in plans:
-            if plan.samples and plan.samples[0].index <= index <= plan.samples[-1].index:
-                return plan
-        last = max((plan.samples[-1].index for plan in plans if plan.samples), default=-1)
+        for segment, plan in plans:
+            if segment.first <= index < segment.stop:
+                return segment, plan
+        last = max((segment.stop for segment, _ in plans), default=0) - 1
         raise UnknownSourceError(f"the plan of {entry.generator} has no sample {index}: its last one is {last}")
 
 
@@ -182,28 +192,9 @@ def _differs(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     return any(given.get(name, stored[name]) != stored[name] for name in ("call_size", "memory"))
 
 
-def _usable(entry: CatalogEntry, recipe: Recipe) -> CatalogEntry:
-    if not can_be_sampled(entry, recipe.allow_pickle):
+def _usable(entry: CatalogEntry, recipes: Sequence[Recipe]) -> CatalogEntry:
+    if not any(can_be_sampled(entry, recipe.allow_pickle) for recipe in recipes):
         raise UnknownSourceError(f"{entry.generator} cannot be sampled ({entry.reason}: {entry.reason_detail})")
     if (code := listed_code(entry)) is not None:
         raise UnknownSourceError(code)
     return entry
-
-
-def _recipe_of(workspace: Workspace) -> Recipe:
-    """The recipe with which a workspace was sampled."""
-    settings = recipes.read(workspace).get("sample")
-    if settings is None:
-        raise UsageError(
-            f"{workspace.recipe} has no table [sample]: images are made again in the workspace that sampled them; name "
-            "it with --workspace"
-        )
-    known = {field.name for field in fields(Recipe)}
-    unknown = sorted(settings.keys() - known)
-    if unknown:
-        raise UsageError(f"{workspace.recipe} has settings of another version ({', '.join(unknown)}): use that version")
-    values: dict[str, Any] = {"steps": None, "prompts": None, **settings}
-    try:
-        return Recipe(**values)
-    except TypeError as error:
-        raise UsageError(f"{workspace.recipe} is damaged: [sample] is not complete; restore it from a copy") from error

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
-from samplers.plan import Recipe, plan_of
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from tests.records import catalog_entry
+from tests.samplers.planning import plan_of
 from tests.samplers.test_prompting import _prompts
 from workspace.errors import UsageError
 from workspace.identity import seed_of
@@ -121,7 +122,7 @@ def test_weights_are_in_the_recipe_only_where_they_are_given(tmp_path: Path) -> 
 
 def test_every_field_of_the_recipe_is_pinned() -> None:
     recipe = _recipe()
-    assert recipe.settings() == dataclasses.asdict(recipe)
+    assert {"round": 1, **recipe.settings()} == dataclasses.asdict(recipe)
 
 
 @given(st.integers(1, 6), st.integers(1, 20))

@@ -1,5 +1,7 @@
 """A workspace with rows of every kind, sampled once."""
 
+from dataclasses import replace
+
 import pytest
 
 from localhub.process import HubProcess
@@ -13,7 +15,8 @@ from workspace.layout import Workspace
 
 @pytest.fixture(scope="session")
 def sampled(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Text-to-image, unconditional and class-conditional generators, a LoRA, a textual inversion, and rejected rows."""
+    """Text-to-image, unconditional and class-conditional generators, a LoRA, a textual inversion, rejected rows, and a
+    second round of one generator, in other batches and with other steps."""
     workspace = Workspace.open(tmp_path_factory.mktemp("remade") / "workspace")
     names = (BASE, PIXELS, CLASSES, FLAGGED, NAN)
     entries = [entry_of(store, name, rank) for rank, name in enumerate(names, start=1)]
@@ -26,6 +29,7 @@ def sampled(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFact
         images=5, batch_size=3, max_tries=8, endpoint=hub.endpoint, weights_dir=weights, device="cpu", timeout=100
     )
     sample(workspace, options)
+    sample(workspace, replace(options, images=4, batch_size=4, steps=3, update=True, only=(CLASSES,)))
     return workspace
 
 
