@@ -2,8 +2,10 @@
 share."""
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
@@ -24,6 +26,8 @@ TreeName = Literal["real-fake", "0_real-1_fake", "genimage", "imagefolder", "ima
 SplitName = Literal["train", "validation", "test"]
 
 
+_REPRODUCE = re.compile(r"reproduce=([1-9][0-9]{0,8})(?:@([0-9]{1,18}))?", re.ASCII)
+
 DEFAULT_LICENSES = ("family=open", "family=openrail")
 """What the public edition allows where no licence is named: use for any purpose, or for any but the listed harms."""
 
@@ -34,6 +38,10 @@ class BuildOptions:
 
     verify: Verify = "quick"
     """quick: read one image file in fifty; full: every file and every record."""
+    reproduce: int = 0
+    """Random rows of generated images that are made again, which must be equal; 0: none."""
+    reproduce_seed: int = 0
+    """Random seed: each value chooses other rows."""
     memory: str = "320MB"
     """Memory the join may use before it spills to the disk."""
     holdout: tuple[str, ...] = ()
@@ -64,6 +72,8 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         _one_of("--verify", self.verify, get_args(Verify))
+        if self.reproduce < 0:
+            raise UsageError(f"--verify reproduce={self.reproduce}: must be a number of rows, such as 50")
         _one_of("--edition", self.edition, get_args(Edition))
         if not 0 <= self.real_per_generated < math.inf:
             raise UsageError(
@@ -161,6 +171,19 @@ class ExportOptions:
     def hub(self) -> HubAccess:
         """Which Hub is asked, and with which token."""
         return HubAccess(self.endpoint, self.token)
+
+
+def parse_verify(texts: Sequence[str]) -> dict[str, Any]:
+    """The options of building in texts such as `full` and `reproduce=50@SEED`. Raises `UsageError`."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        match = _REPRODUCE.fullmatch(text)
+        if match is None:
+            _one_of("--verify", text, (*get_args(Verify), "reproduce=NUMBER[@SEED]"))
+            found["verify"] = text
+        else:
+            found |= {"reproduce": int(match[1]), "reproduce_seed": int(match[2] or 0)}
+    return found
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
