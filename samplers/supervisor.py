@@ -63,7 +63,7 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     """
     require_extra("sample", "cf-sample")
     pending = find_pending(workspace, options)
-    recipes.pin(workspace, "sample", pending.recipe.settings(), options.update, by_round=BY_ROUND)
+    recipes.pin(workspace, "sample", pending.recipe.table(), options.update, by_round=BY_ROUND)
     for outcome in pending.unrecorded:
         write_outcome(workspace, outcome)
     for path in pending.leftovers:

@@ -90,6 +90,15 @@ def pin(
     return number
 
 
+def add(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None], number: int) -> None:
+    """Write `settings` as the table `stage` of round `number`, which may be the next one. Raises `UsageError` where it
+    has another table."""
+    wanted = {name: value for name, value in sorted(settings.items()) if value is not None}
+    with alone(workspace, "recipe", _LOCK_SECONDS):
+        if not _is_written(workspace, number, stage, wanted):
+            _write(workspace, number, stage, wanted)
+
+
 def round_of(
     workspace: Workspace,
     stage: str,
