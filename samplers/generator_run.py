@@ -159,6 +159,7 @@ def assignment_of(entry: CatalogEntry, plan: Plan, files: LocalFiles, missing: M
         call_size=missing.call_size,
         kept=missing.kept,
         memory=missing.memory,
+        cpu_threads=missing.cpu_threads,
         hashes={file.path: content_key(file) for file in entry.base_files or entry.files},
         single_file_key=next((content_key(file) for file in entry.files if file.path == entry.single_file), None),
         prior_hashes={file.path: content_key(file) for file in entry.prior_files},

@@ -14,7 +14,9 @@ from samplers.sample import Sample
 Result = Literal["equal", "differs", "not-compared", "not-made"]
 
 #: What explains other pixels, beside other weights.
-ENVIRONMENT = ("device", "libraries", "dtype", "vae_dtype", "memory", "call_size", "variant")
+ENVIRONMENT = (
+    *("device", "cpu_threads", "cpu_instructions", "libraries", "dtype", "vae_dtype", "memory", "call_size", "variant"),
+)
 _SETTINGS = (
     *("scheduler", "scheduler_config", "prediction_type", "adapter_scale", "embedding_tokens", "clip_skip"),
     *("num_inference_steps", "guidance_scale", "prompt", "negative_prompt", "class_label"),
@@ -26,8 +28,8 @@ _NOT_RECORDED = frozenset({"call_size", "scheduler_config", "status", "sha256"})
 _SHOWN = 80
 
 _SAME_ENVIRONMENT = (
-    "device kind, libraries, precision and calls are those of the row: another model of processor, another number of "
-    "threads or another version of a library that rows do not name makes other last bits, or the row was changed"
+    "device kind, libraries, precision and calls are those of the row: another model of processor, or another version "
+    "of a library that rows do not name, makes other last bits, or the row was changed"
 )
 
 

@@ -66,13 +66,23 @@ class _Generator:
         """What is made at a time: rows of one batch, in calls of one size."""
         by_batch: dict[tuple[Any, ...], dict[int, Sourced]] = {}
         for number, row in sorted(self.rows.items(), key=lambda item: item[1].index):
-            key = (row.batch[0].index, row.call_size, row.memory)
+            key = (row.batch[0].index, row.call_size, row.memory, row.cpu_threads)
             by_batch.setdefault(key, {})[number] = row
-        for (_, call_size, memory), rows in by_batch.items():
+        for (_, call_size, memory, cpu_threads), rows in by_batch.items():
             of_batch = list(rows.values())
             first, stop = of_batch[0].index, of_batch[-1].index + 1
             segment = of_batch[0].segment
-            yield MissingRange(segment=segment, first=first, stop=stop, call_size=call_size, memory=memory), rows
+            yield (
+                MissingRange(
+                    segment=segment,
+                    first=first,
+                    stop=stop,
+                    call_size=call_size,
+                    memory=memory,
+                    cpu_threads=cpu_threads,
+                ),
+                rows,
+            )
 
 
 class _Run:

@@ -135,8 +135,11 @@ class ResultFolder:
         self.write_results([*self.done.values()], finished=False)
 
     def write_image(self, generator: str, name: str, content: bytes) -> str:
-        """Write an image; returns its path in the folder."""
+        """Write an image; returns its path in the folder. One that was named twice, and is made in two ways, gives two
+        files."""
         path = self.path / generator_folder(generator) / name
+        if path.exists() and path.read_bytes() != content:
+            path = path.with_stem(f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}")
         write_bytes(path, content)
         return path.relative_to(self.path).as_posix()
 

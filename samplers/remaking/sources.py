@@ -6,7 +6,7 @@ sampled. A row of another workspace, version or revision has other sources: it i
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from captioning.prompt import prompt_parts, read_prompts
 from crawler.catalog import CatalogEntry, read_catalog
@@ -21,6 +21,8 @@ from samplers.segments import Segment, segments_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
+#: Threads that no machine has more of: a table may hold any number, and as many would be started.
+_MOST_THREADS = 4096
 #: Digits of a commit that a message shows.
 _DIGITS = 12
 
@@ -50,6 +52,8 @@ class Sourced:
     """Images of one pipeline call."""
     memory: Memory | None
     """How memory was saved."""
+    cpu_threads: int | None
+    """Threads of a CPU that computed it; None: unknown, or a GPU did."""
 
 
 class Sources:
@@ -116,6 +120,7 @@ class Sources:
                 raise UnknownSourceError(
                     f"its {name} is {was}, and by this workspace's recipe it is {now}: the row is not of this workspace"
                 )
+        _require_possible(expected)
         known = of_batch if own and not _differs(own, given) else [{**expected, "index": index}]
         return Sourced(
             given=named.given,
@@ -128,6 +133,7 @@ class Sources:
             stored_sha256=own.get("sha256"),
             call_size=call_size_of(known, batch, plan.batch_size),
             memory=next((row["memory"] for row in known if row.get("memory") is not None), None),
+            cpu_threads=expected.get("cpu_threads"),
         )
 
     def _entry_of(self, names: Sequence[str], by_folder: bool) -> CatalogEntry:
@@ -190,6 +196,16 @@ def call_size_of(rows: Iterable[Mapping[str, Any]], batch: Sequence[PlannedSampl
 def _differs(stored: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     """Whether a row is said to be made in other calls than the workspace's."""
     return any(given.get(name, stored[name]) != stored[name] for name in ("call_size", "memory"))
+
+
+def _require_possible(expected: Mapping[str, Any]) -> None:
+    """Raise `UnknownSourceError` for a row of a table that says how it was made, and no row is made so."""
+    for name, largest in (("call_size", 1 << 20), ("cpu_threads", _MOST_THREADS)):
+        number = expected.get(name)
+        if number is not None and not 1 <= number <= largest:
+            raise UnknownSourceError(f"its {name} is {number}, which none is")
+    if (memory := expected.get("memory")) not in (None, *get_args(Memory)):
+        raise UnknownSourceError(f"its memory is {memory!r}, which is none of {', '.join(get_args(Memory))}")
 
 
 def _usable(entry: CatalogEntry, recipes: Sequence[Recipe]) -> CatalogEntry:

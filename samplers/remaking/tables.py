@@ -33,7 +33,18 @@ SUFFIXES = (".csv", ".tsv", ".parquet")
 #: What tells which image a row is, and what decides or explains its pixels.
 COLUMNS = (
     *("model_name", "revision", "index", "image_name", "status", "sha256", "seed", "batch_size", "call_size"),
-    *("memory", "device", "dtype", "vae_dtype", "variant", "libraries", "scheduler", "scheduler_config"),
+    *(
+        "cpu_threads",
+        "cpu_instructions",
+        "memory",
+        "device",
+        "dtype",
+        "vae_dtype",
+        "variant",
+        "libraries",
+        "scheduler",
+        "scheduler_config",
+    ),
     *("prediction_type", "adapter_scale", "embedding_tokens", "clip_skip", "num_inference_steps", "guidance_scale"),
     *("prompt", "negative_prompt", "class_label", "width", "height", "mode"),
 )

@@ -86,6 +86,12 @@ def test_what_differs_is_named_in_each_row_and_what_cannot_be_made_says_why(
         flagged | {"status": "nsfw", "sha256": None},
         other,
         f"{PIXELS}#7",
+        # As the table of an export has it.
+        {"generator": PIXELS, "source_sha256": other["sha256"], "sha256": "2" * 64, "label": 1},
+        row | {"cpu_threads": 2, "cpu_instructions": "NEON", "sha256": "1" * 64},
+        row | {"cpu_threads": 10**9},
+        row | {"call_size": 0},
+        row | {"memory": "much"},
     ]
     remade = remake(sampled, named, tmp_path / "again", options)
     found = [(row.result, row.differences, row.detail or "") for row in remade.rows]
@@ -113,10 +119,21 @@ def test_what_differs_is_named_in_each_row_and_what_cannot_be_made_says_why(
     assert remade.rows[8].path is None
     assert found[9] == ("equal", "", "")
     assert found[10] == ("not-compared", "", "neither the workspace nor a table has its sha256")
+    assert found[11] == ("equal", "", "")
+    assert remade.rows[11].index == 1
+    assert found[12][0] == "differs"
+    assert "cpu_threads" not in found[12][1], "it is made by two threads, as its row says"
+    assert "cpu_instructions was NEON, now " in found[12][1]
+    impossible = ("its cpu_threads is 1000000000", "its call_size is 0", "its memory is 'much'")
+    for (result, _, detail), words in zip(found[13:], impossible, strict=True):
+        assert result == "not-made"
+        assert words in detail
     written = json.loads((tmp_path / "again" / "results.json").read_text())
     assert written["finished"] is True
-    assert written["results"] == {"differs": 4, "equal": 1, "not-compared": 1, "not-made": 5}
-    assert len(list((tmp_path / "again").rglob("*.png"))) == 3
+    assert written["results"] == {"differs": 5, "equal": 2, "not-compared": 1, "not-made": 8}
+    for one in remade.rows:
+        if one.path is not None:
+            assert hashlib.sha256((tmp_path / "again" / one.path).read_bytes()).hexdigest() == one.sha256
 
 
 def test_the_command_says_what_is_equal_and_fails_where_not_all_is(

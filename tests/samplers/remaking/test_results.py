@@ -25,6 +25,10 @@ def test_an_interrupted_remake_of_the_same_rows_continues_and_one_that_ended_beg
     assert first.done == {}
     path = first.write_image("org/name", "00000001.png", b"an image")
     assert (tmp_path / "again" / path).read_bytes() == b"an image"
+    assert first.write_image("org/name", "00000001.png", b"an image") == path
+    other = first.write_image("org/name", "00000001.png", b"another one")
+    assert (tmp_path / "again" / path).read_bytes() == b"an image"
+    assert (tmp_path / "again" / other).read_bytes() == b"another one"
     first.write_results([_row(1, path=path)], finished=False)
     assert ResultFolder(workspace, tmp_path / "again", ["a", "b"]).done == {1: _row(1, path=path)}
     first.write_results([_row(1), _row(2)], finished=True)
