@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from samplers.options import RemakeOptions, SampleOptions, Store, Verify
-from workspace.command_line import run_command
+from workspace.command_line import SOME_FAILED_EXIT_CODE, run_command
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.terminal import say
@@ -189,6 +189,13 @@ def sample(
             help="Settings may differ from the workspace's: what they add is another round (docs/rounds.md).",
         ),
     ] = SampleOptions.update,
+    fail_above: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of this shard's generators that may fail, such as 5%: exit code 3 where more did, else 0.",
+        ),
+    ] = "0%",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sampled and how long it may take; change nothing.")
     ] = False,
@@ -210,6 +217,10 @@ def sample(
     removed. A safety checker checks every image; an image that it flags is never written. After an interruption, run
     the same command again to continue.
 
+    Exit codes: 0, all images that were to be made are there; 3, some generators failed, and those of all others are
+    there; 75, interrupted by a batch system; 1 and 2, an error. Of thousands of generators some always fail: a script
+    that goes on all the same says `--fail-above 100%`.
+
     Examples:
 
         cf-sample --shard 3/16                        # on each of sixteen GPUs
@@ -223,6 +234,8 @@ def sample(
         cf-sample --evaluation-prompts 0.1 --holdout name=ORG/NAME   # no caption of its images is one of training
 
         cf-sample --images 400 --images-per-prompt 4  # a hundred prompts, four images of each
+
+        cf-sample --fail-above 5% && cf-build-manifest  # goes on unless more than a twentieth failed
 
         cf-sample --width 768 --height 768 --settings settings.toml   # some generators with settings of their own
 
@@ -249,8 +262,10 @@ def sample(
             },
         )
         return
+    from samplers.failed_share import FailedShare, parse_share
     from samplers.prompting import parse_weights
 
+    allowed = parse_share(fail_above)
     options = SampleOptions(
         images=images,
         batch_size=batch_size,
@@ -298,7 +313,12 @@ def sample(
         from samplers.summary import show_report
         from samplers.supervisor import sample as sample_shard
 
-        show_report(space, sample_shard(space, options))
+        report = sample_shard(space, options)
+        show_report(space, report)
+        failed = FailedShare.of(space, report)
+        if failed.is_above(allowed):
+            say(failed.message(), err=True)
+            raise typer.Exit(SOME_FAILED_EXIT_CODE)
 
 
 def _remake(

@@ -16,6 +16,7 @@ from samplers.pending import PendingGenerator
 from samplers.plan import Plan
 from samplers.sample import Sample
 from samplers.segments import images_owed
+from samplers.stderr_log import keep_stderr
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.generator_store import GeneratorStore, NotReproducibleError
 from samplers.storage.missing_ranges import MissingRange, next_range
@@ -40,6 +41,7 @@ class GeneratorRun:
     ) -> None:
         """`plans`: of the generator's segments. `report` is called with the images kept and the samples made, after
         every batch."""
+        self._workspace = workspace
         self._generator, self._report = generator, report
         self._segments, self._plans = generator.segments, {plan.first: plan for plan in plans}
         name = generator.entry.generator
@@ -95,6 +97,7 @@ class GeneratorRun:
             timed=self.progress.tries - self._before + made,
             seconds={phase: round(value, 3) for phase, value in seconds.items()},
             stderr=worker.last_lines() if outcome.failed else (),
+            log=keep_stderr(self._workspace, outcome.generator, worker.output) if outcome.failed else None,
         )
 
     def _storing(self, missing: MissingRange) -> Callable[[list[Sample], dict[int, bytes]], None]:

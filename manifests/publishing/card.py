@@ -103,6 +103,7 @@ def write_card(
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
         reproduced=list(reproduction_lines(workspace)),
+        local=[row for row in rows if row.is_local and row.kept],
         rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
         recipe=about(workspace).recipe,
         version=version("community-forensics"),

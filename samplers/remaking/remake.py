@@ -111,7 +111,7 @@ class _Run:
         options = self._options
         with ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
             warm_up(folder.home)
-            store = WeightStore(folder, Fetcher(options.hub), options.disk_bytes)
+            store = WeightStore(folder, Fetcher(options.hub, self._sources.places), options.disk_bytes)
             entries = [generator.entry for generator in generators]
             start = child_start(store, folder, self._sources.recipe, options, entries, folder.path / "stderr")
             fetched = prefetched(generators, store)

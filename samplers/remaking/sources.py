@@ -20,6 +20,7 @@ from samplers.sample import Memory
 from samplers.segments import Segment, segments_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.roots import read_places
 
 #: Threads that no machine has more of: a table may hold any number, and as many would be started.
 _MOST_THREADS = 4096
@@ -84,6 +85,7 @@ class Sources:
             )
         self._pools = pools_of(self._recipes, prompts, newest)
         self.rows = SampledRows(workspace)
+        self.places = read_places(workspace)
         self._plans: dict[str, Sequence[tuple[Segment, Plan]]] = {}
 
     def find(self, named: Sequence[NamedRow]) -> Iterator[Sourced | str]:
