@@ -78,7 +78,7 @@ def sample(
         typer.Option(
             "--images-per-prompt",
             "--seeds-per-prompt",
-            help="How often in a row each prompt is used, with different seeds.",
+            help="How often in a row each prompt is used, with different seeds. --seeds-per-prompt is the same.",
         ),
     ] = SampleOptions.images_per_prompt,
     evaluation_prompts: Annotated[
