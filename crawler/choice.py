@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import get_args
 
 from crawler.catalog import Architecture, CatalogEntry
-from crawler.generator_names import GeneratorNames
+from crawler.generator_names import GeneratorNames, is_pattern
 from crawler.named_licenses import NamedLicenses
 from crawler.options import ChoiceOptions
 from crawler.reasons import Reason
@@ -120,6 +120,13 @@ class Choice:
                 raise UsageError(
                     f"--architecture {text}: neither an architecture nor a pipeline class of a generator; {hint}"
                 )
+
+    def unlisted(self, listed: Collection[str]) -> list[str]:
+        """A line about the names, not the patterns, of --only that the models of a crawl do not have."""
+        names = frozenset(listed)
+        missing = [text for text in self.only.texts if not is_pattern(text) and text not in names]
+        where = "the Hub's list does not have, or another option leaves out"
+        return [f"--only: {len(missing)} that {where}: {_some(missing)}"] if missing else []
 
     def unknown_licenses(self, catalog: Sequence[CatalogEntry]) -> list[str]:
         """A line for a licence that no generator has and that is not known: a spelling mistake, perhaps."""

@@ -22,6 +22,8 @@ from crawler.hub.from_file import Names, digest, look_up_models, read_names
 from crawler.hub.listing import ListedModel, Selection, list_models
 from crawler.hub.repository import RepositoryReader
 from crawler.lineage import bases_of_adapter, with_lineage
+from crawler.local.reader import LocalReader
+from crawler.local_crawl import LocalCrawl, is_same
 from crawler.options import CrawlOptions
 from crawler.pipelines.traits import pipeline_names
 from crawler.reasons import TEMPORARY, Incompatible, Reason
@@ -73,7 +75,7 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
 
 
 def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, held: Held) -> Crawled:
-    names = named.names if named is not None else None
+    names = named.all_names if named is not None else None
     selection = Selection.of(options, names)
     choice = selection.choice
     choice.require_kinds(pipeline_names())
@@ -104,10 +106,15 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     inspected = {entry.model_name: entry for entry in resume_log.read()}
     kept: list[str] = []
     not_added: list[str] = []
-    listing = list_models(hub, selection) if names is None else look_up_models(hub, selection, names, options.workers)
+    if named is None:
+        listing = list_models(hub, selection)
+    else:
+        listing = look_up_models(hub, selection, named.names, options.workers)
     models = listing.models
+    local = LocalCrawl.select(named.local if named is not None else (), selection, len(models))
+    local.require_free({name: own[-1] for name, own in before.items()})
     log.event("listed", models=len(models), endpoint=hub.endpoint, missing=listing.missing)
-    reader = RepositoryReader(
+    hub_reader = RepositoryReader(
         hub,
         bases=frozenset(base for model in models for base in bases_of_adapter(model)),
         known={
@@ -116,6 +123,7 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
             if listing.descriptions
         },
     )
+    reader = LocalReader(local.places, hub_reader)
     bases = BaseModels(reader, {model.model_name: model.revision for model in models})
     builder = RowBuilder(
         reader, bases, selection.kinds, hub.endpoint, options.include_test_repositories or names is not None, _now
@@ -139,10 +147,10 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
             rows[name] = _with_counts(growth.added(log_row, own), model, rank)
         else:
             todo.append((rank, model))
-    listed = {model.model_name for model in models}
+    listed = {*(model.model_name for model in models), *(generator.name for generator in local.generators)}
     unlisted = sorted((own for name, own in before.items() if name not in listed), key=lambda own: own[-1].rank)
 
-    with resume_log, progress.task("crawl", total=len(models) + len(unlisted)) as task:
+    with resume_log, progress.task("crawl", total=len(listed) + len(unlisted)) as task:
         task.advance(len(models) - len(todo))
         for entry in each(lambda item: builder.build(item[1], item[0]), todo, options.workers, hub.stop):
             resume_log.add(entry)
@@ -153,19 +161,36 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
                 kept.append(entry.model_name)
             rows[entry.model_name] = [replace(row, rank=entry.rank) for row in added]
             task.advance(note=entry.model_name)
-        for number, own in enumerate(unlisted, start=len(models) + 1):
-            row = _unlisted(reader, own[-1], hub.endpoint)
+        on_this_machine = []
+        for entry in local.rows(builder, reader, len(models) + 1, options.workers):
+            log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
+            on_this_machine.append(entry)
+            own = before.get(entry.model_name, [])
+            added = growth.added(entry, own)
+            if not added:
+                not_added.append(entry.model_name)
+            elif added == own and not is_same(entry, own[-1]):
+                kept.append(entry.model_name)
+            rows[entry.model_name] = [replace(row, rank=entry.rank) for row in added]
+            task.advance(note=entry.model_name)
+        for number, own in enumerate(unlisted, start=len(listed) + 1):
+            row = _unlisted(hub_reader, own[-1], hub.endpoint)
             if row != own[-1] and growth.is_pinned(own[-1]):
                 kept.append(row.model_name)
                 row = own[-1]
             rows[row.model_name] = [replace(one, rank=number) for one in (*own[:-1], row)]
             task.advance(note=row.model_name)
     # In the order of the listing, whichever was inspected first.
-    order = [*(model.model_name for model in models), *(own[-1].model_name for own in unlisted)]
+    order = [
+        *(model.model_name for model in models),
+        *(generator.name for generator in local.generators),
+        *(own[-1].model_name for own in unlisted),
+    ]
     complete = with_effective_licenses(with_lineage([row for name in order for row in rows.get(name, ())]))
     entries = applied(complete, choice, {row.generator for row in complete if growth.is_pinned(row)})
     held.check()
     growth.record(settings, entries)
+    local.record(workspace, on_this_machine)
     records.write(workspace.catalog, CatalogEntry, entries)
     resume_log.remove()
     crawled = replace(
@@ -175,7 +200,7 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
         bad_lines=named.bad_lines if named is not None else (),
         kept=tuple(sorted(kept)),
         left_out=listing.left_out,
-        notes=tuple(choice.unknown_licenses(entries)),
+        notes=(*choice.unknown_licenses(entries), *choice.unlisted([model.model_name for model in models])),
         not_added=tuple(sorted(not_added)),
     )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)

@@ -96,7 +96,8 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     reservation.holdouts.require_known(catalog)
     chosen, notes = _chosen(catalog, options)
     user_settings = options.user_settings
-    notes += user_settings.check(catalog, chosen)
+    known = {name for one in former for name in one.settings or {}}
+    notes += user_settings.check(catalog, chosen, known)
     require_all_parts(workspace)
     has_prompts = bool(prompt_parts(workspace))
     recipe = Recipe(

@@ -31,6 +31,7 @@ from workspace import recipe as recipes
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Task, task
+from workspace.roots import read_places
 from workspace.sandbox.limits import default_memory
 from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
@@ -97,7 +98,7 @@ class _ShardRun:
         """Sample all that this process can claim."""
         options, recipe = self._options, self._pending.recipe
         warm_up(self._folder.home)
-        store = WeightStore(self._folder, Fetcher(options.hub), options.disk_bytes)
+        store = WeightStore(self._folder, Fetcher(options.hub, read_places(self._workspace)), options.disk_bytes)
         checker, _, commit = recipe.safety_checker.partition("@")
         start = Start(
             checker=store.fetch_checker(checker, commit),

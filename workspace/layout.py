@@ -2,7 +2,7 @@
 
     workspace/
       recipe.toml                             every setting that changes a pixel or a row
-      roots.toml                              the folders of the real images on this machine (`roots`)
+      roots.toml                              where real images and local generators are on this machine (`roots`)
       catalog.parquet                         the generators, pinned
       prompts/<real_source>/part-00000.parquet
       real/<real_source>/                     copies of real images, made by --copy
@@ -61,7 +61,7 @@ class Workspace:
 
     @property
     def roots(self) -> Path:
-        """roots.toml: the folders of the real images on this machine."""
+        """roots.toml: where real images and local generators are on this machine."""
         return self.root / "roots.toml"
 
     @property

@@ -57,6 +57,7 @@ def write_report(workspace: Workspace, hub: HubAccess = HubAccess()) -> Path:
             real_sheets=real_sheets(workspace, rows, readers, hub),
             warned=WARNED,
             columns=COLUMNS,
+            pages={row.model_name: row.link for row in generators if row.is_local},
             table=table_rows(rows, generators, settings),
             page_rows=PAGE_ROWS,
             style=style(templates),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from crawler.checkpoint_layout import parts_of
 from samplers.child.calling import Caller
 from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError
@@ -182,5 +183,14 @@ def test_a_checkpoint_that_was_loaded_before_is_reused(saved: dict[str, tuple[Pa
     assert load(asked, "cpu", cache).pipeline.unet is first.pipeline.unet
 
 
-def test_each_family_is_written_with_the_names_of_its_own_layout() -> None:
-    assert all(set(LAYOUTS[family]) <= set(made(family).components) for family in FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_tensor_of_a_checkpoint_belongs_to_the_component_that_it_was_written_from(family: str) -> None:
+    pipeline = made(family)
+    written = {part: set(convert(getattr(pipeline, part))) for part, convert in LAYOUTS[family].items()}
+    classes = {name: type(part).__name__ for name, part in pipeline.components.items()}
+    parts = parts_of((name for names in written.values() for name in names), classes)
+    scales = {name for names in written.values() for name in names if name.endswith("logit_scale")}
+    assert {part: set(names) for part, names in parts.names.items()} == {
+        part: names - scales for part, names in written.items()
+    }
+    assert not parts.others
