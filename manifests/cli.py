@@ -14,7 +14,7 @@ WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The 
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
 _ONLY_FOR_BUILDING = (
-    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated"),
+    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated", "rounds"),
     *("audit", "matched"),
 )
 
@@ -82,6 +82,14 @@ def _build_manifest(
             f"with commas. [default: {','.join(DEFAULT_LICENSES)}]",
         ),
     ] = None,
+    rounds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="1-N",
+            help="What these rounds of the workspace made: the manifest that there was before the next one. "
+            "[default: all rounds]",
+        ),
+    ] = BuildOptions.rounds,
     audit: Annotated[
         bool,
         typer.Option(
@@ -127,6 +135,8 @@ def _build_manifest(
 
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
 
+        cf-build-manifest --rounds 1-2   # without what the third round added
+
         cf-build-manifest --audit --matched   # can real and generated images be told apart by their files?
 
         cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete a downloaded public edition
@@ -150,6 +160,7 @@ def _build_manifest(
         edition=edition,
         real_per_generated=real_per_generated,
         license_allow=tuple(license_allow or ()),
+        rounds=rounds,
         audit=audit,
         matched=matched,
     )

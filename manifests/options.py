@@ -2,6 +2,7 @@
 share."""
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -23,6 +24,8 @@ TreeName = Literal["real-fake", "0_real-1_fake", "genimage", "imagefolder", "ima
 """Layouts of folder trees (manifests/exporting/trees.py)."""
 SplitName = Literal["train", "validation", "test"]
 
+
+_ROUNDS = re.compile(r"1(?:(?:-|\.\.)([1-9][0-9]{0,4}))?", re.ASCII)
 
 DEFAULT_LICENSES = ("family=open", "family=openrail")
 """What the public edition allows where no licence is named: use for any purpose, or for any but the listed harms."""
@@ -46,6 +49,8 @@ class BuildOptions:
     for training."""
     edition: Edition = "full"
     """full: everything; public: only what may be redistributed, and a list of the other real images."""
+    rounds: str | None = None
+    """The rounds of the workspace that the manifest has: 1-N, such as "1-2"; None: all."""
     real_per_generated: float = 1.0
     """Real images a generated one: where the prompted ones are fewer, further ones of their sources are added; 0: none.
     """
@@ -72,6 +77,8 @@ class BuildOptions:
         if self.license_allow and self.edition != "public":
             raise UsageError("--license-allow selects the generators of the public edition: add --edition public")
         _one_of("--kin", self.kin, get_args(Kin))
+        if self.rounds is not None:
+            last_round(self.rounds)
         if self.license_allow or self.holdout or self.validation:
             # Imported here: what the texts mean is known beside the catalogue's record, which takes long to import.
             from manifests.choices import Choices
@@ -161,6 +168,14 @@ class ExportOptions:
     def hub(self) -> HubAccess:
         """Which Hub is asked, and with which token."""
         return HubAccess(self.endpoint, self.token)
+
+
+def last_round(rounds: str) -> int:
+    """The last round of a text such as 1-2 or 1..2. Raises `UsageError` for any other text."""
+    found = _ROUNDS.fullmatch(rounds.strip())
+    if found is None:
+        raise UsageError(f"--rounds {rounds!r}: must be 1-N, such as 1-2: a manifest has all rounds from the first on")
+    return int(found[1] or 1)
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
