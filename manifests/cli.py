@@ -199,12 +199,20 @@ def _publish(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent and changed, and send nothing.")
     ] = PublishOptions.dry_run,
+    tag: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAG",
+            help="Name of this version on the Hub, under which it stays readable. [default: round-N for the manifest "
+            "of rounds 1 to N]",
+        ),
+    ] = PublishOptions.tag,
     squash: Annotated[
         bool,
         typer.Option(
             "--squash",
-            help="Then replace the dataset's history by one commit, so that no former version has what was removed. "
-            "It cannot be undone.",
+            help="Then replace the dataset's history by one commit and remove the tags of former versions, so that "
+            "none has what was removed. It cannot be undone.",
         ),
     ] = PublishOptions.squash,
     layout: Annotated[
@@ -238,6 +246,8 @@ def _publish(
 
         cf-publish ORG/NAME --public
 
+        cf-publish ORG/NAME --tag v2   # readers name it: load_dataset("ORG/NAME", revision="v2")
+
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
 
         cf-publish ORG/NAME --squash   # after a takedown: no former version has it either
@@ -248,6 +258,7 @@ def _publish(
         layout=layout,
         public=public,
         dry_run=dry_run,
+        tag=tag,
         squash=squash,
         max_shard_size=max_shard_size,
         max_staging=max_staging,

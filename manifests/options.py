@@ -25,6 +25,11 @@ TreeName = Literal["real-fake", "0_real-1_fake", "genimage", "imagefolder", "ima
 SplitName = Literal["train", "validation", "test"]
 
 
+#: What git takes for a tag, without what it or a reader could take for something else: a branch or a commit.
+_TAG = re.compile(
+    r"(?!main$|cf-publish$|[0-9a-f]{7,40}$)(?!.*\.\.)(?!.*\.lock$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?",
+    re.ASCII,
+)
 _ROUNDS = re.compile(r"1(?:(?:-|\.\.)([1-9][0-9]{0,4}))?", re.ASCII)
 
 DEFAULT_LICENSES = ("family=open", "family=openrail")
@@ -101,6 +106,8 @@ class PublishOptions:
     """Make a new dataset public; otherwise it is private."""
     dry_run: bool = False
     """Say what would be sent, and send nothing."""
+    tag: str | None = None
+    """Name of this version on the Hub; None: round-N, for the manifest of rounds 1 to N."""
     squash: bool = False
     """Replace the history of the dataset by one commit, so that removed files are in no former version. It cannot be
     undone."""
@@ -115,6 +122,11 @@ class PublishOptions:
 
     def __post_init__(self) -> None:
         _one_of("--layout", self.layout, get_args(LayoutName))
+        if self.tag is not None and not _TAG.fullmatch(self.tag):
+            raise UsageError(
+                f"--tag {self.tag!r}: use at most 100 letters, digits, '.', '_' and '-' (no two dots together), begin "
+                "with a letter or digit, and name neither a branch nor a commit"
+            )
         if self.staging_bytes < self.shard_bytes:
             raise UsageError("--max-staging must hold one shard: make it larger, or --max-shard-size smaller")
 
