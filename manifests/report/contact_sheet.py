@@ -64,7 +64,7 @@ def generator_sheets(
     names = [row.generator for row in shown]
     found = rows.query(
         f"""SELECT label, generator, revision, path, width, height, prompt, class_label, seed, num_inference_steps,
-            guidance_scale, scheduler, split, real_title, real_id
+            guidance_scale, scheduler, split, round, real_title, real_id
         FROM manifest WHERE label = {FAKE} AND generator IN (SELECT unnest(?))
         QUALIFY row_number() OVER (PARTITION BY generator ORDER BY "index") <= {pictures}
         ORDER BY generator, "index" """,
@@ -150,6 +150,7 @@ def _origin_of_generated(row: dict[str, Any]) -> dict[str, str]:
             "scheduler": row["scheduler"],
             "size": f"{row['width']} × {row['height']}",
             "split": row["split"] or "neither",
+            "round": row["round"],
             "file": row["path"],
         }
     )
