@@ -7,7 +7,7 @@ is damaged or missing costs its generator: the others are joined without it.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -35,6 +35,7 @@ from manifests.manifest import images_by_split, manifest_path
 from manifests.options import BuildOptions
 from manifests.plural import counted, form
 from manifests.rounds import Rounds
+from manifests.split_changes import SplitChanges, lines_of, split_changes
 from manifests.split_numbers import SplitNumbers
 from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.tables.withheld import withheld_path
@@ -60,6 +61,8 @@ class Built:
     choices: Choices
     reservation: Reservation = Reservation()
     """The prompts that were reserved when sampling."""
+    changes: SplitChanges = field(default_factory=dict)
+    """Rows of earlier rounds that are in another split than in the manifest before."""
     damaged: Sequence[str] = ()
     """Damaged files, and the generators that are left out because of them."""
 
@@ -87,6 +90,7 @@ class Built:
         )
         yield from self._of_real_images()
         yield from SplitNumbers(self.choices, self.reservation, self.generators, self.images).lines()
+        yield from lines_of(self.changes)
         if self.choices.edition == "public":
             yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
             yield f"public edition: {counted(self.unlicensed, 'generator')} left out because of their licence in effect"
@@ -149,10 +153,11 @@ def build(
         raise_build_failures(failures)
         images = images_by_split(temporary)
         SplitNumbers(choices, reservation, joining.generators, images).require(options)
+        changes = split_changes(workspace, manifest_path(Workspace(workspace.root)), temporary, options.memory)
         may_write()
         write_generators(workspace, joining.generators)
     real = joining.joined.real
-    built = Built(rows, real, joining.unlicensed, joining.generators, images, choices, reservation, damaged)
+    built = Built(rows, real, joining.unlicensed, joining.generators, images, choices, reservation, changes, damaged)
     log.event(
         "built", rows=rows, generated=built.kept, real=built.real, listed=real.listed, further=real.further,
         missing=dict(real.missing), equal=real.equal,

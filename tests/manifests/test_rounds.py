@@ -118,3 +118,22 @@ def test_more_rounds_than_there_are_are_refused_in_a_line(filled: Builder) -> No
     assert f"--rounds 1-2: the last round of {workspace.root} is 1" in done.stderr
     assert done.stderr.count("\n") == 1
     assert build_by_command(workspace.root, "--rounds", "1..1").returncode == 0
+
+
+def test_a_round_that_changes_splits_of_earlier_ones_says_so(builder: Builder) -> None:
+    photos = [builder.real("photos", number) for number in range(5)]
+    painter = builder.generator("org/painter", base_model="org/base", lineage=("org/base",))
+    dreamer = builder.generator("org/dreamer", base_model=None, lineage=(), architecture="PixDiff")
+    for number, generator in enumerate((painter, painter, dreamer, dreamer)):
+        builder.sample(generator, photos[number], seed=number)
+    options = BuildOptions(holdout=("architecture=PixDiff",))
+    assert build(builder.write(), options).changes == {}
+    later = builder.generator(
+        "org/later", base_model="org/base", lineage=("org/base",), architecture="PixDiff", round=2
+    )
+    builder.sample(later, photos[4], round=2, seed=999)
+    built = build(builder.write(), options)
+    assert built.changes == {("train", None): 4}
+    assert "4 rows of earlier rounds in another split than before: 4 from train to none" in list(built.lines())
+    # Another choice is no change that a round causes.
+    assert build(builder.workspace).changes == {}
