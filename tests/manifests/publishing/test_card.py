@@ -132,8 +132,8 @@ def test_without_an_evaluation_set_the_card_says_so(filled: Builder) -> None:
 
 def test_the_card_has_the_recipe(filled: Builder) -> None:
     workspace = built(filled)
-    recipe.pin(workspace, "sample", {"images": 400, "safety_checker": "org/checker@abc", "weights": {"photos": 2.0}})
     recipe.pin(workspace, "crawl", {"exclude": ["a|b", "c"], "author": None})
+    recipe.pin(workspace, "sample", {"images": 400, "safety_checker": "org/checker@abc", "weights": {"photos": 2.0}})
     card = card_of(workspace)
     assert "| sample | images | 400 |" in card
     assert "| sample | safety\\_checker | org/checker@abc |" in card
