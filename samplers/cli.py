@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from crawler.choice_parameters import NAMED, Architectures, Exclude, LicenseAllow, LicenseDeny, MaxSize
 from samplers.options import RemakeOptions, SampleOptions, Store, Verify
 from workspace.command_line import SOME_FAILED_EXIT_CODE, run_command
 from workspace.errors import UsageError
@@ -113,40 +114,12 @@ def sample(
             "--allow-pickle", help="Also sample generators whose weights are pickles, loaded with weights_only."
         ),
     ] = SampleOptions.allow_pickle,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Only these generators: ORG/NAME, a pattern such as 'ORG/*', or @FILE with one of these a line. "
-            "May be repeated.",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Not these generators, named as for --only. May be repeated."),
-    ] = None,
-    license_allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LICENCE,...",
-            help="Only generators with these licences in effect (their base models' included): mit, a family such as "
-            "openrail or unknown, or none. May be repeated.",
-        ),
-    ] = None,
-    license_deny: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LICENCE,...", help="No generators with these licences, named as for --license-allow."),
-    ] = None,
-    max_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="No generators whose download is larger, such as 20GB.")
-    ] = SampleOptions.max_size,  # type: ignore[assignment]
-    architecture: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME,...",
-            help="Only LatDiff, PixDiff, GAN or Other, or pipeline classes such as 'Flux*'. May be repeated.",
-        ),
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help=f"Only these generators: {NAMED}")] = None,
+    exclude: Exclude = None,
+    license_allow: LicenseAllow = None,
+    license_deny: LicenseDeny = None,
+    max_size: MaxSize = SampleOptions.max_size,  # type: ignore[assignment]
+    architecture: Architectures = None,
     limit: Annotated[
         int | None, typer.Option(help="Sample only this many compatible generators, those with the most downloads.")
     ] = SampleOptions.limit,
