@@ -24,7 +24,9 @@ def test_a_local_generator_is_linked_to_the_page_that_its_user_names_or_to_none(
     hub = generated(0)
     named = generated(1, revision="a" * 64, link="https://example.org/mix?x=1")
     unnamed = generated(2, revision="b" * 64)
-    page = written(builder.workspace, [hub, named, unnamed], [image_of(one) for one in (hub, named, unnamed)]).read_text()
+    page = written(
+        builder.workspace, [hub, named, unnamed], [image_of(one) for one in (hub, named, unnamed)]
+    ).read_text()
     assert f'<a href="https://huggingface.co/{hub.model_name}"' in page
     assert f'<a href="https://example.org/mix?x=1" rel="noreferrer">{named.model_name}</a>' in page
     assert f'class="name">{unnamed.model_name}</td>' in page
