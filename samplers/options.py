@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -201,3 +201,32 @@ class SampleOptions(ChoiceOptions):
     def hub(self) -> HubAccess:
         """Which Hub is asked, and with which token."""
         return HubAccess(self.endpoint, self.token)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemakeOptions:
+    """How images are made again; the recipe of the workspace decides all that changes them. Raises `UsageError` for
+    values that make no sense. Each option is that of `SampleOptions`."""
+
+    device: str = SampleOptions.device
+    """auto, cpu or cuda:N; images are equal on the kind of device that their rows name."""
+    weights_dir: Path | None = SampleOptions.weights_dir
+    """Folder for downloaded weights, on a local disk; None: below the system's temporary folder."""
+    max_disk: int | str | None = SampleOptions.max_disk
+    """Space for the weights of all runs on this node: bytes, or a text such as "200GB"; None: what the disk has."""
+    timeout: float = SampleOptions.timeout
+    """Seconds that loading a generator, or one batch, may take."""
+    max_memory: float | None = SampleOptions.max_memory
+    """GB of memory (10**9 bytes) that the sampling process may take; 0: no limit; None: 90 % of the machine's."""
+    endpoint: str | None = None
+    """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
+    token: str | None = field(default=None, repr=False)
+    """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
+
+    def __post_init__(self) -> None:
+        _ = self.sampling
+
+    @property
+    def sampling(self) -> SampleOptions:
+        """The same as options of sampling."""
+        return SampleOptions(**{each.name: getattr(self, each.name) for each in fields(self)})
