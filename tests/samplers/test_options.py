@@ -18,7 +18,7 @@ from workspace.layout import Workspace
 from workspace.recipe import pin, read
 
 #: The command's own parameters, fields that it reads from the environment, and one field of another name.
-OWN, FROM_ENVIRONMENT = {"context", "workspace", "dry_run", "remake", "into"}, {"endpoint", "token"}
+OWN, FROM_ENVIRONMENT = {"context", "workspace", "dry_run", "remake", "into", "fail_above"}, {"endpoint", "token"}
 FIELDS = {"source_weight": "source_weights"}
 
 
