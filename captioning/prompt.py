@@ -40,6 +40,7 @@ class Prompt:
         "how often it is drawn, compared with the others of its source; null: as a weight of 1",
         default=None,
     )
+    round: int = column(pa.int32(), "round of the recipe that added it, from 1", default=1)
     real_source: str = column(pa.string(), "the data set, by the name given on the command line (coco)")
     real_title: str = column(
         pa.string(), "the published name of the data set (COCO); real_source where the data set is not a known one"

@@ -10,7 +10,7 @@ import pyarrow as pa
 from crawler.options import Kind
 from workspace import records
 from workspace.errors import UsageError
-from workspace.layout import Workspace
+from workspace.layout import Workspace, generator_name
 from workspace.records import column
 
 Architecture = Literal["LatDiff", "PixDiff", "GAN", "Other"]
@@ -88,6 +88,13 @@ class CatalogEntry:
     model_name: str = column(pa.string(), "repository id, ORG/NAME")
     revision: str = column(pa.string(), "commit sha that this row describes and sampling uses")
     endpoint: str | None = column(pa.string(), "URL of the Hub that it was crawled from", default=None)
+    round: int = column(pa.int32(), "round of the recipe that added it, from 1", default=1)
+    last_round: int | None = column(
+        pa.int32(), "last round that samples it, as a newer revision takes its place; null: none", default=None
+    )
+    further_revision: bool = column(
+        pa.bool_(), "whether the workspace has an earlier revision of it, whose folders are ORG--NAME", default=False
+    )
     subset: Literal["Systematic", "Manual", "Commercial"] = column(pa.string(), "part of the study's dataset")
     rank: int = column(pa.int32(), "position by downloads in this crawl, from 1")
     downloads: int = column(pa.int64(), "of the last 30 days, counted by the Hub")
@@ -173,6 +180,11 @@ class CatalogEntry:
         pa.string(), "why it is incompatible; one of the codes in crawler/reasons.py", default=None
     )
     reason_detail: str | None = column(pa.string(), "the reason in words, or what is wrong with the card", default=None)
+
+    @property
+    def generator(self) -> str:
+        """Its name in the workspace, unique: ORG/NAME, or ORG/NAME@COMMIT for a further revision."""
+        return generator_name(self.model_name, self.revision, self.further_revision)
 
     @property
     def all_files(self) -> tuple[ModelFile, ...]:

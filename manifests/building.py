@@ -41,7 +41,7 @@ from samplers.reservation import Reservation
 from samplers.sample import sample_parts
 from workspace.atomic import atomic_path, remove_partial
 from workspace.errors import CommunityForensicsError, in_one_line
-from workspace.layout import Workspace, model_name_of
+from workspace.layout import Workspace, generator_of
 from workspace.progress import Log, task
 
 
@@ -173,7 +173,7 @@ class _Joining:
     def leave_out(self, damaged: Mapping[str, Failure]) -> None:
         """Join the others only. Raises `CommunityForensicsError` when none is left."""
         self._left_out |= damaged
-        sampled = {model_name_of(part.parent.name) for part in sample_parts(self._workspace)}
+        sampled = {generator_of(part.parent.name) for part in sample_parts(self._workspace)}
         if sampled and sampled <= self._left_out.keys():
             raise_build_failures(list(self._left_out.values()))
 

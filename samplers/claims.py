@@ -31,9 +31,9 @@ class Claims:
         self.process = process
 
     @contextmanager
-    def claim(self, model_name: str) -> Iterator[bool]:
+    def claim(self, generator: str) -> Iterator[bool]:
         """A block in which this process has the generator; False: another one has it."""
-        lock = self._lock(model_name)
+        lock = self._lock(generator)
         claimed = lock.try_once()
         try:
             yield claimed
@@ -41,27 +41,27 @@ class Claims:
             if claimed:
                 lock.release()
 
-    def is_free(self, model_name: str) -> bool:
+    def is_free(self, generator: str) -> bool:
         """Whether the generator could be claimed at the moment."""
-        holder = self._lock(model_name).holder()
+        holder = self._lock(generator).holder()
         return holder is None or self.process.is_silent(holder)
 
-    def holder(self, model_name: str) -> str:
+    def holder(self, generator: str) -> str:
         """Who has the generator, such as `: process 7 on host`; empty where unknown."""
-        return note_of(self._lock(model_name).holder())
+        return note_of(self._lock(generator).holder())
 
-    def check(self, model_name: str) -> None:
+    def check(self, generator: str) -> None:
         """Raise `TakenOverError` where this process did not run for so long that another one took the generator."""
         if self.process.untouched_seconds < SILENT_SECONDS:
             return
-        if self._lock(model_name).holder() != self.process.path:
+        if self._lock(generator).holder() != self.process.path:
             raise TakenOverError(
-                f"{model_name}: this process did not run for more than {SILENT_SECONDS:.0f} seconds, so another one "
+                f"{generator}: this process did not run for more than {SILENT_SECONDS:.0f} seconds, so another one "
                 "continues with this generator"
             )
 
-    def _lock(self, model_name: str) -> FolderLock:
-        return FolderLock(self.process.path, self.process.is_silent, _claim_name(generator_folder(model_name)))
+    def _lock(self, generator: str) -> FolderLock:
+        return FolderLock(self.process.path, self.process.is_silent, _claim_name(generator_folder(generator)))
 
 
 @contextmanager

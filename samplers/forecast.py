@@ -58,7 +58,7 @@ def _first(pending: PendingWork, pace: float) -> Table:
         images = one.missing_images(pending.recipe)
         tries = pending.recipe.max_tries - one.progress.next_index
         size, seconds = text_of(one.entry.download_bytes), one.seconds(pending.recipe) * pace
-        table.add_row(one.entry.model_name, str(images), str(tries), size, duration_text(seconds))
+        table.add_row(one.entry.generator, str(images), str(tries), size, duration_text(seconds))
     return table
 
 
@@ -82,8 +82,8 @@ def _show_skipped(console: Console, pending: PendingWork) -> None:
     if len(pending.skipped) > _SHOWN:
         for why, count in sorted(Counter(why.split(":")[0] for why in pending.skipped.values()).items()):
             console.print(f"skipped {count_text(count, 'generator')}: {why}", soft_wrap=True)
-    for model_name, why in list(pending.skipped.items())[:_SHOWN]:
-        console.print(f"skipped {model_name}: {why}", soft_wrap=True)
+    for generator, why in list(pending.skipped.items())[:_SHOWN]:
+        console.print(f"skipped {generator}: {why}", soft_wrap=True)
 
 
 def _download(entries: list[CatalogEntry]) -> int:
@@ -95,8 +95,8 @@ def _download(entries: list[CatalogEntry]) -> int:
 def _pace(workspace: Workspace, pending: PendingWork) -> tuple[float, int]:
     """Measured seconds in a nominal one, and the number of sampled generators of all shards that this is from."""
     pairs = []
-    for model_name, cost in pending.costs.items():
-        outcome = read_outcome(workspace, model_name)
+    for generator, cost in pending.costs.items():
+        outcome = read_outcome(workspace, generator)
         if outcome is not None and outcome.timed and not outcome.failed:
             taken = sum(outcome.seconds.get(phase, 0.0) for phase in _ESTIMATED)
             pairs.append((taken, cost.seconds(outcome.timed)))

@@ -39,7 +39,7 @@ class GeneratorRun:
     ) -> None:
         """`report` is called with the images kept and the samples made, after every batch."""
         self._generator, self._plan, self._recipe, self._report = generator, plan, recipe, report
-        name = plan.model_name
+        name = plan.generator
         # All is read that was written: this generator was not finished, or is damaged.
         progress = without_damaged_parts(generator.progress, read_after=0)
         self._damaged = damaged_images(workspace, name, progress, plan.store, read_after=0)
@@ -131,6 +131,7 @@ class GeneratorRun:
         return Outcome(
             model_name=self._plan.model_name,
             revision=self._plan.revision,
+            further_revision=self._plan.further_revision,
             status=result.status,
             detail=result.detail,
             reason=result.reason,

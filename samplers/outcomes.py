@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from crawler.reasons import Reason
 from workspace.atomic import write_json
 from workspace.errors import UsageError, in_one_line
-from workspace.layout import Workspace
+from workspace.layout import Workspace, generator_name
 from workspace.sandbox.walls import Walls
 
 Status = Literal[
@@ -60,6 +60,8 @@ class Outcome:
 
     model_name: str
     revision: str
+    further_revision: bool = False
+    """As in the catalogue."""
     status: Status
     detail: str | None = None
     reason: Reason | None = None
@@ -80,6 +82,11 @@ class Outcome:
     """The walls of the sandbox that stood around it (workspace/sandbox/walls.py); none where it was not sampled."""
     stderr: tuple[str, ...] = ()
     """The last lines of the child's standard error, where it failed."""
+
+    @property
+    def generator(self) -> str:
+        """Its name in the workspace."""
+        return generator_name(self.model_name, self.revision, self.further_revision)
 
     @property
     def failed(self) -> bool:
@@ -113,9 +120,9 @@ def with_history(outcome: Outcome, previous: Outcome | None) -> Outcome:
     return dataclasses.replace(outcome, failures=failures, attempts=attempts)
 
 
-def read_outcome(workspace: Workspace, model_name: str) -> Outcome | None:
+def read_outcome(workspace: Workspace, generator: str) -> Outcome | None:
     """The outcome of a generator; None before it was sampled. Raises `UsageError` for a file that is no outcome."""
-    path = workspace.outcome_of(model_name)
+    path = workspace.outcome_of(generator)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         reason = values.get("reason")
@@ -138,4 +145,4 @@ def read_outcome(workspace: Workspace, model_name: str) -> Outcome | None:
 
 def write_outcome(workspace: Workspace, outcome: Outcome) -> None:
     """Write an outcome; it replaces the previous one."""
-    write_json(workspace.outcome_of(outcome.model_name), dataclasses.asdict(outcome))
+    write_json(workspace.outcome_of(outcome.generator), dataclasses.asdict(outcome))

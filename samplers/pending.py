@@ -84,12 +84,12 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     reservation.holdouts.require_known(catalog)
     chosen = _chosen(catalog, options)
     costs = {
-        entry.model_name: cost_of(entry, steps=options.steps, batch_size=options.images_a_batch) for entry in chosen
+        entry.generator: cost_of(entry, steps=options.steps, batch_size=options.images_a_batch) for entry in chosen
     }
     shard = Shard.parse(options.shard)
     assignment = assign_shards({name: cost.seconds(options.images) for name, cost in costs.items()}, shard.count)
     names = set(assignment.names_of(shard.index))
-    share = sampling_order(entry for entry in chosen if entry.model_name in names)
+    share = sampling_order(entry for entry in chosen if entry.generator in names)
     require_all_parts(workspace)
     has_prompts = bool(prompt_parts(workspace))
     if not has_prompts and any(entry.task == "text-to-image" for entry in share):
@@ -125,9 +125,9 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
             continue
         reason = _reason_to_skip(entry, progress, previous, options)
         if reason is not None:
-            skipped[entry.model_name] = reason
+            skipped[entry.generator] = reason
         else:
-            generators.append(PendingGenerator(entry, progress, previous, costs[entry.model_name]))
+            generators.append(PendingGenerator(entry, progress, previous, costs[entry.generator]))
     return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, leftovers, costs, assignment, notes)
 
 
@@ -145,10 +145,10 @@ def fresh_look(
 
 def _look(workspace: Workspace, entry: CatalogEntry) -> tuple[GeneratorProgress, Outcome | None]:
     """What is stored of a generator, and how sampling this revision ended."""
-    previous = read_outcome(workspace, entry.model_name)
+    previous = read_outcome(workspace, entry.generator)
     if previous is not None and previous.revision != entry.revision:
         previous = None
-    return progress_of(workspace, entry.model_name), previous
+    return progress_of(workspace, entry.generator), previous
 
 
 def _is_finished(
@@ -161,10 +161,10 @@ def _is_finished(
     if options.verify == "quick":
         # Nothing is written after the outcome, unless somebody changes it.
         with suppress(FileNotFoundError):
-            read_after = workspace.outcome_of(entry.model_name).stat().st_mtime
+            read_after = workspace.outcome_of(entry.generator).stat().st_mtime
     if without_damaged_parts(progress, read_after).damaged:
         return False
-    return not damaged_images(workspace, entry.model_name, progress, recipe.store, read_after)
+    return not damaged_images(workspace, entry.generator, progress, recipe.store, read_after)
 
 
 def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> list[CatalogEntry]:
@@ -212,8 +212,15 @@ def _outcome_of_rows(entry: CatalogEntry, progress: GeneratorProgress, recipe: R
     """The outcome of a finished generator, as far as its rows tell."""
     kept, tries = len(progress.kept), progress.next_index
     status, detail = final_status(kept, recipe.images, tries)
-    outcome = Outcome(model_name=entry.model_name, revision=entry.revision, status=status, detail=detail)
-    return replace(outcome, kept=kept, tries=tries)
+    return Outcome(
+        model_name=entry.model_name,
+        revision=entry.revision,
+        further_revision=entry.further_revision,
+        status=status,
+        detail=detail,
+        kept=kept,
+        tries=tries,
+    )
 
 
 def _pinned(checker: str, hub: HubAccess) -> str:

@@ -20,7 +20,7 @@ from samplers.reservation import Reservation
 from workspace import recipe as recipes
 from workspace.errors import UsageError
 from workspace.identity import SEED_BITS, seed_of
-from workspace.layout import Workspace
+from workspace.layout import Workspace, generator_name
 from workspace.recipe import Setting
 
 #: Batches in one part file: a kill costs at most these; more batches make fewer files for each generator.
@@ -117,6 +117,8 @@ class Plan:
 
     model_name: str
     revision: str
+    further_revision: bool = False
+    """As in the catalogue."""
     kind: Kind
     task: Task
     variant: str | None
@@ -134,6 +136,11 @@ class Plan:
     embedding_file: str | None = None
     embedding_tokens: tuple[str, ...] = ()
     """As in the catalogue."""
+
+    @property
+    def generator(self) -> str:
+        """Its name in the workspace."""
+        return generator_name(self.model_name, self.revision, self.further_revision)
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -177,6 +184,7 @@ def plan_of(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Plan:
     plan = Plan(
         model_name=entry.model_name,
         revision=entry.revision,
+        further_revision=entry.further_revision,
         kind=entry.kind,
         task=entry.task,
         variant=entry.variant,

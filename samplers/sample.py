@@ -115,9 +115,9 @@ def part_of(path: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def read_samples(workspace: Workspace, model_name: str) -> list[Sample]:
+def read_samples(workspace: Workspace, generator: str) -> list[Sample]:
     """All rows of one generator, in the order of their parts; empty before it was sampled."""
-    parts = parts_in(workspace.samples_of(model_name))
+    parts = parts_in(workspace.samples_of(generator))
     return [sample for part in parts for sample in records.read(part, Sample)]
 
 

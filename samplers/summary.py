@@ -27,7 +27,7 @@ def show_report(workspace: Workspace, report: Report) -> None:
         table.add_section()
         images: Counter[str] = Counter()
         for outcome in report.outcomes:
-            for part in parts_in(workspace.samples_of(outcome.model_name)):
+            for part in parts_in(workspace.samples_of(outcome.generator)):
                 images.update(records.read_table(part, Sample, ["status"]).column("status").to_pylist())
         for status in ("ok", "nsfw", "blank", "nan"):
             table.add_row(f"images {status}", str(images[status]))
@@ -40,7 +40,7 @@ def show_report(workspace: Workspace, report: Report) -> None:
     console.print(table)
     walls = {walls_text(outcome.walls) for outcome in report.outcomes if outcome.walls}
     lines = [f"sampled {text}" for text in sorted(walls) if text]
-    lines += [f"{outcome.model_name}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
+    lines += [f"{outcome.generator}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
     lines += [f"skipped {model_name}: {why}" for model_name, why in report.pending.skipped.items()]
     for line in lines:
         console.print(line, soft_wrap=True)

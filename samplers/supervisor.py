@@ -115,7 +115,7 @@ class _ShardRun:
                 bar.say(note)
             while True:
                 for idle, (generator, files) in _timed(fetched):
-                    with self._claims.claim(generator.entry.model_name) as claimed:
+                    with self._claims.claim(generator.entry.generator) as claimed:
                         if claimed:
                             self._sample(generator, files, idle, worker, bar)
                         else:
@@ -132,7 +132,7 @@ class _ShardRun:
         """
         others, self._others = self._others, []
         while others:
-            name = others[0].entry.model_name
+            name = others[0].entry.generator
             bar.advance(
                 0, note=f"waiting for {len(others)}: {name} is sampled by another process{self._claims.holder(name)}"
             )
@@ -140,7 +140,7 @@ class _ShardRun:
                 if fresh_look(self._workspace, generator, self._pending.recipe, self._options) is None:
                     self._leave(generator, bar)
                     others.remove(generator)
-            free = [generator for generator in others if self._claims.is_free(generator.entry.model_name)]
+            free = [generator for generator in others if self._claims.is_free(generator.entry.generator)]
             if free:
                 self._others = [generator for generator in others if generator not in free]
                 return free
@@ -152,7 +152,7 @@ class _ShardRun:
         self, generator: PendingGenerator, files: LocalFiles | FetchError, idle: float, worker: Worker, bar: Task
     ) -> None:
         """Sample a generator that is claimed, and record the outcome."""
-        recipe, name = self._pending.recipe, generator.entry.model_name
+        recipe, name = self._pending.recipe, generator.entry.generator
         fresh = fresh_look(self._workspace, generator, recipe, self._options)
         if fresh is None:
             self._leave(generator, bar)
@@ -181,13 +181,13 @@ class _ShardRun:
             write_outcome(self._workspace, outcome)
         self._run_log.generator_ended(fresh, recipe, outcome)
         self._report.outcomes.append(outcome)
-        bar.advance(note=f"{outcome.model_name}: {outcome.status}")
+        bar.advance(note=f"{outcome.generator}: {outcome.status}")
 
     def _leave(self, generator: PendingGenerator, bar: Task) -> None:
         """Count a generator that another process has finished meanwhile."""
-        self._report.others.append(generator.entry.model_name)
+        self._report.others.append(generator.entry.generator)
         self._run_log.generator_left(generator, self._pending.recipe)
-        bar.advance(note=f"{generator.entry.model_name}: done by another process")
+        bar.advance(note=f"{generator.entry.generator}: done by another process")
 
 
 def _not_fetched(generator: PendingGenerator, error: FetchError) -> Outcome:
@@ -195,6 +195,7 @@ def _not_fetched(generator: PendingGenerator, error: FetchError) -> Outcome:
     return Outcome(
         model_name=generator.entry.model_name,
         revision=generator.entry.revision,
+        further_revision=generator.entry.further_revision,
         status="fetch-failed",
         detail=str(error),
         kept=len(generator.progress.kept),

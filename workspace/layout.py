@@ -30,7 +30,11 @@ from workspace.repo_id import checked_repo_id
 _PARTS = "part-*.parquet"
 _PART = re.compile(r"part-([0-9]{5,})\.parquet", re.ASCII)
 _BATCH = re.compile(r"batch-([0-9]{8,})", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+#: Digits of a commit in the name of a further revision.
+COMMIT_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -129,17 +133,17 @@ class Workspace:
         """The folder of one real source's copied images."""
         return self.real / checked_source(real_source)
 
-    def samples_of(self, model_name: str) -> Path:
+    def samples_of(self, generator: str) -> Path:
         """The folder of one generator's sample parts."""
-        return self.samples / generator_folder(model_name)
+        return self.samples / generator_folder(generator)
 
-    def images_of(self, model_name: str) -> Path:
+    def images_of(self, generator: str) -> Path:
         """The folder of one generator's images."""
-        return self.images / generator_folder(model_name)
+        return self.images / generator_folder(generator)
 
-    def outcome_of(self, model_name: str) -> Path:
+    def outcome_of(self, generator: str) -> Path:
         """The outcome of one generator: how sampling it ended."""
-        return self.outcomes / f"{generator_folder(model_name)}.json"
+        return self.outcomes / f"{generator_folder(generator)}.json"
 
 
 def part_name(number: int) -> str:
@@ -181,17 +185,28 @@ def _by_number(part: Path) -> tuple[str, int, str]:
     return (part.parent.name, len(part.name), part.name)
 
 
-def generator_folder(model_name: str) -> str:
-    """A repository id as one path component: `org/name` -> `org--name`; different ids give different names.
+def generator_folder(generator: str) -> str:
+    """A generator as one path component: `org/name` -> `org--name`; different generators give different names.
 
-    The Hub allows no `--` in an id, so it can replace the slash. Raises `UsageError` for an invalid repository id.
+    The Hub allows no `--` in an id, so it can replace the slash. A further revision, `org/name@0123456789ab`, keeps its
+    commit. Raises `UsageError` for an invalid repository id, and for an @ with anything else than the first digits of a
+    commit.
     """
-    return checked_repo_id(model_name).replace("/", "--")
+    model_name, at, commit = generator.partition("@")
+    if at and not _COMMIT.fullmatch(commit):
+        raise UsageError(f"{generator!r} does not name a revision by the first {COMMIT_DIGITS} digits of its commit")
+    return checked_repo_id(model_name).replace("/", "--") + at + commit
 
 
-def model_name_of(folder: str) -> str:
-    """The repository id of a folder that `generator_folder` named."""
+def generator_of(folder: str) -> str:
+    """The generator of a folder that `generator_folder` named."""
     return folder.replace("--", "/")
+
+
+def generator_name(model_name: str, revision: str, further_revision: bool) -> str:
+    """How a generator is named in a workspace: by its repository; a further revision of a repository with the first
+    digits of its commit, `org/name@0123456789ab`."""
+    return f"{model_name}@{revision[:COMMIT_DIGITS]}" if further_revision else model_name
 
 
 def checked_source(real_source: str) -> str:

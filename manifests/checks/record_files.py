@@ -22,7 +22,7 @@ from manifests.checks.remedies import CAPTION_SAME, RESTORE_CATALOG, SAMPLE_AGAI
 from manifests.database import parquet_relation
 from samplers.sample import Sample, sample_parts
 from workspace import records
-from workspace.layout import Workspace, model_name_of, part_name
+from workspace.layout import Workspace, generator_of, part_name
 
 _THREADS = 4
 
@@ -55,7 +55,7 @@ def damaged_generators(workspace: Workspace, catalog: Iterable[CatalogEntry]) ->
     """
     parts: dict[str, list[Path]] = defaultdict(list)
     for path in sample_parts(workspace):
-        parts[model_name_of(path.parent.name)].append(path)
+        parts[generator_of(path.parent.name)].append(path)
     damaged = set(_damaged([path for paths in parts.values() for path in paths], Sample, without=("image.bytes",)))
     revisions = {entry.model_name: entry.revision for entry in catalog}
     found = {name: _problem_of(name, paths, damaged, revisions.get(name)) for name, paths in parts.items()}
@@ -70,7 +70,7 @@ def unreadable_generators(workspace: Workspace) -> dict[str, Failure]:
             try:
                 parquet_relation(connection, [path]).project("* EXCLUDE (image)").to_arrow_table()
             except duckdb.Error:
-                found[model_name_of(path.parent.name)].append(path)
+                found[generator_of(path.parent.name)].append(path)
     return {name: _failures(_PARTS, paths)[0] for name, paths in found.items()}
 
 

@@ -16,7 +16,7 @@ from manifests.joining.relations import IMAGE_HASHES, PART_FILES, PARTS
 from samplers.sample import Sample, sample_parts
 from workspace import records
 from workspace.errors import UsageError
-from workspace.layout import Workspace, model_name_of
+from workspace.layout import Workspace, generator_of
 
 #: Rows joined together, but at least one generator's: some fifty megabytes, and as much for the rows read ahead.
 BATCH_ROWS = 70_000
@@ -53,14 +53,14 @@ def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection, with
 
     Raises `UsageError` when there are none, or for a part that another version wrote.
     """
-    paths = [path for path in sample_parts(workspace) if model_name_of(path.parent.name) not in without]
+    paths = [path for path in sample_parts(workspace) if generator_of(path.parent.name) not in without]
     if not paths:
         raise UsageError(f"{workspace.samples} holds no samples: run `cf-sample` first")
     check_version(connection, paths, Sample)
     part_files = pa.table(
         {
             PART_FILES.part.name: range(len(paths)),
-            PART_FILES.model_name.name: [model_name_of(path.parent.name) for path in paths],
+            PART_FILES.model_name.name: [generator_of(path.parent.name) for path in paths],
             PART_FILES.path.name: [literal(path) for path in paths],
         }
     )

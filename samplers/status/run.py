@@ -18,7 +18,7 @@ from samplers.status.shard_status import ShardFollower, ShardStatus, Time
 from samplers.storage.progress import progress_of
 from workspace import recipe, records
 from workspace.errors import UsageError
-from workspace.layout import Workspace, generator_folder
+from workspace.layout import Workspace, generator_folder, generator_name
 
 _RUN_LOG = re.compile(r"sample-(\d+)-of-(\d+)\.jsonl", re.ASCII)
 
@@ -142,10 +142,14 @@ def _compatible(workspace: Workspace) -> dict[str, str]:
     """Revisions of the compatible generators, by name; only three columns are read."""
     if not workspace.catalog.exists():
         raise UsageError(f"{workspace.catalog} does not exist: name the --workspace of a run, or run `cf-crawl` first")
-    columns = ("model_name", "revision", "status")
+    columns = ("model_name", "revision", "further_revision", "status")
     table = records.read_table(workspace.catalog, CatalogEntry, columns)
     rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
-    return {name: revision for name, revision, status in rows if status == "compatible"}
+    return {
+        generator_name(name, revision, further): revision
+        for name, revision, further, status in rows
+        if status == "compatible"
+    }
 
 
 def _seconds_left(shards: Sequence[ShardStatus]) -> dict[str, float]:

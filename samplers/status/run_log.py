@@ -80,7 +80,7 @@ class RunLog:
     def generator_started(self, generator: PendingGenerator, recipe: Recipe) -> None:
         """Log that a generator is sampled from now on."""
         kept, estimate = len(generator.progress.kept), _estimate([generator], recipe)
-        model_name = generator.entry.model_name
+        model_name = generator.entry.generator
         self._write("generator_started", model_name=model_name, kept=kept, images=recipe.images, estimate=estimate)
 
     def progress(self, model_name: str, kept: int, tries: int) -> None:
@@ -92,7 +92,7 @@ class RunLog:
         """Log how a generator ended."""
         self._write(
             "generator_ended",
-            model_name=outcome.model_name,
+            model_name=outcome.generator,
             end=outcome.end,
             failed=outcome.failed,
             detail=outcome.detail,
@@ -105,7 +105,7 @@ class RunLog:
     def generator_left(self, generator: PendingGenerator, recipe: Recipe) -> None:
         """Log that another process samples a generator, or has sampled it."""
         estimate = _estimate([generator], recipe)
-        self._write("generator_left", model_name=generator.entry.model_name, estimate=estimate)
+        self._write("generator_left", model_name=generator.entry.generator, estimate=estimate)
 
     def _write(self, event: str, **fields: Any) -> None:
         self._written = time.monotonic()

@@ -50,13 +50,13 @@ def without_damaged_parts(progress: GeneratorProgress, read_after: float) -> Gen
 
 
 def damaged_images(
-    workspace: Workspace, model_name: str, progress: GeneratorProgress, store: Store, read_after: float
+    workspace: Workspace, generator: str, progress: GeneratorProgress, store: Store, read_after: float
 ) -> frozenset[int]:
     """The samples in parts whose image file is missing, has another size, or, where it was written after `read_after`,
     another sha256; none where images are inside the parts."""
     if store == "parquet":
         return frozenset()
-    folder = workspace.images_of(model_name)
+    folder = workspace.images_of(generator)
     try:
         with os.scandir(folder) as entries:
             files = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}

@@ -46,7 +46,7 @@ class GeneratorStore:
     ) -> None:
         self._workspace, self._plan, self._scratch, self._check = workspace, plan, scratch, check
         self.progress = progress
-        self._samples, self._images = workspace.samples_of(plan.model_name), workspace.images_of(plan.model_name)
+        self._samples, self._images = workspace.samples_of(plan.generator), workspace.images_of(plan.generator)
         self._placed: set[int] = set()
 
     def add(self, rows: Sequence[Sample], images: Mapping[int, bytes]) -> None:
@@ -210,7 +210,7 @@ class GeneratorStore:
 
     def _taken_over(self) -> TakenOverError:
         return TakenOverError(
-            f"{self._plan.model_name}: another process has sampled it meanwhile; its images count, also where they are "
+            f"{self._plan.generator}: another process has sampled it meanwhile; its images count, also where they are "
             "other ones, as another kind of device makes them"
         )
 

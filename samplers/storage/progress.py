@@ -120,9 +120,9 @@ class GeneratorProgress:
         return max((row.call_size for row in last if row.call_size is not None), default=batch_size)
 
 
-def progress_of(workspace: Workspace, model_name: str) -> GeneratorProgress:
+def progress_of(workspace: Workspace, generator: str) -> GeneratorProgress:
     """Read the progress of a generator. Raises `UsageError` for rows of another version, or that are not numbered."""
-    folder = workspace.samples_of(model_name)
+    folder = workspace.samples_of(generator)
     parts: list[Stored] = []
     batches: list[Stored] = []
     leftovers: list[Path] = []

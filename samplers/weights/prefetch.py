@@ -108,7 +108,7 @@ class _Prefetcher(Generic[GeneratorT]):
                 one = self._take()
                 if one is None:
                     return
-                name = one.entry.model_name
+                name = one.entry.generator
                 tries[name] = tries.get(name, 0) + 1
                 try:
                     files: LocalFiles | FetchError = self._store.fetch(one.entry, self._is_idle.is_set)

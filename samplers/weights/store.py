@@ -88,7 +88,7 @@ class WeightStore:
     def announce(self, entries: Iterable[CatalogEntry]) -> None:
         """State once which generators will be fetched, and in which order: contents that they share are kept."""
         with self._as_storage_error():
-            self._space.announce({entry.model_name: _known_keys(entry) for entry in entries})
+            self._space.announce({entry.generator: _known_keys(entry) for entry in entries})
 
     @property
     def is_hub_away(self) -> bool:
@@ -109,7 +109,7 @@ class WeightStore:
         wanted, folders = self._wanted(entry)
         sizes = {key: content.file.size for key, content in wanted.items()}
         with self._as_storage_error():
-            self._wait(lambda: self._space.reserve(entry.model_name, sizes, is_urgent()))
+            self._wait(lambda: self._space.reserve(entry.generator, sizes, is_urgent()))
             try:
                 return LocalFiles(*folders, *self._fill(wanted))
             except BaseException:
@@ -121,7 +121,7 @@ class WeightStore:
         wanted, folders = self._wanted(entry)
         sizes = {key: content.file.size for key, content in wanted.items()}
         with self._as_storage_error():
-            if not self._space.reserve(entry.model_name, sizes, urgent=False):
+            if not self._space.reserve(entry.generator, sizes, urgent=False):
                 return None
             try:
                 if all(self._pool.put(key, path) for key, content in wanted.items() for path in content.paths):
@@ -134,7 +134,7 @@ class WeightStore:
 
     def _wanted(self, entry: CatalogEntry) -> tuple[dict[str, _Content], tuple[Path, Path | None, Path | None]]:
         """The contents of a generator, and the folders of its own files, its base model's and its prior's."""
-        root = self._folder_of(entry.model_name)
+        root = self._folder_of(entry.generator)
         folder = root / "model"
         wanted: dict[str, _Content] = {}
         _add_wanted(wanted, folder, entry.model_name, entry.revision, entry.files, entry.endpoint)
@@ -148,15 +148,15 @@ class WeightStore:
                 continue
             if repo_id is None or revision is None:
                 detail = f"the catalogue has no revision of its {what}; crawl again with `cf-crawl`"
-                raise FetchError(f"{entry.model_name}: {detail}")
+                raise FetchError(f"{entry.generator}: {detail}")
             _add_wanted(wanted, root / name, repo_id, revision, files, entry.endpoint)
         return wanted, (folder, others[0], others[1])
 
     def release(self, entry: CatalogEntry) -> None:
         """Remove a generator's files, and from the pool what nobody needs any more. Raises `StorageError`."""
         with self._as_storage_error():
-            shutil.rmtree(self._folder_of(entry.model_name), ignore_errors=True)
-            self._space.release(entry.model_name)
+            shutil.rmtree(self._folder_of(entry.generator), ignore_errors=True)
+            self._space.release(entry.generator)
 
     def fetch_checker(self, repo_id: str, revision: str) -> Path:
         """The folder of the safety checker's files, for the whole run. Raises `FetchError` when the repository has no
@@ -228,8 +228,8 @@ class WeightStore:
                 raise CancelledError from error
             raise StorageError(f"--weights-dir: {error}; {STORAGE_REMEDY}") from error
 
-    def _folder_of(self, model_name: str) -> Path:
-        return self._generators / generator_folder(model_name)
+    def _folder_of(self, generator: str) -> Path:
+        return self._generators / generator_folder(generator)
 
 
 def _add_wanted(

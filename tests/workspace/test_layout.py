@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workspace.errors import UsageError
-from workspace.layout import Workspace, checked_source, generator_folder, part_name, parts_below, parts_in
+from workspace.layout import (
+    Workspace,
+    checked_source,
+    generator_folder,
+    generator_name,
+    generator_of,
+    part_name,
+    parts_below,
+    parts_in,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +67,18 @@ def test_parts_are_in_the_order_of_their_numbers_however_many_there_are(tmp_path
     assert [path.name for path in parts_in(workspace.samples_of("org/a"))] == [part_name(number) for number in numbers]
     assert [path.parent.name for path in parts_below(workspace.samples)] == 6 * ["org--a"] + 6 * ["org--b"]
     assert [path.name for path in parts_below(workspace.samples)] == 2 * [part_name(number) for number in numbers]
+
+
+def test_a_further_revision_has_folders_of_its_own() -> None:
+    workspace = Workspace(Path("/nowhere"))
+    name = generator_name("org/model", "0123456789abcdef" * 2, further_revision=True)
+    assert name == "org/model@0123456789ab"
+    assert workspace.samples_of(name).name == "org--model@0123456789ab"
+    assert generator_of(workspace.images_of(name).name) == name
+    assert generator_name("org/model", "0123456789abcdef" * 2, further_revision=False) == "org/model"
+
+
+@pytest.mark.parametrize("name", ["org/model@", "org/model@0123", "org/model@../../../etc", "org/model@0123456789AB"])
+def test_only_the_first_digits_of_a_commit_name_a_further_revision(name: str) -> None:
+    with pytest.raises(UsageError):
+        generator_folder(name)

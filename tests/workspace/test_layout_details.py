@@ -9,7 +9,7 @@ from workspace.layout import (
     Workspace,
     checked_source,
     generator_folder,
-    model_name_of,
+    generator_of,
     part_name,
     parts_below,
     parts_in,
@@ -45,7 +45,7 @@ def test_every_generator_and_real_source_has_its_places() -> None:
 
 @pytest.mark.parametrize("model_name", ["org/name", "gpt2", "org/a-b_c.d", "a-b/c"])
 def test_a_folder_tells_its_generator(model_name: str) -> None:
-    assert model_name_of(generator_folder(model_name)) == model_name
+    assert generator_of(generator_folder(model_name)) == model_name
 
 
 def test_parts_are_numbered_from_zero_with_five_digits() -> None:
