@@ -20,6 +20,7 @@ from crawler.hub.repository import RepositoryReader
 from crawler.lineage import bases_of_adapter, with_lineage
 from crawler.options import CrawlOptions
 from crawler.reasons import TEMPORARY, Incompatible, Reason
+from crawler.removal import with_former_ancestors, with_hidden_names, without_removed
 from crawler.resume_log import ResumeLog
 from crawler.row_builder import RowBuilder
 from workspace import progress, recipe, records
@@ -27,6 +28,7 @@ from workspace.errors import HubError
 from workspace.exclusive import Held, alone
 from workspace.extras import require_extra
 from workspace.layout import Workspace, parts_in
+from workspace.removed import Removals, read_removals
 from workspace.threads import each
 
 
@@ -79,16 +81,19 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
         },
     )
     log = progress.Log(workspace, "crawl")
+    removals = read_removals(workspace)
     before = {entry.model_name: entry for entry in read_catalog(workspace)} if workspace.catalog.exists() else {}
     resume_log = ResumeLog(workspace)
     # What was sampled stays as it was, revision and all: its images are those of that row.
     sampled = {name: entry for name, entry in before.items() if parts_in(workspace.samples_of(name))}
-    known = before | {entry.model_name: entry for entry in resume_log.read()} | sampled
+    resumed = without_removed(resume_log.read(), removals)
+    known = before | {entry.model_name: entry for entry in resumed} | sampled
     kept: list[str] = []
     if names is None:
         listing = ModelList(list_models(hub, selection))
     else:
         listing = look_up_models(hub, selection, names, options.workers)
+    listing = _without_names(listing, removals)
     models = listing.models
     log.event("listed", models=len(models), endpoint=hub.endpoint, missing=listing.missing)
     reader = RepositoryReader(
@@ -104,7 +109,8 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     builder = RowBuilder(
         reader, bases, selection.kinds, hub.endpoint, options.include_test_repositories or names is not None, _now
     )
-    ranked = list(enumerate(models, start=1))
+    # What was removed keeps its rank, so that those of the others do not change.
+    ranked = [item for item in enumerate(models, 1) if removals.generator(item[1].model_name, item[1].revision) is None]
     rows: dict[str, CatalogEntry | None] = {}
     for rank, model in ranked:
         name, row = model.model_name, known.get(model.model_name)
@@ -121,9 +127,10 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     todo = [(rank, model) for rank, model in ranked if rows[model.model_name] is None]
     unlisted = sorted((entry for name, entry in known.items() if name not in rows), key=lambda entry: entry.rank)
 
-    with resume_log, progress.task("crawl", total=len(models) + len(unlisted)) as task:
-        task.advance(len(models) - len(todo))
-        for entry in each(lambda item: builder.build(item[1], item[0]), todo, options.workers, hub.stop):
+    with resume_log, progress.task("crawl", total=len(ranked) + len(unlisted)) as task:
+        task.advance(len(ranked) - len(todo))
+        for built in each(lambda item: builder.build(item[1], item[0]), todo, options.workers, hub.stop):
+            entry = with_hidden_names(built, removals)
             resume_log.add(entry)
             log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
             rows[entry.model_name] = entry
@@ -135,7 +142,9 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
                 row = entry
             rows[entry.model_name] = replace(row, rank=number)
             task.advance(note=entry.model_name)
-    entries = with_effective_licenses(with_lineage([entry for entry in rows.values() if entry is not None]))
+    entries = with_lineage([entry for entry in rows.values() if entry is not None])
+    former = {entry.generator: entry for entry in before.values()}
+    entries = with_effective_licenses(with_former_ancestors(entries, former))
     held.check()
     records.write(workspace.catalog, CatalogEntry, entries)
     resume_log.remove()
@@ -148,6 +157,15 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
     return crawled
+
+
+def _without_names(listing: ModelList, removals: Removals) -> ModelList:
+    """A list whose names without a model are none of removed generators."""
+    return replace(
+        listing,
+        missing=tuple(name for name in listing.missing if removals.hidden(name) == name),
+        failed=tuple(line for line in listing.failed if removals.hidden(line) == line),
+    )
 
 
 def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub) -> bool:

@@ -22,6 +22,7 @@ from samplers.weights.fetching import Fetcher
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
+from workspace.removed import Removals, read_removals
 from workspace.repo_id import split_revision
 from workspace.shard import Shard
 
@@ -80,9 +81,11 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     """
     require_same_seeds(workspace)
     catalog = read_catalog(workspace)
-    reservation = Reservation.named(float(options.evaluation_prompts), options.holdout, options.validation)
+    removals = read_removals(workspace)
+    held = map(removals.hidden, options.holdout), map(removals.hidden, options.validation)
+    reservation = Reservation.named(float(options.evaluation_prompts), *held)
     reservation.holdouts.require_known(catalog)
-    chosen = _chosen(catalog, options)
+    chosen = _chosen(catalog, options, removals)
     costs = {
         entry.generator: cost_of(entry, steps=options.steps, batch_size=options.images_a_batch) for entry in chosen
     }
@@ -134,7 +137,9 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
 def fresh_look(
     workspace: Workspace, generator: PendingGenerator, recipe: Recipe, options: SampleOptions
 ) -> PendingGenerator | None:
-    """A generator as it is now; None: another process finished it, or recorded that it fails."""
+    """A generator as it is now; None: another process finished it, or recorded that it fails, or it was removed."""
+    if read_removals(workspace).generator(generator.entry.model_name, generator.entry.revision) is not None:
+        return None
     progress, previous = _look(workspace, generator.entry)
     if _is_finished(workspace, generator.entry, progress, recipe, options):
         return None
@@ -167,11 +172,13 @@ def _is_finished(
     return not damaged_images(workspace, entry.generator, progress, recipe.store, read_after)
 
 
-def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> list[CatalogEntry]:
+def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions, removals: Removals) -> list[CatalogEntry]:
     """The generators that can be sampled and are wanted, by rank."""
     by_name = {entry.model_name: entry for entry in catalog}
     for model_name in options.only:
         entry = by_name.get(model_name)
+        if entry is None and (removed := removals.generator(model_name)) is not None:
+            raise UsageError(f"--only {model_name}: it was removed from this workspace ({removed.why})")
         if entry is None:
             raise UsageError(f"--only {model_name}: the catalogue has no such generator; crawl it with `cf-crawl`")
         if not _can_be_sampled(entry, options.allow_pickle):

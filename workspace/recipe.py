@@ -17,6 +17,7 @@ from workspace.errors import UsageError
 from workspace.exclusive import alone
 from workspace.layout import Workspace
 from workspace.process_folder import SILENT_SECONDS
+from workspace.removed import read_removals
 
 #: What a setting may be: TOML has no null, so an absent setting is left out.
 Setting: TypeAlias = bool | int | float | str | list[str] | dict[str, str] | dict[str, float]
@@ -31,9 +32,11 @@ _HASH = re.compile(r"(sha256:)?[0-9a-f]{64}")
 def pin(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None]) -> None:
     """Write `settings` as the table `stage` of the recipe, or compare them with that table where it exists.
 
-    Settings that are None are left out. Raises `UsageError` with all differences.
+    Settings that are None are left out, and names of removed generators are hidden. Raises `UsageError` with all
+    differences.
     """
-    wanted = {name: value for name, value in sorted(settings.items()) if value is not None}
+    removals = read_removals(workspace)
+    wanted = {name: removals.hidden_values(value) for name, value in sorted(settings.items()) if value is not None}
     former = read(workspace).get(stage)
     if former is None:
         # Several shards may start at once; without a lock two first writers could lose each other's table.

@@ -11,13 +11,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import pyarrow as pa
 
 from workspace import records
+from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 from workspace.records import column
+
+V = TypeVar("V")
 
 Reason = Literal["licence", "author-request", "illegal-content", "copyright", "privacy", "quality", "other"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
@@ -80,6 +83,13 @@ class Removals:
         """These, and those of `others` that are not among them."""
         return Removals([*self.rows, *others])
 
+    def require_current(self, workspace: Workspace) -> None:
+        """Raise `CommunityForensicsError` where something was removed from the workspace since these were read."""
+        if read_removals(workspace).rows != self.rows:
+            raise CommunityForensicsError(
+                f"something was removed from {workspace.root} meanwhile (`cf-remove`): run the same command again"
+            )
+
     def counts(self) -> Counter[tuple[What, Reason]]:
         """How many generators (or revisions of one) and real images were removed, by reason."""
         return Counter((row.what, row.reason) for row in self.rows if row.what != "real-licence")
@@ -103,6 +113,18 @@ class Removals:
     def hidden(self, text: str) -> str:
         """A text with the pseudonyms of removed generators in place of their names."""
         return _PATH.sub(self._hide, text) if self._generators else text
+
+    def hidden_values(self, value: V) -> V:
+        """A setting of a recipe, or a table of settings, with the pseudonyms of removed generators."""
+        hidden: Any = value
+        if isinstance(value, str):
+            hidden = self.hidden(value)
+        elif isinstance(value, list):
+            hidden = [self.hidden_values(item) for item in value]
+        elif isinstance(value, dict):
+            hidden = {self.hidden(name): self.hidden_values(item) for name, item in value.items()}
+        result: V = hidden
+        return result
 
     def _hide(self, match: re.Match[str]) -> str:
         segments, found = match[0].split("/"), []

@@ -1,4 +1,4 @@
-"""Upkeep of a workspace goes beside no stage, whichever of them began first; interrupted, it keeps them from beginning."""
+"""Upkeep goes beside no stage, whichever of them began first, and where it was interrupted none begins."""
 
 import subprocess
 import sys
