@@ -119,6 +119,13 @@ def sample(
             help="Damaged files that are made again: found by size and time of change, or by reading every file."
         ),
     ] = SampleOptions.verify,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Settings may differ from the workspace's: what they add is another round (docs/rounds.md).",
+        ),
+    ] = SampleOptions.update,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sampled and how long it may take; change nothing.")
     ] = False,
@@ -140,6 +147,8 @@ def sample(
         cf-sample --evaluation-prompts 0.1 --holdout name=ORG/NAME   # no caption of its images is one of training
 
         cf-sample --images 400 --images-per-prompt 4  # a hundred prompts, four images of each
+
+        cf-sample --update --images 600               # more images of each generator, those that are there stay
 
         cf-status --watch                             # the progress of all shards
     """
@@ -169,6 +178,7 @@ def sample(
         max_memory=max_memory,
         retry_failed=retry_failed,
         verify=verify,
+        update=update,
     )
     space = Workspace.open(workspace)
     if dry_run:

@@ -24,19 +24,19 @@ def show_forecast(workspace: Workspace, shard_text: str, pending: PendingWork) -
     """Print what the shard would sample and download, how long it may take, and how the shards compare."""
     console = Console()
     pace, measured = _pace(workspace, pending)
-    recipe, generators = pending.recipe, pending.generators
+    generators = pending.generators
     if generators:
         console.print(_first(pending, pace))
     if len(generators) > _SHOWN:
         console.print(f"... and {len(generators) - _SHOWN:,} more")
-    images = sum(one.missing_images(recipe) for one in generators)
+    images = sum(one.missing_images for one in generators)
     console.print(
         f"{count_text(len(generators), 'generator')} to sample, {count_text(images, 'image')}; {pending.finished:,} "
         f"finished, {len(pending.skipped):,} skipped"
     )
     size = text_of(_download([one.entry for one in generators]))
     console.print(f"{size} to download; files that generators share are counted once")
-    seconds = sum(one.seconds(recipe) for one in generators)
+    seconds = sum(one.seconds for one in generators)
     origin = (
         f"from {count_text(measured, 'generator')} of this workspace"
         if measured
@@ -55,9 +55,9 @@ def _first(pending: PendingWork, pace: float) -> Table:
     for name in ("images", "tries left", "download", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in pending.generators[:_SHOWN]:
-        images = one.missing_images(pending.recipe)
-        tries = pending.recipe.max_tries - one.progress.next_index
-        size, seconds = text_of(one.entry.download_bytes), one.seconds(pending.recipe) * pace
+        images = one.missing_images
+        tries = sum(segment.stop - segment.first for segment in one.segments) - one.progress.tries
+        size, seconds = text_of(one.entry.download_bytes), one.seconds * pace
         table.add_row(one.entry.generator, str(images), str(tries), size, duration_text(seconds))
     return table
 

@@ -81,6 +81,8 @@ class SampleOptions:
     verify: Verify = "quick"
     """Which finished generators' files are read, to make damaged ones again: quick, those written after the generator
     was finished (of the others sizes are compared); full, all."""
+    update: bool = False
+    """Whether settings may differ from the workspace's: what they add is then another round."""
     endpoint: str | None = None
     """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
     token: str | None = field(default=None, repr=False)

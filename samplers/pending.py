@@ -1,24 +1,28 @@
 """The pending work of a shard, from the catalogue, the prompts, the options and the rows. It changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from captioning.prompt import prompt_parts, read_prompts, require_all_parts
+from captioning.prompt import Prompt, prompt_parts, read_prompts, require_all_parts
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
 from samplers.options import SampleOptions
 from samplers.outcomes import TRANSIENT, Outcome, final_status, read_outcome
-from samplers.plan import Recipe, require_same_seeds
 from samplers.prompting import PromptPool
+from samplers.recipe import BY_ROUND, Recipe, recorded_recipes, require_one_kind
 from samplers.reservation import Reservation
 from samplers.reserved_prompts import require_enough
+from samplers.round_prompts import pool_of, pools_of
+from samplers.segments import Segment, images_owed, segments_of
 from samplers.shard_assignment import ShardAssignment, assign_shards, sampling_order
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.progress import GeneratorProgress, progress_of
+from samplers.storage.segment_progress import is_finished, missing_images
 from samplers.weights.fetching import Fetcher
+from workspace import recipe as recipes_file
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
@@ -38,14 +42,18 @@ class PendingGenerator:
     previous: Outcome | None
     """How sampling this revision ended the last time; None before the first time."""
     cost: Cost
+    segments: tuple[Segment, ...]
+    """The samples that the rounds ask for."""
 
-    def missing_images(self, recipe: Recipe) -> int:
+    @property
+    def missing_images(self) -> int:
         """Images that are still to be sampled and kept."""
-        return recipe.images - len(self.progress.kept)
+        return missing_images(self.progress, self.segments)
 
-    def seconds(self, recipe: Recipe) -> float:
+    @property
+    def seconds(self) -> float:
         """Estimated seconds on the nominal device (samplers/cost.py) until it is finished."""
-        return self.cost.seconds(self.missing_images(recipe))
+        return self.cost.seconds(self.missing_images)
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,9 @@ class PendingWork:
     """What a run of this shard would do."""
 
     recipe: Recipe
-    prompts: PromptPool
+    """Of the newest round that is sampled."""
+    prompts: Mapping[int, PromptPool]
+    """Of each round up to that."""
     generators: list[PendingGenerator]
     """Those to sample, in this order."""
     finished: int
@@ -79,25 +89,15 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     prompts, while captioning has not ended, where options name what does not exist, and as `require_enough`; `HubError`
     where the Hub does not give the commit of `options.safety_checker`.
     """
-    require_same_seeds(workspace)
+    former = recorded_recipes(workspace)
     catalog = read_catalog(workspace)
     removals = read_removals(workspace)
     held = map(removals.hidden, options.holdout), map(removals.hidden, options.validation)
     reservation = Reservation.named(float(options.evaluation_prompts), *held)
     reservation.holdouts.require_known(catalog)
     chosen = _chosen(catalog, options, removals)
-    costs = {
-        entry.generator: cost_of(entry, steps=options.steps, batch_size=options.images_a_batch) for entry in chosen
-    }
-    shard = Shard.parse(options.shard)
-    assignment = assign_shards({name: cost.seconds(options.images) for name, cost in costs.items()}, shard.count)
-    names = set(assignment.names_of(shard.index))
-    share = sampling_order(entry for entry in chosen if entry.generator in names)
     require_all_parts(workspace)
     has_prompts = bool(prompt_parts(workspace))
-    if not has_prompts and any(entry.task == "text-to-image" for entry in share):
-        raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    prompts = PromptPool(read_prompts(workspace) if has_prompts else (), options.source_weights, reservation)
     recipe = Recipe(
         images=options.images,
         batch_size=options.images_a_batch,
@@ -105,8 +105,8 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
         seed=options.seed,
         steps=options.steps,
         safety_checker=_pinned(options.safety_checker, options.hub),
-        prompts=prompts.digest if has_prompts else None,
-        source_weights=prompts.weights if options.source_weights else None,
+        prompts=None,
+        source_weights=None,
         store=options.store,
         allow_pickle=options.allow_pickle,
         images_per_prompt=options.images_per_prompt,
@@ -114,38 +114,76 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
         holdout=[str(holdout) for holdout in reservation.holdouts.test] or None,
         validation=[str(holdout) for holdout in reservation.holdouts.validation] or None,
     )
-    notes = require_enough(chosen, prompts, recipe)
+    prompts = read_prompts(workspace) if has_prompts else []
+    recipe, newest = _of_round(workspace, recipe, prompts, options)
+    recipes = (*(one for one in former if one.round < recipe.round), recipe)
+    for one in recipes[:-1]:
+        require_one_kind(one, recipe)
+    pools = pools_of(recipes, prompts, newest)
+    segments = {entry.generator: segments_of(entry, recipes) for entry in chosen}
+    chosen = [entry for entry in chosen if segments[entry.generator]]
+    costs = {
+        entry.generator: cost_of(entry, steps=options.steps, batch_size=options.images_a_batch) for entry in chosen
+    }
+    shard = Shard.parse(options.shard)
+    seconds = {name: cost.seconds(images_owed(segments[name])) for name, cost in costs.items()}
+    assignment = assign_shards(seconds, shard.count)
+    names = set(assignment.names_of(shard.index))
+    share = sampling_order(entry for entry in chosen if entry.generator in names)
+    if not has_prompts and any(entry.task == "text-to-image" for entry in share):
+        raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
+    notes = require_enough(chosen, pools[recipe.round], recipe)
     generators, skipped, finished = [], {}, 0
     unrecorded: list[Outcome] = []
     leftovers: list[Path] = []
     for entry in share:
         progress, previous = _look(workspace, entry)
-        if _is_finished(workspace, entry, progress, recipe, options):
+        generator = PendingGenerator(entry, progress, previous, costs[entry.generator], segments[entry.generator])
+        if _is_finished(workspace, generator, options):
             finished += 1
             leftovers += progress.leftovers
-            if previous is None or previous.failed:
-                unrecorded.append(_outcome_of_rows(entry, progress, recipe))
+            if previous is None or previous.failed or previous.round < generator.segments[-1].recipe.round:
+                unrecorded.append(_outcome_of_rows(generator))
             continue
         reason = _reason_to_skip(entry, progress, previous, options)
         if reason is not None:
             skipped[entry.generator] = reason
         else:
-            generators.append(PendingGenerator(entry, progress, previous, costs[entry.generator]))
-    return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, leftovers, costs, assignment, notes)
+            generators.append(generator)
+    return PendingWork(recipe, pools, generators, finished, skipped, unrecorded, leftovers, costs, assignment, notes)
 
 
-def fresh_look(
-    workspace: Workspace, generator: PendingGenerator, recipe: Recipe, options: SampleOptions
-) -> PendingGenerator | None:
-    """A generator as it is now; None: another process finished it, or recorded that it fails, or it was removed."""
-    if read_removals(workspace).generator(generator.entry.model_name, generator.entry.revision) is not None:
-        return None
+def _of_round(
+    workspace: Workspace, recipe: Recipe, prompts: Sequence[Prompt], options: SampleOptions
+) -> tuple[Recipe, PromptPool]:
+    """The recipe with its round, and the prompts of that, on which the digest and the weight of each source depend."""
+    number = recipes_file.round_of(
+        workspace, "sample", recipe.settings(), options.update, by_round=(*BY_ROUND, "source_weights")
+    )
+    given = replace(recipe, source_weights=dict(options.source_weights))
+    while True:
+        pool = pool_of(number, prompts, given)
+        recipe = replace(
+            recipe,
+            round=number,
+            prompts=pool.digest if prompts else None,
+            source_weights=pool.weights if options.source_weights else None,
+        )
+        # With other weights it may be another round, whose prompts are more.
+        number = recipes_file.round_of(workspace, "sample", recipe.settings(), options.update, by_round=BY_ROUND)
+        if number <= recipe.round:
+            return recipe, pool
+
+
+def fresh_look(workspace: Workspace, generator: PendingGenerator, options: SampleOptions) -> PendingGenerator | None:
+    """A generator as it is now; None: another process finished it, or recorded that it fails."""
     progress, previous = _look(workspace, generator.entry)
-    if _is_finished(workspace, generator.entry, progress, recipe, options):
+    generator = replace(generator, progress=progress)
+    if _is_finished(workspace, generator, options):
         return None
     if previous != generator.previous and _reason_to_skip(generator.entry, progress, previous, options) is not None:
         return None
-    return replace(generator, progress=progress, previous=previous)
+    return replace(generator, previous=previous)
 
 
 def _look(workspace: Workspace, entry: CatalogEntry) -> tuple[GeneratorProgress, Outcome | None]:
@@ -156,11 +194,10 @@ def _look(workspace: Workspace, entry: CatalogEntry) -> tuple[GeneratorProgress,
     return progress_of(workspace, entry.generator), previous
 
 
-def _is_finished(
-    workspace: Workspace, entry: CatalogEntry, progress: GeneratorProgress, recipe: Recipe, options: SampleOptions
-) -> bool:
+def _is_finished(workspace: Workspace, generator: PendingGenerator, options: SampleOptions) -> bool:
     """Whether nothing of a generator is missing or damaged."""
-    if progress.revision not in (None, entry.revision) or not progress.finished(recipe):
+    entry, progress = generator.entry, generator.progress
+    if progress.revision not in (None, entry.revision) or not is_finished(progress, generator.segments):
         return False
     read_after = 0.0
     if options.verify == "quick":
@@ -169,7 +206,7 @@ def _is_finished(
             read_after = workspace.outcome_of(entry.generator).stat().st_mtime
     if without_damaged_parts(progress, read_after).damaged:
         return False
-    return not damaged_images(workspace, entry.generator, progress, recipe.store, read_after)
+    return not damaged_images(workspace, entry.generator, progress, generator.segments[0].recipe.store, read_after)
 
 
 def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions, removals: Removals) -> list[CatalogEntry]:
@@ -215,14 +252,15 @@ def _reason_to_skip(
     return None
 
 
-def _outcome_of_rows(entry: CatalogEntry, progress: GeneratorProgress, recipe: Recipe) -> Outcome:
+def _outcome_of_rows(generator: PendingGenerator) -> Outcome:
     """The outcome of a finished generator, as far as its rows tell."""
-    kept, tries = len(progress.kept), progress.next_index
-    status, detail = final_status(kept, recipe.images, tries)
+    entry, kept, tries = generator.entry, len(generator.progress.kept), generator.progress.tries
+    status, detail = final_status(kept, images_owed(generator.segments), tries)
     return Outcome(
         model_name=entry.model_name,
         revision=entry.revision,
         further_revision=entry.further_revision,
+        round=generator.segments[-1].recipe.round,
         status=status,
         detail=detail,
         kept=kept,

@@ -7,8 +7,8 @@ from itertools import islice
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry
 from crawler.holdout import Split
-from samplers.plan import Recipe
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from samplers.reservation import Reservation
 from workspace.errors import UsageError
 

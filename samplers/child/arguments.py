@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from samplers.child.failures import GeneratorError
-from samplers.plan import STEP_LISTS, Plan
+from samplers.plan import Plan
+from samplers.recipe import STEP_LISTS
 
 #: Arguments that decide what is returned and how often, or that give other inputs: never taken from a model card.
 _RESERVED = frozenset(

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
-from samplers.plan import Recipe, plan_of
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from tests.records import catalog_entry
+from tests.samplers.planning import plan_of
 from tests.samplers.test_prompting import _prompts
 from workspace.errors import UsageError
 from workspace.identity import seed_of

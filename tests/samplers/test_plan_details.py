@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from crawler.catalog import Hyperparameters
-from samplers.plan import BATCHES_A_PART, ROUND, Plan, Recipe, plan_of
+from samplers.plan import BATCHES_A_PART, Plan
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from tests.samplers.campaign import entry
+from tests.samplers.planning import plan_of
 from tests.samplers.test_prompting import _prompts
 from workspace.errors import UsageError
 

@@ -13,12 +13,13 @@ from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry
 from samplers.options import SampleOptions
 from samplers.pending import find_pending
-from samplers.plan import Recipe, plan_of
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from samplers.reservation import Reservation, place_of
 from samplers.reserved_prompts import require_enough
 from tests.records import catalog_entry, prompt
 from tests.samplers.inputs import write_catalog
+from tests.samplers.planning import plan_of
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, part_name

@@ -1,0 +1,145 @@
+"""The recipe of one round of sampling: the choices that change a pixel or a row, and what they make of the settings of
+a generator."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from samplers.options import Store
+from samplers.reservation import Reservation
+from workspace import recipe as recipes
+from workspace.errors import UsageError
+from workspace.identity import SEED_BITS
+from workspace.layout import Workspace
+from workspace.recipe import Setting
+
+#: Arguments of a pipeline's call that name every step, and so how many there are.
+STEP_LISTS = ("timesteps", "sigmas")
+
+#: Settings that follow from the round: its prompts.
+BY_ROUND = frozenset({"prompts"})
+
+#: Settings that are those of all rounds: they say where images are, or which generators share no prompt.
+_OF_ALL_ROUNDS = ("store", "safety_checker", "evaluation_prompts", "holdout", "validation", "seed_bits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The choices of one round that change a pixel or a row."""
+
+    round: int = 1
+    """Its number."""
+    images: int
+    batch_size: int
+    max_tries: int
+    seed: int
+    steps: int | None
+    safety_checker: str
+    """repository@commit"""
+    prompts: str | None
+    """Digest of the prompts of this round and those before; None where there are none."""
+    source_weights: dict[str, float] | None = None
+    """Of every real source; None: all equal."""
+    store: Store = "files"
+    allow_pickle: bool = False
+    """Whether generators with pickled weights are sampled, loaded with `weights_only`."""
+    images_per_prompt: int = 1
+    """How often in a row each drawn prompt is used."""
+    evaluation_prompts: float = 0.0
+    """Share of the prompts that is reserved for held-out generators, and another such share for those of validation."""
+    holdout: list[str] | None = None
+    """The held-out generators, as `Holdout` texts in order; None: none."""
+    validation: list[str] | None = None
+    """Those of validation."""
+    seed_bits: int = SEED_BITS
+    """Of every seed; workspaces of the version with 63 do not name it."""
+
+    @property
+    def reservation(self) -> Reservation:
+        """Which prompts are reserved for which generators."""
+        return Reservation.named(self.evaluation_prompts, self.holdout or (), self.validation or ())
+
+    @classmethod
+    def of_settings(cls, number: int, settings: Mapping[str, Any]) -> "Recipe":
+        """The recipe of a round, from its table `[sample]`. Raises `UsageError` for settings of another version."""
+        names = {field.name for field in fields(cls)} - {"round"}
+        absent = {"steps", "prompts", *(field.name for field in fields(cls) if field.default is None)}
+        given: dict[str, Any] = {name: settings.get(name) for name in absent} | dict(settings)
+        try:
+            return cls(round=number, **given)
+        except TypeError:
+            wrong = ", ".join(sorted((names ^ given.keys()) - absent))
+            raise UsageError(
+                f"round {number} of recipe.toml was written by another version of community-forensics, or by hand "
+                f"(settings {wrong}): continue with that version, or use another --workspace"
+            ) from None
+
+    def settings(self) -> dict[str, Setting | None]:
+        """The table `[sample]` of the workspace's recipe."""
+        return {
+            "images": self.images,
+            "batch_size": self.batch_size,
+            "max_tries": self.max_tries,
+            "seed": self.seed,
+            "steps": self.steps,
+            "safety_checker": self.safety_checker,
+            "prompts": self.prompts,
+            "source_weights": self.source_weights,
+            "store": self.store,
+            "allow_pickle": self.allow_pickle,
+            "images_per_prompt": self.images_per_prompt,
+            "evaluation_prompts": self.evaluation_prompts,
+            "holdout": self.holdout,
+            "validation": self.validation,
+            "seed_bits": self.seed_bits,
+        }
+
+
+def require_same_seeds(workspace: Workspace) -> None:
+    """Raise `UsageError` where another version sampled the workspace, whose seeds, and so images, are other ones."""
+    sampled = recipes.latest(workspace, "sample")
+    if sampled is not None and sampled.get("seed_bits") != SEED_BITS:
+        raise UsageError(
+            f"{workspace.recipe}: the images of this workspace were written by another version of community-forensics, "
+            f"with seeds of {sampled.get('seed_bits', 63)} bits instead of {SEED_BITS}: continue with that version, or "
+            "use another --workspace"
+        )
+
+
+def recorded_recipes(workspace: Workspace) -> tuple[Recipe, ...]:
+    """The recipes of all rounds that were sampled, in order. Raises `UsageError` where another version wrote one."""
+    require_same_seeds(workspace)
+    return tuple(
+        Recipe.of_settings(one.number, one.tables["sample"])
+        for one in recipes.rounds(workspace)
+        if "sample" in one.tables
+    )
+
+
+def require_one_kind(former: Recipe, recipe: Recipe) -> None:
+    """Raise `UsageError` where a round differs from one before in what must be the same in all of them."""
+    for name in _OF_ALL_ROUNDS:
+        before, now = getattr(former, name), getattr(recipe, name)
+        if before != now:
+            raise UsageError(
+                f"--{name.replace('_', '-')} is {now} and was {before} in round {former.round}: it is the same in all "
+                "rounds of a workspace; run with the previous one, or name a new --workspace"
+            )
+
+
+def settings_of(entry: CatalogEntry, recipe: Recipe) -> tuple[Hyperparameters, HyperparameterSources]:
+    """How a generator is sampled in a round, and where each setting comes from."""
+    settings, sources = entry.hyperparameters, entry.hyperparameter_sources
+    if recipe.steps is None:
+        return settings, sources
+    # No list of steps of the card may overrule the recipe's number.
+    extra = {name: value for name, value in json.loads(settings.extra or "{}").items() if name not in STEP_LISTS}
+    settings = replace(
+        settings,
+        num_inference_steps=recipe.steps,
+        extra=json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else None,
+    )
+    # It is the user's, not the author's: a pipeline without such an argument is sampled without it.
+    return settings, replace(sources, num_inference_steps=None)
