@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from captioning.prompt import Prompt, prompt_parts, read_prompts, require_all_parts
+from captioning.prompt import prompt_parts, require_all_parts
+from captioning.removed_prompts import Place, read_places
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
@@ -114,7 +115,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
         holdout=[str(holdout) for holdout in reservation.holdouts.test] or None,
         validation=[str(holdout) for holdout in reservation.holdouts.validation] or None,
     )
-    prompts = read_prompts(workspace) if has_prompts else []
+    prompts = read_places(workspace) if has_prompts else []
     recipe, newest = _of_round(workspace, recipe, prompts, options)
     recipes = (*(one for one in former if one.round < recipe.round), recipe)
     for one in recipes[:-1]:
@@ -154,7 +155,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
 
 
 def _of_round(
-    workspace: Workspace, recipe: Recipe, prompts: Sequence[Prompt], options: SampleOptions
+    workspace: Workspace, recipe: Recipe, prompts: Sequence[Place], options: SampleOptions
 ) -> tuple[Recipe, PromptPool]:
     """The recipe with its round, and the prompts of that, on which the digest and the weight of each source depend."""
     number = recipes_file.round_of(

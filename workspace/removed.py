@@ -31,7 +31,8 @@ NO_LICENCE = "none"
 
 _DIGITS = 16
 _PSEUDONYM = re.compile(rf"removed/[0-9a-f]{{{_DIGITS}}}")
-_REMOVED_PROMPT = re.compile(rf"removed:[0-9a-f]{{{_DIGITS}}}")
+#: How the id of a prompt begins whose real image was removed: names of real sources have no colon.
+REMOVED_PROMPT = "removed:"
 #: A path or a name of a repository, among other text.
 _PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*", re.ASCII)
 #: What may follow a name in the name of a file: org--name.json.
@@ -186,14 +187,9 @@ def is_pseudonym(name: str) -> bool:
     return _PSEUDONYM.fullmatch(name) is not None
 
 
-def removed_prompt_id(sha256: str) -> str:
+def removed_prompt_id(prompt_id: str, sha256: str) -> str:
     """What stands in place of the id of a prompt whose real image, with this sha256, was removed."""
-    return f"removed:{real_key(sha256)[:_DIGITS]}"
-
-
-def is_removed_prompt(prompt_id: str) -> bool:
-    """Whether a prompt id is one of a removed real image: names of real sources have no colon."""
-    return _REMOVED_PROMPT.fullmatch(prompt_id) is not None
+    return f"{REMOVED_PROMPT}{_key('prompt', prompt_id, sha256)[:_DIGITS]}"
 
 
 def matches_licence(licence: str | None, pattern: str) -> bool:

@@ -29,8 +29,8 @@ SELECT {NUMBERED_CAPTIONS.real_source}::VARCHAR, count(*) FILTER ({IMAGES.prompt
 FROM {NUMBERED_CAPTIONS} JOIN {IMAGES} USING ({IMAGES.caption_row}) GROUP BY ALL
 """
 
-#: Their order is that of `samplers.reservation.place_of`: those of an evaluation set come from the captions that are
-#: reserved for it, and so hardly ever become prompts of training images when the workspace grows.
+#: Their order is that of `workspace.identity.reserved_place`: those of an evaluation set come from the captions that
+#: are reserved for it, and so hardly ever become prompts of training images when the workspace grows.
 _PLACE = f"""sha256(concat('["reserved prompts", "', {NUMBERED_CAPTIONS.real_sha256}, '"]'))"""
 
 # `bound`: the only split that an image may be in, because its caption is that of an image there; null: any.
