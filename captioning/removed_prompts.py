@@ -18,7 +18,7 @@ from workspace import records
 from workspace.identity import reserved_place
 from workspace.layout import Workspace, part_number
 from workspace.records import column
-from workspace.removed import Removals, removed_prompt_id
+from workspace.removed import Removals, real_key, removed_prompt_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class RemovedPrompt:
 
     row: int = column(pa.int64(), "its row among all that its part had, from 0")
     prompt_id: str = column(pa.string(), "removed: and the beginning of a hash, in place of its id")
+    key: str = column(pa.string(), "of its real image among the tombstones (workspace/removed.py)")
     real_source: str = column(pa.string(), "the data set, by the name given on the command line (coco)")
     weight: float | None = column(pa.float64(), "as of a prompt; null: as a weight of 1", default=None)
     round: int = column(pa.int32(), "round of the recipe that added it, from 1", default=1)
@@ -115,6 +116,7 @@ def _removed(prompt: Prompt, row: int) -> RemovedPrompt:
     return RemovedPrompt(
         row=row,
         prompt_id=removed_prompt_id(prompt.prompt_id, prompt.real_sha256),
+        key=real_key(prompt.real_sha256),
         real_source=prompt.real_source,
         weight=prompt.weight,
         round=prompt.round,

@@ -12,6 +12,7 @@
       samples/<org>--<name>/batch-00000032/   images and rows that are not in a part yet
       outcomes/<org>--<name>.json             how sampling that generator ended
       manifest/  report/  logs/
+      .crawl/                                 rows of a crawl that was interrupted
       .unfinished.json                        a removal or merge that was interrupted; none in between
       .locks/<work>/                          processes that do what only one may do at a time; empty in between
 
@@ -74,6 +75,11 @@ class Workspace:
     def catalog(self) -> Path:
         """catalog.parquet: the generators."""
         return self.root / "catalog.parquet"
+
+    @property
+    def crawl(self) -> Path:
+        """The folder of a crawl that is not finished (`crawler.resume_log`)."""
+        return self.root / ".crawl"
 
     @property
     def removed(self) -> Path:
