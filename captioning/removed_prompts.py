@@ -115,7 +115,7 @@ def _removed(prompt: Prompt, row: int) -> RemovedPrompt:
     assert prompt.real_sha256 is not None
     return RemovedPrompt(
         row=row,
-        prompt_id=removed_prompt_id(prompt.prompt_id, prompt.real_sha256),
+        prompt_id=removed_prompt_id(prompt.prompt_id),
         key=real_key(prompt.real_sha256),
         real_source=prompt.real_source,
         weight=prompt.weight,

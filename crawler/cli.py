@@ -46,6 +46,20 @@ def crawl(
             "--include-test-repositories", help="Also inspect tiny models for software tests (hf-internal-testing)."
         ),
     ] = CrawlOptions.include_test_repositories,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Add new generators, new revisions and other settings to a workspace that was sampled, as another "
+            "round (docs/rounds.md).",
+        ),
+    ] = CrawlOptions.update,
+    replace_revisions: Annotated[
+        bool,
+        typer.Option(
+            "--replace-revisions", help="With --update: generators with a new revision get no more images of the old."
+        ),
+    ] = CrawlOptions.replace_revisions,
     workers: Annotated[int, typer.Option(help="Models inspected in parallel, 1 to 64.")] = CrawlOptions.workers,
     explain: Annotated[
         str | None,
@@ -69,6 +83,8 @@ def crawl(
 
         cf-crawl --from former/catalog.parquet
 
+        cf-crawl --update --limit 6000
+
         cf-crawl --explain stabilityai/sdxl-turbo
     """
     from workspace.layout import Workspace
@@ -90,6 +106,8 @@ def crawl(
         exclude=tuple(exclude or CrawlOptions.exclude),
         from_file=from_file,
         include_test_repositories=include_test_repositories,
+        update=update,
+        replace_revisions=replace_revisions,
         workers=workers,
     )
     opened = Workspace.open(workspace)

@@ -34,6 +34,11 @@ class CrawlOptions:
     """Only models that this file names: Parquet or CSV, such as an earlier catalogue, or a list."""
     include_test_repositories: bool = False
     """Also tiny models for software tests, such as those of hf-internal-testing. Models in `from_file` always are."""
+    update: bool = False
+    """Whether new generators, new revisions and other settings are added to a workspace that was sampled: as another
+    round."""
+    replace_revisions: bool = False
+    """With `update`: whether a new revision takes the place of the former one, which gets no more images."""
     workers: int = 8
     """Models inspected in parallel, 1 to 64."""
     endpoint: str | None = None
@@ -52,6 +57,8 @@ class CrawlOptions:
             raise UsageError("--limit must be at least 1")
         if self.min_downloads < 0:
             raise UsageError("--min-downloads must be at least 0")
+        if self.replace_revisions and not self.update:
+            raise UsageError("--replace-revisions is for new revisions, which --update adds: give both")
         if not 1 <= self.workers <= 64:
             raise UsageError("--workers must be 1 to 64")
 

@@ -30,7 +30,10 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
         if names and len(names) < len(crawled.entries):
             _print(console, f"{word}: {_some(names)}")
     if crawled.kept:
-        _print(console, f"changed or gone since they were sampled: {_some(crawled.kept)}: their rows stay as they were")
+        remedy = "their rows stay as they were; --update adds new revisions beside them"
+        _print(console, f"changed or gone since they were sampled: {_some(crawled.kept)}: {remedy}")
+    if crawled.not_added:
+        _print(console, f"not added, as this workspace was sampled: {_some(crawled.not_added)}: --update adds them")
     if crawled.missing:
         _print(console, f"not on the Hub: {_some(crawled.missing)}")
     for title, lines in (("no answer", crawled.failed), ("skipped", crawled.bad_lines)):

@@ -40,7 +40,7 @@ class GeneratorRun:
         """`plans`: of the generator's segments. `report` is called with the images kept and the samples made, after
         every batch."""
         self._generator, self._report = generator, report
-        self._segments, self._plans = generator.segments, dict(zip(generator.segments, plans, strict=True))
+        self._segments, self._plans = generator.segments, {plan.first: plan for plan in plans}
         name = generator.entry.generator
         # All is read that was written: this generator was not finished, or is damaged.
         progress = without_damaged_parts(generator.progress, read_after=0)
@@ -97,7 +97,7 @@ class GeneratorRun:
     def _assignment(self, files: LocalFiles, missing: MissingRange) -> Assignment:
         entry = self._generator.entry
         return Assignment(
-            plan=self._plans[missing.segment],
+            plan=self._plans[missing.segment.first],
             folder=files.folder,
             base_folder=files.base_folder,
             prior_folder=files.prior_folder,

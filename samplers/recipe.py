@@ -78,23 +78,7 @@ class Recipe:
 
     def settings(self) -> dict[str, Setting | None]:
         """The table `[sample]` of the workspace's recipe."""
-        return {
-            "images": self.images,
-            "batch_size": self.batch_size,
-            "max_tries": self.max_tries,
-            "seed": self.seed,
-            "steps": self.steps,
-            "safety_checker": self.safety_checker,
-            "prompts": self.prompts,
-            "source_weights": self.source_weights,
-            "store": self.store,
-            "allow_pickle": self.allow_pickle,
-            "images_per_prompt": self.images_per_prompt,
-            "evaluation_prompts": self.evaluation_prompts,
-            "holdout": self.holdout,
-            "validation": self.validation,
-            "seed_bits": self.seed_bits,
-        }
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "round"}
 
 
 def require_same_seeds(workspace: Workspace) -> None:

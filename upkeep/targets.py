@@ -108,7 +108,7 @@ def find_targets(
     of_real = partial(tombstone, with_generated=options.with_generated)
     rows += [of_real(what="real-licence", key=pattern) for pattern in patterns]
     rows += [of_real(what="real-image", key=real_key(sha256)) for sha256 in (real or wanted)]
-    ids = tuple((row.prompt_id, removed_prompt_id(row.prompt_id, row.sha256)) for row in found)
+    ids = tuple((row.prompt_id, removed_prompt_id(row.prompt_id)) for row in found)
     # What was removed before, and now with what was generated from it, is known by the places of its prompts.
     before = _removed_before(workspace, wanted) if options.with_generated else ()
     gone = (*(after for _, after in ids), *before) if options.with_generated else ()

@@ -91,6 +91,15 @@ def pin(
     return number
 
 
+def add(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None], number: int) -> None:
+    """Write `settings` as the table `stage` of round `number`, which may be the next one. Raises `UsageError` where it
+    has another table."""
+    wanted = _wanted(workspace, settings)
+    with alone(workspace, "recipe", _LOCK_SECONDS):
+        if not _is_written(workspace, number, stage, wanted):
+            _write(workspace, number, stage, wanted)
+
+
 def round_of(
     workspace: Workspace,
     stage: str,

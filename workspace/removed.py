@@ -187,9 +187,9 @@ def is_pseudonym(name: str) -> bool:
     return _PSEUDONYM.fullmatch(name) is not None
 
 
-def removed_prompt_id(prompt_id: str, sha256: str) -> str:
-    """What stands in place of the id of a prompt whose real image, with this sha256, was removed."""
-    return f"{REMOVED_PROMPT}{_key('prompt', prompt_id, sha256)[:_DIGITS]}"
+def removed_prompt_id(prompt_id: str) -> str:
+    """What stands in place of the id of a prompt whose real image was removed."""
+    return f"{REMOVED_PROMPT}{_key('prompt', prompt_id)[:_DIGITS]}"
 
 
 def matches_licence(licence: str | None, pattern: str) -> bool:

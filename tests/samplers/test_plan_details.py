@@ -22,7 +22,7 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def test_parts_and_rounds_are_as_in_existing_workspaces() -> None:
-    assert (BATCHES_A_PART, ROUND) == (4, 1)
+    assert (BATCHES_A_PART, recipe().round, plan_of(entry(), POOL, recipe()).first) == (4, 1, 0)
 
 
 def test_the_settings_of_a_recipe_that_names_only_what_it_must() -> None:

@@ -158,9 +158,10 @@ def test_the_reservation_is_in_the_recipe_and_read_from_it_again(workspace: Work
         evaluation_prompts=0.2, holdout=("family=org/base", "name=org/test"), validation=("name=org/second",)
     )
     pin(workspace, "sample", find_pending(workspace, again).recipe.settings())
-    other = find_pending(workspace, options(evaluation_prompts=0.2, holdout=("name=org/test",))).recipe
-    with pytest.raises(UsageError, match=r"holdout was .*; validation was .* now unset"):
-        pin(workspace, "sample", other.settings())
+    with pytest.raises(UsageError, match=r"holdout was .*; validation was .*, now unset\."):
+        find_pending(workspace, options(evaluation_prompts=0.2, holdout=("name=org/test",)))
+    with pytest.raises(UsageError, match=r"--holdout is .*: it is the same in all rounds"):
+        find_pending(workspace, options(evaluation_prompts=0.2, holdout=("name=org/test",), update=True))
 
 
 def test_a_workspace_that_was_not_sampled_has_no_reservation(tmp_path: Path) -> None:

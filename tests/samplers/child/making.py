@@ -53,7 +53,6 @@ def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, 
         task=task,  # type: ignore[arg-type]
         **about,
         hyperparameters=Hyperparameters(**{"num_inference_steps": 2, **hyperparameters}),
-        images=tries,
         batch_size=tries,
         samples=tuple(
             PlannedSample(index=index, seed=100 + index, prompt=prompts[index % 3] if task == "text-to-image" else None)
