@@ -116,10 +116,10 @@ def _require_same_prompts(selection: Selection, rows: Sequence[Mapping[str, str]
         except DroppedCaptionError:
             text = None
         if text != row["prompt"]:
+            line = f"prompt {int(number) + 1} of {_name(selection)} is not what it was ({row['prompt'][:60]!r})"
             raise UsageError(
-                f"--prompts: prompt {int(number) + 1} of {_name(selection)} is not what it was "
-                f"({row['prompt'][:60]!r}): add prompts at the end of the file, or give the changed file another name, "
-                "as --prompts NAME=FILE"
+                f"--prompts: {line}: add prompts at the end of the file, or give the changed file another name, as "
+                "--prompts NAME=FILE"
             )
 
 

@@ -6,6 +6,7 @@ dataset needs neither torch nor diffusers.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
@@ -99,22 +100,27 @@ def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -
     return run(_created(workspace), options)
 
 
-def status(workspace: WorkspaceLike) -> "RunStatus":
-    """How far sampling is: generators done, left and failed, images, images per second, and where the time goes.
+def status(workspace: WorkspaceLike, *, rounds: bool = False) -> "RunStatus":
+    """How far sampling is: generators done, exhausted, failed and left, images, images per second, where the time goes.
 
-    Reads files and changes nothing; may be called while shards are running, on any node. Times are in seconds.
+    Reads files and changes nothing; may be called while shards are running, on any node. Times are in seconds. Every
+    failed generator is named in `failures`, with its reason, what to do, and the log of its sampling process. `rounds`:
+    also what each round of the recipe added.
 
     Raises `UsageError` when there is no workspace or no catalogue.
 
     Examples:
         >>> import community_forensics as cf
         >>> now = cf.status("workspace")
-        >>> now.done + now.left + now.failed == now.generators
+        >>> now.done + now.exhausted + now.failed + now.left == now.generators
         True
     """
+    from samplers.status.rounds import rounds_of
     from samplers.status.run import Watcher
 
-    return Watcher(existing(workspace)).look(time.time())
+    space = existing(workspace)
+    now = Watcher(space).look(time.time())
+    return replace(now, rounds=rounds_of(space)) if rounds else now
 
 
 def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOptions()) -> "Built":

@@ -7,13 +7,14 @@ the catalogue and is not listed any more keeps its row: unchanged if it only fel
 the Hub can be in one workspace.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from crawler.base_models import BaseModels
 from crawler.catalog import CatalogEntry, read_catalog
+from crawler.choice import Choice, applied
 from crawler.effective_licenses import with_effective_licenses
 from crawler.growth import Growth
 from crawler.hub.client import Hub
@@ -21,7 +22,10 @@ from crawler.hub.from_file import Names, digest, look_up_models, read_names
 from crawler.hub.listing import ListedModel, ModelList, Selection, list_models
 from crawler.hub.repository import RepositoryReader
 from crawler.lineage import bases_of_adapter, with_lineage
+from crawler.local.reader import LocalReader
+from crawler.local_crawl import LocalCrawl, is_same
 from crawler.options import CrawlOptions
+from crawler.pipelines.traits import pipeline_names
 from crawler.reasons import TEMPORARY, Incompatible, Reason
 from crawler.removal import with_former_ancestors, with_hidden_names, without_removed
 from crawler.resume_log import ResumeLog
@@ -51,6 +55,10 @@ class Crawled:
     bad_lines: tuple[str, ...] = ()
     #: Sampled generators that have changed or disappeared on the Hub: their rows are those that they were sampled with.
     kept: tuple[str, ...] = ()
+    #: How many models --only and --exclude left out before they were inspected, by option.
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    #: What the user should know about the options.
+    notes: tuple[str, ...] = ()
     #: Generators that were not in the catalogue and are not added, because its round was sampled.
     not_added: tuple[str, ...] = ()
 
@@ -69,16 +77,22 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
 
 
 def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, held: Held) -> Crawled:
-    names = named.names if named is not None else None
+    names = named.all_names if named is not None else None
     selection = Selection.of(options, names)
+    choice = selection.choice
+    choice.require_kinds(pipeline_names())
     hub = Hub(options.hub)
     settings: dict[str, Setting | None] = {
         "limit": selection.limit,
         "kinds": list(selection.kinds),
         "min_downloads": selection.min_downloads,
         "author": selection.author,
-        "include": list(selection.include),
-        "exclude": list(selection.exclude),
+        "include": list(choice.only.texts),
+        "exclude": list(choice.exclude.texts),
+        "license_allow": list(choice.allowed.texts) or None,
+        "license_deny": list(choice.denied.texts) or None,
+        "max_size": choice.max_bytes,
+        "architecture": list(choice.architectures) or None,
         "from": digest(names) if names is not None else None,
         "include_test_repositories": options.include_test_repositories or None,
     }
@@ -95,14 +109,16 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     inspected = {entry.model_name: entry for entry in without_removed(resume_log.read(), removals)}
     kept: list[str] = []
     not_added: list[str] = []
-    if names is None:
-        listing = ModelList(list_models(hub, selection))
+    if named is None:
+        listing = list_models(hub, selection)
     else:
-        listing = look_up_models(hub, selection, names, options.workers)
+        listing = look_up_models(hub, selection, named.names, options.workers)
     listing = _without_names(listing, removals)
     models = listing.models
+    local = LocalCrawl.select(named.local if named is not None else (), selection, len(models))
+    local.require_free({name: own[-1] for name, own in before.items()})
     log.event("listed", models=len(models), endpoint=hub.endpoint, missing=listing.missing)
-    reader = RepositoryReader(
+    hub_reader = RepositoryReader(
         hub,
         bases=frozenset(base for model in models for base in bases_of_adapter(model)),
         known={
@@ -111,6 +127,7 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
             if listing.descriptions
         },
     )
+    reader = LocalReader(local.places, hub_reader)
     bases = BaseModels(reader, {model.model_name: model.revision for model in models})
     builder = RowBuilder(
         reader, bases, selection.kinds, hub.endpoint, options.include_test_repositories or names is not None, _now
@@ -122,7 +139,7 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     for rank, model in ranked:
         name = model.model_name
         own, log_row = before.get(name, []), inspected.get(name)
-        if any(not _needs_inspection(row, model, hub) for row in own[-1:]):
+        if any(not _needs_inspection(row, model, hub, choice) for row in own[-1:]):
             # The same commit on another Hub, such as a mirror, has the same content.
             newest = replace(own[-1], endpoint=hub.endpoint, last_modified=model.last_modified)
             rows[name] = _with_counts([*own[:-1], newest], model, rank)
@@ -131,14 +148,14 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
             rows[name] = _with_counts(own, model, rank)
         elif not own and growth.adding is None:
             not_added.append(name)
-        elif log_row is not None and not _needs_inspection(log_row, model, hub):
+        elif log_row is not None and not _needs_inspection(log_row, model, hub, choice):
             rows[name] = _with_counts(growth.added(log_row, own), model, rank)
         else:
             todo.append((rank, model))
-    listed = {model.model_name for _, model in ranked}
+    listed = {*(model.model_name for _, model in ranked), *(generator.name for generator in local.generators)}
     unlisted = sorted((own for name, own in before.items() if name not in listed), key=lambda own: own[-1].rank)
 
-    with resume_log, progress.task("crawl", total=len(ranked) + len(unlisted)) as task:
+    with resume_log, progress.task("crawl", total=len(listed) + len(unlisted)) as task:
         task.advance(len(ranked) - len(todo))
         for built in each(lambda item: builder.build(item[1], item[0]), todo, options.workers, hub.stop):
             entry = with_hidden_names(built, removals)
@@ -150,19 +167,41 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
                 kept.append(entry.model_name)
             rows[entry.model_name] = [replace(row, rank=entry.rank) for row in added]
             task.advance(note=entry.model_name)
-        for number, own in enumerate(unlisted, start=len(models) + 1):
-            row = _unlisted(reader, own[-1], hub.endpoint)
+        on_this_machine = []
+        for built in local.rows(builder, reader, len(models) + 1, options.workers):
+            if removals.generator(built.model_name, built.revision) is not None:
+                continue
+            entry = with_hidden_names(built, removals)
+            log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
+            on_this_machine.append(entry)
+            own = before.get(entry.model_name, [])
+            added = growth.added(entry, own)
+            if not added:
+                not_added.append(entry.model_name)
+            elif added == own and not is_same(entry, own[-1]):
+                kept.append(entry.model_name)
+            rows[entry.model_name] = [replace(row, rank=entry.rank) for row in added]
+            task.advance(note=entry.model_name)
+        for number, own in enumerate(unlisted, start=len(listed) + 1):
+            row = _unlisted(hub_reader, own[-1], hub.endpoint)
             if row != own[-1] and growth.is_pinned(own[-1]):
                 kept.append(row.model_name)
                 row = own[-1]
             rows[row.model_name] = [replace(one, rank=number) for one in (*own[:-1], row)]
             task.advance(note=row.model_name)
     # In the order of the listing, whichever was inspected first.
-    order = [*(model.model_name for _, model in ranked), *(own[-1].model_name for own in unlisted)]
-    entries = with_lineage([row for name in order for row in rows.get(name, ())])
-    entries = with_effective_licenses(with_former_ancestors(entries, {entry.generator: entry for entry in former}))
+    order = [
+        *(model.model_name for _, model in ranked),
+        *(generator.name for generator in local.generators),
+        *(own[-1].model_name for own in unlisted),
+    ]
+    complete = with_lineage([row for name in order for row in rows.get(name, ())])
+    complete = with_former_ancestors(complete, {entry.generator: entry for entry in former})
+    complete = with_effective_licenses(complete)
+    entries = applied(complete, choice, {row.generator for row in complete if growth.is_pinned(row)})
     held.check()
     growth.record(settings, entries)
+    local.record(workspace, on_this_machine)
     records.write(workspace.catalog, CatalogEntry, entries)
     resume_log.remove()
     crawled = replace(
@@ -171,6 +210,8 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
         failed=listing.failed,
         bad_lines=named.bad_lines if named is not None else (),
         kept=tuple(sorted(kept)),
+        left_out=listing.left_out,
+        notes=(*choice.unknown_licenses(entries), *choice.unlisted([model.model_name for model in models])),
         not_added=tuple(sorted(not_added)),
     )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
@@ -186,7 +227,7 @@ def _without_names(listing: ModelList, removals: Removals) -> ModelList:
     )
 
 
-def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub) -> bool:
+def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub, choice: Choice) -> bool:
     """Whether an earlier row can differ from what the model is now."""
     return (
         entry.revision != listed.revision
@@ -195,6 +236,8 @@ def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub) -> boo
         or entry.reason in TEMPORARY
         # Its terms may have been accepted since.
         or (entry.reason == Reason.GATED and hub.has_token)
+        # Another choice than that of the crawl before.
+        or (entry.reason == Reason.LEFT_OUT and choice.left_out_by_facts(entry) is None)
     )
 
 

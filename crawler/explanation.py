@@ -9,18 +9,26 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.catalog import CatalogEntry, Hyperparameters, ModelFile, read_catalog
+from crawler.nsfw_tags import nsfw_tags
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.size import text_of
 from workspace.terminal import Console
 
 _LISTED = "the Hub's list of models"
-_LICENSE = {"card": "front matter of README.md", "tag": "the Hub's tag", "none": "neither the card nor a tag"}
+_SAID = "the file of cf-crawl --from"
+_LICENSE = {
+    "card": "front matter of README.md",
+    "tag": "the Hub's tag",
+    "user": _SAID,
+    "none": "neither the card nor a tag",
+}
 _HYPERPARAMETERS = {
     "card": "README.md",
     "config": "a configuration of the repository",
     "base": "README.md of base_model",
     "default": "default of the pipeline class",
+    "user": _SAID,
     None: "not given",
 }
 #: Sources that are the same for every row.
@@ -28,6 +36,7 @@ _SOURCES = {
     "model_name": _LISTED,
     "revision": _LISTED,
     "endpoint": "HF_ENDPOINT, or the default",
+    "link": _SAID,
     "subset": "cf-crawl",
     "rank": "position in the Hub's list of models",
     "downloads": _LISTED,
@@ -46,6 +55,7 @@ _SOURCES = {
     "unread_settings": "README.md",
     "files": "model_index.json and the Hub's list of files",
     "base_files": "model_index.json of base_model and the Hub's list of files",
+    "single_file": _SAID,
     "adapter_file": "README.md, else names of the files",
     "embedding_file": "README.md, else names of the files",
     "embedding_tokens": "README.md, else token_identifier.txt",
@@ -69,11 +79,16 @@ _SOURCES = {
 
 def print_explanation(workspace: Workspace, model_name: str) -> None:
     """Print the row of a model, one value per line; raises `UsageError` if the catalogue has no such model."""
-    entries = {entry.model_name: entry for entry in read_catalog(workspace)}
+    rows = sorted(read_catalog(workspace), key=lambda entry: entry.round)
+    # Of a repository with several revisions, the newest; each also under its own name.
+    entries = {name: entry for entry in rows for name in (entry.model_name, entry.generator)}
     if model_name not in entries:
         like = difflib.get_close_matches(model_name, entries, n=1)
         hint = f"; did you mean {like[0]}?" if like else ""
         raise UsageError(f"--explain {model_name}: {workspace.catalog} has no such model{hint}")
+    console = Console()
+    for line in in_short(entries[model_name]):
+        console.print(line, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for title in ("column", "value", "source"):
         table.add_column(title, overflow="fold")
@@ -82,7 +97,22 @@ def print_explanation(workspace: Workspace, model_name: str) -> None:
         table.add_row(
             *(Text("".join(char if char.isprintable() else " " for char in cell)) for cell in (name, value, source))
         )
-    Console().print(table)
+    console.print(table)
+
+
+def in_short(entry: CatalogEntry) -> Iterator[str]:
+    """What decides whether a model is wanted: its licence in effect, whether it is gated, its tags for adult content,
+    its size, and whether it can be sampled."""
+    own = entry.license or "none given"
+    effective = entry.license_effective or "none given"
+    of_base = f" (its own: {own}; the strictest of: {'; '.join(entry.license_chain)})" if own != effective else ""
+    yield f"licence   {effective}, family {entry.license_family_effective}{of_base}"
+    yield "gated     " + ("no" if entry.gated is None else f"{entry.gated}: accept the terms on the Hub, set HF_TOKEN")
+    yield f"nsfw      {', '.join(nsfw_tags(entry)) or 'no tag says so'}"
+    yield f"download  {text_of(entry.download_bytes)}"
+    state = "can be sampled" if entry.status == "compatible" else f"{entry.reason}: {entry.reason_detail}"
+    yield f"sampling  {state}"
+    yield ""
 
 
 def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:
@@ -91,9 +121,9 @@ def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:
         "license": _LICENSE[entry.license_source],
         "license_source": _LICENSE[entry.license_source],
         "license_family": "the column license",
-        "license_name": _LICENSE["card"],
-        "license_link": _LICENSE["card"],
-        "hf_diffusers_tag": "model_index.json" + (" of base_model" if entry.kind != "checkpoint" else ""),
+        "license_name": _LICENSE["user" if entry.license_source == "user" else "card"],
+        "license_link": _LICENSE["user" if entry.license_source == "user" else "card"],
+        "hf_diffusers_tag": "model_index.json" + (" of base_model" if entry.base_files else ""),
         "architecture": entry.architecture_evidence,
         "architecture_evidence": "model_index.json",
     }

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
+from workspace.size import bytes_of
 
 Kind = Literal["checkpoint", "lora", "textual-inversion"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -15,7 +16,28 @@ DEFAULT_LIMIT = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrawlOptions:
+class ChoiceOptions:
+    """Which generators are left out, in the crawl and in sampling alike (`crawler/choice.py`)."""
+
+    exclude: tuple[str, ...] = ()
+    """Not these generators: ORG/NAME, shell patterns over ORG/NAME, or @FILE with one of these a line."""
+    license_allow: tuple[str, ...] = ()
+    """Only generators with one of these licences in effect: a licence such as mit, a family such as openrail or
+    unknown, none (none is given); several may be in one text, separated by commas. None: all."""
+    license_deny: tuple[str, ...] = ()
+    """No generators with one of these licences in effect."""
+    max_size: int | str | None = None
+    """Largest download of a generator, its base model included: bytes, or a text such as "20GB"; None: no limit."""
+    architecture: tuple[str, ...] = ()
+    """Only these architectures (LatDiff, PixDiff, GAN, Other), pipeline classes, or shell patterns over these."""
+
+    def __post_init__(self) -> None:
+        if self.max_size is not None:
+            bytes_of(self.max_size, "--max-size")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrawlOptions(ChoiceOptions):
     """Which of the Hub's models are crawled, and how. Raises `UsageError` for an invalid value."""
 
     limit: int | None = None
@@ -27,9 +49,7 @@ class CrawlOptions:
     kinds: tuple[Kind, ...] = KINDS
     """Kinds of models, in any order."""
     include: tuple[str, ...] = ()
-    """Shell patterns over ORG/NAME, one of which must match; none: every name matches."""
-    exclude: tuple[str, ...] = ()
-    """Shell patterns over ORG/NAME, none of which may match."""
+    """Only these models, named as in `exclude`; none: all."""
     from_file: Path | None = None
     """Only models that this file names: Parquet or CSV, such as an earlier catalogue, or a list."""
     include_test_repositories: bool = False
@@ -47,6 +67,7 @@ class CrawlOptions:
     """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         unknown = sorted(set(self.kinds) - set(KINDS))
         if unknown or not self.kinds:
             wrong = f"{unknown[0]!r} is not one of" if unknown else "name at least one of"

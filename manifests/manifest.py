@@ -48,14 +48,20 @@ class ManifestRow:
         pa.string(), "train | validation | test; null: in none, because it shares something with several", default=None
     )
     model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
-    revision: str | None = column(pa.string(), "the generator's commit sha; null for real images", default=None)
+    revision: str | None = column(
+        pa.string(),
+        "the generator's commit sha, or the SHA-256 of a local generator's files; null for real images",
+        default=None,
+    )
     index: int | None = column(
         pa.int64(), "number of the sample within its generator, from 0; null for real images", default=None
     )
     architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other; real for real images")
     license: str | None = column(pa.string(), "of the generator, or of the real image; null: none given", default=None)
     license_source: str | None = column(
-        pa.string(), "where the generator's licence is from: card | tag | none; null for real images", default=None
+        pa.string(),
+        "where the generator's licence is from: card | tag | user | none; null for real images",
+        default=None,
     )
     license_family: str = column(
         pa.string(), "open | openrail | non-commercial | research-only | proprietary | unknown"

@@ -15,6 +15,7 @@ from samplers.pending import PendingGenerator
 from samplers.plan import Plan
 from samplers.sample import Sample
 from samplers.segments import images_owed
+from samplers.stderr_log import keep_stderr
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.generator_store import GeneratorStore, NotReproducibleError
 from samplers.storage.missing_ranges import MissingRange, next_range
@@ -39,6 +40,7 @@ class GeneratorRun:
     ) -> None:
         """`plans`: of the generator's segments. `report` is called with the images kept and the samples made, after
         every batch."""
+        self._workspace = workspace
         self._generator, self._report = generator, report
         self._segments, self._plans = generator.segments, {plan.first: plan for plan in plans}
         name = generator.entry.generator
@@ -92,6 +94,7 @@ class GeneratorRun:
             timed=self.progress.tries - self._before + made,
             seconds={phase: round(value, 3) for phase, value in seconds.items()},
             stderr=worker.last_lines() if outcome.failed else (),
+            log=keep_stderr(self._workspace, outcome.generator, worker.output) if outcome.failed else None,
         )
 
     def _assignment(self, files: LocalFiles, missing: MissingRange) -> Assignment:
@@ -108,6 +111,7 @@ class GeneratorRun:
             kept=missing.kept,
             memory=missing.memory,
             hashes={file.path: content_key(file) for file in entry.base_files or entry.files},
+            single_file_key=next((content_key(file) for file in entry.files if file.path == entry.single_file), None),
             prior_hashes={file.path: content_key(file) for file in entry.prior_files},
         )
 

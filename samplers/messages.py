@@ -66,8 +66,10 @@ class Assignment:
     memory: Memory | None = None
     """How memory was saved before; None: not at all."""
     hashes: dict[str, str] = field(default_factory=dict)
-    """Content keys of the pipeline's files (of an adapter: its base's), by path in their folder: components of the same
-    content are loaded once."""
+    """Content keys of the pipeline's files (of an adapter or a single file: its base's), by path in their folder:
+    components of the same content are loaded once."""
+    single_file_key: str | None = None
+    """Content key of a checkpoint in one file; None: it is none."""
     prior_hashes: dict[str, str] = field(default_factory=dict)
     """Content keys of the prior's files."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from captioning.prompt import prompt_parts, require_all_parts
 from captioning.removed_prompts import Place, read_places
 from crawler.catalog import CatalogEntry, read_catalog
+from crawler.choice import Choice, line_of
+from crawler.generator_names import GeneratorNames
 from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
 from samplers.options import SampleOptions
@@ -96,7 +98,11 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     held = map(removals.hidden, options.holdout), map(removals.hidden, options.validation)
     reservation = Reservation.named(float(options.evaluation_prompts), *held)
     reservation.holdouts.require_known(catalog)
-    chosen = _chosen(catalog, options, removals)
+    chosen, notes = _chosen(catalog, options, removals)
+    user_settings = options.user_settings
+    known = {name for one in former for name in one.settings or {}}
+    known |= {name for name in user_settings.named if removals.generator(name) is not None}
+    notes += user_settings.check(catalog, chosen, known)
     require_all_parts(workspace)
     has_prompts = bool(prompt_parts(workspace))
     recipe = Recipe(
@@ -114,6 +120,12 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
         evaluation_prompts=reservation.share,
         holdout=[str(holdout) for holdout in reservation.holdouts.test] or None,
         validation=[str(holdout) for holdout in reservation.holdouts.validation] or None,
+        guidance_scale=options.guidance_scale,
+        width=options.width,
+        height=options.height,
+        negative_prompt=options.negative_prompt,
+        scheduler=options.scheduler,
+        settings={name: dict(values) for name, values in user_settings.named.items()} or None,
     )
     prompts = read_places(workspace) if has_prompts else []
     recipe, newest = _of_round(workspace, recipe, prompts, options)
@@ -123,9 +135,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     pools = pools_of(recipes, prompts, newest)
     segments = {entry.generator: segments_of(entry, recipes) for entry in chosen}
     chosen = [entry for entry in chosen if segments[entry.generator]]
-    costs = {
-        entry.generator: cost_of(entry, steps=options.steps, batch_size=options.images_a_batch) for entry in chosen
-    }
+    costs = {entry.generator: _cost(entry, segments[entry.generator][-1]) for entry in chosen}
     shard = Shard.parse(options.shard)
     seconds = {name: cost.seconds(images_owed(segments[name])) for name, cost in costs.items()}
     assignment = assign_shards(seconds, shard.count)
@@ -133,7 +143,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     share = sampling_order(entry for entry in chosen if entry.generator in names)
     if not has_prompts and any(entry.task == "text-to-image" for entry in share):
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    notes = require_enough(chosen, pools[recipe.round], recipe)
+    notes += require_enough(chosen, pools[recipe.round], recipe)
     generators, skipped, finished = [], {}, 0
     unrecorded: list[Outcome] = []
     leftovers: list[Path] = []
@@ -154,12 +164,17 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     return PendingWork(recipe, pools, generators, finished, skipped, unrecorded, leftovers, costs, assignment, notes)
 
 
+def _cost(entry: CatalogEntry, segment: Segment) -> Cost:
+    """The cost of a generator with the settings of a segment."""
+    return cost_of(replace(entry, hyperparameters=segment.settings), batch_size=segment.recipe.batch_size)
+
+
 def _of_round(
     workspace: Workspace, recipe: Recipe, prompts: Sequence[Place], options: SampleOptions
 ) -> tuple[Recipe, PromptPool]:
     """The recipe with its round, and the prompts of that, on which the digest and the weight of each source depend."""
     number = recipes_file.round_of(
-        workspace, "sample", recipe.settings(), options.update, by_round=(*BY_ROUND, "source_weights")
+        workspace, "sample", recipe.table(), options.update, by_round=(*BY_ROUND, "source_weights")
     )
     given = replace(recipe, source_weights=dict(options.source_weights))
     while True:
@@ -171,7 +186,7 @@ def _of_round(
             source_weights=pool.weights if options.source_weights else None,
         )
         # With other weights it may be another round, whose prompts are more.
-        number = recipes_file.round_of(workspace, "sample", recipe.settings(), options.update, by_round=BY_ROUND)
+        number = recipes_file.round_of(workspace, "sample", recipe.table(), options.update, by_round=BY_ROUND)
         if number <= recipe.round:
             return recipe, pool
 
@@ -210,24 +225,32 @@ def _is_finished(workspace: Workspace, generator: PendingGenerator, options: Sam
     return not damaged_images(workspace, entry.generator, progress, generator.segments[0].recipe.store, read_after)
 
 
-def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions, removals: Removals) -> list[CatalogEntry]:
-    """The generators that can be sampled and are wanted, by rank."""
-    by_name = {entry.model_name: entry for entry in catalog}
-    for model_name in options.only:
-        entry = by_name.get(model_name)
-        if entry is None and (removed := removals.generator(model_name)) is not None:
-            raise UsageError(f"--only {model_name}: it was removed from this workspace ({removed.why})")
-        if entry is None:
-            raise UsageError(f"--only {model_name}: the catalogue has no such generator; crawl it with `cf-crawl`")
-        if not _can_be_sampled(entry, options.allow_pickle):
-            hint = "; --allow-pickle samples it" if _can_be_sampled(entry, allow_pickle=True) else ""
-            raise UsageError(f"--only {model_name}: it cannot be sampled ({entry.reason}: {entry.reason_detail}){hint}")
-    chosen = [
-        entry
-        for entry in sorted(catalog, key=lambda entry: (entry.rank, entry.model_name))
-        if _can_be_sampled(entry, options.allow_pickle) and (not options.only or entry.model_name in options.only)
-    ]
-    return chosen[: options.limit]
+def _chosen(
+    catalog: Sequence[CatalogEntry], options: SampleOptions, removals: Removals
+) -> tuple[list[CatalogEntry], list[str]]:
+    """The generators that can be sampled and are wanted, by rank, and lines about the others."""
+    choice = Choice.of(options.only, options)
+    for name in choice.only.given:
+        if (removed := removals.generator(name)) is not None:
+            raise UsageError(f"--only {name}: it was removed from this workspace ({removed.why})")
+    lines = choice.require_known(catalog)
+    for name in choice.only.given:
+        rows = [entry for entry in catalog if GeneratorNames((name,)).match(entry.model_name, entry.generator)]
+        if not any(_can_be_sampled(entry, options.allow_pickle) for entry in rows):
+            hint = "; --allow-pickle samples it" if any(_can_be_sampled(entry, True) for entry in rows) else ""
+            why = f"{rows[0].reason}: {rows[0].reason_detail}"
+            raise UsageError(f"--only {name}: it cannot be sampled ({why}){hint}")
+    ranked = sorted(catalog, key=lambda entry: (entry.rank, entry.model_name))
+    able = [entry for entry in ranked if _can_be_sampled(entry, options.allow_pickle)]
+    reasons = {entry.generator: choice.left_out(entry) for entry in able}
+    left_out = [reason for reason in reasons.values() if reason is not None]
+    chosen = [entry for entry in able if reasons[entry.generator] is None]
+    if left_out:
+        line = line_of(left_out, len(able), "generators")
+        if not chosen:
+            raise UsageError(f"no generator is left to sample; {line}")
+        lines.append(line)
+    return chosen[: options.limit], lines
 
 
 def _can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:

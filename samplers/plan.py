@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from captioning.prompt import Prompt
-from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, Task
+from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, Origin, Task
 from crawler.options import Kind
 from samplers.options import Store
 from samplers.prompting import PromptPool
@@ -27,6 +27,9 @@ from workspace.layout import generator_name
 
 #: Batches in one part file: a kill costs at most these; more batches make fewer files for each generator.
 BATCHES_A_PART = 4
+
+#: Sources of a setting that must be in effect: the author or the user says so. Others are guesses by the repository.
+DECLARED: tuple[Origin, ...] = ("card", "base", "user")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,7 @@ class Plan:
     allow_pickle: bool = False
     sources: HyperparameterSources = HyperparameterSources()
     """The source of each hyperparameter: what the author declared must be in effect."""
+    single_file: str | None = None
     adapter_file: str | None = None
     embedding_file: str | None = None
     embedding_tokens: tuple[str, ...] = ()
@@ -93,6 +97,10 @@ class Plan:
         if words is not None and self.kind == "textual-inversion" and words in (negative or ""):
             return None
         return words
+
+    def stated_by(self, name: str) -> str:
+        """Who wants this setting, in words."""
+        return "the user sets" if getattr(self.sources, name, None) == "user" else "the catalogue declares"
 
     @property
     def stop(self) -> int:
@@ -146,6 +154,7 @@ def plans_of(entry: CatalogEntry, segments: Sequence[Segment], pools: Mapping[in
             samples=(),
             allow_pickle=recipe.allow_pickle,
             sources=sources,
+            single_file=entry.single_file,
             adapter_file=entry.adapter_file,
             embedding_file=entry.embedding_file,
             embedding_tokens=entry.embedding_tokens,

@@ -1,22 +1,21 @@
 """The recipe of one round of sampling: the choices that change a pixel or a row, and what they make of the settings of
 a generator."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
 from samplers.options import Store
 from samplers.reservation import Reservation
+from samplers.settings_file import FIELDS, Value
+from samplers.user_settings import UserSettings
 from workspace import recipe as recipes
 from workspace.errors import UsageError
 from workspace.identity import SEED_BITS
 from workspace.layout import Workspace
 from workspace.recipe import Setting
-
-#: Arguments of a pipeline's call that name every step, and so how many there are.
-STEP_LISTS = ("timesteps", "sigmas")
 
 #: Settings that follow from the round: its prompts.
 BY_ROUND = frozenset({"prompts"})
@@ -55,6 +54,27 @@ class Recipe:
     """Those of validation."""
     seed_bits: int = SEED_BITS
     """Of every seed; workspaces of the version with 63 do not name it."""
+    guidance_scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    negative_prompt: str | None = None
+    scheduler: str | None = None
+    """As `steps`, what the user sets instead of all generators' authors; None: each generator's own."""
+    settings: dict[str, dict[str, Value]] | None = None
+    """What the user sets for some generators, by name or pattern (`samplers/user_settings.py`)."""
+
+    @cached_property
+    def user_settings(self) -> UserSettings:
+        """What the user sets instead of the generators' authors."""
+        general = {name: getattr(self, name) for name in FIELDS}
+        return UserSettings({name: value for name, value in general.items() if value is not None}, self.settings or {})
+
+    def of(self, entry: CatalogEntry) -> "Recipe":
+        """The recipe with the number of images that the user sets for one generator, and tries in proportion."""
+        images = self.user_settings.images(entry, self.images)
+        if images == self.images:
+            return self
+        return replace(self, images=images, max_tries=-(-self.max_tries * images // self.images))
 
     @property
     def reservation(self) -> Reservation:
@@ -76,7 +96,7 @@ class Recipe:
                 f"(settings {wrong}): continue with that version, or use another --workspace"
             ) from None
 
-    def settings(self) -> dict[str, Setting | None]:
+    def table(self) -> dict[str, Setting | None]:
         """The table `[sample]` of the workspace's recipe."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "round"}
 
@@ -115,15 +135,5 @@ def require_one_kind(former: Recipe, recipe: Recipe) -> None:
 
 def settings_of(entry: CatalogEntry, recipe: Recipe) -> tuple[Hyperparameters, HyperparameterSources]:
     """How a generator is sampled in a round, and where each setting comes from."""
-    settings, sources = entry.hyperparameters, entry.hyperparameter_sources
-    if recipe.steps is None:
-        return settings, sources
-    # No list of steps of the card may overrule the recipe's number.
-    extra = {name: value for name, value in json.loads(settings.extra or "{}").items() if name not in STEP_LISTS}
-    settings = replace(
-        settings,
-        num_inference_steps=recipe.steps,
-        extra=json.dumps(extra, ensure_ascii=False, sort_keys=True) if extra else None,
-    )
-    # It is the user's, not the author's: a pipeline without such an argument is sampled without it.
-    return settings, replace(sources, num_inference_steps=None)
+    row = recipe.user_settings.applied_to(entry)
+    return row.hyperparameters, row.hyperparameter_sources

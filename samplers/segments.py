@@ -39,7 +39,7 @@ def segments_of(entry: CatalogEntry, recipes: Sequence[Recipe]) -> tuple[Segment
     """The segments of a generator, in order; none where no round asks for images of it. `recipes`: of the rounds that
     are sampled, in order."""
     segments: list[Segment] = []
-    for recipe in recipes:
+    for recipe in (one.of(entry) for one in recipes):
         if not entry.round <= recipe.round <= (entry.last_round or recipe.round):
             continue
         if entry.status != "compatible" and not recipe.allow_pickle:

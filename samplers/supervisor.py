@@ -21,7 +21,7 @@ from samplers.pending import PendingGenerator, PendingWork, find_pending, fresh_
 from samplers.plan import plans_of
 from samplers.recipe import BY_ROUND
 from samplers.segments import images_owed
-from samplers.status.run_log import RunLog, run_log_name
+from samplers.status.run_log import RunLog
 from samplers.weights.fetching import Fetcher, FetchError
 from samplers.weights.prefetch import prefetched
 from samplers.weights.process_folder import ProcessFolder, default_weights_dir
@@ -32,6 +32,7 @@ from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Task, task
 from workspace.removed import read_removals
+from workspace.roots import read_places
 from workspace.sandbox.limits import default_memory
 from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
@@ -63,7 +64,7 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     require_extra("sample", "cf-sample")
     removals = read_removals(workspace)
     pending = find_pending(workspace, options)
-    recipes.pin(workspace, "sample", pending.recipe.settings(), options.update, by_round=BY_ROUND)
+    recipes.pin(workspace, "sample", pending.recipe.table(), options.update, by_round=BY_ROUND)
     for outcome in pending.unrecorded:
         write_outcome(workspace, outcome)
     for path in pending.leftovers:
@@ -71,9 +72,11 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     # Also where nothing is pending: it removes the weights that a killed run left.
     with claims_of(workspace) as claims, ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
         removals.require_current(workspace)  # from now on nothing is
-        if not pending.generators:
-            return Report(pending)
-        return _ShardRun(workspace, options, pending, claims, folder).run()
+        run_log = RunLog(workspace, Shard.parse(options.shard), claims.process.path.name)
+        with run_log.run(pending):
+            if not pending.generators:
+                return Report(pending)
+            return _ShardRun(workspace, options, pending, claims, folder, run_log).run()
 
 
 class _ShardRun:
@@ -86,10 +89,11 @@ class _ShardRun:
         pending: PendingWork,
         claims: Claims,
         folder: ProcessFolder,
+        run_log: RunLog,
     ) -> None:
         self._workspace, self._options, self._pending = workspace, options, pending
         self._claims, self._folder = claims, folder
-        self._run_log = RunLog(workspace, Shard.parse(options.shard), claims.process.path.name)
+        self._run_log = run_log
         self._report = Report(pending)
         self._others: list[PendingGenerator] = []
 
@@ -97,13 +101,13 @@ class _ShardRun:
         """Sample all that this process can claim."""
         options, recipe = self._options, self._pending.recipe
         warm_up(self._folder.home)
-        store = WeightStore(self._folder, Fetcher(options.hub), options.disk_bytes)
+        store = WeightStore(self._folder, Fetcher(options.hub, read_places(self._workspace)), options.disk_bytes)
         checker, _, commit = recipe.safety_checker.partition("@")
         start = Start(
             checker=store.fetch_checker(checker, commit),
             device=options.device,
             home=self._folder.home,
-            stderr=self._workspace.logs / f"{run_log_name(Shard.parse(options.shard))}.stderr",
+            stderr=self._claims.process.path / "stderr.txt",
             weights=self._folder.path,
             memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
             mapped=max(generator.entry.download_bytes for generator in self._pending.generators),
@@ -112,9 +116,9 @@ class _ShardRun:
         fetched = prefetched(self._pending.generators, store)
         with (
             Worker(start, options.timeout) as worker,
-            self._run_log.run(self._pending, worker.start()),
             task("sampling", len(self._pending.generators)) as bar,
         ):
+            self._run_log.child_ready(worker.start())
             bar.advance(0, note=walls_text(worker.walls))
             for note in self._pending.notes:
                 bar.say(note)

@@ -1,11 +1,11 @@
-"""The command line `cf-remove`."""
+"""The command lines `cf-remove` and `cf-merge`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from upkeep.options import RemoveOptions
+from upkeep.options import MergeOptions, RemoveOptions
 from workspace import command_line
 from workspace.layout import Workspace
 from workspace.removed import REASONS
@@ -15,6 +15,11 @@ from workspace.terminal import say
 def remove() -> None:
     """Entry point of cf-remove."""
     command_line.run_command(_remove)
+
+
+def merge() -> None:
+    """Entry point of cf-merge."""
+    command_line.run_command(_merge)
 
 
 def _remove(
@@ -80,4 +85,39 @@ def _remove(
         dry_run=dry_run,
     )
     for line in remove(Workspace(workspace.resolve()), models or (), options).lines():
+        say(line)
+
+
+def _merge(
+    workspaces: Annotated[
+        list[Path], typer.Argument(metavar="WORKSPACE...", help="Workspaces of one catalogue and recipe.")
+    ],
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The merged workspace, a new folder.  [default: the first workspace]"),
+    ] = MergeOptions.into,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy every file; otherwise files are hard links where that is possible.")
+    ] = MergeOptions.copy,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be merged, and merge nothing.")
+    ] = MergeOptions.dry_run,
+) -> None:
+    """Make one workspace of several that were made with one catalogue and recipe, such as on two clusters.
+
+    Where several have a generator, the more complete one counts, with all its files. What one of them removed is
+    removed. manifest/ and report/ are not merged: run `cf-build-manifest` then. An interrupted merge is completed by
+    the same command.
+
+    Examples:
+
+        cf-merge run-a run-b --into run
+
+        cf-merge run-a run-b   # run-a gets what run-b has
+
+        cf-merge run-a run-b run-c --into run --dry-run
+    """
+    from upkeep.merging import merge
+
+    for line in merge(list(workspaces), MergeOptions(into=into, copy=copy, dry_run=dry_run)).lines():
         say(line)

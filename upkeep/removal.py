@@ -7,7 +7,7 @@ byte.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -98,16 +98,28 @@ class _Removal:
         for generator in targets.names:
             for path in files_of(workspace, generator):
                 _delete(path)
-        _clear_catalog(workspace, removals)
-        drop_rows_of_crawl(workspace, removals)
-        if targets.of_real_images:
-            _clear_prompts(workspace, removals)
-            self.damaged += clear_rows(workspace, dict(targets.prompt_ids), set(targets.with_generated))
-            _delete_copies(workspace, targets.real)
-            drop_remarks(workspace)
-        hide_names(workspace, removals)
+        gone = set(targets.with_generated)
+        self.damaged += apply_tombstones(workspace, removals, dict(targets.prompt_ids), gone)
         _delete_leftovers(workspace)
         end_unfinished(workspace)
+
+
+def apply_tombstones(
+    workspace: Workspace, removals: Removals, prompt_ids: Mapping[str, str], with_generated: Collection[str]
+) -> list[Path]:
+    """Clear the catalogue, the prompts and rows, copies of real images and texts of what was removed; the folders of
+    generators are the caller's. `prompt_ids`, `with_generated` and the result as of `clear_rows`."""
+    damaged: list[Path] = []
+    _clear_catalog(workspace, removals)
+    drop_rows_of_crawl(workspace, removals)
+    if any(row.what != "generator" for row in removals.rows):
+        _clear_prompts(workspace, removals)
+        _delete_copies(workspace, removals)
+    if prompt_ids or with_generated:
+        damaged += clear_rows(workspace, prompt_ids, with_generated)
+        drop_remarks(workspace)
+    hide_names(workspace, removals)
+    return damaged
 
 
 def _clear_catalog(workspace: Workspace, removals: Removals) -> None:
@@ -131,11 +143,18 @@ def _clear_prompts(workspace: Workspace, removals: Removals) -> None:
         records.write(part, Prompt, kept, metadata=metadata)
 
 
-def _delete_copies(workspace: Workspace, real: Sequence[str]) -> None:
-    """Delete the copies that `cf-caption --copy` made of these real images."""
-    for sha256 in real:
-        for path in workspace.real.glob(f"*/{sha256[:2]}/{sha256}.*"):
+def _delete_copies(workspace: Workspace, removals: Removals) -> None:
+    """Delete the copies that `cf-caption --copy` made of removed real images: they are named by their sha256."""
+    used = {path for part in prompt_parts(workspace) for path in _paths_in(part)}
+    for path in workspace.real.glob("*/*/*"):
+        name = path.relative_to(workspace.root).as_posix()
+        if name not in used and removals.real_image(path.name.partition(".")[0], None) is not None:
             path.unlink(missing_ok=True)
+
+
+def _paths_in(part: Path) -> list[str]:
+    paths: list[str] = records.read_table(part, Prompt, ["real_path"])["real_path"].to_pylist()
+    return paths
 
 
 def _delete_leftovers(workspace: Workspace) -> None:

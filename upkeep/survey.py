@@ -14,7 +14,7 @@ from samplers.sample import Sample
 from upkeep.options import RemoveOptions
 from upkeep.removal_report import RemovalReport
 from upkeep.sample_rows import count_images
-from upkeep.targets import Targets, belongs_to
+from upkeep.targets import Targets, generator_named
 from workspace import recipe, records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, parts_in
@@ -48,7 +48,7 @@ def files_of(workspace: Workspace, generator: str) -> Iterator[Path]:
     """The files and folders that have the name of a generator."""
     for area in (workspace.samples, workspace.images, workspace.outcomes, workspace.logs):
         paths = area.rglob("*") if area == workspace.logs else area.glob("*")
-        yield from sorted(path for path in paths if belongs_to(path.name, generator))
+        yield from sorted(path for path in paths if generator_named(path.name) == generator)
 
 
 def _made_from(catalog: list[CatalogEntry], removals: Removals) -> Iterator[str]:

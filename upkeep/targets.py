@@ -115,11 +115,11 @@ def find_targets(
     return Targets(tuple(rows), tuple(generators), real, ids, gone)
 
 
-def belongs_to(name: str, generator: str) -> bool:
-    """Whether a file or folder of a workspace with this name is one of a generator."""
+def generator_named(name: str) -> str:
+    """The generator that a file or folder of a workspace with this name is of, if it is one of a generator."""
     for ending in _ENDINGS:
         name = name.removesuffix(ending)
-    return generator_of(name) == generator
+    return generator_of(name)
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,17 @@ import tomli_w
 from workspace.atomic import write_bytes
 from workspace.layout import Workspace
 from workspace.removed import Removals
+from workspace.roots import forget_roots
 
 #: Files at the top of a workspace that are larger are no settings of a person.
 _LARGEST_OWN = 10_000_000
 
 
 def hide_names(workspace: Workspace, removals: Removals) -> None:
-    """Hide the names of removed generators in the recipe, the logs and the outcomes."""
+    """Hide the names of removed generators in the recipe, the logs and the outcomes, and forget where on this machine
+    they are."""
     _hide_in_recipe(workspace, removals)
+    forget_roots(workspace, lambda name: removals.hidden(name) != name)
     for path in _texts(workspace):
         content = _read(path)
         if (hidden := removals.hidden(content)) != content:

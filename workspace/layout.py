@@ -2,7 +2,7 @@
 
     workspace/
       recipe.toml                             every setting that changes a pixel or a row
-      roots.toml                              the folders of the real images on this machine (`roots`)
+      roots.toml                              where real images and local generators are on this machine (`roots`)
       catalog.parquet                         the generators, pinned
       removed.parquet                         what `cf-remove` took out: hashes, so that nothing is made again
       prompts/<real_source>/part-00000.parquet
@@ -11,6 +11,7 @@
       samples/<org>--<name>/part-00000.parquet
       samples/<org>--<name>/batch-00000032/   images and rows that are not in a part yet
       outcomes/<org>--<name>.json             how sampling that generator ended
+      logs/stderr/<org>--<name>.txt           what its sampling process printed, where it failed
       manifest/  report/  logs/
       .crawl/                                 rows of a crawl that was interrupted
       .unfinished.json                        a removal or merge that was interrupted; none in between
@@ -63,7 +64,7 @@ class Workspace:
 
     @property
     def roots(self) -> Path:
-        """roots.toml: the folders of the real images on this machine."""
+        """roots.toml: where real images and local generators are on this machine."""
         return self.root / "roots.toml"
 
     @property
@@ -150,6 +151,10 @@ class Workspace:
     def outcome_of(self, generator: str) -> Path:
         """The outcome of one generator: how sampling it ended."""
         return self.outcomes / f"{generator_folder(generator)}.json"
+
+    def stderr_of(self, generator: str) -> Path:
+        """What the sampling process of one generator printed, where it failed."""
+        return self.logs / "stderr" / f"{generator_folder(generator)}.txt"
 
 
 def part_name(number: int) -> str:

@@ -102,17 +102,8 @@ class ProcessFolder:
             silent = self._now() - folder.stat().st_mtime > SILENT_SECONDS
         except FileNotFoundError:
             return True
-        name = _NAME.fullmatch(folder.name)
-        if name is None or name["machine"] != self._machine:
-            return silent
-        try:
-            process = psutil.Process(int(name["pid"]))
-            # Killed, and its parent has not waited for it yet.
-            gone = process.status() == psutil.STATUS_ZOMBIE
-            same = abs(process.create_time() - int(name["started"])) <= _START_TOLERANCE
-        except psutil.NoSuchProcess:
-            return True
-        return gone or (silent and not same)
+        gone = has_ended(folder.name, self._machine)
+        return silent if gone is None else gone
 
     def _now(self) -> float:
         """The time of the clock that stamps files here."""
@@ -124,6 +115,22 @@ class ProcessFolder:
             with suppress(OSError):
                 os.utime(self.path)
                 self._touched = time.monotonic()
+
+
+def has_ended(name: str, machine: str | None = None) -> bool | None:
+    """Whether the process of the folder of that name has ended; None where nobody can see it from here: it runs on
+    another machine, or a process of its number runs that began at another time. `machine`: this one, where known."""
+    owner = _NAME.fullmatch(name)
+    if owner is None or owner["machine"] != (machine or _machine()):
+        return None
+    try:
+        process = psutil.Process(int(owner["pid"]))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            # Killed, and its parent has not waited for it yet.
+            return True
+        return False if abs(process.create_time() - int(owner["started"])) <= _START_TOLERANCE else None
+    except psutil.NoSuchProcess:
+        return True
 
 
 def is_process_folder(name: str) -> bool:

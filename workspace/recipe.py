@@ -116,17 +116,17 @@ def round_of(
     tables = [(one.number, one.tables[stage]) for one in reversed(every) if stage in one.tables]
     if stage == _LAST_STAGE and newest.is_open:
         # What was added is sampled now, with the settings of before where no others are given.
-        if not tables or update or not _all_differences(tables[0][1], wanted, by_round):
+        if not tables or update or not differences_of(tables[0][1], wanted, by_round):
             return following
     else:
         for number, table in tables:
-            if not _all_differences(table, wanted, by_round):
+            if not differences_of(table, wanted, by_round):
                 return number
         if update or (not tables and following == newest.number):
             return following
     differ = f"settings differ from this workspace's ({workspace.recipe}): [{stage}] "
     differ += (
-        "; ".join(_all_differences(tables[0][1], wanted, by_round)) if tables else "was not there when it was sampled"
+        "; ".join(differences_of(tables[0][1], wanted, by_round)) if tables else "was not there when it was sampled"
     )
     raise UsageError(
         f"{differ}. Run with the previous settings; or add --update: what these settings add is then round {following} "
@@ -175,7 +175,7 @@ def _is_written(workspace: Workspace, number: int, stage: str, wanted: Mapping[s
     table = every[number - 1].tables.get(stage) if number <= len(every) else None
     if table is None:
         return False
-    if differences := _all_differences(table, wanted):
+    if differences := differences_of(table, wanted):
         of_round = f" of round {number}" if number > 1 else ""
         raise UsageError(
             f"settings differ from this workspace's ({workspace.recipe}): [{stage}]{of_round} "
@@ -193,9 +193,10 @@ def _write(workspace: Workspace, number: int, stage: str, wanted: Mapping[str, S
     write_bytes(workspace.recipe, tomli_w.dumps(content).encode())
 
 
-def _all_differences(
+def differences_of(
     former: Mapping[str, Setting], wanted: Mapping[str, Setting], without: Collection[str] = ()
 ) -> list[str]:
+    """What differs between two tables of a stage, in words, but for the settings in `without`."""
     names = sorted((former.keys() | wanted.keys()) - set(without))
     return [text for name in names for text in _differences(name, former.get(name), wanted.get(name))]
 

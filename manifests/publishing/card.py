@@ -102,6 +102,7 @@ def write_card(
         validation=next((split for split in numbers.splits if split.name == VALIDATION), None),
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
+        local=[row for row in rows if row.is_local and row.kept],
         rejected=", ".join(
             f"{number} {name}"
             for name in REJECTIONS

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from crawler.catalog import CatalogEntry
+from crawler.catalog import LOCAL_DIGITS, CatalogEntry
 from crawler.holdout import Split
 from manifests.tables.csv_text import write_csv
 from samplers.outcomes import Outcome, read_outcome
@@ -31,13 +31,16 @@ class GeneratorRow:
     """One generator of the catalogue, and how sampling it ended."""
 
     model_name: str = column(pa.string(), "repository id")
-    revision: str = column(pa.string(), "commit sha")
+    revision: str = column(pa.string(), "commit sha; of a local generator the SHA-256 of its files, 64 digits")
+    link: str | None = column(
+        pa.string(), "page of a local generator, as its user says; null: its page on the Hub, or none", default=None
+    )
     subset: str = column(pa.string(), "Systematic | Manual | Commercial")
     rank: int = column(pa.int32(), "rank by downloads, from 1")
     downloads: int = column(pa.int64(), "of the last 30 days")
     likes: int = column(pa.int64(), "as the Hub states them")
     license: str | None = column(pa.string(), "null: none given", default=None)
-    license_source: str = column(pa.string(), "card | tag | none")
+    license_source: str = column(pa.string(), "card | tag | user | none")
     license_name: str | None = column(pa.string(), "the author's name for it, where license is other", default=None)
     license_link: str | None = column(pa.string(), "where its text is, where license is other", default=None)
     license_family: str = column(
@@ -62,7 +65,7 @@ class GeneratorRow:
     prediction_type: str | None = column(pa.string(), "epsilon, v_prediction, sample or flow", default=None)
     negative_prompt: str | None = column(pa.string(), "of its card", default=None)
     trigger_words: str | None = column(pa.string(), "words that must be in its prompts", default=None)
-    hyperparameter_sources: str = column(pa.string(), "JSON object: name -> card | config | base | default")
+    hyperparameter_sources: str = column(pa.string(), "JSON object: name -> card | config | base | default | user")
     status: str = column(pa.string(), "compatible | incompatible")
     reason: str | None = column(pa.string(), "why it is incompatible", default=None)
     reason_detail: str | None = column(pa.string(), "the same as text", default=None)
@@ -83,6 +86,11 @@ class GeneratorRow:
     nan: int = column(pa.int64(), "images with values that are not numbers")
     duplicate: int = column(pa.int64(), "images equal to one of a lower index of the same generator")
     removed: int = column(pa.int64(), "images taken out with the real image whose caption was their prompt", default=0)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its files were on the machine of whoever crawled, so that the Hub has no page of it."""
+        return len(self.revision) == LOCAL_DIGITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +178,7 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
     return GeneratorRow(
         model_name=entry.model_name,
         revision=entry.revision,
+        link=entry.link,
         subset=entry.subset,
         rank=entry.rank,
         downloads=entry.downloads,

@@ -7,15 +7,16 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from localhub.border import Border
 from localhub.process import HubProcess
+from localhub.refusals import refuse
 from localhub.web import Json
+from workspace.border import Border
 
 HOSTS = ["evil.com", "evil.com:8080", "127.0.0.1.evil.com", "localhost.evil.com", "", "[::1", "127.0.0.1@evil.com:1"]
 OWN = ["127.0.0.1", "127.0.0.1:8080", "[::1]:8080", "10.0.0.5:80", "localhost:1", "LOCALHOST", socket.gethostname()]
 
 
-def status(headers: dict[str, str], border: Border = Border()) -> int:
+def status(headers: dict[str, str], border: Border = Border(refuse)) -> int:
     """The status of a request with these headers."""
     statuses: list[int] = []
 
@@ -45,7 +46,7 @@ def test_its_own_names_and_any_address_are_answered(host: str) -> None:
 
 def test_a_server_can_have_further_names() -> None:
     assert status({"Host": "login1:8080"}) == 421
-    assert status({"Host": "login1:8080"}, Border(["login1"])) == 200
+    assert status({"Host": "login1:8080"}, Border(refuse, ["login1"])) == 200
 
 
 @pytest.mark.attack

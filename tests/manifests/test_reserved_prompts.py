@@ -28,7 +28,7 @@ def sampled(builder: Builder, **changes: Any) -> Workspace:
         generator = builder.generator(f"org/g{number:02}", lineage=(), base_model=None)
         for planned in plan_of(generator, pool, recipe).samples:
             builder.sample(generator, prompts[str(planned.prompt_id)], seed=planned.seed)
-    pin(builder.workspace, "sample", recipe.settings())
+    pin(builder.workspace, "sample", recipe.table())
     return builder.write()
 
 

@@ -113,16 +113,16 @@ def test_prompts_are_drawn_by_the_weights_of_their_sources() -> None:
 
 def test_weights_are_in_the_recipe_only_where_they_are_given(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path)
-    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).settings())
+    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).table())
     assert read(workspace)["sample"]["source_weights"] == {"a": 3.0, "b": 1.0}
-    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).settings())
+    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).table())
     with pytest.raises(UsageError, match=r"source_weights was \{'a': 3.0, 'b': 1.0\}, now unset"):
-        pin(workspace, "sample", _recipe().settings())
+        pin(workspace, "sample", _recipe().table())
 
 
 def test_every_field_of_the_recipe_is_pinned() -> None:
     recipe = _recipe()
-    assert {"round": 1, **recipe.settings()} == dataclasses.asdict(recipe)
+    assert {"round": 1, **recipe.table()} == dataclasses.asdict(recipe)
 
 
 @given(st.integers(1, 6), st.integers(1, 20))

@@ -26,7 +26,7 @@ def test_parts_and_rounds_are_as_in_existing_workspaces() -> None:
 
 
 def test_the_settings_of_a_recipe_that_names_only_what_it_must() -> None:
-    assert recipe().settings() == {
+    assert recipe().table() == {
         "images": 4,
         "batch_size": 3,
         "max_tries": 8,
@@ -42,6 +42,12 @@ def test_the_settings_of_a_recipe_that_names_only_what_it_must() -> None:
         "holdout": None,
         "validation": None,
         "seed_bits": 53,
+        "guidance_scale": None,
+        "width": None,
+        "height": None,
+        "negative_prompt": None,
+        "scheduler": None,
+        "settings": None,
     }
 
 

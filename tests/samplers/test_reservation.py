@@ -151,13 +151,13 @@ def test_the_reservation_is_in_the_recipe_and_read_from_it_again(workspace: Work
         evaluation_prompts=0.2, holdout=("name=org/test", "family=org/base"), validation=("name=org/second",)
     )
     wanted = find_pending(workspace, given).recipe
-    pin(workspace, "sample", wanted.settings())
+    pin(workspace, "sample", wanted.table())
     assert Reservation.of(workspace) == wanted.reservation
     assert list(map(str, wanted.reservation.holdouts.test)) == ["family=org/base", "name=org/test"]
     again = options(
         evaluation_prompts=0.2, holdout=("family=org/base", "name=org/test"), validation=("name=org/second",)
     )
-    pin(workspace, "sample", find_pending(workspace, again).recipe.settings())
+    pin(workspace, "sample", find_pending(workspace, again).recipe.table())
     with pytest.raises(UsageError, match=r"holdout was .*; validation was .*, now unset\."):
         find_pending(workspace, options(evaluation_prompts=0.2, holdout=("name=org/test",)))
     with pytest.raises(UsageError, match=r"--holdout is .*: it is the same in all rounds"):

@@ -75,8 +75,9 @@ def _recipe() -> dict[str, object]:
         safety_checker=f"org/checker@{'c' * 40}",
         prompts=None,
         holdout=[f"name={BASE}"],
+        settings={BASE: {"steps": 4}, "org/tuned": {"steps": 5}},
     )
-    rounds = [{name: value for name, value in one.settings().items() if value is not None}
+    rounds = [{name: value for name, value in one.table().items() if value is not None}
               for one in (sampled, replace(sampled, images=12))]  # fmt: skip
     return {
         "crawl": {"limit": 9, "include": [], "exclude": ["*/*-gguf"]},

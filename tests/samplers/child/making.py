@@ -16,7 +16,7 @@ from samplers.sample import Sample
 from workspace.identity import sha256_of_file
 
 #: Fields of a plan that a test may give besides hyperparameters.
-_ABOUT = ("variant", "sources", "adapter_file", "embedding_file", "embedding_tokens", "allow_pickle")
+_ABOUT = ("variant", "single_file", "sources", "adapter_file", "embedding_file", "embedding_tokens", "allow_pickle")
 
 
 class Received(Outbox):
@@ -63,13 +63,14 @@ def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, 
 
 def assignment(folder: Path, base: Path | None = None, **changes: Any) -> Assignment:
     """A generator from its first try on; its files' hashes are known, as the supervisor knows them."""
-    memory, prior = changes.pop("memory", None), changes.pop("prior", None)
+    memory, prior, key = (changes.pop(name, None) for name in ("memory", "prior", "key"))
     return Assignment(
         plan=plan(**changes),
         memory=memory,
         prior_folder=prior,
         prior_hashes=hashes_of(prior) if prior else {},
         hashes=hashes_of(base or folder),
+        single_file_key=key,
         folder=folder,
         base_folder=base,
         call_size=4,

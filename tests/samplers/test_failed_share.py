@@ -1,0 +1,96 @@
+"""The exit code of cf-sample says whether generators failed, and --fail-above how many may."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from samplers.cli import sample
+from samplers.failed_share import FailedShare, parse_share
+from samplers.outcomes import Outcome, Status, write_outcome
+from tests.records import catalog_entry
+from tests.samplers.inputs import write_catalog
+from workspace.errors import UsageError
+from workspace.layout import Workspace
+
+
+def failing(workspace: Workspace, *statuses: Status) -> list[Outcome]:
+    """A workspace in which every generator has failed before, so that a run has nothing to sample."""
+    entries = [catalog_entry(f"org/model-{number}", task="unconditional") for number in range(len(statuses))]
+    write_catalog(workspace, entries)
+    outcomes = [
+        Outcome(model_name=entry.model_name, revision=entry.revision, status=status)
+        for entry, status in zip(entries, statuses, strict=True)
+    ]
+    for outcome in outcomes:
+        write_outcome(workspace, outcome)
+    return outcomes
+
+
+def run(workspace: Workspace, *options: str) -> Result:
+    app = typer.Typer()
+    app.command()(sample)
+    command = ["--workspace", str(workspace.root), "--weights-dir", str(workspace.root / "weights"), *options]
+    return CliRunner().invoke(app, command)
+
+
+def test_a_run_in_which_generators_failed_ends_with_exit_code_3_unless_so_many_may(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    failing(workspace, "load-failed", "sample-failed")
+    ended = run(workspace)
+    assert ended.exit_code == 3
+    assert "2 of 2 generators failed: `cf-status` names each" in ended.stderr
+    assert "--fail-above 100% accepts as many" in ended.stderr
+    assert run(workspace, "--fail-above", "99%").exit_code == 3
+    assert run(workspace, "--fail-above", "100%").exit_code == 0
+
+
+def test_a_run_in_which_nothing_failed_ends_with_exit_code_0(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    write_catalog(workspace, [])
+    ended = run(workspace)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+
+
+def share(
+    outcomes: Sequence[Outcome], workspace: Workspace, finished: int = 0, others: Sequence[str] = ()
+) -> FailedShare:
+    """Of a run that sampled generators with these outcomes, and left `others` to another process."""
+    pending = SimpleNamespace(finished=finished, skipped={}, generators=[None] * (len(outcomes) + len(others)))
+    report: Any = SimpleNamespace(outcomes=outcomes, others=list(others), pending=pending)
+    return FailedShare.of(workspace, report)
+
+
+def test_what_another_process_recorded_as_failed_counts_and_exhausted_does_not(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    outcomes = failing(workspace, "done", "exhausted", "crashed", "hung", "done")
+    found = share(outcomes[:3], workspace, finished=95, others=[one.generator for one in outcomes[3:]])
+    assert (found.failed, found.generators) == ({"org/model-2", "org/model-3"}, 100)
+    assert [found.is_above(Fraction(percent, 100)) for percent in (0, 1, 2, 3)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("failed", "of", "percent"), [(1, 3, 34), (1, 1000, 1), (5, 100, 5), (2, 2, 100)])
+def test_the_share_that_the_message_names_is_enough(failed: int, of: int, percent: int, tmp_path: Path) -> None:
+    found = FailedShare({f"org/{number}" for number in range(failed)}, of)
+    assert f"--fail-above {percent}% " in found.message()
+    assert not found.is_above(parse_share(f"{percent}%"))
+    assert found.is_above(Fraction(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("5%", 0.05), ("0%", 0), ("100 %", 1), ("0.05", 0.05), (".5", 0.5), ("0", 0), ("2.5%", 0.025)]
+)
+def test_a_share_is_a_percentage_or_a_part_of_one(text: str, value: float) -> None:
+    assert float(parse_share(text)) == value
+
+
+@pytest.mark.parametrize("text", ["5", "1", "", "five", "101%", "-1%", "1e-2", "nan", "5%%", "٥%"])
+def test_what_could_be_a_number_of_generators_is_no_share(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a share of the generators"):
+        parse_share(text)
