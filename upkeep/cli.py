@@ -8,7 +8,7 @@ import typer
 from upkeep.options import MergeOptions, RemoveOptions
 from workspace import command_line
 from workspace.layout import Workspace
-from workspace.removed import REASONS
+from workspace.removal_reasons import REASONS
 from workspace.terminal import say
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workspace.errors import UsageError
-from workspace.removed import REASONS, Reason
+from workspace.removal_reasons import REASONS, Reason
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 
@@ -19,11 +19,10 @@ from workspace import records
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 from workspace.records import column
+from workspace.removal_reasons import Reason
 
 V = TypeVar("V")
 
-Reason = Literal["licence", "author-request", "illegal-content", "copyright", "privacy", "quality", "other"]
-REASONS: tuple[Reason, ...] = get_args(Reason)
 What = Literal["generator", "real-image", "real-licence"]
 
 #: Licence of `--license` for real images whose licence is unknown.
