@@ -93,7 +93,7 @@ def write_removed(part: Path, removed: Sequence[RemovedPrompt]) -> None:
         removed_path(part).unlink(missing_ok=True)
 
 
-def read_places(workspace: Workspace) -> list[Place]:
+def prompt_places(workspace: Workspace) -> list[Place]:
     """All prompts, and the places of removed ones, in the order in which they were captioned. Errors as
     `read_prompts`."""
     return [place for part in prompt_parts(workspace) for place in _in_order(read_part(part), read_removed(part))]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from captioning.prompt import prompt_parts, require_all_parts
-from captioning.removed_prompts import Place, read_places
+from captioning.removed_prompts import Place, prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.choice import Choice, line_of
 from crawler.generator_names import GeneratorNames
@@ -127,7 +127,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
         scheduler=options.scheduler,
         settings={name: dict(values) for name, values in user_settings.named.items()} or None,
     )
-    prompts = read_places(workspace) if has_prompts else []
+    prompts = prompt_places(workspace) if has_prompts else []
     recipe, newest = _of_round(workspace, recipe, prompts, options)
     recipes = (*(one for one in former if one.round < recipe.round), recipe)
     for one in recipes[:-1]:

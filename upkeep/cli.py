@@ -27,7 +27,7 @@ def _remove(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ORG/NAME[@COMMIT]]...", help="Generators, with all their revisions or one.", show_default=False
+            metavar="ORG/NAME[@COMMIT]", help="Generators, with all their revisions or one.", show_default=False
         ),
     ] = None,
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
@@ -95,7 +95,7 @@ def _merge(
     into: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The merged workspace, a new folder.  [default: the first workspace]"),
-    ] = MergeOptions.into,
+    ] = None,
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy every file; otherwise files are hard links where that is possible.")
     ] = MergeOptions.copy,

@@ -50,7 +50,7 @@ class RemoveOptions:
 class MergeOptions:
     """How workspaces become one."""
 
-    into: Path | None = None
+    into: Path | str | None = None
     """The folder of the merged workspace, new or an earlier merge; None: the first of the workspaces."""
     copy: bool = False
     """Copy every file; otherwise files are hard links where the file system has them, which take no space."""
