@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from captioning.prompt import Prompt, prompt_parts, read_prompts, require_all_parts
+from captioning.prompt import prompt_parts, require_all_parts
+from captioning.removed_prompts import Place, prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.choice import Choice, line_of
 from crawler.generator_names import GeneratorNames
@@ -28,6 +29,7 @@ from workspace import recipe as recipes_file
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
+from workspace.removed import Removals, read_removals
 from workspace.repo_id import split_revision
 from workspace.shard import Shard
 
@@ -92,11 +94,14 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     """
     former = recorded_recipes(workspace)
     catalog = read_catalog(workspace)
-    reservation = Reservation.named(float(options.evaluation_prompts), options.holdout, options.validation)
+    removals = read_removals(workspace)
+    held = map(removals.hidden, options.holdout), map(removals.hidden, options.validation)
+    reservation = Reservation.named(float(options.evaluation_prompts), *held)
     reservation.holdouts.require_known(catalog)
-    chosen, notes = _chosen(catalog, options)
+    chosen, notes = _chosen(catalog, options, removals)
     user_settings = options.user_settings
     known = {name for one in former for name in one.settings or {}}
+    known |= {name for name in user_settings.named if removals.generator(name) is not None}
     notes += user_settings.check(catalog, chosen, known)
     require_all_parts(workspace)
     has_prompts = bool(prompt_parts(workspace))
@@ -122,7 +127,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
         scheduler=options.scheduler,
         settings={name: dict(values) for name, values in user_settings.named.items()} or None,
     )
-    prompts = read_prompts(workspace) if has_prompts else []
+    prompts = prompt_places(workspace) if has_prompts else []
     recipe, newest = _of_round(workspace, recipe, prompts, options)
     recipes = (*(one for one in former if one.round < recipe.round), recipe)
     for one in recipes[:-1]:
@@ -165,7 +170,7 @@ def _cost(entry: CatalogEntry, segment: Segment) -> Cost:
 
 
 def _of_round(
-    workspace: Workspace, recipe: Recipe, prompts: Sequence[Prompt], options: SampleOptions
+    workspace: Workspace, recipe: Recipe, prompts: Sequence[Place], options: SampleOptions
 ) -> tuple[Recipe, PromptPool]:
     """The recipe with its round, and the prompts of that, on which the digest and the weight of each source depend."""
     number = recipes_file.round_of(
@@ -220,9 +225,14 @@ def _is_finished(workspace: Workspace, generator: PendingGenerator, options: Sam
     return not damaged_images(workspace, entry.generator, progress, generator.segments[0].recipe.store, read_after)
 
 
-def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> tuple[list[CatalogEntry], list[str]]:
+def _chosen(
+    catalog: Sequence[CatalogEntry], options: SampleOptions, removals: Removals
+) -> tuple[list[CatalogEntry], list[str]]:
     """The generators that can be sampled and are wanted, by rank, and lines about the others."""
     choice = Choice.of(options.only, options)
+    for name in choice.only.given:
+        if (removed := removals.generator(name)) is not None:
+            raise UsageError(f"--only {name}: it was removed from this workspace ({removed.why})")
     lines = choice.require_known(catalog)
     for name in choice.only.given:
         rows = [entry for entry in catalog if GeneratorNames((name,)).match(entry.model_name, entry.generator)]

@@ -4,6 +4,7 @@
       recipe.toml                             every setting that changes a pixel or a row
       roots.toml                              where real images and local generators are on this machine (`roots`)
       catalog.parquet                         the generators, pinned
+      removed.parquet                         what `cf-remove` took out: hashes, so that nothing is made again
       prompts/<real_source>/part-00000.parquet
       real/<real_source>/                     copies of real images, made by --copy
       images/<org>--<name>/00000000.png
@@ -12,6 +13,8 @@
       outcomes/<org>--<name>.json             how sampling that generator ended
       logs/stderr/<org>--<name>.txt           what its sampling process printed, where it failed
       manifest/  report/  logs/
+      .crawl/                                 rows of a crawl that was interrupted
+      .unfinished.json                        a removal or merge that was interrupted; none in between
       .locks/<work>/                          processes that do what only one may do at a time; empty in between
 
 No other module builds a path. Names from outside (repository ids, names of real sources) are checked here before they
@@ -75,6 +78,21 @@ class Workspace:
         return self.root / "catalog.parquet"
 
     @property
+    def crawl(self) -> Path:
+        """The folder of a crawl that is not finished (`crawler.resume_log`)."""
+        return self.root / ".crawl"
+
+    @property
+    def removed(self) -> Path:
+        """removed.parquet: the tombstones of what was removed (`workspace.removed`)."""
+        return self.root / "removed.parquet"
+
+    @property
+    def unfinished(self) -> Path:
+        """The file that says which command on the whole workspace is not finished (`workspace.exclusive`)."""
+        return self.root / ".unfinished.json"
+
+    @property
     def prompts(self) -> Path:
         """The folder of all prompts, with one folder for each real source."""
         return self.root / "prompts"
@@ -113,9 +131,14 @@ class Workspace:
         """The folder of one real source's prompt parts."""
         return self.prompts / checked_source(real_source)
 
+    @property
+    def real(self) -> Path:
+        """The folder of all copied real images, with one folder for each real source."""
+        return self.root / "real"
+
     def real_of(self, real_source: str) -> Path:
         """The folder of one real source's copied images."""
-        return self.root / "real" / checked_source(real_source)
+        return self.real / checked_source(real_source)
 
     def samples_of(self, generator: str) -> Path:
         """The folder of one generator's sample parts."""

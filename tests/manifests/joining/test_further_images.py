@@ -15,10 +15,10 @@ from manifests.joining.further_images import apportion, choose
 from manifests.manifest import REAL, ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from manifests.tables.withheld import WithheldRow, withheld_path
-from samplers.reservation import place_of
 from tests.manifests.making import Builder, rows_of
 from workspace import records
 from workspace.errors import UsageError
+from workspace.identity import reserved_place
 from workspace.layout import Workspace, part_name
 
 
@@ -116,7 +116,7 @@ def test_no_caption_of_a_further_image_is_in_two_splits(builder: Builder) -> Non
 
 def test_images_of_an_evaluation_set_come_from_the_captions_that_are_reserved_for_it(builder: Builder) -> None:
     photos = [builder.real("photos", number) for number in range(200)]
-    places = sorted(place_of(photo.real_sha256 or "") for photo in photos)
+    places = sorted(reserved_place(photo.real_sha256 or "") for photo in photos)
     for number, name in enumerate(("org/one", "org/held", "org/judged")):
         generator = builder.generator(name, lineage=(), base_model=None)
         for _ in range(9):
@@ -124,8 +124,8 @@ def test_images_of_an_evaluation_set_come_from_the_captions_that_are_reserved_fo
     workspace = builder.write()
     build(workspace, BuildOptions(holdout=("name=org/held",), validation=("name=org/judged",)))
     further = [row for row in real_of(workspace) if not row.prompted]
-    assert max(place_of(row.sha256) for row in further if row.split == "test") <= places[12]
-    assert min(place_of(row.sha256) for row in further if row.split == "validation") >= places[-12]
+    assert max(reserved_place(row.sha256) for row in further if row.split == "test") <= places[12]
+    assert min(reserved_place(row.sha256) for row in further if row.split == "validation") >= places[-12]
 
 
 def test_the_choice_depends_neither_on_the_order_nor_on_the_parts_of_the_prompts(builder: Builder) -> None:
