@@ -8,20 +8,20 @@
     cf.build_manifest("workspace")
     rows = cf.read_manifest("workspace")
 
-Each stage's function does what its command does (`crawl` is `cf-crawl`, `restore` is `cf-build-manifest --restore`);
-each options class holds the defaults of both. A workspace is given as a path or as a `Workspace`. Everything raises
-`CommunityForensicsError` with a message of one line: `UsageError` where an argument or the workspace has to be
-corrected, `HubError` where the Hub failed.
+Each stage's function does what its command does (`crawl` is `cf-crawl`, `remake` is `cf-sample --remake`, `restore` is
+`cf-build-manifest --restore`); each options class holds the defaults of both. A workspace is given as a path or as a
+`Workspace`. Everything raises `CommunityForensicsError` with a message of one line: `UsageError` where an argument or
+the workspace has to be corrected, `HubError` where the Hub failed.
 """
 
 from importlib.metadata import version
 
 from captioning.options import CaptionOptions
 from community_forensics.reading import open_image, read_manifest
-from community_forensics.stages import build_manifest, caption, crawl, export, publish, restore, sample, status
+from community_forensics.stages import build_manifest, caption, crawl, export, publish, remake, restore, sample, status
 from crawler.options import CrawlOptions
 from manifests.options import BuildOptions, ExportOptions, PublishOptions
-from samplers.options import SampleOptions
+from samplers.options import RemakeOptions, SampleOptions
 from workspace.errors import CommunityForensicsError, HubError, UsageError
 from workspace.layout import Workspace
 
@@ -35,6 +35,7 @@ __all__ = [
     "ExportOptions",
     "HubError",
     "PublishOptions",
+    "RemakeOptions",
     "SampleOptions",
     "UsageError",
     "Workspace",
@@ -46,6 +47,7 @@ __all__ = [
     "open_image",
     "publish",
     "read_manifest",
+    "remake",
     "restore",
     "sample",
     "status",

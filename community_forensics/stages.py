@@ -5,26 +5,29 @@ dataset needs neither torch nor diffusers.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from captioning.options import CaptionOptions
 from crawler.options import CrawlOptions
 from manifests.options import BuildOptions, ExportOptions, PublishOptions
-from samplers.options import SampleOptions
+from samplers.options import RemakeOptions, SampleOptions
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from captioning.stage import SourceSummary
     from crawler.crawl import Crawled
     from manifests.building import Built
     from manifests.exporting.export import Exported
     from manifests.publishing.publish import Published
     from manifests.restoring.restore import Restored
+    from samplers.remaking.results import Remade
     from samplers.status.run import RunStatus
     from samplers.supervisor import Report
 
@@ -98,6 +101,34 @@ def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -
     from samplers.supervisor import sample as run
 
     return run(_created(workspace), options)
+
+
+def remake(
+    workspace: WorkspaceLike,
+    rows: "str | Path | pd.DataFrame | Iterable[str | Path | Mapping[str, Any]]",
+    into: str | Path,
+    options: RemakeOptions = RemakeOptions(),
+) -> "Remade":
+    """Make images again into the folder `into`, as they were sampled, and say which are equal and where others differ.
+
+    `rows` names them: ORG/NAME/00000162.png, ORG/NAME#162, a sha256, an image file, or a table, which is a CSV or
+    Parquet file or a DataFrame with rows of the manifest or of a published dataset; or several of these. The workspace
+    is the one that sampled them, and is not changed. Returns a row for each, with its result.
+
+    Raises `UsageError` for rows that cannot be read, or where none of them can be made from this workspace, `HubError`
+    when the safety checker cannot be downloaded. For a row that differs, or cannot be made, nothing is raised.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> rows = cf.read_manifest("workspace")
+        >>> some = rows[rows["label"] == 1].sample(2, random_state=0)
+        >>> remade = cf.remake("workspace", some, "again")
+        >>> [row.result for row in remade.rows]
+        ['equal', 'equal']
+    """
+    from samplers.remaking.remake import remake as run
+
+    return run(existing(workspace), rows, Path(into), options)
 
 
 def status(workspace: WorkspaceLike, *, rounds: bool = False) -> "RunStatus":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, Kin, LayoutName, PublishOptions, Verify
+from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, Kin, LayoutName, PublishOptions, parse_verify
 from workspace import command_line, errors
 from workspace.layout import Workspace
 from workspace.terminal import say
@@ -33,8 +33,14 @@ def _build_manifest(
     context: typer.Context,
     workspace: WorkspaceOption = Path("workspace"),
     verify: Annotated[
-        Verify, typer.Option(help="quick: read one image file in fifty; full: read every file and every record.")
-    ] = BuildOptions.verify,
+        list[str] | None,
+        typer.Option(
+            metavar="HOW",
+            help="quick: read one image file in fifty; full: read every file and every record; reproduce=50[@SEED]: "
+            "make 50 random images again, which must be equal (needs what sampling needs). May be repeated.",
+            show_default=BuildOptions.verify,
+        ),
+    ] = None,
     memory: Annotated[
         str, typer.Option(help="Memory the join may use before it spills to the disk.")
     ] = BuildOptions.memory,
@@ -127,6 +133,8 @@ def _build_manifest(
 
         cf-build-manifest --verify full --memory 8GB   # before publishing
 
+        cf-build-manifest --verify reproduce=50        # can its images be made again, bit by bit?
+
         cf-build-manifest --holdout architecture=PixDiff --holdout after=2026-01-31
 
         cf-build-manifest --holdout family=ORG/BASE --validation name=ORG/NAME
@@ -141,7 +149,10 @@ def _build_manifest(
 
         cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete a downloaded public edition
     """
+    verified = parse_verify(verify or ())
     if restore:
+        if "reproduce" in verified:
+            raise errors.UsageError("--restore completes an edition as it was published: leave out --verify reproduce")
         given = [name for name in _ONLY_FOR_BUILDING if _is_given(context, name)]
         if given:
             option = f"--{given[0].replace('_', '-')}"
@@ -149,10 +160,11 @@ def _build_manifest(
         _restore(workspace, restore)
         return
     from manifests.audit.record import audit_lines
+    from manifests.reproduction.record import reproduction_lines
     from manifests.stage import build_manifest
 
     options = BuildOptions(
-        verify=verify,
+        **verified,
         memory=memory,
         holdout=tuple(holdout or ()),
         validation=tuple(validation or ()),
@@ -166,7 +178,7 @@ def _build_manifest(
     )
     opened = Workspace.open(workspace)
     built, page = build_manifest(opened, options)
-    for line in built.lines():
+    for line in (*built.lines(), *reproduction_lines(opened)):
         say(line)
     if options.audit or options.matched:
         for line in audit_lines(opened):

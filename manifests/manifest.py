@@ -134,6 +134,12 @@ class ManifestRow:
         pa.string(), "slicing, offload: how memory had to be saved; null: there was enough", default=None
     )
     device: str | None = column(pa.string(), "kind of device: cpu, or the GPU's name", default=None)
+    cpu_threads: int | None = column(
+        pa.int32(), "threads of a CPU that computed it: another number adds in another order; null: a GPU", default=None
+    )
+    cpu_instructions: str | None = column(
+        pa.string(), "of a CPU: the instructions that it computed with, such as AVX512; null: a GPU", default=None
+    )
     batch_size: int | None = column(
         pa.int32(), "images that the recipe samples together; null for real images", default=None
     )

@@ -3,8 +3,9 @@ share."""
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
@@ -25,6 +26,7 @@ TreeName = Literal["real-fake", "0_real-1_fake", "genimage", "imagefolder", "ima
 SplitName = Literal["train", "validation", "test"]
 
 
+_REPRODUCE = re.compile(r"reproduce=([1-9][0-9]{0,8})(?:@([0-9]{1,18}))?", re.ASCII)
 #: What git takes for a tag, without what it or a reader could take for something else: a branch or a commit.
 _TAG = re.compile(
     r"(?!main$|cf-publish$|[0-9a-f]{7,40}$)(?!.*\.\.)(?!.*\.lock$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?",
@@ -42,6 +44,10 @@ class BuildOptions:
 
     verify: Verify = "quick"
     """quick: read one image file in fifty; full: every file and every record."""
+    reproduce: int = 0
+    """Random rows of generated images that are made again, which must be equal; 0: none."""
+    reproduce_seed: int = 0
+    """Random seed: each value chooses other rows."""
     memory: str = "320MB"
     """Memory the join may use before it spills to the disk."""
     holdout: tuple[str, ...] = ()
@@ -74,6 +80,8 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         _one_of("--verify", self.verify, get_args(Verify))
+        if self.reproduce < 0:
+            raise UsageError(f"--verify reproduce={self.reproduce}: must be a number of rows, such as 50")
         _one_of("--edition", self.edition, get_args(Edition))
         if not 0 <= self.real_per_generated < math.inf:
             raise UsageError(
@@ -180,6 +188,19 @@ class ExportOptions:
     def hub(self) -> HubAccess:
         """Which Hub is asked, and with which token."""
         return HubAccess(self.endpoint, self.token)
+
+
+def parse_verify(texts: Sequence[str]) -> dict[str, Any]:
+    """The options of building in texts such as `full` and `reproduce=50@SEED`. Raises `UsageError`."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        match = _REPRODUCE.fullmatch(text)
+        if match is None:
+            _one_of("--verify", text, (*get_args(Verify), "reproduce=NUMBER[@SEED]"))
+            found["verify"] = text
+        else:
+            found |= {"reproduce": int(match[1]), "reproduce_seed": int(match[2] or 0)}
+    return found
 
 
 def last_round(rounds: str) -> int:

@@ -1,17 +1,23 @@
 """cf-sample: images of every generator of the catalogue, or of a share of them."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from samplers.options import SampleOptions, Store, Verify
+from samplers.options import RemakeOptions, SampleOptions, Store, Verify
 from workspace.command_line import SOME_FAILED_EXIT_CODE, run_command
+from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.terminal import say
 
+#: Options that may be given with --remake; the others are settings of the recipe, or choose generators.
+_WITH_REMAKE = ("workspace", "remake", "into", *(field.name for field in fields(RemakeOptions)))
+
 
 def sample(
+    context: typer.Context,
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
         "workspace"
     ),
@@ -72,7 +78,7 @@ def sample(
         typer.Option(
             "--images-per-prompt",
             "--seeds-per-prompt",
-            help="How often in a row each prompt is used, with different seeds.",
+            help="How often in a row each prompt is used, with different seeds. --seeds-per-prompt is the same.",
         ),
     ] = SampleOptions.images_per_prompt,
     evaluation_prompts: Annotated[
@@ -189,10 +195,21 @@ def sample(
             metavar="SHARE",
             help="Share of this shard's generators that may fail, such as 5%: exit code 3 where more did, else 0.",
         ),
-    ] = "0%",
+    ] = SampleOptions.fail_above,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sampled and how long it may take; change nothing.")
     ] = False,
+    remake: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROW",
+            help="Make this image again into --into and say whether it is equal: ORG/NAME/00000162.png, ORG/NAME#162, "
+            "a sha256, an image file, or a table of rows (.csv, .parquet). May be repeated.",
+        ),
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the images of --remake, and for the results.")
+    ] = None,
 ) -> None:
     """Sample images from the generators of the catalogue.
 
@@ -225,11 +242,28 @@ def sample(
         cf-sample --update --images 600               # more images of each generator, those that are there stay
 
         cf-status --watch                             # the progress of all shards
+
+        cf-sample --remake ORG/NAME/00000162.png --into again   # the same image once more: is it equal?
+
+        cf-sample --remake rows.csv --into again --device cuda:0   # rows of the manifest or of a published dataset
     """
-    from samplers.failed_share import FailedShare, parse_share
+    if remake or into is not None:
+        _remake(
+            context,
+            workspace,
+            remake,
+            into,
+            {
+                "device": device,
+                "weights_dir": weights_dir,
+                "max_disk": max_disk,
+                "timeout": timeout,
+                "max_memory": max_memory,
+            },
+        )
+        return
     from samplers.prompting import parse_weights
 
-    allowed = parse_share(fail_above)
     options = SampleOptions(
         images=images,
         batch_size=batch_size,
@@ -264,6 +298,7 @@ def sample(
         timeout=timeout,
         max_memory=max_memory,
         retry_failed=retry_failed,
+        fail_above=fail_above,
         verify=verify,
         update=update,
     )
@@ -274,15 +309,40 @@ def sample(
 
         show_forecast(space, options.shard, find_pending(space, options))
     else:
+        from samplers.failed_share import FailedShare
         from samplers.summary import show_report
         from samplers.supervisor import sample as sample_shard
 
         report = sample_shard(space, options)
         show_report(space, report)
         failed = FailedShare.of(space, report)
-        if failed.is_above(allowed):
+        if failed.is_above(options.allowed_failures):
             say(failed.message(), err=True)
             raise typer.Exit(SOME_FAILED_EXIT_CODE)
+
+
+def _remake(
+    context: typer.Context, workspace: Path, rows: list[str] | None, into: Path | None, options: dict[str, Any]
+) -> None:
+    """Make images again, say what is equal, and fail where not all are."""
+    if not rows or into is None:
+        raise UsageError(
+            "--remake ROW needs --into DIR, the folder for images and results" if rows else "--into is for --remake ROW"
+        )
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in _WITH_REMAKE and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"--remake makes images as the workspace's recipe says: leave out --{name.replace('_', '-')}"
+            )
+    if not workspace.is_dir():
+        raise UsageError(f"--workspace {workspace} does not exist: name the workspace that sampled the images")
+    from samplers.remaking.remake import remake
+
+    remade = remake(Workspace(workspace.resolve()), rows, into, RemakeOptions(**options))
+    for line in remade.lines():
+        say(line)
+    remade.require_equal()
 
 
 def main() -> None:

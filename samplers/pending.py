@@ -226,12 +226,12 @@ def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> tuple[li
     lines = choice.require_known(catalog)
     for name in choice.only.given:
         rows = [entry for entry in catalog if GeneratorNames((name,)).match(entry.model_name, entry.generator)]
-        if not any(_can_be_sampled(entry, options.allow_pickle) for entry in rows):
-            hint = "; --allow-pickle samples it" if any(_can_be_sampled(entry, True) for entry in rows) else ""
+        if not any(can_be_sampled(entry, options.allow_pickle) for entry in rows):
+            hint = "; --allow-pickle samples it" if any(can_be_sampled(entry, True) for entry in rows) else ""
             why = f"{rows[0].reason}: {rows[0].reason_detail}"
             raise UsageError(f"--only {name}: it cannot be sampled ({why}){hint}")
     ranked = sorted(catalog, key=lambda entry: (entry.rank, entry.model_name))
-    able = [entry for entry in ranked if _can_be_sampled(entry, options.allow_pickle)]
+    able = [entry for entry in ranked if can_be_sampled(entry, options.allow_pickle)]
     reasons = {entry.generator: choice.left_out(entry) for entry in able}
     left_out = [reason for reason in reasons.values() if reason is not None]
     chosen = [entry for entry in able if reasons[entry.generator] is None]
@@ -243,7 +243,15 @@ def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> tuple[li
     return chosen[: options.limit], lines
 
 
-def _can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
+def listed_code(entry: CatalogEntry) -> str | None:
+    """Why a generator is not sampled whose row lists a file of code, which no crawl does; None: it lists none."""
+    code = next((file.path for file in entry.all_files if file.path.endswith(".py")), None)
+    if code is None:
+        return None
+    return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"
+
+
+def can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
     """Compatible, or with pickled weights of its own or of its base model where these are allowed: the crawl lists the
     files of one that has no other problem."""
     pickled = entry.reason == Reason.PICKLE_ONLY and bool(entry.files) and entry.task is not None
@@ -257,10 +265,8 @@ def _reason_to_skip(
     """Why a generator that needs images is not sampled; None where it is."""
     if progress.revision not in (None, entry.revision):
         return "its images are of another revision than the catalogue's; sample that one in another --workspace"
-    code = next((file.path for file in entry.all_files if file.path.endswith(".py")), None)
-    if code is not None:
-        # No crawl lists such a file.
-        return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"
+    if (code := listed_code(entry)) is not None:
+        return code
     if previous is not None and previous.failed and previous.status not in TRANSIENT and not options.retry_failed:
         return f"{previous.status} before (--retry-failed samples it again): {previous.detail}"
     return None

@@ -73,6 +73,12 @@ class Sample:
         pa.string(), "weight variant that was loaded, such as fp16; null: full precision", default=None
     )
     libraries: str = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...")
+    cpu_threads: int | None = column(
+        pa.int32(), "threads of a CPU that computed it: another number adds in another order; null: a GPU", default=None
+    )
+    cpu_instructions: str | None = column(
+        pa.string(), "of a CPU: the instructions that it computed with, such as AVX512; null: a GPU", default=None
+    )
     memory: Memory | None = column(
         pa.string(), "how memory was saved: slicing, or offload (with slicing); null: not at all", default=None
     )

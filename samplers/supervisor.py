@@ -8,10 +8,12 @@ that fails, hangs or kills the child costs that generator and nothing else.
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
+from crawler.catalog import CatalogEntry
 from samplers.claims import Claims, TakenOverError, claims_of
 from samplers.generator_run import GeneratorRun
 from samplers.messages import Start
@@ -19,7 +21,7 @@ from samplers.options import SampleOptions
 from samplers.outcomes import Outcome, with_history, write_outcome
 from samplers.pending import PendingGenerator, PendingWork, find_pending, fresh_look
 from samplers.plan import plans_of
-from samplers.recipe import BY_ROUND
+from samplers.recipe import BY_ROUND, Recipe
 from samplers.segments import images_owed
 from samplers.status.run_log import RunLog
 from samplers.weights.fetching import Fetcher, FetchError
@@ -99,16 +101,8 @@ class _ShardRun:
         options, recipe = self._options, self._pending.recipe
         warm_up(self._folder.home)
         store = WeightStore(self._folder, Fetcher(options.hub, read_places(self._workspace)), options.disk_bytes)
-        checker, _, commit = recipe.safety_checker.partition("@")
-        start = Start(
-            checker=store.fetch_checker(checker, commit),
-            device=options.device,
-            home=self._folder.home,
-            stderr=self._claims.process.path / "stderr.txt",
-            weights=self._folder.path,
-            memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
-            mapped=max(generator.entry.download_bytes for generator in self._pending.generators),
-        )
+        entries = [generator.entry for generator in self._pending.generators]
+        start = child_start(store, self._folder, recipe, options, entries, self._claims.process.path / "stderr.txt")
         # The first files are downloaded while the child starts.
         fetched = prefetched(self._pending.generators, store)
         with (
@@ -195,6 +189,27 @@ class _ShardRun:
         self._report.others.append(generator.entry.generator)
         self._run_log.generator_left(generator)
         bar.advance(note=f"{generator.entry.generator}: done by another process")
+
+
+def child_start(
+    store: WeightStore,
+    folder: ProcessFolder,
+    recipe: Recipe,
+    options: SampleOptions,
+    entries: Sequence[CatalogEntry],
+    stderr: Path,
+) -> Start:
+    """What a child gets at its start that samples these generators; the safety checker is downloaded for it."""
+    checker, _, commit = recipe.safety_checker.partition("@")
+    return Start(
+        checker=store.fetch_checker(checker, commit),
+        device=options.device,
+        home=folder.home,
+        stderr=stderr,
+        weights=folder.path,
+        memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
+        mapped=max(entry.download_bytes for entry in entries),
+    )
 
 
 def _not_fetched(generator: PendingGenerator, error: FetchError) -> Outcome:

@@ -23,6 +23,7 @@ from manifests.publishing.owners_card import framed
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.published import EVALUATION, MIXED_SPLITS, VALIDATION
 from manifests.report.about import about
+from manifests.reproduction.record import reproduction_lines
 from manifests.tables.generators import REJECTIONS, read_generators
 from workspace.layout import Workspace
 from workspace.printable import in_line
@@ -108,6 +109,7 @@ def write_card(
         validation=next((split for split in numbers.splits if split.name == VALIDATION), None),
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
+        reproduced=list(reproduction_lines(workspace)),
         local=[row for row in rows if row.is_local and row.kept],
         rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
         recipe=about(workspace).recipe,

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from manifests.choices import read_choices
 from manifests.manifest import manifest_path
+from manifests.reproduction.record import read_reproduction
 from workspace import recipe
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
@@ -28,8 +29,11 @@ def about(workspace: Workspace) -> About:
     if not choices["license_allow"]:
         del choices["license_allow"]  # a full edition has all
     named = {_NAMES.get(name, name.replace("_", " ")): _text(value) for name, value in choices.items()}
+    found = read_reproduction(workspace)
+    again = {} if found is None else {"images made again": found.text()}
     facts = {
         **named,
+        **again,
         "built by": f"community-forensics {version('community-forensics')}",
         "sha256 of manifest.parquet": sha256_of_file(manifest),
     }
