@@ -176,7 +176,8 @@ def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOption
 def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = PublishOptions()) -> "Published":
     """Put the manifest's images on the Hub as the dataset `repo_id` (ORG/NAME); private unless `options.public`.
 
-    Only what is not there yet is sent, and readers see the former version or the new one. Returns what was sent.
+    Only what is not there yet is sent, and readers see the former version or the new one; each version has a tag
+    (`options.tag`, else `round-N`). Returns what was sent.
 
     Raises `UsageError` without a manifest, for an invalid name, and for real images that must not be made public;
     `HubError` when the Hub refuses or fails; `CommunityForensicsError` for files that changed since the build.

@@ -227,3 +227,16 @@ def test_any_number_is_divided_in_proportion_as_far_as_each_source_reaches(
     assert parts.sum() == min(number, there[weight > 0].sum())
     if all(there >= number) and weight.sum():
         assert all(abs(parts - number * weight / weight.sum()) < 1)
+
+
+def test_real_images_that_a_later_round_adds_alone_fill_what_was_missing(builder: Builder) -> None:
+    painter = builder.generator("org/painter")
+    photo = builder.real("photos", 0)
+    for number in range(3):
+        builder.sample(painter, photo, seed=number)
+    assert build(builder.write()).real_images.missing == {"train": 2}
+    for number in range(1, 6):
+        builder.real("photos", number, round=2)
+    built = build(builder.write())
+    assert built.real_images.missing == {}
+    assert [(row.round, row.prompted) for row in rows_of(builder.workspace) if not row.label].count((2, False)) == 2
