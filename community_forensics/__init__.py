@@ -18,7 +18,17 @@ from importlib.metadata import version
 
 from captioning.options import CaptionOptions
 from community_forensics.reading import open_image, read_manifest
-from community_forensics.stages import build_manifest, caption, crawl, export, publish, restore, sample, status
+from community_forensics.stages import (
+    build_manifest,
+    caption,
+    crawl,
+    export,
+    forecast,
+    publish,
+    restore,
+    sample,
+    status,
+)
 from crawler.options import CrawlOptions
 from manifests.options import BuildOptions, ExportOptions, PublishOptions
 from samplers.options import SampleOptions
@@ -43,6 +53,7 @@ __all__ = [
     "caption",
     "crawl",
     "export",
+    "forecast",
     "open_image",
     "publish",
     "read_manifest",

@@ -1,6 +1,6 @@
 """The pending work of a shard, from the catalogue, the prompts, the options and the rows. It changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,12 +67,16 @@ class PendingWork:
     """Of every generator of all shards, by name."""
     assignment: ShardAssignment
     """Which shard samples which generators, finished or not."""
+    entries: Mapping[str, CatalogEntry]
+    """Every generator of all shards, by name."""
     notes: Sequence[str] = ()
     """What the user should know before it is sampled."""
 
 
-def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
+def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool = False) -> PendingWork:
     """The pending work of the shard `options.shard`.
+
+    `dry_run`: only to say what it would be, so before captioning too, and without asking the Hub.
 
     Raises `UsageError` without a catalogue, for a workspace of another version, for text-to-image generators without
     prompts, while captioning has not ended, where options name what does not exist, and as `require_enough`; `HubError`
@@ -90,18 +94,16 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     assignment = assign_shards({name: cost.seconds(options.images) for name, cost in costs.items()}, shard.count)
     names = set(assignment.names_of(shard.index))
     share = sampling_order(entry for entry in chosen if entry.generator in names)
-    require_all_parts(workspace)
-    has_prompts = bool(prompt_parts(workspace))
-    if not has_prompts and any(entry.task == "text-to-image" for entry in share):
-        raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    prompts = PromptPool(read_prompts(workspace) if has_prompts else (), options.source_weights, reservation)
+    has_prompts, prompts_note = _look_for_prompts(workspace, share, dry_run)
+    weights = options.source_weights if has_prompts or not dry_run else None
+    prompts = PromptPool(read_prompts(workspace) if has_prompts else (), weights, reservation)
     recipe = Recipe(
         images=options.images,
         batch_size=options.images_a_batch,
         max_tries=options.tries,
         seed=options.seed,
         steps=options.steps,
-        safety_checker=_pinned(options.safety_checker, options.hub),
+        safety_checker=pinned_checker(options.safety_checker, None if dry_run else options.hub),
         prompts=prompts.digest if has_prompts else None,
         source_weights=prompts.weights if options.source_weights else None,
         store=options.store,
@@ -111,7 +113,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
         holdout=[str(holdout) for holdout in reservation.holdouts.test] or None,
         validation=[str(holdout) for holdout in reservation.holdouts.validation] or None,
     )
-    notes = require_enough(chosen, prompts, recipe)
+    notes = [*prompts_note, *require_enough(chosen, prompts, recipe)]
     generators, skipped, finished = [], {}, 0
     unrecorded: list[Outcome] = []
     leftovers: list[Path] = []
@@ -128,7 +130,19 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
             skipped[entry.generator] = reason
         else:
             generators.append(PendingGenerator(entry, progress, previous, costs[entry.generator]))
-    return PendingWork(recipe, prompts, generators, finished, skipped, unrecorded, leftovers, costs, assignment, notes)
+    return PendingWork(
+        recipe=recipe,
+        prompts=prompts,
+        generators=generators,
+        finished=finished,
+        skipped=skipped,
+        unrecorded=unrecorded,
+        leftovers=leftovers,
+        costs=costs,
+        assignment=assignment,
+        entries={entry.generator: entry for entry in chosen},
+        notes=notes,
+    )
 
 
 def fresh_look(
@@ -141,6 +155,19 @@ def fresh_look(
     if previous != generator.previous and _reason_to_skip(generator.entry, progress, previous, options) is not None:
         return None
     return replace(generator, progress=progress, previous=previous)
+
+
+def _look_for_prompts(workspace: Workspace, share: Sequence[CatalogEntry], dry_run: bool) -> tuple[bool, list[str]]:
+    """Whether there are prompts to draw from; in a dry run, what is missing is a line."""
+    try:
+        require_all_parts(workspace)
+        if not prompt_parts(workspace) and any(entry.task == "text-to-image" for entry in share):
+            raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
+    except UsageError as error:
+        if not dry_run:
+            raise
+        return False, [str(error)]
+    return bool(prompt_parts(workspace)), []
 
 
 def _look(workspace: Workspace, entry: CatalogEntry) -> tuple[GeneratorProgress, Outcome | None]:
@@ -223,13 +250,13 @@ def _outcome_of_rows(entry: CatalogEntry, progress: GeneratorProgress, recipe: R
     )
 
 
-def _pinned(checker: str, hub: HubAccess) -> str:
-    """The checker as repository@commit; the Hub is asked where `checker` names no commit."""
+def pinned_checker(checker: str, hub: HubAccess | None) -> str:
+    """The checker as repository@commit; the Hub is asked where `checker` names no commit (None: it stays as it is)."""
     try:
         repo_id, revision = split_revision(checker)
     except UsageError as error:
         raise UsageError(f"--safety-checker: {error}") from error
-    if revision is not None and len(revision) == _COMMIT_LENGTH:
+    if hub is None or (revision is not None and len(revision) == _COMMIT_LENGTH):
         return checker
     commit, _ = Fetcher(hub).listing(repo_id, revision)
     return f"{repo_id}@{commit}"

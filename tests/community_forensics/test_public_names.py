@@ -23,6 +23,7 @@ NAMES = {
     "caption",
     "crawl",
     "export",
+    "forecast",
     "open_image",
     "publish",
     "read_manifest",

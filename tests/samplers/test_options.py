@@ -18,7 +18,11 @@ from workspace.layout import Workspace
 from workspace.recipe import pin, read
 
 #: The command's own parameters, fields that it reads from the environment, and one field of another name.
-OWN, FROM_ENVIRONMENT, FIELDS = {"workspace", "dry_run"}, {"endpoint", "token"}, {"source_weight": "source_weights"}
+OWN, FROM_ENVIRONMENT, FIELDS = (
+    {"workspace", "dry_run", "device_speed", "calibrate", "as_json"},
+    {"endpoint", "token"},
+    {"source_weight": "source_weights"},
+)
 
 
 def _parameters() -> dict[str, inspect.Parameter]:
