@@ -77,6 +77,7 @@ def test_a_calibration_measures_the_cheapest_a_middle_and_the_most_expensive_and
     assert calibration is not None
     costs = find_pending(workspace, options, dry_run=True).costs
     assert [one.generator for one in calibration.generators] == [PIXELS, CLASSES, BASE]
+    assert calibration.failed == {}
     for one in calibration.generators:
         assert one.images == 2
         assert min(one.seconds[phase] for phase in ("load", "sample", "check")) > 0
