@@ -17,8 +17,9 @@ from benchmarks.finetunes import BATCH, IMAGES
 from captioning.prompt import read_prompts
 from crawler.catalog import read_catalog
 from samplers.child.png import encode_png
-from samplers.plan import Plan, plan_of
+from samplers.plan import Plan, plans_of
 from samplers.prompting import PromptPool
+from samplers.segments import segments_of
 from workspace.layout import Workspace
 
 
@@ -43,7 +44,8 @@ def _plans(workspace: Workspace) -> list[Plan]:
 
     prompts = PromptPool(read_prompts(workspace))
     entries = [entry for entry in read_catalog(workspace) if entry.status == "compatible"]
-    return [plan_of(entry, prompts, recipe(prompts)) for entry in entries]
+    rounds = (recipe(prompts),)
+    return [plans_of(entry, segments_of(entry, rounds), {1: prompts})[0] for entry in entries]
 
 
 def _loaded(folder: Path) -> Any:

@@ -84,6 +84,14 @@ def _caption(
         str,
         typer.Option(metavar="INDEX/COUNT", help="Share of the work: 3/16 is the third of sixteen."),
     ] = CaptionOptions.shard,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Add sources, images, own prompts or other settings to a workspace that has prompts, as another round "
+            "(docs/rounds.md).",
+        ),
+    ] = CaptionOptions.update,
     part_size: Annotated[
         int, typer.Option(min=1, help="Images of one part file; an interruption costs one part at most.")
     ] = CaptionOptions.part_size,
@@ -105,6 +113,8 @@ def _caption(
 
         cf-caption --prompts prompts.txt
 
+        cf-caption --update --source more=/data/more
+
         cf-caption --root coco=/mnt/elsewhere/coco
     """
     options = CaptionOptions(
@@ -122,6 +132,7 @@ def _caption(
         device=device,
         shard=shard,
         part_size=part_size,
+        update=update,
     )
     if root and not source and not prompts:
         caption(Workspace(workspace), options=options)

@@ -20,7 +20,8 @@ Backend = Literal["transformers", "lavis"]
 class CaptionOptions:
     """How real images are captioned. Raises `UsageError` for invalid values.
 
-    All of them except `roots`, `workers`, `device`, `shard`, `endpoint` and `token` are in the workspace's recipe.
+    All of them except `roots`, `workers`, `device`, `shard`, `update`, `endpoint` and `token` are in the workspace's
+    recipe.
     """
 
     limit: int | None = None
@@ -53,6 +54,8 @@ class CaptionOptions:
     """auto, cpu, cuda, cuda:1, ..."""
     shard: str = "1/1"
     """Which share of the parts this process takes, counted from 1: "3/16" is the third of sixteen."""
+    update: bool = False
+    """Whether sources, images and settings may differ from the workspace's: what they add is then another round."""
     endpoint: str | None = None
     """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
     token: str | None = field(default=None, repr=False)

@@ -82,6 +82,7 @@ def _row(part: Part, number: str, own: OwnPrompt, text: str, **columns: Any) -> 
         prompt_id=f"{name}/{number}",
         prompt=text,
         weight=own.weight,
+        round=part.round,
         real_source=name,
         real_title=name,
         caption_origin="user",

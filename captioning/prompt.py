@@ -130,9 +130,13 @@ def require_all_parts(workspace: Workspace) -> None:
     Prompts of a version that did not count them pass.
     """
     folders: dict[Path, int] = Counter(part.parent for part in prompt_parts(workspace))
-    if not folders and "caption" in recipe.read(workspace):
+    tables = [one.tables["caption"] for one in recipe.rounds(workspace) if "caption" in one.tables]
+    if not folders and tables:
         raise UsageError(f"{workspace.prompts} holds no prompts yet: {_UNFINISHED}")
     expected: dict[str, int] = {}
+    for table in tables:
+        numbers = table.get("parts")
+        expected |= {name: int(str(parts)) for name, parts in numbers.items()} if isinstance(numbers, dict) else {}
     for folder in folders:
         for name, parts in _numbers_in(parts_in(folder)[0]).items():
             expected[name] = max(parts, expected.get(name, 0))

@@ -37,11 +37,12 @@ from workspace.roots import root_locator
 
 @dataclass(frozen=True)
 class Part:
-    """The images of one part file: `ids`, sorted, the `number`-th slice of a selection."""
+    """The images of one part file: `ids`, sorted, the `number`-th slice of a selection, and the round that adds it."""
 
     selection: Selection
     number: int
     ids: Sequence[str]
+    round: int = 1
 
     def path(self, workspace: Workspace) -> Path:
         """Its file of prompts."""
@@ -278,6 +279,7 @@ def _prompt(part: Part, image: RealImage, facts: ImageFacts, caption: str, capti
     return Prompt(
         prompt_id=f"{source.name}/{image.real_id}",
         prompt=caption,
+        round=part.round,
         real_source=source.name,
         real_title=source.title or source.name,
         caption_origin="dataset" if captioner is None else "generated",

@@ -13,6 +13,7 @@ from captioning.captioner import Captioner, CaptionerReference
 from captioning.copying import copy_images
 from captioning.decoders import Decoders
 from captioning.generation import Generation
+from captioning.growth import BY_ROUND, parts_of_round
 from captioning.lavis.backend import lavis_python, load_lavis
 from captioning.loading import resolve_device
 from captioning.moving import move_roots
@@ -20,7 +21,7 @@ from captioning.named_roots import NamedRoots, below_roots, folders_of
 from captioning.options import Backend, CaptionOptions
 from captioning.own_prompt_parts import own_part
 from captioning.prompt import Prompt, require_this_version
-from captioning.prompt_parts import Captioning, Part, caption_part, parts_of, write_part
+from captioning.prompt_parts import Captioning, Part, caption_part, write_part
 from captioning.sandboxed_captioner import load_sandboxed
 from captioning.selection import Selection, select_all
 from captioning.skipped import Skipped
@@ -34,6 +35,7 @@ from workspace.exclusive import alone
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Log, task
+from workspace.recipe import Setting
 from workspace.roots import read_roots, record_roots
 from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
@@ -94,20 +96,21 @@ def caption(
     captioner = pin(reference, options.hub)
     # Created only now, so that a mistake in the sources leaves no folder behind.
     workspace = Workspace.open(workspace.root)
-    parts = parts_of(selections, options.part_size)
+    settings = _settings(roots, files, options, captioner)
+    of_round = parts_of_round(workspace, selections, options.part_size, settings, options.update)
+    parts = of_round.parts
     shard = Shard.parse(options.shard)
     with _write_errors(workspace.root):
-        _pin_recipe(workspace, roots, files, options, captioner)
+        recipe.pin(workspace, "caption", {**settings, **of_round.settings}, options.update, by_round=BY_ROUND)
         former = record_roots(workspace, roots.folders)
-    moved = [
+    remarks = [
         f"{name}: images are now read from {roots.folders[name]} (before: {path})" for name, path in former.items()
     ]
     _require_this_version(workspace, parts)
     with alone(workspace, f"caption-{shard.index}-of-{shard.count}"):
         pending = [part for part in shard.of(parts) if not part.is_whole(workspace)]
-        numbers = Counter(part.selection.source.name for part in parts)
-        _caption_parts(workspace, pending, numbers, captioner, options, moved)
-    return [_summary(workspace, selection, options.part_size) for selection in selections]
+        _caption_parts(workspace, pending, of_round.numbers, captioner, options, [*of_round.remarks, *remarks])
+    return [_summary(workspace, selection, of_round.numbers[selection.source.name]) for selection in selections]
 
 
 def _caption_parts(
@@ -197,38 +200,34 @@ def _pinned_roots(workspace: Workspace) -> dict[str, str]:
     """Which root each source is below, as the recipe has it."""
     if not workspace.recipe.exists():  # also where the workspace's path is none, which is an error later
         return {}
-    roots = recipe.read(workspace).get("caption", {}).get("roots", {})
-    return {name: str(root) for name, root in roots.items()} if isinstance(roots, dict) else {}
+    pinned: dict[str, str] = {}
+    for one in recipe.rounds(workspace):
+        roots = one.tables.get("caption", {}).get("roots", {})
+        pinned |= {name: str(root) for name, root in roots.items()} if isinstance(roots, dict) else {}
+    return pinned
 
 
-def _pin_recipe(
-    workspace: Workspace,
-    roots: NamedRoots,
-    files: Mapping[str, PromptSets],
-    options: CaptionOptions,
-    captioner: PinnedCaptioner,
-) -> None:
+def _settings(
+    roots: NamedRoots, files: Mapping[str, PromptSets], options: CaptionOptions, captioner: PinnedCaptioner
+) -> dict[str, Setting | None]:
+    """The settings that change a row, for the recipe."""
     sources = [one for one in roots.selections if not isinstance(one.collection, OwnPrompts)]
-    recipe.pin(
-        workspace,
-        "caption",
-        {
-            "captioner": captioner.name,
-            "backend": options.backend,
-            **asdict(Generation()),
-            "jpeg_detail": JPEG_DETAIL,
-            "batch_size": options.batch_size,
-            "part_size": options.part_size,
-            "limit": options.limit,
-            "max_per_source": options.max_per_source,
-            "copy": options.copy or None,
-            "image_column": options.image_column,
-            "caption_column": options.caption_column,
-            "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in sources} or None,
-            "roots": roots.pinned or None,
-            "prompts": {name: file.digest for name, file in files.items()} or None,
-        },
-    )
+    return {
+        "captioner": captioner.name,
+        "backend": options.backend,
+        **asdict(Generation()),
+        "jpeg_detail": JPEG_DETAIL,
+        "batch_size": options.batch_size,
+        "part_size": options.part_size,
+        "limit": options.limit,
+        "max_per_source": options.max_per_source,
+        "copy": options.copy or None,
+        "image_column": options.image_column,
+        "caption_column": options.caption_column,
+        "sources": {selection.source.name: f"sha256:{selection.digest}" for selection in sources} or None,
+        "roots": roots.pinned or None,
+        "prompts": {name: file.digest for name, file in files.items()} or None,
+    }
 
 
 @contextmanager
@@ -273,11 +272,11 @@ def _loader(captioner: PinnedCaptioner, options: CaptionOptions) -> Callable[[],
     return load
 
 
-def _summary(workspace: Workspace, selection: Selection, part_size: int) -> SourceSummary:
+def _summary(workspace: Workspace, selection: Selection, parts: int) -> SourceSummary:
+    """What the workspace holds of a source that has so many parts."""
     origins: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    parts = parts_of([selection], part_size)
-    finished = [part for part in parts if part.is_whole(workspace)]
+    finished = [part for number in range(parts) if (part := Part(selection, number, ())).is_whole(workspace)]
     for part in finished:
         rows = records.read_table(part.path(workspace), Prompt, ["caption_origin"])
         origins.update(rows["caption_origin"].to_pylist())
@@ -288,7 +287,7 @@ def _summary(workspace: Workspace, selection: Selection, part_size: int) -> Sour
         name=selection.source.name,
         images=len(selection.ids),
         parts_done=len(finished),
-        parts=len(parts),
+        parts=parts,
         from_dataset=origins["dataset"],
         generated=origins["generated"],
         own=origins["user"] if isinstance(selection.collection, OwnPrompts) else None,

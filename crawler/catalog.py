@@ -16,7 +16,7 @@ from workspace.records import column
 Architecture = Literal["LatDiff", "PixDiff", "GAN", "Other"]
 Task = Literal["text-to-image", "class-conditional", "unconditional"]
 Status = Literal["compatible", "incompatible"]
-Origin = Literal["card", "config", "base", "default"]
+Origin = Literal["card", "config", "base", "default", "user"]
 LicenseFamily = Literal["open", "openrail", "non-commercial", "research-only", "proprietary", "unknown"]
 
 _TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
@@ -66,7 +66,7 @@ class Hyperparameters:
 @dataclass(frozen=True, kw_only=True)
 class HyperparameterSources:
     """The source of each hyperparameter: card | config | base (what the base model's card says) | default;
-    null where there is no value."""
+    null where there is no value. No catalogue has `user`: it is the source of what sampling's options set."""
 
     num_inference_steps: Origin | None = column(pa.string(), "card | config | base | default", default=None)
     guidance_scale: Origin | None = column(pa.string(), "card | config | base | default", default=None)
@@ -148,6 +148,12 @@ class CatalogEntry:
     )
     base_files: tuple[ModelFile, ...] = column(
         doc="all files that sampling an adapter downloads from base_model", of=ModelFile, many=True, default=()
+    )
+    single_file: str | None = column(
+        pa.string(),
+        "path in files of a checkpoint in one file, whose configurations are in base_files; null: the files are a "
+        "pipeline's folder, or an adapter's",
+        default=None,
     )
     adapter_file: str | None = column(
         pa.string(), "path in files of the LoRA's or textual inversion's weights; null: a checkpoint", default=None

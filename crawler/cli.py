@@ -28,11 +28,38 @@ def crawl(
     kinds: Annotated[str, typer.Option(help="Kinds of models, separated by commas.")] = ",".join(CrawlOptions.kinds),
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Only names that match this shell pattern (may be repeated)."),
+        typer.Option(
+            "--only",
+            "--include",
+            metavar="NAME",
+            help="Only these models: ORG/NAME, a pattern such as 'ORG/*', or @FILE with one of these a line. "
+            "May be repeated.",
+        ),
     ] = None,
     exclude: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Not these models, named as for --only. May be repeated.")
+    ] = None,
+    license_allow: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="No names that match this shell pattern (may be repeated)."),
+        typer.Option(
+            metavar="LICENCE,...",
+            help="Only models with these licences in effect (their base models' included): mit, a family such as "
+            "openrail or unknown, or none. May be repeated.",
+        ),
+    ] = None,
+    license_deny: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LICENCE,...", help="No models with these licences, named as for --license-allow."),
+    ] = None,
+    max_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="No models whose download is larger, such as 20GB.")
+    ] = CrawlOptions.max_size,  # type: ignore[assignment]
+    architecture: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Only LatDiff, PixDiff, GAN or Other, or pipeline classes such as 'Flux*'. May be repeated.",
+        ),
     ] = None,
     from_file: Annotated[
         Path | None,
@@ -46,6 +73,20 @@ def crawl(
             "--include-test-repositories", help="Also inspect tiny models for software tests (hf-internal-testing)."
         ),
     ] = CrawlOptions.include_test_repositories,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Add new generators, new revisions and other settings to a workspace that was sampled, as another "
+            "round (docs/rounds.md).",
+        ),
+    ] = CrawlOptions.update,
+    replace_revisions: Annotated[
+        bool,
+        typer.Option(
+            "--replace-revisions", help="With --update: generators with a new revision get no more images of the old."
+        ),
+    ] = CrawlOptions.replace_revisions,
     workers: Annotated[int, typer.Option(help="Models inspected in parallel, 1 to 64.")] = CrawlOptions.workers,
     explain: Annotated[
         str | None,
@@ -67,7 +108,13 @@ def crawl(
 
         cf-crawl --min-downloads 1000 --exclude '*/*-gguf'
 
+        cf-crawl --license-deny non-commercial,research-only,unknown --max-size 20GB
+
+        cf-crawl --only @names.txt
+
         cf-crawl --from former/catalog.parquet
+
+        cf-crawl --update --limit 6000
 
         cf-crawl --explain stabilityai/sdxl-turbo
     """
@@ -88,8 +135,14 @@ def crawl(
         kinds=cast(tuple[Kind, ...], tuple(kind.strip() for kind in kinds.split(","))),
         include=tuple(include or CrawlOptions.include),
         exclude=tuple(exclude or CrawlOptions.exclude),
+        license_allow=tuple(license_allow or ()),
+        license_deny=tuple(license_deny or ()),
+        max_size=max_size,
+        architecture=tuple(architecture or ()),
         from_file=from_file,
         include_test_repositories=include_test_repositories,
+        update=update,
+        replace_revisions=replace_revisions,
         workers=workers,
     )
     opened = Workspace.open(workspace)

@@ -1,24 +1,29 @@
 """A crawl: list the models, inspect the new and changed ones, write the catalogue.
 
 A row of an earlier crawl is kept, without a request to the Hub, while the model's commit is the same; so are the rows
-that this crawl finished before it was interrupted. A model that was in the catalogue and is not listed any more keeps
-its row: unchanged if it only fell below the limit, with the reason `gone` if the Hub does not have it any more. Models
-of another Hub keep their rows, so models on this disk and those of the Hub can be in one workspace.
+that this crawl finished before it was interrupted. What was sampled is never replaced (`growth`). A model that was in
+the catalogue and is not listed any more keeps its row: unchanged if it only fell below the limit, with the reason
+`gone` if the Hub does not have it any more. Models of another Hub keep their rows, so models on this disk and those of
+the Hub can be in one workspace.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from crawler.base_models import BaseModels
 from crawler.catalog import CatalogEntry, read_catalog
+from crawler.choice import Choice, applied
 from crawler.effective_licenses import with_effective_licenses
+from crawler.growth import Growth
 from crawler.hub.client import Hub
 from crawler.hub.from_file import Names, digest, look_up_models, read_names
-from crawler.hub.listing import ListedModel, ModelList, Selection, list_models
+from crawler.hub.listing import ListedModel, Selection, list_models
 from crawler.hub.repository import RepositoryReader
 from crawler.lineage import bases_of_adapter, with_lineage
 from crawler.options import CrawlOptions
+from crawler.pipelines.traits import pipeline_names
 from crawler.reasons import TEMPORARY, Incompatible, Reason
 from crawler.resume_log import ResumeLog
 from crawler.row_builder import RowBuilder
@@ -26,7 +31,8 @@ from workspace import progress, recipe, records
 from workspace.errors import HubError
 from workspace.exclusive import Held, alone
 from workspace.extras import require_extra
-from workspace.layout import Workspace, parts_in
+from workspace.layout import Workspace
+from workspace.recipe import Setting
 from workspace.threads import each
 
 
@@ -45,6 +51,12 @@ class Crawled:
     bad_lines: tuple[str, ...] = ()
     #: Sampled generators that have changed or disappeared on the Hub: their rows are those that they were sampled with.
     kept: tuple[str, ...] = ()
+    #: How many models --only and --exclude left out before they were inspected, by option.
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    #: What the user should know about the options.
+    notes: tuple[str, ...] = ()
+    #: Generators that were not in the catalogue and are not added, because its round was sampled.
+    not_added: tuple[str, ...] = ()
 
 
 def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawled:
@@ -63,32 +75,36 @@ def crawl(workspace: Workspace, options: CrawlOptions = CrawlOptions()) -> Crawl
 def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, held: Held) -> Crawled:
     names = named.names if named is not None else None
     selection = Selection.of(options, names)
+    choice = selection.choice
+    choice.require_kinds(pipeline_names())
     hub = Hub(options.hub)
-    recipe.pin(
-        workspace,
-        "crawl",
-        {
-            "limit": selection.limit,
-            "kinds": list(selection.kinds),
-            "min_downloads": selection.min_downloads,
-            "author": selection.author,
-            "include": list(selection.include),
-            "exclude": list(selection.exclude),
-            "from": digest(names) if names is not None else None,
-            "include_test_repositories": options.include_test_repositories or None,
-        },
-    )
+    settings: dict[str, Setting | None] = {
+        "limit": selection.limit,
+        "kinds": list(selection.kinds),
+        "min_downloads": selection.min_downloads,
+        "author": selection.author,
+        "include": list(choice.only.texts),
+        "exclude": list(choice.exclude.texts),
+        "license_allow": list(choice.allowed.texts) or None,
+        "license_deny": list(choice.denied.texts) or None,
+        "max_size": choice.max_bytes,
+        "architecture": list(choice.architectures) or None,
+        "from": digest(names) if names is not None else None,
+        "include_test_repositories": options.include_test_repositories or None,
+    }
+    growth = Growth.of(workspace, options, settings)
+    if not recipe.rounds(workspace)[0].tables.get("crawl"):
+        recipe.pin(workspace, "crawl", settings)
     log = progress.Log(workspace, "crawl")
-    before = {entry.model_name: entry for entry in read_catalog(workspace)} if workspace.catalog.exists() else {}
+    former = read_catalog(workspace) if workspace.catalog.exists() else []
+    before: dict[str, list[CatalogEntry]] = {}
+    for entry in sorted(former, key=lambda entry: entry.round):
+        before.setdefault(entry.model_name, []).append(entry)
     resume_log = ResumeLog(workspace)
-    # What was sampled stays as it was, revision and all: its images are those of that row.
-    sampled = {name: entry for name, entry in before.items() if parts_in(workspace.samples_of(name))}
-    known = before | {entry.model_name: entry for entry in resume_log.read()} | sampled
+    inspected = {entry.model_name: entry for entry in resume_log.read()}
     kept: list[str] = []
-    if names is None:
-        listing = ModelList(list_models(hub, selection))
-    else:
-        listing = look_up_models(hub, selection, names, options.workers)
+    not_added: list[str] = []
+    listing = list_models(hub, selection) if names is None else look_up_models(hub, selection, names, options.workers)
     models = listing.models
     log.event("listed", models=len(models), endpoint=hub.endpoint, missing=listing.missing)
     reader = RepositoryReader(
@@ -105,52 +121,68 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
         reader, bases, selection.kinds, hub.endpoint, options.include_test_repositories or names is not None, _now
     )
     ranked = list(enumerate(models, start=1))
-    rows: dict[str, CatalogEntry | None] = {}
+    rows: dict[str, list[CatalogEntry]] = {}
+    todo: list[tuple[int, ListedModel]] = []
     for rank, model in ranked:
-        name, row = model.model_name, known.get(model.model_name)
-        is_current = row is not None and not _needs_inspection(row, model, hub)
-        if row is None or not (is_current or name in sampled):
-            rows[name] = None
-        elif not is_current:
-            kept.append(name)
-            rows[name] = _with_counts(row, model, rank)
-        else:
+        name = model.model_name
+        own, log_row = before.get(name, []), inspected.get(name)
+        if any(not _needs_inspection(row, model, hub, choice) for row in own[-1:]):
             # The same commit on another Hub, such as a mirror, has the same content.
-            current = _with_counts(row, model, rank)
-            rows[name] = replace(current, endpoint=hub.endpoint, last_modified=model.last_modified)
-    todo = [(rank, model) for rank, model in ranked if rows[model.model_name] is None]
-    unlisted = sorted((entry for name, entry in known.items() if name not in rows), key=lambda entry: entry.rank)
+            newest = replace(own[-1], endpoint=hub.endpoint, last_modified=model.last_modified)
+            rows[name] = _with_counts([*own[:-1], newest], model, rank)
+        elif own and growth.is_pinned(own[-1]) and not growth.update:
+            kept.append(name)
+            rows[name] = _with_counts(own, model, rank)
+        elif not own and growth.adding is None:
+            not_added.append(name)
+        elif log_row is not None and not _needs_inspection(log_row, model, hub, choice):
+            rows[name] = _with_counts(growth.added(log_row, own), model, rank)
+        else:
+            todo.append((rank, model))
+    listed = {model.model_name for model in models}
+    unlisted = sorted((own for name, own in before.items() if name not in listed), key=lambda own: own[-1].rank)
 
     with resume_log, progress.task("crawl", total=len(models) + len(unlisted)) as task:
         task.advance(len(models) - len(todo))
         for entry in each(lambda item: builder.build(item[1], item[0]), todo, options.workers, hub.stop):
             resume_log.add(entry)
             log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
-            rows[entry.model_name] = entry
-            task.advance(note=entry.model_name)
-        for number, entry in enumerate(unlisted, start=len(models) + 1):
-            row = _unlisted(reader, entry, hub.endpoint)
-            if row != entry and entry.model_name in sampled:
+            own = before.get(entry.model_name, [])
+            added = growth.added(entry, own)
+            if any(growth.is_pinned(row) for row in own) and len(added) == len(own):
                 kept.append(entry.model_name)
-                row = entry
-            rows[entry.model_name] = replace(row, rank=number)
+            rows[entry.model_name] = [replace(row, rank=entry.rank) for row in added]
             task.advance(note=entry.model_name)
-    entries = with_effective_licenses(with_lineage([entry for entry in rows.values() if entry is not None]))
+        for number, own in enumerate(unlisted, start=len(models) + 1):
+            row = _unlisted(reader, own[-1], hub.endpoint)
+            if row != own[-1] and growth.is_pinned(own[-1]):
+                kept.append(row.model_name)
+                row = own[-1]
+            rows[row.model_name] = [replace(one, rank=number) for one in (*own[:-1], row)]
+            task.advance(note=row.model_name)
+    # In the order of the listing, whichever was inspected first.
+    order = [*(model.model_name for model in models), *(own[-1].model_name for own in unlisted)]
+    complete = with_effective_licenses(with_lineage([row for name in order for row in rows.get(name, ())]))
+    entries = applied(complete, choice, {row.generator for row in complete if growth.is_pinned(row)})
     held.check()
+    growth.record(settings, entries)
     records.write(workspace.catalog, CatalogEntry, entries)
     resume_log.remove()
     crawled = replace(
-        _differences(entries, before),
+        _differences(entries, {entry.generator: entry for entry in former}),
         missing=listing.missing,
         failed=listing.failed,
         bad_lines=named.bad_lines if named is not None else (),
         kept=tuple(sorted(kept)),
+        left_out=listing.left_out,
+        notes=tuple(choice.unknown_licenses(entries)),
+        not_added=tuple(sorted(not_added)),
     )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
     return crawled
 
 
-def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub) -> bool:
+def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub, choice: Choice) -> bool:
     """Whether an earlier row can differ from what the model is now."""
     return (
         entry.revision != listed.revision
@@ -159,18 +191,20 @@ def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub) -> boo
         or entry.reason in TEMPORARY
         # Its terms may have been accepted since.
         or (entry.reason == Reason.GATED and hub.has_token)
+        # Another choice than that of the crawl before.
+        or (entry.reason == Reason.LEFT_OUT and choice.left_out_by_facts(entry) is None)
     )
 
 
-def _with_counts(entry: CatalogEntry, listed: ListedModel, rank: int) -> CatalogEntry:
-    """An earlier row with the Hub's current counts."""
-    return replace(
-        entry,
-        rank=rank,
-        downloads=listed.downloads,
-        downloads_all_time=listed.downloads_all_time,
-        likes=listed.likes,
-    )
+def _with_counts(own: Sequence[CatalogEntry], listed: ListedModel, rank: int) -> list[CatalogEntry]:
+    """The rows of a model with the Hub's current counts."""
+    counts: dict[str, Any] = {
+        "rank": rank,
+        "downloads": listed.downloads,
+        "downloads_all_time": listed.downloads_all_time,
+        "likes": listed.likes,
+    }
+    return [replace(row, **counts) for row in own]
 
 
 def _unlisted(reader: RepositoryReader, entry: CatalogEntry, endpoint: str) -> CatalogEntry:
@@ -188,12 +222,12 @@ def _unlisted(reader: RepositoryReader, entry: CatalogEntry, endpoint: str) -> C
 
 def _differences(entries: Sequence[CatalogEntry], before: dict[str, CatalogEntry]) -> Crawled:
     def names(chosen: Iterator[CatalogEntry]) -> tuple[str, ...]:
-        return tuple(sorted(entry.model_name for entry in chosen))
+        return tuple(sorted(entry.generator for entry in chosen))
 
-    known = [(entry, before[entry.model_name]) for entry in entries if entry.model_name in before]
+    known = [(entry, before[entry.generator]) for entry in entries if entry.generator in before]
     return Crawled(
         entries=tuple(entries),
-        new=names(entry for entry in entries if entry.model_name not in before),
+        new=names(entry for entry in entries if entry.generator not in before),
         changed=names(entry for entry, former in known if entry.revision != former.revision),
         gone=names(entry for entry, former in known if entry.reason == Reason.GONE and former.reason != Reason.GONE),
     )

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.catalog import CatalogEntry, Hyperparameters, ModelFile, read_catalog
+from crawler.nsfw_tags import nsfw_tags
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.size import text_of
@@ -46,6 +47,7 @@ _SOURCES = {
     "unread_settings": "README.md",
     "files": "model_index.json and the Hub's list of files",
     "base_files": "model_index.json of base_model and the Hub's list of files",
+    "single_file": "cf-crawl --from",
     "adapter_file": "README.md, else names of the files",
     "embedding_file": "README.md, else names of the files",
     "embedding_tokens": "README.md, else token_identifier.txt",
@@ -58,6 +60,9 @@ _SOURCES = {
     "created_at": _LISTED,
     "last_modified": _LISTED,
     "crawled_at": "clock",
+    "round": "cf-crawl",
+    "last_round": "cf-crawl",
+    "further_revision": "cf-crawl",
     "status": "cf-crawl",
     "reason": "cf-crawl (crawler/reasons.py)",
     "reason_detail": "cf-crawl",
@@ -66,11 +71,16 @@ _SOURCES = {
 
 def print_explanation(workspace: Workspace, model_name: str) -> None:
     """Print the row of a model, one value per line; raises `UsageError` if the catalogue has no such model."""
-    entries = {entry.model_name: entry for entry in read_catalog(workspace)}
+    rows = sorted(read_catalog(workspace), key=lambda entry: entry.round)
+    # Of a repository with several revisions, the newest; each also under its own name.
+    entries = {name: entry for entry in rows for name in (entry.model_name, entry.generator)}
     if model_name not in entries:
         like = difflib.get_close_matches(model_name, entries, n=1)
         hint = f"; did you mean {like[0]}?" if like else ""
         raise UsageError(f"--explain {model_name}: {workspace.catalog} has no such model{hint}")
+    console = Console()
+    for line in in_short(entries[model_name]):
+        console.print(line, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for title in ("column", "value", "source"):
         table.add_column(title, overflow="fold")
@@ -79,7 +89,22 @@ def print_explanation(workspace: Workspace, model_name: str) -> None:
         table.add_row(
             *(Text("".join(char if char.isprintable() else " " for char in cell)) for cell in (name, value, source))
         )
-    Console().print(table)
+    console.print(table)
+
+
+def in_short(entry: CatalogEntry) -> Iterator[str]:
+    """What decides whether a model is wanted: its licence in effect, whether it is gated, its tags for adult content,
+    its size, and whether it can be sampled."""
+    own = entry.license or "none given"
+    effective = entry.license_effective or "none given"
+    of_base = f" (its own: {own}; the strictest of: {'; '.join(entry.license_chain)})" if own != effective else ""
+    yield f"licence   {effective}, family {entry.license_family_effective}{of_base}"
+    yield "gated     " + ("no" if entry.gated is None else f"{entry.gated}: accept the terms on the Hub, set HF_TOKEN")
+    yield f"nsfw      {', '.join(nsfw_tags(entry)) or 'no tag says so'}"
+    yield f"download  {text_of(entry.download_bytes)}"
+    state = "can be sampled" if entry.status == "compatible" else f"{entry.reason}: {entry.reason_detail}"
+    yield f"sampling  {state}"
+    yield ""
 
 
 def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:

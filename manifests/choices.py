@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from crawler.catalog import CatalogEntry
 from crawler.holdout import Holdouts
-from manifests.editions import NO_LICENSE, parse_licenses
+from crawler.named_licenses import NO_LICENSE
+from manifests.editions import parse_licenses
 from manifests.options import BuildOptions, Edition, Kin
 from manifests.splits import SplitAssignment, assign_splits
 from workspace.errors import UsageError
@@ -61,7 +62,7 @@ class Choices:
         if self.edition == "full":
             return frozenset()
         licenses = parse_licenses(self.license_allow)
-        return frozenset(entry.model_name for entry in catalog if not licenses.allow(entry))
+        return frozenset(entry.model_name for entry in catalog if not licenses.cover(entry))
 
     def check(self, catalog: Iterable[CatalogEntry]) -> None:
         """Raise `UsageError` for a licence that no generator has and that is not known: a typing error."""

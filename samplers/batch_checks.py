@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import pyarrow as pa
 
-from samplers.plan import ROUND, Plan
+from samplers.plan import Plan
 from samplers.png_structure import png_fault
 from samplers.sample import ImageFile, Sample, SampleStatus, image_name
 from workspace import records
@@ -77,12 +77,12 @@ def checked_batch(
 
 
 def _checked_row(values: dict[str, Any], plan: Plan, index: int) -> Sample:
-    planned = plan.samples[index]
+    planned = plan.sample(index)
     given = {
         "model_name": plan.model_name,
         "revision": plan.revision,
         "index": index,
-        "round": ROUND,
+        "round": plan.round,
         "seed": planned.seed,
         "batch_size": plan.batch_size,
         "prompt_id": planned.prompt_id,

@@ -13,7 +13,7 @@ from samplers.calibration import Calibrated, Calibration, write_calibration
 from samplers.messages import Assignment, Start
 from samplers.options import SampleOptions
 from samplers.pending import PendingGenerator, PendingWork, pinned_checker
-from samplers.plan import plan_of
+from samplers.plan import Plan, plans_of
 from samplers.prompting import PromptPool
 from samplers.sample import Sample
 from samplers.weights.fetching import Fetcher, FetchError, content_key
@@ -79,16 +79,7 @@ class _Run:
 
     def __init__(self, options: SampleOptions, pending: PendingWork, store: WeightStore, worker: Worker) -> None:
         self._options, self._store, self._worker = options, store, worker
-        self._generators = sorted(pending.generators, key=lambda one: (one.seconds(pending.recipe), one.entry.rank))
-        self._recipe = replace(
-            pending.recipe,
-            images=options.images_a_batch,
-            max_tries=options.images_a_batch,
-            images_per_prompt=options.images_a_batch,
-            evaluation_prompts=0.0,
-            holdout=None,
-            validation=None,
-        )
+        self._generators = sorted(pending.generators, key=lambda one: (one.seconds, one.entry.rank))
         self._prompts = PromptPool([_PROMPT])
         self.device = options.device
         """Of the last batch."""
@@ -125,7 +116,7 @@ class _Run:
             pixels += sum((row.width or 0) * (row.height or 0) for row in rows if row.index in images)
             self.device = rows[-1].device
 
-        plan = plan_of(entry, self._prompts, self._recipe)
+        plan = self._plan(generator)
         assignment = Assignment(
             plan=plan,
             folder=files.folder,
@@ -133,6 +124,7 @@ class _Run:
             prior_folder=files.prior_folder,
             call_size=plan.batch_size,
             hashes={file.path: content_key(file) for file in entry.base_files or entry.files},
+            single_file_key=next((content_key(file) for file in entry.files if file.path == entry.single_file), None),
             prior_hashes={file.path: content_key(file) for file in entry.prior_files},
         )
         try:
@@ -156,6 +148,15 @@ class _Run:
             pixels=pixels,
             image_bytes=size,
         )
+
+    def _plan(self, generator: PendingGenerator) -> Plan:
+        """One batch of its newest segment."""
+        newest = generator.segments[-1]
+        size = newest.recipe.batch_size
+        # Nothing is reserved: there is one prompt, for all.
+        recipe = replace(newest.recipe, images_per_prompt=size, evaluation_prompts=0.0, holdout=None, validation=None)
+        segment = replace(newest, recipe=recipe, first=0, stop=size, images=size)
+        return plans_of(generator.entry, [segment], {recipe.round: self._prompts})[0]
 
 
 def _around(generators: Sequence[PendingGenerator], place: int, tried: set[str]) -> Iterator[PendingGenerator]:

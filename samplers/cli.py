@@ -30,6 +30,26 @@ def sample(
     steps: Annotated[
         int | None, typer.Option(help="Denoising steps, instead of each generator's own.")
     ] = SampleOptions.steps,
+    width: Annotated[int | None, typer.Option(help="Width in pixels, likewise.")] = SampleOptions.width,
+    height: Annotated[int | None, typer.Option(help="Height in pixels, likewise.")] = SampleOptions.height,
+    guidance_scale: Annotated[
+        float | None, typer.Option(help="Scale of the classifier-free guidance, likewise.")
+    ] = SampleOptions.guidance_scale,
+    negative_prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help='Negative prompt, likewise; "" for none.')
+    ] = SampleOptions.negative_prompt,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="Scheduler class of diffusers, likewise, such as DDIMScheduler.")
+    ] = SampleOptions.scheduler,
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml",
+            help="Settings of some generators, a table each, which win over the options: "
+            '["ORG/NAME"] or ["ORG/*"] with any of steps, width, height, guidance_scale, negative_prompt, scheduler '
+            "and images.",
+        ),
+    ] = SampleOptions.settings,  # type: ignore[assignment]
     seed: Annotated[int, typer.Option(help="Random seed: each value gives other images.")] = SampleOptions.seed,
     safety_checker: Annotated[
         str,
@@ -48,7 +68,12 @@ def sample(
         ),
     ] = None,
     images_per_prompt: Annotated[
-        int, typer.Option(help="How often in a row each prompt is used, with different seeds.")
+        int,
+        typer.Option(
+            "--images-per-prompt",
+            "--seeds-per-prompt",
+            help="How often in a row each prompt is used, with different seeds.",
+        ),
     ] = SampleOptions.images_per_prompt,
     evaluation_prompts: Annotated[
         float,
@@ -83,7 +108,38 @@ def sample(
         ),
     ] = SampleOptions.allow_pickle,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="ORG/NAME", help="Sample only this generator. May be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Only these generators: ORG/NAME, a pattern such as 'ORG/*', or @FILE with one of these a line. "
+            "May be repeated.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Not these generators, named as for --only. May be repeated."),
+    ] = None,
+    license_allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LICENCE,...",
+            help="Only generators with these licences in effect (their base models' included): mit, a family such as "
+            "openrail or unknown, or none. May be repeated.",
+        ),
+    ] = None,
+    license_deny: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LICENCE,...", help="No generators with these licences, named as for --license-allow."),
+    ] = None,
+    max_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="No generators whose download is larger, such as 20GB.")
+    ] = SampleOptions.max_size,  # type: ignore[assignment]
+    architecture: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Only LatDiff, PixDiff, GAN or Other, or pipeline classes such as 'Flux*'. May be repeated.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Sample only this many compatible generators, those with the most downloads.")
@@ -120,6 +176,13 @@ def sample(
             help="Damaged files that are made again: found by size and time of change, or by reading every file."
         ),
     ] = SampleOptions.verify,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Settings may differ from the workspace's: what they add is another round (docs/rounds.md).",
+        ),
+    ] = SampleOptions.update,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -157,6 +220,8 @@ def sample(
 
         cf-sample --images 16 --only ORG/NAME         # a few images of one generator
 
+        cf-sample --license-deny non-commercial,unknown --max-size 20GB   # what is left out, and why, is said
+
         cf-sample --shard 3/16 --dry-run              # what would be sampled, and what it costs
 
         cf-sample --dry-run --device-speed a100       # the same before there is a GPU
@@ -164,6 +229,10 @@ def sample(
         cf-sample --evaluation-prompts 0.1 --holdout name=ORG/NAME   # no caption of its images is one of training
 
         cf-sample --images 400 --images-per-prompt 4  # a hundred prompts, four images of each
+
+        cf-sample --width 768 --height 768 --settings settings.toml   # some generators with settings of their own
+
+        cf-sample --update --images 600               # more images of each generator, those that are there stay
 
         cf-status --watch                             # the progress of all shards
     """
@@ -174,6 +243,12 @@ def sample(
         batch_size=batch_size,
         max_tries=max_tries,
         steps=steps,
+        width=width,
+        height=height,
+        guidance_scale=guidance_scale,
+        negative_prompt=negative_prompt,
+        scheduler=scheduler,
+        settings=settings,
         seed=seed,
         safety_checker=safety_checker,
         source_weights=parse_weights(source_weight or ()),
@@ -185,6 +260,11 @@ def sample(
         allow_pickle=allow_pickle,
         shard=shard,
         only=tuple(only or ()),
+        exclude=tuple(exclude or ()),
+        license_allow=tuple(license_allow or ()),
+        license_deny=tuple(license_deny or ()),
+        max_size=max_size,
+        architecture=tuple(architecture or ()),
         limit=limit,
         device=device,
         weights_dir=weights_dir,
@@ -193,6 +273,7 @@ def sample(
         max_memory=max_memory,
         retry_failed=retry_failed,
         verify=verify,
+        update=update,
     )
     space = Workspace.open(workspace)
     if not (dry_run or calibrate) and (device_speed is not None or as_json):

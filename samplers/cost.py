@@ -58,8 +58,8 @@ class Cost:
         return self.load + self.image * images if images else 0.0
 
 
-def cost_of(entry: CatalogEntry, *, steps: int | None, batch_size: int) -> Cost:
-    """The cost of one generator; `steps` (None: its own) and `batch_size` are the recipe's."""
+def cost_of(entry: CatalogEntry, *, batch_size: int) -> Cost:
+    """The cost of one generator, its row with the user's settings applied; `batch_size` is the recipe's."""
     loaded = entry.all_files
     denoiser = denoiser_files(loaded)
     transformer = any("transformer" in file.folder for file in denoiser)
@@ -69,7 +69,7 @@ def cost_of(entry: CatalogEntry, *, steps: int | None, batch_size: int) -> Cost:
     pixels = pixels_of(entry)
     positions = pixels / (1 if in_pixels else _PIXELS_A_LATENT)
     pass_flop = 2 * weights * positions * (_TRANSFORMER_POSITIONS if transformer else _UNET_POSITIONS)
-    taken = 1 if entry.architecture == "GAN" else steps or entry.hyperparameters.num_inference_steps or _STEPS
+    taken = 1 if entry.architecture == "GAN" else entry.hyperparameters.num_inference_steps or _STEPS
     denoising = max(taken * _passes(entry) * pass_flop / FLOPS, taken * PASS_SECONDS / batch_size)
     decoding = 0.0 if in_pixels else _DECODER_FLOP * pixels / FLOPS
     return Cost(load=sum(file.size for file in loaded) / LOAD_BYTES, image=denoising + decoding)

@@ -6,14 +6,17 @@ Bytes of PNG files depend on the pictures. Before any is there: 1.5 bytes a pixe
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from crawler.catalog import CatalogEntry
 from samplers.cost import pixels_of
-from samplers.options import SampleOptions
+from samplers.options import Store
 from samplers.pace import Range, lognormal, ratio_of, spread_of
 from samplers.plan import BATCHES_A_PART
+from samplers.segments import Segment
+from samplers.storage.progress import GeneratorProgress
+from samplers.storage.segment_progress import progress_by_segment
 
 #: Bytes of PNG files for each pixel before any is there: least, usual and most.
 _PIXEL_BYTES = Range(0.5, 0.4e6 / 512**2, 3.0)
@@ -22,14 +25,56 @@ _PNG_BYTES, _PART_BYTES, _ROW_BYTES, _OUTCOME_BYTES = 70, 17_500, 150, 600
 
 
 @dataclass(frozen=True)
+class Left:
+    """What is left of one segment of a generator."""
+
+    segment: Segment
+    pixels: int
+    """Of an image."""
+    images: int
+    """To keep, where no image is rejected."""
+    made: int
+    """Sampled already."""
+
+    @property
+    def parts(self) -> int:
+        """Part files that it adds, where no image is rejected: batches that are in no part yet are put into them."""
+        return self._parts(self.made + self.images)
+
+    @property
+    def most_parts(self) -> int:
+        """The same where all tries are used."""
+        return self._parts(self.segment.stop - self.segment.first)
+
+    def _parts(self, samples: int) -> int:
+        rows = self.segment.recipe.batch_size * BATCHES_A_PART
+        return math.ceil(samples / rows) - self.made // rows if self.images else 0
+
+
+@dataclass(frozen=True)
 class Work:
     """What is left of one generator."""
 
     entry: CatalogEntry
-    images: int
-    """To keep."""
-    tries: int = 0
-    """Sampled already, rejected ones included."""
+    left: tuple[Left, ...]
+    """Of its segments."""
+
+    @classmethod
+    def of(cls, entry: CatalogEntry, segments: Sequence[Segment], progress: GeneratorProgress) -> "Work":
+        """What its rows say."""
+        left: list[Left] = []
+        for one in progress_by_segment(progress, segments):
+            segment = one.segment
+            before = sum(other.images for other in left if other.segment.counts_with(segment))
+            settings = replace(entry, hyperparameters=segment.settings)
+            images, made = max(0, one.missing - before), one.next_index - segment.first
+            left.append(Left(segment, pixels_of(settings), images if made < segment.stop - segment.first else 0, made))
+        return cls(entry, tuple(left))
+
+    @property
+    def images(self) -> int:
+        """To keep."""
+        return sum(one.images for one in self.left)
 
 
 @dataclass(frozen=True)
@@ -49,32 +94,21 @@ class PixelBytes:
         return cls(ratio, spread_of((size, ratio * pixels) for size, pixels in pairs), len(pairs)) if pairs else None
 
 
-def files_left(work: Iterable[Work], options: SampleOptions) -> tuple[int, int]:
+def files_left(work: Sequence[Work], store: Store) -> tuple[int, int]:
     """Files that these generators add: where no image is rejected, and where all tries are used."""
-    fewest = most = 0
-    for one in work:
-        images = one.images if options.store == "files" else 0
-        now = one.tries // _samples_a_part(options)
-        fewest += images + 1 + _parts(one.tries + one.images, options) - now
-        most += images + 1 + _parts(max(options.tries, one.tries + one.images), options) - now
-    return fewest, most
+    images = sum(one.images for one in work) if store == "files" else 0
+    segments = [left for one in work for left in one.left]
+    fewest, most = sum(left.parts for left in segments), sum(left.most_parts for left in segments)
+    # An outcome each.
+    return images + fewest + len(work), images + most + len(work)
 
 
-def bytes_left(work: Sequence[Work], options: SampleOptions, measured: PixelBytes | None) -> Range:
+def bytes_left(work: Sequence[Work], measured: PixelBytes | None) -> Range:
     """Bytes of the images and their rows; `measured`: of pixels, where any were."""
-    images = sum(one.images for one in work)
-    parts = sum(_parts(one.tries + one.images, options) - one.tries // _samples_a_part(options) for one in work)
+    images, parts = sum(one.images for one in work), sum(left.parts for one in work for left in one.left)
     beside = images * (_PNG_BYTES + _ROW_BYTES) + parts * _PART_BYTES + len(work) * _OUTCOME_BYTES
-    pixels = [float(one.images * pixels_of(one.entry)) for one in work]
+    pixels = [float(sum(left.images * left.pixels for left in one.left)) for one in work]
     if measured is not None:
         return lognormal([measured.ratio * each for each in pixels], measured.spread, measured.measured) + beside
     total = sum(pixels)
     return Range(total * _PIXEL_BYTES.low, total * _PIXEL_BYTES.middle, total * _PIXEL_BYTES.high) + beside
-
-
-def _parts(samples: int, options: SampleOptions) -> int:
-    return math.ceil(samples / _samples_a_part(options))
-
-
-def _samples_a_part(options: SampleOptions) -> int:
-    return options.images_a_batch * BATCHES_A_PART

@@ -2,7 +2,7 @@
 
 Hours are those of the nominal device (`cost`), turned into those of a real one by what is known of it, in this order:
 `--device-speed`; generators of this workspace that are finished, and the last `--calibrate`; else nothing, and then the
-device is the nominal one. What is left of this shard is read from its rows, of other shards from their outcomes.
+device is the nominal one. What is left is read from the rows, of other shards where no outcome says that it is nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,6 +16,8 @@ from samplers.options import SampleOptions
 from samplers.outcomes import TRANSIENT, Outcome, read_outcome
 from samplers.pace import Pace, Range
 from samplers.pending import PendingWork, find_pending
+from samplers.segments import images_owed
+from samplers.storage.progress import progress_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.shard import Shard
@@ -100,10 +102,14 @@ def forecast(
     outcomes = {name: _outcome(workspace, entry) for name, entry in pending.entries.items()}
     known = measurements_of(workspace, pending, outcomes, device_speed)
     pace = known.pace
-    shards = [_work_of_shard(number, pending, outcomes, options) for number in range(len(pending.assignment.names))]
     own = Shard.parse(options.shard)
+    mine = [Work.of(one.entry, one.segments, one.progress) for one in pending.generators]
+    shards = [
+        mine if number == own.index else _work_of_others(workspace, names, pending, outcomes, options)
+        for number, names in enumerate(pending.assignment.names, 1)
+    ]
     everything = [one for work in shards for one in work]
-    fewest, most = files_left(everything, options)
+    fewest, most = files_left(everything, options.store)
     return Forecast(
         shard=str(own),
         finished=pending.finished,
@@ -111,18 +117,18 @@ def forecast(
         generators=tuple(
             GeneratorForecast(
                 generator=one.entry.generator,
-                images=one.missing_images(pending.recipe),
-                tries_left=pending.recipe.max_tries - one.progress.next_index,
+                images=one.missing_images,
+                tries_left=sum(segment.stop - segment.first for segment in one.segments) - one.progress.tries,
                 download_bytes=one.entry.download_bytes,
-                seconds=pace.seconds([(one.cost, one.missing_images(pending.recipe))]),
+                seconds=pace.seconds([(one.cost, one.missing_images)]),
             )
             for one in pending.generators
         ),
-        images=sum(one.missing_images(pending.recipe) for one in pending.generators),
+        images=sum(one.missing_images for one in pending.generators),
         total_generators=len(everything),
         total_images=sum(one.images for one in everything),
         seconds=_seconds(pace, pending, everything),
-        stored_bytes=bytes_left(everything, options, known.pixel_bytes),
+        stored_bytes=bytes_left(everything, known.pixel_bytes),
         files=fewest,
         most_files=most,
         download_bytes=_download(everything),
@@ -132,7 +138,7 @@ def forecast(
                 generators=len(work),
                 images=sum(one.images for one in work),
                 seconds=_seconds(pace, pending, work),
-                whole_seconds=_whole(pace, pending, number, options),
+                whole_seconds=_whole(pace, pending, number),
                 download_bytes=_download(work),
             )
             for number, work in enumerate(shards, 1)
@@ -148,31 +154,33 @@ def _outcome(workspace: Workspace, entry: CatalogEntry) -> Outcome | None:
     return outcome if outcome is not None and outcome.revision == entry.revision else None
 
 
-def _work_of_shard(
-    number: int, pending: PendingWork, outcomes: Mapping[str, Outcome | None], options: SampleOptions
+def _work_of_others(
+    workspace: Workspace,
+    names: Iterable[str],
+    pending: PendingWork,
+    outcomes: Mapping[str, Outcome | None],
+    options: SampleOptions,
 ) -> list[Work]:
-    """What is left of the shard with that number, from 0."""
-    if number == Shard.parse(options.shard).index - 1:
-        return [
-            Work(one.entry, one.missing_images(pending.recipe), one.progress.next_index) for one in pending.generators
-        ]
+    """What is left of another shard's generators."""
     found = []
-    for name in pending.assignment.names[number]:
-        outcome = outcomes[name]
-        if outcome is None:
-            found.append(Work(pending.entries[name], options.images))
-        elif outcome.failed and (outcome.status in TRANSIENT or options.retry_failed):
-            found.append(Work(pending.entries[name], options.images - outcome.kept, outcome.tries))
-    return found
+    for name in names:
+        outcome, segments = outcomes[name], pending.segments[name]
+        if outcome is not None and outcome.failed:
+            nothing = outcome.status not in TRANSIENT and not options.retry_failed
+        else:
+            nothing = outcome is not None and outcome.round >= segments[-1].recipe.round
+        if not nothing:
+            found.append(Work.of(pending.entries[name], segments, progress_of(workspace, name)))
+    return [one for one in found if one.images]
 
 
 def _seconds(pace: Pace, pending: PendingWork, work: Iterable[Work]) -> Range:
     return pace.seconds((pending.costs[one.entry.generator], one.images) for one in work)
 
 
-def _whole(pace: Pace, pending: PendingWork, number: int, options: SampleOptions) -> float:
+def _whole(pace: Pace, pending: PendingWork, number: int) -> float:
     names = pending.assignment.names[number - 1]
-    return pace.seconds((pending.costs[name], options.images) for name in names).middle
+    return pace.seconds((pending.costs[name], images_owed(pending.segments[name])) for name in names).middle
 
 
 def _download(work: Iterable[Work]) -> int:

@@ -5,15 +5,16 @@ one counts. Everything missing is made: damaged images, gaps in the rows, the re
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from samplers.claims import Claims
 from samplers.messages import Assignment, Result
 from samplers.outcomes import Outcome, final_status
 from samplers.pending import PendingGenerator
-from samplers.plan import Plan, Recipe
+from samplers.plan import Plan
 from samplers.sample import Sample
+from samplers.segments import images_owed
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.generator_store import GeneratorStore, NotReproducibleError
 from samplers.storage.missing_ranges import MissingRange, next_range
@@ -33,18 +34,21 @@ class GeneratorRun:
         workspace: Workspace,
         claims: Claims,
         generator: PendingGenerator,
-        plan: Plan,
-        recipe: Recipe,
+        plans: Sequence[Plan],
         report: Callable[[int, int], None],
     ) -> None:
-        """`report` is called with the images kept and the samples made, after every batch."""
-        self._generator, self._plan, self._recipe, self._report = generator, plan, recipe, report
-        name = plan.generator
+        """`plans`: of the generator's segments. `report` is called with the images kept and the samples made, after
+        every batch."""
+        self._generator, self._report = generator, report
+        self._segments, self._plans = generator.segments, {plan.first: plan for plan in plans}
+        name = generator.entry.generator
         # All is read that was written: this generator was not finished, or is damaged.
         progress = without_damaged_parts(generator.progress, read_after=0)
-        self._damaged = damaged_images(workspace, name, progress, plan.store, read_after=0)
-        self._before, self._write_seconds = progress.next_index, 0.0
-        self._store = GeneratorStore(workspace, plan, claims.process.path, progress, lambda: claims.check(name))
+        self._damaged = damaged_images(workspace, name, progress, self._segments[0].recipe.store, read_after=0)
+        self._before, self._write_seconds = progress.tries, 0.0
+        self._store = GeneratorStore(
+            workspace, name, self._segments, claims.process.path, progress, lambda: claims.check(name)
+        )
 
     @property
     def progress(self) -> GeneratorProgress:
@@ -65,13 +69,15 @@ class GeneratorRun:
                 if missing == former:
                     raise ChildLostError("misbehaved", "the sampling process ended without the samples it was to make")
                 former = missing
-                result = worker.sample(self._assignment(files, missing), self._storing(missing), self._report_tries)
+                result = worker.sample(
+                    self._assignment(files, missing), self._storing(missing), self._reporting(missing)
+                )
                 outcome = self._outcome(result)
                 self._damaged -= missing.damaged if not outcome.failed else frozenset()
                 made += len(missing.damaged)
                 for phase, value in result.seconds.items():
                     seconds[phase] = seconds.get(phase, 0.0) + value
-            self._stored(lambda: self._store.finish(self.progress.is_complete(self._recipe)))
+            self._stored(self._store.finish)
             if not outcome.failed:
                 outcome = self._finished()
         except ChildLostError as lost:
@@ -82,8 +88,8 @@ class GeneratorRun:
         return replace(
             outcome,
             kept=len(self.progress.kept),
-            tries=self.progress.next_index,
-            timed=self.progress.next_index - self._before + made,
+            tries=self.progress.tries,
+            timed=self.progress.tries - self._before + made,
             seconds={phase: round(value, 3) for phase, value in seconds.items()},
             stderr=worker.last_lines() if outcome.failed else (),
         )
@@ -91,16 +97,18 @@ class GeneratorRun:
     def _assignment(self, files: LocalFiles, missing: MissingRange) -> Assignment:
         entry = self._generator.entry
         return Assignment(
-            plan=self._plan,
+            plan=self._plans[missing.segment.first],
             folder=files.folder,
             base_folder=files.base_folder,
             prior_folder=files.prior_folder,
             first=missing.first,
             stop=missing.stop,
+            images=missing.images,
             call_size=missing.call_size,
-            kept=self.progress.kept,
+            kept=missing.kept,
             memory=missing.memory,
             hashes={file.path: content_key(file) for file in entry.base_files or entry.files},
+            single_file_key=next((content_key(file) for file in entry.files if file.path == entry.single_file), None),
             prior_hashes={file.path: content_key(file) for file in entry.prior_files},
         )
 
@@ -110,12 +118,17 @@ class GeneratorRun:
                 self._stored(lambda: self._store.repair(rows, images, missing.damaged))
             else:
                 self._stored(lambda: self._store.add(rows, images))
-            self._report(len(self.progress.kept), self.progress.next_index)
+            self._report(len(self.progress.kept), self.progress.tries)
 
         return store
 
-    def _report_tries(self, tries: int) -> None:
-        self._report(len(self.progress.kept), max(tries, self.progress.next_index))
+    def _reporting(self, missing: MissingRange) -> Callable[[int], None]:
+        before = self.progress.tries
+
+        def report(next_index: int) -> None:
+            self._report(len(self.progress.kept), max(before + next_index - missing.first, self.progress.tries))
+
+        return report
 
     def _stored(self, write: Callable[[], None]) -> None:
         started = time.perf_counter()
@@ -129,19 +142,20 @@ class GeneratorRun:
 
     def _outcome(self, result: Result) -> Outcome:
         return Outcome(
-            model_name=self._plan.model_name,
-            revision=self._plan.revision,
-            further_revision=self._plan.further_revision,
+            model_name=self._generator.entry.model_name,
+            revision=self._generator.entry.revision,
+            further_revision=self._generator.entry.further_revision,
+            round=self._segments[-1].recipe.round,
             status=result.status,
             detail=result.detail,
             reason=result.reason,
         )
 
     def _next_range(self) -> MissingRange | None:
-        return next_range(self.progress, self._damaged, self._recipe)
+        return next_range(self.progress, self._damaged, self._segments)
 
     def _finished(self) -> Outcome:
         """The outcome by the rows."""
         progress = self.progress
-        status, detail = final_status(len(progress.kept), self._recipe.images, progress.next_index)
+        status, detail = final_status(len(progress.kept), images_owed(self._segments), progress.tries)
         return self._outcome(Result(status=status, detail=detail))

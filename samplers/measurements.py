@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samplers.calibration import measured_of, read_calibration
 from samplers.cost import pixels_of
@@ -83,5 +83,7 @@ def _sizes_of_finished(workspace: Workspace, pending: PendingWork, names: list[s
     for name in names:
         sizes = [row.file_size for row in progress_of(workspace, name).rows if row.file_size is not None]
         if sizes:
-            found[name] = (float(sum(sizes)), float(len(sizes) * pixels_of(pending.entries[name])))
+            settings = pending.segments[name][-1].settings
+            pixels = len(sizes) * pixels_of(replace(pending.entries[name], hyperparameters=settings))
+            found[name] = (float(sum(sizes)), float(pixels))
     return found

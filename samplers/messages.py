@@ -44,7 +44,7 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """Samples of one generator: those in [first, stop), or until enough images are kept."""
+    """Samples of one segment of a generator: those in [first, stop), or fewer where enough images are kept."""
 
     plan: Plan
     folder: Path
@@ -56,7 +56,9 @@ class Assignment:
     first: int = 0
     """The index of the first sample to make."""
     stop: int | None = None
-    """The index after the last one; None: until the number of images is reached or all tries are used."""
+    """The index after the last one; None: that of the plan."""
+    images: int | None = None
+    """Distinct images at which it ends before that, `kept` included; None: all samples are made."""
     call_size: int
     """Images of one pipeline call."""
     kept: frozenset[str] = frozenset()
@@ -64,8 +66,10 @@ class Assignment:
     memory: Memory | None = None
     """How memory was saved before; None: not at all."""
     hashes: dict[str, str] = field(default_factory=dict)
-    """Content keys of the pipeline's files (of an adapter: its base's), by path in their folder: components of the same
-    content are loaded once."""
+    """Content keys of the pipeline's files (of an adapter or a single file: its base's), by path in their folder:
+    components of the same content are loaded once."""
+    single_file_key: str | None = None
+    """Content key of a checkpoint in one file; None: it is none."""
     prior_hashes: dict[str, str] = field(default_factory=dict)
     """Content keys of the prior's files."""
 

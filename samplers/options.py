@@ -4,12 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
+from crawler.options import ChoiceOptions
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.shard import Shard
 from workspace.size import bytes_of
+
+if TYPE_CHECKING:
+    from samplers.user_settings import UserSettings
 
 Store = Literal["files", "parquet"]
 """Where images are stored: in files beside the rows, or inside the part files."""
@@ -24,7 +28,7 @@ _DEFAULT_BATCH = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleOptions:
+class SampleOptions(ChoiceOptions):
     """What is sampled of each generator, and how this process does it.
 
     The first group changes images or rows and is in the workspace's recipe; the second one changes neither. Raises
@@ -38,7 +42,20 @@ class SampleOptions:
     max_tries: int | None = None
     """Images to sample at most, rejected ones included; None: twice `images`."""
     steps: int | None = None
-    """Denoising steps; None: each generator's own."""
+    """Denoising steps; None: each generator's own, as for the next five."""
+    width: int | None = None
+    """Pixels."""
+    height: int | None = None
+    """Pixels."""
+    guidance_scale: float | None = None
+    """Scale of the classifier-free guidance."""
+    negative_prompt: str | None = None
+    """Negative prompt of every prompt; empty: none."""
+    scheduler: str | None = None
+    """Scheduler class of diffusers, such as DDIMScheduler."""
+    settings: Path | str | Mapping[str, Mapping[str, int | float | str]] | None = None
+    """Settings of some generators: a TOML file with a table for a generator or for a pattern such as "ORG/*", or such a
+    mapping, with any of the last six and `images`. They win over the settings of all generators."""
     seed: int = 0
     """Random seed: each value gives other images."""
     safety_checker: str = DEFAULT_CHECKER
@@ -63,7 +80,7 @@ class SampleOptions:
     shard: str = "1/1"
     """Which share of the generators, counted from 1: "3/16" is the third of sixteen."""
     only: tuple[str, ...] = ()
-    """Only these generators, ORG/NAME; none: all."""
+    """Only these generators, named as in `exclude`; none: all."""
     limit: int | None = None
     """Only this many compatible generators, in order of downloads; None: all."""
     device: str = "auto"
@@ -81,19 +98,24 @@ class SampleOptions:
     verify: Verify = "quick"
     """Which finished generators' files are read, to make damaged ones again: quick, those written after the generator
     was finished (of the others sizes are compared); full, all."""
+    update: bool = False
+    """Whether settings may differ from the workspace's: what they add is then another round."""
     endpoint: str | None = None
     """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
     token: str | None = field(default=None, repr=False)
     """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         Shard.parse(self.shard)
         if self.store not in get_args(Store):
             raise UsageError(f"--store {self.store!r} is not one of {', '.join(get_args(Store))}")
         if self.verify not in get_args(Verify):
             raise UsageError(f"--verify {self.verify!r} is not one of {', '.join(get_args(Verify))}")
         self._check_reservation()
-        for name in ("images", "images_per_prompt", "batch_size", "max_tries", "steps", "limit", "timeout"):
+        if any(value is not None for value in (*self._general.values(), self.settings)):
+            _ = self.user_settings
+        for name in ("images", "images_per_prompt", "batch_size", "max_tries", "limit", "timeout"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1")
@@ -129,6 +151,20 @@ class SampleOptions:
                 f"--evaluation-prompts {share:g} reserves prompts for generators that are held out: name them with "
                 "--holdout KIND=VALUE or --validation KIND=VALUE"
             )
+
+    @property
+    def user_settings(self) -> "UserSettings":
+        """What is set instead of the generators' authors. Raises `UsageError` for what is no setting."""
+        # Imported here: what a setting may be is read in the source of diffusers.
+        from samplers.settings_file import checked_general, read_settings
+        from samplers.user_settings import UserSettings
+
+        return UserSettings(checked_general(self._general), read_settings(self.settings))
+
+    @property
+    def _general(self) -> dict[str, int | float | str | None]:
+        names = ("steps", "guidance_scale", "width", "height", "negative_prompt", "scheduler")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def images_a_batch(self) -> int:

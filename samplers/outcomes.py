@@ -62,6 +62,8 @@ class Outcome:
     revision: str
     further_revision: bool = False
     """As in the catalogue."""
+    round: int = 1
+    """The last round that asked for images of it."""
     status: Status
     detail: str | None = None
     reason: Reason | None = None

@@ -15,7 +15,7 @@ Where prompts are reserved (`reservation`), the generators of a split draw from 
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import heapify, heappop, heapreplace
 from itertools import count, islice
 
@@ -100,8 +100,12 @@ class PromptPool:
         counted = self._prompts.values() if split is None else (self._prompts[split],)
         return {source: sum(_size(by_source.get(source, {})) for by_source in counted) for source in all_sources}
 
-    def draw(self, key: str, split: Split = "train") -> Iterator[Prompt]:
-        """Prompts of a split without end, in the order that belongs to `key`; nothing where it has none."""
+    def draw(self, key: str, split: Split = "train", planned: Collection[str] = ()) -> Iterator[Prompt]:
+        """Prompts of a split without end, in the order that belongs to `key`; nothing where it has none. Those whose
+        ids are `planned` already come after all others."""
+        if planned:
+            size = sum(self.sizes(split).values())
+            yield from (prompt for prompt in islice(self.draw(key, split), size) if prompt.prompt_id not in planned)
         by_source = self._prompts[split]
         streams = {source: _stream(by_weight, key, source) for source, by_weight in sorted(by_source.items())}
         lap = 0

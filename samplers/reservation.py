@@ -36,7 +36,7 @@ class Reservation:
     @classmethod
     def of(cls, workspace: Workspace) -> "Reservation":
         """That with which the workspace was sampled, as its recipe has it; none before sampling."""
-        settings = recipe.read(workspace).get("sample", {})
+        settings = recipe.latest(workspace, "sample") or {}
         share, test, validation = (settings.get(name) for name in ("evaluation_prompts", "holdout", "validation"))
         return cls.named(share if isinstance(share, float) else 0.0, _texts(test), _texts(validation))
 

@@ -7,8 +7,8 @@ from itertools import islice
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry
 from crawler.holdout import Split
-from samplers.plan import Recipe
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from samplers.reservation import Reservation
 from workspace.errors import UsageError
 
@@ -30,7 +30,8 @@ def require_enough(entries: Sequence[CatalogEntry], prompts: PromptPool, recipe:
         return []
     lines = []
     totals = prompts.sizes()
-    for split in by_split:
+    for split, readers in by_split.items():
+        images = max(recipe.of(entry).images for entry in readers)
         for source, size in prompts.sizes(split).items():
             if not size:
                 raise UsageError(
@@ -38,11 +39,11 @@ def require_enough(entries: Sequence[CatalogEntry], prompts: PromptPool, recipe:
                     f"for the generators of {split}: use another share, add real images with `cf-caption`, or leave "
                     f"the source out with --source-weight {source}=0"
                 )
-            needed = _needed(prompts, source, recipe)
+            needed = _needed(prompts, source, images, recipe.images_per_prompt)
             if split != "train" and size < needed:
                 lines.append(
                     f"{source}: {size} of {totals[source]} prompts are reserved for {split}, whose generators each "
-                    f"need {needed} of them for {recipe.images} images: they are repeated, or those of other sources "
+                    f"need {needed} of them for {images} images: they are repeated, or those of other sources "
                     "used more (a larger --evaluation-prompts reserves more)"
                 )
     return lines
@@ -67,7 +68,7 @@ def _require_reservation(by_split: dict[Split, list[CatalogEntry]], prompts: Pro
         for entry in looked_at
         for prompt in _drawn(entry, prompts, recipe)
     )
-    of = recipe.images * len(training)
+    of = sum(recipe.of(entry).images for entry in training)
     about = round(lost * recipe.images_per_prompt * len(training) / (len(looked_at) or 1))
     raise UsageError(
         "--holdout and --validation reserve nothing by themselves: the manifest would leave out about "
@@ -86,11 +87,11 @@ def _readers_by_split(entries: Sequence[CatalogEntry], reservation: Reservation)
 
 
 def _drawn(entry: CatalogEntry, prompts: PromptPool, recipe: Recipe) -> Iterator[Prompt]:
-    return islice(prompts.draw(entry.model_name), math.ceil(recipe.images / recipe.images_per_prompt))
+    return islice(prompts.draw(entry.model_name), math.ceil(recipe.of(entry).images / recipe.images_per_prompt))
 
 
-def _needed(prompts: PromptPool, source: str, recipe: Recipe) -> int:
+def _needed(prompts: PromptPool, source: str, images: int, images_per_prompt: int) -> int:
     """Prompts of a source that a generator draws, where none of its images is rejected."""
     weights = {name: prompts.weights[name] for name in prompts.sizes()}
     share = weights[source] / sum(weights.values())
-    return math.ceil(math.ceil(recipe.images / recipe.images_per_prompt) * share)
+    return math.ceil(math.ceil(images / images_per_prompt) * share)

@@ -41,6 +41,8 @@ def show_report(workspace: Workspace, report: Report) -> None:
     walls = {walls_text(outcome.walls) for outcome in report.outcomes if outcome.walls}
     lines = [f"sampled {text}" for text in sorted(walls) if text]
     lines += [f"{outcome.generator}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
+    if not report.pending.generators:
+        lines += report.pending.notes  # otherwise said when it began
     lines += [f"skipped {model_name}: {why}" for model_name, why in report.pending.skipped.items()]
     for line in lines:
         console.print(line, soft_wrap=True)

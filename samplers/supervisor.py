@@ -18,7 +18,9 @@ from samplers.messages import Start
 from samplers.options import SampleOptions
 from samplers.outcomes import Outcome, with_history, write_outcome
 from samplers.pending import PendingGenerator, PendingWork, find_pending, fresh_look
-from samplers.plan import plan_of
+from samplers.plan import plans_of
+from samplers.recipe import BY_ROUND
+from samplers.segments import images_owed
 from samplers.status.run_log import RunLog, run_log_name
 from samplers.weights.fetching import Fetcher, FetchError
 from samplers.weights.prefetch import prefetched
@@ -59,7 +61,7 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     """
     require_extra("sample", "cf-sample")
     pending = find_pending(workspace, options)
-    recipes.pin(workspace, "sample", pending.recipe.settings())
+    recipes.pin(workspace, "sample", pending.recipe.table(), options.update, by_round=BY_ROUND)
     for outcome in pending.unrecorded:
         write_outcome(workspace, outcome)
     for path in pending.leftovers:
@@ -137,7 +139,7 @@ class _ShardRun:
                 0, note=f"waiting for {len(others)}: {name} is sampled by another process{self._claims.holder(name)}"
             )
             for generator in list(others):
-                if fresh_look(self._workspace, generator, self._pending.recipe, self._options) is None:
+                if fresh_look(self._workspace, generator, self._options) is None:
                     self._leave(generator, bar)
                     others.remove(generator)
             free = [generator for generator in others if self._claims.is_free(generator.entry.generator)]
@@ -152,26 +154,27 @@ class _ShardRun:
         self, generator: PendingGenerator, files: LocalFiles | FetchError, idle: float, worker: Worker, bar: Task
     ) -> None:
         """Sample a generator that is claimed, and record the outcome."""
-        recipe, name = self._pending.recipe, generator.entry.generator
-        fresh = fresh_look(self._workspace, generator, recipe, self._options)
+        name = generator.entry.generator
+        fresh = fresh_look(self._workspace, generator, self._options)
         if fresh is None:
             self._leave(generator, bar)
             return
-        plan = plan_of(fresh.entry, self._pending.prompts, recipe)
-        self._run_log.generator_started(fresh, recipe)
+        plans = plans_of(fresh.entry, fresh.segments, self._pending.prompts)
+        self._run_log.generator_started(fresh)
+        owed = images_owed(fresh.segments)
 
         def report(kept: int, tries: int) -> None:
             self._run_log.progress(name, kept, tries)
-            bar.advance(0, note=f"{name}: {kept} of {plan.images} images")
+            bar.advance(0, note=f"{name}: {kept} of {owed} images")
 
         try:
             outcome = (
                 _not_fetched(fresh, files)
                 if isinstance(files, FetchError)
-                else GeneratorRun(self._workspace, self._claims, fresh, plan, recipe, report).sample(files, worker)
+                else GeneratorRun(self._workspace, self._claims, fresh, plans, report).sample(files, worker)
             )
         except TakenOverError:
-            self._run_log.generator_left(fresh, recipe)
+            self._run_log.generator_left(fresh)
             self._others.append(generator)
             return
         walls = () if isinstance(files, FetchError) else worker.walls
@@ -179,14 +182,14 @@ class _ShardRun:
         outcome = with_history(outcome, fresh.previous)
         if not _is_unanswered(files):
             write_outcome(self._workspace, outcome)
-        self._run_log.generator_ended(fresh, recipe, outcome)
+        self._run_log.generator_ended(fresh, outcome)
         self._report.outcomes.append(outcome)
         bar.advance(note=f"{outcome.generator}: {outcome.status}")
 
     def _leave(self, generator: PendingGenerator, bar: Task) -> None:
         """Count a generator that another process has finished meanwhile."""
         self._report.others.append(generator.entry.generator)
-        self._run_log.generator_left(generator, self._pending.recipe)
+        self._run_log.generator_left(generator)
         bar.advance(note=f"{generator.entry.generator}: done by another process")
 
 
@@ -196,10 +199,11 @@ def _not_fetched(generator: PendingGenerator, error: FetchError) -> Outcome:
         model_name=generator.entry.model_name,
         revision=generator.entry.revision,
         further_revision=generator.entry.further_revision,
+        round=generator.segments[-1].recipe.round,
         status="fetch-failed",
         detail=str(error),
         kept=len(generator.progress.kept),
-        tries=generator.progress.next_index,
+        tries=generator.progress.tries,
     )
 
 

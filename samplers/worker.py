@@ -166,7 +166,7 @@ class Worker:
             raise ChildLostError("hung", "the sampling process takes no work") from error
         except OSError as error:
             raise self._lost() from error
-        stop = len(assignment.plan.samples) if assignment.stop is None else assignment.stop
+        stop = assignment.plan.stop if assignment.stop is None else assignment.stop
         expected = Expected(plan=assignment.plan, next_index=assignment.first, stop=stop)
         # In a thread, so that an interrupt does not come between two bytes of a message or two files of a batch.
         with ThreadPoolExecutor(1, "receiving") as thread:

@@ -65,11 +65,13 @@ guard()
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Collect without the garbage collector: it would visit the imported libraries again and again for nothing."""
+    """Hide the imported libraries and the collected tests from the garbage collector: they stay until the end, and it
+    would visit their million objects again and again for nothing."""
     gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
         gc.enable()
 
 
@@ -84,5 +86,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_unconfigure() -> None:
     """Remove the folder, in the process that made it."""
+    gc.unfreeze()  # at the end libraries ask where their objects are
     if MADE is not None:
         shutil.rmtree(MADE, ignore_errors=True)

@@ -2,13 +2,20 @@
 
 Each stage has a table of settings in `recipe.toml`. The first run of a stage writes its table; every later run, on any
 node, must have the same settings, or it stops with an error that names the differences. So all files of a workspace
-were made with the same settings.
+were made with known settings.
+
+A workspace grows in *rounds*. The tables `[crawl]`, `[caption]` and `[sample]` are the first one. A run with other
+settings and `--update` opens the next round, or continues it where it is open: its whole table is then in
+`[round.2.crawl]`, and so on. A round is open until it is sampled, as its table `sample` is written last; what is added
+afterwards belongs to another one. A stage without a table in a round had nothing to add. A run with the settings of an
+earlier round continues that one.
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import tomli_w
 
@@ -19,7 +26,22 @@ from workspace.layout import Workspace
 from workspace.process_folder import SILENT_SECONDS
 
 #: What a setting may be: TOML has no null, so an absent setting is left out.
-Setting: TypeAlias = bool | int | float | str | list[str] | dict[str, str] | dict[str, float]
+Setting: TypeAlias = (
+    bool
+    | int
+    | float
+    | str
+    | list[str]
+    | dict[str, str]
+    | dict[str, int]
+    | dict[str, float]
+    | dict[str, dict[str, Any]]
+)
+Tables: TypeAlias = dict[str, dict[str, Setting]]
+
+#: The stage whose table closes a round.
+_LAST_STAGE = "sample"
+_ROUNDS = "round"
 
 #: Seconds to wait for another process that writes its table: longer than one that died on another host counts as alive.
 _LOCK_SECONDS = 2 * SILENT_SECONDS
@@ -28,41 +50,150 @@ _LOCK_SECONDS = 2 * SILENT_SECONDS
 _HASH = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
 
-def pin(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None]) -> None:
-    """Write `settings` as the table `stage` of the recipe, or compare them with that table where it exists.
+@dataclass(frozen=True)
+class Round:
+    """What one round has of the recipe."""
 
-    Settings that are None are left out. Raises `UsageError` with all differences.
+    number: int
+    """From 1."""
+    tables: Tables
+    """The settings of the stages that it changes, by stage."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not sampled yet: what is added belongs to it."""
+        return _LAST_STAGE not in self.tables
+
+
+def pin(
+    workspace: Workspace,
+    stage: str,
+    settings: Mapping[str, Setting | None],
+    update: bool = False,
+    *,
+    by_round: Collection[str] = (),
+) -> int:
+    """Write `settings` as the table `stage` of a round, or compare them with the table there; returns the round.
+
+    Settings that are None are left out. They are those of the newest round that has the same; those in `by_round`
+    follow from the round and may differ between rounds. Other settings need `update`, and are those of the newest round
+    where it is open and has no table of the stage, else of another one. Raises `UsageError` with all differences.
     """
+    number = round_of(workspace, stage, settings, update, by_round=by_round)
     wanted = {name: value for name, value in sorted(settings.items()) if value is not None}
-    former = read(workspace).get(stage)
-    if former is None:
+    if not _is_written(workspace, number, stage, wanted):
         # Several shards may start at once; without a lock two first writers could lose each other's table.
         with alone(workspace, "recipe", _LOCK_SECONDS):
-            recipe = read(workspace)
-            former = recipe.get(stage)
-            if former is None:
-                write_bytes(workspace.recipe, tomli_w.dumps({**recipe, stage: wanted}).encode())
-                return
-    names = sorted(former.keys() | wanted.keys())
-    differences = [text for name in names for text in _differences(name, former.get(name), wanted.get(name))]
-    if differences:
-        raise UsageError(
-            f"settings differ from this workspace's ({workspace.recipe}): [{stage}] {'; '.join(differences)}. "
-            "Run with the previous settings, or name a new --workspace"
-        )
+            number = round_of(workspace, stage, settings, update, by_round=by_round)
+            if not _is_written(workspace, number, stage, wanted):
+                _write(workspace, number, stage, wanted)
+    return number
 
 
-def read(workspace: Workspace) -> dict[str, dict[str, Setting]]:
-    """The recipe's tables by stage; empty before the first stage ran. Raises `UsageError` when it is not TOML."""
+def add(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None], number: int) -> None:
+    """Write `settings` as the table `stage` of round `number`, which may be the next one. Raises `UsageError` where it
+    has another table."""
+    wanted = {name: value for name, value in sorted(settings.items()) if value is not None}
+    with alone(workspace, "recipe", _LOCK_SECONDS):
+        if not _is_written(workspace, number, stage, wanted):
+            _write(workspace, number, stage, wanted)
+
+
+def round_of(
+    workspace: Workspace,
+    stage: str,
+    settings: Mapping[str, Setting | None],
+    update: bool = False,
+    *,
+    by_round: Collection[str] = (),
+) -> int:
+    """The round that `pin` would return, without the values of `by_round`; nothing is written. Raises as `pin`."""
+    wanted = {name: value for name, value in settings.items() if value is not None}
+    every = rounds(workspace)
+    newest = every[-1]
+    following = newest.number if newest.is_open and stage not in newest.tables else newest.number + 1
+    tables = [(one.number, one.tables[stage]) for one in reversed(every) if stage in one.tables]
+    if stage == _LAST_STAGE and newest.is_open:
+        # What was added is sampled now, with the settings of before where no others are given.
+        if not tables or update or not _all_differences(tables[0][1], wanted, by_round):
+            return following
+    else:
+        for number, table in tables:
+            if not _all_differences(table, wanted, by_round):
+                return number
+        if update or (not tables and following == newest.number):
+            return following
+    differ = f"settings differ from this workspace's ({workspace.recipe}): [{stage}] "
+    differ += (
+        "; ".join(_all_differences(tables[0][1], wanted, by_round)) if tables else "was not there when it was sampled"
+    )
+    raise UsageError(
+        f"{differ}. Run with the previous settings; or add --update: what these settings add is then round {following} "
+        "of this workspace, and what was made before stays; or name a new --workspace"
+    )
+
+
+def read(workspace: Workspace) -> Tables:
+    """The tables of the first round, by stage; empty before the first stage ran. Raises `UsageError` as `rounds`."""
+    return rounds(workspace)[0].tables
+
+
+def rounds(workspace: Workspace) -> tuple[Round, ...]:
+    """All rounds, in order; the first one is always there.
+
+    Raises `UsageError` for a recipe that is not TOML, and for rounds that are not numbered from 2 without a gap.
+    """
     try:
-        return tomllib.loads(workspace.recipe.read_text(encoding="utf-8"))
+        tables: dict[str, Any] = tomllib.loads(workspace.recipe.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        tables = {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{workspace.recipe} is not TOML: {error}") from error
+    later = tables.pop(_ROUNDS, {})
+    names = [str(number) for number in range(2, len(later) + 2)] if isinstance(later, dict) else []
+    every: list[Any] = [tables, *(later.get(name) for name in names)] if isinstance(later, dict) else [None]
+    if not all(isinstance(one, dict) and all(isinstance(table, dict) for table in one.values()) for one in every):
+        raise UsageError(f"{workspace.recipe}: its tables [{_ROUNDS}.N.STAGE] are not those of rounds 2, 3, ...")
+    return tuple(Round(number, of_round) for number, of_round in enumerate(every, start=1))
 
 
-def _differences(name: str, former: Setting | None, now: Setting | None) -> list[str]:
+def latest(workspace: Workspace, stage: str) -> dict[str, Setting] | None:
+    """The newest settings of a stage; None before it ran."""
+    return next((one.tables[stage] for one in reversed(rounds(workspace)) if stage in one.tables), None)
+
+
+def _is_written(workspace: Workspace, number: int, stage: str, wanted: Mapping[str, Setting]) -> bool:
+    """Whether a round has this table. Raises `UsageError` where it has another one."""
+    every = rounds(workspace)
+    table = every[number - 1].tables.get(stage) if number <= len(every) else None
+    if table is None:
+        return False
+    if differences := _all_differences(table, wanted):
+        of_round = f" of round {number}" if number > 1 else ""
+        raise UsageError(
+            f"settings differ from this workspace's ({workspace.recipe}): [{stage}]{of_round} "
+            f"{'; '.join(differences)}. Restore what was there, or name a new --workspace"
+        )
+    return True
+
+
+def _write(workspace: Workspace, number: int, stage: str, wanted: Mapping[str, Setting]) -> None:
+    every = {one.number: dict(one.tables) for one in rounds(workspace)}
+    every.setdefault(number, {})[stage] = dict(wanted)
+    content: dict[str, Any] = every.pop(1)
+    if every:
+        content[_ROUNDS] = {str(one): tables for one, tables in every.items()}
+    write_bytes(workspace.recipe, tomli_w.dumps(content).encode())
+
+
+def _all_differences(
+    former: Mapping[str, Setting], wanted: Mapping[str, Setting], without: Collection[str] = ()
+) -> list[str]:
+    names = sorted((former.keys() | wanted.keys()) - set(without))
+    return [text for name in names for text in _differences(name, former.get(name), wanted.get(name))]
+
+
+def _differences(name: str, former: Any, now: Any) -> list[str]:
     if isinstance(former, dict) and isinstance(now, dict):
         keys = sorted(former.keys() | now.keys())
         return [text for key in keys for text in _differences(f"{name}.{key}", former.get(key), now.get(key))]
@@ -74,9 +205,9 @@ def _differences(name: str, former: Setting | None, now: Setting | None) -> list
     return [f"{name} was {_show(former)}, now {_show(now)}"]
 
 
-def _is_hash(setting: Setting | None) -> bool:
+def _is_hash(setting: Any) -> bool:
     return isinstance(setting, str) and _HASH.fullmatch(setting) is not None
 
 
-def _show(setting: Setting | None) -> str:
+def _show(setting: Any) -> str:
     return "unset" if setting is None else repr(setting)

@@ -12,6 +12,7 @@ import csv
 import hashlib
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -107,6 +108,7 @@ def look_up_models(hub: Hub, selection: Selection, names: Sequence[str], workers
         descriptions={listed.model_name: found[listed.model_name].description for listed in models},
         missing=tuple(result.name for result in results if result.listed is None and result.problem is None),
         failed=tuple(f"{result.name}: {result.problem}" for result in results if result.problem is not None),
+        left_out=Counter(filter(None, map(selection.choice.option_against, names))),
     )
 
 

@@ -6,11 +6,12 @@ with the names of the files, because tags do not always tell the kind: whole pip
 move between pages while these are read: a model that is listed twice counts once.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
+from crawler.choice import Choice
 from crawler.hub.client import PAGE_SIZE, Hub
 from crawler.hub.repository import Description
 from crawler.kinds import kind_of
@@ -35,14 +36,15 @@ EXPAND = (
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The models that a crawl selects; fields as in `crawler.options.CrawlOptions`, `limit` resolved."""
+    """The models that a crawl selects; fields as in `crawler.options.CrawlOptions`, `limit` resolved.
+
+    Of `choice` only names count here: a model must be inspected to know its licence, size and architecture."""
 
     limit: int
     kinds: tuple[Kind, ...] = KINDS
     min_downloads: int = 0
     author: str | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    choice: Choice = Choice()
 
     @classmethod
     def of(cls, options: CrawlOptions, names: Sequence[str] | None = None) -> "Selection":
@@ -52,8 +54,7 @@ class Selection:
             kinds=options.kinds,
             min_downloads=options.min_downloads,
             author=options.author,
-            include=tuple(options.include),
-            exclude=tuple(options.exclude),
+            choice=Choice.of(options.include, options),
         )
 
     def matches(self, listed: "ListedModel") -> bool:
@@ -66,11 +67,8 @@ class Selection:
 
     def matches_name(self, name: str) -> bool:
         """Whether a model of this name can be selected."""
-        return (
-            (self.author is None or name.partition("/")[0].lower() == self.author.lower())
-            and (not self.include or any(fnmatchcase(name, pattern) for pattern in self.include))
-            and not any(fnmatchcase(name, pattern) for pattern in self.exclude)
-        )
+        is_author = self.author is None or name.partition("/")[0].lower() == self.author.lower()
+        return is_author and self.choice.option_against(name) is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,19 +126,26 @@ class ModelList:
     missing: tuple[str, ...] = ()
     #: Requested names about which the Hub did not answer, each with its reason, sorted.
     failed: tuple[str, ...] = ()
+    #: How many models --only and --exclude left out until the limit was reached, by option.
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def list_models(hub: Hub, selection: Selection) -> list[ListedModel]:
+def list_models(hub: Hub, selection: Selection) -> ModelList:
     """The selected models by downloads, most first; equal ones by name. Raises `HubError`."""
     selected: dict[str, ListedModel] = {}
+    left_out: dict[str, str] = {}
     for listed in _rows(hub, selection):
         if listed.downloads < selection.min_downloads:
             break
-        if selection.matches(listed):
+        option = selection.choice.option_against(listed.model_name)
+        if option is not None:
+            left_out[listed.model_name] = option
+        elif selection.matches(listed):
             selected.setdefault(listed.model_name, listed)
         if len(selected) == selection.limit:
             break
-    return sorted(selected.values(), key=lambda listed: (-listed.downloads, listed.model_name))
+    models = sorted(selected.values(), key=lambda listed: (-listed.downloads, listed.model_name))
+    return ModelList(models, left_out=Counter(left_out.values()))
 
 
 def _rows(hub: Hub, selection: Selection) -> Iterator[ListedModel]:

@@ -73,6 +73,18 @@ def scheduler_defaults(class_name: str) -> Mapping[str, Any]:
     return {argument.name: argument.default for argument in arguments if argument.default is not UNKNOWN}
 
 
+@functools.cache
+def scheduler_names() -> frozenset[str]:
+    """The scheduler classes of the installed diffusers, also those that need further packages."""
+    diffusers = package_folder("diffusers")
+    if diffusers is None:
+        return frozenset()
+    named = {name for name in (*public_names(diffusers), *unavailable_names(diffusers)) if name.endswith("Scheduler")}
+    found = ((name, class_in(diffusers / "schedulers", name)) for name in named)
+    mixin = "SchedulerMixin"
+    return frozenset(name for name, cls in found if cls and any(one.node.name == mixin for one in cls.lineage()))
+
+
 def _missing_in(package: Path, name: str) -> frozenset[str] | None:
     """Missing packages for a public name of a package of diffusers; None: it has no such name."""
     return frozenset() if name in public_names(package) else unavailable_names(package).get(name)

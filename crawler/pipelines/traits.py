@@ -88,7 +88,7 @@ def describe(class_name: str) -> PipelineTraits | None:
 
     Also None for classes that need a package which is not installed (`missing_for_pipeline`).
     """
-    cls = _pipeline_class(class_name)
+    cls = pipeline_class(class_name)
     call = cls.method("__call__") if cls is not None else None
     if cls is None or call is None:  # base classes such as DiffusionPipeline have no call
         return None
@@ -127,7 +127,7 @@ def missing_for_pipeline(class_name: str) -> frozenset[str]:
     diffusers = package_folder("diffusers")
     if diffusers is None:
         return frozenset()
-    cls = _pipeline_class(class_name)
+    cls = pipeline_class(class_name)
     if cls is None:
         return unavailable_names(diffusers).get(class_name, frozenset())
     constructor = cls.method("__init__")
@@ -149,7 +149,7 @@ def _names_used(statements: list[ast.stmt]) -> Iterator[str]:
 @functools.cache
 def does_without(class_name: str, component: str) -> bool:
     """Whether a pipeline says what it does where a component that it takes is None: SD3 without its third encoder."""
-    cls = _pipeline_class(class_name)
+    cls = pipeline_class(class_name)
     if cls is None:
         return False
     # What a tokenizer makes goes to the text encoder of its number.
@@ -163,7 +163,14 @@ def does_without(class_name: str, component: str) -> bool:
     )
 
 
-def _pipeline_class(class_name: str) -> ClassSource | None:
+def pipeline_names() -> frozenset[str]:
+    """The names of the installed diffusers' pipeline classes, also of those that need further packages."""
+    diffusers = package_folder("diffusers")
+    names = (*public_names(diffusers), *unavailable_names(diffusers)) if diffusers is not None else ()
+    return frozenset(name for name in names if name.endswith("Pipeline"))
+
+
+def pipeline_class(class_name: str) -> ClassSource | None:
     """The installed diffusers' pipeline class of that name, or None."""
     diffusers = package_folder("diffusers")
     # The name comes from an untrusted file.

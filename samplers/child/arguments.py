@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from samplers.child.failures import GeneratorError
-from samplers.plan import STEP_LISTS, Plan
+from samplers.plan import DECLARED, Plan
+from samplers.user_settings import STEP_LISTS
 
 #: Arguments that decide what is returned and how often, or that give other inputs: never taken from a model card.
 _RESERVED = frozenset(
@@ -49,10 +50,10 @@ class CallArguments:
             name: _without_scale(name, value, plan) for name, value in plan.extra.items() if not _is_reserved(name)
         }
         usual = {name: getattr(wanted, name) for name in _USUAL}
-        declared = extra | {name: usual[name] for name in _USUAL if getattr(plan.sources, name) in ("card", "base")}
+        declared = extra | {name: usual[name] for name in _USUAL if getattr(plan.sources, name) in DECLARED}
         for name, value in declared.items():
             if value is not None and name not in self.parameters:
-                detail = f"the catalogue declares {name}={value!r}, which a {type(pipeline).__name__} does not take"
+                detail = f"{plan.stated_by(name)} {name}={value!r}, which a {type(pipeline).__name__} does not take"
                 raise GeneratorError("load-failed", detail)
         # One negative prompt for each prompt is given with the call.
         del usual["negative_prompt"]

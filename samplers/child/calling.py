@@ -65,6 +65,11 @@ class Caller:
         self.arguments = CallArguments(self._pipeline, plan)
         self._call_size = call_size
         self._task = plan.task
+        self._sides = {
+            name: getattr(plan.hyperparameters, name)
+            for name in ("height", "width")
+            if getattr(plan.sources, name) == "user"
+        }
         self._classes = self._known_classes()
         self._require_trigger_words(plan)
 
@@ -139,6 +144,7 @@ class Caller:
             if len(images) != len(planned):
                 detail = f"the pipeline returned {len(images)} images, not {len(planned)}"
                 raise GeneratorError("sample-failed", detail)
+            self._require_size(images)
             replaced = decode_again(self._pipeline, images, decodes, self._clock)
         self.decoded_again |= bool(replaced)
         dtype = decodes[-1].dtype if decodes else None
@@ -154,6 +160,16 @@ class Caller:
             )
             for number, one in enumerate(planned)
         ]
+
+    def _require_size(self, images: list[npt.NDArray[Any]]) -> None:
+        """Raise `GeneratorError` for images of another size than the user sets: many pipelines round sizes without an
+        error."""
+        for image in images:
+            made = dict(zip(("height", "width"), image.shape, strict=False))
+            for name, wanted in self._sides.items():
+                if made[name] != wanted:
+                    detail = f"the user sets {name}={wanted}, the pipeline makes images of {name} {made[name]}"
+                    raise GeneratorError("sample-failed", detail)
 
     def _prompt(self, planned: PlannedSample) -> str | None:
         if self._task != "text-to-image" or planned.prompt is None:

@@ -20,7 +20,7 @@ def load_combined(decoder: Source, prior: Source, device: str, cache: ComponentC
     """The combined pipeline of both; raises `GeneratorError` (load-failed) where diffusers has none for them."""
     cls = _combined_class(decoder.cls)
     # What one computes is the other's input, so both have one dtype.
-    dtype = common_dtype([decoder.folder, prior.folder], device)
+    dtype = common_dtype([decoder, prior], device)
     cache.keep_only({*identities_of(decoder, dtype).values(), *identities_of(prior, dtype).values()})
     loaded = assemble(decoder, dtype, cache)
     of_prior = assemble(prior, dtype, cache)

@@ -13,7 +13,7 @@ from typing import Any
 
 from samplers.child.failures import GeneratorError
 from samplers.child.schedulers import as_catalogue, effective_config, prediction_type, schedulers_of
-from samplers.plan import Plan
+from samplers.plan import DECLARED, Plan
 
 #: Relative difference of two scales that rounding explains.
 _ROUNDING = 1e-6
@@ -50,7 +50,7 @@ def effective_settings(
         config = effective_config(scheduler)
         for name, value in plan.scheduler_config.items():
             _require_equal(f"the scheduler's {name}", value, config.get(name))
-        stated = plan.sources.prediction_type in ("card", "base")
+        stated = plan.sources.prediction_type in DECLARED
         if declared.prediction_type is not None and (predicted is not None or stated):
             _require_equal("prediction_type", as_catalogue(declared.prediction_type), predicted)
     _require_equal("variant", plan.variant, variant)

@@ -5,7 +5,7 @@ the scheduler is set (`schedulers`), and what is then in effect is read back and
 (`effective`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from samplers.child.adapters import apply_lora, components_changed_by
@@ -19,6 +19,7 @@ from samplers.child.layout import PipelineFolder
 from samplers.child.memory import can_offload, place_on_device
 from samplers.child.pipelines import Source, load_pipeline
 from samplers.child.schedulers import set_scheduler
+from samplers.child.single_file import SingleFile
 from samplers.messages import Assignment
 from samplers.sample import Memory
 
@@ -53,6 +54,8 @@ def load(assignment: Assignment, device: str, cache: ComponentCache | None = Non
             check_files(folder)
     own = PipelineFolder.read(assignment.base_folder or assignment.folder)
     source = Source(own, assignment.hashes, plan.variant, plan.allow_pickle)
+    if plan.single_file is not None:
+        source = replace(source, single_file=_single_file(assignment, plan.single_file, source))
     if assignment.prior_folder is None:
         loaded = load_pipeline(source, device, cache or ComponentCache())
     else:
@@ -76,3 +79,12 @@ def load(assignment: Assignment, device: str, cache: ComponentCache | None = Non
     effective = effective_settings(pipeline, plan, dtype=loaded.dtype, variant=loaded.variant, tokens=tokens)
     unchanged = tuple(handle for handle in loaded.handles if handle.identity.name not in changed)
     return Generator(pipeline, effective, tokens, device, memory, unchanged)
+
+
+def _single_file(assignment: Assignment, path: str, source: Source) -> SingleFile:
+    """The checkpoint in one file, for the pipeline that the source's folder configures."""
+    file = assignment.folder / path
+    if not file.is_file():
+        raise GeneratorError("load-failed", f"the generator has no file {path}")
+    classes = {name: class_name for name, (_, class_name) in source.folder.components(source.cls).items()}
+    return SingleFile.read(file, classes, assignment.single_file_key)

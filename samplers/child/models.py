@@ -17,7 +17,7 @@ from samplers.child.size_guard import size_guard
 from workspace.errors import in_one_line
 
 #: Buffers that are computed today, in any layer.
-_COMPUTED = re.compile(r"(^|\.)(position_ids|inv_freq|num_batches_tracked|masked_bias|attn\.bias)$")
+COMPUTED = re.compile(r"(^|\.)(position_ids|inv_freq|num_batches_tracked|masked_bias|attn\.bias)$")
 #: In files of transformers' models: tensors that the encoder does not use.
 _BESIDE = re.compile(r"(vision_model|visual_projection|text_projection|logit_scale|lm_head|decoder)(\.|$)")
 #: Files with weights, and the variant in the name of one: model.fp16.safetensors, and both spellings of shards.
@@ -49,7 +49,7 @@ def load_model(
     files = folder.glob("*.bin" if pickled else "*.safetensors")
     present = variant is not None and any(_has_variant(path.name, variant) for path in files)
     try:
-        with size_guard(folder):
+        with size_guard(sum(path.stat().st_size for path in folder.iterdir() if path.suffix in _WEIGHTS)):
             model, loading = cls.from_pretrained(
                 folder,
                 variant=variant if present else None,
@@ -63,6 +63,13 @@ def load_model(
         if is_out_of_memory(error):
             raise
         raise GeneratorError("load-failed", f"{component}: {in_one_line(error)}") from error
+    require_complete(loading, cls, model, component)
+    return model.eval()
+
+
+def require_complete(loading: Any, cls: Any, model: Any, component: str) -> None:
+    """Raise `GeneratorError` (load-failed) for tensors that are missing, unknown or of another shape, as the libraries
+    found them (`output_loading_info`)."""
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
         names = sorted(str(key) for key in loading[problem])
         if problem == "unexpected_keys":
@@ -70,14 +77,13 @@ def load_model(
         if names:
             tensors = f"{problem.removesuffix('_keys')} {'tensor' if len(names) == 1 else 'tensors'}"
             raise GeneratorError("load-failed", f"{component}: {len(names)} {tensors}, such as {names[0]}")
-    return model.eval()
 
 
 def _is_harmless(unexpected: str, cls: Any) -> bool:
     from transformers import PreTrainedModel
 
     beside = issubclass(cls, PreTrainedModel) and _BESIDE.match(unexpected)
-    return bool(beside or _COMPUTED.search(unexpected))
+    return bool(beside or COMPUTED.search(unexpected))
 
 
 def _has_variant(name: str, variant: str) -> bool:

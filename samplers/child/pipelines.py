@@ -10,8 +10,10 @@ a repository.
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from crawler.checkpoint_layout import DENOISERS
 from crawler.model_index import REPLACED
 from samplers.child.classes import component_class, is_model, pipeline_class
 from samplers.child.component_cache import (
@@ -25,6 +27,7 @@ from samplers.child.component_cache import (
 from samplers.child.failures import GeneratorError, is_out_of_memory
 from samplers.child.layout import PipelineFolder
 from samplers.child.models import load_model, variant_of
+from samplers.child.single_file import SingleFile
 from workspace.errors import in_one_line
 
 
@@ -38,6 +41,8 @@ class Source:
     variant: str | None
     """The weight variant that is declared; None: full precision, or the only one that the files have."""
     allow_pickle: bool
+    single_file: SingleFile | None = None
+    """A checkpoint in one file, which has the weights of some components; None: all are in the folder."""
 
     @property
     def cls(self) -> Any:
@@ -60,7 +65,7 @@ class LoadedPipeline:
 
 def load_pipeline(source: Source, device: str, cache: ComponentCache) -> LoadedPipeline:
     """The pipeline; raises `GeneratorError` (load-failed) where anything of it is missing or damaged."""
-    dtype = common_dtype([source.folder], device)
+    dtype = common_dtype([source], device)
     cache.keep_only(identities_of(source, dtype).values())
     return assemble(source, dtype, cache)
 
@@ -69,7 +74,7 @@ def identities_of(source: Source, dtype: Any) -> dict[str, Identity]:
     """The identity of each component whose files are known."""
     cls, variant = source.cls, variant_of(source.folder.path, source.variant)
     found = {
-        name: identity_of(cls.__name__, name, value, source.hashes, str(dtype), variant)
+        name: identity_of(cls.__name__, name, value, _hashes_of(source, name), str(dtype), variant)
         for name, value in _wanted(source, cls).items()
     }
     return {name: identity for name, identity in found.items() if identity is not None}
@@ -91,7 +96,10 @@ def assemble(source: Source, dtype: Any, cache: ComponentCache) -> LoadedPipelin
             handles[name], loaded[name] = reused, reused.component
         elif is_model(component_cls):
             place = folder.folder_of(name)
-            loaded[name] = load_model(component_cls, name, place, variant, dtype, source.allow_pickle)
+            if source.single_file is not None and source.single_file.has(name):
+                loaded[name] = source.single_file.load(component_cls, name, place, dtype)
+            else:
+                loaded[name] = load_model(component_cls, name, place, variant, dtype, source.allow_pickle)
             handles |= _handle_of(identities.get(name), loaded[name])
     parameters = inspect.signature(cls.__init__).parameters
     loaded |= dict.fromkeys(REPLACED & set(cls._optional_components))
@@ -116,28 +124,44 @@ def assemble(source: Source, dtype: Any, cache: ComponentCache) -> LoadedPipelin
     return LoadedPipeline(pipeline, str(dtype).removeprefix("torch."), variant, tuple(handles.values()))
 
 
-def common_dtype(folders: Iterable[PipelineFolder], device: str) -> Any:
+def common_dtype(sources: Iterable[Source], device: str) -> Any:
     """float32 on a CPU. On a GPU the dtype that the weights are stored in, if it has 16 bits; else float16.
 
-    bfloat16 is kept, for all, because models trained in it overflow float16.
+    bfloat16 is kept, for all, because models trained in it overflow float16; those stored in 8 bits were.
     """
     import torch
     from safetensors import safe_open
 
     if device == "cpu":
         return torch.float32
-    for folder in folders:
-        largest = max(folder.path.rglob("*.safetensors"), key=lambda path: path.stat().st_size, default=None)
-        if largest is None:
-            continue
+    for path, name in filter(None, map(_largest_weights, sources)):
         try:
-            with safe_open(largest, framework="pt") as weights:
-                first = next(iter(weights.keys()), None)
-                if first is not None and weights.get_slice(first).get_dtype() == "BF16":
+            with safe_open(path, framework="pt") as weights:
+                first = name or next(iter(weights.keys()), None)
+                if first is not None and weights.get_slice(first).get_dtype().startswith(("BF16", "F8_")):
                     return torch.bfloat16
         except Exception as error:
-            raise GeneratorError("load-failed", f"{largest.name}: {in_one_line(error)}") from error
+            raise GeneratorError("load-failed", f"{path.name}: {in_one_line(error)}") from error
     return torch.float16
+
+
+def _largest_weights(source: Source) -> tuple[Path, str | None] | None:
+    """The largest file with weights, and the tensor whose dtype counts; None: the first one."""
+    if source.single_file is not None:
+        names = source.single_file.parts.names
+        return source.single_file.path, next((names[part][0] for part in DENOISERS if part in names), None)
+    files = source.folder.path.rglob("*.safetensors")
+    largest = max(files, key=lambda path: path.stat().st_size, default=None)
+    return None if largest is None else (largest, None)
+
+
+def _hashes_of(source: Source, component: str) -> Mapping[str, str]:
+    """The content keys of the files that a component is loaded from, and of others."""
+    single = source.single_file
+    if single is None or not single.has(component):
+        return source.hashes
+    # Where the content of the file is not known, that of the component is not either.
+    return {} if single.key is None else {**source.hashes, f"{component}/{single.path.name}": single.key}
 
 
 def _wanted(source: Source, cls: Any) -> dict[str, tuple[str, str]]:

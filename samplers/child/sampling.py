@@ -14,8 +14,7 @@ from samplers.child.outbox import Outbox
 from samplers.child.pixel_checks import Pixels, check_pixels
 from samplers.child.safety import SafetyChecker, SafetyResult
 from samplers.messages import Assignment, Progress, Result
-from samplers.outcomes import final_status
-from samplers.plan import ROUND
+from samplers.outcomes import Status
 from samplers.sample import ImageFile, Sample, SampleStatus
 from workspace.errors import in_one_line
 
@@ -46,27 +45,24 @@ class Sampling:
 
     def run(self) -> Result:
         """Sample, check and send until the assigned samples are made, or the number of images is reached."""
-        start, whole = self._assignment, self._assignment.stop is None
+        start, stop = self._assignment, self._assignment.stop or self._plan.stop
         self._report(start.first)
-        if self._plan.kind == "lora" and start.first == 0:
+        if self._plan.kind == "lora" and start.first == self._plan.first:
             with self._clock("load"):
                 require_effect(self._generator.pipeline, self._first_image)
             self._report(start.first)
-        with BatchSender(
-            self._outbox, self._plan.images if whole else None, start.first, start.kept, self._clock
-        ) as sender:
-            for batch in self._plan.batches(start.first, start.stop):
+        with BatchSender(self._outbox, start.images, start.first, start.kept, self._clock) as sender:
+            for batch in self._plan.batches(start.first, stop):
                 with self._clock("sample"):
                     images = self._caller(batch)
-                sender.add([one for one in self._checked(images) if whole or one.row.index < (start.stop or 0)])
+                sender.add([one for one in self._checked(images) if one.row.index < stop])
                 self._report(batch[-1].index + 1)
                 if sender.is_finished():
                     break
             sender.finish()
         self._put_back()
-        images_wanted, made = self._plan.images if whole else 0, sender.next_index
-        status, detail = final_status(sender.kept, images_wanted, made)
-        return Result(status=status, detail=detail, seconds=self._clock.seconds)
+        status: Status = "done" if start.images is None or sender.kept >= start.images else "exhausted"
+        return Result(status=status, seconds=self._clock.seconds)
 
     def _report(self, tries: int) -> None:
         self._outbox.send(Progress(tries=tries))
@@ -105,7 +101,7 @@ class Sampling:
             model_name=self._plan.model_name,
             revision=self._plan.revision,
             index=image.planned.index,
-            round=ROUND,
+            round=self._plan.round,
             status=status,
             image=ImageFile(),
             seed=image.planned.seed,

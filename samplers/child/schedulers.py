@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from samplers.child.failures import GeneratorError
-from samplers.plan import Plan
+from samplers.plan import DECLARED, Plan
 from workspace.errors import in_one_line
 
 #: As the configurations of schedulers name it, and as the catalogue does.
@@ -29,7 +29,7 @@ def set_scheduler(pipeline: Any, plan: Plan) -> None:
     current = getattr(pipeline, "scheduler", None)
     if current is None:
         if _is_declared(plan, "scheduler", "scheduler_config", "prediction_type"):
-            detail = f"the catalogue declares the scheduler {name}; a {type(pipeline).__name__} has none"
+            detail = f"{plan.stated_by('scheduler')} the scheduler {name}; a {type(pipeline).__name__} has none"
             raise GeneratorError("load-failed", detail)
         return
     cls = type(current) if name is None else _scheduler_class(name)
@@ -38,7 +38,7 @@ def set_scheduler(pipeline: Any, plan: Plan) -> None:
         detail = f"the catalogue declares {unknown[0]}={settings[unknown[0]]!r}, which {cls.__name__} does not take"
         raise GeneratorError("load-failed", detail)
     chosen = _made(cls, current, settings) if cls is not type(current) or settings else current
-    _require_same_kind(current, chosen)
+    _require_same_kind(current, chosen, plan)
     prediction = as_catalogue(plan.hyperparameters.prediction_type)
     if prediction and prediction_type(chosen) not in (None, prediction) and "prediction_type" in _settings(cls):
         stated = settings.get("prediction_type", prediction)
@@ -80,7 +80,7 @@ def schedulers_of(pipeline: Any) -> dict[str, Any]:
 
 
 def _is_declared(plan: Plan, *names: str) -> bool:
-    return any(getattr(plan.sources, name) in ("card", "base") for name in names)
+    return any(getattr(plan.sources, name) in DECLARED for name in names)
 
 
 def _scheduler_class(name: str) -> Any:
@@ -117,13 +117,13 @@ def _parts(pipeline: Any) -> list[Any]:
     return [value for value in vars(pipeline).values() if isinstance(value, DiffusionPipeline)]
 
 
-def _require_same_kind(current: Any, chosen: Any) -> None:
+def _require_same_kind(current: Any, chosen: Any, plan: Plan) -> None:
     """Raise `GeneratorError` where a model that was trained for one scheduler cannot be sampled with the other."""
     listed = type(chosen) in current.compatibles or type(current) in chosen.compatibles
     if _is_flow(current) != _is_flow(chosen) or not (listed or _kind(current) == _kind(chosen)):
         raise GeneratorError(
             "load-failed",
-            f"the catalogue declares the scheduler {type(chosen).__name__}, which is for {_kind(chosen)}; the "
+            f"{plan.stated_by('scheduler')} the scheduler {type(chosen).__name__}, which is for {_kind(chosen)}; the "
             f"pipeline's own, {type(current).__name__}, is for {_kind(current)}",
         )
 

@@ -7,7 +7,6 @@ least one byte there. So the size of the files limits what is built, and buildin
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 #: How often a value may be counted: when its tensor is created, filled, and tied to another.
@@ -21,12 +20,11 @@ class OversizedModelError(Exception):
 
 
 @contextmanager
-def size_guard(folder: Path) -> Iterator[None]:
-    """Raise `OversizedModelError` in the block that loads a model from `folder` once the model is larger than the
-    weights there could fill."""
+def size_guard(stored: int) -> Iterator[None]:
+    """Raise `OversizedModelError` in the block that loads a model once the model is larger than files of `stored` bytes
+    could fill."""
     from torch.nn.modules.module import register_module_parameter_registration_hook
 
-    stored = sum(path.stat().st_size for path in folder.iterdir() if path.suffix in (".safetensors", ".bin"))
     left = _REGISTRATIONS * stored + _ALWAYS
 
     def count(_module: Any, _name: str, parameter: Any) -> None:

@@ -11,14 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crawler.catalog import CatalogEntry
+from crawler.catalog import CatalogEntry, read_catalog
 from samplers.claims import runs
 from samplers.outcomes import Outcome, read_outcome
+from samplers.recipe import recorded_recipes
+from samplers.segments import Segment, segments_of
 from samplers.status.shard_status import ShardFollower, ShardStatus, Time
 from samplers.storage.progress import progress_of
-from workspace import recipe, records
+from samplers.storage.segment_progress import is_complete, progress_by_segment
 from workspace.errors import UsageError
-from workspace.layout import Workspace, generator_folder, generator_name
+from workspace.layout import Workspace, generator_folder
 
 _RUN_LOG = re.compile(r"sample-(\d+)-of-(\d+)\.jsonl", re.ASCII)
 
@@ -60,13 +62,13 @@ class Watcher:
 
     def look(self, now: float) -> RunStatus:
         """The status at `now`, in seconds since 1970. Raises `UsageError` without a catalogue."""
-        revisions = _compatible(self._workspace)
+        segments = _segments(self._workspace)
         damaged: dict[str, str] = {}
-        outcomes = {name: self._outcome(name, revision, damaged) for name, revision in revisions.items()}
+        outcomes = {entry.generator: self._outcome(entry, asked, damaged) for entry, asked in segments}
         ended = [outcome for outcome in outcomes.values() if outcome is not None]
         ends = Counter(outcome.end for outcome in ended)
         kept, more_done = self._without_outcome(
-            [name for name, outcome in outcomes.items() if outcome is None], damaged
+            {entry.generator: asked for entry, asked in segments if outcomes[entry.generator] is None}, damaged
         )
         ends["done"] += more_done
         done = sum(not outcome.failed for outcome in ended) + more_done
@@ -75,10 +77,10 @@ class Watcher:
         seconds_left_of = _seconds_left(shards)
         at_work = [shard for shard in shards if shard.at_work]
         return RunStatus(
-            generators=len(revisions),
+            generators=len(segments),
             done=done,
             failed=failed,
-            left=len(revisions) - done - failed,
+            left=len(segments) - done - failed,
             ends=dict(sorted((+ends).items())),
             images=kept + sum(outcome.kept for outcome in ended),
             images_a_second=_sum([shard.images_a_second for shard in at_work]),
@@ -104,22 +106,26 @@ class Watcher:
     def _follower(self, path: Path) -> ShardFollower:
         return ShardFollower(path, lambda process, now: runs(self._workspace, process, now))
 
-    def _outcome(self, name: str, revision: str, damaged: dict[str, str]) -> Outcome | None:
-        """The outcome of a generator at the catalogue's revision; one that cannot be read is added to `damaged`."""
+    def _outcome(self, entry: CatalogEntry, asked: Sequence[Segment], damaged: dict[str, str]) -> Outcome | None:
+        """The outcome of a generator at the catalogue's revision, in the newest round that asks for images of it; one
+        that cannot be read is added to `damaged`."""
         try:
-            outcome = read_outcome(self._workspace, name)
+            outcome = read_outcome(self._workspace, entry.generator)
         except UsageError as error:
-            damaged[name] = str(error)
+            damaged[entry.generator] = str(error)
             return None
-        return outcome if outcome is not None and outcome.revision == revision else None
+        if outcome is None or outcome.revision != entry.revision:
+            return None
+        is_former = not outcome.failed and any(outcome.round < segment.recipe.round for segment in asked)
+        return None if is_former else outcome
 
-    def _without_outcome(self, names: Sequence[str], damaged: dict[str, str]) -> tuple[int, int]:
+    def _without_outcome(self, generators: Mapping[str, Sequence[Segment]], damaged: dict[str, str]) -> tuple[int, int]:
         """The number of images of generators without an outcome, and how many of these are finished; those of which a
         part cannot be read are added to `damaged`."""
         folders = {path.name for path in self._workspace.samples.iterdir()} if self._workspace.samples.is_dir() else {}
-        images = recipe.read(self._workspace).get("sample", {}).get("images")
         kept: list[int] = []
-        for name in names:
+        finished = 0
+        for name, asked in generators.items():
             if generator_folder(name) in folders:
                 try:
                     progress = progress_of(self._workspace, name)
@@ -127,29 +133,25 @@ class Watcher:
                     damaged[name] = str(error)
                     continue
                 kept.append(len(progress.kept))
+                finished += bool(asked) and is_complete(progress, asked)
+                gaps = [gap for one in progress_by_segment(progress, asked) for gap in one.gaps]
                 if progress.damaged:
                     damaged[name] = f"{progress.damaged[0]} is damaged: run `cf-sample`, which makes it again"
-                elif progress.gaps:
-                    first, stop = progress.gaps[0]
+                elif gaps:
+                    first, stop = gaps[0]
                     folder = self._workspace.samples_of(name)
                     damaged[name] = (
                         f"{folder}: no rows of samples {first} to {stop - 1}: run `cf-sample`, which makes them again"
                     )
-        return sum(kept), sum(isinstance(images, int) and count >= images for count in kept)
+        return sum(kept), finished
 
 
-def _compatible(workspace: Workspace) -> dict[str, str]:
-    """Revisions of the compatible generators, by name; only three columns are read."""
+def _segments(workspace: Workspace) -> list[tuple[CatalogEntry, tuple[Segment, ...]]]:
+    """The compatible generators, and the samples that the rounds of the recipe ask for."""
     if not workspace.catalog.exists():
         raise UsageError(f"{workspace.catalog} does not exist: name the --workspace of a run, or run `cf-crawl` first")
-    columns = ("model_name", "revision", "further_revision", "status")
-    table = records.read_table(workspace.catalog, CatalogEntry, columns)
-    rows = zip(*(table.column(name).to_pylist() for name in columns), strict=True)
-    return {
-        generator_name(name, revision, further): revision
-        for name, revision, further, status in rows
-        if status == "compatible"
-    }
+    recipes = recorded_recipes(workspace)
+    return [(entry, segments_of(entry, recipes)) for entry in read_catalog(workspace) if entry.status == "compatible"]
 
 
 def _seconds_left(shards: Sequence[ShardStatus]) -> dict[str, float]:

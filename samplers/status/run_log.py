@@ -22,7 +22,7 @@ from typing import Any
 from samplers.messages import Ready
 from samplers.outcomes import Outcome
 from samplers.pending import PendingGenerator, PendingWork
-from samplers.plan import Recipe
+from samplers.segments import images_owed
 from workspace.layout import Workspace
 from workspace.progress import Log
 from workspace.shard import Shard
@@ -62,7 +62,7 @@ class RunLog:
             pending=len(pending.generators),
             finished=pending.finished,
             skipped=len(pending.skipped),
-            estimate=_estimate(pending.generators, pending.recipe),
+            estimate=_estimate(pending.generators),
         )
         why, detail = "failed", None
         try:
@@ -77,18 +77,24 @@ class RunLog:
         finally:
             self._write("run_stopped", why=why, detail=detail)
 
-    def generator_started(self, generator: PendingGenerator, recipe: Recipe) -> None:
+    def generator_started(self, generator: PendingGenerator) -> None:
         """Log that a generator is sampled from now on."""
-        kept, estimate = len(generator.progress.kept), _estimate([generator], recipe)
+        kept, estimate = len(generator.progress.kept), _estimate([generator])
         model_name = generator.entry.generator
-        self._write("generator_started", model_name=model_name, kept=kept, images=recipe.images, estimate=estimate)
+        self._write(
+            "generator_started",
+            model_name=model_name,
+            kept=kept,
+            images=images_owed(generator.segments),
+            estimate=estimate,
+        )
 
     def progress(self, model_name: str, kept: int, tries: int) -> None:
         """Log the counts after a batch, unless the last event was a moment ago."""
         if time.monotonic() - self._written >= PROGRESS_SECONDS:
             self._write("progress", model_name=model_name, kept=kept, tries=tries)
 
-    def generator_ended(self, generator: PendingGenerator, recipe: Recipe, outcome: Outcome) -> None:
+    def generator_ended(self, generator: PendingGenerator, outcome: Outcome) -> None:
         """Log how a generator ended."""
         self._write(
             "generator_ended",
@@ -99,12 +105,12 @@ class RunLog:
             kept=outcome.kept,
             tries=outcome.tries,
             seconds=outcome.seconds,
-            estimate=_estimate([generator], recipe),
+            estimate=_estimate([generator]),
         )
 
-    def generator_left(self, generator: PendingGenerator, recipe: Recipe) -> None:
+    def generator_left(self, generator: PendingGenerator) -> None:
         """Log that another process samples a generator, or has sampled it."""
-        estimate = _estimate([generator], recipe)
+        estimate = _estimate([generator])
         self._write("generator_left", model_name=generator.entry.generator, estimate=estimate)
 
     def _write(self, event: str, **fields: Any) -> None:
@@ -144,6 +150,6 @@ class Reader:
                 yield event
 
 
-def _estimate(generators: Sequence[PendingGenerator], recipe: Recipe) -> float:
+def _estimate(generators: Sequence[PendingGenerator]) -> float:
     """Seconds of the nominal device for the missing images."""
-    return round(sum(one.seconds(recipe) for one in generators), 3)
+    return round(sum(one.seconds for one in generators), 3)

@@ -15,12 +15,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from samplers.claims import TakenOverError
-from samplers.plan import Plan
 from samplers.sample import ImageFile, Sample, place_in_part
+from samplers.segments import Segment
 from samplers.storage.batch_folder import ROWS, move_into_place, read_batch
 from samplers.storage.damage import is_damaged
 from samplers.storage.part_layout import PartToWrite, parts_to_write
 from samplers.storage.progress import COLUMNS, GeneratorProgress, Row, Stored
+from samplers.storage.segment_progress import is_complete
 from workspace import records
 from workspace.atomic import link_or_copy, place, sync_folder
 from workspace.identity import sha256_of_file
@@ -42,11 +43,18 @@ class GeneratorStore:
     """
 
     def __init__(
-        self, workspace: Workspace, plan: Plan, scratch: Path, progress: GeneratorProgress, check: Callable[[], None]
+        self,
+        workspace: Workspace,
+        generator: str,
+        segments: Sequence[Segment],
+        scratch: Path,
+        progress: GeneratorProgress,
+        check: Callable[[], None],
     ) -> None:
-        self._workspace, self._plan, self._scratch, self._check = workspace, plan, scratch, check
+        self._workspace, self._generator, self._scratch, self._check = workspace, generator, scratch, check
+        self._segments, self._store = segments, segments[0].recipe.store
         self.progress = progress
-        self._samples, self._images = workspace.samples_of(plan.generator), workspace.images_of(plan.generator)
+        self._samples, self._images = workspace.samples_of(generator), workspace.images_of(generator)
         self._placed: set[int] = set()
 
     def add(self, rows: Sequence[Sample], images: Mapping[int, bytes]) -> None:
@@ -64,7 +72,7 @@ class GeneratorStore:
         self.progress = replace(self.progress, batches=tuple(batches))
         with self._batches_remain():
             self._place_images(stored)
-            self._write_parts(complete=False)
+            self._write_parts()
 
     def repair(self, rows: Sequence[Sample], images: Mapping[int, bytes], damaged: frozenset[int]) -> None:
         """Replace the damaged image files among those of a batch that was made again. Raises `NotReproducibleError`."""
@@ -86,11 +94,12 @@ class GeneratorStore:
             made.replace(self._images / row.image_name)
         sync_folder(self._images)
 
-    def finish(self, complete: bool) -> None:
-        """Write the parts that can be written, and remove what is left of others; `complete`: no batch follows."""
+    def finish(self) -> None:
+        """Write the parts that can be written, and remove what is left of others."""
         self._check()
+        complete = is_complete(self.progress, self._segments)
         with self._batches_remain():
-            self._write_parts(complete)
+            self._write_parts()
         for folder in self.progress.leftovers:
             shutil.rmtree(folder, ignore_errors=True)
         if complete:
@@ -124,7 +133,7 @@ class GeneratorStore:
 
     def _place_images(self, batch: Stored) -> None:
         """Give the images of a batch their names in images/, where images are files."""
-        if self._plan.store == "parquet" or batch.first in self._placed:
+        if self._store == "parquet" or batch.first in self._placed:
             return
         self._images.mkdir(parents=True, exist_ok=True)
         for row in batch.rows:
@@ -140,8 +149,8 @@ class GeneratorStore:
         sync_folder(self._images)
         self._placed.add(batch.first)
 
-    def _write_parts(self, complete: bool) -> None:
-        for part in parts_to_write(self.progress, self._plan.batch_size, complete):
+    def _write_parts(self) -> None:
+        for part in parts_to_write(self.progress, self._segments):
             self._write_part(part)
 
     def _write_part(self, part: PartToWrite) -> None:
@@ -179,7 +188,7 @@ class GeneratorStore:
         """Where the image of a row in this part is."""
         if row.image_name is None:
             return ImageFile()
-        if self._plan.store == "parquet":
+        if self._store == "parquet":
             content = (batch.path / row.image_name).read_bytes()
             return ImageFile(bytes=content, path=place_in_part(self._relative(part), row.image_name))
         return ImageFile(path=self._relative(self._images / row.image_name))
@@ -210,7 +219,7 @@ class GeneratorStore:
 
     def _taken_over(self) -> TakenOverError:
         return TakenOverError(
-            f"{self._plan.generator}: another process has sampled it meanwhile; its images count, also where they are "
+            f"{self._generator}: another process has sampled it meanwhile; its images count, also where they are "
             "other ones, as another kind of device makes them"
         )
 

@@ -1,20 +1,26 @@
 """Which samples of a generator are made: images that are damaged, gaps in the rows, and what comes after the last
 row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from samplers.plan import Recipe
 from samplers.sample import Memory
+from samplers.segments import Segment
 from samplers.storage.progress import GeneratorProgress
+from samplers.storage.segment_progress import progress_by_segment
 
 
 @dataclass(frozen=True, kw_only=True)
 class MissingRange:
-    """Samples [first, stop) to make, in one go."""
+    """Samples [first, stop) of a segment to make, in one go."""
 
+    segment: Segment
     first: int
-    stop: int | None
-    """None: until the number of images is reached."""
+    stop: int
+    images: int | None = None
+    """Distinct images at which the samples end, `kept` included; None: all of them are made."""
+    kept: frozenset[str] = frozenset()
+    """The sha256 of every image kept before `first`; empty where all samples are made."""
     call_size: int
     """Images of one pipeline call."""
     memory: Memory | None
@@ -23,29 +29,46 @@ class MissingRange:
     """Samples with a row whose image file is made again; empty: samples without rows."""
 
 
-def next_range(progress: GeneratorProgress, damaged: frozenset[int], recipe: Recipe) -> MissingRange | None:
+def next_range(
+    progress: GeneratorProgress, damaged: frozenset[int], segments: Sequence[Segment]
+) -> MissingRange | None:
     """The samples to make next; None: the generator is complete.
 
-    What comes after the last row is last: how many images are missing is known when nothing is missing before.
+    What comes after the last row of a segment is last: how many images are missing is known when nothing is missing
+    before.
     """
-    size = recipe.batch_size
     if damaged:
-        return _damaged_batch(progress, damaged, size)
-    if progress.gaps:
-        first, stop = progress.gaps[0]
-    elif not progress.is_complete(recipe):
-        first, stop = progress.next_index, None
-    else:
-        return None
-    return MissingRange(first=first, stop=stop, call_size=progress.call_size(size), memory=progress.memory)
+        segment = next(one for one in segments if one.first <= min(damaged) < one.stop)
+        return _damaged_batch(progress, damaged, segment)
+    for one in progress_by_segment(progress, segments):
+        if one.is_complete:
+            continue
+        size = one.segment.recipe.batch_size
+        last = [row for row in progress.rows if one.segment.first <= row.index < one.segment.stop]
+        call_size = max((row.call_size for row in last[-size:] if row.call_size is not None), default=size)
+        memory = one.last.memory if one.last is not None else None
+        if one.gaps:
+            first, stop = one.gaps[0]
+            return MissingRange(segment=one.segment, first=first, stop=stop, call_size=call_size, memory=memory)
+        return MissingRange(
+            segment=one.segment,
+            first=one.next_index,
+            stop=one.segment.stop,
+            images=one.images,
+            kept=one.kept,
+            call_size=call_size,
+            memory=memory,
+        )
+    return None
 
 
-def _damaged_batch(progress: GeneratorProgress, damaged: frozenset[int], batch_size: int) -> MissingRange:
+def _damaged_batch(progress: GeneratorProgress, damaged: frozenset[int], segment: Segment) -> MissingRange:
     """The batch of the first damaged image, made as it was: with as many images of one call, and memory saved
     likewise."""
-    start = min(damaged) - min(damaged) % batch_size
+    start, batch_size = segment.batch_start(min(damaged)), segment.recipe.batch_size
     batch = [row for row in progress.rows if start <= row.index < start + batch_size]
     return MissingRange(
+        segment=segment,
         first=batch[0].index,
         stop=batch[-1].index + 1,
         call_size=max((row.call_size for row in batch if row.call_size is not None), default=batch_size),

@@ -1,15 +1,20 @@
 """Which batches become which part.
 
-A part has the rows of `BATCHES_A_PART` batches, counted from the first sample, and the last part those of what is left.
-So the parts of a generator are the same files however often it was interrupted. A part that is damaged or missing
-leaves a hole between its neighbours; the batches that were made again for it become the part of that number.
+A part has the rows of `BATCHES_A_PART` batches, counted from the first sample of a segment, and the last part of a
+segment those of what is left. The parts of all segments are numbered on. So the parts of a generator are the same files
+however often it was interrupted, and the batches that were made again for one that is damaged or missing become the
+part of that number.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from samplers.plan import BATCHES_A_PART
+from samplers.segments import Segment
 from samplers.storage.progress import GeneratorProgress, Stored
+from samplers.storage.segment_progress import SegmentProgress, progress_by_segment
 
 
 @dataclass(frozen=True)
@@ -20,45 +25,32 @@ class PartToWrite:
     batches: tuple[Stored, ...]
 
 
-@dataclass(frozen=True)
-class _Hole:
-    """Where batches are that are in no part."""
-
-    number: int
-    last_number: int | None
-    """Of the parts that are missing; None: after all parts."""
-    first: int
-    stop: int | None
-    """The samples [first, stop); None: all that follow."""
-
-
-def parts_to_write(progress: GeneratorProgress, batch_size: int, complete: bool) -> list[PartToWrite]:
-    """The parts that can be written, in order; `complete`: no batch follows the last one."""
-    return [part for hole in _holes(progress) for part in _parts_in(hole, progress, batch_size, complete)]
+def parts_to_write(progress: GeneratorProgress, segments: Sequence[Segment]) -> list[PartToWrite]:
+    """The parts that can be written, in order."""
+    parts: list[PartToWrite] = []
+    number = 0
+    for one in progress_by_segment(progress, segments):
+        parts += _parts_of(one, progress, number)
+        if not one.is_complete:
+            # How many parts it will have is not known, and no later segment has rows.
+            break
+        number += math.ceil((one.next_index - one.segment.first) / _rows_a_part(one.segment))
+    return parts
 
 
-def _holes(progress: GeneratorProgress) -> Iterator[_Hole]:
-    number, at = 0, 0
-    for part in progress.parts:
-        if part.first > at and part.number > number:
-            yield _Hole(number, part.number - 1, at, part.first)
-        number, at = part.number + 1, part.stop
-    yield _Hole(number, None, at, None)
+def _parts_of(one: SegmentProgress, progress: GeneratorProgress, number: int) -> Iterator[PartToWrite]:
+    """Those of one segment, whose first part has this number."""
+    first, rows = one.segment.first, _rows_a_part(one.segment)
+    batches = [batch for batch in progress.batches if first <= batch.first < one.segment.stop]
+    for place, group in groupby(batches, key=lambda batch: (batch.first - first) // rows):
+        found = tuple(group)
+        start, stop = first + place * rows, min(first + (place + 1) * rows, one.segment.stop)
+        if one.is_complete:
+            stop = min(stop, one.next_index)
+        ends = [start, *(batch.stop for batch in found)]
+        if [batch.first for batch in found] == ends[:-1] and ends[-1] == stop:
+            yield PartToWrite(number + place, found)
 
 
-def _parts_in(hole: _Hole, progress: GeneratorProgress, batch_size: int, complete: bool) -> Iterator[PartToWrite]:
-    number, at = hole.number, hole.first
-    waiting: list[Stored] = []
-    for batch in progress.batches:
-        if batch.first != at or (hole.stop is not None and batch.stop > hole.stop):
-            if batch.first > at:
-                return
-            continue
-        waiting.append(batch)
-        at = batch.stop
-        ends = at == hole.stop or (at % (batch_size * BATCHES_A_PART) == 0 and number != hole.last_number)
-        if ends:
-            yield PartToWrite(number, tuple(waiting))
-            number, waiting = number + 1, []
-    if waiting and hole.stop is None and complete:
-        yield PartToWrite(number, tuple(waiting))
+def _rows_a_part(segment: Segment) -> int:
+    return segment.recipe.batch_size * BATCHES_A_PART

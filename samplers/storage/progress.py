@@ -1,7 +1,7 @@
 """The progress of one generator, read from its rows: there is no other record of it.
 
 Rows are in parts and, for the last few batches, in the folders of these (`batches`). A part or batch that cannot be
-read counts as missing, and so do its rows: what is missing below the last row is a gap, and is sampled again.
+read counts as missing, and so do its rows: they are sampled again (`segment_progress`).
 """
 
 import itertools
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samplers.plan import Recipe
 from samplers.sample import Memory, Sample, SampleStatus
 from samplers.storage.batch_folder import read_batch
 from workspace import records
@@ -76,19 +75,9 @@ class GeneratorProgress:
             yield from stored.rows
 
     @property
-    def next_index(self) -> int:
-        """The first sample after all rows."""
-        return max((stored.stop for stored in (*self.parts, *self.batches)), default=0)
-
-    @property
-    def gaps(self) -> tuple[tuple[int, int], ...]:
-        """The samples [first, stop) before `next_index` without rows."""
-        found, at = [], 0
-        for stored in sorted((*self.parts, *self.batches), key=lambda one: one.first):
-            if stored.first > at:
-                found.append((at, stored.first))
-            at = stored.stop
-        return tuple(found)
+    def tries(self) -> int:
+        """Samples made, kept or rejected."""
+        return sum(len(stored.rows) for stored in (*self.parts, *self.batches))
 
     @property
     def kept(self) -> frozenset[str]:
@@ -99,25 +88,6 @@ class GeneratorProgress:
     def revision(self) -> str | None:
         """The revision that was sampled; None before the first row."""
         return next((row.revision for row in self.rows), None)
-
-    @property
-    def memory(self) -> Memory | None:
-        """How memory was saved for the last row."""
-        last = list(self.rows)[-1:]
-        return last[0].memory if last else None
-
-    def is_complete(self, recipe: Recipe) -> bool:
-        """Whether nothing is left to sample: the number of images is reached, or all tries are used."""
-        return not self.gaps and (len(self.kept) >= recipe.images or self.next_index >= recipe.max_tries)
-
-    def finished(self, recipe: Recipe) -> bool:
-        """Whether nothing is left to do: complete, and all rows are in parts."""
-        return self.is_complete(recipe) and not self.batches and not self.damaged
-
-    def call_size(self, batch_size: int) -> int:
-        """Images to sample in one call: the batch, unless memory was short before."""
-        last = list(self.rows)[-batch_size:]
-        return max((row.call_size for row in last if row.call_size is not None), default=batch_size)
 
 
 def progress_of(workspace: Workspace, generator: str) -> GeneratorProgress:

@@ -10,6 +10,7 @@ from crawler.options import KINDS, CrawlOptions
 from workspace.errors import UsageError
 
 # Options that the command line takes from the environment, and arguments that are not options of a crawl.
+REPEATED = ("include", "exclude", "license_allow", "license_deny", "architecture")
 FROM_ENVIRONMENT, NOT_OPTIONS = {"endpoint", "token"}, {"workspace", "explain"}
 
 
@@ -18,7 +19,7 @@ def test_every_default_of_the_command_line_is_that_of_the_options() -> None:
     defaults = {name: parameter.default for name, parameter in parameters.items() if name not in NOT_OPTIONS}
     defaults["kinds"] = tuple(defaults["kinds"].split(","))
     # A list cannot be a default; None stands for the default of the options.
-    defaults |= {name: defaults[name] or () for name in ("include", "exclude")}
+    defaults |= {name: defaults[name] or () for name in REPEATED}
     options = {field.name: field.default for field in fields(CrawlOptions) if field.name not in FROM_ENVIRONMENT}
     assert MISSING not in options.values()
     assert defaults == options

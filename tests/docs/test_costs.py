@@ -55,7 +55,7 @@ ROWS = {
 @pytest.mark.parametrize("name", ROWS)
 def test_a_row_of_the_table_is_what_the_cost_model_computes(page: Path, name: str) -> None:
     generator, own, shared = ROWS[name]
-    hours = GENERATORS * cost_of(generator, steps=None, batch_size=8).seconds(IMAGES) / 3600
+    hours = GENERATORS * cost_of(generator, batch_size=8).seconds(IMAGES) / 3600
     download = (GENERATORS * own + shared) / 1e12
     side = generator.hyperparameters.height
     assert side is not None

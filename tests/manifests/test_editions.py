@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.editions import AllowedLicenses, parse_licenses
+from crawler.named_licenses import NamedLicenses
+from manifests.editions import parse_licenses
+from manifests.options import DEFAULT_LICENSES
 from tests.manifests.making import entry
 from workspace.errors import UsageError
 
@@ -30,7 +32,7 @@ def test_a_generator_passes_by_its_licence_or_by_its_family(
 ) -> None:
     source = "none" if license is None else "card"
     generator = entry("a", 1, license=license, license_name=name, license_family=family, license_source=source)
-    assert parse_licenses(allowed).allow(generator) is passes
+    assert parse_licenses(allowed).cover(generator) is passes
 
 
 @pytest.mark.parametrize(
@@ -52,11 +54,11 @@ def test_the_licence_of_the_base_counts_if_it_is_stricter(
     lora = entry(
         "a", 1, license="MIT", license_family="open", license_effective=effective, license_family_effective=family
     )
-    assert parse_licenses(allowed).allow(lora) is passes
+    assert parse_licenses(allowed).cover(lora) is passes
 
 
 def test_no_licence_given_means_the_defaults_and_order_does_not_matter() -> None:
-    assert parse_licenses([]) == parse_licenses([" , "]) == AllowedLicenses()
+    assert parse_licenses([]) == parse_licenses([" , "]) == NamedLicenses(DEFAULT_LICENSES)
     assert parse_licenses(["b", "a"]) == parse_licenses(["A,b"])
 
 
@@ -69,7 +71,7 @@ def test_an_unknown_licence_family_is_refused() -> None:
     ("text", "license"), [("gpl-3.0", "GPL-3.0-only"), ("GPL-3.0-only", "GPL-3.0-only"), ("lgpl-lr", "LGPLLR")]
 )
 def test_a_licence_may_be_named_as_cards_or_as_spdx_write_it(text: str, license: str) -> None:
-    assert parse_licenses([text]).allow(entry("a", 1, license=license, license_family="unknown"))
+    assert parse_licenses([text]).cover(entry("a", 1, license=license, license_family="unknown"))
 
 
 @pytest.mark.parametrize(

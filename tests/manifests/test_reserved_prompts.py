@@ -6,9 +6,10 @@ from typing import Any
 from manifests.building import Built, build
 from manifests.manifest import FAKE, REAL, iterate_manifest
 from manifests.options import BuildOptions
-from samplers.plan import Recipe, plan_of
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from tests.manifests.making import Builder
+from tests.samplers.planning import plan_of
 from workspace.layout import Workspace
 from workspace.recipe import pin
 
@@ -27,7 +28,7 @@ def sampled(builder: Builder, **changes: Any) -> Workspace:
         generator = builder.generator(f"org/g{number:02}", lineage=(), base_model=None)
         for planned in plan_of(generator, pool, recipe).samples:
             builder.sample(generator, prompts[str(planned.prompt_id)], seed=planned.seed)
-    pin(builder.workspace, "sample", recipe.settings())
+    pin(builder.workspace, "sample", recipe.table())
     return builder.write()
 
 

@@ -12,7 +12,7 @@ DECODER_SECONDS = 2.5e12 / FLOPS
 
 
 def _image(**changes: object) -> float:
-    return cost_of(entry(**changes), steps=None, batch_size=8).image
+    return cost_of(entry(**changes), batch_size=8).image
 
 
 def _asked(steps: int, scale: float, side: int = 512) -> Hyperparameters:
@@ -39,7 +39,7 @@ def test_the_same_network_costs_the_same_in_half_and_in_full_precision_but_loads
     half = entry()
     doubled = tuple(replace(each, path=each.path.replace(".fp16", ""), size=2 * each.size) for each in half.files)
     full = entry(files=doubled, variant=None)
-    costs = [cost_of(each, steps=None, batch_size=8) for each in (half, full)]
+    costs = [cost_of(each, batch_size=8) for each in (half, full)]
     assert costs[0].image == pytest.approx(costs[1].image)
     assert costs[1].load == pytest.approx(2 * costs[0].load)
 
@@ -47,13 +47,13 @@ def test_the_same_network_costs_the_same_in_half_and_in_full_precision_but_loads
 def test_an_adapter_costs_what_its_base_costs() -> None:
     base = entry()
     adapter = entry(kind="lora", files=(file("pytorch_lora_weights.safetensors", 10_000),), base_files=base.files)
-    assert cost_of(adapter, steps=None, batch_size=8).image == pytest.approx(_image(), rel=0.001)
+    assert cost_of(adapter, batch_size=8).image == pytest.approx(_image(), rel=0.001)
 
 
 def test_loading_a_decoder_costs_the_bytes_of_its_prior_too() -> None:
-    alone = cost_of(entry(), steps=None, batch_size=8)
+    alone = cost_of(entry(), batch_size=8)
     prior = (file("prior/diffusion_pytorch_model.safetensors", 4_000_000_000),)
-    both = cost_of(entry(prior_model="org/prior", prior_files=prior), steps=None, batch_size=8)
+    both = cost_of(entry(prior_model="org/prior", prior_files=prior), batch_size=8)
     assert both.load == pytest.approx(alone.load + 4_000_000_000 / LOAD_BYTES)
 
 
@@ -63,7 +63,7 @@ def test_the_smallest_networks_cost_the_time_to_start_their_passes() -> None:
         files=(file("unet/diffusion_pytorch_model.safetensors", 1000),),
         hyperparameters=Hyperparameters(num_inference_steps=1000, height=32, width=32),
     )
-    assert cost_of(tiny, steps=None, batch_size=8).image == pytest.approx(1000 * PASS_SECONDS / 8)
+    assert cost_of(tiny, batch_size=8).image == pytest.approx(1000 * PASS_SECONDS / 8)
 
 
 @given(steps=st.integers(1, 2000), more=st.integers(1, 2000), side=st.sampled_from([64, 512, 1024]))
@@ -76,16 +76,10 @@ def test_more_of_anything_never_costs_less(steps: int, more: int, side: int) -> 
 
 @given(st.integers(1, 1000), st.integers(1, 1000))
 def test_images_add_up_and_none_costs_nothing(first: int, second: int) -> None:
-    cost = cost_of(entry(), steps=None, batch_size=8)
+    cost = cost_of(entry(), batch_size=8)
     assert cost.seconds(0) == 0
     assert cost.seconds(first + second) + cost.load == pytest.approx(cost.seconds(first) + cost.seconds(second))
 
 
-def test_steps_of_the_recipe_count_instead_of_the_cards() -> None:
-    assert cost_of(entry(), steps=50, batch_size=8) == cost_of(
-        entry(hyperparameters=_asked(50, 7.5)), steps=None, batch_size=8
-    )
-
-
 def test_without_any_setting_there_is_an_estimate() -> None:
-    assert cost_of(entry(hyperparameters=Hyperparameters(), files=()), steps=None, batch_size=8).image > 0
+    assert cost_of(entry(hyperparameters=Hyperparameters(), files=()), batch_size=8).image > 0

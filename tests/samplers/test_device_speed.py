@@ -15,7 +15,7 @@ PUBLISHED = {"a100": 3.6, "v100": 1.66, "rtx3090": 1.69, "rtx4090": 3.2, "t4": 1
 
 @pytest.mark.parametrize("device", PUBLISHED)
 def test_published_times_of_stable_diffusion_are_within_the_range(device: str) -> None:
-    estimate = cost_of(entry(), steps=None, batch_size=16).image / speed_of(device)[0]
+    estimate = cost_of(entry(), batch_size=16).image / speed_of(device)[0]
     published = 25 / (16 * PUBLISHED[device])
     assert estimate / UNCERTAIN < published < estimate * UNCERTAIN
     assert estimate == pytest.approx(published, rel=0.4)
@@ -27,7 +27,7 @@ def test_the_published_time_of_stable_diffusion_xl_is_within_the_range() -> None
         hyperparameters=Hyperparameters(num_inference_steps=30, guidance_scale=5.0, height=1024, width=1024),
         files=(file("unet/diffusion_pytorch_model.fp16.safetensors", 5_140_000_000),),
     )
-    estimate = cost_of(xl, steps=None, batch_size=1).image / speed_of("A100")[0]
+    estimate = cost_of(xl, batch_size=1).image / speed_of("A100")[0]
     assert estimate / UNCERTAIN < 3.31 < estimate
 
 

@@ -122,7 +122,7 @@ def test_before_captioning_all_is_estimated_and_a_line_names_what_is_missing(
     estimate = forecast(workspace, options)
     assert (estimate.total_images, estimate.notes) == (
         400,
-        (f"{workspace.prompts} holds no prompts: run `cf-caption` first",),
+        (f"{workspace.prompts} holds no prompts: run `cf-caption` before `cf-sample`",),
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["catalog.parquet"]
     with pytest.raises(UsageError, match="holds no prompts"):

@@ -32,7 +32,8 @@ def _parameters() -> dict[str, inspect.Parameter]:
 
 
 #: Options that may be given several times.
-REPEATED = {"only", "source_weights", "holdout", "validation"}
+CHOICE = {"exclude", "license_allow", "license_deny", "architecture"}
+REPEATED = {"only", "source_weights", "holdout", "validation", *CHOICE}
 
 
 def test_every_default_of_the_command_line_is_that_of_the_options() -> None:
@@ -60,6 +61,12 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         "batch_size": 3,
         "max_tries": 9,
         "steps": 5,
+        "width": 320,
+        "height": 192,
+        "guidance_scale": 3.0,
+        "negative_prompt": "a blur",
+        "scheduler": "DDIMScheduler",
+        "settings": tmp_path / "settings.toml",
         "seed": 11,
         "safety_checker": "org/checker@abc",
         "images_per_prompt": 2,
@@ -74,14 +81,19 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         "timeout": 17.0,
         "max_memory": 19.0,
         "retry_failed": True,
+        "update": True,
         "verify": "full",
     }
+    values["settings"].write_text('["org/*"]\nimages = 3\n')
+    values["max_size"] = "20GB"
+    chosen = {name: ["org/*", "mit"] for name in CHOICE}
     held = {"holdout": ["name=org/a"], "validation": ["name=org/b", "architecture=GAN"]}
     with pytest.raises(_PassedError) as passed:
-        cli.sample(workspace=tmp_path, source_weight=["coco=2"], only=["org/a", "org/b"], **held, **values)
+        cli.sample(workspace=tmp_path, source_weight=["coco=2"], only=["org/a", "org/b"], **held, **chosen, **values)
     expected = SampleOptions(
         **values,
         only=("org/a", "org/b"),
+        **{name: tuple(texts) for name, texts in chosen.items()},
         source_weights={"coco": 2.0},
         holdout=("name=org/a",),
         validation=("name=org/b", "architecture=GAN"),
@@ -110,7 +122,13 @@ def test_batch_and_tries_follow_the_number_of_images(options: SampleOptions, bat
         ({"images": 0}, "--images must be at least 1"),
         ({"batch_size": 0}, "--batch-size must be at least 1"),
         ({"max_tries": 0}, "--max-tries must be at least 1"),
-        ({"steps": -1}, "--steps must be at least 1"),
+        ({"steps": -1}, "--steps -1: must be a whole number, at least 1"),
+        ({"width": 0}, "--width 0: must be a whole number from 1 to 16,384"),
+        ({"height": 512.0}, "--height 512.0: must be a whole number"),
+        ({"guidance_scale": float("nan")}, "--guidance-scale nan: must be a number from 0 to 1000"),
+        ({"negative_prompt": "x" * 5001}, "--negative-prompt x+: must be a text of at most 5,000 characters"),
+        ({"scheduler": "DDIM"}, "--scheduler DDIM: the installed diffusers has no .*; did you mean DDIMScheduler"),
+        ({"settings": {"org/a": {"step": 3}}}, r'settings: \["org/a"\] step: there is no such .*did you mean steps'),
         ({"limit": 0}, "--limit must be at least 1"),
         ({"timeout": 0.5}, "--timeout must be at least 1"),
         ({"images": 4, "max_tries": 3}, "--max-tries 3 is less than --images 4: make it at least as many"),
@@ -158,7 +176,7 @@ def test_the_recipe_is_the_same_from_python_and_from_the_command_line(tmp_path: 
     write_prompts(workspace, PROMPTS)
     # The command line reads weights as 2.0; in Python a whole number is usual.
     recipes = [
-        find_pending(workspace, SampleOptions(images=3, source_weights={"photos": weight})).recipe.settings()
+        find_pending(workspace, SampleOptions(images=3, source_weights={"photos": weight})).recipe.table()
         for weight in (2.0, 2)
     ]
     for recipe in recipes:

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
-from samplers.plan import Recipe, plan_of
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from tests.records import catalog_entry
+from tests.samplers.planning import plan_of
 from tests.samplers.test_prompting import _prompts
 from workspace.errors import UsageError
 from workspace.identity import seed_of
@@ -112,16 +113,16 @@ def test_prompts_are_drawn_by_the_weights_of_their_sources() -> None:
 
 def test_weights_are_in_the_recipe_only_where_they_are_given(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path)
-    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).settings())
+    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).table())
     assert read(workspace)["sample"]["source_weights"] == {"a": 3.0, "b": 1.0}
-    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).settings())
+    pin(workspace, "sample", _recipe(source_weights={"a": 3.0, "b": 1.0}).table())
     with pytest.raises(UsageError, match=r"source_weights was \{'a': 3.0, 'b': 1.0\}, now unset"):
-        pin(workspace, "sample", _recipe().settings())
+        pin(workspace, "sample", _recipe().table())
 
 
 def test_every_field_of_the_recipe_is_pinned() -> None:
     recipe = _recipe()
-    assert recipe.settings() == dataclasses.asdict(recipe)
+    assert {"round": 1, **recipe.table()} == dataclasses.asdict(recipe)
 
 
 @given(st.integers(1, 6), st.integers(1, 20))

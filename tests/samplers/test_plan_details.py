@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from crawler.catalog import Hyperparameters
-from samplers.plan import BATCHES_A_PART, ROUND, Plan, Recipe, plan_of
+from samplers.plan import BATCHES_A_PART, Plan
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from tests.samplers.campaign import entry
+from tests.samplers.planning import plan_of
 from tests.samplers.test_prompting import _prompts
 from workspace.errors import UsageError
 
@@ -20,11 +22,11 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def test_parts_and_rounds_are_as_in_existing_workspaces() -> None:
-    assert (BATCHES_A_PART, ROUND) == (4, 1)
+    assert (BATCHES_A_PART, recipe().round, plan_of(entry(), POOL, recipe()).first) == (4, 1, 0)
 
 
 def test_the_settings_of_a_recipe_that_names_only_what_it_must() -> None:
-    assert recipe().settings() == {
+    assert recipe().table() == {
         "images": 4,
         "batch_size": 3,
         "max_tries": 8,
@@ -40,6 +42,12 @@ def test_the_settings_of_a_recipe_that_names_only_what_it_must() -> None:
         "holdout": None,
         "validation": None,
         "seed_bits": 53,
+        "guidance_scale": None,
+        "width": None,
+        "height": None,
+        "negative_prompt": None,
+        "scheduler": None,
+        "settings": None,
     }
 
 

@@ -31,17 +31,17 @@ def test_a_generator_gets_done_although_every_run_is_ended_before_it_has_a_part(
     signals = (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
     runs = 0
     while read_outcome(workspace, PIXELS) is None:
-        before = progress_of(workspace, PIXELS).next_index
+        before = progress_of(workspace, PIXELS).tries
         process = start(workspace, options)
         # Slower than a batch is sampled, so one more may be in hand, and another on its way.
-        while process.is_alive() and progress_of(workspace, PIXELS).next_index < before + BATCH:
+        while process.is_alive() and progress_of(workspace, PIXELS).tries < before + BATCH:
             time.sleep(0.002)
         assert process.pid is not None
         sent = signals[runs % 3]
         if process.is_alive():
             os.kill(process.pid, sent)
         process.join(60)
-        after = progress_of(workspace, PIXELS).next_index
+        after = progress_of(workspace, PIXELS).tries
         assert process.exitcode in (75, 0), process.exitcode
         assert after >= before + BATCH or after == IMAGES
         runs += 1

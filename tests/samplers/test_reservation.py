@@ -13,12 +13,13 @@ from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry
 from samplers.options import SampleOptions
 from samplers.pending import find_pending
-from samplers.plan import Recipe, plan_of
 from samplers.prompting import PromptPool
+from samplers.recipe import Recipe
 from samplers.reservation import Reservation, place_of
 from samplers.reserved_prompts import require_enough
 from tests.records import catalog_entry, prompt
 from tests.samplers.inputs import write_catalog
+from tests.samplers.planning import plan_of
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, part_name
@@ -149,16 +150,17 @@ def test_the_reservation_is_in_the_recipe_and_read_from_it_again(workspace: Work
         evaluation_prompts=0.2, holdout=("name=org/test", "family=org/base"), validation=("name=org/second",)
     )
     wanted = find_pending(workspace, given).recipe
-    pin(workspace, "sample", wanted.settings())
+    pin(workspace, "sample", wanted.table())
     assert Reservation.of(workspace) == wanted.reservation
     assert list(map(str, wanted.reservation.holdouts.test)) == ["family=org/base", "name=org/test"]
     again = options(
         evaluation_prompts=0.2, holdout=("family=org/base", "name=org/test"), validation=("name=org/second",)
     )
-    pin(workspace, "sample", find_pending(workspace, again).recipe.settings())
-    other = find_pending(workspace, options(evaluation_prompts=0.2, holdout=("name=org/test",))).recipe
-    with pytest.raises(UsageError, match=r"holdout was .*; validation was .* now unset"):
-        pin(workspace, "sample", other.settings())
+    pin(workspace, "sample", find_pending(workspace, again).recipe.table())
+    with pytest.raises(UsageError, match=r"holdout was .*; validation was .*, now unset\."):
+        find_pending(workspace, options(evaluation_prompts=0.2, holdout=("name=org/test",)))
+    with pytest.raises(UsageError, match=r"--holdout is .*: it is the same in all rounds"):
+        find_pending(workspace, options(evaluation_prompts=0.2, holdout=("name=org/test",), update=True))
 
 
 def test_a_workspace_that_was_not_sampled_has_no_reservation(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_a_huge_number_of_shards_needs_no_memory() -> None:
 
 @pytest.mark.parametrize("count", [16, 64])
 def test_the_estimated_costs_of_shards_are_balanced(count: int) -> None:
-    costs = {each.model_name: cost_of(each, steps=None, batch_size=8).seconds(400) for each in catalogue(5000)}
+    costs = {each.model_name: cost_of(each, batch_size=8).seconds(400) for each in catalogue(5000)}
     division = assign_shards(costs, count)
     mean = sum(costs.values()) / count
     assert max(division.seconds) <= 1.001 * mean

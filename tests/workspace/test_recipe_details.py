@@ -15,11 +15,11 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_the_text_of_a_recipe(workspace: Workspace) -> None:
-    recipe.pin(workspace, "sample", {"steps": 4, "images": 2, "prompts": None, "store": "files", "weights": {"a": 0.5}})
     recipe.pin(workspace, "caption", {"captioner": "org/blip"})
+    recipe.pin(workspace, "sample", {"steps": 4, "images": 2, "prompts": None, "store": "files", "weights": {"a": 0.5}})
     assert workspace.recipe.read_text() == (
-        '[sample]\nimages = 2\nsteps = 4\nstore = "files"\n\n[sample.weights]\na = 0.5\n\n'
-        '[caption]\ncaptioner = "org/blip"\n'
+        '[caption]\ncaptioner = "org/blip"\n\n'
+        '[sample]\nimages = 2\nsteps = 4\nstore = "files"\n\n[sample.weights]\na = 0.5\n'
     )
     assert recipe.read(workspace) == {
         "sample": {"steps": 4, "images": 2, "store": "files", "weights": {"a": 0.5}},
@@ -28,9 +28,9 @@ def test_the_text_of_a_recipe(workspace: Workspace) -> None:
 
 
 def test_a_stage_meets_its_own_table_only(workspace: Workspace) -> None:
-    recipe.pin(workspace, "sample", {"images": 2})
     recipe.pin(workspace, "caption", {"images": 3})
     recipe.pin(workspace, "sample", {"images": 2})
+    recipe.pin(workspace, "caption", {"images": 3})
     with pytest.raises(UsageError, match=r"\[caption\]"):
         recipe.pin(workspace, "caption", {"images": 2})
 

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crawler.choice import Choice
+from crawler.generator_names import GeneratorNames
 from crawler.hub.client import Hub
 from crawler.hub.from_file import COLUMNS, Names, digest, look_up_models, read_names
 from crawler.hub.listing import Selection, list_models
@@ -106,7 +108,7 @@ def test_the_digest_of_names_does_not_depend_on_their_order() -> None:
 def test_models_looked_up_equal_models_listed(wild_hub: HubProcess) -> None:
     hub = Hub(HubAccess(wild_hub.endpoint))
     # The Hub refuses requests for a disabled model.
-    listed = [row for row in list_models(hub, EVERYTHING) if not row.disabled]
+    listed = [row for row in list_models(hub, EVERYTHING).models if not row.disabled]
     found = look_up_models(hub, EVERYTHING, [row.model_name for row in reversed(listed)], workers=4)
     assert [row.model_name for row in found.models] == [row.model_name for row in listed]
     assert [(row.revision, row.tags, row.gated, row.likes) for row in found.models] == [
@@ -116,12 +118,14 @@ def test_models_looked_up_equal_models_listed(wild_hub: HubProcess) -> None:
 
 
 def test_patterns_and_the_limit_apply_to_named_models(wild_hub: HubProcess) -> None:
-    few = Selection(limit=1, kinds=("lora",), include=("acme/lora*",), author="acme")
+    only = Choice(only=GeneratorNames(("acme/lora*",)))
+    few = Selection(limit=1, kinds=("lora",), choice=only, author="acme")
     wild_hub.clear_requests()
     found = look_up_models(
         Hub(HubAccess(wild_hub.endpoint)), few, ["acme/base", "acme/lora", "acme/lora-many", "other/lora"], workers=1
     )
     assert [row.model_name for row in found.models] == ["acme/lora"]
+    assert found.left_out == {"--only": 2}
     # A lost connection is tried again: what counts is who was asked about.
     asked = {request["path"] for request in wild_hub.requests()}
     assert asked == {"/api/models/acme/lora", "/api/models/acme/lora-many"}

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crawler.choice import Choice
+from crawler.generator_names import GeneratorNames
 from crawler.hub.client import Hub
 from crawler.hub.listing import ListedModel, Selection, list_models
 from crawler.options import Kind
@@ -24,7 +26,7 @@ def row(name: str, downloads: int = 1, **more: Any) -> dict[str, Any]:
 
 def names(hub: HubProcess, **selection: Any) -> list[str]:
     chosen = Selection(**{"limit": 1000, "kinds": KINDS, **selection})
-    return [listed.model_name for listed in list_models(Hub(HubAccess(hub.endpoint)), chosen)]
+    return [listed.model_name for listed in list_models(Hub(HubAccess(hub.endpoint)), chosen).models]
 
 
 def test_all_models_are_listed_by_downloads(wild_hub: HubProcess) -> None:
@@ -45,10 +47,11 @@ def test_tags_tell_the_kind(wild_hub: HubProcess) -> None:
 
 
 def test_patterns_include_and_exclude_names(wild_hub: HubProcess) -> None:
-    assert names(wild_hub, include=("*/custom-*", "*/base"), exclude=("*-unet",)) == [
-        "acme/base",
-        "acme/custom-pipeline",
-    ]
+    choice = Choice(only=GeneratorNames(("*/custom-*", "*/base")), exclude=GeneratorNames(("*-unet",)))
+    assert names(wild_hub, choice=choice) == ["acme/base", "acme/custom-pipeline"]
+    found = list_models(Hub(HubAccess(wild_hub.endpoint)), Selection(limit=1000, kinds=KINDS, choice=choice))
+    # What a name leaves out is counted; `--exclude` counts among those that `--only` names.
+    assert found.left_out == {"--exclude": 1, "--only": len(wild()) - 3}
 
 
 def test_an_author_has_only_their_own_models(wild_hub: HubProcess) -> None:
@@ -70,14 +73,14 @@ def test_a_model_on_two_pages_counts_once() -> None:
         return 200, link, json.dumps(pages[number]).encode()
 
     with serving(answer) as endpoint:
-        listed = list_models(Hub(HubAccess(endpoint)), Selection(limit=10, kinds=KINDS))
+        listed = list_models(Hub(HubAccess(endpoint)), Selection(limit=10, kinds=KINDS)).models
     assert [model.model_name for model in listed] == ["a/one", "a/two", "a/three"]
 
 
 def test_equal_downloads_are_ordered_by_name() -> None:
     rows = json.dumps([row("b/b"), row("a/z"), row("a/a")]).encode()
     with serving(lambda _path: (200, {}, rows)) as endpoint:
-        listed = list_models(Hub(HubAccess(endpoint)), Selection(limit=10, kinds=KINDS))
+        listed = list_models(Hub(HubAccess(endpoint)), Selection(limit=10, kinds=KINDS)).models
     assert [model.model_name for model in listed] == ["a/a", "a/z", "b/b"]
 
 
@@ -119,7 +122,7 @@ def test_rows_of_any_types_are_read_or_skipped(changes: dict[str, Any]) -> None:
 
 
 def test_the_test_repositories_have_every_kind(tmp_path: Path, wild_hub: HubProcess) -> None:
-    listed = list_models(Hub(HubAccess(wild_hub.endpoint)), Selection(limit=1000, kinds=KINDS))
+    listed = list_models(Hub(HubAccess(wild_hub.endpoint)), Selection(limit=1000, kinds=KINDS)).models
     assert {model.kind for model in listed} == set(KINDS)
     assert {model.gated for model in listed} == {None, "manual"}
     assert any(model.disabled for model in listed)

@@ -27,12 +27,12 @@ from manifests.options import BuildOptions, Verify
 from manifests.tables.generators import read_generators
 from samplers.options import Store
 from samplers.outcomes import Outcome, write_outcome
-from samplers.sample import ImageFile
+from samplers.sample import ImageFile, Sample
 from tests.manifests.making import Builder, fill, sha256
 from tests.scale import scaled
 from workspace import records
 from workspace.errors import CommunityForensicsError
-from workspace.layout import Workspace, part_name
+from workspace.layout import Workspace, generator_folder, part_name
 
 PAINTER = "org/painter"
 FIRST = "images/org--painter/00000000.png"
@@ -48,12 +48,23 @@ class Victim:
     name: str = PAINTER
 
     @property
-    def first(self) -> Path:
-        return self.builder.workspace.images_of(self.name) / "00000000.png"
+    def images(self) -> str:
+        return f"images/{generator_folder(self.name)}"
 
-    def change(self, **changes: Any) -> None:
-        """Change the row of the first image."""
-        self.builder.change(self.name, 0, **changes)
+    @property
+    def parts(self) -> str:
+        return f"samples/{generator_folder(self.name)}"
+
+    @property
+    def first(self) -> Path:
+        return self.builder.workspace.root / self.images / "00000000.png"
+
+    @property
+    def rows(self) -> list[Sample]:
+        return self.builder.samples[self.name]
+
+    def change(self, row: int = 0, **changes: Any) -> None:
+        self.builder.change(self.name, row, **changes)
 
     def rewrite(self, content: bytes) -> None:
         """Another file, with a row that agrees with its bytes."""
@@ -190,18 +201,106 @@ FILES_OF_THEIR_OWN: dict[str, tuple[Callable[[Victim], object], str]] = {
 
 IMPOSSIBLE_SIZE = r"1 sample is not PNG of mode RGB or L, or has an impossible size: org/painter #1"
 
-# And to the records.
-RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
-    "duplicate key": (lambda b: b.change(PAINTER, 1, index=0), r"1 sample is duplicated in samples/: org/painter #0"),
-    "a hole in the tries": (lambda b: b.samples[PAINTER].pop(3), r"1 generator lacks samples: .*: org/painter"),
+# And to the records of one generator.
+RECORDS_OF_ONE: dict[str, tuple[Callable[[Victim], object], str]] = {
+    "duplicate key": (
+        lambda v: v.rows.append(replace(v.rows[0], seed=1)),
+        r"1 sample is duplicated in samples/: org/painter #0",
+    ),
+    "a hole in the tries": (lambda v: v.rows.pop(3), r"1 generator lacks samples: .*: org/painter"),
     "the same seed twice": (
-        lambda b: b.change(PAINTER, 4, seed=7),
+        lambda v: v.change(4, seed=7),
         r"1 sample has the seed of another sample.*: org/painter #4",
     ),
-    "lost rows": (
-        lose_the_last_rows,
-        r"1 generator has fewer samples than its outcome.*: org/sketcher .samples 7, kept 7; counted 9 and 9",
+    "unknown prompt": (
+        lambda v: v.change(3, prompt_id="photos/gone"),
+        r"1 sample names a prompt that is not in prompts/: org/painter #3: photos/gone",
     ),
+    "no prompt": (
+        lambda v: v.change(3, prompt_id=None, prompt=None, real_source=None),
+        r"1 sample lacks the prompt that its generator needs: org/painter #3",
+    ),
+    "another real source": (
+        lambda v: v.change(0, real_source="locked"),
+        r"1 sample has another real source than its prompt: org/painter #0: locked",
+    ),
+    "a seed of the version before": (
+        lambda v: v.change(0, seed=2**53),
+        r"1 sample has a seed of more than 53 bits, which many readers of numbers change: org/painter #0 \(another ver",
+    ),
+    "flagged row": (
+        lambda v: v.change(0, nsfw_flag=True),
+        r"1 sample was kept although flagged, or not checked: org/painter #0",
+    ),
+    "unchecked row": (
+        lambda v: v.change(0, nsfw_flag=None),
+        r"1 sample was kept although flagged, or not checked: org/painter #0",
+    ),
+    "a status that is none": (
+        lambda v: v.change(6, status="fine"),
+        r"1 sample has an unknown status: org/painter #6",
+    ),
+    "pixels of a rejected try": (
+        lambda v: v.change(6, image=ImageFile(path="images/x.png")),
+        r"1 rejected sample still has an image: org/painter #6",
+    ),
+    "one file for two rows": (
+        lambda v: v.change(1, image=ImageFile(path=f"{v.images}/00000000.png")),
+        r"1 sample names a file of another sample: org/painter #1",
+    ),
+    "a file of another generator": (
+        lambda v: v.change(1, image=ImageFile(path="images/org--sketcher/00000001.png")),
+        r"1 sample names a file of another sample: org/painter #1",
+    ),
+    "a path that leads out": (
+        lambda v: v.change(1, image=ImageFile(path=f"{v.parts}/part-/../../../x.parquet#00000001.png")),
+        r"1 sample names a file of another sample: org/painter #1",
+    ),
+    "a row without a name": (
+        lambda v: v.change(1, image_name=None),
+        r"1 kept sample lacks a value that every image has.*: org/painter #1",
+    ),
+    "a row without a size": (
+        lambda v: v.change(1, width=None),
+        r"1 kept sample lacks a value that every image has.*: org/painter #1",
+    ),
+    "a size that no image has": (
+        lambda v: v.change(1, width=-16),
+        IMPOSSIBLE_SIZE,
+    ),
+    "no width": (
+        lambda v: v.change(1, width=0),
+        IMPOSSIBLE_SIZE,
+    ),
+    "a height that no image has": (
+        lambda v: v.change(1, height=16_385),
+        IMPOSSIBLE_SIZE,
+    ),
+    "a file without bytes": (
+        lambda v: v.change(1, file_size=0),
+        IMPOSSIBLE_SIZE,
+    ),
+    "another image of its part": (
+        lambda v: v.change(1, image=ImageFile(path=f"{v.parts}/part-00000.parquet#00000002.png")),
+        r"1 sample names a file of another sample: org/painter #1",
+    ),
+    "a prompt id without a prompt": (
+        lambda v: v.change(3, prompt=None),
+        r"1 sample lacks the prompt that its generator needs: org/painter #3",
+    ),
+    "a number below 0": (lambda v: v.change(0, index=-1), r"1 generator lacks samples: .*: org/painter"),
+    "another format": (
+        lambda v: v.change(1, format="WEBP"),
+        IMPOSSIBLE_SIZE,
+    ),
+    "a sha256 that is none": (
+        lambda v: v.change(1, sha256="f" * 40),
+        r"1 sample has an invalid sha256: org/painter #1",
+    ),
+}
+
+# And to records of several generators, or with more than one consequence.
+RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
     "counts that disagree": (
         count_otherwise,
         r"1 generator has fewer.*, or other images: org/painter .samples 11, kept 9; counted 11 and 8",
@@ -210,21 +309,17 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
         lambda b: b.change(PAINTER, 1, revision="f" * 40),
         r"a revision that the catalogue does not have: org/painter@ff",
     ),
-    "unknown prompt": (
-        lambda b: b.change(PAINTER, 3, prompt_id="photos/gone"),
-        r"1 sample names a prompt that is not in prompts/: org/painter #3: photos/gone",
+    "another name": (
+        lambda b: b.change(PAINTER, 1, image_name="00000002.png"),
+        r"1 sample has a file name that is not made from its index: org/painter #1",
     ),
-    "no prompt": (
-        lambda b: b.change(PAINTER, 3, prompt_id=None, prompt=None),
-        r"1 sample lacks the prompt that its generator needs: org/painter #3",
+    "lost rows": (
+        lose_the_last_rows,
+        r"1 generator has fewer samples than its outcome.*: org/sketcher .samples 7, kept 7; counted 9 and 9",
     ),
     "prompt twice": (
         lambda b: b.prompts["photos"].append(b.prompts["photos"][0]),
         r"1 prompt id is duplicated in prompts/: .*folder/0",
-    ),
-    "another real source": (
-        lambda b: b.change(PAINTER, 0, real_source="locked"),
-        r"1 sample has another real source than its prompt: org/painter #0: locked",
     ),
     "a real image that is two": (
         lambda b: b.prompts["photos"].append(b.real("photos", 0, prompt_id="p", real_sha256="0" * 64)),
@@ -241,85 +336,6 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
     "a licence that is gone": (
         lambda b: change_generator(b, license=None),
         r"1 generator has a licence without a source, or a source without a licence: org/painter",
-    ),
-    "a seed of the version before": (
-        lambda b: b.change(PAINTER, 0, seed=2**53),
-        r"1 sample has a seed of more than 53 bits, which many readers of numbers change: org/painter #0 \(another ver",
-    ),
-    "flagged row": (
-        lambda b: b.change(PAINTER, 0, nsfw_flag=True),
-        r"1 sample was kept although flagged, or not checked: org/painter #0",
-    ),
-    "unchecked row": (
-        lambda b: b.change(PAINTER, 0, nsfw_flag=None),
-        r"1 sample was kept although flagged, or not checked: org/painter #0",
-    ),
-    "a status that is none": (
-        lambda b: b.change(PAINTER, 9, status="fine"),
-        r"1 sample has an unknown status: org/painter #9",
-    ),
-    "pixels of a rejected try": (
-        lambda b: b.change(PAINTER, 9, image=ImageFile(path="images/x.png")),
-        r"1 rejected sample still has an image: org/painter #9",
-    ),
-    "one file for two rows": (
-        lambda b: b.change(PAINTER, 1, image=ImageFile(path=FIRST)),
-        r"1 sample names a file of another sample: org/painter #1",
-    ),
-    "a file of another generator": (
-        lambda b: b.change(PAINTER, 1, image=ImageFile(path="images/org--sketcher/00000001.png")),
-        r"1 sample names a file of another sample: org/painter #1",
-    ),
-    "a path that leads out": (
-        lambda b: b.change(
-            PAINTER, 1, image=ImageFile(path="samples/org--painter/part-/../../../x.parquet#00000001.png")
-        ),
-        r"1 sample names a file of another sample: org/painter #1",
-    ),
-    "another name": (
-        lambda b: b.change(PAINTER, 1, image_name="00000002.png"),
-        r"1 sample has a file name that is not made from its index: org/painter #1",
-    ),
-    "a row without a name": (
-        lambda b: b.change(PAINTER, 1, image_name=None),
-        r"1 kept sample lacks a value that every image has.*: org/painter #1",
-    ),
-    "a row without a size": (
-        lambda b: b.change(PAINTER, 1, width=None),
-        r"1 kept sample lacks a value that every image has.*: org/painter #1",
-    ),
-    "a size that no image has": (
-        lambda b: b.change(PAINTER, 1, width=-16),
-        IMPOSSIBLE_SIZE,
-    ),
-    "no width": (
-        lambda b: b.change(PAINTER, 1, width=0),
-        IMPOSSIBLE_SIZE,
-    ),
-    "a height that no image has": (
-        lambda b: b.change(PAINTER, 1, height=16_385),
-        IMPOSSIBLE_SIZE,
-    ),
-    "a file without bytes": (
-        lambda b: b.change(PAINTER, 1, file_size=0),
-        IMPOSSIBLE_SIZE,
-    ),
-    "another image of its part": (
-        lambda b: b.change(PAINTER, 1, image=ImageFile(path="samples/org--painter/part-00000.parquet#00000002.png")),
-        r"1 sample names a file of another sample: org/painter #1",
-    ),
-    "a prompt id without a prompt": (
-        lambda b: b.change(PAINTER, 3, prompt=None),
-        r"1 sample lacks the prompt that its generator needs: org/painter #3",
-    ),
-    "a number below 0": (lambda b: b.change(PAINTER, 0, index=-1), r"1 generator lacks samples: .*: org/painter"),
-    "another format": (
-        lambda b: b.change(PAINTER, 1, format="WEBP"),
-        r"1 sample is not PNG of mode RGB or L.*: org/painter #1",
-    ),
-    "a sha256 that is none": (
-        lambda b: b.change(PAINTER, 1, sha256="f" * 40),
-        r"1 sample has an invalid sha256: org/painter #1",
     ),
     "a sha256 of a real image that is none": (
         lambda b: change_prompt(b, real_sha256="f" * 40),
@@ -391,14 +407,16 @@ def recrawl(workspace: Workspace, change: Callable[[list[CatalogEntry]], list[Ca
     records.write(workspace.catalog, CatalogEntry, change(read_catalog(workspace)))
 
 
-def with_victims(root: Path, damages: Iterable[str]) -> tuple[Builder, dict[str, Victim]]:
-    """A workspace with one more generator for each damage."""
+def with_victims(root: Path, damages: Iterable[str], rejected: int = 0) -> tuple[Builder, dict[str, Victim]]:
+    """A workspace with one more generator for each damage, each with six images and that many rejected ones."""
     builder = fill(Builder(Workspace.open(root / "workspace")))
     victims = {}
     for number, damage in enumerate(damages):
         generator = builder.generator(f"org/victim-{number:02}")
         for prompt in builder.prompts["photos"][:6]:
             builder.sample(generator, prompt)
+        for _ in range(rejected):
+            builder.sample(generator, builder.prompts["photos"][0], status="nsfw", nsfw_flag=True)
         victims[damage] = Victim(builder, generator.model_name)
     return builder, victims
 
@@ -553,6 +571,36 @@ def test_without_catalogue_or_prompts_nothing_is_built_and_the_line_says_what_ma
     with pytest.raises(CommunityForensicsError, match=RECORD_FILES[file]):
         build(filled.workspace, BuildOptions(verify=verify))
     assert not list(filled.workspace.manifest.glob("*"))
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Victim, str]]:
+    """For each damage of `RECORDS_OF_ONE` its generator and why nothing is built. A workspace has as many of them as
+    have messages of their own."""
+    batches: list[dict[str, str]] = []
+    for damage, (_, message) in RECORDS_OF_ONE.items():
+        problem = message.partition(": org")[0]
+        batch = next((batch for batch in batches if problem not in batch.values()), None)
+        batches += [] if batch is not None else [batch := {}]
+        batch[damage] = problem
+    refused = {}
+    for number, batch in enumerate(batches):
+        builder, victims = with_victims(tmp_path_factory.mktemp(f"records-{number}"), batch, rejected=2)
+        for damage, victim in victims.items():
+            RECORDS_OF_ONE[damage][0](victim)
+        with pytest.raises(CommunityForensicsError) as error:
+            build(builder.write())
+        assert not list(builder.workspace.manifest.iterdir())
+        refused |= {damage: (victim, str(error.value)) for damage, victim in victims.items()}
+    return refused
+
+
+@pytest.mark.parametrize("damage", RECORDS_OF_ONE)
+def test_a_damaged_record_of_a_generator_is_found_and_named(
+    refusals: dict[str, tuple[Victim, str]], damage: str
+) -> None:
+    victim, refusal = refusals[damage]
+    assert re.search(RECORDS_OF_ONE[damage][1].replace(PAINTER, victim.name), refusal), refusal
 
 
 @pytest.mark.parametrize("damage", RECORDS)

@@ -1,5 +1,6 @@
 """A Hub for the tests of this folder, and workspaces to publish."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,23 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 
 @pytest.fixture
 def clean(hub: HubProcess) -> Iterator[HubProcess]:
+    """The Hub, without what other tests published: it keeps equal contents once, whoever sends them."""
+    before = contents(hub)
     hub.clear_requests()
     yield hub
     hub.clear_faults()
+    for path in contents(hub) - before:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def contents(hub: HubProcess) -> set[Path]:
+    """The folder of each dataset and the file of each blob."""
+    return {*hub.directory.glob("datasets/*/*"), *hub.directory.glob("blobs/*/*")}
 
 
 @pytest.fixture
 def filled(tmp_path: Path) -> Builder:
-    # The Hub keeps equal contents once, whoever sends them: each test has pictures of its own.
-    return fill(Builder(Workspace.open(tmp_path / "workspace"), salt=tmp_path.name))
+    return fill(Builder(Workspace.open(tmp_path / "workspace")))
 
 
 @pytest.fixture
@@ -43,11 +52,19 @@ def many(tmp_path: Path) -> Workspace:
     return builder.workspace
 
 
-@pytest.fixture
-def ready(filled: Builder) -> Workspace:
-    workspace = filled.write()
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with its manifest, made once; it stays as it is."""
+    workspace = fill(Builder(Workspace.open(tmp_path_factory.mktemp("built") / "workspace"))).write()
     build(workspace)
     return workspace
+
+
+@pytest.fixture
+def ready(filled: Builder, built: Workspace) -> Workspace:
+    """That of `filled` with its manifest."""
+    shutil.copytree(built.root, filled.workspace.root, dirs_exist_ok=True)
+    return filled.workspace
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from samplers.sample import Sample
 from workspace.identity import sha256_of_file
 
 #: Fields of a plan that a test may give besides hyperparameters.
-_ABOUT = ("variant", "sources", "adapter_file", "embedding_file", "embedding_tokens", "allow_pickle")
+_ABOUT = ("variant", "single_file", "sources", "adapter_file", "embedding_file", "embedding_tokens", "allow_pickle")
 
 
 class Received(Outbox):
@@ -53,7 +53,6 @@ def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, 
         task=task,  # type: ignore[arg-type]
         **about,
         hyperparameters=Hyperparameters(**{"num_inference_steps": 2, **hyperparameters}),
-        images=tries,
         batch_size=tries,
         samples=tuple(
             PlannedSample(index=index, seed=100 + index, prompt=prompts[index % 3] if task == "text-to-image" else None)
@@ -64,13 +63,14 @@ def plan(task: str = "unconditional", kind: str = "checkpoint", tries: int = 4, 
 
 def assignment(folder: Path, base: Path | None = None, **changes: Any) -> Assignment:
     """A generator from its first try on; its files' hashes are known, as the supervisor knows them."""
-    memory, prior = changes.pop("memory", None), changes.pop("prior", None)
+    memory, prior, key = (changes.pop(name, None) for name in ("memory", "prior", "key"))
     return Assignment(
         plan=plan(**changes),
         memory=memory,
         prior_folder=prior,
         prior_hashes=hashes_of(prior) if prior else {},
         hashes=hashes_of(base or folder),
+        single_file_key=key,
         folder=folder,
         base_folder=base,
         call_size=4,

@@ -68,6 +68,17 @@ def test_a_declared_argument_that_the_call_does_not_take_is_refused(
     assert caught.value.status == "load-failed"
 
 
+def test_what_the_user_sets_is_passed_or_refused(words: Any) -> None:
+    users = HyperparameterSources(**dict.fromkeys(("guidance_scale", "height", "negative_prompt"), "user"))
+    arguments = _arguments(words, guidance_scale=3.0, height=32, negative_prompt="grey", sources=users)
+    assert (arguments.fixed["guidance_scale"], arguments.fixed["height"]) == (3.0, 32)
+    assert (arguments.guidance_scale, arguments.negative_prompt) == (3.0, "grey")
+    from demo.zoo.unconditional import ddim
+
+    with pytest.raises(GeneratorError, match=r"the user sets guidance_scale=3\.0, which a DDIMPipeline does not take"):
+        CallArguments(ddim(), plan(guidance_scale=3.0, sources=HyperparameterSources(guidance_scale="user")))
+
+
 def test_settings_of_configurations_may_be_none_of_the_calls() -> None:
     from demo.zoo.unconditional import ddim
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from crawler.catalog import HyperparameterSources
 from samplers.child.calling import Caller, SampledImage
 from samplers.child.effective import Effective
 from samplers.child.failures import GeneratorError
@@ -108,6 +109,30 @@ def test_a_pipeline_that_refuses_a_list_of_generators_is_called_for_each_image()
     images = _call(pipeline)
     assert [image.call_size for image in images] == [1] * 4
     assert _same(images, _call(_pixels(), size=1))
+
+
+def _rounding() -> Any:
+    """A pipeline that makes images of 32 pixels whatever size it is asked for, as many round it."""
+    pipeline = _pixels()
+
+    class Rounding(type(pipeline)):  # type: ignore[misc]
+        def __call__(
+            self, batch_size: int = 1, generator: Any = None, width: int = 64, output_type: str = "pil"
+        ) -> Any:
+            return super().__call__(batch_size, generator, num_inference_steps=2, output_type=output_type)
+
+    pipeline.__class__ = Rounding
+    return pipeline
+
+
+def test_images_of_another_size_than_the_user_sets_are_none() -> None:
+    users = HyperparameterSources(width="user")
+    with pytest.raises(GeneratorError, match="the user sets width=40, the pipeline makes images of width 32") as caught:
+        _call(_rounding(), plan(width=40, sources=users))
+    assert caught.value.status == "sample-failed"
+    assert len(_call(_rounding(), plan(width=32, sources=users))) == 4
+    # What an author states is in the row as it came out.
+    assert len(_call(_rounding(), plan(width=40, sources=HyperparameterSources(width="card")))) == 4
 
 
 @pytest.mark.parametrize(

@@ -9,21 +9,32 @@ import numpy as np
 
 from crawler.catalog import Hyperparameters
 from samplers.child.png import Png
-from samplers.plan import Plan, PlannedSample, Recipe
+from samplers.plan import Plan, PlannedSample
+from samplers.recipe import Recipe
 from samplers.sample import ImageFile, Sample
+from samplers.segments import Segment, segments_of
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.generator_store import GeneratorStore
 from samplers.storage.missing_ranges import MissingRange, next_range
 from samplers.storage.progress import progress_of
+from tests.records import catalog_entry
 from workspace.layout import Workspace
 
 NAME = "org/name"
 #: Of twenty tries: two are rejected, and two images are equal. Sixteen images need nineteen tries: three parts.
-REJECTED, EQUAL = frozenset({3, 9}), {7: 6}
+REJECTED, EQUAL = frozenset({3, 9}), {7: 6, 26: 5}
 RECIPE = Recipe(images=16, batch_size=2, max_tries=24, seed=0, steps=None, safety_checker="a@b", prompts=None)
+#: In a second round eight more, one of which is equal to one of the first round: nine tries from the 25th on, one part.
+GROWN = replace(RECIPE, round=2, images=24, batch_size=3, max_tries=40)
 
 
-def plan_of(recipe: Recipe = RECIPE) -> Plan:
+def segments_for(*recipes: Recipe) -> tuple[Segment, ...]:
+    """The segments of the generator in rounds with these recipes."""
+    return segments_of(catalog_entry(model_name=NAME, task="unconditional"), recipes)
+
+
+def plan_of(segment: Segment = segments_for(RECIPE)[0]) -> Plan:
+    recipe = segment.recipe
     return Plan(
         model_name=NAME,
         revision="a" * 40,
@@ -31,10 +42,11 @@ def plan_of(recipe: Recipe = RECIPE) -> Plan:
         task="unconditional",
         variant=None,
         hyperparameters=Hyperparameters(),
-        images=recipe.images,
+        round=recipe.round,
         batch_size=recipe.batch_size,
         store=recipe.store,
-        samples=tuple(PlannedSample(index=index, seed=100 + index) for index in range(recipe.max_tries)),
+        first=segment.first,
+        samples=tuple(PlannedSample(index=index, seed=100 + index) for index in range(segment.first, segment.stop)),
     )
 
 
@@ -66,18 +78,16 @@ def row_of(index: int, device: str = "cpu", **changes: Any) -> Sample:
     return replace(row, **changes)
 
 
-def batches(
-    missing: MissingRange, recipe: Recipe, kept: frozenset[str], device: str = "cpu"
-) -> Iterator[tuple[list[Sample], dict[int, bytes]]]:
+def batches(missing: MissingRange, device: str = "cpu") -> Iterator[tuple[list[Sample], dict[int, bytes]]]:
     """What a child makes of a range: batch by batch, whole or until the number of images is reached."""
-    found = set(kept)
-    for batch in plan_of(recipe).batches(missing.first, missing.stop):
+    found, recipe = set(missing.kept), missing.segment.recipe
+    for batch in plan_of(missing.segment).batches(missing.first, missing.stop):
         rows: list[Sample] = []
         for planned in batch:
-            outside = planned.index < missing.first or planned.index >= (missing.stop or recipe.max_tries)
-            if outside or (missing.stop is None and len(found) >= recipe.images):
+            outside = planned.index < missing.first or planned.index >= missing.stop
+            if outside or (missing.images is not None and len(found) >= missing.images):
                 continue
-            row = row_of(planned.index, device)
+            row = row_of(planned.index, device, round=recipe.round, batch_size=recipe.batch_size)
             found |= {row.sha256} if row.sha256 else set()
             rows.append(row)
         if rows:
@@ -87,24 +97,24 @@ def batches(
 def store_all(
     workspace: Workspace,
     scratch: Path,
-    recipe: Recipe = RECIPE,
+    recipe: Recipe | tuple[Recipe, ...] = RECIPE,
     device: str = "cpu",
     after_batch: Callable[[], None] = lambda: None,
 ) -> None:
-    """What a process does with a generator that it takes up: all that is missing."""
-    plan = plan_of(recipe)
+    """What a process does with a generator that it takes up: all that is missing, of one round or several."""
+    segments = segments_for(*(recipe if isinstance(recipe, tuple) else (recipe,)))
     progress = without_damaged_parts(progress_of(workspace, NAME), 0)
-    damaged = damaged_images(workspace, NAME, progress, recipe.store, 0)
-    store = GeneratorStore(workspace, plan, scratch, progress, lambda: None)
-    while (missing := next_range(store.progress, damaged, recipe)) is not None:
-        for rows, images in batches(missing, recipe, store.progress.kept, device):
+    damaged = damaged_images(workspace, NAME, progress, segments[0].recipe.store, 0)
+    store = GeneratorStore(workspace, NAME, segments, scratch, progress, lambda: None)
+    while (missing := next_range(store.progress, damaged, segments)) is not None:
+        for rows, images in batches(missing, device):
             if missing.damaged:
                 store.repair(rows, images, missing.damaged)
             else:
                 store.add(rows, images)
             after_batch()
         damaged -= missing.damaged
-    store.finish(complete=True)
+    store.finish()
 
 
 def files_in(workspace: Workspace) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from samplers.options import Store
 from samplers.sample import ImageFile, Sample, read_samples
 from samplers.storage.generator_store import GeneratorStore, NotReproducibleError
 from samplers.storage.progress import progress_of
-from tests.samplers.storage.making import NAME, RECIPE, files_in, plan_of, png_of, row_of, store_all
+from tests.samplers.storage.making import NAME, RECIPE, files_in, png_of, row_of, segments_for, store_all
 from workspace import records
 from workspace.layout import Workspace, part_name
 
@@ -78,7 +78,7 @@ def test_no_batch_is_lost_however_often_a_run_is_interrupted(
     for run in range(1, 10):
         with pytest.raises(InterruptedStoringError):
             store_all(workspace, scratch, replace(RECIPE, store=store), after_batch=stop)
-        assert progress_of(workspace, NAME).next_index == 2 * run
+        assert progress_of(workspace, NAME).tries == 2 * run
     with pytest.raises(InterruptedStoringError):
         store_all(workspace, scratch, replace(RECIPE, store=store), after_batch=stop)
     store_all(workspace, scratch, replace(RECIPE, store=store))
@@ -188,7 +188,7 @@ def test_rows_that_are_lost_are_made_anew_on_another_device_with_their_images(
 def test_the_rows_of_the_first_process_count_where_two_kinds_of_devices_meet(
     workspace: Workspace, scratch: Path, tmp_path: Path
 ) -> None:
-    late = GeneratorStore(workspace, plan_of(), scratch, progress_of(workspace, NAME), lambda: None)
+    late = GeneratorStore(workspace, NAME, segments_for(RECIPE), scratch, progress_of(workspace, NAME), lambda: None)
     other = workspace.locks / "other"
     other.mkdir()
     store_all(workspace, other)

@@ -20,8 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from samplers.claims import TakenOverError
 from samplers.options import Store
+from samplers.recipe import Recipe
 from samplers.sample import read_samples
-from tests.samplers.storage.making import NAME, RECIPE, files_in, png_of, store_all
+from tests.samplers.storage.making import GROWN, NAME, RECIPE, files_in, png_of, store_all
 from tests.scale import scaled
 from workspace.layout import Workspace, parts_in
 
@@ -101,17 +102,18 @@ class Processes(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.root = Path(mkdtemp()) / "workspace-of-many"
-        self.workspace, self.recipe = Workspace.open(self.root), replace(RECIPE, store=self.store)
+        self.workspace, self.recipes = Workspace.open(self.root), _recipes(self.store)
         self.running: list[tuple[Process, Path]] = []
         self.started = 0
 
     @precondition(lambda self: len(self.running) < 3)
-    @rule()
-    def start(self) -> None:
+    @rule(rounds=st.integers(1, 2))
+    def start(self, rounds: int) -> None:
+        """A process that was started before the second round was opened, or after that."""
         scratch = self.root / ".locks" / f"process-{self.started}"
         scratch.mkdir(parents=True)
         self.started += 1
-        self.running.append((Process(lambda: store_all(self.workspace, scratch, self.recipe)), scratch))
+        self.running.append((Process(lambda: store_all(self.workspace, scratch, self.recipes[:rounds])), scratch))
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 2), operations=st.integers(1, 120))
@@ -148,9 +150,9 @@ class Processes(RuleBasedStateMachine):
             shutil.rmtree(scratch)
         last = self.root / "last"
         last.mkdir()
-        store_all(self.workspace, last, self.recipe)
+        store_all(self.workspace, last, self.recipes)
         assert files_in(self.workspace) == _undisturbed(self.store)
-        assert len(parts_in(self.workspace.samples_of(NAME))) == 3
+        assert len(parts_in(self.workspace.samples_of(NAME))) == 4
         assert not any(last.iterdir())
         shutil.rmtree(self.root.parent)
 
@@ -158,11 +160,15 @@ class Processes(RuleBasedStateMachine):
 _EXPECTED: dict[str, dict[str, bytes]] = {}
 
 
+def _recipes(store: Store) -> tuple[Recipe, ...]:
+    return replace(RECIPE, store=store), replace(GROWN, store=store)
+
+
 def _undisturbed(store: Store) -> dict[str, bytes]:
     if store not in _EXPECTED:
         workspace = Workspace.open(Path(mkdtemp()))
         (workspace.root / "scratch").mkdir()
-        store_all(workspace, workspace.root / "scratch", replace(RECIPE, store=store))
+        store_all(workspace, workspace.root / "scratch", _recipes(store))
         _EXPECTED[store] = files_in(workspace)
         shutil.rmtree(workspace.root)
     return _EXPECTED[store]

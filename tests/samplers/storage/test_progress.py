@@ -42,31 +42,24 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_before_the_first_row_everything_is_missing(workspace: Workspace) -> None:
     progress = progress_of(workspace, NAME)
-    assert (progress.next_index, progress.parts, progress.kept, progress.revision) == (0, (), frozenset(), None)
-    assert progress.call_size(8) == 8
+    assert (progress.tries, progress.parts, progress.kept, progress.revision) == (0, (), frozenset(), None)
 
 
 def test_a_duplicate_counts_once(workspace: Workspace) -> None:
     _write(workspace, 0, _row(0, "one"), _row(1, "one"))
     _write(workspace, 1, _row(2), _row(3, "two"))
     progress = progress_of(workspace, NAME)
-    assert (progress.next_index, len(progress.parts), progress.kept) == (4, 2, frozenset({"one", "two"}))
-
-
-def test_a_smaller_call_size_is_kept_when_a_run_is_resumed(workspace: Workspace) -> None:
-    _write(workspace, 0, *(_row(index, call_size=4) for index in range(4)))
-    _write(workspace, 1, *(_row(index, call_size=2) for index in range(4, 8)))
-    assert progress_of(workspace, NAME).call_size(4) == 2
+    assert (progress.tries, len(progress.parts), progress.kept) == (4, 2, frozenset({"one", "two"}))
 
 
 @pytest.mark.parametrize("how", ["missing", "damaged"])
-def test_a_part_that_is_not_there_is_a_gap(workspace: Workspace, how: str) -> None:
+def test_a_part_that_is_not_there_has_no_rows(workspace: Workspace, how: str) -> None:
     for number in range(3):
         _write(workspace, number, _row(2 * number), _row(2 * number + 1))
     part = workspace.samples_of(NAME) / part_name(1)
     part.write_bytes(b"PAR1") if how == "damaged" else part.unlink()
     progress = progress_of(workspace, NAME)
-    assert (progress.gaps, progress.next_index) == (((2, 4),), 6)
+    assert [row.index for row in progress.rows] == [0, 1, 4, 5]
     assert progress.damaged == ((part,) if how == "damaged" else ())
 
 

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from samplers.plan import Recipe
+from samplers.recipe import Recipe
 from samplers.sample import ImageFile, Sample
+from samplers.segments import Segment
+from samplers.storage.missing_ranges import next_range
 from samplers.storage.progress import progress_of
+from samplers.storage.segment_progress import is_finished
+from tests.samplers.storage.making import segments_for
 from workspace import records
 from workspace.layout import Workspace, part_name
 
@@ -35,9 +39,17 @@ def write(root: Path, part: int, rows: list[dict[str, object]], first: int = 0) 
     return workspace
 
 
-def recipe(images: int, max_tries: int) -> Recipe:
-    return Recipe(
-        images=images, batch_size=4, max_tries=max_tries, seed=0, steps=None, safety_checker="org/checker", prompts=None
+def segments(images: int, max_tries: int, batch_size: int = 4) -> tuple[Segment, ...]:
+    return segments_for(
+        Recipe(
+            images=images,
+            batch_size=batch_size,
+            max_tries=max_tries,
+            seed=0,
+            steps=None,
+            safety_checker="org/checker",
+            prompts=None,
+        )
     )
 
 
@@ -49,13 +61,14 @@ def test_a_generator_is_finished_with_its_images_or_its_tries(
     tmp_path: Path, images: int, max_tries: int, finished: bool
 ) -> None:
     workspace = write(tmp_path, 0, [{"sha256": "one"}, {"sha256": "two"}, {"status": "nan"}])
-    assert progress_of(workspace, NAME).finished(recipe(images, max_tries)) is finished
+    assert is_finished(progress_of(workspace, NAME), segments(images, max_tries)) is finished
 
 
 def test_the_next_call_is_as_large_as_the_largest_of_the_last_batch(tmp_path: Path) -> None:
     workspace = write(tmp_path, 0, [{SIZE: size} for size in (4, 4, 2, 1)])
     progress = progress_of(workspace, NAME)
-    assert [progress.call_size(batch_size) for batch_size in (1, 2, 3, 4)] == [1, 2, 4, 4]
+    ranges = [next_range(progress, frozenset(), segments(9, 9, batch_size)) for batch_size in (1, 2, 3, 4)]
+    assert [missing.call_size for missing in ranges if missing is not None] == [1, 2, 4, 4]
 
 
 def test_rows_without_an_image_keep_nothing(tmp_path: Path) -> None:
@@ -67,4 +80,14 @@ def test_rows_without_an_image_keep_nothing(tmp_path: Path) -> None:
 def test_how_memory_is_saved_is_read_from_the_last_row(tmp_path: Path) -> None:
     write(tmp_path, 0, [{}, {}])
     workspace = write(tmp_path, 1, [{"memory": "slicing"}, {"memory": "offload"}], first=2)
-    assert progress_of(workspace, NAME).memory == "offload"
+    missing = next_range(progress_of(workspace, NAME), frozenset(), segments(9, 9))
+    assert missing is not None
+    assert missing.memory == "offload"
+
+
+def test_rows_that_are_missing_are_made_before_what_follows(tmp_path: Path) -> None:
+    write(tmp_path, 0, [{}, {}])
+    workspace = write(tmp_path, 2, [{}, {}], first=4)
+    missing = next_range(progress_of(workspace, NAME), frozenset(), segments(9, 9))
+    assert missing is not None
+    assert (missing.first, missing.stop, missing.images) == (2, 4, None)
