@@ -18,7 +18,18 @@ from importlib.metadata import version
 
 from captioning.options import CaptionOptions
 from community_forensics.reading import open_image, read_manifest
-from community_forensics.stages import build_manifest, caption, crawl, export, publish, remake, restore, sample, status
+from community_forensics.stages import (
+    build_manifest,
+    caption,
+    crawl,
+    export,
+    forecast,
+    publish,
+    remake,
+    restore,
+    sample,
+    status,
+)
 from community_forensics.upkeep import merge, remove
 from crawler.options import CrawlOptions
 from manifests.options import BuildOptions, ExportOptions, PublishOptions
@@ -48,6 +59,7 @@ __all__ = [
     "caption",
     "crawl",
     "export",
+    "forecast",
     "merge",
     "open_image",
     "publish",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from manifests.exporting.export import Exported
     from manifests.publishing.publish import Published
     from manifests.restoring.restore import Restored
+    from samplers.forecast import Forecast
     from samplers.remaking.results import Remade
     from samplers.status.run import RunStatus
     from samplers.supervisor import Report
@@ -101,6 +102,34 @@ def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -
     from samplers.supervisor import sample as run
 
     return run(_created(workspace), options)
+
+
+def forecast(
+    workspace: WorkspaceLike,
+    options: SampleOptions = SampleOptions(),
+    *,
+    device_speed: str | float | None = None,
+    calibrate: bool = False,
+) -> "Forecast":
+    """What `sample` with these options would cost: time of all shards and each, disk, files, download, with ranges.
+
+    What `cf-sample --dry-run` shows. Captions are not needed yet. `device_speed` is the name of a device (docs/costs.md
+    lists them), or how many times it is as fast as the nominal GPU; None: as measured, by finished generators and the
+    last calibration. `calibrate` measures this device with a batch of three generators first, which are downloaded.
+    Times are in seconds; `rests_on` says what they rest on.
+
+    Raises `UsageError` without a catalogue, and for an unknown device; with `calibrate`, what `sample` raises.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> cost = cf.forecast("workspace", cf.SampleOptions(images=4), device_speed="a100")
+        >>> cost.seconds.low <= cost.seconds.middle <= cost.seconds.high
+        True
+    """
+    from samplers.forecast import forecast as run
+
+    speed = None if device_speed is None else str(device_speed)
+    return run(existing(workspace), options, speed, calibrate=calibrate)
 
 
 def remake(

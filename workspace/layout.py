@@ -164,12 +164,12 @@ def part_name(number: int) -> str:
 
 def parts_in(folder: Path) -> list[Path]:
     """The part files of one generator or real source, in the order of their numbers; none if there is no folder."""
-    return sorted(folder.glob(_PARTS), key=_by_number)
+    return sorted((path for path in _listed(folder) if path.match(_PARTS)), key=_by_number)
 
 
 def parts_below(folder: Path) -> list[Path]:
     """The part files of all generators or real sources in `folder`, by name and number."""
-    return sorted(folder.glob(f"*/{_PARTS}"), key=_by_number)
+    return sorted((part for below in _listed(folder) for part in parts_in(below)), key=_by_number)
 
 
 def part_number(part: Path) -> int:
@@ -187,8 +187,17 @@ def batch_name(first: int) -> str:
 
 def batches_in(folder: Path) -> list[tuple[int, Path]]:
     """Such batches of one generator, with the index of their first sample, in order; none if there is no folder."""
-    found = [(_BATCH.fullmatch(path.name), path) for path in folder.glob("batch-*")]
+    found = [(_BATCH.fullmatch(path.name), path) for path in _listed(folder)]
     return sorted((int(match[1]), path) for match, path in found if match is not None)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder; nothing if there is none. Raises `OSError` where it may not be read: `glob` would find
+    nothing there, and what is not found is left out, or made again."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _by_number(part: Path) -> tuple[str, int, str]:

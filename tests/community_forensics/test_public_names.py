@@ -26,6 +26,7 @@ NAMES = {
     "caption",
     "crawl",
     "export",
+    "forecast",
     "merge",
     "open_image",
     "publish",
