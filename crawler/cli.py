@@ -39,7 +39,10 @@ def crawl(
     from_file: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="FILE", help="Only models that this Parquet, CSV or text file names (an old catalogue)."
+            "--from",
+            metavar="FILE",
+            help="Only models that this Parquet, CSV, TOML or text file names (an old catalogue), folders and "
+            ".safetensors checkpoints on this machine too (docs/local-generators.md).",
         ),
     ] = CrawlOptions.from_file,
     include_test_repositories: Annotated[
@@ -88,6 +91,8 @@ def crawl(
         cf-crawl --only @names.txt
 
         cf-crawl --from former/catalog.parquet
+
+        cf-crawl --from generators.toml               # also folders and checkpoints on this machine
 
         cf-crawl --update --limit 6000
 

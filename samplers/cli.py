@@ -170,8 +170,29 @@ def sample(
         ),
     ] = SampleOptions.fail_above,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sampled and how long it may take; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show what would be sampled, and what it costs: time, disk, files, download. Works before captioning.",
+        ),
     ] = False,
+    device_speed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="With --dry-run: time on another device: h200, h100, a100, v100, l40s, l4, t4, rtx4090, rtx3090, cpu, "
+            "or a number of nominal GPUs. Default: as measured.",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Measure this device: sample one batch of a cheap, a middle and an expensive generator, keep nothing "
+            "but the times, and show what --dry-run shows.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: one line of JSON.")] = False,
     remake: Annotated[
         list[str] | None,
         typer.Option(
@@ -202,7 +223,9 @@ def sample(
 
         cf-sample --license-deny non-commercial,unknown --max-size 20GB   # what is left out, and why, is said
 
-        cf-sample --shard 3/16 --dry-run              # what would be sampled, and how long it may take
+        cf-sample --shard 3/16 --dry-run              # what would be sampled, and what it costs
+
+        cf-sample --dry-run --device-speed a100       # the same before there is a GPU
 
         cf-sample --evaluation-prompts 0.1 --holdout name=ORG/NAME   # no caption of its images is one of training
 
@@ -276,11 +299,13 @@ def sample(
         update=update,
     )
     space = Workspace.open(workspace)
-    if dry_run:
-        from samplers.forecast import show_forecast
-        from samplers.pending import find_pending
+    if not (dry_run or calibrate) and (device_speed is not None or as_json):
+        raise UsageError("--device-speed and --json are for --dry-run: add it")
+    if dry_run or calibrate:
+        from samplers.forecast import forecast
+        from samplers.forecast_text import show
 
-        show_forecast(space, options.shard, find_pending(space, options))
+        show(forecast(space, options, device_speed, calibrate=calibrate), as_json=as_json)
     else:
         from samplers.failed_share import FailedShare
         from samplers.summary import show_report
