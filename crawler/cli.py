@@ -33,7 +33,7 @@ def crawl(
             "--include",
             metavar="NAME",
             help="Only these models: ORG/NAME, a pattern such as 'ORG/*', or @FILE with one of these a line. "
-            "May be repeated.",
+            "May be repeated. --include is the same.",
         ),
     ] = None,
     exclude: Annotated[

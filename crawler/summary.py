@@ -28,6 +28,7 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
     console = Console()
     console.print(_table(crawled))
     if crawled.entries:
+        console.print()
         console.print(_license_table(crawled.entries))
     for word, names in (("new", crawled.new), ("changed", crawled.changed), ("gone", crawled.gone)):
         # In a first crawl every model is new.
@@ -76,7 +77,7 @@ def _table(crawled: Crawled) -> Table:
 
 def _license_table(entries: Sequence[CatalogEntry]) -> Table:
     """Models, compatible ones, gated ones and those with a tag for adult content, by the family of their licence."""
-    table = Table(box=None, pad_edge=False, title_justify="left")
+    table = Table(box=None)
     table.add_column("licence in effect")
     for title in ("models", "compatible", "gated", "nsfw tag"):
         table.add_column(title, justify="right", no_wrap=True)

@@ -14,7 +14,7 @@ WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The 
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
 _ONLY_FOR_BUILDING = (
-    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated"),
+    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated", "rounds"),
     *("audit", "matched"),
 )
 
@@ -88,6 +88,14 @@ def _build_manifest(
             f"with commas. [default: {','.join(DEFAULT_LICENSES)}]",
         ),
     ] = None,
+    rounds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="1-N",
+            help="What these rounds of the workspace made: the manifest that there was before the next one. "
+            "[default: all rounds]",
+        ),
+    ] = BuildOptions.rounds,
     audit: Annotated[
         bool,
         typer.Option(
@@ -135,6 +143,8 @@ def _build_manifest(
 
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
 
+        cf-build-manifest --rounds 1-2   # without what the third round added
+
         cf-build-manifest --audit --matched   # can real and generated images be told apart by their files?
 
         cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete a downloaded public edition
@@ -162,6 +172,7 @@ def _build_manifest(
         edition=edition,
         real_per_generated=real_per_generated,
         license_allow=tuple(license_allow or ()),
+        rounds=rounds,
         audit=audit,
         matched=matched,
     )
@@ -200,12 +211,20 @@ def _publish(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent and changed, and send nothing.")
     ] = PublishOptions.dry_run,
+    tag: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAG",
+            help="Name of this version on the Hub, under which it stays readable. [default: round-N for the manifest "
+            "of rounds 1 to N]",
+        ),
+    ] = PublishOptions.tag,
     squash: Annotated[
         bool,
         typer.Option(
             "--squash",
-            help="Then replace the dataset's history by one commit, so that no former version has what was removed. "
-            "It cannot be undone.",
+            help="Then replace the dataset's history by one commit and remove the tags of former versions, so that "
+            "none has what was removed. It cannot be undone.",
         ),
     ] = PublishOptions.squash,
     layout: Annotated[
@@ -239,6 +258,8 @@ def _publish(
 
         cf-publish ORG/NAME --public
 
+        cf-publish ORG/NAME --tag v2   # readers name it: load_dataset("ORG/NAME", revision="v2")
+
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
 
         cf-publish ORG/NAME --squash   # after a takedown: no former version has it either
@@ -249,6 +270,7 @@ def _publish(
         layout=layout,
         public=public,
         dry_run=dry_run,
+        tag=tag,
         squash=squash,
         max_shard_size=max_shard_size,
         max_staging=max_staging,

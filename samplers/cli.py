@@ -78,7 +78,7 @@ def sample(
         typer.Option(
             "--images-per-prompt",
             "--seeds-per-prompt",
-            help="How often in a row each prompt is used, with different seeds.",
+            help="How often in a row each prompt is used, with different seeds. --seeds-per-prompt is the same.",
         ),
     ] = SampleOptions.images_per_prompt,
     evaluation_prompts: Annotated[
@@ -195,7 +195,7 @@ def sample(
             metavar="SHARE",
             help="Share of this shard's generators that may fail, such as 5%: exit code 3 where more did, else 0.",
         ),
-    ] = "0%",
+    ] = SampleOptions.fail_above,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sampled and how long it may take; change nothing.")
     ] = False,
@@ -262,10 +262,8 @@ def sample(
             },
         )
         return
-    from samplers.failed_share import FailedShare, parse_share
     from samplers.prompting import parse_weights
 
-    allowed = parse_share(fail_above)
     options = SampleOptions(
         images=images,
         batch_size=batch_size,
@@ -300,6 +298,7 @@ def sample(
         timeout=timeout,
         max_memory=max_memory,
         retry_failed=retry_failed,
+        fail_above=fail_above,
         verify=verify,
         update=update,
     )
@@ -310,13 +309,14 @@ def sample(
 
         show_forecast(space, options.shard, find_pending(space, options))
     else:
+        from samplers.failed_share import FailedShare
         from samplers.summary import show_report
         from samplers.supervisor import sample as sample_shard
 
         report = sample_shard(space, options)
         show_report(space, report)
         failed = FailedShare.of(space, report)
-        if failed.is_above(allowed):
+        if failed.is_above(options.allowed_failures):
             say(failed.message(), err=True)
             raise typer.Exit(SOME_FAILED_EXIT_CODE)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -10,6 +11,7 @@ from crawler.options import ChoiceOptions
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.shard import Shard
+from workspace.share import share_of
 from workspace.size import bytes_of
 
 if TYPE_CHECKING:
@@ -100,6 +102,9 @@ class SampleOptions(ChoiceOptions):
     was finished (of the others sizes are compared); full, all."""
     update: bool = False
     """Whether settings may differ from the workspace's: what they add is then another round."""
+    fail_above: str = "0%"
+    """Share of this shard's generators that may fail, such as "5%" or "0.05": `cf-sample` ends with exit code 3 where
+    more did."""
     endpoint: str | None = None
     """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
     token: str | None = field(default=None, repr=False)
@@ -130,6 +135,7 @@ class SampleOptions(ChoiceOptions):
             raise UsageError("--max-memory must be 0 (no limit) or more")
         if self.max_disk is not None:
             bytes_of(self.max_disk, "--max-disk")
+        share_of(self.fail_above, "--fail-above")
 
     def _check_reservation(self) -> None:
         share = self.evaluation_prompts
@@ -175,6 +181,11 @@ class SampleOptions(ChoiceOptions):
     def tries(self) -> int:
         """Images to sample at most."""
         return 2 * self.images if self.max_tries is None else self.max_tries
+
+    @property
+    def allowed_failures(self) -> Fraction:
+        """`fail_above` as a number from 0 to 1."""
+        return share_of(self.fail_above, "--fail-above")
 
     @property
     def disk_bytes(self) -> int | None:

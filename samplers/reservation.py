@@ -34,9 +34,10 @@ class Reservation:
         return cls(share, Holdouts.parse(sorted(set(test)), sorted(set(validation))))
 
     @classmethod
-    def of(cls, workspace: Workspace) -> "Reservation":
-        """That with which the workspace was sampled, as its recipe has it; none before sampling."""
-        settings = recipe.latest(workspace, "sample") or {}
+    def of(cls, workspace: Workspace, last_round: int | None = None) -> "Reservation":
+        """That with which the workspace was sampled up to a round (None: the newest), as its recipe has it; none before
+        sampling."""
+        settings = recipe.latest(workspace, "sample", last_round) or {}
         share, test, validation = (settings.get(name) for name in ("evaluation_prompts", "holdout", "validation"))
         return cls.named(share if isinstance(share, float) else 0.0, _texts(test), _texts(validation))
 

@@ -157,9 +157,10 @@ def rounds(workspace: Workspace) -> tuple[Round, ...]:
     return tuple(Round(number, of_round) for number, of_round in enumerate(every, start=1))
 
 
-def latest(workspace: Workspace, stage: str) -> dict[str, Setting] | None:
-    """The newest settings of a stage; None before it ran."""
-    return next((one.tables[stage] for one in reversed(rounds(workspace)) if stage in one.tables), None)
+def latest(workspace: Workspace, stage: str, last_round: int | None = None) -> dict[str, Setting] | None:
+    """The newest settings of a stage, up to a round (None: all); None before it ran."""
+    every = rounds(workspace)[:last_round]
+    return next((one.tables[stage] for one in reversed(every) if stage in one.tables), None)
 
 
 def _is_written(workspace: Workspace, number: int, stage: str, wanted: Mapping[str, Setting]) -> bool:

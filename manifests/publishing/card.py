@@ -17,6 +17,7 @@ from manifests.choices import read_choices
 from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.plural import counted
 from manifests.publishing.card_numbers import PublishedSplit, count_for_card
+from manifests.publishing.changelog import Changelog
 from manifests.publishing.layouts import Layout
 from manifests.publishing.owners_card import framed
 from manifests.publishing.planning import PlannedShard
@@ -55,7 +56,12 @@ def size_category(rows: int) -> str:
 
 
 def write_card(
-    repo_id: str, workspace: Workspace, layout: Layout, shards: Sequence[PlannedShard], audit: Audit | None = None
+    repo_id: str,
+    workspace: Workspace,
+    layout: Layout,
+    shards: Sequence[PlannedShard],
+    audit: Audit | None = None,
+    changelog: Changelog = Changelog(),
 ) -> str:
     """The card of the dataset `repo_id` that has these shards; `owners_card` puts into it what people wrote.
 
@@ -88,6 +94,7 @@ def write_card(
         matched=matched,
         repo_id=repo_id,
         layout=layout.name,
+        versions=changelog.versions[::-1],
         by_generator=layout.by_generator,
         numbers=numbers,
         sizes={name: text_of(size) for name, size in image_bytes.items()},

@@ -14,13 +14,15 @@ is ever removed, and of the card nothing that people wrote.
 Others may publish the same dataset meanwhile. Each commit names the commit that it follows; where the Hub says that
 there is a newer one, all is planned again from what is there now. A version of others that came meanwhile stays, and
 is said; so no row is there twice.
+
+Then the version gets its tag (`versions`), under which it stays readable, and its line in the `changelog`.
 """
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -28,10 +30,12 @@ import pyarrow.parquet as pq
 from manifests.audit.matching import matched_path
 from manifests.audit.record import Audit, has_matched, read_audit, shortcut_lines
 from manifests.checks import check_manifest, raise_failures
+from manifests.choices import read_choices
 from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
 from manifests.plural import counted, form
 from manifests.publishing.card import GENERATORS_FILE, MATCHED_FILE, REAL_IMAGES_FILE, write_card
+from manifests.publishing.changelog import CHANGELOG_FILE, Changelog, Contents, contents_of
 from manifests.publishing.checksums import CHECKSUMS_FILE, Checksums, checksums_text
 from manifests.publishing.dataset_state import BRANCH, CARD_FILE, BranchState, check_strangers, state_of
 from manifests.publishing.evaluation import evaluate_by_generator
@@ -43,8 +47,9 @@ from manifests.publishing.planning import PlannedShard, empty_shards, plan_shard
 from manifests.publishing.published import Counts, count_rows, withheld_images
 from manifests.publishing.repository import DatasetOnHub, MovedError
 from manifests.publishing.result import Published
-from manifests.publishing.squashing import squash
+from manifests.publishing.squashing import Squashed, squash
 from manifests.publishing.upload import TRIES, Upload, checksums_of, verify
+from manifests.publishing.versions import Content, NextVersion, make_tag, next_version
 from manifests.staged import StagedWorkspace
 from manifests.tables.generators import generators_path, read_generators
 from manifests.tables.withheld import existing_list
@@ -100,8 +105,11 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
     _check_shards(workspace, shards, options)
     shards += empty_shards(layout, shards)
-    card = write_card(hub.repo_id, workspace, layout, shards, audit)
-    dataset = _Dataset(workspace, layout, options, shards, _tables(workspace, audit), card)
+
+    def card(changelog: Changelog) -> str:
+        return write_card(hub.repo_id, workspace, layout, shards, audit, changelog)
+
+    dataset = _Dataset(workspace, layout, options, shards, _tables(workspace, audit), contents_of(workspace), card)
     if not options.dry_run:
         hub.create(private=not options.public)
     sent: dict[str, PlannedShard] = {}
@@ -111,11 +119,11 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         first = changes.main.ours if first is None else first
         _check_same_version(hub, dataset, changes, first)
         sent |= {shard.path: shard for shard in changes.missing}
+        head = changes.main.head
         if options.dry_run:
-            changed = False
             break
         try:
-            changed = _send(hub, dataset, changes, log)
+            head = _send(hub, dataset, changes, log)
             break
         except MovedError as error:
             log.event("moved", reason=str(error))
@@ -123,6 +131,13 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
                 raise HubError(
                     f"{error}: others publish there too; run the same command when they have ended"
                 ) from error
+    changed = head != changes.main.head
+    squashed = None
+    if options.squash:
+        squashed = _squash(hub, changes.version, dry_run=options.dry_run)
+        head = hub.head("main")
+    if not options.dry_run and head is not None and (options.squash or not changes.version.is_tagged):
+        make_tag(hub, changes.version, head, dataset.content)
     published = Published(
         repo_id=hub.repo_id,
         shards=shards,
@@ -135,7 +150,10 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         evaluation_sets=evaluation_sets,
         moved=moved,
         card=changes.of_card(),
-        squashed=squash(hub, dry_run=options.dry_run) if options.squash else None,
+        squashed=squashed,
+        tag=changes.version.tag,
+        is_new_tag=not changes.version.is_tagged,
+        version=changes.version.changelog.versions[-1],
     )
     if not options.dry_run:
         log.event("published", dataset=hub.repo_id, shards=len(shards), sent=len(sent), changed=changed)
@@ -151,7 +169,15 @@ class _Dataset:
     options: PublishOptions
     shards: Sequence[PlannedShard]
     tables: Mapping[str, bytes]
-    card: str
+    contents: Contents
+    card: Callable[[Changelog], str]
+    """The card with a changelog."""
+
+    @property
+    def content(self) -> Content:
+        """What tells it from other versions."""
+        tables = {path: hashlib.sha256(content).hexdigest() for path, content in self.tables.items()}
+        return Content(frozenset(shard.path for shard in self.shards), tables)
 
 
 @dataclass(frozen=True)
@@ -164,6 +190,7 @@ class _Changes:
     """Shards that it does not have."""
     obsolete: Sequence[str]
     """Files of a former version."""
+    version: NextVersion
     card_before: bytes | None
     card: str
     """The card, with what people wrote in the one that is there."""
@@ -180,13 +207,18 @@ def _changes(hub: DatasetOnHub, dataset: _Dataset) -> _Changes:
     planned = {shard.path for shard in dataset.shards}
     check_strangers(hub, main, planned, {shard.split for shard in dataset.shards})
     card = hub.read(main.head, CARD_FILE) if main.head is not None and CARD_FILE in main.files else None
+    rounds = read_choices(manifest_path(dataset.workspace)).rounds
+    version = next_version(hub, main, dataset.content, dataset.contents, rounds, dataset.options.tag)
+    if dataset.options.squash:
+        version = replace(version, changelog=version.changelog.without_tags(version.former_tags))
     return _Changes(
         main=main,
         branch=branch,
         missing=[shard for shard in dataset.shards if shard.path not in main.shards | branch.shards],
-        obsolete=sorted((main.ours.keys() & main.files.keys()) - planned - dataset.tables.keys()),
+        obsolete=sorted((main.ours.keys() & main.files.keys()) - planned - dataset.tables.keys() - {CHANGELOG_FILE}),
+        version=version,
         card_before=card,
-        card=with_owners_words(dataset.card, card),
+        card=with_owners_words(dataset.card(version.changelog), card),
     )
 
 
@@ -200,8 +232,8 @@ def _check_same_version(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes,
         )
 
 
-def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> bool:
-    """Send what is missing, and make the dataset the next version of `main`; returns whether that changed anything.
+def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> str:
+    """Send what is missing, and make the dataset the next version of `main`; returns its commit.
 
     Raises `MovedError` when somebody else committed meanwhile; then nothing of `main` was changed.
     """
@@ -217,14 +249,14 @@ def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> 
     upload = Upload(dataset.workspace, hub, dataset.layout, dataset.options, log, branch)
     upload.send(changes.missing)
     stored = {path: (on_main | upload.shards)[path] for path in planned}
-    checksums = checksums_of(stored) | {
-        path: hashlib.sha256(content).hexdigest() for path, content in dataset.tables.items()
-    }
+    tables = {**dataset.tables, CHANGELOG_FILE: changes.version.changelog.content()}
+    checksums = checksums_of(stored) | {path: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
     head = hub.commit(
         "main",
-        f"{counted(sum(shard.rows for shard in dataset.shards), 'image')} in {counted(len(dataset.shards), 'shard')}",
+        f"{changes.version.tag}: {counted(sum(shard.rows for shard in dataset.shards), 'image')} in "
+        f"{counted(len(dataset.shards), 'shard')}",
         parent=changes.main.head,
-        add={CARD_FILE: changes.card.encode(), CHECKSUMS_FILE: checksums_text(checksums), **dataset.tables},
+        add={CARD_FILE: changes.card.encode(), CHECKSUMS_FILE: checksums_text(checksums), **tables},
         copy=sorted(planned - on_main.keys()),
         copy_from=upload.head or BRANCH,
         delete=changes.obsolete,
@@ -232,7 +264,16 @@ def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> 
     verify(hub, "main", head, stored)
     if upload.head is not None and hub.head(BRANCH) == upload.head:  # otherwise somebody else sends to it
         hub.remove_branch(BRANCH)
-    return head != changes.main.head
+    return head
+
+
+def _squash(hub: DatasetOnHub, version: NextVersion, *, dry_run: bool) -> Squashed:
+    """Replace the history of `main`, without the tags of versions that this program made: they have histories of their
+    own."""
+    if not dry_run:
+        for tag in (*version.former_tags, *([version.tag] if version.is_tagged else [])):
+            hub.remove_tag(tag)
+    return squash(hub, dry_run=dry_run)
 
 
 def _check_manifest(workspace: Workspace) -> None:

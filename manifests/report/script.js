@@ -72,7 +72,9 @@
       made.textContent = "–";
     } else if (column === NAME) {
       // The Hub has no page of a local generator; what its user names is an address, or nothing.
-      const ofHub = "https://huggingface.co/" + value.split("/").map(encodeURIComponent).join("/");
+      const [repository, commit] = value.split("@");
+      const path = commit ? `${repository}/tree/${commit}` : repository;
+      const ofHub = "https://huggingface.co/" + path.split("/").map(encodeURIComponent).join("/");
       const address = Object.hasOwn(pages, value) ? pages[value] : ofHub;
       const link = made.appendChild(document.createElement(address ? "a" : "span"));
       if (address) link.href = address;

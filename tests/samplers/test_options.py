@@ -78,6 +78,7 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         "timeout": 17.0,
         "max_memory": 19.0,
         "retry_failed": True,
+        "fail_above": "5%",
         "update": True,
         "verify": "full",
     }
@@ -146,6 +147,7 @@ def test_batch_and_tries_follow_the_number_of_images(options: SampleOptions, bat
         ({"shard": "0/4"}, "--shard '0/4'"),
         ({"max_disk": "much"}, "--max-disk 'much' is not a size"),
         ({"max_memory": -1}, "--max-memory must be 0"),
+        ({"fail_above": "5"}, "--fail-above '5' is not a share"),
         ({"source_weights": {"coco": -1}}, "--source-weight coco=-1"),
         ({"source_weights": {"coco": float("nan")}}, "--source-weight coco=nan"),
         ({"source_weights": {"coco": float("inf")}}, "--source-weight coco=inf"),

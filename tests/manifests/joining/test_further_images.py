@@ -84,7 +84,7 @@ def test_too_few_images_are_all_taken_and_the_missing_ones_are_counted_with_what
     (line,) = said(built, "fewer than")
     assert line == (
         "3 real images fewer than --real-per-generated 1 asks for (3 of train): caption more images of the same "
-        "sources (`cf-caption` in a new workspace with a larger --limit), or ask for less"
+        "sources (`cf-caption --update` with a larger --limit), or ask for less"
     )
 
 

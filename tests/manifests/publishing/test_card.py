@@ -14,6 +14,7 @@ from manifests.publishing.card import link, plain, size_category, write_card
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.planning import plan_shards
 from manifests.reproduction.record import Reproduction, write_reproduction
+from manifests.tables.generators import read_generators, write_generators
 from manifests.tables.withheld import WithheldRow, withheld_path
 from tests.manifests.making import Builder
 from workspace import recipe, records
@@ -108,6 +109,19 @@ def test_the_card_says_what_is_for_validation_and_whether_relatives_train(filled
     card = card_of(workspace)
     assert "`validation` is for" not in card
     assert "None of its generators shares an ancestor" in card
+
+
+def test_local_generators_are_named_with_their_hash_and_without_a_link_to_the_hub(filled: Builder) -> None:
+    workspace = built(filled)
+    assert "not on the Hub" not in card_of(workspace)
+    rows = [
+        replace(row, revision="a" * 64, link="https://example.org/mix") if row.model_name == "org/painter" else row
+        for row in read_generators(workspace)
+    ]
+    write_generators(workspace, rows)
+    card = card_of(workspace)
+    assert re.search(rf"\| org/painter \| <https://example\.org/mix> \| \S* ?\| `{'a' * 64}` \|", card)
+    assert "huggingface.co/org/painter" not in card
 
 
 def test_without_an_evaluation_set_the_card_says_so(filled: Builder) -> None:
