@@ -78,7 +78,7 @@ class Choice:
         license_ = entry.license_effective or "none given"
         if self.allowed.texts and not self.allowed.cover(entry):
             return LeftOut("--license-allow", license_, f"its licence in effect, {license_}, is not allowed")
-        if self.denied.cover(entry):
+        if self.denied.cover_part(entry):
             return LeftOut("--license-deny", license_, f"its licence in effect, {license_}, is denied")
         if self.max_bytes is not None and entry.download_bytes > self.max_bytes:
             size, largest = text_of(entry.download_bytes), text_of(self.max_bytes)

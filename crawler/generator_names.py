@@ -29,7 +29,7 @@ class GeneratorNames:
         listed: dict[str, None] = {}
         for text in texts:
             if text.startswith(_FILE):
-                listed |= dict.fromkeys(_lines(Path(text.removeprefix(_FILE)).expanduser(), f"{option} {text}"))
+                listed |= dict.fromkeys(_lines(Path(text.removeprefix(_FILE)), f"{option} {text}"))
             else:
                 given[text] = None
         return cls(tuple(given), tuple(listed))

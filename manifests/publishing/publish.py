@@ -58,6 +58,7 @@ from workspace.exclusive import alone, at_work
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 from workspace.progress import Log, task
+from workspace.removed import read_removals
 from workspace.size import text_of
 
 __all__ = ["Published", "publish_dataset"]
@@ -208,7 +209,8 @@ def _changes(hub: DatasetOnHub, dataset: _Dataset) -> _Changes:
     check_strangers(hub, main, planned, {shard.split for shard in dataset.shards})
     card = hub.read(main.head, CARD_FILE) if main.head is not None and CARD_FILE in main.files else None
     rounds = read_choices(manifest_path(dataset.workspace)).rounds
-    version = next_version(hub, main, dataset.content, dataset.contents, rounds, dataset.options.tag)
+    removals = read_removals(dataset.workspace)
+    version = next_version(hub, main, dataset.content, dataset.contents, rounds, dataset.options.tag, removals)
     if dataset.options.squash:
         version = replace(version, changelog=version.changelog.without_tags(version.former_tags))
     return _Changes(
