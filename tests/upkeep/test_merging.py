@@ -23,7 +23,7 @@ from upkeep.removal import remove
 from workspace import recipe, records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.exclusive import alone
-from workspace.layout import Workspace, generator_folder
+from workspace.layout import Workspace
 from workspace.removed import read_removals
 
 #: Of two shards.
@@ -37,8 +37,7 @@ def _without(workspace: Workspace, generators: tuple[str, ...]) -> None:
         for folder in (workspace.samples_of(name), workspace.images_of(name)):
             shutil.rmtree(folder, ignore_errors=True)
         workspace.outcome_of(name).unlink(missing_ok=True)
-        for log in workspace.logs.glob(f"{generator_folder(name)}*"):
-            log.unlink()
+        workspace.stderr_of(name).unlink(missing_ok=True)
 
 
 @pytest.fixture
