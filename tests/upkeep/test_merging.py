@@ -223,12 +223,15 @@ def test_what_one_removed_is_removed_from_all(
     whole = copied("whole")
     for names, options in removing:
         remove(whole, names, options)
+    (shards[0].manifest / "former").mkdir(parents=True)
     merge([one.root for one in shards], MergeOptions(into=tmp_path / "merged"))
-    merged = Workspace(tmp_path / "merged")
-    assert files_with(merged.root, BASE, "org--painter", photograph) == []
-    assert read_removals(merged).rows == read_removals(whole).rows
-    logs = [path for path in hashes(merged.root) if path.startswith("logs/")]
-    assert hashes(merged.root, *logs) == hashes(whole.root, *logs)
+    merge([one.root for one in shards])
+    for merged in (Workspace(tmp_path / "merged"), shards[0]):
+        assert files_with(merged.root, BASE, "org--painter", photograph) == []
+        assert read_removals(merged).rows == read_removals(whole).rows
+        assert not merged.manifest.exists()
+        logs = [path for path in hashes(merged.root) if path.startswith("logs/")]
+        assert hashes(merged.root, *logs) == hashes(whole.root, *logs)
 
 
 @pytest.mark.parametrize("into", [None, "merged"])
