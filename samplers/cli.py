@@ -1,17 +1,24 @@
 """cf-sample: images of every generator of the catalogue, or of a share of them."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from samplers.options import SampleOptions, Store, Verify
+from crawler.choice_parameters import NAMED, Architectures, Exclude, LicenseAllow, LicenseDeny, MaxSize
+from samplers.options import RemakeOptions, SampleOptions, Store, Verify
 from workspace.command_line import SOME_FAILED_EXIT_CODE, run_command
+from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.terminal import say
 
+#: Options that may be given with --remake; the others are settings of the recipe, or choose generators.
+_WITH_REMAKE = ("workspace", "remake", "into", *(field.name for field in fields(RemakeOptions)))
+
 
 def sample(
+    context: typer.Context,
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
         "workspace"
     ),
@@ -72,7 +79,7 @@ def sample(
         typer.Option(
             "--images-per-prompt",
             "--seeds-per-prompt",
-            help="How often in a row each prompt is used, with different seeds.",
+            help="How often in a row each prompt is used, with different seeds. --seeds-per-prompt is the same.",
         ),
     ] = SampleOptions.images_per_prompt,
     evaluation_prompts: Annotated[
@@ -107,40 +114,12 @@ def sample(
             "--allow-pickle", help="Also sample generators whose weights are pickles, loaded with weights_only."
         ),
     ] = SampleOptions.allow_pickle,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Only these generators: ORG/NAME, a pattern such as 'ORG/*', or @FILE with one of these a line. "
-            "May be repeated.",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Not these generators, named as for --only. May be repeated."),
-    ] = None,
-    license_allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LICENCE,...",
-            help="Only generators with these licences in effect (their base models' included): mit, a family such as "
-            "openrail or unknown, or none. May be repeated.",
-        ),
-    ] = None,
-    license_deny: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LICENCE,...", help="No generators with these licences, named as for --license-allow."),
-    ] = None,
-    max_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="No generators whose download is larger, such as 20GB.")
-    ] = SampleOptions.max_size,  # type: ignore[assignment]
-    architecture: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME,...",
-            help="Only LatDiff, PixDiff, GAN or Other, or pipeline classes such as 'Flux*'. May be repeated.",
-        ),
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help=f"Only these generators: {NAMED}")] = None,
+    exclude: Exclude = None,
+    license_allow: LicenseAllow = None,
+    license_deny: LicenseDeny = None,
+    max_size: MaxSize = SampleOptions.max_size,  # type: ignore[assignment]
+    architecture: Architectures = None,
     limit: Annotated[
         int | None, typer.Option(help="Sample only this many compatible generators, those with the most downloads.")
     ] = SampleOptions.limit,
@@ -189,10 +168,42 @@ def sample(
             metavar="SHARE",
             help="Share of this shard's generators that may fail, such as 5%: exit code 3 where more did, else 0.",
         ),
-    ] = "0%",
+    ] = SampleOptions.fail_above,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sampled and how long it may take; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show what would be sampled, and what it costs: time, disk, files, download. Works before captioning.",
+        ),
     ] = False,
+    device_speed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="With --dry-run: time on another device: h200, h100, a100, v100, l40s, l4, t4, rtx4090, rtx3090, cpu, "
+            "or a number of nominal GPUs. Default: as measured.",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Measure this device: sample one batch of a cheap, a middle and an expensive generator, keep nothing "
+            "but the times, and show what --dry-run shows.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: one line of JSON.")] = False,
+    remake: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROW",
+            help="Make this image again into --into and say whether it is equal: ORG/NAME/00000162.png, ORG/NAME#162, "
+            "a sha256, an image file, or a table of rows (.csv, .parquet). May be repeated.",
+        ),
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the images of --remake, and for the results.")
+    ] = None,
 ) -> None:
     """Sample images from the generators of the catalogue.
 
@@ -212,7 +223,9 @@ def sample(
 
         cf-sample --license-deny non-commercial,unknown --max-size 20GB   # what is left out, and why, is said
 
-        cf-sample --shard 3/16 --dry-run              # what would be sampled, and how long it may take
+        cf-sample --shard 3/16 --dry-run              # what would be sampled, and what it costs
+
+        cf-sample --dry-run --device-speed a100       # the same before there is a GPU
 
         cf-sample --evaluation-prompts 0.1 --holdout name=ORG/NAME   # no caption of its images is one of training
 
@@ -225,11 +238,28 @@ def sample(
         cf-sample --update --images 600               # more images of each generator, those that are there stay
 
         cf-status --watch                             # the progress of all shards
+
+        cf-sample --remake ORG/NAME/00000162.png --into again   # the same image once more: is it equal?
+
+        cf-sample --remake rows.csv --into again --device cuda:0   # rows of the manifest or of a published dataset
     """
-    from samplers.failed_share import FailedShare, parse_share
+    if remake or into is not None:
+        _remake(
+            context,
+            workspace,
+            remake,
+            into,
+            {
+                "device": device,
+                "weights_dir": weights_dir,
+                "max_disk": max_disk,
+                "timeout": timeout,
+                "max_memory": max_memory,
+            },
+        )
+        return
     from samplers.prompting import parse_weights
 
-    allowed = parse_share(fail_above)
     options = SampleOptions(
         images=images,
         batch_size=batch_size,
@@ -264,25 +294,52 @@ def sample(
         timeout=timeout,
         max_memory=max_memory,
         retry_failed=retry_failed,
+        fail_above=fail_above,
         verify=verify,
         update=update,
     )
     space = Workspace.open(workspace)
-    if dry_run:
-        from samplers.forecast import show_forecast
-        from samplers.pending import find_pending
+    if not (dry_run or calibrate) and (device_speed is not None or as_json):
+        raise UsageError("--device-speed and --json are for --dry-run: add it")
+    if dry_run or calibrate:
+        from samplers.forecast import forecast
+        from samplers.forecast_text import show
 
-        show_forecast(space, options.shard, find_pending(space, options))
+        show(forecast(space, options, device_speed, calibrate=calibrate), as_json=as_json)
     else:
+        from samplers.failed_share import FailedShare
         from samplers.summary import show_report
         from samplers.supervisor import sample as sample_shard
 
         report = sample_shard(space, options)
         show_report(space, report)
         failed = FailedShare.of(space, report)
-        if failed.is_above(allowed):
+        if failed.is_above(options.allowed_failures):
             say(failed.message(), err=True)
             raise typer.Exit(SOME_FAILED_EXIT_CODE)
+
+
+def _remake(
+    context: typer.Context, workspace: Path, rows: list[str] | None, into: Path | None, options: dict[str, Any]
+) -> None:
+    """Make images again, say what is equal, and fail where not all are."""
+    if not rows or into is None:
+        raise UsageError(
+            "--remake ROW needs --into DIR, the folder for images and results" if rows else "--into is for --remake ROW"
+        )
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name not in _WITH_REMAKE and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"--remake makes images as the workspace's recipe says: leave out {parameter.opts[0]}")
+    if not workspace.is_dir():
+        raise UsageError(f"--workspace {workspace} does not exist: name the workspace that sampled the images")
+    from samplers.remaking.remake import remake
+
+    remade = remake(Workspace(workspace.resolve()), rows, into, RemakeOptions(**options))
+    for line in remade.lines():
+        say(line)
+    remade.require_equal()
 
 
 def main() -> None:

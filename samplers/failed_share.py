@@ -1,29 +1,16 @@
 """How many generators of a shard failed, and whether that is more than `--fail-above` allows."""
 
 import math
-import re
 from collections.abc import Set
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from samplers.outcomes import read_outcome
-from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 if TYPE_CHECKING:
     from samplers.supervisor import Report
-
-_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%|(0?\.[0-9]+|0|1\.0+)", re.ASCII)
-
-
-def parse_share(text: str) -> Fraction:
-    """The share of `--fail-above`: a percentage such as 5%, or a part of one such as 0.05."""
-    match = _SHARE.fullmatch(text.strip())
-    share = None if match is None else Fraction(match[1]) / 100 if match[1] is not None else Fraction(match[2])
-    if share is None or share > 1:
-        raise UsageError(f"--fail-above {text!r} is not a share of the generators: write it as 5% or 0.05")
-    return share
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from manifests.images import ImageReader
 from manifests.manifest import REAL
 from manifests.options import Verify
 from manifests.reading_threads import ReadingThreads
-from workspace.errors import in_one_line
+from workspace.errors import in_one_line, is_refusal
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import is_plain_file
@@ -57,7 +57,7 @@ class _Row:
 
     path: str
     label: int
-    model_name: str | None
+    generator: str | None
     sha256: str
     file_size: int | None
     format: str
@@ -91,7 +91,7 @@ def check_files(
             checking = [threads.submit(row.path, _problem, images, verify, row) for row in chunk]
             for row, checked in zip(chunk, checking, strict=True):
                 if (problem := checked.result()) is not None:
-                    generator = None if row.label == REAL else row.model_name
+                    generator = None if row.label == REAL else row.generator
                     wrong.setdefault(generator, {}).setdefault(problem, []).append(row.path)
             advance(len(chunk))
     return FileChecks(
@@ -125,6 +125,8 @@ def _problem(images: ImageReader, verify: Verify, row: _Row) -> Problem | None:
     except FileNotFoundError:
         return _REAL_MISSING if real else _MISSING
     except OSError as error:
+        if is_refusal(error):
+            raise
         reason = error.strerror or in_one_line(error, named=False)
         return Problem(f"image [file|files] cannot be read ({reason})", RESTORE_DATA_SET if real else SAMPLE_AGAIN)
     if hashlib.sha256(content).hexdigest() != row.sha256:

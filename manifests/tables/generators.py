@@ -23,15 +23,19 @@ from workspace.records import column
 from workspace.sandbox.walls import missing
 
 #: Why a sample is not in the manifest.
-REJECTIONS = ("nsfw", "blank", "nan", "duplicate")
+REJECTIONS = ("nsfw", "blank", "nan", "duplicate", "removed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorRow:
     """One generator of the catalogue, and how sampling it ended."""
 
+    generator: str = column(
+        pa.string(), "its name, unique: model_name, for a further revision with @ and the start of its commit"
+    )
     model_name: str = column(pa.string(), "repository id")
     revision: str = column(pa.string(), "commit sha; of a local generator the SHA-256 of its files, 64 digits")
+    round: int = column(pa.int32(), "round of the workspace that added it, from 1")
     link: str | None = column(
         pa.string(), "page of a local generator, as its user says; null: its page on the Hub, or none", default=None
     )
@@ -85,6 +89,7 @@ class GeneratorRow:
     blank: int = column(pa.int64(), "images of one colour")
     nan: int = column(pa.int64(), "images with values that are not numbers")
     duplicate: int = column(pa.int64(), "images equal to one of a lower index of the same generator")
+    removed: int = column(pa.int64(), "images taken out with the real image whose caption was their prompt", default=0)
 
     @property
     def is_local(self) -> bool:
@@ -96,9 +101,10 @@ class GeneratorRow:
 class RejectedRow:
     """How many samples of one generator were rejected for one reason."""
 
+    generator: str = column(pa.string(), "its name, as in generators.parquet")
     model_name: str = column(pa.string(), "repository id")
     revision: str = column(pa.string(), "commit sha")
-    status: str = column(pa.string(), "nsfw | blank | nan | duplicate")
+    status: str = column(pa.string(), "nsfw | blank | nan | duplicate | removed")
     tries: int = column(pa.int64(), "how many")
 
 
@@ -124,12 +130,12 @@ def read_outcomes(workspace: Workspace, catalog: Iterable[CatalogEntry]) -> tupl
     wrong: list[str] = []
     for entry in catalog:
         try:
-            outcome = read_outcome(workspace, entry.model_name)
+            outcome = read_outcome(workspace, entry.generator)
         except UsageError as error:
             wrong.append(str(error))
         else:
             if outcome is not None and outcome.revision == entry.revision:
-                outcomes[entry.model_name] = outcome
+                outcomes[entry.generator] = outcome
     return outcomes, wrong
 
 
@@ -142,7 +148,7 @@ def generator_rows(
     """A row for each generator of the catalogue; `results` has how many of its samples had which result, by its name
     (`joining.join.Joined`)."""
     return [
-        _row(entry, results.get(entry.model_name, {}), outcomes.get(entry.model_name), splits.get(entry.model_name))
+        _row(entry, results.get(entry.generator, {}), outcomes.get(entry.generator), splits.get(entry.generator))
         for entry in catalog
     ]
 
@@ -150,8 +156,14 @@ def generator_rows(
 def rejected_rows(generators: Iterable[GeneratorRow]) -> list[RejectedRow]:
     """The rejected samples of all generators, by generator and reason; there is no row where there were none."""
     return [
-        RejectedRow(model_name=row.model_name, revision=row.revision, status=status, tries=getattr(row, status))
-        for row in sorted(generators, key=lambda row: row.model_name)
+        RejectedRow(
+            generator=row.generator,
+            model_name=row.model_name,
+            revision=row.revision,
+            status=status,
+            tries=getattr(row, status),
+        )
+        for row in sorted(generators, key=lambda row: row.generator)
         for status in REJECTIONS
         if getattr(row, status)
     ]
@@ -175,8 +187,10 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
     settings = entry.hyperparameters
     sources = {name: source for name, source in asdict(entry.hyperparameter_sources).items() if source is not None}
     return GeneratorRow(
+        generator=entry.generator,
         model_name=entry.model_name,
         revision=entry.revision,
+        round=entry.round,
         link=entry.link,
         subset=entry.subset,
         rank=entry.rank,
@@ -220,4 +234,5 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
         blank=counts.get("blank", 0),
         nan=counts.get("nan", 0),
         duplicate=counts.get("duplicate", 0),
+        removed=counts.get("removed", 0),
     )

@@ -1,5 +1,6 @@
 """The exit code of cf-sample says whether generators failed, and --fail-above how many may."""
 
+import time
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,12 +13,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from samplers.cli import sample
-from samplers.failed_share import FailedShare, parse_share
+from samplers.failed_share import FailedShare
 from samplers.outcomes import Outcome, Status, write_outcome
+from samplers.status.run import Watcher
 from tests.records import catalog_entry
 from tests.samplers.inputs import write_catalog
-from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.share import share_of
 
 
 def failing(workspace: Workspace, *statuses: Status) -> list[Outcome]:
@@ -56,6 +58,9 @@ def test_a_run_in_which_nothing_failed_ends_with_exit_code_0(tmp_path: Path) -> 
     write_catalog(workspace, [])
     ended = run(workspace)
     assert (ended.exit_code, ended.stderr) == (0, "")
+    # Nor has it never started, because it had nothing to do.
+    (shard,) = Watcher(workspace).look(time.time()).shards
+    assert (shard.shard, shard.state, shard.left) == ("1/1", "finished", 0)
 
 
 def share(
@@ -79,18 +84,5 @@ def test_what_another_process_recorded_as_failed_counts_and_exhausted_does_not(t
 def test_the_share_that_the_message_names_is_enough(failed: int, of: int, percent: int, tmp_path: Path) -> None:
     found = FailedShare({f"org/{number}" for number in range(failed)}, of)
     assert f"--fail-above {percent}% " in found.message()
-    assert not found.is_above(parse_share(f"{percent}%"))
+    assert not found.is_above(share_of(f"{percent}%", "--fail-above"))
     assert found.is_above(Fraction(0))
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("5%", 0.05), ("0%", 0), ("100 %", 1), ("0.05", 0.05), (".5", 0.5), ("0", 0), ("2.5%", 0.025)]
-)
-def test_a_share_is_a_percentage_or_a_part_of_one(text: str, value: float) -> None:
-    assert float(parse_share(text)) == value
-
-
-@pytest.mark.parametrize("text", ["5", "1", "", "five", "101%", "-1%", "1e-2", "nan", "5%%", "٥%"])
-def test_what_could_be_a_number_of_generators_is_no_share(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a share of the generators"):
-        parse_share(text)

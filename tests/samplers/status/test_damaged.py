@@ -58,7 +58,7 @@ def workspace(tmp_path: Path) -> Workspace:
     workspace = fill(Builder(Workspace.open(tmp_path / "workspace"))).write()
     for name in ("org/sketcher", "solo-dreamer"):
         workspace.outcome_of(name).unlink()
-    pin(workspace, "sample", recipe(images=20).settings())
+    pin(workspace, "sample", recipe(images=20).table())
     return workspace
 
 

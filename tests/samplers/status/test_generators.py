@@ -159,12 +159,12 @@ def test_a_generator_that_a_later_round_asks_for_more_images_of_is_left_until_it
     catalogue = [dataclasses.replace(entry, task="unconditional") for entry in entries(2)]
     write_catalog(workspace, catalogue)
     first, second = catalogue
-    pin(workspace, "sample", recipe(images=4).settings())
+    pin(workspace, "sample", recipe(images=4).table())
     write_outcome(workspace, outcome(first, "done", kept=4))
     write_outcome(workspace, outcome(second, "load-failed"))
     watcher = Watcher(workspace)
     assert (watcher.look(NOW).done, watcher.look(NOW).failed, watcher.look(NOW).left) == (1, 1, 0)
-    pin(workspace, "sample", recipe(images=6).settings(), update=True)
+    pin(workspace, "sample", recipe(images=6).table(), update=True)
     status = watcher.look(NOW)
     assert (status.done, status.failed, status.left, status.images) == (0, 1, 1, 0)
     # What round 1 made is there, and is not read again.

@@ -30,9 +30,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     prompts = [prompt(number=number, round=1 if number < 3 else 3) for number in range(5)]
     records.write(workspace.prompts_of("photos") / part_name(0), Prompt, prompts)
     pin(workspace, "crawl", {"limit": 1})
-    pin(workspace, "sample", RECIPE.settings())
+    pin(workspace, "sample", RECIPE.table())
     pin(workspace, "crawl", {"limit": 2}, update=True)
-    pin(workspace, "sample", GROWN.settings(), update=True)
+    pin(workspace, "sample", GROWN.table(), update=True)
     pin(workspace, "caption", {"limit": 5}, update=True)
     store_all(workspace, tmp_path_factory.mktemp("scratch"), (RECIPE, GROWN))
     return workspace
