@@ -1,7 +1,5 @@
 """What the stages and a reader of a dataset import when they need it, for the server of `tests/programs.py`."""
 
-from importlib.metadata import entry_points
-
 import huggingface_hub.hf_api
 import jinja2
 import matplotlib.figure
@@ -23,7 +21,6 @@ import samplers.status.cli
 import samplers.supervisor
 
 __all__ = [
-    "COMMANDS",
     "captioning",
     "community_forensics",
     "crawler",
@@ -36,6 +33,3 @@ __all__ = [
     "pydantic",
     "samplers",
 ]
-
-#: The installed commands: what finds them reads a file of each installed package.
-COMMANDS = {entry.name: entry for entry in entry_points(group="console_scripts")}

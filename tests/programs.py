@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -137,6 +138,5 @@ def _source(code: str) -> None:
 
 
 def _command(name: str) -> None:
-    from tests.preload import COMMANDS
-
-    COMMANDS[name].load()()
+    (entry,) = entry_points(group="console_scripts", name=name)
+    entry.load()()
