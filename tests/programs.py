@@ -41,7 +41,7 @@ class Programs:
         self._environment = dict(environment)
         # As the fork server of cf-sample: without the token.
         without_token = {name: value for name, value in environment.items() if name != "HF_TOKEN"}
-        modules = ("tests.preload", "tests.captioning.preload", "samplers.child.preload", __name__)
+        modules = ("samplers.child.preload", "tests.preload", "tests.captioning.preload", __name__)
         self._server = Server(*modules, environment=without_token)
 
     def script(self, path: Path, *arguments: object, folder: Path | None = None) -> str:

@@ -20,8 +20,10 @@ def test_i_am_told_which_option_adds_more_images(owner: User) -> None:
 def test_i_want_more_images_of_each_generator(owner: User) -> None:
     before = owner.images
     owner.types("cf-sample --update --images 3")
+    owner.types("cf-build-manifest")
     assert before.items() < owner.images.items()
-    assert {name: len(owner.samples(name)) for name in GENERATORS} == dict.fromkeys(GENERATORS, 3)
+    made = [row["model_name"] for row in owner.manifest if row["model_name"]]
+    assert {name: made.count(name) for name in GENERATORS} == dict.fromkeys(GENERATORS, 3)
 
 
 def test_i_want_more_photographs(owner: User) -> None:
@@ -39,7 +41,7 @@ def test_i_want_another_set_of_prompts(owner: User) -> None:
     (owner.folder / "mine.txt").write_text("the digit four\n")
     before = owner.images
     owner.types("cf-caption --update --prompts mine.txt")
-    owner.types("cf-sample --update --images 4 --source-weight coco=0")
+    owner.types("cf-sample --update --images 4 --source-weight coco=0 --only inkwell/if-digits")
     assert before.items() < owner.images.items()
     assert owner.samples(IF)[-1].prompt == "the digit four"
 
@@ -73,4 +75,23 @@ def test_i_want_the_generators_that_have_appeared_since(owner: User, newer: str)
 def test_i_want_to_see_what_each_round_added(owner: User) -> None:
     owner.types(f"cf-sample --update --images 3 --only {DDPM}")
     said = owner.types("cf-status --rounds")
-    assert "round" in said.lower()
+    rounds = [line.split()[:5] for line in said.partition("images owed")[2].splitlines()[1:]]
+    assert rounds == [["1", "3", "3", "6", "6"], ["2", "0", "0", "3", "1"]]
+
+
+def test_i_want_the_dataset_as_it_was_before_it_grew(owner: User) -> None:
+    before = {(row["model_name"], row["sha256"]) for row in owner.manifest}
+    owner.types(f"cf-sample --update --images 3 --only {DDPM}")
+    owner.types("cf-build-manifest --rounds 1")
+    assert {(row["model_name"], row["sha256"]) for row in owner.manifest} == before
+
+
+def test_i_want_readers_to_get_the_former_version_too(owner: User, hub: HubProcess) -> None:
+    owner.types("cf-publish me/growing --tag first")
+    owner.types(f"cf-build-manifest --holdout name={IF}")
+    owner.types("cf-publish me/growing --tag second")
+    store = Store(hub.directory)
+    repo = store.repo("dataset", "me/growing")
+    first, second, main = (store.commit_of(repo, revision) for revision in ("first", "second", "main"))
+    assert first.files["SHA256SUMS"] != second.files["SHA256SUMS"]
+    assert second.id == main.id

@@ -69,15 +69,10 @@ def test_i_want_to_share_it_and_read_it_back_with_pandas(owner: User) -> None:
     assert said.split() == ["9", "9"]
 
 
-def test_i_want_to_share_only_what_i_may(owner: User) -> None:
-    owner.types("cf-build-manifest --edition public --license-allow mit,apache-2.0")
-    owner.types("cf-publish me/public --public")
-    assert sum(row["label"] == 0 for row in owner.manifest) == 0
-
-
-def test_i_want_the_real_images_of_a_download_from_my_own_copy(owner: User, newcomer: User) -> None:
+def test_i_want_to_share_what_i_may_and_others_to_complete_it_from_their_own_copy(owner: User, newcomer: User) -> None:
     owner.types("cf-build-manifest --edition public --license-allow mit,apache-2.0")
     owner.types("cf-publish me/incomplete --public")
+    assert {row["label"] for row in owner.manifest} == {1}
     shutil.copytree(owner.folder / "coco", newcomer.folder / "my-coco")
     newcomer.runs(
         "import huggingface_hub as hub\n"

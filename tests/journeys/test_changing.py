@@ -1,0 +1,57 @@
+"""Images made again, taken out, and joined from two machines."""
+
+import shutil
+
+from tests.journeys.test_choosing import DDPM, DIT
+from tests.journeys.user import User
+from workspace.layout import Workspace, generator_folder
+
+
+def test_i_want_to_show_that_an_image_can_be_made_again(owner: User) -> None:
+    path = f"{generator_folder(DIT)}/00000000.png"
+    owner.types(f"cf-sample --remake {DIT}/00000000.png --into again")
+    assert (owner.folder / "again" / path).read_bytes() == owner.images[f"images/{path}"]
+
+
+def test_i_want_every_image_of_a_table_made_again(owner: User) -> None:
+    owner.runs(
+        "import community_forensics as cf\n"
+        "rows = cf.read_manifest('workspace')\n"
+        f"rows[rows.model_name == '{DDPM}'].to_csv('rows.csv', index=False)"
+    )
+    owner.types("cf-sample --remake rows.csv --into again")
+    again = {path.name: path.read_bytes() for path in (owner.folder / "again").rglob("*.png")}
+    assert again == {
+        path.rpartition("/")[2]: content for path, content in owner.images.items() if generator_folder(DDPM) in path
+    }
+
+
+def test_i_want_a_generator_out_whose_author_asks_for_it(owner: User) -> None:
+    owner.types(f"cf-remove {DIT} --reason author-request")
+    owner.types("cf-sample --images 2")
+    owner.types("cf-build-manifest")
+    assert DIT not in {row["model_name"] for row in owner.manifest}
+    files = [path for path in owner.workspace.root.rglob("*") if path.is_file() and ".locks" not in path.parts]
+    assert [path for path in files if DIT.encode() in path.read_bytes() or "dit-digits" in str(path)] == []
+
+
+def test_i_want_a_photograph_out_of_somebody_who_is_on_it(owner: User) -> None:
+    person = owner.prompts[0].real_sha256
+    owner.types(f"cf-remove --real {person} --reason privacy --with-generated")
+    owner.types("cf-build-manifest")
+    assert person not in {row["sha256"] for row in owner.manifest} | {row["real_sha256"] for row in owner.manifest}
+
+
+def test_i_want_to_see_first_what_a_removal_would_take(owner: User) -> None:
+    before = owner.images
+    assert DIT in owner.types(f"cf-remove {DIT} --reason quality --dry-run")
+    assert owner.images == before
+
+
+def test_i_want_one_workspace_of_what_two_machines_have_made(beginner: User, sampled_once: dict[str, bytes]) -> None:
+    shutil.copytree(beginner.workspace.root, beginner.folder / "other")
+    beginner.types("cf-sample --images 2 --shard 1/2")
+    beginner.types("cf-sample --images 2 --shard 2/2 --workspace other")
+    beginner.types("cf-merge workspace other")
+    assert beginner.images == sampled_once
+    assert Workspace(beginner.folder / "other").samples.is_dir()
