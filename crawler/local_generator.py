@@ -39,7 +39,8 @@ _TEXTS = ("license", "license_name", "license_link", "link")
 _SETTINGS = {"steps": "num_inference_steps", "guidance_scale": "guidance_scale", "width": "width", "height": "height"}
 _SETTING_TEXTS = ("negative_prompt", "trigger_words")
 _PREDICTIONS = ("epsilon", "v_prediction", "sample", "flow")
-KEYS = ("path", "config", "base_model", *_TEXTS, *_SETTINGS, *_SETTING_TEXTS, "scheduler", "prediction_type", "extra")
+_OTHERS = ("scheduler", "scheduler_config", "prediction_type", "extra")
+KEYS = ("path", "config", "base_model", *_TEXTS, *_SETTINGS, *_SETTING_TEXTS, *_OTHERS)
 _ADDRESS = re.compile(r"https?://[^\s<>\"']+")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+|-{2,}|\.{2,}", re.ASCII)
 
@@ -169,8 +170,7 @@ def _settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
         text = _text(where, table, key)
         if text is not None:
             found[key] = text
-    if "scheduler" in table:
-        found |= _scheduler(where, table["scheduler"])
+    found |= _scheduler(where, table)
     if "prediction_type" in table:
         if table["prediction_type"] not in _PREDICTIONS:
             raise UsageError(f"{where}: prediction_type must be one of {', '.join(_PREDICTIONS)}")
@@ -182,21 +182,40 @@ def _settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _scheduler(where: str, value: Any) -> dict[str, Any]:
-    named = sampler_named(value) if isinstance(value, str) else None
-    if named is None:
-        raise UsageError(
-            f"{where}: scheduler must be a class of diffusers, or what web UIs call a sampler, such as Euler a"
-        )
-    settings = json.dumps(named.settings, sort_keys=True) if named.settings else None
-    return {"scheduler": named.class_name, "scheduler_config": settings}
+def _scheduler(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    if "scheduler" in table:
+        value = table["scheduler"]
+        named = sampler_named(value) if isinstance(value, str) else None
+        if named is None:
+            raise UsageError(
+                f"{where}: scheduler must be a class of diffusers, or what web UIs call a sampler, such as Euler a"
+            )
+        found, settings = {"scheduler": named.class_name, "scheduler_config": None}, dict(named.settings)
+    if "scheduler_config" in table:
+        given = table["scheduler_config"]
+        if not isinstance(given, Mapping) or not _are_plain(given):
+            raise UsageError(
+                f"{where}: scheduler_config must be a table of the scheduler's settings, such as "
+                "{ rescale_betas_zero_snr = true }"
+            )
+        settings |= given
+    if settings:
+        found["scheduler_config"] = json.dumps(settings, ensure_ascii=False, sort_keys=True)
+    return found
 
 
 def _are_arguments(value: Any) -> bool:
     """Whether these are arguments that a call may have beside those with columns of their own."""
     if not isinstance(value, Mapping) or not all(is_setting(name) and name not in CALL_FIELDS for name in value):
         return False
-    items = (one for given in value.values() for one in (given if isinstance(given, list) else [given]))
+    return _are_plain(value)
+
+
+def _are_plain(values: Mapping[str, Any]) -> bool:
+    """Whether these are numbers, texts and lists of them."""
+    items = (one for given in values.values() for one in (given if isinstance(given, list) else [given]))
     return all(isinstance(one, bool | int | float | str) for one in items)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crawler.base_models import BaseModel
-from crawler.checkpoint_layout import DENOISERS, Parts, lora_name, parts_of, quantized_name
+from crawler.checkpoint_layout import DENOISERS, MARKS, Parts, lora_name, parts_of, quantized_name
 from crawler.local.header import Tensor, read_header
 from crawler.local.reader import CHECKPOINT, LocalReader
 from crawler.local_generator import CHECKPOINTS, LocalGenerator
@@ -18,6 +18,7 @@ from crawler.reasons import Incompatible, Reason
 
 # First and last convolution of a UNet: how many channels it takes, and how many it returns.
 _FIRST, _LAST = "model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.out.2.weight"
+_V_PRED, _ZERO_SNR = 'prediction_type = "v_prediction"', "scheduler_config = { rescale_betas_zero_snr = true }"
 # Repositories that have such a configuration, by a tensor that only files of that family have.
 _USUAL = (
     ("double_blocks.0.img_attn.norm.key_norm.scale", "black-forest-labs/FLUX.1-dev"),
@@ -47,6 +48,7 @@ class SingleFile:
         with reader.opened(generator.name, CHECKPOINT) as file:
             single = cls(read_header(file, os.fstat(file.fileno()).st_size))
         single._check()
+        single._check_marks(generator)
         return single
 
     def base_of(self, generator: LocalGenerator) -> tuple[str, bool, str | None]:
@@ -72,6 +74,16 @@ class SingleFile:
         if len(taken) == 4 and returned and taken[1] > returned[0]:
             detail = f"its unet takes {taken[1]} channels and returns {returned[0]}: the others are those of an image"
             raise Incompatible(Reason.NEEDS_INPUT_IMAGE, detail)
+
+    def _check_marks(self, generator: LocalGenerator) -> None:
+        """Raise `Incompatible` (base-incompatible) where the file says how it was trained and the user does not: the
+        configuration is another model's."""
+        scheduler = str(generator.settings.get("scheduler_config"))
+        said = {"v_pred": "prediction_type" in generator.settings, "ztsnr": "rescale_betas_zero_snr" in scheduler}
+        for name, setting in (("v_pred", _V_PRED), ("ztsnr", _ZERO_SNR)):
+            if name in self.tensors and not said[name]:
+                detail = f"its tensor {name} says that {MARKS[name]}: add {setting} to its table"
+                raise Incompatible(Reason.BASE_INCOMPATIBLE, detail)
 
     @property
     def _usual_config(self) -> str | None:

@@ -86,10 +86,7 @@ def _as_said(entry: CatalogEntry, generator: LocalGenerator) -> CatalogEntry:
         }
     if generator.base_model is not None:
         changes["base_model"] = generator.base_model
-    settings = dict(generator.settings)
-    if "scheduler" in settings:
-        # What a card says of another scheduler is not for this one.
-        settings.setdefault("scheduler_config", None)
+    settings = generator.settings
     sources: dict[str, Origin | None] = {name: None if value is None else "user" for name, value in settings.items()}
     return replace(
         entry,

@@ -8,7 +8,9 @@ import pytest
 
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.crawl import Crawled, crawl
+from crawler.explanation import explain
 from crawler.options import CrawlOptions
+from crawler.summary import print_summary
 from localhub.process import HubProcess
 from tests.crawler.checkpoints import SD1, without, write
 from tests.crawler.repositories import CARD, as_json, changed, stable_diffusion
@@ -107,6 +109,25 @@ def test_what_is_no_checkpoint_of_the_configured_pipeline_says_why(
     assert row.reason == reason
     assert message is None or message in (row.reason_detail or "")
     assert row.revision == sha256_of_file(tmp_path / "mix.safetensors")
+
+
+def test_a_file_that_predicts_v_needs_the_setting_in_its_table(
+    make: Callable[..., dict[str, CatalogEntry]], tmp_path: Path
+) -> None:
+    write(tmp_path / "mix.safetensors", without(v_pred=(0,), ztsnr=(0,)))
+    row = make(_file())["me/mix"]
+    assert (row.reason, row.reason_detail) == (
+        "base-incompatible",
+        'its tensor v_pred says that it predicts v: add prediction_type = "v_prediction" to its table',
+    )
+    row = make(_file(prediction_type="v_prediction"))["me/mix"]
+    assert "add scheduler_config = { rescale_betas_zero_snr = true } to its table" in (row.reason_detail or "")
+    said = "scheduler_config = { rescale_betas_zero_snr = true }"
+    row = make(f"{_file(prediction_type='v_prediction')}\n{said}")["me/mix"]
+    assert row.status == "compatible"
+    assert row.hyperparameters.prediction_type == "v_prediction"
+    assert row.hyperparameters.scheduler_config == '{"rescale_betas_zero_snr": true}'
+    assert row.hyperparameter_sources.scheduler_config == "user"
 
 
 def test_a_file_without_a_configuration_is_told_which_one_it_may_need(
@@ -288,6 +309,23 @@ def test_a_second_crawl_sees_what_has_changed(
     assert {place_name("me/mix", row.revision) for row in (before, after)} == set(read_places(workspace))
 
 
+def test_what_was_sampled_stays_and_an_update_adds_the_changed_file_beside_it(
+    make: Callable[..., dict[str, CatalogEntry]], tmp_path: Path
+) -> None:
+    write(tmp_path / "mix.safetensors")
+    before = make(_file())["me/mix"]
+    workspace = Workspace.open(tmp_path / "workspace")
+    workspace.samples_of("me/mix").mkdir(parents=True)
+    (workspace.samples_of("me/mix") / "part-00000.parquet").touch()
+    write(tmp_path / "mix.safetensors", mark=b"?")
+    kept = make(_file())["me/mix"]
+    assert (kept.revision, kept.further_revision) == (before.revision, False)
+    make(_file(), update=True)
+    rows = read_catalog(workspace)
+    assert [(row.model_name, row.further_revision) for row in rows] == [("me/mix", False), ("me/mix", True)]
+    assert rows[1].revision == sha256_of_file(tmp_path / "mix.safetensors")
+
+
 def test_a_name_of_the_hub_is_not_taken(make: Callable[..., dict[str, CatalogEntry]], tmp_path: Path) -> None:
     write(tmp_path / "mix.safetensors")
     make(f'models = ["{BASE}"]')
@@ -323,3 +361,19 @@ def test_the_differences_of_a_crawl_name_local_generators(tmp_path: Path, wild_h
     again = crawl(workspace, CrawlOptions(from_file=tmp_path / "g.toml", endpoint=wild_hub.endpoint))
     assert (again.new, again.changed, again.kept) == ((), (), ())
     assert [entry.revision for entry in read_catalog(workspace)] == [entry.revision for entry in crawled.entries]
+
+
+def test_the_summary_says_why_a_local_generator_cannot_be_sampled_and_the_explanation_what_the_user_said(
+    tmp_path: Path, wild_hub: HubProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "mix.safetensors")
+    (tmp_path / "g.toml").write_text(f'models = ["./gone"]\n{_file(license="mit")}\nsteps = 3')
+    workspace = Workspace.open(tmp_path / "workspace")
+    crawled = crawl(workspace, CrawlOptions(from_file=tmp_path / "g.toml", endpoint=wild_hub.endpoint))
+    print_summary(crawled, workspace.catalog)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "local/gone: malformed: its path cannot be read: No such file or directory" in printed
+    told = {name: source for name, _, source in explain(crawled.entries[-1])}
+    said = "the file of cf-crawl --from"
+    assert {told[name] for name in ("license", "num_inference_steps", "model_name", "link", "single_file")} == {said}
+    assert told["downloads"] == "not on a Hub"

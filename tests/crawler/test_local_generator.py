@@ -123,6 +123,7 @@ def test_a_configuration_may_be_a_folder_beside_the_file(tmp_path: Path) -> None
         ('["a/a"]\npath = "x"\nwidth = 99999', "width = 99999 is no value"),
         ('["a/a"]\npath = "x"\nscheduler = "fastest"', "scheduler must be a class of diffusers, or what web UIs call"),
         ('["a/a"]\npath = "x"\nprediction_type = "v"', "prediction_type must be one of epsilon, v_prediction"),
+        ('["a/a"]\npath = "x"\nscheduler_config = "karras"', "scheduler_config must be a table of the scheduler's"),
         ('["a/a"]\npath = "x"\nlink = "civitai"', "link must be an address, https://..."),
         ('["a/a"]\npath = "x"\nlicense_link = "javascript:x"', "license_link must be an address"),
         ('["a/a"]\npath = "x"\nbase_model = "a b"', "base_model must be ORG/NAME"),
