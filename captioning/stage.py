@@ -166,8 +166,13 @@ def _caption_parts(
                     number=part.number,
                     prompts=len(result.prompts),
                     skipped=Counter(row.reason for row in result.skipped),
+                    removed=len(result.removed),
                     dropped_captions=result.dropped,
                     walls=decoders.walls,
+                )
+            if result.removed:
+                captioning.remark(
+                    name, "real images that were removed from this workspace (`cf-remove`) give no prompt"
                 )
             if decoders.walls is not None and (text := walls_text(decoders.walls)) not in ("", told):
                 told = text

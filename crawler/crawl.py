@@ -211,11 +211,19 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
         bad_lines=named.bad_lines if named is not None else (),
         kept=tuple(sorted(kept)),
         left_out=listing.left_out,
-        notes=(*choice.unknown_licenses(entries), *choice.unlisted([model.model_name for model in models])),
+        notes=(
+            *_of_removed(len(models) - len(ranked)),
+            *choice.unknown_licenses(entries),
+            *choice.unlisted([model.model_name for model in models]),
+        ),
         not_added=tuple(sorted(not_added)),
     )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
     return crawled
+
+
+def _of_removed(number: int) -> list[str]:
+    return [f"{number} listed models were removed from this workspace (`cf-remove`): left out"] if number else []
 
 
 def _without_names(listing: ModelList, removals: Removals) -> ModelList:

@@ -41,11 +41,9 @@ def agreed_recipe(workspaces: Sequence[Workspace], removals: Removals) -> list[T
     return agreed
 
 
-def agreed_catalog(workspaces: Sequence[Workspace], removals: Removals) -> list[CatalogEntry]:
-    """The catalogue of the first workspace, without what any of them removed.
-
-    Raises `UsageError` where another one's has other generators, or describes one in another way.
-    """
+def require_one_catalog(workspaces: Sequence[Workspace], removals: Removals) -> None:
+    """Raise `UsageError` where the catalogue of one workspace, without what any of them removed, has other generators
+    than that of the first, or describes one in another way."""
     first, *others = (
         (workspace, without_removed(read_catalog(workspace), removals))
         for workspace in workspaces
@@ -67,7 +65,6 @@ def agreed_catalog(workspaces: Sequence[Workspace], removals: Removals) -> list[
                 f"{workspace.root} has another catalogue than {first[0].root}: {'; '.join(wrong[:_NAMED])}{more}. Only "
                 "workspaces with one catalogue can be merged: copy catalog.parquet before sampling"
             )
-    return first[1]
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import tomli_w
 
-from crawler.catalog import CatalogEntry, read_catalog
+from crawler.catalog import read_catalog
 from manifests.plural import counted
-from upkeep.agreement import AgreedPrompts, agreed_catalog, agreed_prompts, agreed_recipe
+from upkeep.agreement import AgreedPrompts, agreed_prompts, agreed_recipe, require_one_catalog
 from upkeep.generator_choice import Chosen, choose
 from upkeep.options import MergeOptions
 from upkeep.placing import Placing
-from upkeep.removal import apply_tombstones
+from upkeep.removal import apply_tombstones, remove_path
+from upkeep.survey import files_of
 from upkeep.targets import generator_named
 from workspace import recipe
 from workspace.atomic import write_bytes
@@ -116,10 +117,10 @@ class _Merge:
         for workspace in self.workspaces:
             removals = removals.united(read_removals(workspace).rows)
         tables = agreed_recipe(self.workspaces, removals)
-        catalog = agreed_catalog(self.workspaces, removals)
+        require_one_catalog(self.workspaces, removals)
         prompts = agreed_prompts(self.workspaces, removals)
         self.remarks += prompts.remarks
-        chosen = self._chosen(catalog, removals)
+        chosen = self._chosen(removals)
         taken = {name: one for name, one in chosen.items() if one.having.workspace != self.target}
         parts = [path for path, workspace in prompts.parts.items() if workspace != self.target]
         if not self.options.dry_run:
@@ -132,15 +133,9 @@ class _Merge:
         added = len(removals.rows) - len(of_target.rows)
         return Merged(self.target.root, self.options.dry_run, generators, len(parts), added, tuple(self.remarks))
 
-    def _chosen(self, catalog: Sequence[CatalogEntry], removals: Removals) -> dict[str, Chosen]:
-        revisions = {entry.generator: entry.revision for entry in catalog}
+    def _chosen(self, removals: Removals) -> dict[str, Chosen]:
         chosen: dict[str, Chosen] = {}
-        for name in sorted(_generators(self.workspaces)):
-            model_name = name.partition("@")[0]
-            if removals.generator(model_name) is not None or (
-                name not in revisions and any(removals.generator(model_name, one) for one in _revisions(self, name))
-            ):
-                continue
+        for name in sorted(_generators(self.workspaces) - _removed(self.workspaces, removals)):
             if (choice := choose(name, self.workspaces)) is not None:
                 chosen[name] = choice
                 self.remarks += choice.remarks
@@ -150,14 +145,19 @@ class _Merge:
         self, tables: Sequence[Tables], removals: Removals, prompts: AgreedPrompts, taken: dict[str, Chosen]
     ) -> None:
         target, placing = self.target, Placing(self.target, self.options.copy)
-        if removals.rows:
+        for name in _generators([target]) & _removed(self.workspaces, removals):
+            for path in files_of(target, name):
+                remove_path(path)
+        if removals.rows != read_removals(target).rows:
+            for folder in (target.manifest, target.report):  # they may show what was removed
+                remove_path(folder)
             write_removals(target, removals)
         self._place_recipe(tables, placing)
         if not target.catalog.exists():
             placing.file(self.workspaces[0].catalog, "catalog.parquet")
-        for path, workspace in prompts.parts.items():
+        for part, workspace in prompts.parts.items():
             if workspace != target:
-                self._place_part(placing, workspace, path)
+                self._place_part(placing, workspace, part)
         for name, one in taken.items():
             source = one.having.workspace
             for of in (Workspace.images_of, Workspace.samples_of):
@@ -174,7 +174,7 @@ class _Merge:
         """Of a workspace that has all of it, byte for byte; otherwise written anew."""
         for workspace in self.workspaces:
             if [one.tables for one in recipe.rounds(workspace)] == [*tables] and workspace.recipe.exists():
-                placing.file(workspace.recipe, "recipe.toml")
+                placing.file(workspace.recipe, "recipe.toml", copy=True)
                 return
         first, *later = tables
         content = dict(first) | ({"round": {str(n): one for n, one in enumerate(later, start=2)}} if later else {})
@@ -201,7 +201,7 @@ class _Merge:
                 if not path.is_file() or path.name in _KNOWN or path.name.startswith("."):
                     continue
                 if not (target.root / path.name).exists():
-                    placing.file(path, path.name)
+                    placing.file(path, path.name, copy=True)
                 elif (target.root / path.name).read_bytes() != path.read_bytes():
                     self.remarks.append(f"{path} differs from {target.root / path.name}, which stays")
         every = self.workspaces if target in self.workspaces else [target, *self.workspaces]
@@ -228,11 +228,9 @@ def _generators(workspaces: Sequence[Workspace]) -> set[str]:
     return names | {generator_of(path.name.removesuffix(".json")) for path in outcomes}
 
 
-def _revisions(merging: _Merge, name: str) -> set[str]:
-    """The revisions of a generator, as the catalogues of all workspaces have it."""
-    return {
-        entry.revision
-        for workspace in merging.workspaces
-        for entry in read_catalog(workspace)
-        if entry.generator == name
-    }
+def _removed(workspaces: Sequence[Workspace], removals: Removals) -> set[str]:
+    """The generators with a file in one of these workspaces that were removed, in whichever of them."""
+    entries = [entry for workspace in workspaces for entry in read_catalog(workspace)] if removals.rows else []
+    gone = {entry.generator for entry in entries if removals.generator(entry.model_name, entry.revision) is not None}
+    names = _generators(workspaces)
+    return {name for name in names if name in gone or removals.generator(name.partition("@")[0]) is not None}

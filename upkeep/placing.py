@@ -19,8 +19,9 @@ class Placing:
         self._target, self._copy = target, copy
         self._scratch = target.root / ".merge"
 
-    def file(self, source: Path, name: str) -> None:
-        """Give the target this file, by its path below the workspace, in place of another one."""
+    def file(self, source: Path, name: str, copy: bool = False) -> None:
+        """Give the target this file, by its path below the workspace, in place of another one; `copy`: as one of its
+        own, which a person may change."""
         target = self._target.root / name
         if target.exists() and source.samefile(target):
             return
@@ -28,7 +29,7 @@ class Placing:
         made = self._scratch / "file"
         self._scratch.mkdir(exist_ok=True)
         made.unlink(missing_ok=True)
-        self._give(source, made)
+        self._give(source, made, copy)
         made.replace(target)
 
     def folder(self, source: Path, name: str) -> None:
@@ -74,8 +75,8 @@ class Placing:
         """Remove what was made on the way."""
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _give(self, source: Path, target: Path) -> None:
-        if self._copy:
+    def _give(self, source: Path, target: Path, copy: bool = False) -> None:
+        if self._copy or copy:
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)
         else:

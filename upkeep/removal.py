@@ -93,11 +93,10 @@ class _Removal:
         removals = read_removals(workspace).united(targets.tombstones)
         write_removals(workspace, removals)
         for folder in (workspace.manifest, workspace.report):
-            if folder.exists():
-                shutil.rmtree(folder)
+            remove_path(folder)
         for generator in targets.names:
             for path in files_of(workspace, generator):
-                _delete(path)
+                remove_path(path)
         gone = set(targets.with_generated)
         self.damaged += apply_tombstones(workspace, removals, dict(targets.prompt_ids), gone)
         _delete_leftovers(workspace)
@@ -164,7 +163,8 @@ def _delete_leftovers(workspace: Workspace) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _delete(path: Path) -> None:
+def remove_path(path: Path) -> None:
+    """Remove a file or a folder with all in it, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

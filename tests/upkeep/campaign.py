@@ -88,7 +88,10 @@ def _recipe() -> dict[str, object]:
 
 def _log(workspace: Workspace) -> None:
     workspace.logs.mkdir(exist_ok=True)
-    (workspace.logs / "org--painter.stderr").write_text("Killed\n")
+    stderr = workspace.stderr_of(BASE)
+    stderr.parent.mkdir(parents=True)
+    stderr.write_text("Killed\n")
+    (workspace.logs / "calibration.json").write_text(json.dumps({"generators": {BASE: 1.5}}))
     lines = {
         "crawl": [{"event": "model", "name": BASE}, {"event": "written", "gone": [BASE, "org/old"]}],
         "sample-1-of-2": [

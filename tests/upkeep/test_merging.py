@@ -23,7 +23,7 @@ from upkeep.removal import remove
 from workspace import recipe, records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.exclusive import alone
-from workspace.layout import Workspace, generator_folder
+from workspace.layout import Workspace
 from workspace.removed import read_removals
 
 #: Of two shards.
@@ -37,8 +37,7 @@ def _without(workspace: Workspace, generators: tuple[str, ...]) -> None:
         for folder in (workspace.samples_of(name), workspace.images_of(name)):
             shutil.rmtree(folder, ignore_errors=True)
         workspace.outcome_of(name).unlink(missing_ok=True)
-        for log in workspace.logs.glob(f"{generator_folder(name)}*"):
-            log.unlink()
+        workspace.stderr_of(name).unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -224,12 +223,15 @@ def test_what_one_removed_is_removed_from_all(
     whole = copied("whole")
     for names, options in removing:
         remove(whole, names, options)
+    (shards[0].manifest / "former").mkdir(parents=True)
     merge([one.root for one in shards], MergeOptions(into=tmp_path / "merged"))
-    merged = Workspace(tmp_path / "merged")
-    assert files_with(merged.root, BASE, "org--painter", photograph) == []
-    assert read_removals(merged).rows == read_removals(whole).rows
-    logs = [path for path in hashes(merged.root) if path.startswith("logs/")]
-    assert hashes(merged.root, *logs) == hashes(whole.root, *logs)
+    merge([one.root for one in shards])
+    for merged in (Workspace(tmp_path / "merged"), shards[0]):
+        assert files_with(merged.root, BASE, "org--painter", photograph) == []
+        assert read_removals(merged).rows == read_removals(whole).rows
+        assert not merged.manifest.exists()
+        logs = [path for path in hashes(merged.root) if path.startswith("logs/")]
+        assert hashes(merged.root, *logs) == hashes(whole.root, *logs)
 
 
 @pytest.mark.parametrize("into", [None, "merged"])
