@@ -75,6 +75,18 @@ _SOURCES = {
     "reason": "cf-crawl (crawler/reasons.py)",
     "reason_detail": "cf-crawl",
 }
+#: Those of a local generator that are others.
+_LOCAL_SOURCES = {
+    **dict.fromkeys(("model_name", "base_model"), _SAID),
+    **dict.fromkeys(("revision", "base_revision"), "SHA-256 of the files; of a repository of the Hub its commit"),
+    "rank": f"place in {_SAID}, after the models of the Hub",
+    "files": "model_index.json of the folder, or the single file",
+    "base_files": "model_index.json of base_model",
+    **dict.fromkeys(
+        ("endpoint", "downloads", "downloads_all_time", "likes", "hf_pipeline_tag", "tags", "gated"), "not on a Hub"
+    ),
+    **dict.fromkeys(("created_at", "last_modified"), "not on a Hub"),
+}
 
 
 def print_explanation(workspace: Workspace, model_name: str) -> None:
@@ -127,6 +139,7 @@ def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:
         "architecture": entry.architecture_evidence,
         "architecture_evidence": "model_index.json",
     }
+    sources = _SOURCES | (_LOCAL_SOURCES if entry.is_local else {})
     for field in fields(CatalogEntry):
         value = getattr(entry, field.name)
         if field.name == "hyperparameters":
@@ -134,9 +147,9 @@ def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:
                 source = getattr(entry.hyperparameter_sources, setting.name)
                 yield setting.name, _shown(getattr(value, setting.name)), _HYPERPARAMETERS[source]
         elif field.name in ("files", "base_files", "prior_files"):
-            yield field.name, _files(value), _SOURCES[field.name]
+            yield field.name, _files(value), sources[field.name]
         elif field.name != "hyperparameter_sources":
-            yield field.name, _shown(value), of_card.get(field.name) or _SOURCES[field.name]
+            yield field.name, _shown(value), of_card.get(field.name) or sources[field.name]
 
 
 def _files(files: Sequence[ModelFile]) -> str:

@@ -51,6 +51,12 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
     left_out = _left_out(crawled)
     if left_out is not None:
         _print(console, left_out)
+    ours = [entry for entry in crawled.entries if entry.is_local and entry.status == "incompatible"]
+    refused = [entry for entry in ours if entry.reason != Reason.LEFT_OUT]
+    for entry in refused[:SHOWN]:
+        _print(console, f"{entry.generator}: {entry.reason}: {entry.reason_detail}")
+    if len(refused) > SHOWN:
+        _print(console, f"and {len(refused) - SHOWN} more on this machine: `cf-crawl --explain NAME` says why")
     for reason, remedy in _REMEDIES.items():
         affected = [entry.model_name for entry in crawled.entries if entry.reason == reason]
         if affected:

@@ -327,12 +327,11 @@ def _remake(
         raise UsageError(
             "--remake ROW needs --into DIR, the folder for images and results" if rows else "--into is for --remake ROW"
         )
-    for name in context.params:
+    for parameter in context.command.params:
+        name = str(parameter.name)
         source = context.get_parameter_source(name)
         if name not in _WITH_REMAKE and source is not None and source.name == "COMMANDLINE":
-            raise UsageError(
-                f"--remake makes images as the workspace's recipe says: leave out --{name.replace('_', '-')}"
-            )
+            raise UsageError(f"--remake makes images as the workspace's recipe says: leave out {parameter.opts[0]}")
     if not workspace.is_dir():
         raise UsageError(f"--workspace {workspace} does not exist: name the workspace that sampled the images")
     from samplers.remaking.remake import remake

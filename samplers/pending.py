@@ -9,7 +9,7 @@ from captioning.prompt import prompt_parts, require_all_parts
 from captioning.removed_prompts import Place, prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.choice import Choice, line_of
-from crawler.generator_names import GeneratorNames
+from crawler.generator_names import named_by
 from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
 from samplers.options import SampleOptions
@@ -268,8 +268,12 @@ def _chosen(
         if (removed := removals.generator(name)) is not None:
             raise UsageError(f"--only {name}: it was removed from this workspace ({removed.why})")
     lines = choice.require_known(catalog)
+    by_name: dict[str, list[CatalogEntry]] = {}
+    for entry in catalog:
+        for name in {entry.model_name, entry.generator}:
+            by_name.setdefault(name, []).append(entry)
     for name in choice.only.given:
-        rows = [entry for entry in catalog if GeneratorNames((name,)).match(entry.model_name, entry.generator)]
+        rows = [entry for one in named_by(name, by_name) for entry in by_name[one]]
         if not any(can_be_sampled(entry, options.allow_pickle) for entry in rows):
             hint = "; --allow-pickle samples it" if any(can_be_sampled(entry, True) for entry in rows) else ""
             why = f"{rows[0].reason}: {rows[0].reason_detail}"

@@ -134,6 +134,8 @@ class _ShardRun:
         Waits until there are some, or none is left: so a run that ends has sampled all that it was to sample.
         """
         others, self._others = self._others, []
+        if others:
+            self._run_log.waiting()
         while others:
             name = others[0].entry.generator
             bar.advance(

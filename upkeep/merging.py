@@ -155,9 +155,9 @@ class _Merge:
         self._place_recipe(tables, placing)
         if not target.catalog.exists():
             placing.file(self.workspaces[0].catalog, "catalog.parquet")
-        for path, workspace in prompts.parts.items():
+        for part, workspace in prompts.parts.items():
             if workspace != target:
-                self._place_part(placing, workspace, path)
+                self._place_part(placing, workspace, part)
         for name, one in taken.items():
             source = one.having.workspace
             for of in (Workspace.images_of, Workspace.samples_of):

@@ -72,12 +72,11 @@
       made.textContent = "–";
     } else if (column === NAME) {
       // The Hub has no page of a local generator; what its user names is an address, or nothing.
+      const link = made.appendChild(document.createElement(pages[value] === null ? "span" : "a"));
       const [repository, commit] = value.split("@");
       const path = commit ? `${repository}/tree/${commit}` : repository;
-      const ofHub = "https://huggingface.co/" + path.split("/").map(encodeURIComponent).join("/");
-      const address = Object.hasOwn(pages, value) ? pages[value] : ofHub;
-      const link = made.appendChild(document.createElement(address ? "a" : "span"));
-      if (address) link.href = address;
+      if (!Object.hasOwn(pages, value)) link.href = "https://huggingface.co/" + path.split("/").map(encodeURIComponent).join("/");
+      else if (pages[value]) link.setAttribute("href", pages[value]);
       link.rel = "noreferrer";
       link.textContent = value;
       made.classList.add("name");

@@ -8,7 +8,9 @@ import pytest
 
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.crawl import Crawled, crawl
+from crawler.explanation import explain
 from crawler.options import CrawlOptions
+from crawler.summary import print_summary
 from localhub.process import HubProcess
 from tests.crawler.checkpoints import SD1, without, write
 from tests.crawler.repositories import CARD, as_json, changed, stable_diffusion
@@ -359,3 +361,19 @@ def test_the_differences_of_a_crawl_name_local_generators(tmp_path: Path, wild_h
     again = crawl(workspace, CrawlOptions(from_file=tmp_path / "g.toml", endpoint=wild_hub.endpoint))
     assert (again.new, again.changed, again.kept) == ((), (), ())
     assert [entry.revision for entry in read_catalog(workspace)] == [entry.revision for entry in crawled.entries]
+
+
+def test_the_summary_says_why_a_local_generator_cannot_be_sampled_and_the_explanation_what_the_user_said(
+    tmp_path: Path, wild_hub: HubProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "mix.safetensors")
+    (tmp_path / "g.toml").write_text(f'models = ["./gone"]\n{_file(license="mit")}\nsteps = 3')
+    workspace = Workspace.open(tmp_path / "workspace")
+    crawled = crawl(workspace, CrawlOptions(from_file=tmp_path / "g.toml", endpoint=wild_hub.endpoint))
+    print_summary(crawled, workspace.catalog)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "local/gone: malformed: its path cannot be read: No such file or directory" in printed
+    told = {name: source for name, _, source in explain(crawled.entries[-1])}
+    said = "the file of cf-crawl --from"
+    assert {told[name] for name in ("license", "num_inference_steps", "model_name", "link", "single_file")} == {said}
+    assert told["downloads"] == "not on a Hub"
