@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 
 from captioning.prompt import read_prompts
-from captioning.removed_prompts import prompt_places
+from captioning.removed_prompts import prompt_places, separated
 from tests.captioning.runs import caption_here
 from tests.captioning.test_stage import SMALL, files
+from tests.records import prompt
 from upkeep.options import RemoveOptions
 from upkeep.removal import remove
 from workspace.layout import Workspace
+from workspace.removed import Removals, Removed, real_key
 
 
 def test_a_part_that_is_made_again_and_a_later_round_leave_out_what_was_removed(tmp_path: Path, digits: Path) -> None:
@@ -33,3 +35,15 @@ def test_a_part_that_is_made_again_and_a_later_round_leave_out_what_was_removed(
     assert len(prompt_places(workspace)) == 8
     assert gone.prompt_id not in {prompt.prompt_id for prompt in read_prompts(workspace)}
     assert after.items() <= files(tmp_path).items()
+
+
+def test_what_is_in_both_files_after_an_interruption_is_not_removed_yet() -> None:
+    photographs = [prompt(number=number, text=f"thing {number}", real_sha256=str(number) * 64) for number in range(4)]
+    removals = Removals(
+        Removed(what="real-image", key=real_key(str(number) * 64), reason="other", day="2026-11-30")
+        for number in (1, 2)
+    )
+    kept, removed = separated(photographs, removals)
+    assert separated(photographs, removals, removed) == (kept, removed)
+    assert separated(kept, removals, removed) == (kept, removed)
+    assert [place.row for place in removed] == [1, 2]

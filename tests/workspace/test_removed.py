@@ -100,7 +100,7 @@ def test_who_read_them_before_something_was_removed_is_told_to_begin_again(
     before = read_removals(workspace)
     before.require_current(workspace)
     write_removals(workspace, removals)
-    with pytest.raises(CommunityForensicsError, match="meanwhile .*run the same command again"):
+    with pytest.raises(CommunityForensicsError, match=r"meanwhile .*run the same command again"):
         before.require_current(workspace)
 
 
