@@ -32,10 +32,6 @@ STAGES: dict[str, tuple[Callable[[], None], list[str]]] = {
     "build": (manifests.cli.build_manifest, []),
     "publish": (manifests.cli.publish, ["org/name"]),
     "export": (manifests.exporting.cli.main, ["TREE", "--layout", "real-fake"]),
-    "calibrate": (
-        samplers.cli.main,
-        ["--calibrate", "--device", "cpu", "--safety-checker", f"org/checker@{40 * '0'}", "--weights-dir", "TREE"],
-    ),
 }
 #: What only looks.
 LOOKING: dict[str, tuple[Callable[[], None], list[str]]] = {
