@@ -106,9 +106,9 @@ def _rows(workspace: Workspace) -> Iterator[ManifestRow]:
             path = workspace.images_of(name) / f"{index:08d}.png"
             path.write_bytes(cv2.imencode(".png", noise, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes())
             yield ManifestRow(
-                image_name=path.name, label=1, subset="Systematic", split="train", model_name=name, revision="0" * 40,
-                index=index, architecture="LatDiff", license_family="open", license_family_effective="open",
-                lineage=("org/base", "org/older"),
+                image_name=path.name, label=1, subset="Systematic", split="train", round=1, generator=name,
+                model_name=name, revision="0" * 40, index=index, architecture="LatDiff", license_family="open",
+                license_family_effective="open", lineage=("org/base", "org/older"),
                 prompt=f"a photograph of thing {index} in front of another thing", seed=index, dtype="float16",
                 format="PNG", mode="RGB", width=SIDE, height=SIDE, file_size=path.stat().st_size,
                 sha256=sha256_of_file(path), nsfw_flag=False, path=str(path.relative_to(workspace.root)),

@@ -8,10 +8,10 @@
     cf.build_manifest("workspace")
     rows = cf.read_manifest("workspace")
 
-Each stage's function does what its command does (`crawl` is `cf-crawl`, `restore` is `cf-build-manifest --restore`);
-each options class holds the defaults of both. A workspace is given as a path or as a `Workspace`. Everything raises
-`CommunityForensicsError` with a message of one line: `UsageError` where an argument or the workspace has to be
-corrected, `HubError` where the Hub failed.
+Each stage's function does what its command does (`crawl` is `cf-crawl`, `remake` is `cf-sample --remake`, `restore` is
+`cf-build-manifest --restore`); each options class holds the defaults of both. A workspace is given as a path or as a
+`Workspace`. Everything raises `CommunityForensicsError` with a message of one line: `UsageError` where an argument or
+the workspace has to be corrected, `HubError` where the Hub failed.
 """
 
 from importlib.metadata import version
@@ -25,13 +25,16 @@ from community_forensics.stages import (
     export,
     forecast,
     publish,
+    remake,
     restore,
     sample,
     status,
 )
+from community_forensics.upkeep import merge, remove
 from crawler.options import CrawlOptions
 from manifests.options import BuildOptions, ExportOptions, PublishOptions
-from samplers.options import SampleOptions
+from samplers.options import RemakeOptions, SampleOptions
+from upkeep.options import MergeOptions, RemoveOptions
 from workspace.errors import CommunityForensicsError, HubError, UsageError
 from workspace.layout import Workspace
 
@@ -44,7 +47,10 @@ __all__ = [
     "CrawlOptions",
     "ExportOptions",
     "HubError",
+    "MergeOptions",
     "PublishOptions",
+    "RemakeOptions",
+    "RemoveOptions",
     "SampleOptions",
     "UsageError",
     "Workspace",
@@ -54,9 +60,12 @@ __all__ = [
     "crawl",
     "export",
     "forecast",
+    "merge",
     "open_image",
     "publish",
     "read_manifest",
+    "remake",
+    "remove",
     "restore",
     "sample",
     "status",

@@ -5,19 +5,22 @@ dataset needs neither torch nor diffusers.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from captioning.options import CaptionOptions
 from crawler.options import CrawlOptions
 from manifests.options import BuildOptions, ExportOptions, PublishOptions
-from samplers.options import SampleOptions
+from samplers.options import RemakeOptions, SampleOptions
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from captioning.stage import SourceSummary
     from crawler.crawl import Crawled
     from manifests.building import Built
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from manifests.publishing.publish import Published
     from manifests.restoring.restore import Restored
     from samplers.forecast import Forecast
+    from samplers.remaking.results import Remade
     from samplers.status.run import RunStatus
     from samplers.supervisor import Report
 
@@ -128,22 +132,55 @@ def forecast(
     return run(existing(workspace), options, speed, calibrate=calibrate)
 
 
-def status(workspace: WorkspaceLike) -> "RunStatus":
-    """How far sampling is: generators done, left and failed, images, images per second, and where the time goes.
+def remake(
+    workspace: WorkspaceLike,
+    rows: "str | Path | pd.DataFrame | Iterable[str | Path | Mapping[str, Any]]",
+    into: str | Path,
+    options: RemakeOptions = RemakeOptions(),
+) -> "Remade":
+    """Make images again into the folder `into`, as they were sampled, and say which are equal and where others differ.
 
-    Reads files and changes nothing; may be called while shards are running, on any node. Times are in seconds.
+    `rows` names them: ORG/NAME/00000162.png, ORG/NAME#162, a sha256, an image file, or a table, which is a CSV or
+    Parquet file or a DataFrame with rows of the manifest or of a published dataset; or several of these. The workspace
+    is the one that sampled them, and is not changed. Returns a row for each, with its result.
+
+    Raises `UsageError` for rows that cannot be read, or where none of them can be made from this workspace, `HubError`
+    when the safety checker cannot be downloaded. For a row that differs, or cannot be made, nothing is raised.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> rows = cf.read_manifest("workspace")
+        >>> some = rows[rows["label"] == 1].sample(2, random_state=0)
+        >>> remade = cf.remake("workspace", some, "again")
+        >>> [row.result for row in remade.rows]
+        ['equal', 'equal']
+    """
+    from samplers.remaking.remake import remake as run
+
+    return run(existing(workspace), rows, Path(into), options)
+
+
+def status(workspace: WorkspaceLike, *, rounds: bool = False) -> "RunStatus":
+    """How far sampling is: generators done, exhausted, failed and left, images, images per second, where the time goes.
+
+    Reads files and changes nothing; may be called while shards are running, on any node. Times are in seconds. Every
+    failed generator is named in `failures`, with its reason, what to do, and the log of its sampling process. `rounds`:
+    also what each round of the recipe added.
 
     Raises `UsageError` when there is no workspace or no catalogue.
 
     Examples:
         >>> import community_forensics as cf
         >>> now = cf.status("workspace")
-        >>> now.done + now.left + now.failed == now.generators
+        >>> now.done + now.exhausted + now.failed + now.left == now.generators
         True
     """
+    from samplers.status.rounds import rounds_of
     from samplers.status.run import Watcher
 
-    return Watcher(existing(workspace)).look(time.time())
+    space = existing(workspace)
+    now = Watcher(space).look(time.time())
+    return replace(now, rounds=rounds_of(space)) if rounds else now
 
 
 def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOptions()) -> "Built":
@@ -168,7 +205,8 @@ def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOption
 def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = PublishOptions()) -> "Published":
     """Put the manifest's images on the Hub as the dataset `repo_id` (ORG/NAME); private unless `options.public`.
 
-    Only what is not there yet is sent, and readers see the former version or the new one. Returns what was sent.
+    Only what is not there yet is sent, and readers see the former version or the new one; each version has a tag
+    (`options.tag`, else `round-N`). Returns what was sent.
 
     Raises `UsageError` without a manifest, for an invalid name, and for real images that must not be made public;
     `HubError` when the Hub refuses or fails; `CommunityForensicsError` for files that changed since the build.

@@ -36,7 +36,7 @@ def refusal(entry: CatalogEntry, name: SettingName, value: int | float | str) ->
         return None
     if name == "scheduler":
         if "scheduler" not in traits.components:
-            return f"a {class_name} has no scheduler"
+            return f"a {class_name} has no scheduler of its own to replace"
         return _other_kind(entry, str(value))
     return None if name in traits.parameters else f"a {class_name} takes no {name}"
 

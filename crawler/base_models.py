@@ -7,7 +7,7 @@ from crawler.card.licenses import License, license_of
 from crawler.card.model_card import Card, read_card
 from crawler.card.snippets import Usage, read_usage
 from crawler.catalog import Hyperparameters, HyperparameterSources
-from crawler.hub.repository import Repository, RepositoryReader
+from crawler.hub.repository import Reader, Repository
 from crawler.hub.single_flight import SingleFlight
 from crawler.hyperparameters import hyperparameters_of
 from crawler.pipelines.checkpoint import Checkpoint, inspect_checkpoint
@@ -35,23 +35,27 @@ class BaseModel:
 class BaseModels:
     """Models by name; may be used from any number of threads."""
 
-    def __init__(self, reader: RepositoryReader, revisions: Mapping[str, str]) -> None:
+    def __init__(self, reader: Reader, revisions: Mapping[str, str]) -> None:
         """`revisions` has the commits of listed models; the newest commit of others is used."""
         self._reader, self._revisions = reader, revisions
-        self._inspected: SingleFlight[tuple[str, bool], BaseModel | Incompatible] = SingleFlight()
+        self._inspected: SingleFlight[tuple[str, str | None, bool], BaseModel | Incompatible] = SingleFlight()
 
-    def get(self, model_name: str, is_prior: bool = False) -> BaseModel:
-        """A base model, or the prior of a decoder, inspected; raises `Incompatible` (base-missing) or `HubError`."""
-        found = self._inspected.get((model_name, is_prior), lambda: self._inspect(model_name, is_prior))
+    def get(self, model_name: str, is_prior: bool = False, revision: str | None = None) -> BaseModel:
+        """A base model, or the prior of a decoder, inspected; raises `Incompatible` (base-missing) or `HubError`.
+
+        `revision`: the commit to take, where it is not that of the listed model or the newest.
+        """
+        at = revision or self._revisions.get(model_name)
+        found = self._inspected.get((model_name, at, is_prior), lambda: self._inspect(model_name, at, is_prior))
         if isinstance(found, Incompatible):
             raise found
         return found
 
-    def _inspect(self, model_name: str, is_prior: bool) -> BaseModel | Incompatible:
+    def _inspect(self, model_name: str, revision: str | None, is_prior: bool) -> BaseModel | Incompatible:
         what, missing = ("prior", Reason.MISSING_FILES) if is_prior else ("base model", Reason.BASE_MISSING)
         try:
             checked_repo_id(model_name)
-            repository = self._reader.open(model_name, self._revisions.get(model_name))
+            repository = self._reader.open(model_name, revision)
             card = read_card_of(repository)
         except UsageError as error:
             return Incompatible(missing, str(error))

@@ -17,9 +17,13 @@ Architecture = Literal["LatDiff", "PixDiff", "GAN", "Other"]
 Task = Literal["text-to-image", "class-conditional", "unconditional"]
 Status = Literal["compatible", "incompatible"]
 Origin = Literal["card", "config", "base", "default", "user"]
+LicenseSource = Literal["card", "tag", "user", "none"]
 LicenseFamily = Literal["open", "openrail", "non-commercial", "research-only", "proprietary", "unknown"]
 
 _TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
+
+#: Digits of a local generator's revision; a commit has 40.
+LOCAL_DIGITS = 64
 
 # Folders of components that run once per image, or not at all; the others are denoisers.
 _NOT_DENOISER = re.compile(r"(?:^|_)(?:text_encoder|image_encoder|vae|vqvae|vqgan|movq|bert|safety_checker)(?:_\d+)?$")
@@ -86,8 +90,16 @@ class CatalogEntry:
     """One generator as it was on the Hub when it was crawled."""
 
     model_name: str = column(pa.string(), "repository id, ORG/NAME")
-    revision: str = column(pa.string(), "commit sha that this row describes and sampling uses")
-    endpoint: str | None = column(pa.string(), "URL of the Hub that it was crawled from", default=None)
+    revision: str = column(
+        pa.string(),
+        "commit sha that this row describes and sampling uses; of a local generator the SHA-256 of its files",
+    )
+    endpoint: str | None = column(
+        pa.string(), "URL of the Hub that it was crawled from; null: a local generator", default=None
+    )
+    link: str | None = column(
+        pa.string(), "page of a local generator, as its user says; null: its page on the Hub, or none", default=None
+    )
     round: int = column(pa.int32(), "round of the recipe that added it, from 1", default=1)
     last_round: int | None = column(
         pa.int32(), "last round that samples it, as a newer revision takes its place; null: none", default=None
@@ -103,7 +115,7 @@ class CatalogEntry:
     license: str | None = column(
         pa.string(), "SPDX id if there is one, else as the author writes it; null: none given", default=None
     )
-    license_source: Literal["card", "tag", "none"] = column(pa.string(), "card | tag | none")
+    license_source: LicenseSource = column(pa.string(), "card | tag | user (who names a local generator) | none")
     license_family: LicenseFamily = column(
         pa.string(), "open | openrail | non-commercial | research-only | proprietary | unknown"
     )
@@ -132,7 +144,9 @@ class CatalogEntry:
     base_model: str | None = column(
         pa.string(), "repository id of the model that this one was made from, by its card or tags", default=None
     )
-    base_revision: str | None = column(pa.string(), "commit sha of base_model; adapters only", default=None)
+    base_revision: str | None = column(
+        pa.string(), "commit sha of base_model; adapters and single files only", default=None
+    )
     lineage: tuple[str, ...] = column(_TEXTS, "all known ancestors, nearest first", default=())
     hyperparameters: Hyperparameters = column(doc="how the author samples it", of=Hyperparameters)
     hyperparameter_sources: HyperparameterSources = column(
@@ -147,7 +161,10 @@ class CatalogEntry:
         doc="all files that sampling downloads from this repository", of=ModelFile, many=True, default=()
     )
     base_files: tuple[ModelFile, ...] = column(
-        doc="all files that sampling an adapter downloads from base_model", of=ModelFile, many=True, default=()
+        doc="all files that sampling an adapter or a single file downloads from base_model",
+        of=ModelFile,
+        many=True,
+        default=(),
     )
     single_file: str | None = column(
         pa.string(),
@@ -191,6 +208,11 @@ class CatalogEntry:
     def generator(self) -> str:
         """Its name in the workspace, unique: ORG/NAME, or ORG/NAME@COMMIT for a further revision."""
         return generator_name(self.model_name, self.revision, self.further_revision)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its files are on this machine, and not on a Hub."""
+        return len(self.revision) == LOCAL_DIGITS
 
     @property
     def all_files(self) -> tuple[ModelFile, ...]:

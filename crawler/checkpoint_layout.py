@@ -26,9 +26,11 @@ _PREFIXES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("text_encoder_2", "CLIP.*", ("conditioner.embedders.1.", "text_encoders.clip_g.")),
     (r"text_encoder(?:_\d)?", "T5.*", ("text_encoders.t5xxl.",)),
 )
-#: Tensors of training: moving averages, and numbers that the scheduler computes.
+#: Empty tensors that say how a model was trained, and what they mean (`crawler/single_files.py`).
+MARKS = {"v_pred": "it predicts v", "ztsnr": "its noise ends at a signal of zero"}
+#: Tensors of training: moving averages, losses, and numbers that the scheduler computes.
 _TRAINING = re.compile(
-    r"model_ema\.|(?:.*\.)?logit_scale$|denoiser\.sigmas$|edm_(?:mean|std)$"
+    r"(?:v_pred|ztsnr)$|(?:first_stage_model\.)?(?:model_ema|loss)\.|(?:.*\.)?logit_scale$|denoiser\.sigmas$|edm_(?:mean|std)$"
     r"|(?:alphas|betas|sqrt|log_one_minus|posterior|lvlb|logvar|scale_factor)[\w.]*$"
 )
 #: What files have whose weights are numbers of few bits, which need a scale beside them.

@@ -16,12 +16,19 @@ from workspace.size import text_of
 from workspace.terminal import Console
 
 _LISTED = "the Hub's list of models"
-_LICENSE = {"card": "front matter of README.md", "tag": "the Hub's tag", "none": "neither the card nor a tag"}
+_SAID = "the file of cf-crawl --from"
+_LICENSE = {
+    "card": "front matter of README.md",
+    "tag": "the Hub's tag",
+    "user": _SAID,
+    "none": "neither the card nor a tag",
+}
 _HYPERPARAMETERS = {
     "card": "README.md",
     "config": "a configuration of the repository",
     "base": "README.md of base_model",
     "default": "default of the pipeline class",
+    "user": _SAID,
     None: "not given",
 }
 #: Sources that are the same for every row.
@@ -29,6 +36,7 @@ _SOURCES = {
     "model_name": _LISTED,
     "revision": _LISTED,
     "endpoint": "HF_ENDPOINT, or the default",
+    "link": _SAID,
     "subset": "cf-crawl",
     "rank": "position in the Hub's list of models",
     "downloads": _LISTED,
@@ -47,7 +55,7 @@ _SOURCES = {
     "unread_settings": "README.md",
     "files": "model_index.json and the Hub's list of files",
     "base_files": "model_index.json of base_model and the Hub's list of files",
-    "single_file": "cf-crawl --from",
+    "single_file": _SAID,
     "adapter_file": "README.md, else names of the files",
     "embedding_file": "README.md, else names of the files",
     "embedding_tokens": "README.md, else token_identifier.txt",
@@ -66,6 +74,18 @@ _SOURCES = {
     "status": "cf-crawl",
     "reason": "cf-crawl (crawler/reasons.py)",
     "reason_detail": "cf-crawl",
+}
+#: Those of a local generator that are others.
+_LOCAL_SOURCES = {
+    **dict.fromkeys(("model_name", "base_model"), _SAID),
+    **dict.fromkeys(("revision", "base_revision"), "SHA-256 of the files; of a repository of the Hub its commit"),
+    "rank": f"place in {_SAID}, after the models of the Hub",
+    "files": "model_index.json of the folder, or the single file",
+    "base_files": "model_index.json of base_model",
+    **dict.fromkeys(
+        ("endpoint", "downloads", "downloads_all_time", "likes", "hf_pipeline_tag", "tags", "gated"), "not on a Hub"
+    ),
+    **dict.fromkeys(("created_at", "last_modified"), "not on a Hub"),
 }
 
 
@@ -113,12 +133,13 @@ def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:
         "license": _LICENSE[entry.license_source],
         "license_source": _LICENSE[entry.license_source],
         "license_family": "the column license",
-        "license_name": _LICENSE["card"],
-        "license_link": _LICENSE["card"],
-        "hf_diffusers_tag": "model_index.json" + (" of base_model" if entry.kind != "checkpoint" else ""),
+        "license_name": _LICENSE["user" if entry.license_source == "user" else "card"],
+        "license_link": _LICENSE["user" if entry.license_source == "user" else "card"],
+        "hf_diffusers_tag": "model_index.json" + (" of base_model" if entry.base_files else ""),
         "architecture": entry.architecture_evidence,
         "architecture_evidence": "model_index.json",
     }
+    sources = _SOURCES | (_LOCAL_SOURCES if entry.is_local else {})
     for field in fields(CatalogEntry):
         value = getattr(entry, field.name)
         if field.name == "hyperparameters":
@@ -126,9 +147,9 @@ def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:
                 source = getattr(entry.hyperparameter_sources, setting.name)
                 yield setting.name, _shown(getattr(value, setting.name)), _HYPERPARAMETERS[source]
         elif field.name in ("files", "base_files", "prior_files"):
-            yield field.name, _files(value), _SOURCES[field.name]
+            yield field.name, _files(value), sources[field.name]
         elif field.name != "hyperparameter_sources":
-            yield field.name, _shown(value), of_card.get(field.name) or _SOURCES[field.name]
+            yield field.name, _shown(value), of_card.get(field.name) or sources[field.name]
 
 
 def _files(files: Sequence[ModelFile]) -> str:

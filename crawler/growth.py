@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from crawler.catalog import CatalogEntry
 from crawler.options import CrawlOptions
+from crawler.reasons import Reason
 from workspace import recipe
 from workspace.layout import Workspace, parts_in
 from workspace.recipe import Setting
@@ -56,6 +57,8 @@ class Growth:
         if not pinned:
             # What was never sampled has one row, of the round that first listed it.
             first = former[0].round if former else self.adding
+            if former and former[0].reason == Reason.LEFT_OUT:
+                first = self.adding or first  # the round whose choice wants it
             return [] if first is None else [replace(entry, round=first)]
         is_further = entry.status == "compatible" and all(entry.revision != row.revision for row in pinned)
         if not self.update or self.adding is None or not is_further:

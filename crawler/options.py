@@ -51,7 +51,8 @@ class CrawlOptions(ChoiceOptions):
     include: tuple[str, ...] = ()
     """Only these models, named as in `exclude`; none: all."""
     from_file: Path | None = None
-    """Only models that this file names: Parquet or CSV, such as an earlier catalogue, or a list."""
+    """Only models that this file names: Parquet or CSV, such as an earlier catalogue, a list, or TOML; folders and
+    `.safetensors` checkpoints on this machine too, of which it may be one."""
     include_test_repositories: bool = False
     """Also tiny models for software tests, such as those of hf-internal-testing. Models in `from_file` always are."""
     update: bool = False

@@ -28,7 +28,7 @@ class ResumeLog:
     """The finished rows of one crawl of a workspace. `add` may be called from any thread."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._folder = workspace.root / ".crawl"
+        self._folder = workspace.crawl
         self._path = self._folder / f"{_SCHEMA[:16]}.jsonl"
         self._file: TextIO | None = None
         self._lock = threading.Lock()

@@ -10,14 +10,16 @@ from crawler.base_settings import with_base_settings
 from crawler.card.licenses import License, license_of
 from crawler.card.model_card import Card
 from crawler.card.snippets import Usage, read_usage
-from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, ModelFile
 from crawler.effective_licenses import effective_license
 from crawler.hub.client import UnavailableError
 from crawler.hub.listing import ListedModel
-from crawler.hub.repository import Repository, RepositoryReader
+from crawler.hub.repository import Repository
 from crawler.hyperparameters import CALL_FIELDS, hyperparameters_of, texts_too_long, valid_or_none
 from crawler.kinds import is_test_repository, kind_of
 from crawler.lineage import bases_in_tags
+from crawler.local.reader import CHECKPOINT, LocalReader
+from crawler.local_generator import LocalGenerator
 from crawler.options import Kind
 from crawler.pipelines.checkpoint import Checkpoint, inspect_checkpoint
 from crawler.pipelines.components import missing_packages
@@ -25,6 +27,7 @@ from crawler.pipelines.traits import PipelineTraits, describe
 from crawler.pipelines.weight_files import format_reason
 from crawler.priors import complete_decoder
 from crawler.reasons import Incompatible, Reason
+from crawler.single_files import SingleFile
 from workspace.errors import HubError
 from workspace.printable import in_line
 
@@ -44,7 +47,9 @@ class _Facts:
     checkpoint: Checkpoint
     base_model: str | None = None
     adapter: AdapterFiles | None = None
-    #: The opened base model of an adapter.
+    #: The file itself, where it is a checkpoint in one file.
+    single_file: ModelFile | None = None
+    #: The opened base model of an adapter, or of a single file.
     base: BaseModel | None = None
     prior: BaseModel | None = None
     settings: tuple[Hyperparameters, HyperparameterSources] | None = None
@@ -54,7 +59,7 @@ class _Facts:
 class RowBuilder:
     """Makes rows of the catalogue from listed models."""
 
-    reader: RepositoryReader
+    reader: LocalReader
     bases: BaseModels
     kinds: tuple[Kind, ...]
     #: URL of the Hub.
@@ -64,15 +69,16 @@ class RowBuilder:
     #: The current time, UTC in ISO 8601.
     clock: Callable[[], str]
 
-    def build(self, listed: ListedModel, rank: int) -> CatalogEntry:
+    def build(self, listed: ListedModel, rank: int, local: LocalGenerator | None = None) -> CatalogEntry:
         """Inspect a listed model. An error that concerns only this model becomes the reason in its row.
 
+        `local` is what the user says of it, where it is on this machine.
         Raises `crawler.hub.client.UnavailableError` when no request to the Hub can succeed.
         """
         facts = _Facts(listed, listed.kind, Card(), Usage(), Checkpoint())
         incompatible: Incompatible | None = None
         try:
-            self._inspect(facts)
+            self._inspect(facts, local)
         except Incompatible as error:
             incompatible = error
         except UnavailableError:
@@ -81,7 +87,7 @@ class RowBuilder:
             incompatible = Incompatible(Reason.HUB_ERROR, str(error))
         return _entry(facts, self.endpoint, rank, self.clock(), incompatible)
 
-    def _inspect(self, facts: _Facts) -> None:
+    def _inspect(self, facts: _Facts, local: LocalGenerator | None) -> None:
         listed = facts.listed
         if listed.disabled:
             raise Incompatible(Reason.DISABLED, f"the Hub has disabled {listed.model_name}")
@@ -101,7 +107,9 @@ class RowBuilder:
         self._check_kind(facts)
         if refused is not None:
             raise refused
-        if facts.kind == "checkpoint":
+        if local is not None and local.is_file:
+            self._inspect_single_file(facts, repository, local)
+        elif facts.kind == "checkpoint":
             self._inspect_checkpoint(facts, repository)
         else:
             facts.usage = _usage(facts.card, listed.model_name, None)
@@ -128,6 +136,15 @@ class RowBuilder:
         if problem is not None:
             raise problem
 
+    def _inspect_single_file(self, facts: _Facts, repository: Repository, local: LocalGenerator) -> None:
+        facts.single_file = repository.files[CHECKPOINT]
+        single = SingleFile.read(self.reader, local)
+        facts.base = base = self.bases.get(*single.base_of(local))
+        facts.base_model, facts.checkpoint = base.repository.model_name, base.checkpoint
+        facts.checkpoint = single.inspect(base)
+        facts.usage = _usage(facts.card, local.name, facts.checkpoint.traits)
+        _check_base(facts, facts.checkpoint.incompatible)
+
     def _inspect_adapter(self, facts: _Facts, repository: Repository) -> None:
         listed = facts.listed
         facts.adapter = find_adapter(facts.kind, repository, facts.card, facts.usage)
@@ -137,13 +154,18 @@ class RowBuilder:
         problem = base.checkpoint.incompatible
         if base.checkpoint.needs_prior and problem is None:
             problem = Incompatible(Reason.NEEDS_OTHER_INPUT, "it is a decoder, which works with the images of a prior")
-        if problem is not None:
-            # What another command, a token or a package can change is the adapter's reason too.
-            passed_on = (Reason.PICKLE_ONLY, Reason.GATED, Reason.NEEDS_PACKAGE)
-            reason = problem.reason if problem.reason in passed_on else Reason.BASE_INCOMPATIBLE
-            raise Incompatible(reason, f"its base model {facts.base_model}: {problem}")
+        _check_base(facts, problem)
         if facts.adapter.download.pickled is not None:
             raise Incompatible(Reason.PICKLE_ONLY, facts.adapter.download.pickled)
+
+
+def _check_base(facts: _Facts, problem: Incompatible | None) -> None:
+    """Raise `Incompatible` where a base model cannot be sampled."""
+    if problem is not None:
+        # What another command, a token or a package can change is the adapter's reason too.
+        passed_on = (Reason.PICKLE_ONLY, Reason.GATED, Reason.NEEDS_PACKAGE)
+        reason = problem.reason if problem.reason in passed_on else Reason.BASE_INCOMPATIBLE
+        raise Incompatible(reason, f"its base model {facts.base_model}: {problem}")
 
 
 def _usage(card: Card, model_name: str, traits: PipelineTraits | None) -> Usage:
@@ -211,7 +233,9 @@ def _files(facts: _Facts) -> dict[str, Any]:
     """The columns of what sampling downloads."""
     checkpoint, adapter, prior, base = facts.checkpoint, facts.adapter, facts.prior, facts.base
     found: dict[str, Any] = {}
-    if adapter is None:
+    if facts.single_file is not None:
+        found |= {"files": (facts.single_file,), "single_file": CHECKPOINT}
+    elif adapter is None:
         found["files"] = checkpoint.download.files
     else:
         found |= {

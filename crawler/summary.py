@@ -28,6 +28,7 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
     console = Console()
     console.print(_table(crawled))
     if crawled.entries:
+        console.print()
         console.print(_license_table(crawled.entries))
     for word, names in (("new", crawled.new), ("changed", crawled.changed), ("gone", crawled.gone)):
         # In a first crawl every model is new.
@@ -50,6 +51,12 @@ def print_summary(crawled: Crawled, catalog: Path) -> None:
     left_out = _left_out(crawled)
     if left_out is not None:
         _print(console, left_out)
+    ours = [entry for entry in crawled.entries if entry.is_local and entry.status == "incompatible"]
+    refused = [entry for entry in ours if entry.reason != Reason.LEFT_OUT]
+    for entry in refused[:SHOWN]:
+        _print(console, f"{entry.generator}: {entry.reason}: {entry.reason_detail}")
+    if len(refused) > SHOWN:
+        _print(console, f"and {len(refused) - SHOWN} more on this machine: `cf-crawl --explain NAME` says why")
     for reason, remedy in _REMEDIES.items():
         affected = [entry.model_name for entry in crawled.entries if entry.reason == reason]
         if affected:
@@ -76,7 +83,7 @@ def _table(crawled: Crawled) -> Table:
 
 def _license_table(entries: Sequence[CatalogEntry]) -> Table:
     """Models, compatible ones, gated ones and those with a tag for adult content, by the family of their licence."""
-    table = Table(box=None, pad_edge=False, title_justify="left")
+    table = Table(box=None)
     table.add_column("licence in effect")
     for title in ("models", "compatible", "gated", "nsfw tag"):
         table.add_column(title, justify="right", no_wrap=True)

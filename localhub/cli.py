@@ -10,6 +10,7 @@ from localhub.control import VARIABLE, Control
 from workspace.command_line import Command, command_group, run
 from workspace.errors import UsageError
 from workspace.extras import require_extra
+from workspace.listening import address, listen
 from workspace.terminal import say
 
 app = command_group("A Hugging Face Hub on this disk: for demos, for tests, for clusters without internet.")
@@ -89,8 +90,8 @@ def serve(
     limits = None
     if api_limit or file_limit:
         limits = Limits(api_limit or unlimited, file_limit or unlimited, limit_window)
-    sock = server.listen(host, port)
-    say(f"serving {directory} at {server.address(sock)} (set HF_ENDPOINT to this; stop with Ctrl-C)", err=True)
+    sock = listen(host, port)
+    say(f"serving {directory} at {address(sock)} (set HF_ENDPOINT to this; stop with Ctrl-C)", err=True)
     server.run(
         sock,
         Store(directory),

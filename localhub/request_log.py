@@ -22,7 +22,8 @@ MEMORY = 100_000
 
 
 class RequestLog:
-    """Logs each request: method, path (as sent), query, range, user_agent, status, bytes (sent), seconds.
+    """Logs each request: method, path (as sent), query, range, user_agent, status, received and bytes (of the
+    bodies of request and answer), seconds.
 
     `status` is null if the connection was closed before an answer.
     """
@@ -62,6 +63,7 @@ class RequestLog:
             "range": headers.get(b"range", b"").decode("latin-1") or None,
             "user_agent": headers.get(b"user-agent", b"").decode("latin-1"),
             "status": None,
+            "received": 0,
             "bytes": 0,
         }
         started = time.monotonic()
@@ -73,8 +75,13 @@ class RequestLog:
                 row["bytes"] += len(message.get("body", b""))
             await send(message)
 
+        async def received() -> Message:
+            message = await receive()
+            row["received"] += len(message.get("body", b""))
+            return message
+
         try:
-            await app(scope, receive, counted)
+            await app(scope, received, counted)
         finally:
             row["seconds"] = round(time.monotonic() - started, 6)
             self._rows.append(row)

@@ -17,14 +17,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from localhub.access import AccessControl, Token
 from localhub.app import Hub, application
-from localhub.border import Border
 from localhub.control import Control
 from localhub.faults import Faults
 from localhub.limits import Limits
+from localhub.refusals import refuse
 from localhub.request_log import RequestLog
 from localhub.store import Store
 from workspace.atomic import write_bytes
-from workspace.errors import UsageError
+from workspace.border import Border
+from workspace.listening import address
 
 #: How long an idle connection stays open, in seconds. Clients have connection pools, and a client without retries fails
 #: if it uses a connection that the server has just closed.
@@ -48,27 +49,6 @@ async def _with_transport(
     await app(scope, receive, send)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket (port 0: any free port); raises `UsageError` if the address is not available."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol given, asyncio disables Nagle's algorithm, which costs 40 ms a request.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-        sock.listen(2048)
-    except (OSError, OverflowError) as error:
-        sock.close()
-        raise UsageError(f"cannot listen on {host} port {port}: {error}; choose another --host or --port") from None
-    return sock
-
-
-def address(sock: socket.socket) -> str:
-    """The URL of a listening socket, for HF_ENDPOINT."""
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def run(
     sock: socket.socket,
     store: Store,
@@ -83,7 +63,7 @@ def run(
 ) -> None:
     """Serve `store` on a listening socket until the process is stopped (SIGTERM, Ctrl-C).
 
-    `names`: further names of this server (`localhub/border.py`); `control`: who may set faults and see requests.
+    `names`: further names of this server (`workspace/border.py`); `control`: who may set faults and see requests.
     The address is written to `ready_file` when connections are accepted. With `while_stdin_open` the server also stops
     when its standard input is closed, which happens when the process that started it ends, even if it is killed.
     """
@@ -97,7 +77,7 @@ def run(
     if limits is not None:
         app = limits.wrap(app)
     with closing(RequestLog(request_log, control)) as log:
-        app = Border(names).wrap(log.wrap(Faults(control).wrap(app)))
+        app = Border(refuse, names).wrap(log.wrap(Faults(control).wrap(app)))
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -7,12 +7,12 @@ is damaged or missing costs its generator: the others are joined without it.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 
-from crawler.catalog import read_catalog
+from crawler.catalog import CatalogEntry, read_catalog
 from crawler.holdout import Split
 from manifests.checks import (
     Failure,
@@ -34,6 +34,8 @@ from manifests.joining.sample_batches import sampled_generators
 from manifests.manifest import images_by_split, manifest_path
 from manifests.options import BuildOptions
 from manifests.plural import counted, form
+from manifests.rounds import Rounds
+from manifests.split_changes import SplitChanges, lines_of, split_changes
 from manifests.split_numbers import SplitNumbers
 from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.tables.withheld import withheld_path
@@ -43,6 +45,7 @@ from workspace.atomic import atomic_path, remove_partial
 from workspace.errors import CommunityForensicsError, in_one_line
 from workspace.layout import Workspace, generator_of
 from workspace.progress import Log, task
+from workspace.removed import read_removals
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Built:
     choices: Choices
     reservation: Reservation = Reservation()
     """The prompts that were reserved when sampling."""
+    changes: SplitChanges = field(default_factory=dict)
+    """Rows of earlier rounds that are in another split than in the manifest before."""
     damaged: Sequence[str] = ()
     """Damaged files, and the generators that are left out because of them."""
 
@@ -86,6 +91,7 @@ class Built:
         )
         yield from self._of_real_images()
         yield from SplitNumbers(self.choices, self.reservation, self.generators, self.images).lines()
+        yield from lines_of(self.changes)
         if self.choices.edition == "public":
             yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
             yield f"public edition: {counted(self.unlicensed, 'generator')} left out because of their licence in effect"
@@ -103,7 +109,7 @@ class Built:
             yield (
                 f"{counted(sum(real.missing.values()), 'real image')} fewer than --real-per-generated "
                 f"{self.choices.real_per_generated:g} asks for ({by_split}): caption more images of the same sources "
-                "(`cf-caption` in a new workspace with a larger --limit), or ask for less"
+                "(`cf-caption --update` with a larger --limit), or ask for less"
             )
         if real.equal:
             yield (
@@ -124,10 +130,13 @@ def build(
     manifest/ stays as it was.
     """
     log = Log(workspace, "manifest")
-    reservation = Reservation.of(workspace)
-    choices = Choices.of(options, reservation.holdouts)
+    raise_build_failures(check_catalog(workspace))
+    catalog = read_catalog(workspace)
+    rounds = Rounds.of(workspace, catalog, options.rounds)
+    reservation = Reservation.of(workspace, rounds.last)
+    choices = Choices.of(_with_hidden_names(workspace, options), reservation.holdouts, rounds.last)
     remove_partial(workspace.manifest)
-    joining = _Joining(workspace, options, choices)
+    joining = _Joining(workspace, options, choices, catalog, rounds)
     with atomic_path(manifest_path(workspace)) as temporary, _withheld_list(workspace, choices) as withheld:
         rows = joining.join(temporary, withheld)
         with task("checking files", total=rows) as checking:
@@ -145,10 +154,11 @@ def build(
         raise_build_failures(failures)
         images = images_by_split(temporary)
         SplitNumbers(choices, reservation, joining.generators, images).require(options)
+        changes = split_changes(workspace, manifest_path(Workspace(workspace.root)), temporary, options.memory)
         may_write()
         write_generators(workspace, joining.generators)
     real = joining.joined.real
-    built = Built(rows, real, joining.unlicensed, joining.generators, images, choices, reservation, damaged)
+    built = Built(rows, real, joining.unlicensed, joining.generators, images, choices, reservation, changes, damaged)
     log.event(
         "built", rows=rows, generated=built.kept, real=built.real, listed=real.listed, further=real.further,
         missing=dict(real.missing), equal=real.equal,
@@ -156,18 +166,33 @@ def build(
     return built
 
 
+def _with_hidden_names(workspace: Workspace, options: BuildOptions) -> BuildOptions:
+    """The options without names of removed generators, which would be in the manifest's metadata."""
+    removals = read_removals(workspace)
+    holdout, validation = (tuple(map(removals.hidden, texts)) for texts in (options.holdout, options.validation))
+    return replace(options, holdout=holdout, validation=validation)
+
+
 class _Joining:
     """The records of a workspace, without the generators that are left out, joined and checked."""
 
-    def __init__(self, workspace: Workspace, options: BuildOptions, choices: Choices) -> None:
-        self._workspace, self._options, self._choices = workspace, options, choices
+    def __init__(
+        self,
+        workspace: Workspace,
+        options: BuildOptions,
+        choices: Choices,
+        catalog: Sequence[CatalogEntry],
+        rounds: Rounds,
+    ) -> None:
+        self._workspace, self._options, self._choices, self._rounds = workspace, options, choices, rounds
         with task("reading the records"):
-            raise_build_failures(check_catalog(workspace))
-            self._catalog = read_catalog(workspace)
+            self._catalog = [entry for entry in catalog if entry.round <= rounds.last]
             choices.check(self._catalog)
             raise_build_failures(check_prompts(workspace))
             self._left_out: dict[str, Failure] = {}
-            self.leave_out(damaged_generators(workspace, self._catalog))
+            later = {entry.generator for entry in catalog if entry.round > rounds.last}
+            damaged = damaged_generators(workspace, catalog)
+            self.leave_out({name: failure for name, failure in damaged.items() if name not in later})
         self._outcomes, self._unreadable = read_outcomes(workspace, self._catalog)
 
     def leave_out(self, damaged: Mapping[str, Failure]) -> None:
@@ -185,7 +210,7 @@ class _Joining:
         """Write the rows and check them; returns how many. What is wrong is in `failures`."""
         workspace, memory = self._workspace, self._options.memory
         try:
-            with open_records(workspace, memory, self._left_out) as connection:
+            with open_records(workspace, memory, self._left_out, self._rounds.limit) as connection:
                 assignment = self._choices.assign(
                     self._catalog, sampled_generators(connection), generators_of_equal_images(connection)
                 )
@@ -193,7 +218,7 @@ class _Joining:
                 with task("joining samples, catalogue and prompts"):
                     self.joined = write_manifest(
                         connection, manifest, assignment, withheld, self._choices.metadata(),
-                        self._choices.real_per_generated, checks.check_batch,
+                        self._choices.real_per_generated, self._rounds.limit, checks.check_batch,
                     )  # fmt: skip
                 self.failures = checks.failures()
         except duckdb.Error as error:
@@ -204,9 +229,10 @@ class _Joining:
             return self.join(manifest, withheld)
         outcomes = {name: outcome for name, outcome in self._outcomes.items() if name not in self._left_out}
         included = {name: outcome for name, outcome in outcomes.items() if name not in assignment.withheld}
-        self.failures += check_outcomes(included, self.joined.results)
+        if self._rounds.are_all:
+            self.failures += check_outcomes(included, self.joined.results)
         # A public edition does not list the generators whose images it may not contain.
-        listed = [row for row in self._catalog if row.reason is not None or row.model_name not in assignment.withheld]
+        listed = [row for row in self._catalog if row.reason is not None or row.generator not in assignment.withheld]
         self.generators = generator_rows(listed, self.joined.results, outcomes, assignment.splits)
         self.unlicensed = len(self._catalog) - len(listed)
         # Problems of the records would be reported a second time.

@@ -35,10 +35,13 @@ class Choices:
     validation: tuple[str, ...] = ()
     kin: Kin = "separate"
     real_per_generated: float = BuildOptions.real_per_generated
+    rounds: int = 1
+    """The last round."""
 
     @classmethod
-    def of(cls, options: BuildOptions, sampled: Holdouts = Holdouts()) -> "Choices":
-        """The choices among the options, in normal form; `sampled` are held out where the options name none.
+    def of(cls, options: BuildOptions, sampled: Holdouts = Holdouts(), rounds: int = 1) -> "Choices":
+        """The choices among the options, in normal form; `sampled` are held out where the options name none. `rounds`:
+        the last round.
 
         Raises `UsageError` for an unknown licence family or an invalid holdout.
         """
@@ -46,7 +49,7 @@ class Choices:
         given = Holdouts.parse(options.holdout, options.validation)
         test, validation = given.test or sampled.test, given.validation or sampled.validation
         held = tuple(map(str, test)), tuple(map(str, validation))
-        return cls(options.edition, licenses, *held, options.kin, float(options.real_per_generated))
+        return cls(options.edition, licenses, *held, options.kin, float(options.real_per_generated), rounds)
 
     @property
     def holdouts(self) -> Holdouts:
@@ -62,7 +65,7 @@ class Choices:
         if self.edition == "full":
             return frozenset()
         licenses = parse_licenses(self.license_allow)
-        return frozenset(entry.model_name for entry in catalog if not licenses.cover(entry))
+        return frozenset(entry.generator for entry in catalog if not licenses.cover(entry))
 
     def check(self, catalog: Iterable[CatalogEntry]) -> None:
         """Raise `UsageError` for a licence that no generator has and that is not known: a typing error."""
@@ -77,9 +80,7 @@ class Choices:
         withheld = self.withheld(catalog)
         present = set(sampled) - withheld
         if sampled and not present:
-            licenses = Counter(
-                entry.license_effective or NO_LICENSE for entry in catalog if entry.model_name in sampled
-            )
+            licenses = Counter(entry.license_effective or NO_LICENSE for entry in catalog if entry.generator in sampled)
             named = ", ".join(f"{name} ({count})" for name, count in licenses.most_common(5))
             raise UsageError(
                 f"--license-allow {','.join(self.license_allow)} allows no generator that was sampled; their licences "
@@ -101,4 +102,5 @@ def read_choices(manifest: Path) -> Choices:
         tuple(values.get("validation", ())),
         values.get("kin", "separate"),
         float(values["real_per_generated"]),
+        int(values.get("rounds", 1)),
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, Kin, LayoutName, PublishOptions, Verify
+from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, Kin, LayoutName, PublishOptions, parse_verify
 from workspace import command_line, errors
 from workspace.layout import Workspace
 from workspace.terminal import say
@@ -14,7 +14,7 @@ WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The 
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
 _ONLY_FOR_BUILDING = (
-    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated"),
+    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated", "rounds"),
     *("audit", "matched"),
 )
 
@@ -33,8 +33,14 @@ def _build_manifest(
     context: typer.Context,
     workspace: WorkspaceOption = Path("workspace"),
     verify: Annotated[
-        Verify, typer.Option(help="quick: read one image file in fifty; full: read every file and every record.")
-    ] = BuildOptions.verify,
+        list[str] | None,
+        typer.Option(
+            metavar="HOW",
+            help="quick: read one image file in fifty; full: read every file and every record; reproduce=50[@SEED]: "
+            "make 50 random images again, which must be equal (needs what sampling needs). May be repeated.",
+            show_default=BuildOptions.verify,
+        ),
+    ] = None,
     memory: Annotated[
         str, typer.Option(help="Memory the join may use before it spills to the disk.")
     ] = BuildOptions.memory,
@@ -82,6 +88,14 @@ def _build_manifest(
             f"with commas. [default: {','.join(DEFAULT_LICENSES)}]",
         ),
     ] = None,
+    rounds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="1-N",
+            help="What these rounds of the workspace made: the manifest that there was before the next one. "
+            "[default: all rounds]",
+        ),
+    ] = BuildOptions.rounds,
     audit: Annotated[
         bool,
         typer.Option(
@@ -119,6 +133,8 @@ def _build_manifest(
 
         cf-build-manifest --verify full --memory 8GB   # before publishing
 
+        cf-build-manifest --verify reproduce=50        # can its images be made again, bit by bit?
+
         cf-build-manifest --holdout architecture=PixDiff --holdout after=2026-01-31
 
         cf-build-manifest --holdout family=ORG/BASE --validation name=ORG/NAME
@@ -127,11 +143,16 @@ def _build_manifest(
 
         cf-build-manifest --edition public --license-allow mit,apache-2.0,family=openrail
 
+        cf-build-manifest --rounds 1-2   # without what the third round added
+
         cf-build-manifest --audit --matched   # can real and generated images be told apart by their files?
 
         cf-build-manifest --workspace DOWNLOADED --restore /data/coco   # complete a downloaded public edition
     """
+    verified = parse_verify(verify or ())
     if restore:
+        if "reproduce" in verified:
+            raise errors.UsageError("--restore completes an edition as it was published: leave out --verify reproduce")
         given = [name for name in _ONLY_FOR_BUILDING if _is_given(context, name)]
         if given:
             option = f"--{given[0].replace('_', '-')}"
@@ -139,10 +160,11 @@ def _build_manifest(
         _restore(workspace, restore)
         return
     from manifests.audit.record import audit_lines
+    from manifests.reproduction.record import reproduction_lines
     from manifests.stage import build_manifest
 
     options = BuildOptions(
-        verify=verify,
+        **verified,
         memory=memory,
         holdout=tuple(holdout or ()),
         validation=tuple(validation or ()),
@@ -150,12 +172,13 @@ def _build_manifest(
         edition=edition,
         real_per_generated=real_per_generated,
         license_allow=tuple(license_allow or ()),
+        rounds=rounds,
         audit=audit,
         matched=matched,
     )
     opened = Workspace.open(workspace)
     built, page = build_manifest(opened, options)
-    for line in built.lines():
+    for line in (*built.lines(), *reproduction_lines(opened)):
         say(line)
     if options.audit or options.matched:
         for line in audit_lines(opened):
@@ -188,12 +211,21 @@ def _publish(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be sent and changed, and send nothing.")
     ] = PublishOptions.dry_run,
+    tag: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAG",
+            help="Name of this version on the Hub, under which it stays readable. [default: round-N for the manifest "
+            "of rounds 1 to N]",
+        ),
+    ] = PublishOptions.tag,
     squash: Annotated[
         bool,
         typer.Option(
             "--squash",
-            help="Then replace the dataset's history by one commit, so that no former version has what was removed. "
-            "It cannot be undone.",
+            "--purge-history",
+            help="Then replace the dataset's history by one commit and remove the tags of former versions, so that "
+            "none has what was removed. It cannot be undone.",
         ),
     ] = PublishOptions.squash,
     layout: Annotated[
@@ -227,9 +259,11 @@ def _publish(
 
         cf-publish ORG/NAME --public
 
+        cf-publish ORG/NAME --tag v2   # readers name it: load_dataset("ORG/NAME", revision="v2")
+
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
 
-        cf-publish ORG/NAME --squash   # after a takedown: no former version has it either
+        cf-publish ORG/NAME --purge-history   # after cf-remove: no former version has it either
     """
     from manifests.publishing.publish import publish_dataset
 
@@ -237,6 +271,7 @@ def _publish(
         layout=layout,
         public=public,
         dry_run=dry_run,
+        tag=tag,
         squash=squash,
         max_shard_size=max_shard_size,
         max_staging=max_staging,

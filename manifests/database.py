@@ -57,10 +57,13 @@ def parquet_files(*columns: str) -> str:
     return f"read_parquet(?, {', '.join(options)})"
 
 
-def record_view(connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type) -> None:
-    """Make the Parquet files of a record a view of the connection; without files it has no rows."""
+def record_view(
+    connection: duckdb.DuckDBPyConnection, name: str, paths: list[Path], record: type, condition: str = "true"
+) -> None:
+    """Make the rows of a record's Parquet files that meet a condition a view of the connection; without files it has no
+    rows."""
     if paths:
-        parquet_view(connection, name, paths)
+        parquet_relation(connection, paths).filter(condition).create_view(name)
     else:
         connection.register(name, records.to_table(record, []))
 

@@ -47,15 +47,31 @@ class ManifestRow:
     split: Split | None = column(
         pa.string(), "train | validation | test; null: in none, because it shares something with several", default=None
     )
+    round: int = column(
+        pa.int32(),
+        "round of the workspace that made the image, from 1; of a real image the one in which it joined the dataset",
+    )
+    generator: str | None = column(
+        pa.string(),
+        "the generator's name, unique: model_name, for a further revision of a repository with @ and the start of its "
+        "commit; null for real images",
+        default=None,
+    )
     model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
-    revision: str | None = column(pa.string(), "the generator's commit sha; null for real images", default=None)
+    revision: str | None = column(
+        pa.string(),
+        "the generator's commit sha, or the SHA-256 of a local generator's files; null for real images",
+        default=None,
+    )
     index: int | None = column(
         pa.int64(), "number of the sample within its generator, from 0; null for real images", default=None
     )
     architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other; real for real images")
     license: str | None = column(pa.string(), "of the generator, or of the real image; null: none given", default=None)
     license_source: str | None = column(
-        pa.string(), "where the generator's licence is from: card | tag | none; null for real images", default=None
+        pa.string(),
+        "where the generator's licence is from: card | tag | user | none; null for real images",
+        default=None,
     )
     license_family: str = column(
         pa.string(), "open | openrail | non-commercial | research-only | proprietary | unknown"
@@ -101,8 +117,8 @@ class ManifestRow:
     real_sha256: str | None = column(pa.string(), "of that image's file", default=None)
     prompted: bool | None = column(
         pa.bool_(),
-        "of a real image: whether its caption was the prompt of a generated image of this manifest; null for generated "
-        "images",
+        "of a real image: whether its caption was the prompt of a generated image of its round or of one before; null "
+        "for generated images",
         default=None,
     )
     class_label: int | None = column(pa.int32(), "class id, for class-conditional generators", default=None)
@@ -118,6 +134,12 @@ class ManifestRow:
         pa.string(), "slicing, offload: how memory had to be saved; null: there was enough", default=None
     )
     device: str | None = column(pa.string(), "kind of device: cpu, or the GPU's name", default=None)
+    cpu_threads: int | None = column(
+        pa.int32(), "threads of a CPU that computed it: another number adds in another order; null: a GPU", default=None
+    )
+    cpu_instructions: str | None = column(
+        pa.string(), "of a CPU: the instructions that it computed with, such as AVX512; null: a GPU", default=None
+    )
     batch_size: int | None = column(
         pa.int32(), "images that the recipe samples together; null for real images", default=None
     )
@@ -150,11 +172,14 @@ class ManifestRow:
     )
     sha256: str = column(pa.string(), "of the image file")
     also_by: tuple[str, ...] | None = column(
-        TEXTS, "other generators that made an image of the same sha256; null: none", default=None
+        TEXTS,
+        "other generators that made an image of the same sha256 in its round or in one before; null: none",
+        default=None,
     )
     also_in: tuple[str, ...] | None = column(
         TEXTS,
-        "of a real image: <real_source>/<real_id> of the other real images with the same sha256; null: none",
+        "of a real image: <real_source>/<real_id> of the other real images with the same sha256, of its round or of "
+        "one before; null: none",
         default=None,
     )
     nsfw_flag: bool | None = column(

@@ -2,8 +2,10 @@
 share."""
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
@@ -24,6 +26,14 @@ TreeName = Literal["real-fake", "0_real-1_fake", "genimage", "imagefolder", "ima
 SplitName = Literal["train", "validation", "test"]
 
 
+_REPRODUCE = re.compile(r"reproduce=([1-9][0-9]{0,8})(?:@([0-9]{1,18}))?", re.ASCII)
+#: What git takes for a tag, without what it or a reader could take for something else: a branch or a commit.
+_TAG = re.compile(
+    r"(?!main$|cf-publish$|[0-9a-f]{7,40}$)(?!.*\.\.)(?!.*\.lock$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?",
+    re.ASCII,
+)
+_ROUNDS = re.compile(r"1(?:(?:-|\.\.)([1-9][0-9]{0,4}))?", re.ASCII)
+
 DEFAULT_LICENSES = ("family=open", "family=openrail")
 """What the public edition allows where no licence is named: use for any purpose, or for any but the listed harms."""
 
@@ -34,6 +44,10 @@ class BuildOptions:
 
     verify: Verify = "quick"
     """quick: read one image file in fifty; full: every file and every record."""
+    reproduce: int = 0
+    """Random rows of generated images that are made again, which must be equal; 0: none."""
+    reproduce_seed: int = 0
+    """Random seed: each value chooses other rows."""
     memory: str = "320MB"
     """Memory the join may use before it spills to the disk."""
     holdout: tuple[str, ...] = ()
@@ -46,6 +60,8 @@ class BuildOptions:
     for training."""
     edition: Edition = "full"
     """full: everything; public: only what may be redistributed, and a list of the other real images."""
+    rounds: str | None = None
+    """The rounds of the workspace that the manifest has: 1-N, such as "1-2"; None: all."""
     real_per_generated: float = 1.0
     """Real images a generated one: where the prompted ones are fewer, further ones of their sources are added; 0: none.
     """
@@ -64,6 +80,8 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         _one_of("--verify", self.verify, get_args(Verify))
+        if self.reproduce < 0:
+            raise UsageError(f"--verify reproduce={self.reproduce}: must be a number of rows, such as 50")
         _one_of("--edition", self.edition, get_args(Edition))
         if not 0 <= self.real_per_generated < math.inf:
             raise UsageError(
@@ -72,6 +90,8 @@ class BuildOptions:
         if self.license_allow and self.edition != "public":
             raise UsageError("--license-allow selects the generators of the public edition: add --edition public")
         _one_of("--kin", self.kin, get_args(Kin))
+        if self.rounds is not None:
+            last_round(self.rounds)
         if self.license_allow or self.holdout or self.validation:
             # Imported here: what the texts mean is known beside the catalogue's record, which takes long to import.
             from manifests.choices import Choices
@@ -94,6 +114,8 @@ class PublishOptions:
     """Make a new dataset public; otherwise it is private."""
     dry_run: bool = False
     """Say what would be sent, and send nothing."""
+    tag: str | None = None
+    """Name of this version on the Hub; None: round-N, for the manifest of rounds 1 to N."""
     squash: bool = False
     """Replace the history of the dataset by one commit, so that removed files are in no former version. It cannot be
     undone."""
@@ -108,6 +130,11 @@ class PublishOptions:
 
     def __post_init__(self) -> None:
         _one_of("--layout", self.layout, get_args(LayoutName))
+        if self.tag is not None and not _TAG.fullmatch(self.tag):
+            raise UsageError(
+                f"--tag {self.tag!r}: use at most 100 letters, digits, '.', '_' and '-' (no two dots together), begin "
+                "with a letter or digit, and name neither a branch nor a commit"
+            )
         if self.staging_bytes < self.shard_bytes:
             raise UsageError("--max-staging must hold one shard: make it larger, or --max-shard-size smaller")
 
@@ -161,6 +188,27 @@ class ExportOptions:
     def hub(self) -> HubAccess:
         """Which Hub is asked, and with which token."""
         return HubAccess(self.endpoint, self.token)
+
+
+def parse_verify(texts: Sequence[str]) -> dict[str, Any]:
+    """The options of building in texts such as `full` and `reproduce=50@SEED`. Raises `UsageError`."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        match = _REPRODUCE.fullmatch(text)
+        if match is None:
+            _one_of("--verify", text, (*get_args(Verify), "reproduce=NUMBER[@SEED]"))
+            found["verify"] = text
+        else:
+            found |= {"reproduce": int(match[1]), "reproduce_seed": int(match[2] or 0)}
+    return found
+
+
+def last_round(rounds: str) -> int:
+    """The last round of a text such as 1-2 or 1..2. Raises `UsageError` for any other text."""
+    found = _ROUNDS.fullmatch(rounds.strip())
+    if found is None:
+        raise UsageError(f"--rounds {rounds!r}: must be 1-N, such as 1-2: a manifest has all rounds from the first on")
+    return int(found[1] or 1)
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:

@@ -4,7 +4,9 @@ An evaluation by generator needs both classes under each generator, in equal num
 the real image whose caption was its prompt; where that one is not there, or has a pair in this group already, with the
 image of the same real source whose size is nearest; and where that source has none left, with the nearest of all. In
 one group a real image has one pair at most; several groups may have the same image. A group's pairs depend on its own
-images and on the real ones, not on other groups, so a new generator changes no pair of the others.
+images and on the real ones, not on other groups, so a new generator changes no pair of the others. Images of one round
+after the other get their pairs, among the real images that were there in that round: a later round changes none of
+them.
 """
 
 import hashlib
@@ -17,19 +19,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 #: Columns of the manifest that `pair` reads, besides the groups.
-GENERATED_COLUMNS = ("real_sha256", "real_source", "width", "height")
-REAL_COLUMNS = ("sha256", "real_source", "width", "height")
+GENERATED_COLUMNS = ("round", "real_sha256", "real_source", "width", "height")
+REAL_COLUMNS = ("round", "sha256", "real_source", "width", "height")
 
 #: Sizes of generated images whose nearest real images are kept in memory.
 _SIZES = 16
 
 
-def pair(groups: pa.ChunkedArray | pa.Array, generated: pa.Table, real: pa.Table) -> np.ndarray:
+def pair(
+    groups: pa.ChunkedArray | pa.Array, generated: pa.Table, real: pa.Table, *, by_round: bool = True
+) -> np.ndarray:
     """The row of `real` that each generated image is paired with, int64; -1 where no real image is left for its group.
 
     `groups`: texts, one for each row of `generated`; equal ones are neighbours. The tables have `GENERATED_COLUMNS` and
-    `REAL_COLUMNS`, sizes in pixels; each row of `real` is another image.
+    `REAL_COLUMNS`, sizes in pixels; each row of `real` is another image. `by_round`: whether a later round changes no
+    pair; otherwise no image comes before others because of its round.
     """
+    if not by_round:
+        generated, real = (_in_one_round(rows) for rows in (generated, real))
     images = _RealImages(real)
     own = images.with_hashes(generated.column("real_sha256"))
     pairs = np.full(len(generated), -1, dtype=np.int64)
@@ -44,10 +51,13 @@ class _RealImages:
 
     def __init__(self, rows: pa.Table) -> None:
         self._hashes = rows.column("sha256").combine_chunks()
+        self._joined_in = _integers(rows, "round")
         self._keys = np.array([int(sha256[:16], 16) for sha256 in self._hashes.to_pylist()], dtype=np.uint64)
-        sources = pc.dictionary_encode(rows.column("real_source").combine_chunks())
-        self._codes = {name: code for code, name in enumerate(sources.dictionary.to_pylist())}
-        of_rows = np.stack([sources.indices.fill_null(-1).to_numpy(), *(_integers(rows, side) for side in _SIDES)])
+        # By name, so that of equally near images of several sources the same one is first, whatever else is there.
+        names = sorted(pc.unique(rows.column("real_source")).drop_null().to_pylist())
+        self._codes = {name: code for code, name in enumerate(names)}
+        codes = pc.index_in(rows.column("real_source"), value_set=pa.array(names, pa.string()))
+        of_rows = np.stack([codes.fill_null(-1).to_numpy(), *(_integers(rows, side) for side in _SIDES)])
         self._rows = np.lexsort((self._keys, *of_rows[::-1]))
         self._sets, self._first = np.unique(of_rows[:, self._rows], axis=1, return_index=True)
         # Most generators make images of few sizes.
@@ -62,33 +72,37 @@ class _RealImages:
     def beside(self, group: str, own: list[int], generated: pa.Table) -> list[int]:
         """The pairs of one group; `own`: the rows of the images whose captions were the prompts, or -1."""
         pairs, used = [-1] * len(own), {-1}
-        for at, row in enumerate(own):
-            if row not in used:
-                pairs[at] = row
-                used.add(row)
         # Where in its set a group begins, so that generators without prompts do not all get the same images.
         start = int(hashlib.sha256(group.encode()).hexdigest()[:16], 16)
         sources = generated.column("real_source").to_pylist()
         sizes = list(zip(*(generated.column(side).to_pylist() for side in _SIDES), strict=True))
-        for in_source in (True, False):
-            candidates: dict[tuple[str | None, tuple[int, int]], Iterator[int]] = {}
-            for at, row in enumerate(pairs):
-                if row >= 0 or (in_source and sources[at] not in self._codes):
-                    continue
-                key = (sources[at] if in_source else None, sizes[at])
-                nearest = candidates.setdefault(key, self._nearest(*key, start))
-                found = next((candidate for candidate in nearest if candidate not in used), -1)
-                pairs[at] = found
-                used.add(found)
+        rounds = _integers(generated, "round")
+        for this in np.unique(rounds).tolist():
+            of_round = np.flatnonzero(rounds == this).tolist()
+            for at in of_round:
+                if own[at] not in used and self._joined_in[own[at]] <= this:
+                    pairs[at] = own[at]
+                    used.add(own[at])
+            for in_source in (True, False):
+                candidates: dict[tuple[str | None, tuple[int, int]], Iterator[int]] = {}
+                for at in of_round:
+                    if pairs[at] >= 0 or (in_source and sources[at] not in self._codes):
+                        continue
+                    key = (sources[at] if in_source else None, sizes[at])
+                    nearest = candidates.setdefault(key, self._nearest(*key, start, this))
+                    found = next((candidate for candidate in nearest if candidate not in used), -1)
+                    pairs[at] = found
+                    used.add(found)
         return pairs
 
-    def _nearest(self, source: str | None, size: tuple[int, int], start: int) -> Iterator[int]:
-        """All images, of a source or (None) of all, by the difference of their sizes in pixels."""
+    def _nearest(self, source: str | None, size: tuple[int, int], start: int, last_round: int) -> Iterator[int]:
+        """All images that were there in a round, of a source or (None) of all, by the difference of their sizes in
+        pixels."""
         for at in map(int, self._sets_by_size(source, size)):
             rows = self._rows[self._first[at] : self._first[at + 1] if at + 1 < len(self._first) else None]
             first = int(np.searchsorted(self._keys[rows], np.uint64(start)))
-            yield from rows[first:].tolist()
-            yield from rows[:first].tolist()
+            in_order = np.concatenate([rows[first:], rows[:first]])
+            yield from in_order[self._joined_in[in_order] <= last_round].tolist()
 
 
 def _by_size(sets: np.ndarray, code: int | None, size: tuple[int, int]) -> np.ndarray:
@@ -100,6 +114,11 @@ def _by_size(sets: np.ndarray, code: int | None, size: tuple[int, int]) -> np.nd
 
 
 _SIDES = ("width", "height")
+
+
+def _in_one_round(rows: pa.Table) -> pa.Table:
+    position = rows.schema.get_field_index("round")
+    return rows.set_column(position, rows.schema.field(position), pa.repeat(pa.scalar(1, pa.int32()), len(rows)))
 
 
 def _integers(rows: pa.Table, name: str) -> np.ndarray:

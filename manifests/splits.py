@@ -12,10 +12,13 @@ fine-tune would take all of its relatives out of training: here the new generato
 
 With `kin` ignore, as in the study, relations do not matter: the generators that are named are held out, all others are
 for training.
+
+Two revisions of one repository are never on two sides: where one of them is held out, the other is as well.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from crawler.catalog import CatalogEntry, denoiser_files
 from crawler.holdout import Holdouts, Split, own_ancestors
@@ -24,8 +27,8 @@ from manifests.options import Kin
 
 @dataclass(frozen=True)
 class SplitAssignment:
-    """The split of each generator by its name (None: in neither), and the `withheld` generators, of which the manifest
-    has no rows."""
+    """The split of each generator (`CatalogEntry.generator`; None: in neither), and the `withheld` generators, of which
+    the manifest has no rows."""
 
     splits: Mapping[str, Split | None]
     withheld: frozenset[str] = frozenset()
@@ -44,8 +47,8 @@ def assign_splits(
     generator of the catalogue.
     """
     holdouts.require_known(catalog)
-    entries = {entry.model_name: entry for entry in catalog if entry.model_name in present}
-    wanted = {name: holdouts.split_of(entry) for name, entry in entries.items()}
+    entries = {entry.generator: entry for entry in catalog if entry.generator in present}
+    wanted = _wanted(entries, holdouts)
     if kin == "ignore":
         return dict(wanted)
     lineages = _Lineages(catalog, equal)
@@ -65,14 +68,26 @@ def assign_splits(
     return {name: assigned.get(name) for name in entries}
 
 
+def _wanted(entries: Mapping[str, CatalogEntry], holdouts: Holdouts) -> dict[str, Split]:
+    """What each generator is for by itself; all revisions of a repository are for what the last of `Split` says."""
+    order = get_args(Split)
+    of_repository: dict[str, Split] = {}
+    for entry in entries.values():
+        split = holdouts.split_of(entry)
+        of_repository[entry.model_name] = max(split, of_repository.get(entry.model_name, split), key=order.index)
+    return {name: of_repository[entry.model_name] for name, entry in entries.items()}
+
+
 def _only_by_date(entry: CatalogEntry, holdouts: Holdouts) -> bool:
     return not holdouts.covers(entry, "test", dated=False) and not holdouts.covers(entry, "validation", dated=False)
 
 
 class _Lineages:
-    """All ancestors of every generator, including itself; generators that count as one have one name, the first."""
+    """All ancestors of every generator, including its own repository, which all its revisions have in common;
+    generators that count as one have one name, the first."""
 
     def __init__(self, catalog: Sequence[CatalogEntry], equal: Iterable[Collection[str]]) -> None:
+        repositories = {entry.generator: entry.model_name for entry in catalog}
         self._parents: dict[str, set[str]] = {}
         self._first_name: dict[str, str] = {}
         by_weights: dict[str, set[str]] = {}
@@ -80,7 +95,8 @@ class _Lineages:
             for file in denoiser_files(entry.files):
                 if file.sha256 is not None:
                     by_weights.setdefault(file.sha256, set()).add(entry.model_name)
-        for names in [*by_weights.values(), *equal]:
+        of_equal = [{repositories[generator] for generator in generators} for generators in equal]
+        for names in [*by_weights.values(), *of_equal]:
             first, *others = sorted(names)
             for other in others:
                 self._unite(first, other)
@@ -88,7 +104,7 @@ class _Lineages:
             parents = self._parents.setdefault(self._name(entry.model_name), set())
             parents.update(self._name(name) for name in own_ancestors(entry))
         self.ancestors: dict[str, frozenset[str]] = {
-            entry.model_name: self._all_ancestors(self._name(entry.model_name)) for entry in catalog
+            entry.generator: self._all_ancestors(self._name(entry.model_name)) for entry in catalog
         }
 
     def ancestors_of(self, names: Iterable[str]) -> set[str]:

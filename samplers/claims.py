@@ -8,6 +8,7 @@ minute that it runs; the claims of one that did not for five minutes, or that is
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from workspace.errors import CommunityForensicsError
 from workspace.exclusive import at_work, note_of
@@ -77,14 +78,9 @@ def claims_of(workspace: Workspace) -> Iterator[Claims]:
                 _remove_dead(process)
 
 
-def runs(workspace: Workspace, process: str, now: float) -> bool:
-    """Whether the process of that folder's name showed at `now` (seconds since 1970) that it runs, as far as one can
-    see from another node; clocks may differ by a minute."""
-    try:
-        touched = (workspace.locks / _WORK / process).stat().st_mtime
-    except OSError:
-        return False
-    return now - touched < SILENT_SECONDS + TOUCH_SECONDS
+def process_folders(workspace: Workspace) -> Path:
+    """The folder with the folders of all `cf-sample` of a workspace."""
+    return workspace.locks / _WORK
 
 
 def _remove_dead(process: ProcessFolder) -> None:

@@ -1,17 +1,24 @@
 """cf-sample: images of every generator of the catalogue, or of a share of them."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from samplers.options import SampleOptions, Store, Verify
-from workspace.command_line import run_command
+from crawler.choice_parameters import NAMED, Architectures, Exclude, LicenseAllow, LicenseDeny, MaxSize
+from samplers.options import RemakeOptions, SampleOptions, Store, Verify
+from workspace.command_line import SOME_FAILED_EXIT_CODE, run_command
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.terminal import say
+
+#: Options that may be given with --remake; the others are settings of the recipe, or choose generators.
+_WITH_REMAKE = ("workspace", "remake", "into", *(field.name for field in fields(RemakeOptions)))
 
 
 def sample(
+    context: typer.Context,
     workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
         "workspace"
     ),
@@ -72,7 +79,7 @@ def sample(
         typer.Option(
             "--images-per-prompt",
             "--seeds-per-prompt",
-            help="How often in a row each prompt is used, with different seeds.",
+            help="How often in a row each prompt is used, with different seeds. --seeds-per-prompt is the same.",
         ),
     ] = SampleOptions.images_per_prompt,
     evaluation_prompts: Annotated[
@@ -107,40 +114,12 @@ def sample(
             "--allow-pickle", help="Also sample generators whose weights are pickles, loaded with weights_only."
         ),
     ] = SampleOptions.allow_pickle,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Only these generators: ORG/NAME, a pattern such as 'ORG/*', or @FILE with one of these a line. "
-            "May be repeated.",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Not these generators, named as for --only. May be repeated."),
-    ] = None,
-    license_allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LICENCE,...",
-            help="Only generators with these licences in effect (their base models' included): mit, a family such as "
-            "openrail or unknown, or none. May be repeated.",
-        ),
-    ] = None,
-    license_deny: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LICENCE,...", help="No generators with these licences, named as for --license-allow."),
-    ] = None,
-    max_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="No generators whose download is larger, such as 20GB.")
-    ] = SampleOptions.max_size,  # type: ignore[assignment]
-    architecture: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME,...",
-            help="Only LatDiff, PixDiff, GAN or Other, or pipeline classes such as 'Flux*'. May be repeated.",
-        ),
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help=f"Only these generators: {NAMED}")] = None,
+    exclude: Exclude = None,
+    license_allow: LicenseAllow = None,
+    license_deny: LicenseDeny = None,
+    max_size: MaxSize = SampleOptions.max_size,  # type: ignore[assignment]
+    architecture: Architectures = None,
     limit: Annotated[
         int | None, typer.Option(help="Sample only this many compatible generators, those with the most downloads.")
     ] = SampleOptions.limit,
@@ -183,6 +162,13 @@ def sample(
             help="Settings may differ from the workspace's: what they add is another round (docs/rounds.md).",
         ),
     ] = SampleOptions.update,
+    fail_above: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of this shard's generators that may fail, such as 5%: exit code 3 where more did, else 0.",
+        ),
+    ] = SampleOptions.fail_above,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -207,12 +193,27 @@ def sample(
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: one line of JSON.")] = False,
+    remake: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROW",
+            help="Make this image again into --into and say whether it is equal: ORG/NAME/00000162.png, ORG/NAME#162, "
+            "a sha256, an image file, or a table of rows (.csv, .parquet). May be repeated.",
+        ),
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the images of --remake, and for the results.")
+    ] = None,
 ) -> None:
     """Sample images from the generators of the catalogue.
 
     For each generator, its files are downloaded, a process without token and network samples images, and the files are
     removed. A safety checker checks every image; an image that it flags is never written. After an interruption, run
     the same command again to continue.
+
+    Exit codes: 0, all images that were to be made are there; 3, some generators failed, and those of all others are
+    there; 75, interrupted by a batch system; 1 and 2, an error. Of thousands of generators some always fail: a script
+    that goes on all the same says `--fail-above 100%`.
 
     Examples:
 
@@ -230,12 +231,33 @@ def sample(
 
         cf-sample --images 400 --images-per-prompt 4  # a hundred prompts, four images of each
 
+        cf-sample --fail-above 5% && cf-build-manifest  # goes on unless more than a twentieth failed
+
         cf-sample --width 768 --height 768 --settings settings.toml   # some generators with settings of their own
 
         cf-sample --update --images 600               # more images of each generator, those that are there stay
 
         cf-status --watch                             # the progress of all shards
+
+        cf-sample --remake ORG/NAME/00000162.png --into again   # the same image once more: is it equal?
+
+        cf-sample --remake rows.csv --into again --device cuda:0   # rows of the manifest or of a published dataset
     """
+    if remake or into is not None:
+        _remake(
+            context,
+            workspace,
+            remake,
+            into,
+            {
+                "device": device,
+                "weights_dir": weights_dir,
+                "max_disk": max_disk,
+                "timeout": timeout,
+                "max_memory": max_memory,
+            },
+        )
+        return
     from samplers.prompting import parse_weights
 
     options = SampleOptions(
@@ -272,6 +294,7 @@ def sample(
         timeout=timeout,
         max_memory=max_memory,
         retry_failed=retry_failed,
+        fail_above=fail_above,
         verify=verify,
         update=update,
     )
@@ -284,10 +307,39 @@ def sample(
 
         show(forecast(space, options, device_speed, calibrate=calibrate), as_json=as_json)
     else:
+        from samplers.failed_share import FailedShare
         from samplers.summary import show_report
         from samplers.supervisor import sample as sample_shard
 
-        show_report(space, sample_shard(space, options))
+        report = sample_shard(space, options)
+        show_report(space, report)
+        failed = FailedShare.of(space, report)
+        if failed.is_above(options.allowed_failures):
+            say(failed.message(), err=True)
+            raise typer.Exit(SOME_FAILED_EXIT_CODE)
+
+
+def _remake(
+    context: typer.Context, workspace: Path, rows: list[str] | None, into: Path | None, options: dict[str, Any]
+) -> None:
+    """Make images again, say what is equal, and fail where not all are."""
+    if not rows or into is None:
+        raise UsageError(
+            "--remake ROW needs --into DIR, the folder for images and results" if rows else "--into is for --remake ROW"
+        )
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name not in _WITH_REMAKE and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"--remake makes images as the workspace's recipe says: leave out {parameter.opts[0]}")
+    if not workspace.is_dir():
+        raise UsageError(f"--workspace {workspace} does not exist: name the workspace that sampled the images")
+    from samplers.remaking.remake import remake
+
+    remade = remake(Workspace(workspace.resolve()), rows, into, RemakeOptions(**options))
+    for line in remade.lines():
+        say(line)
+    remade.require_equal()
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from crawler.catalog import CatalogEntry
 from samplers.claims import Claims
 from samplers.messages import Assignment, Result
 from samplers.outcomes import Outcome, final_status
@@ -15,6 +16,7 @@ from samplers.pending import PendingGenerator
 from samplers.plan import Plan
 from samplers.sample import Sample
 from samplers.segments import images_owed
+from samplers.stderr_log import keep_stderr
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.generator_store import GeneratorStore, NotReproducibleError
 from samplers.storage.missing_ranges import MissingRange, next_range
@@ -39,6 +41,7 @@ class GeneratorRun:
     ) -> None:
         """`plans`: of the generator's segments. `report` is called with the images kept and the samples made, after
         every batch."""
+        self._workspace = workspace
         self._generator, self._report = generator, report
         self._segments, self._plans = generator.segments, {plan.first: plan for plan in plans}
         name = generator.entry.generator
@@ -70,7 +73,9 @@ class GeneratorRun:
                     raise ChildLostError("misbehaved", "the sampling process ended without the samples it was to make")
                 former = missing
                 result = worker.sample(
-                    self._assignment(files, missing), self._storing(missing), self._reporting(missing)
+                    assignment_of(self._generator.entry, self._plans[missing.segment.first], files, missing),
+                    self._storing(missing),
+                    self._reporting(missing),
                 )
                 outcome = self._outcome(result)
                 self._damaged -= missing.damaged if not outcome.failed else frozenset()
@@ -92,24 +97,7 @@ class GeneratorRun:
             timed=self.progress.tries - self._before + made,
             seconds={phase: round(value, 3) for phase, value in seconds.items()},
             stderr=worker.last_lines() if outcome.failed else (),
-        )
-
-    def _assignment(self, files: LocalFiles, missing: MissingRange) -> Assignment:
-        entry = self._generator.entry
-        return Assignment(
-            plan=self._plans[missing.segment.first],
-            folder=files.folder,
-            base_folder=files.base_folder,
-            prior_folder=files.prior_folder,
-            first=missing.first,
-            stop=missing.stop,
-            images=missing.images,
-            call_size=missing.call_size,
-            kept=missing.kept,
-            memory=missing.memory,
-            hashes={file.path: content_key(file) for file in entry.base_files or entry.files},
-            single_file_key=next((content_key(file) for file in entry.files if file.path == entry.single_file), None),
-            prior_hashes={file.path: content_key(file) for file in entry.prior_files},
+            log=keep_stderr(self._workspace, outcome.generator, worker.output) if outcome.failed else None,
         )
 
     def _storing(self, missing: MissingRange) -> Callable[[list[Sample], dict[int, bytes]], None]:
@@ -159,3 +147,23 @@ class GeneratorRun:
         progress = self.progress
         status, detail = final_status(len(progress.kept), images_owed(self._segments), progress.tries)
         return self._outcome(Result(status=status, detail=detail))
+
+
+def assignment_of(entry: CatalogEntry, plan: Plan, files: LocalFiles, missing: MissingRange) -> Assignment:
+    """What the child is told to make `missing` samples of a generator; `plan` is that of their segment."""
+    return Assignment(
+        plan=plan,
+        folder=files.folder,
+        base_folder=files.base_folder,
+        prior_folder=files.prior_folder,
+        first=missing.first,
+        stop=missing.stop,
+        images=missing.images,
+        call_size=missing.call_size,
+        kept=missing.kept,
+        memory=missing.memory,
+        cpu_threads=missing.cpu_threads,
+        hashes={file.path: content_key(file) for file in entry.base_files or entry.files},
+        single_file_key=next((content_key(file) for file in entry.files if file.path == entry.single_file), None),
+        prior_hashes={file.path: content_key(file) for file in entry.prior_files},
+    )

@@ -65,6 +65,8 @@ class Assignment:
     """The sha256 of every image kept so far."""
     memory: Memory | None = None
     """How memory was saved before; None: not at all."""
+    cpu_threads: int | None = None
+    """Threads of a CPU that computed it before; None: as many as the machine says."""
     hashes: dict[str, str] = field(default_factory=dict)
     """Content keys of the pipeline's files (of an adapter or a single file: its base's), by path in their folder:
     components of the same content are loaded once."""

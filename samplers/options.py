@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -10,6 +11,7 @@ from crawler.options import ChoiceOptions
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.shard import Shard
+from workspace.share import share_of
 from workspace.size import bytes_of
 
 if TYPE_CHECKING:
@@ -100,6 +102,9 @@ class SampleOptions(ChoiceOptions):
     was finished (of the others sizes are compared); full, all."""
     update: bool = False
     """Whether settings may differ from the workspace's: what they add is then another round."""
+    fail_above: str = "0%"
+    """Share of this shard's generators that may fail, such as "5%" or "0.05": `cf-sample` ends with exit code 3 where
+    more did."""
     endpoint: str | None = None
     """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
     token: str | None = field(default=None, repr=False)
@@ -130,6 +135,7 @@ class SampleOptions(ChoiceOptions):
             raise UsageError("--max-memory must be 0 (no limit) or more")
         if self.max_disk is not None:
             bytes_of(self.max_disk, "--max-disk")
+        share_of(self.fail_above, "--fail-above")
 
     def _check_reservation(self) -> None:
         share = self.evaluation_prompts
@@ -177,6 +183,11 @@ class SampleOptions(ChoiceOptions):
         return 2 * self.images if self.max_tries is None else self.max_tries
 
     @property
+    def allowed_failures(self) -> Fraction:
+        """`fail_above` as a number from 0 to 1."""
+        return share_of(self.fail_above, "--fail-above")
+
+    @property
     def disk_bytes(self) -> int | None:
         """`max_disk` in bytes; None: what the disk has."""
         return None if self.max_disk is None else bytes_of(self.max_disk, "--max-disk")
@@ -190,3 +201,32 @@ class SampleOptions(ChoiceOptions):
     def hub(self) -> HubAccess:
         """Which Hub is asked, and with which token."""
         return HubAccess(self.endpoint, self.token)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemakeOptions:
+    """How images are made again; the recipe of the workspace decides all that changes them. Raises `UsageError` for
+    values that make no sense. Each option is that of `SampleOptions`."""
+
+    device: str = SampleOptions.device
+    """auto, cpu or cuda:N; images are equal on the kind of device that their rows name."""
+    weights_dir: Path | None = SampleOptions.weights_dir
+    """Folder for downloaded weights, on a local disk; None: below the system's temporary folder."""
+    max_disk: int | str | None = SampleOptions.max_disk
+    """Space for the weights of all runs on this node: bytes, or a text such as "200GB"; None: what the disk has."""
+    timeout: float = SampleOptions.timeout
+    """Seconds that loading a generator, or one batch, may take."""
+    max_memory: float | None = SampleOptions.max_memory
+    """GB of memory (10**9 bytes) that the sampling process may take; 0: no limit; None: 90 % of the machine's."""
+    endpoint: str | None = None
+    """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
+    token: str | None = field(default=None, repr=False)
+    """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
+
+    def __post_init__(self) -> None:
+        _ = self.sampling
+
+    @property
+    def sampling(self) -> SampleOptions:
+        """The same as options of sampling."""
+        return SampleOptions(**{each.name: getattr(self, each.name) for each in fields(self)})

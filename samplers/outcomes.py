@@ -8,6 +8,7 @@ becomes a quarantine. All other failures, and quarantined generators, are sample
 
 import dataclasses
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -84,6 +85,8 @@ class Outcome:
     """The walls of the sandbox that stood around it (workspace/sandbox/walls.py); none where it was not sampled."""
     stderr: tuple[str, ...] = ()
     """The last lines of the child's standard error, where it failed."""
+    log: str | None = None
+    """The file with all that the child printed, relative to the workspace; None: it printed nothing, or succeeded."""
 
     @property
     def generator(self) -> str:
@@ -146,5 +149,8 @@ def read_outcome(workspace: Workspace, generator: str) -> Outcome | None:
 
 
 def write_outcome(workspace: Workspace, outcome: Outcome) -> None:
-    """Write an outcome; it replaces the previous one."""
+    """Write an outcome; it replaces the previous one, whose log is removed."""
     write_json(workspace.outcome_of(outcome.generator), dataclasses.asdict(outcome))
+    if outcome.log is None:
+        with suppress(OSError):
+            workspace.stderr_of(outcome.generator).unlink()

@@ -5,10 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from captioning.prompt import Prompt, prompt_parts, read_prompts, require_all_parts
+from captioning.prompt import prompt_parts, require_all_parts
+from captioning.removed_prompts import Place, prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.choice import Choice, line_of
-from crawler.generator_names import GeneratorNames
+from crawler.generator_names import named_by
 from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
 from samplers.options import SampleOptions
@@ -28,6 +29,7 @@ from workspace import recipe as recipes_file
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
+from workspace.removed import Removals, read_removals
 from workspace.repo_id import split_revision
 from workspace.shard import Shard
 
@@ -98,11 +100,15 @@ def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool 
     """
     former = recorded_recipes(workspace)
     catalog = read_catalog(workspace)
-    reservation = Reservation.named(float(options.evaluation_prompts), options.holdout, options.validation)
+    removals = read_removals(workspace)
+    held = map(removals.hidden, options.holdout), map(removals.hidden, options.validation)
+    reservation = Reservation.named(float(options.evaluation_prompts), *held)
     reservation.holdouts.require_known(catalog)
-    chosen, notes = _chosen(catalog, options)
+    chosen, notes = _chosen(catalog, options, removals)
     user_settings = options.user_settings
-    notes += user_settings.check(catalog, chosen)
+    known = {name for one in former for name in one.settings or {}}
+    known |= {name for name in user_settings.named if removals.generator(name) is not None}
+    notes += user_settings.check(catalog, chosen, known)
     if dry_run and (missing := _missing_prompts(workspace, chosen)) is not None:
         has_prompts, options = False, replace(options, source_weights={})
         notes.append(missing)
@@ -131,7 +137,7 @@ def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool 
         scheduler=options.scheduler,
         settings={name: dict(values) for name, values in user_settings.named.items()} or None,
     )
-    prompts = read_prompts(workspace) if has_prompts else []
+    prompts = prompt_places(workspace) if has_prompts else []
     recipe, newest = _of_round(workspace, recipe, prompts, options)
     recipes = (*(one for one in former if one.round < recipe.round), recipe)
     for one in recipes[:-1]:
@@ -198,7 +204,7 @@ def _cost(entry: CatalogEntry, segment: Segment) -> Cost:
 
 
 def _of_round(
-    workspace: Workspace, recipe: Recipe, prompts: Sequence[Prompt], options: SampleOptions
+    workspace: Workspace, recipe: Recipe, prompts: Sequence[Place], options: SampleOptions
 ) -> tuple[Recipe, PromptPool]:
     """The recipe with its round, and the prompts of that, on which the digest and the weight of each source depend."""
     number = recipes_file.round_of(
@@ -253,18 +259,27 @@ def _is_finished(workspace: Workspace, generator: PendingGenerator, options: Sam
     return not damaged_images(workspace, entry.generator, progress, generator.segments[0].recipe.store, read_after)
 
 
-def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> tuple[list[CatalogEntry], list[str]]:
+def _chosen(
+    catalog: Sequence[CatalogEntry], options: SampleOptions, removals: Removals
+) -> tuple[list[CatalogEntry], list[str]]:
     """The generators that can be sampled and are wanted, by rank, and lines about the others."""
     choice = Choice.of(options.only, options)
-    lines = choice.require_known(catalog)
     for name in choice.only.given:
-        rows = [entry for entry in catalog if GeneratorNames((name,)).match(entry.model_name, entry.generator)]
-        if not any(_can_be_sampled(entry, options.allow_pickle) for entry in rows):
-            hint = "; --allow-pickle samples it" if any(_can_be_sampled(entry, True) for entry in rows) else ""
+        if (removed := removals.generator(name)) is not None:
+            raise UsageError(f"--only {name}: it was removed from this workspace ({removed.why})")
+    lines = choice.require_known(catalog)
+    by_name: dict[str, list[CatalogEntry]] = {}
+    for entry in catalog:
+        for name in {entry.model_name, entry.generator}:
+            by_name.setdefault(name, []).append(entry)
+    for name in choice.only.given:
+        rows = [entry for one in named_by(name, by_name) for entry in by_name[one]]
+        if not any(can_be_sampled(entry, options.allow_pickle) for entry in rows):
+            hint = "; --allow-pickle samples it" if any(can_be_sampled(entry, True) for entry in rows) else ""
             why = f"{rows[0].reason}: {rows[0].reason_detail}"
             raise UsageError(f"--only {name}: it cannot be sampled ({why}){hint}")
     ranked = sorted(catalog, key=lambda entry: (entry.rank, entry.model_name))
-    able = [entry for entry in ranked if _can_be_sampled(entry, options.allow_pickle)]
+    able = [entry for entry in ranked if can_be_sampled(entry, options.allow_pickle)]
     reasons = {entry.generator: choice.left_out(entry) for entry in able}
     left_out = [reason for reason in reasons.values() if reason is not None]
     chosen = [entry for entry in able if reasons[entry.generator] is None]
@@ -276,7 +291,15 @@ def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> tuple[li
     return chosen[: options.limit], lines
 
 
-def _can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
+def listed_code(entry: CatalogEntry) -> str | None:
+    """Why a generator is not sampled whose row lists a file of code, which no crawl does; None: it lists none."""
+    code = next((file.path for file in entry.all_files if file.path.endswith(".py")), None)
+    if code is None:
+        return None
+    return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"
+
+
+def can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
     """Compatible, or with pickled weights of its own or of its base model where these are allowed: the crawl lists the
     files of one that has no other problem."""
     pickled = entry.reason == Reason.PICKLE_ONLY and bool(entry.files) and entry.task is not None
@@ -290,10 +313,8 @@ def _reason_to_skip(
     """Why a generator that needs images is not sampled; None where it is."""
     if progress.revision not in (None, entry.revision):
         return "its images are of another revision than the catalogue's; sample that one in another --workspace"
-    code = next((file.path for file in entry.all_files if file.path.endswith(".py")), None)
-    if code is not None:
-        # No crawl lists such a file.
-        return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"
+    if (code := listed_code(entry)) is not None:
+        return code
     if previous is not None and previous.failed and previous.status not in TRANSIENT and not options.retry_failed:
         return f"{previous.status} before (--retry-failed samples it again): {previous.detail}"
     return None

@@ -72,6 +72,8 @@ class Recipe:
     def of(self, entry: CatalogEntry) -> "Recipe":
         """The recipe with the number of images that the user sets for one generator, and tries in proportion."""
         images = self.user_settings.images(entry, self.images)
+        if images == self.images:
+            return self
         return replace(self, images=images, max_tries=-(-self.max_tries * images // self.images))
 
     @property

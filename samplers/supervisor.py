@@ -8,10 +8,12 @@ that fails, hangs or kills the child costs that generator and nothing else.
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
+from crawler.catalog import CatalogEntry
 from samplers.claims import Claims, TakenOverError, claims_of
 from samplers.generator_run import GeneratorRun
 from samplers.messages import Start
@@ -19,9 +21,9 @@ from samplers.options import SampleOptions
 from samplers.outcomes import Outcome, with_history, write_outcome
 from samplers.pending import PendingGenerator, PendingWork, find_pending, fresh_look
 from samplers.plan import plans_of
-from samplers.recipe import BY_ROUND
+from samplers.recipe import BY_ROUND, Recipe
 from samplers.segments import images_owed
-from samplers.status.run_log import RunLog, run_log_name
+from samplers.status.run_log import RunLog
 from samplers.weights.fetching import Fetcher, FetchError
 from samplers.weights.prefetch import prefetched
 from samplers.weights.process_folder import ProcessFolder, default_weights_dir
@@ -31,6 +33,8 @@ from workspace import recipe as recipes
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Task, task
+from workspace.removed import read_removals
+from workspace.roots import read_places
 from workspace.sandbox.limits import default_memory
 from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
@@ -60,6 +64,7 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     device, `HubError` when the checker cannot be downloaded. While the Hub does not answer well, downloads wait.
     """
     require_extra("sample", "cf-sample")
+    removals = read_removals(workspace)
     pending = find_pending(workspace, options)
     recipes.pin(workspace, "sample", pending.recipe.table(), options.update, by_round=BY_ROUND)
     for outcome in pending.unrecorded:
@@ -68,9 +73,12 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
         shutil.rmtree(path, ignore_errors=True)
     # Also where nothing is pending: it removes the weights that a killed run left.
     with claims_of(workspace) as claims, ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
-        if not pending.generators:
-            return Report(pending)
-        return _ShardRun(workspace, options, pending, claims, folder).run()
+        removals.require_current(workspace)  # from now on nothing is
+        run_log = RunLog(workspace, Shard.parse(options.shard), claims.process.path.name)
+        with run_log.run(pending):
+            if not pending.generators:
+                return Report(pending)
+            return _ShardRun(workspace, options, pending, claims, folder, run_log).run()
 
 
 class _ShardRun:
@@ -83,10 +91,11 @@ class _ShardRun:
         pending: PendingWork,
         claims: Claims,
         folder: ProcessFolder,
+        run_log: RunLog,
     ) -> None:
         self._workspace, self._options, self._pending = workspace, options, pending
         self._claims, self._folder = claims, folder
-        self._run_log = RunLog(workspace, Shard.parse(options.shard), claims.process.path.name)
+        self._run_log = run_log
         self._report = Report(pending)
         self._others: list[PendingGenerator] = []
 
@@ -94,24 +103,16 @@ class _ShardRun:
         """Sample all that this process can claim."""
         options, recipe = self._options, self._pending.recipe
         warm_up(self._folder.home)
-        store = WeightStore(self._folder, Fetcher(options.hub), options.disk_bytes)
-        checker, _, commit = recipe.safety_checker.partition("@")
-        start = Start(
-            checker=store.fetch_checker(checker, commit),
-            device=options.device,
-            home=self._folder.home,
-            stderr=self._workspace.logs / f"{run_log_name(Shard.parse(options.shard))}.stderr",
-            weights=self._folder.path,
-            memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
-            mapped=max(generator.entry.download_bytes for generator in self._pending.generators),
-        )
+        store = WeightStore(self._folder, Fetcher(options.hub, read_places(self._workspace)), options.disk_bytes)
+        entries = [generator.entry for generator in self._pending.generators]
+        start = child_start(store, self._folder, recipe, options, entries, self._claims.process.path / "stderr.txt")
         # The first files are downloaded while the child starts.
         fetched = prefetched(self._pending.generators, store)
         with (
             Worker(start, options.timeout) as worker,
-            self._run_log.run(self._pending, worker.start()),
             task("sampling", len(self._pending.generators)) as bar,
         ):
+            self._run_log.child_ready(worker.start())
             bar.advance(0, note=walls_text(worker.walls))
             for note in self._pending.notes:
                 bar.say(note)
@@ -133,6 +134,8 @@ class _ShardRun:
         Waits until there are some, or none is left: so a run that ends has sampled all that it was to sample.
         """
         others, self._others = self._others, []
+        if others:
+            self._run_log.waiting()
         while others:
             name = others[0].entry.generator
             bar.advance(
@@ -191,6 +194,27 @@ class _ShardRun:
         self._report.others.append(generator.entry.generator)
         self._run_log.generator_left(generator)
         bar.advance(note=f"{generator.entry.generator}: done by another process")
+
+
+def child_start(
+    store: WeightStore,
+    folder: ProcessFolder,
+    recipe: Recipe,
+    options: SampleOptions,
+    entries: Sequence[CatalogEntry],
+    stderr: Path,
+) -> Start:
+    """What a child gets at its start that samples these generators; the safety checker is downloaded for it."""
+    checker, _, commit = recipe.safety_checker.partition("@")
+    return Start(
+        checker=store.fetch_checker(checker, commit),
+        device=options.device,
+        home=folder.home,
+        stderr=stderr,
+        weights=folder.path,
+        memory=default_memory() if options.memory_bytes is None else options.memory_bytes or None,
+        mapped=max(entry.download_bytes for entry in entries),
+    )
 
 
 def _not_fetched(generator: PendingGenerator, error: FetchError) -> Outcome:

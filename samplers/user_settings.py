@@ -15,22 +15,22 @@ the longest one first (most characters that are no wildcards); then among the ge
 Two patterns of the same length that give it different values are an error: the order of a file decides nothing.
 
 A value of the user wins over everything that the author states: a number of steps also over lists of `timesteps` or
-`sigmas`, a scheduler also over the settings that the card gives to another one. What a pipeline cannot take is found
-before the run (`UserSettings.check`): an error for a generator that is named; a line for those that a pattern or a
-general option covers, which are sampled without it.
+`sigmas`; a scheduler also over the settings that the card gives to another one, and of such a list only the number of
+steps stays. What a pipeline cannot take is found before the run (`UserSettings.check`): an error for a generator that
+is named; a line for those that a pattern or a general option covers, which are sampled without it.
 """
 
 import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from crawler.accepted_settings import OF_TRAINING, SettingName, multiple_of, refusal, taken_by_scheduler
-from crawler.catalog import CatalogEntry
+from crawler.catalog import CatalogEntry, Hyperparameters
 from samplers.settings_file import FIELDS, Value, Values
 from workspace.errors import UsageError
 
@@ -67,16 +67,20 @@ class UserSettings:
                 entry = _with_value(entry, FIELDS[key], value)
         return entry
 
-    def check(self, catalog: Iterable[CatalogEntry], sampled: Sequence[CatalogEntry]) -> list[str]:
-        """Lines about settings that generators are sampled without; `sampled` are the generators of the run.
+    def check(
+        self, catalog: Iterable[CatalogEntry], sampled: Sequence[CatalogEntry], known: Collection[str] = ()
+    ) -> list[str]:
+        """Lines about settings that generators are sampled without; `sampled` are the generators of the run, `known`
+        the names and patterns that the workspace was sampled with.
 
-        Raises `UsageError` for a name or pattern of no generator, for a setting that a named generator cannot take or
-        that none can take, and for a size that does not fit one that takes it.
+        Raises `UsageError` for a name or pattern of no generator, unless it is known: its generator was removed; for a
+        setting that a named generator cannot take or that none can take, and for a size that does not fit one that
+        takes it.
         """
         entries = list(catalog)
         usable = {entry.generator: entry for entry in entries if entry.status == "compatible"}
         usable |= {entry.generator: entry for entry in sampled}
-        lines = [line for name in self.named for line in _unused(name, entries, usable)]
+        lines = [line for name in self.named for line in _unused(name, entries, usable, name in known)]
         refused: dict[tuple[str, str], dict[str, str]] = {}
         taken: set[tuple[str, str]] = set()
         for entry in usable.values():
@@ -150,15 +154,19 @@ class UserSettings:
         return found
 
 
-def _unused(name: str, catalog: Sequence[CatalogEntry], usable: Mapping[str, CatalogEntry]) -> Iterator[str]:
-    """A line about a name or pattern whose generators cannot be sampled; raises `UsageError` where it has none."""
+def _unused(
+    name: str, catalog: Sequence[CatalogEntry], usable: Mapping[str, CatalogEntry], is_known: bool
+) -> Iterator[str]:
+    """A line about a name or pattern whose generators cannot be sampled; raises `UsageError` where it has none, and is
+    not known."""
     matching = [entry.generator for entry in catalog if _matches(name, entry)]
-    if not matching:
+    if not matching and not is_known:
         like = difflib.get_close_matches(name, [entry.generator for entry in catalog], n=1, cutoff=0.8)
         hint = f"; did you mean {like[0]}?" if like else ""
         raise UsageError(f'settings ["{name}"]: the catalogue has no such generator{hint}')
     if not any(generator in usable for generator in matching):
-        yield f'settings ["{name}"] have no effect: none of its generators can be sampled ({_some(matching)})'
+        which = f"none of its generators can be sampled ({_some(matching)})" if matching else "the catalogue has none"
+        yield f'settings ["{name}"] have no effect: {which}'
 
 
 def _matches(name: str, entry: CatalogEntry) -> bool:
@@ -177,12 +185,17 @@ def _with_value(entry: CatalogEntry, name: SettingName, value: Value) -> Catalog
     former, sources = entry.hyperparameters, entry.hyperparameter_sources
     values: dict[str, Any] = {name: value}
     if name == "num_inference_steps":
-        extra = json.loads(former.extra) if former.extra else {}
-        values["extra"] = _json({key: each for key, each in extra.items() if key not in STEP_LISTS})
-    elif name == "scheduler" and value != former.scheduler and former.scheduler_config:
+        values["extra"] = _without_lists(former)
+    elif name == "scheduler" and value != former.scheduler:
         taken = OF_TRAINING & taken_by_scheduler(str(value))
-        settings = json.loads(former.scheduler_config)
+        settings = json.loads(former.scheduler_config or "{}")
         values["scheduler_config"] = _json({key: each for key, each in settings.items() if key in taken})
+        # A list is for the author's scheduler, and many take none.
+        listed = next((each for key, each in json.loads(former.extra or "{}").items() if key in STEP_LISTS), None)
+        if listed is not None:
+            values["extra"] = _without_lists(former)
+            values["num_inference_steps"] = len(listed) if isinstance(listed, list) else former.num_inference_steps
+            sources = replace(sources, num_inference_steps=sources.extra)
     elif name == "negative_prompt":
         values[name] = _with_negative_tokens(entry, str(value))
     stated: dict[str, Any] = {key: "user" if key == name else getattr(sources, key) for key in values}
@@ -195,6 +208,11 @@ def _with_negative_tokens(entry: CatalogEntry, text: str) -> str | None:
     former = entry.hyperparameters.negative_prompt or ""
     tokens = [token for token in entry.embedding_tokens if token in former and token not in text]
     return ", ".join([*tokens, *([text] if text else [])]) or None
+
+
+def _without_lists(settings: Hyperparameters) -> str | None:
+    """The further arguments of the call without lists of steps."""
+    return _json({key: each for key, each in json.loads(settings.extra or "{}").items() if key not in STEP_LISTS})
 
 
 def _json(values: Mapping[str, Any]) -> str | None:

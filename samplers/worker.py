@@ -233,6 +233,11 @@ class Worker:
             return None
         return self._bytes(size, deadline)
 
+    @property
+    def output(self) -> Path:
+        """The file with what the child wrote to its standard output and error for this generator."""
+        return self._start.stderr
+
     def last_lines(self) -> tuple[str, ...]:
         """The last lines that the child wrote to its standard error for this generator."""
         return tuple(line for line in self._output() if line.strip())[-_LAST_LINES:]

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from multiprocessing import forkserver
 from pathlib import Path
@@ -22,6 +23,15 @@ from tests.forking import Server
 
 #: Seconds until a program counts as hung.
 TIMEOUT = 500.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended: its exit code (None: it hangs) and what it printed."""
+
+    code: int | None
+    out: str
+    err: str
 
 
 class Programs:
@@ -51,6 +61,10 @@ class Programs:
         """
         return self._run(_command, name, arguments, folder, environment, interrupted)
 
+    def end_of(self, name: str, *arguments: object, folder: Path | None = None) -> Ended:
+        """How an installed command ends, whatever its exit code."""
+        return self._end(_command, name, arguments, folder)
+
     def _run(
         self,
         work: Callable[[str], object],
@@ -60,6 +74,19 @@ class Programs:
         environment: Mapping[str, str] = {},
         interrupted: bool = False,
     ) -> str:
+        ended = self._end(work, program, arguments, folder, environment, interrupted)
+        assert ended.code == 0, f"{program} {arguments}: {ended}"
+        return ended.out
+
+    def _end(
+        self,
+        work: Callable[[str], object],
+        program: str,
+        arguments: tuple[object, ...],
+        folder: Path | None,
+        environment: Mapping[str, str] = {},
+        interrupted: bool = False,
+    ) -> Ended:
         with tempfile.TemporaryDirectory(prefix="cf-program-") as output:
             process = self._server.start(
                 _start, work, program, [*map(str, arguments)], folder, self._environment | environment, output
@@ -70,8 +97,7 @@ class Programs:
                 os.kill(process.pid, signal.SIGINT)
             process.join(TIMEOUT)
             out, err = (Path(output, name).read_text() for name in ("1", "2"))
-        assert process.exitcode == 0, f"{program} {arguments}: {process.exitcode}\n{out}\n{err}"
-        return out
+        return Ended(process.exitcode, out, err)
 
 
 def _wait_until_idle(pid: int) -> None:

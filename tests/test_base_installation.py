@@ -35,6 +35,12 @@ NEEDS = {
     "cf-crawl": ("from crawler.cli import main; main()", ["--limit", "1"], "crawl", "diffusers"),
     "cf-caption": ("from captioning.cli import main; main()", ["--source", "mine={images}"], "caption", "torch"),
     "cf-sample": ("from samplers.cli import main; main()", [], "sample", "torch"),
+    "cf-status --serve": (
+        "from samplers.status.cli import main; main()",
+        ["--workspace", "{images}", "--serve", "0"],
+        "status",
+        "prometheus-client",
+    ),
     "cf-hub serve": ("from localhub.cli import main; main()", ["serve", "{images}"], "hub", "starlette"),
     "the demo": (
         "from demo.__main__ import demo; from workspace.command_line import run_command; run_command(demo)",
@@ -107,6 +113,6 @@ def test_a_command_without_its_extra_names_it_in_one_line(base: BaseInstallation
 
 def test_with_its_extra_a_command_does_not_complain() -> None:
     code = "from workspace.extras import require_extra; [require_extra(one, 'it') for one in sys.argv[1:]]"
-    extras = ["crawl", "caption", "sample", "hub", "demo", "all"]
+    extras = ["crawl", "caption", "sample", "hub", "status", "demo", "all"]
     ended = subprocess.run([sys.executable, "-c", f"import sys; {code}", *extras], env=dict(os.environ), check=False)
     assert ended.returncode == 0

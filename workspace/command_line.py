@@ -14,6 +14,8 @@ from typer.core import TyperCommand, TyperGroup
 from workspace.errors import CommunityForensicsError, disk_error
 from workspace.terminal import accept_every_character, say
 
+#: The command did its work, and some generators failed.
+SOME_FAILED_EXIT_CODE = 3
 #: What a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED_EXIT_CODE = 130
 #: What batch systems send before they end a job: at its time limit, or because another job needs the node.

@@ -2,15 +2,19 @@
 
     workspace/
       recipe.toml                             every setting that changes a pixel or a row
-      roots.toml                              the folders of the real images on this machine (`roots`)
+      roots.toml                              where real images and local generators are on this machine (`roots`)
       catalog.parquet                         the generators, pinned
+      removed.parquet                         what `cf-remove` took out: hashes, so that nothing is made again
       prompts/<real_source>/part-00000.parquet
       real/<real_source>/                     copies of real images, made by --copy
       images/<org>--<name>/00000000.png
       samples/<org>--<name>/part-00000.parquet
       samples/<org>--<name>/batch-00000032/   images and rows that are not in a part yet
       outcomes/<org>--<name>.json             how sampling that generator ended
+      logs/stderr/<org>--<name>.txt           what its sampling process printed, where it failed
       manifest/  report/  logs/
+      .crawl/                                 rows of a crawl that was interrupted
+      .unfinished.json                        a removal or merge that was interrupted; none in between
       .locks/<work>/                          processes that do what only one may do at a time; empty in between
 
 No other module builds a path. Names from outside (repository ids, names of real sources) are checked here before they
@@ -60,7 +64,7 @@ class Workspace:
 
     @property
     def roots(self) -> Path:
-        """roots.toml: the folders of the real images on this machine."""
+        """roots.toml: where real images and local generators are on this machine."""
         return self.root / "roots.toml"
 
     @property
@@ -72,6 +76,21 @@ class Workspace:
     def catalog(self) -> Path:
         """catalog.parquet: the generators."""
         return self.root / "catalog.parquet"
+
+    @property
+    def crawl(self) -> Path:
+        """The folder of a crawl that is not finished (`crawler.resume_log`)."""
+        return self.root / ".crawl"
+
+    @property
+    def removed(self) -> Path:
+        """removed.parquet: the tombstones of what was removed (`workspace.removed`)."""
+        return self.root / "removed.parquet"
+
+    @property
+    def unfinished(self) -> Path:
+        """The file that says which command on the whole workspace is not finished (`workspace.exclusive`)."""
+        return self.root / ".unfinished.json"
 
     @property
     def prompts(self) -> Path:
@@ -112,9 +131,14 @@ class Workspace:
         """The folder of one real source's prompt parts."""
         return self.prompts / checked_source(real_source)
 
+    @property
+    def real(self) -> Path:
+        """The folder of all copied real images, with one folder for each real source."""
+        return self.root / "real"
+
     def real_of(self, real_source: str) -> Path:
         """The folder of one real source's copied images."""
-        return self.root / "real" / checked_source(real_source)
+        return self.real / checked_source(real_source)
 
     def samples_of(self, generator: str) -> Path:
         """The folder of one generator's sample parts."""
@@ -127,6 +151,10 @@ class Workspace:
     def outcome_of(self, generator: str) -> Path:
         """The outcome of one generator: how sampling it ended."""
         return self.outcomes / f"{generator_folder(generator)}.json"
+
+    def stderr_of(self, generator: str) -> Path:
+        """What the sampling process of one generator printed, where it failed."""
+        return self.logs / "stderr" / f"{generator_folder(generator)}.txt"
 
 
 def part_name(number: int) -> str:

@@ -58,7 +58,7 @@ class ProcessFolder:
         started = int(psutil.Process().create_time())
         self.path = parent / f"process-{self._machine}-{os.getpid()}-{started}-{secrets.token_hex(4)}"
         self.path.mkdir(mode)
-        self.lock = FolderLock(self.path, self._is_dead)
+        self.lock = FolderLock(self.path, self.is_dead)
         threading.Thread(target=self._touch, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -74,7 +74,7 @@ class ProcessFolder:
         for path in self.path.parent.glob("process-*"):
             if path == self.path or path.is_symlink() or not path.is_dir():
                 continue
-            if self._is_dead(path):
+            if self.is_dead(path):
                 remove_folder(path)
             else:
                 found.append(path)
@@ -90,11 +90,11 @@ class ProcessFolder:
         if folder == self.path:
             return False
         try:
-            return self._now() - folder.stat().st_mtime > SILENT_SECONDS or self._is_dead(folder)
+            return self._now() - folder.stat().st_mtime > SILENT_SECONDS or self.is_dead(folder)
         except FileNotFoundError:
             return True
 
-    def _is_dead(self, folder: Path) -> bool:
+    def is_dead(self, folder: Path) -> bool:
         """Whether the process of a folder is gone, as far as one can know."""
         if folder == self.path:
             return False
@@ -102,17 +102,8 @@ class ProcessFolder:
             silent = self._now() - folder.stat().st_mtime > SILENT_SECONDS
         except FileNotFoundError:
             return True
-        name = _NAME.fullmatch(folder.name)
-        if name is None or name["machine"] != self._machine:
-            return silent
-        try:
-            process = psutil.Process(int(name["pid"]))
-            # Killed, and its parent has not waited for it yet.
-            gone = process.status() == psutil.STATUS_ZOMBIE
-            same = abs(process.create_time() - int(name["started"])) <= _START_TOLERANCE
-        except psutil.NoSuchProcess:
-            return True
-        return gone or (silent and not same)
+        gone = has_ended(folder.name, self._machine)
+        return silent if gone is None else gone
 
     def _now(self) -> float:
         """The time of the clock that stamps files here."""
@@ -124,6 +115,22 @@ class ProcessFolder:
             with suppress(OSError):
                 os.utime(self.path)
                 self._touched = time.monotonic()
+
+
+def has_ended(name: str, machine: str | None = None) -> bool | None:
+    """Whether the process of the folder of that name has ended; None where nobody can see it from here: it runs on
+    another machine, or a process of its number runs that began at another time. `machine`: this one, where known."""
+    owner = _NAME.fullmatch(name)
+    if owner is None or owner["machine"] != (machine or _machine()):
+        return None
+    try:
+        process = psutil.Process(int(owner["pid"]))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            # Killed, and its parent has not waited for it yet.
+            return True
+        return False if abs(process.create_time() - int(owner["started"])) <= _START_TOLERANCE else None
+    except psutil.NoSuchProcess:
+        return True
 
 
 def is_process_folder(name: str) -> bool:

@@ -13,6 +13,7 @@ import functools
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +52,7 @@ def column(
     return dataclasses.field(metadata=metadata, **field_options)
 
 
+@functools.cache
 def schema(record: type) -> pa.Schema:
     """The Arrow schema of a record class, fields in order, documentation in each field's metadata."""
     return pa.schema(
@@ -67,7 +69,12 @@ def schema(record: type) -> pa.Schema:
 def to_table(record: type[R], rows: Iterable[R]) -> pa.Table:
     """Records as an Arrow table. Raises `pa.ArrowInvalid` or `pa.ArrowTypeError` for a value that does not fit
     its column."""
-    table = pa.Table.from_pylist([_plain(row) for row in rows], schema=schema(record))
+    rows, columns = list(rows), schema(record)  # type: ignore[arg-type]
+    arrays = []
+    for column in columns:
+        values = list(map(attrgetter(column.name), rows))
+        arrays.append(pa.array(list(map(_plain, values)) if pa.types.is_nested(column.type) else values, column.type))
+    table = pa.Table.from_arrays(arrays, schema=columns)
     table.validate(full=True)
     return table
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from crawler.catalog import LicenseFamily
+from crawler.catalog import LicenseFamily, LicenseSource
 from crawler.text import stated_text
 
 #: The Hub's identifiers by family. The value is the SPDX id; None: SPDX has no such licence.
@@ -171,7 +171,7 @@ class License:
     """A licence; fields as in `crawler.catalog.CatalogEntry`."""
 
     license: str | None
-    license_source: Literal["card", "tag", "none"]
+    license_source: LicenseSource
     license_family: LicenseFamily
     license_name: str | None = None
     license_link: str | None = None

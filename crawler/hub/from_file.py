@@ -2,7 +2,9 @@
 
 The file is an earlier catalogue, the published dataset, any table (Parquet or CSV) with a column of repository ids, or
 a list with one id in a line. People make such lists by hand and in spreadsheets: a byte order mark, other separators,
-spaces and addresses of pages are read, and a line that names no repository costs only itself.
+spaces and addresses of pages are read, and a line that names no repository costs only itself. A line may also be the
+path of a generator on this machine, and a TOML file says more of each (`crawler/local_generator.py`); a folder or a
+checkpoint in the place of the file is that generator alone.
 
 There is one request for each model, at its newest commit; the response has its files too, so the inspection needs no
 other. It has every field of the list except the downloads of all time.
@@ -12,9 +14,10 @@ import csv
 import hashlib
 import itertools
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +29,7 @@ from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundErro
 from crawler.hub.client import FINAL_ERRORS, Hub, NotFoundError, UnavailableError
 from crawler.hub.listing import ListedModel, ModelList, Selection
 from crawler.hub.repository import Description
+from crawler.local_generator import CHECKPOINTS, LocalGenerator, from_tables, is_path, unnamed
 from workspace import progress
 from workspace.errors import HubError, UsageError, in_one_line
 from workspace.hub_session import TooLargeError
@@ -50,37 +54,84 @@ class Names:
     names: tuple[str, ...]
     #: Lines that name no repository, in words.
     bad_lines: tuple[str, ...] = ()
+    #: Generators on this machine, each with a name of its own.
+    local: tuple[LocalGenerator, ...] = ()
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """The repository ids, and the names of generators on this machine."""
+        return (*self.names, *(generator.name for generator in self.local))
 
 
 def read_names(path: Path) -> Names:
-    """The repository ids in a file; raises `UsageError` when it cannot be read or names none."""
+    """The generators in a file; raises `UsageError` when it cannot be read or names none."""
     try:
+        if path.is_dir() or path.suffix.lower() in CHECKPOINTS:
+            return Names((), local=(unnamed(str(path.absolute()), Path()),))
         with path.open("rb") as file:
             is_parquet = file.read(4) == _PARQUET
-        found = _valid(*(_parquet_texts(path) if is_parquet else _texts(path)))
+        if path.suffix.lower() == ".toml" and not is_parquet:
+            found = _in_tables(path)
+        else:
+            found = _valid(*(_parquet_texts(path) if is_parquet else _texts(path)), path.parent)
     except OSError as error:
         raise UsageError(f"--from {path}: cannot be read ({error.strerror or error})") from error
     except (pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
         reason = in_one_line(error, named=False)
         raise UsageError(f"--from {path}: neither a Parquet file nor a CSV file nor a list ({reason})") from error
-    if not found.names:
+    if not found.all_names:
         bad = f" ({found.bad_lines[0]})" if found.bad_lines else ""
         raise UsageError(f"--from {path}: contains no repository id{bad}")
-    return found
+    return _distinct(path, found)
 
 
-def _valid(named: bool, texts: Iterable[tuple[int, str]]) -> Names:
-    """The ids in these texts. `named`: their column is one of `COLUMNS`, so an id without an organization is one."""
+def _in_tables(path: Path) -> Names:
+    """The generators in a TOML file; raises `UsageError`."""
+    try:
+        texts, generators = from_tables(tomllib.loads(path.read_text(encoding="utf-8-sig")), path.parent)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            f'--from {path} is not TOML: {error}; a table begins with a name in quotes, ["ORG/NAME"]'
+        ) from error
+    except UsageError as error:
+        raise UsageError(f"--from {path}: {error}") from error
+    listed = _valid(False, enumerate((text.strip() for text in texts), start=1), path.parent)
+    return replace(listed, local=(*listed.local, *generators))
+
+
+def _distinct(path: Path, found: Names) -> Names:
+    """The same, if different generators have different names; raises `UsageError`."""
+    named: dict[str, LocalGenerator] = {}
+    for generator in found.local:
+        if named.setdefault(generator.name, generator) != generator:
+            where = f"{named[generator.name].path} and {generator.path}"
+            raise UsageError(f"--from {path}: {where} are both named {generator.name}: name them in a TOML file")
+    both = next((name for name in found.names if name in named), None)
+    if both is not None:
+        raise UsageError(f"--from {path}: {both} is on the Hub and at {named[both].path}: give one another name")
+    return replace(found, local=tuple(named.values()))
+
+
+def _valid(named: bool, texts: Iterable[tuple[int, str]], folder: Path) -> Names:
+    """The ids and paths in these texts, paths below `folder`. `named`: their column is one of `COLUMNS`, so an id
+    without an organization is one."""
     names: dict[str, None] = {}
+    local: list[LocalGenerator] = []
     bad: list[str] = []
     for number, text in texts:
+        if is_path(text):
+            try:
+                local.append(unnamed(text, folder))
+            except UsageError as error:
+                bad.append(f"line {number}: {error}")
+            continue
         address = _ADDRESS.fullmatch(text)
         name = address["id"] if address is not None else text
         if is_repo_id(name) and (named or "/" in name):
             names[name] = None
         else:
             bad.append(f"line {number}: {text[:_QUOTED]!r} is not a repository id (ORG/NAME)")
-    return Names(tuple(names), tuple(bad))
+    return Names(tuple(names), tuple(bad), tuple(local))
 
 
 def digest(names: Sequence[str]) -> str:

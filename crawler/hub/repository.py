@@ -8,7 +8,7 @@ downloaded once for all repositories.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from huggingface_hub.errors import DisabledRepoError, GatedRepoError, RemoteEntryNotFoundError
 
@@ -29,6 +29,18 @@ MAX_CONFIG = 2**20
 MAX_FILES = 200_000
 #: Bytes of a file at most, so that the sum of `MAX_FILES` fits its column; the Hub takes files up to 500 GB.
 MAX_FILE_SIZE = 2**45
+
+
+class Reader(Protocol):
+    """Opens repositories, and reads their files."""
+
+    def open(self, model_name: str, revision: str | None) -> "Repository":
+        """A repository at a commit (None: the newest); raises as `RepositoryReader.open`."""
+        ...
+
+    def content(self, repository: "Repository", path: str, max_bytes: int) -> bytes:
+        """The bytes of a file of a repository; raises as `Repository.read`."""
+        ...
 
 
 class RepositoryReader:
@@ -138,7 +150,7 @@ class Repository:
     model_name: str
     revision: str
     description: Description
-    _reader: RepositoryReader = field(repr=False)
+    _reader: Reader = field(repr=False)
 
     @property
     def files(self) -> Mapping[str, ModelFile]:

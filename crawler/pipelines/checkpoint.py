@@ -5,7 +5,7 @@ the same way.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,8 @@ _CLIP, _CLIP_CONFIG = re.compile(r"^CLIPText"), 700
 MAX_CLASS_NAME = 100
 #: Tells for a pipeline class whether the size of its images is known without the configurations.
 SizeKnown = Callable[[PipelineTraits], bool]
+#: Of the components, by their classes, those whose weights are in a single file and not in the repository.
+InFile = Callable[[Mapping[str, str]], Collection[str]]
 
 
 @dataclass
@@ -64,22 +66,29 @@ def inspect_checkpoint(
     tags: tuple[str, ...] = (),
     size_known: SizeKnown = lambda _traits: False,
     is_prior: bool = False,
+    in_file: InFile = lambda _classes: (),
 ) -> Checkpoint:
     """Inspect a checkpoint; an error that concerns only this repository is in its `incompatible`. Raises `HubError`.
 
     Where `size_known` says that the card gives the size of the images, the decoder's configuration, which costs a
-    request, is not read. A prior need not return images.
+    request, is not read. A prior need not return images. Of components that `in_file` names, only the configuration is
+    downloaded.
     """
     checkpoint = Checkpoint()
     try:
-        _inspect(checkpoint, repository, tags, size_known, is_prior)
+        _inspect(checkpoint, repository, tags, size_known, is_prior, in_file)
     except Incompatible as error:
         checkpoint.incompatible = error
     return checkpoint
 
 
 def _inspect(
-    checkpoint: Checkpoint, repository: Repository, tags: tuple[str, ...], size_known: SizeKnown, is_prior: bool
+    checkpoint: Checkpoint,
+    repository: Repository,
+    tags: tuple[str, ...],
+    size_known: SizeKnown,
+    is_prior: bool,
+    in_file: InFile,
 ) -> None:
     index = repository.read_json(MODEL_INDEX)
     if index is None:
@@ -113,7 +122,8 @@ def _inspect(
     _check_components(own, index, parts)
     checkpoint.config = _read_configs(repository, parts, is_prior or size_known(checkpoint.traits or own))
     _check_quantization(repository, parts)
-    checkpoint.download = checkpoint_files(repository.files, parts, own)
+    without_weights = in_file({name: class_name for name, (_, class_name) in parts.items()})
+    checkpoint.download = checkpoint_files(repository.files, parts, own, without_weights)
     if checkpoint.download.pickled is not None:
         raise Incompatible(Reason.PICKLE_ONLY, checkpoint.download.pickled)
     if checkpoint.task is None and not is_prior:

@@ -92,9 +92,13 @@ class _WeightSet:
 
 
 def checkpoint_files(
-    files: Mapping[str, ModelFile], components: Mapping[str, tuple[str, str]], traits: PipelineTraits
+    files: Mapping[str, ModelFile],
+    components: Mapping[str, tuple[str, str]],
+    traits: PipelineTraits,
+    without_weights: Collection[str] = (),
 ) -> Download:
-    """The files that loading a checkpoint of this class opens; `components` as `crawler.model_index` reads them.
+    """The files that loading a checkpoint of this class opens; `components` as `crawler.model_index` reads them, and
+    those of them whose weights are elsewhere.
 
     Where a component has only pickles, these are selected and `Download.pickled` is set; the caller decides.
     Raises `Incompatible`: missing-files, pickle-only, onnx-only, quantized-only, other-format, too-large.
@@ -116,6 +120,8 @@ def checkpoint_files(
                 raise Incompatible(Reason.MISSING_FILES, f"{name}/config.json")
             if inside["config.json"].folder == "":
                 at_root.append(name)
+            if name in without_weights:
+                continue
             weights = _best_weights(name, inside)
             chosen += weights.files
             pickled += [name] if weights.format == "bin" else []

@@ -97,7 +97,7 @@ def read_facts(connection: duckdb.DuckDBPyConnection, source: str, group: str, o
         parts.append(
             connection.sql(
                 f"""SELECT label, ({group}) AS held_out, path, {fields} FROM {source} WHERE label = {label}
-                ORDER BY {order}, sha256, model_name, "index", real_source, real_id LIMIT {most}"""
+                ORDER BY {order}, sha256, generator, "index", real_source, real_id LIMIT {most}"""
             ).to_arrow_table()
         )
     tables = {

@@ -36,7 +36,7 @@ _EQUAL = (
 _FILE_SIZE = "file size"
 
 #: What is kept of an image besides.
-_KEYS = 'label, sha256, model_name, "index", real_source, real_id, path'
+_KEYS = 'label, sha256, generator, model_name, "index", real_source, real_id, path'
 
 #: Key of the manifest's sha256 in the metadata of the table.
 _MANIFEST = b"community_forensics_manifest"
@@ -50,7 +50,9 @@ class MatchedRow:
     label: int = column(pa.int64(), "1: generated, 0: real")
     split: Split = column(pa.string(), "train | validation | test, as in the manifest; the same for both of a pair")
     sha256: str = column(pa.string(), "of the image file, as in the manifest")
-    model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
+    generator: str | None = column(
+        pa.string(), "the generator's name, as in the manifest; null for real images", default=None
+    )
     index: int | None = column(
         pa.int64(), "number of the sample within its generator; null for real images", default=None
     )
@@ -104,7 +106,7 @@ def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_
             SELECT {_KEYS}, {stratum}, file_size FROM audited WHERE file_size > 0
         ), sized AS (
             SELECT images.*, deviation FROM images JOIN strata ON {same} QUALIFY 1 = row_number() OVER (
-                PARTITION BY label, sha256 ORDER BY model_name, "index", real_source, real_id)
+                PARTITION BY label, sha256 ORDER BY generator, "index", real_source, real_id)
         ), binned AS (
             SELECT *, CASE WHEN deviation > 0 THEN floor(ln(file_size) / ({CALIPER} * deviation)) ELSE file_size END
                 AS bin FROM sized
@@ -122,7 +124,7 @@ def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_
             max(sha256) FILTER (label = {FAKE}) OVER (PARTITION BY pair) AS pair_sha256
         FROM numbered""")
     rows = connection.sql(
-        f"""SELECT pair, label, split, sha256, model_name, "index",
+        f"""SELECT pair, label, split, sha256, generator, "index",
             CASE WHEN label = {REAL} THEN real_source END AS real_source,
             CASE WHEN label = {REAL} THEN real_id END AS real_id FROM pairs ORDER BY pair, label DESC"""
     ).to_arrow_table()
@@ -130,7 +132,7 @@ def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_
     records.write_table(matched_path(workspace), table)
     possible = [(name, _possible(connection, equal[: equal.index(columns[-1]) + 1])) for name, columns in _EQUAL]
     ((pairs, generators),) = connection.execute(
-        f"SELECT count(*), count(DISTINCT model_name) FROM pairs WHERE label = {FAKE}"
+        f"SELECT count(*), count(DISTINCT generator) FROM pairs WHERE label = {FAKE}"
     ).fetchall()
     return Matching(pairs, generators, (*possible, (_FILE_SIZE, pairs)))
 

@@ -57,7 +57,7 @@ class _Row:
 
     path: str
     label: int
-    model_name: str | None
+    generator: str | None
     sha256: str
     file_size: int | None
     format: str
@@ -91,7 +91,7 @@ def check_files(
             checking = [threads.submit(row.path, _problem, images, verify, row) for row in chunk]
             for row, checked in zip(chunk, checking, strict=True):
                 if (problem := checked.result()) is not None:
-                    generator = None if row.label == REAL else row.model_name
+                    generator = None if row.label == REAL else row.generator
                     wrong.setdefault(generator, {}).setdefault(problem, []).append(row.path)
             advance(len(chunk))
     return FileChecks(

@@ -20,23 +20,25 @@ from manifests.manifest import FAKE, REAL, REAL_SUBSET
 from manifests.options import BuildOptions, Kin
 from manifests.tables.generators import GeneratorRow
 from manifests.tables.withheld import WithheldRow
-from workspace.layout import Workspace
+from workspace.layout import COMMIT_DIGITS, Workspace
 
-_ROW = "coalesce(model_name || ' #' || \"index\", real_source || ': ' || real_id, path)"
+_ROW = "coalesce(generator || ' #' || \"index\", real_source || ': ' || real_id, path)"
 
 _OF_A_ROW = {
     Problem("[row has|rows have] an unknown label or split"): f"""
         label NOT IN ({REAL}, {FAKE}) OR split NOT IN {get_args(Split)!r}""",
     Problem("[row lacks|rows lack] the columns that say where [its image comes|their images come] from"): f"""
-        label = {FAKE} AND (model_name IS NULL OR revision IS NULL OR "index" IS NULL OR seed IS NULL)
+        label = {FAKE} AND (generator IS NULL OR revision IS NULL OR "index" IS NULL OR seed IS NULL)
         OR label = {REAL} AND (real_source IS NULL OR real_title IS NULL OR real_id IS NULL OR real_sha256 IS NULL)""",
+    Problem("[row has|rows have] a generator that is not made from [its|their] repository and commit"): f"""
+        generator <> model_name AND generator <> concat(model_name, '@', left(revision, {COMMIT_DIGITS}))""",
     Problem("[row has|rows have] an invalid sha256"): "strlen(sha256) <> 64",
     Problem("[image is|images are] flagged, or not checked"): f"label = {FAKE} AND nsfw_flag IS DISTINCT FROM FALSE",
     Problem("[row has|rows have] an unknown subset"): f"""
         label = {FAKE} AND subset NOT IN ('Systematic', 'Manual', 'Commercial')
         OR label = {REAL} AND subset <> '{REAL_SUBSET}'""",
     Problem("real [image names a generator|images name a generator]"): f"""
-        label = {REAL} AND (model_name IS NOT NULL OR architecture <> 'real')""",
+        label = {REAL} AND (generator IS NOT NULL OR model_name IS NOT NULL OR architecture <> 'real')""",
     Problem("real [image has|images have] another sha256 than in [its|their] data set"): f"""
         label = {REAL} AND sha256 <> real_sha256""",
     Problem("generated [row has|rows have] columns of real images"): f"""
@@ -55,16 +57,17 @@ _NOT_PUBLIC = {
 # by hashes, for millions of texts take long.
 _REAL_IMAGES = f"""
 CREATE TEMP VIEW real_images AS
-SELECT real_source, real_id, hash(real_sha256) AS hash64, prompted FROM manifest WHERE label = {REAL}
-UNION ALL SELECT real_source, real_id, hash(real_sha256), prompted FROM withheld;
+SELECT real_source, real_id, hash(real_sha256) AS hash64, prompted, round FROM manifest WHERE label = {REAL}
+UNION ALL SELECT real_source, real_id, hash(real_sha256), prompted, round FROM withheld;
 CREATE TEMP TABLE asked_for AS
-SELECT DISTINCT hash(real_sha256) AS hash64 FROM manifest WHERE label = {FAKE} AND real_sha256 IS NOT NULL
+SELECT hash(real_sha256) AS hash64, min(round) AS first_use FROM manifest
+WHERE label = {FAKE} AND real_sha256 IS NOT NULL GROUP BY ALL
 """
 
 _BETWEEN_ROWS = {
     Problem("generated [image is|images are] duplicated"): f"""
-        SELECT model_name || ' #' || "index" FROM manifest WHERE label = {FAKE}
-        GROUP BY model_name, "index" HAVING count(*) > 1""",
+        SELECT generator || ' #' || "index" FROM manifest WHERE label = {FAKE}
+        GROUP BY generator, "index" HAVING count(*) > 1""",
     Problem("real [image is|images are] duplicated"): f"""
         SELECT min(real_source || ': ' || real_id) FROM manifest WHERE label = {REAL}
         GROUP BY sha256 HAVING count(*) > 1""",
@@ -73,8 +76,10 @@ _BETWEEN_ROWS = {
         WHERE label = {FAKE} AND real_sha256 IS NOT NULL
             AND hash(real_sha256) NOT IN (SELECT hash64 FROM real_images)""",
     Problem("real [image is|images are] wrongly said to be prompted, or not to be"): """
-        SELECT real_source || ': ' || real_id FROM real_images
-        WHERE prompted IS DISTINCT FROM (hash64 IN (FROM asked_for))""",
+        SELECT real_source || ': ' || real_id FROM real_images LEFT JOIN asked_for USING (hash64)
+        WHERE prompted IS DISTINCT FROM coalesce(first_use <= round, false)""",
+    Problem("real [image joins|images join] after the round of the first image that was made from [it|them]"): """
+        SELECT real_source || ': ' || real_id FROM real_images JOIN asked_for USING (hash64) WHERE round > first_use""",
     Problem("real [image is|images are] in the manifest and in the list of withheld ones"): f"""
         SELECT real_source || ': ' || real_id FROM manifest
         SEMI JOIN withheld USING (real_sha256) WHERE label = {REAL}""",
@@ -82,15 +87,18 @@ _BETWEEN_ROWS = {
     Problem("[image was|images were] made by several generators, but also_by does not name them"): f"""
         WITH repeated AS (
             SELECT hash(sha256) AS hash64 FROM manifest WHERE label = {FAKE} GROUP BY hash64 HAVING count(*) > 1)
-        SELECT sha256 FROM manifest WHERE label = {FAKE} AND hash(sha256) IN (FROM repeated) GROUP BY sha256
-        HAVING count(DISTINCT model_name) > 1
-            AND min(coalesce(len(also_by), 0)) <> count(DISTINCT model_name) - 1""",
+        SELECT DISTINCT sha256 FROM (
+            SELECT sha256, coalesce(len(also_by), 0) AS named,
+                rank() OVER (PARTITION BY sha256 ORDER BY round) AS place,
+                count(*) OVER (PARTITION BY sha256, round) AS beside
+            FROM manifest WHERE label = {FAKE} AND hash(sha256) IN (FROM repeated))
+        WHERE named <> place + beside - 2""",
     Problem("[generator has|generators have] another number of images than generators.parquet says"): f"""
-        SELECT coalesce(r.model_name, g.model_name) FROM generators g FULL JOIN (
-            SELECT model_name, count(*) AS images FROM manifest WHERE label = {FAKE} GROUP BY model_name) r
-        USING (model_name) WHERE coalesce(g.kept, 0) <> coalesce(r.images, 0)""",
+        SELECT coalesce(r.generator, g.generator) FROM generators g FULL JOIN (
+            SELECT generator, count(*) AS images FROM manifest WHERE label = {FAKE} GROUP BY generator) r
+        USING (generator) WHERE coalesce(g.kept, 0) <> coalesce(r.images, 0)""",
     Problem("[generator is|generators are] in another split than generators.parquet says"): f"""
-        SELECT DISTINCT model_name FROM manifest JOIN generators g USING (model_name)
+        SELECT DISTINCT generator FROM manifest JOIN generators g USING (generator)
         WHERE label = {FAKE} AND manifest.split <> coalesce(g.split, '')""",
 }
 
@@ -144,11 +152,11 @@ def _between_splits(one: Split, other: Split, kin: Kin) -> dict[Problem, str]:
 
 
 def _create_generators(connection: duckdb.DuckDBPyConnection, rows: Iterable[GeneratorRow]) -> None:
-    values = [(row.model_name, row.split, row.kept) for row in rows]
+    values = [(row.generator, row.split, row.kept) for row in rows]
     names, splits, kept = zip(*values, strict=True) if values else ((), (), ())
     table = pa.table(
         {
-            "model_name": pa.array(names, pa.string()),
+            "generator": pa.array(names, pa.string()),
             "split": pa.array(splits, pa.string()),
             "kept": pa.array(kept, pa.int64()),
         }

@@ -57,7 +57,7 @@ def damaged_generators(workspace: Workspace, catalog: Iterable[CatalogEntry]) ->
     for path in sample_parts(workspace):
         parts[generator_of(path.parent.name)].append(path)
     damaged = set(_damaged([path for paths in parts.values() for path in paths], Sample, without=("image.bytes",)))
-    revisions = {entry.model_name: entry.revision for entry in catalog}
+    revisions = {entry.generator: entry.revision for entry in catalog}
     found = {name: _problem_of(name, paths, damaged, revisions.get(name)) for name, paths in parts.items()}
     return {name: failure for name, failure in found.items() if failure is not None}
 

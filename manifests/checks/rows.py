@@ -18,14 +18,18 @@ from manifests.joining.relations import BATCH_CAPTIONS, CAPTIONS, CATALOG, SAMPL
 from manifests.manifest import CaptionOrigin
 from manifests.tables.generators import REJECTIONS
 from workspace.identity import SEED_BITS
+from workspace.removed import REMOVED_PROMPT
 
-_SAMPLE = f"{SAMPLES.model_name} || ' #' || {SAMPLES.index}"
+_SAMPLE = f"replace({SAMPLES.folder}, '--', '/') || ' #' || {SAMPLES.index}"
 
 #: An image's file is where the sampler puts it, or in a part of its own generator.
 _NOT_ITS_OWN = f"""CASE WHEN {SAMPLES.path} = concat('images/', {SAMPLES.folder}, '/', {SAMPLES.image_name}) THEN false
     ELSE NOT starts_with({SAMPLES.path}, concat('samples/', {SAMPLES.folder}, '/part-'))
         OR contains({SAMPLES.path}, '..')
         OR NOT ends_with({SAMPLES.path}, concat('.parquet#', {SAMPLES.image_name})) END"""
+
+#: The real image of its prompt was removed, and so was the prompt.
+_OF_REMOVED = f"starts_with({SAMPLES.prompt_id}, '{REMOVED_PROMPT}')"
 
 _INCOMPLETE = Problem(
     "kept [sample lacks|samples lack] a value that every image has (name, path, sha256, format, mode, size)",
@@ -65,20 +69,27 @@ _OF_A_SAMPLE = {
 _OF_NUMBERS = {
     Problem("[sample is|samples are] duplicated in samples/", SAMPLE_ANEW): f"""
         SELECT {_SAMPLE} FROM (
-            SELECT {SAMPLES.generator}, {SAMPLES.index} FROM {SAMPLES} GROUP BY ALL HAVING count(*) > 1)
-        JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator}""",
+            SELECT {SAMPLES.generator_row}, {SAMPLES.index} FROM {SAMPLES} GROUP BY ALL HAVING count(*) > 1)
+        JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator_row}""",
     Problem(
-        "[generator lacks|generators lack] samples: [its|their] samples are not numbered 0, 1, 2, ...", SAMPLE_ANEW
+        "[generator lacks|generators lack] samples: [its|their] samples are not numbered 0, 1, 2, ... (of a later "
+        "round: from a number of its own on)",
+        SAMPLE_ANEW,
     ): f"""
-        SELECT {CATALOG.model_name} FROM (
-            SELECT {SAMPLES.generator} FROM {SAMPLES} GROUP BY ALL
-            HAVING min({SAMPLES.index}) <> 0 OR max({SAMPLES.index}) >= count(*))
-        JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator}""",
+        SELECT DISTINCT {CATALOG.generator} FROM (
+            SELECT {SAMPLES.generator_row}, lowest, highest, numbers,
+                lag(highest) OVER (PARTITION BY {SAMPLES.generator_row} ORDER BY {SAMPLES.round}) AS before
+            FROM (
+                SELECT {SAMPLES.generator_row}, {SAMPLES.round}, min({SAMPLES.index}) AS lowest,
+                    max({SAMPLES.index}) AS highest, count(DISTINCT {SAMPLES.index}) AS numbers
+                FROM {SAMPLES} GROUP BY {SAMPLES.generator_row}, {SAMPLES.round}))
+        JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator_row}
+        WHERE highest - lowest >= numbers OR lowest <= before OR (before IS NULL AND lowest <> 0)""",
     Problem("[sample has|samples have] the seed of another sample of the same generator", SAMPLE_ANEW): f"""
         SELECT {_SAMPLE} FROM (
-            SELECT {SAMPLES.generator}, max({SAMPLES.index}) AS {SAMPLES.index} FROM {SAMPLES}
-            GROUP BY {SAMPLES.generator}, {SAMPLES.seed} HAVING min({SAMPLES.index}) <> max({SAMPLES.index}))
-        JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator}""",
+            SELECT {SAMPLES.generator_row}, max({SAMPLES.index}) AS {SAMPLES.index} FROM {SAMPLES}
+            GROUP BY {SAMPLES.generator_row}, {SAMPLES.seed} HAVING min({SAMPLES.index}) <> max({SAMPLES.index}))
+        JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator_row}""",
 }
 
 #: What may be wrong with samples beside the catalogue and the captions.
@@ -89,17 +100,17 @@ _OF_A_BATCH = {
         "images/, then run `cf-sample` again",
     ): f"""
         SELECT DISTINCT {SAMPLES.model_name} || '@' || {SAMPLES.revision} FROM {SAMPLES}
-        WHERE {SAMPLES.generator} IS NULL""",
+        WHERE {SAMPLES.generator_row} IS NULL""",
     Problem("[sample is|samples are] in the folder of another generator", SAMPLE_ANEW): f"""
         SELECT s.{SAMPLES.model_name} || ' #' || {SAMPLES.index} FROM {SAMPLES} s
-        JOIN {CATALOG} c ON c.{CATALOG.row_number} = s.{SAMPLES.generator}
+        JOIN {CATALOG} c ON c.{CATALOG.row_number} = s.{SAMPLES.generator_row}
         WHERE s.{SAMPLES.folder} <> c.{CATALOG.folder}""",
     Problem(
         "[sample names|samples name] a prompt that is not in prompts/",
         "restore prompts/ from a copy, or run `cf-caption` again with the same options",
     ): f"""
         SELECT {_SAMPLE} || ': ' || {SAMPLES.prompt_id} FROM {SAMPLES}
-        WHERE {SAMPLES.prompt_id} IS NOT NULL AND {SAMPLES.caption} IS NULL""",
+        WHERE {SAMPLES.prompt_id} IS NOT NULL AND {SAMPLES.caption} IS NULL AND NOT {_OF_REMOVED}""",
     Problem("[sample has|samples have] another real source than [its prompt|their prompts]", SAMPLE_ANEW): f"""
         SELECT {_SAMPLE} || ': ' || coalesce(s.{SAMPLES.real_source}, 'none') FROM {SAMPLES} s
         LEFT JOIN {BATCH_CAPTIONS} c ON c.{BATCH_CAPTIONS.row_number} = s.{SAMPLES.caption}
@@ -110,8 +121,8 @@ _OF_A_BATCH = {
     ): f"""
         SELECT {_SAMPLE} FROM {SAMPLES}
         SEMI JOIN (FROM {CATALOG} WHERE {CATALOG.task} = 'text-to-image') c
-            ON c.{CATALOG.row_number} = {SAMPLES.generator}
-        WHERE {SAMPLES.prompt_id} IS NULL OR {SAMPLES.without_prompt}""",
+            ON c.{CATALOG.row_number} = {SAMPLES.generator_row}
+        WHERE {SAMPLES.prompt_id} IS NULL OR ({SAMPLES.without_prompt} AND NOT {_OF_REMOVED})""",
 }
 
 #: What may be wrong with all prompts and with the catalogue.
@@ -136,11 +147,11 @@ _OF_ALL = {
         SELECT {CAPTIONS.prompt_id} || ': ' || {CAPTIONS.caption_origin} FROM {CAPTIONS}
         WHERE {CAPTIONS.caption_origin}::VARCHAR NOT IN {get_args(CaptionOrigin)!r}""",
     Problem("[generator is|generators are] duplicated in the catalogue", RESTORE_CATALOG): f"""
-        SELECT {CATALOG.model_name} FROM {CATALOG} GROUP BY {CATALOG.model_name} HAVING count(*) > 1""",
+        SELECT {CATALOG.generator} FROM {CATALOG} GROUP BY {CATALOG.generator} HAVING count(*) > 1""",
     Problem(
         "[generator has|generators have] a licence without a source, or a source without a licence", RESTORE_CATALOG
     ): f"""
-        SELECT {CATALOG.model_name} FROM {CATALOG}
+        SELECT {CATALOG.generator} FROM {CATALOG}
         WHERE ({CATALOG.license} IS NULL) <> ({CATALOG.license_source} = 'none')""",
 }
 
@@ -177,14 +188,20 @@ class RowChecks:
 
 
 def _are_numbered(samples: pa.Table) -> bool:
-    """Whether the samples of each generator are numbered 0, 1, 2, ..., and no two of all have one seed: then nothing is
-    wrong with their numbers and seeds, and the queries about them are not needed."""
-    names = [SAMPLES.generator.name, SAMPLES.index.name, SAMPLES.seed.name]
-    known = samples.select(names).filter(pc.is_valid(samples[SAMPLES.generator.name]))
-    generator, index, seed = (column.to_numpy() for column in known.columns)
-    count = np.bincount(generator)
-    if not ((index >= 0) & (index < count[generator])).all():
+    """Whether the samples of each generator are numbered 0, 1, 2, ..., those of each round without a gap, and no two of
+    all have one seed: then nothing is wrong with their numbers and seeds, and the queries about them are not needed."""
+    names = [SAMPLES.generator_row.name, SAMPLES.round.name, SAMPLES.index.name, SAMPLES.seed.name]
+    known = samples.select(names).filter(pc.is_valid(samples[SAMPLES.generator_row.name]))
+    generator, made_in, index, seed = (column.to_numpy() for column in known.columns)
+    # The rounds of a generator are neighbours, in order.
+    groups, group = np.unique(generator.astype(np.int64) << 32 | made_in, return_inverse=True)
+    count = np.bincount(group)
+    lowest = np.full(count.size, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, group, index)
+    first = np.append(True, np.diff(groups >> 32) > 0)
+    follows = np.append(0, (lowest + count)[:-1]) <= lowest
+    if not np.where(first, lowest == 0, follows).all() or not (index - lowest[group] < count[group]).all():
         return False
-    # A different number for each pair of a generator and an index.
-    number = (np.cumsum(count) - count)[generator] + index
+    # A different number for each group and index.
+    number = (np.cumsum(count) - count)[group] + index - lowest[group]
     return bool(np.bincount(number).max(initial=0) <= 1) and np.unique(seed).size == seed.size

@@ -23,7 +23,7 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 _COLUMNS = (
-    *("path", "sha256", "file_size", "format", "mode", "label", "split", "model_name", "index"),
+    *("path", "sha256", "file_size", "format", "mode", "label", "split", "generator", "index"),
     *GENERATED_COLUMNS,
 )
 
@@ -108,7 +108,7 @@ def plan_export(workspace: Workspace, options: ExportOptions) -> Plan:
             "cf-caption real images, or use another --layout, and run `cf-build-manifest` again"
         )
     # Of all generators, so that one has the same folder in every tree of this manifest.
-    names = folder_names(sorted(pc.unique(rows.column("model_name").drop_null()).to_pylist()))
+    names = folder_names(sorted(pc.unique(rows.column("generator").drop_null()).to_pylist()))
     files = chosen.append_column("stem", pa.array(_stems(chosen, tree, names), pa.string())).append_column(
         "extension", pc.cast([EXTENSIONS[name] for name in chosen.column("format").to_pylist()], pa.string())
     )
@@ -134,20 +134,18 @@ def _of_split(rows: pa.Table, split: str, tree: Tree) -> tuple[pa.Table, SplitPl
     real = _different(real.filter(readable))
     if tree.pooled:
         # By index: where real images run out, every generator loses the same number.
-        generated = _different(generated.sort_by([("index", "ascending"), ("model_name", "ascending")]))
+        generated = _different(generated.sort_by([("index", "ascending"), ("generator", "ascending")]))
         groups = pa.array([split] * len(generated), pa.string())
     else:
-        groups = generated.column("model_name")
-    pairs = pair(groups, generated, real)
+        groups = generated.column("generator")
+    pairs = pair(groups, generated, real, by_round=not tree.pooled)
     paired = pairs >= 0
     order = np.flatnonzero(paired)[np.argsort(pairs[paired], kind="stable")]
-    beside = generated.column("model_name").take(pa.array(order))
+    beside = generated.column("generator").take(pa.array(order))
     names = pa.nulls(len(order), pa.string()) if tree.pooled else beside
     chosen = pa.concat_tables(
         [
-            _with_generator(
-                generated.filter(pa.array(paired)), generated.column("model_name").filter(pa.array(paired))
-            ),
+            _with_generator(generated.filter(pa.array(paired)), generated.column("generator").filter(pa.array(paired))),
             _with_generator(real.take(pa.array(pairs[order])), names),
         ]
     )

@@ -7,8 +7,8 @@ alone are read again.
 
 import duckdb
 
-from manifests.database import parquet_files
 from manifests.joining.relations import (
+    CATALOG,
     DUPLICATES,
     IMAGE_HASHES,
     PARTS,
@@ -16,7 +16,7 @@ from manifests.joining.relations import (
     REPEATED_IMAGES,
     SHARED_IMAGES,
 )
-from manifests.joining.sample_batches import batches
+from manifests.joining.sample_batches import batches, sample_rows
 
 _HASHES = f"""
 SELECT {IMAGE_HASHES.hash64} FROM {IMAGE_HASHES} WHERE {IMAGE_HASHES.hash64} IS NOT NULL
@@ -29,7 +29,7 @@ WHERE {PARTS.part} IN (
 """
 _IMAGES = f"""
 INSERT INTO {REPEATED_IMAGES} BY NAME
-SELECT model_name, revision, "index", sha256 FROM {parquet_files()}
+SELECT model_name, revision, "index", round, sha256 FROM {sample_rows()}
 WHERE status = 'ok' AND hash(sha256) IN (FROM {REPEATED_HASHES})
 """
 
@@ -42,25 +42,29 @@ QUALIFY row_number() OVER (
 """
 _BY_SEVERAL = f"""
 SELECT {REPEATED_IMAGES.sha256},
-    list(DISTINCT {REPEATED_IMAGES.model_name} ORDER BY {REPEATED_IMAGES.model_name}) AS {SHARED_IMAGES.model_names}
-FROM {REPEATED_IMAGES} GROUP BY {REPEATED_IMAGES.sha256}
-HAVING count(DISTINCT {REPEATED_IMAGES.model_name}) > 1
+    list({{'generator': {CATALOG.generator}, 'round': first_made}} ORDER BY {CATALOG.generator})
+        AS {SHARED_IMAGES.makers}
+FROM (
+    SELECT {REPEATED_IMAGES.sha256}, {CATALOG.generator}, min({REPEATED_IMAGES.round}) AS first_made
+    FROM {REPEATED_IMAGES} JOIN {CATALOG} USING ({CATALOG.model_name}, {CATALOG.revision}) GROUP BY ALL)
+GROUP BY {REPEATED_IMAGES.sha256} HAVING count(*) > 1
 """
 _SETS_OF_GENERATORS = f"""
-SELECT DISTINCT {SHARED_IMAGES.model_names} FROM {SHARED_IMAGES} ORDER BY {SHARED_IMAGES.model_names}
+SELECT DISTINCT list_transform({SHARED_IMAGES.makers}, lambda maker: maker.generator) AS generators
+FROM {SHARED_IMAGES} ORDER BY generators
 """
 
 
-def find_duplicates(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables `DUPLICATES` and `SHARED_IMAGES` of a connection that has `PARTS` and `IMAGE_HASHES`, which is
-    then removed."""
+def find_duplicates(connection: duckdb.DuckDBPyConnection, last_round: int) -> None:
+    """Create the tables `DUPLICATES` and `SHARED_IMAGES` of a connection that has the `CATALOG`, `PARTS` and
+    `IMAGE_HASHES`, which is then removed."""
     REPEATED_IMAGES.create_empty(connection)
     REPEATED_HASHES.create(connection, _HASHES)
     with_repeated = {path for (path,) in connection.execute(_PARTS_OF_HASHES).fetchall()}
     IMAGE_HASHES.drop(connection)
     for paths in batches(connection):
         if some := [path for path in paths if path in with_repeated]:
-            connection.execute(_IMAGES, [some])
+            connection.execute(_IMAGES, [some, last_round])
     DUPLICATES.create(connection, _LATER_ONES, kind="TABLE")  # read by a cursor of the connection
     SHARED_IMAGES.create(connection, _BY_SEVERAL)
 

@@ -15,19 +15,23 @@ from manifests.joining.relations import EQUAL_FILES, IMAGES, LICENSE_RANKS, NUMB
 _EQUAL_FILES = f"""
 SELECT {EQUAL_FILES.real_sha256}, {EQUAL_FILES.names}, unnest(strictest)
 FROM (
-    SELECT {EQUAL_FILES.real_sha256}, list(DISTINCT name ORDER BY name) AS {EQUAL_FILES.names},
-        list(terms ORDER BY passing, strictness DESC, name)[1] AS strictest
+    SELECT {EQUAL_FILES.real_sha256}, list(DISTINCT image ORDER BY image) AS {EQUAL_FILES.names},
+        list(terms ORDER BY passing, strictness DESC, image.real_image)[1] AS strictest
     FROM (
-        SELECT {PROMPTS.real_sha256}, concat({PROMPTS.real_source}, '/', {PROMPTS.real_id}) AS name,
+        SELECT {PROMPTS.real_sha256},
+            {{'real_image': concat({PROMPTS.real_source}, '/', {PROMPTS.real_id}),
+              'round': min({PROMPTS.round}) OVER (PARTITION BY {PROMPTS.real_source}, {PROMPTS.real_id})}} AS image,
             struct_pack({PROMPTS.license}, {PROMPTS.license_link}, {PROMPTS.redistributable}) AS terms,
             CASE {PROMPTS.redistributable} WHEN false THEN 0 WHEN true THEN 2 ELSE 1 END AS passing,
             coalesce({LICENSE_RANKS.rank}, {STRICTNESS.index("unknown")}) AS strictness
         FROM {PROMPTS} SEMI JOIN (
             SELECT {NUMBERED_CAPTIONS.real_sha256} FROM {NUMBERED_CAPTIONS}
-            SEMI JOIN (FROM {IMAGES} WHERE {IMAGES.captions} > 1) USING ({IMAGES.caption_row})
+            SEMI JOIN (
+                SELECT {IMAGES.unused_row} AS {NUMBERED_CAPTIONS.caption_row} FROM {IMAGES}
+                WHERE {IMAGES.captions} > 1) USING ({NUMBERED_CAPTIONS.caption_row})
         ) USING ({PROMPTS.real_sha256})
         LEFT JOIN {LICENSE_RANKS} USING ({LICENSE_RANKS.license}))
-    GROUP BY {EQUAL_FILES.real_sha256} HAVING count(DISTINCT name) > 1)
+    GROUP BY {EQUAL_FILES.real_sha256} HAVING count(DISTINCT image) > 1)
 """
 
 

@@ -27,10 +27,9 @@ import pyarrow.compute as pc
 
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry
-from manifests.database import database, parquet_files, record_view, registered
+from manifests.database import database, record_view, registered
 from manifests.joining.batch_tables import create_tables
 from manifests.joining.duplicates import find_duplicates
-from manifests.joining.further_images import choose_further
 from manifests.joining.real_images import RealImages, UsedCaptions, write_real_images
 from manifests.joining.relations import (
     BATCH_CAPTIONS,
@@ -45,15 +44,16 @@ from manifests.joining.relations import (
     SPLITS,
 )
 from manifests.joining.row_writer import Columns, RowWriter, columns_of
-from manifests.joining.sample_batches import batches, check_version, find_parts
+from manifests.joining.sample_batches import batches, check_version, find_parts, sample_rows
 from manifests.manifest import FAKE, ManifestRow
 from manifests.options import BuildOptions
 from manifests.relation import Relation
+from manifests.rounds import ALL_ROUNDS
 from manifests.splits import SplitAssignment
 from manifests.tables.withheld import WithheldRow
 from workspace import records
 from workspace.errors import CommunityForensicsError
-from workspace.layout import Workspace, generator_folder
+from workspace.layout import Workspace, generator_folder, generator_name
 
 #: Rows of a piece of what Arrow holds: small pieces are allocated anew without asking the system.
 _CHUNK_ROWS = 12_288
@@ -61,9 +61,7 @@ _CHUNK_ROWS = 12_288
 #: With more threads than this, what each of them needs would be most of the memory.
 _THREADS = 4
 
-_CATALOG = f"""
-SELECT {CATALOG_FILE.column_list} FROM {CATALOG_FILE} ORDER BY {CATALOG_FILE.model_name}, {CATALOG_FILE.revision}
-"""
+_CATALOG = f"SELECT {CATALOG_FILE.column_list} FROM {CATALOG_FILE}"
 
 # All samples of a batch. The row numbers of their generator and caption are added in Arrow (`_with_row_numbers`).
 _SAMPLES = f"""
@@ -73,44 +71,50 @@ SELECT * EXCLUDE (image, scheduler, filename), image.path AS {SAMPLES.path},
     CASE WHEN status <> 'ok' THEN status
         WHEN ({DUPLICATES.column_list}) IN (FROM {DUPLICATES}) THEN 'duplicate'
         ELSE 'kept' END AS {SAMPLES.result}
-FROM {parquet_files("filename")}
+FROM {sample_rows("filename")}
 """
 
 _BATCH_CAPTIONS = f"""
-SELECT * EXCLUDE ({CAPTIONS.hash64}, {CAPTIONS.text64}), rowid AS {BATCH_CAPTIONS.caption_row} FROM {CAPTIONS}
+SELECT * EXCLUDE ({CAPTIONS.hash64}, {CAPTIONS.text64}, {CAPTIONS.round}), rowid AS {BATCH_CAPTIONS.caption_row}
+FROM {CAPTIONS}
 SEMI JOIN (
     SELECT hash({SAMPLES.prompt_id}) AS {CAPTIONS.hash64} FROM {SAMPLES}
     WHERE {SAMPLES.prompt_id} IS NOT NULL) USING ({CAPTIONS.hash64})
 """
 
 _RESULTS = f"""
-SELECT {SAMPLES.generator}, {SAMPLES.result}, count(*) FROM {SAMPLES}
-WHERE {SAMPLES.generator} IS NOT NULL GROUP BY ALL
+SELECT {SAMPLES.generator_row}, {SAMPLES.result}, count(*) FROM {SAMPLES}
+WHERE {SAMPLES.generator_row} IS NOT NULL GROUP BY ALL
 """
 
 # The rows of generated images, in order: where their values are (row numbers of the sample, of its generator and of its
 # caption), and what is decided here. Samples of unknown generators are found by the checks.
 _ROWS = f"""
-SELECT s.{SAMPLES.row_number} AS sample, {SAMPLES.generator} AS generator, s.{SAMPLES.caption} AS caption,
+SELECT s.{SAMPLES.row_number} AS sample, {SAMPLES.generator_row} AS catalog_row, s.{SAMPLES.caption} AS caption,
     CASE WHEN a.{SPLITS.split} < greatest(held.split, i.{SHARED_IN_MANIFEST.split}) THEN NULL
         ELSE a.{SPLITS.split}::VARCHAR END AS split,
-    list_filter(i.{SHARED_IN_MANIFEST.model_names}, lambda name: name <> s.{SAMPLES.model_name}) AS also_by
+    list_transform(
+        list_filter(
+            i.{SHARED_IN_MANIFEST.makers},
+            lambda maker: maker.generator <> a.{SPLITS.generator} AND maker.round <= s.{SAMPLES.round}),
+        lambda maker: maker.generator) AS others,
+    CASE WHEN len(others) > 0 THEN others END AS also_by
 FROM {SAMPLES} s
-LEFT JOIN {SPLITS} a USING ({SPLITS.generator})
+LEFT JOIN {SPLITS} a USING ({SPLITS.generator_row})
 LEFT JOIN {SHARED_IN_MANIFEST} i USING ({SHARED_IN_MANIFEST.sha256})
 LEFT JOIN (
     SELECT {BATCH_CAPTIONS.row_number} AS held_caption, {BATCH_CAPTIONS.held_split}::{SPLIT_ORDER} AS split
     FROM {BATCH_CAPTIONS} WHERE {BATCH_CAPTIONS.held_split} IS NOT NULL) held
 ON s.{SAMPLES.caption} = held_caption
-WHERE {SAMPLES.result} = 'kept' AND {SAMPLES.generator} IS NOT NULL
-ORDER BY {SAMPLES.generator}, {SAMPLES.index}
+WHERE {SAMPLES.result} = 'kept' AND {SAMPLES.generator_row} IS NOT NULL
+ORDER BY {SAMPLES.generator_row}, {SAMPLES.index}
 """
 
 
 @dataclass(frozen=True)
 class Joined:
     """What a join wrote: how many rows, which of them are real images; and for each generator, how many of its samples
-    had which result (kept, nsfw, blank, nan or duplicate)."""
+    had which result (kept, nsfw, blank, nan, removed or duplicate)."""
 
     rows: int
     real: RealImages
@@ -119,10 +123,13 @@ class Joined:
 
 @contextmanager
 def open_records(
-    workspace: Workspace, memory: str = BuildOptions.memory, without: Collection[str] = ()
+    workspace: Workspace,
+    memory: str = BuildOptions.memory,
+    without: Collection[str] = (),
+    last_round: int = ALL_ROUNDS,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection that sees the workspace's records as `PARTS`, `PROMPTS` and `CATALOG`, and has found equal
-    images (`duplicates`).
+    """A DuckDB connection that sees the workspace's records of rounds up to `last_round` as `PARTS`, `PROMPTS` and
+    `CATALOG`, and has found equal images (`duplicates`).
 
     The samples of generators named in `without` are not read. `memory` as for `database`, with its error. Raises
     `UsageError` when a stage before this one has not run, or for a part of another version; `CommunityForensicsError`,
@@ -134,11 +141,11 @@ def open_records(
         connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         connection.execute(f"SET threads = least({_THREADS}, current_setting('threads'))")
         try:
-            find_parts(workspace, connection, without)
-            _view(connection, PROMPTS, prompt_parts(workspace), Prompt)
-            _view(connection, CATALOG_FILE, [workspace.catalog], CatalogEntry)
-            find_duplicates(connection)
+            find_parts(workspace, connection, without, last_round)
+            _view(connection, PROMPTS, prompt_parts(workspace), Prompt, last_round)
+            _view(connection, CATALOG_FILE, [workspace.catalog], CatalogEntry, last_round)
             with registered(connection, {CATALOG: _catalog(connection)}):
+                find_duplicates(connection, last_round)
                 yield connection
         except (duckdb.OutOfMemoryException, OSError) as error:
             # While rows come as Arrow, its reader raises what DuckDB reported.
@@ -156,27 +163,29 @@ def write_manifest(
     withheld: Path | None = None,
     metadata: Mapping[bytes, bytes] | None = None,
     real_per_generated: float = BuildOptions.real_per_generated,
+    last_round: int = ALL_ROUNDS,
     check: Callable[[pa.Table], None] = lambda _samples: None,
 ) -> Joined:
     """Write the manifest's rows, not checked yet, to the file `path`; `connection` is one of `open_records`.
 
     `withheld` is for the public edition: the file for those real images that may not be passed on; without it they are
-    in the manifest. `metadata` goes into the manifest's schema. `real_per_generated` as in the options. `check` is
-    called with the samples of each batch, while the connection has them as `SAMPLES`, their captions as
-    `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises `CommunityForensicsError` when a row lacks a value that
-    every row has.
+    in the manifest. `metadata` goes into the manifest's schema. `real_per_generated` as in the options, `last_round` as
+    for `open_records`. `check` is called with the samples of each batch, while the connection has them as `SAMPLES`,
+    their captions as `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises `CommunityForensicsError` when a row
+    lacks a value that every row has.
     """
     rows, results = 0, defaultdict[str, dict[str, int]](dict)
-    create_tables(connection, assignment)
-    of_the_file = f"SELECT {CATALOG_FILE.column_list} FROM {CATALOG} ORDER BY {CATALOG.row_number}"
-    catalog = connection.sql(of_the_file).to_arrow_table()
-    names = catalog[CATALOG.model_name.name].to_pylist()
+    create_tables(connection, assignment, last_round)
+    in_rows = [name for name in records.schema(ManifestRow).names if name in {str(each) for each in CATALOG.columns}]
+    query = f"SELECT {', '.join(in_rows)} FROM {CATALOG} ORDER BY {CATALOG.row_number}"
+    catalog = connection.sql(query).to_arrow_table()
+    names = catalog[CATALOG.generator.name].to_pylist()
     trains = np.array([assignment.splits.get(name) == "train" for name in names], bool)
     used = UsedCaptions(connection)
-    generated: Counter[str | None] = Counter()
+    generated: Counter[tuple[int, str | None]] = Counter()
     listing = nullcontext() if withheld is None else RowWriter(withheld, WithheldRow)
     with RowWriter(path, ManifestRow, metadata) as manifest, listing as others:
-        for samples in _read_ahead(connection, batches(connection, assignment.withheld)):
+        for samples in _read_ahead(connection, batches(connection, assignment.withheld), last_round):
             with registered(connection, {SAMPLES: samples}):
                 captions = _numbered(connection, _BATCH_CAPTIONS)
             samples = _with_row_numbers(samples, catalog, captions)
@@ -190,17 +199,18 @@ def write_manifest(
                 )
             del samples, captions
         manifest.wait()
-        further = partial(choose_further, connection, generated, real_per_generated)
-        real = write_real_images(connection, used, further, manifest, others)
+        real = write_real_images(connection, used, generated, real_per_generated, manifest, others)
     return Joined(rows + real.written, real, dict(results))
 
 
-def _read_ahead(connection: duckdb.DuckDBPyConnection, batched_paths: Iterable[list[str]]) -> Iterator[pa.Table]:
+def _read_ahead(
+    connection: duckdb.DuckDBPyConnection, batched_paths: Iterable[list[str]], last_round: int
+) -> Iterator[pa.Table]:
     """The samples of each batch of parts; the next batch is read while the caller works on this one."""
     with connection.cursor() as cursor, ThreadPoolExecutor(1) as thread:
         before: Future[pa.Table] | None = None
         for paths in batched_paths:
-            reading = thread.submit(_numbered, cursor, _SAMPLES, [paths])
+            reading = thread.submit(_numbered, cursor, _SAMPLES, [paths, last_round])
             if before is not None:
                 yield before.result()
             before = reading
@@ -215,10 +225,14 @@ def _numbered(connection: duckdb.DuckDBPyConnection, query: str, parameters: Seq
 
 
 def _catalog(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-    """The rows of `CATALOG`."""
-    catalog = _numbered(connection, _CATALOG)
-    folders = [generator_folder(name) for name in catalog[CATALOG.model_name.name].to_pylist()]
-    return catalog.append_column(CATALOG.folder.name, pa.array(folders, pa.string()))
+    """The rows of `CATALOG`, in the order of the generators' names."""
+    catalog = connection.sql(_CATALOG).to_arrow_table()
+    keys = (CATALOG.model_name, CATALOG.revision, CATALOG.further_revision)
+    names = [generator_name(*key) for key in zip(*(catalog[key.name].to_pylist() for key in keys), strict=True)]
+    catalog = catalog.append_column(CATALOG.generator.name, pa.array(names, pa.string()))
+    catalog = catalog.append_column(CATALOG.folder.name, pa.array(map(generator_folder, names), pa.string()))
+    catalog = catalog.sort_by([(CATALOG.generator.name, "ascending"), (CATALOG.revision.name, "ascending")])
+    return catalog.append_column(CATALOG.row_number.name, pa.arange(0, len(catalog)))
 
 
 def _with_row_numbers(samples: pa.Table, catalog: pa.Table, captions: pa.Table) -> pa.Table:
@@ -228,27 +242,31 @@ def _with_row_numbers(samples: pa.Table, catalog: pa.Table, captions: pa.Table) 
     """
     keys = [SAMPLES.model_name.name, SAMPLES.revision.name]
     pinned, known = (pc.binary_join_element_wise(*(table[key] for key in keys), "@") for table in (samples, catalog))
-    samples = samples.append_column(SAMPLES.generator.name, pc.index_in(pinned, known.combine_chunks()))
+    samples = samples.append_column(SAMPLES.generator_row.name, pc.index_in(pinned, known.combine_chunks()))
     prompt_ids = captions[BATCH_CAPTIONS.prompt_id.name].combine_chunks()
     return samples.append_column(SAMPLES.caption.name, pc.index_in(samples[SAMPLES.prompt_id.name], prompt_ids))
 
 
-def _captions_of_kept(samples: pa.Table, captions: pa.Table, trains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of `CAPTIONS` that kept images were made from, and whether for training; `trains`: for each generator of
-    the catalogue whether it is in the train split."""
-    both = samples.select([SAMPLES.generator.name, SAMPLES.caption.name])
-    kept = both.filter(pc.equal(samples[SAMPLES.result.name], "kept")).drop_null()
-    generator, caption = (column.to_numpy() for column in kept.columns)
-    return captions[BATCH_CAPTIONS.caption_row.name].to_numpy()[caption], trains[generator]
+def _captions_of_kept(
+    samples: pa.Table, captions: pa.Table, trains: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The rows of `CAPTIONS` that kept images were made from, in which round, and whether for training; `trains`: for
+    each generator of the catalogue whether it is in the train split."""
+    columns = samples.select([SAMPLES.generator_row.name, SAMPLES.caption.name, SAMPLES.round.name])
+    kept = columns.filter(pc.equal(samples[SAMPLES.result.name], "kept")).drop_null()
+    generator, caption, made_in = (column.to_numpy() for column in kept.columns)
+    return captions[BATCH_CAPTIONS.caption_row.name].to_numpy()[caption], made_in, trains[generator]
 
 
 def _generated_images(
-    generated: Counter[str | None], samples: pa.Table, catalog: pa.Table, captions: pa.Table, rows: pa.RecordBatch
+    generated: Counter[tuple[int, str | None]],
+    samples: pa.Table,
+    catalog: pa.Table,
+    captions: pa.Table,
+    rows: pa.RecordBatch,
 ) -> Columns:
     """The manifest's columns of generated images; `rows` are those of `_ROWS`. Counts in `generated` how many each
-    split has."""
-    for found in pc.value_counts(rows.column("split")).to_pylist():
-        generated[found["values"]] += found["counts"]
+    round and split has."""
     left = set(records.schema(ManifestRow).names) - set(catalog.column_names)
     # A generated image is a PNG that contains nothing but the picture (`samplers/child/png.py`).
     constants = {"label": pa.scalar(FAKE, pa.int64()), "has_exif": pa.scalar(False), "has_icc": pa.scalar(False)}
@@ -256,12 +274,16 @@ def _generated_images(
     for table, row_numbers in ((captions, rows.column("caption")), (samples, rows.column("sample"))):
         columns |= columns_of(table.select(left.intersection(table.column_names) - columns.keys()).take(row_numbers))
     # Many rows have one generator.
-    generators = rows.column("generator").dictionary_encode()
+    generators = rows.column("catalog_row").dictionary_encode()
     columns |= {
         name: _spread(values, generators.indices)
         for name, values in columns_of(catalog.take(generators.dictionary)).items()
     }
-    return columns | {name: rows.column(name) for name in ("split", "also_by")}
+    columns |= {name: rows.column(name) for name in ("split", "also_by")}
+    by_round = pa.table({name: columns[name] for name in ("round", "split")}).group_by(["round", "split"])
+    for found in by_round.aggregate([([], "count_all")]).to_pylist():
+        generated[found["round"], found["split"]] += found["count_all"]
+    return columns
 
 
 def _spread(values: pa.ChunkedArray, row_numbers: pa.Array) -> pa.Array:
@@ -272,6 +294,8 @@ def _spread(values: pa.ChunkedArray, row_numbers: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(encoded.indices.take(row_numbers), encoded.dictionary)
 
 
-def _view(connection: duckdb.DuckDBPyConnection, relation: Relation, paths: list[Path], record: type) -> None:
+def _view(
+    connection: duckdb.DuckDBPyConnection, relation: Relation, paths: list[Path], record: type, last_round: int
+) -> None:
     check_version(connection, paths, record)
-    record_view(connection, str(relation), paths, record)
+    record_view(connection, str(relation), paths, record, f"round <= {last_round}")

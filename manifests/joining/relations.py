@@ -24,12 +24,12 @@ class _PartFiles(Relation):
     """The part files of all samples."""
 
     part = Column("BIGINT", "number of the part, from 0, in the order of the paths")
-    model_name = Column("VARCHAR", "the generator whose folder it is in")
+    generator = Column("VARCHAR", "the generator whose folder it is in")
     path = Column("VARCHAR", "path as DuckDB takes it: characters of patterns are escaped")
 
 
 class _Parts(_PartFiles):
-    """The same, with the number of their rows."""
+    """The same, with the number of their rows, as far as their rounds are joined."""
 
     rows = Column("BIGINT", "number of samples")
 
@@ -58,6 +58,7 @@ class _Duplicates(Relation):
 class _RepeatedImages(_Duplicates):
     """Images whose hash more than one image has."""
 
+    round = Column(of=Sample)
     sha256 = Column(of=Sample)
 
 
@@ -65,7 +66,9 @@ class _SharedImages(Relation):
     """Images that several generators made."""
 
     sha256 = Column("VARCHAR", "of the image file")
-    model_names = Column("VARCHAR[]", "the generators that made it, by name")
+    makers = Column(
+        "STRUCT(generator VARCHAR, round INTEGER)[]", "the generators that made it, by name, and in which round"
+    )
 
 
 class _SharedInManifest(_SharedImages):
@@ -99,6 +102,7 @@ class _Prompts(Relation):
     license = Column(of=Prompt)
     license_link = Column(of=Prompt)
     redistributable = Column(of=Prompt)
+    round = Column(of=Prompt)
 
 
 class _CatalogFile(Relation):
@@ -106,6 +110,7 @@ class _CatalogFile(Relation):
 
     model_name = Column(of=CatalogEntry)
     revision = Column(of=CatalogEntry)
+    further_revision = Column(of=CatalogEntry)
     subset = Column(of=CatalogEntry)
     architecture = Column(of=CatalogEntry)
     license = Column(of=CatalogEntry)
@@ -124,6 +129,7 @@ class _CatalogFile(Relation):
 class _Catalog(_CatalogFile):
     """The same by name, numbered."""
 
+    generator = Column("VARCHAR", "the generator's name in the workspace (`CatalogEntry.generator`)")
     folder = Column("VARCHAR", "name of the generator's folder in samples/ and images/")
     row_number = Column("BIGINT", "number of this row, from 0")
 
@@ -131,7 +137,7 @@ class _Catalog(_CatalogFile):
 class _AssignedSplits(Relation):
     """The split of each generator that is in the manifest."""
 
-    model_name = Column("VARCHAR", "the generator's repository id")
+    generator = Column("VARCHAR", "the generator's name in the workspace")
     split = Column("VARCHAR", "train | validation | test; null: in none")
 
 
@@ -139,7 +145,9 @@ class _Splits(_AssignedSplits):
     """The same, with the generator's row in the catalogue."""
 
     split = Column(SPLIT_ORDER, "train | validation | test; null: in none")
-    generator = Column("BIGINT", "row_number in the catalogue")
+    generator_row = Column("BIGINT", "row_number in the catalogue")
+    model_name = Column(of=CatalogEntry)
+    revision = Column(of=CatalogEntry)
 
 
 class _HeldPrompts(Relation):
@@ -147,6 +155,16 @@ class _HeldPrompts(Relation):
 
     hash64 = Column("UBIGINT", "hash of the prompt's id")
     split = Column(SPLIT_ORDER, "validation | test: the generator's")
+    round = Column("INTEGER", "the first round in which one did")
+
+
+class _HeldCaptions(Relation):
+    """The same, with what other captions may have in common with theirs."""
+
+    real_sha256 = Column(of=Prompt)
+    text64 = Column("UBIGINT", "hash of the caption")
+    split = Column(SPLIT_ORDER, "validation | test: the generator's")
+    round = Column("INTEGER", "the first round in which one did")
 
 
 class _CaptionFacts(Relation):
@@ -172,6 +190,7 @@ class _Captions(_CaptionFacts):
     held_split = Column(SPLIT_ORDER, "the last split that had this text, or a caption of this image")
     hash64 = Column("UBIGINT", "hash of the prompt's id: numbers are found faster than texts")
     text64 = Column("UBIGINT", "hash of the caption")
+    round = Column(of=Prompt)
 
 
 class _NumberedCaptions(_Captions):
@@ -193,6 +212,7 @@ class _Samples(Relation):
     model_name = Column(of=Sample)
     revision = Column(of=Sample)
     index = Column(of=Sample)
+    round = Column(of=Sample)
     status = Column(of=Sample)
     seed = Column(of=Sample)
     scheduler = Column(of=Sample)
@@ -209,9 +229,9 @@ class _Samples(Relation):
     path = Column("VARCHAR", "image.path of the sample")
     without_prompt = Column("BOOLEAN", "whether its prompt is null")
     folder = Column("VARCHAR", "name of the folder that its part is in")
-    result = Column("VARCHAR", "kept | nsfw | blank | nan | duplicate")
+    result = Column("VARCHAR", "kept | nsfw | blank | nan | removed | duplicate")
     row_number = Column("BIGINT", "number of this row, from 0")
-    generator = Column("INTEGER", "row_number in the catalogue; null: not in the catalogue at that revision")
+    generator_row = Column("INTEGER", "row_number in the catalogue; null: not in the catalogue at that revision")
     caption = Column("INTEGER", "row_number in captions_of_batch; null: no prompt, or an unknown one")
 
 
@@ -219,15 +239,19 @@ class _UsedCaptions(Relation):
     """Captions from which images of the manifest were made."""
 
     caption_row = Column("BIGINT", "DuckDB's rowid in captions")
-    in_training = Column("BOOLEAN", "whether a generator of the train split had it")
+    first_use = Column("INTEGER", "the first round in which an image was made from it")
+    trained = Column("BOOLEAN", "whether a generator of the train split had it")
+    first_trained = Column("INTEGER", "the first round in which one had it; null: none")
 
 
 class _Images(Relation):
     """The real images of prompts/, each file once, whatever sources it is in."""
 
-    caption_row = Column("BIGINT", "the caption that its row has: the first by prompt_id, of the used ones if any was")
-    prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
-    split = Column("VARCHAR", "of a prompted image: train | validation | test; null: in none")
+    unused_row = Column("BIGINT", "the caption that its row has before one was used: the first by round and prompt_id")
+    used_row = Column("BIGINT", "the caption that its row has else: the first used one; null: none was used")
+    added = Column("INTEGER", "the first round whose prompts have it")
+    first_use = Column("INTEGER", "the first round in which an image was made from one of its captions; null: none")
+    split = Column("VARCHAR", "of a used image: train | validation | test; null: in none")
     captions = Column("BIGINT", "rows of prompts/ with this file")
 
 
@@ -242,17 +266,30 @@ class _EqualFiles(Relation):
     """Files that are several real images, and the strictest terms of these (`equal_files`)."""
 
     real_sha256 = Column(of=Prompt)
-    names = Column("VARCHAR[]", "the real images, each <real_source>/<real_id>, in order")
+    names = Column(
+        "STRUCT(real_image VARCHAR, round INTEGER)[]",
+        "the real images, each <real_source>/<real_id>, in order, and the round whose prompts have it first",
+    )
     license = Column(of=Prompt)
     license_link = Column(of=Prompt)
     redistributable = Column(of=Prompt)
 
 
 class _FurtherImages(Relation):
-    """Real images that are in the manifest although none of their captions was used (`further_images`)."""
+    """Real images that join the manifest although none of their captions was used yet (`further_images`)."""
 
+    image = Column("BIGINT", "DuckDB's rowid in images")
+    split = Column("VARCHAR", "train | validation | test: the one that it was chosen for")
+
+
+class _JoinedImages(Relation):
+    """The real images of the manifest."""
+
+    image = Column("BIGINT", "DuckDB's rowid in images")
     caption_row = Column("BIGINT", "the caption that its row has")
-    split = Column("VARCHAR", "train | validation | test")
+    split = Column("VARCHAR", "train | validation | test; null: in none")
+    prompted = Column("BOOLEAN", "whether a caption of it had been used when it joined")
+    round = Column("INTEGER", "the round in which it joined")
 
 
 class _RealImageOrder(Relation):
@@ -260,7 +297,8 @@ class _RealImageOrder(Relation):
 
     prompt_id = Column(of=Prompt)
     split = Column("VARCHAR", "train | validation | test; null: in none")
-    prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
+    prompted = Column("BOOLEAN", "whether a caption of it had been used when it joined the manifest")
+    round = Column("INTEGER", "the round in which it joined")
     row_number = Column("BIGINT", "number of this row, from 0")
 
 
@@ -288,7 +326,8 @@ class _RealImages(Relation):
     prompt = Column(of=Prompt)
     caption_origin = Column(of=Prompt)
     captioner = Column(of=Prompt)
-    prompted = Column("BOOLEAN", "whether an image of the manifest was made from one of its captions")
+    prompted = Column("BOOLEAN", "whether a caption of it had been used when it joined the manifest")
+    round = Column("INTEGER", "the round in which it joined")
     also_in = Column("VARCHAR[]", "the other real images with the same file; null: none")
     path = Column("VARCHAR", "where the image is: a file, or a locator (workspace/locator.py)")
     row_number = Column("BIGINT", "its place in the order of rows")
@@ -308,6 +347,7 @@ CATALOG: Final = _Catalog("catalog")
 ASSIGNED_SPLITS: Final = _AssignedSplits("assigned_splits")
 SPLITS: Final = _Splits("splits")
 HELD_PROMPTS: Final = _HeldPrompts("held_prompts")
+HELD_CAPTIONS: Final = _HeldCaptions("held_captions")
 CAPTIONS: Final = _Captions("captions")
 SAMPLES: Final = _Samples("samples")
 NUMBERED_CAPTIONS: Final = _NumberedCaptions("numbered_captions")
@@ -317,5 +357,6 @@ IMAGES: Final = _Images("images")
 LICENSE_RANKS: Final = _LicenseRanks("license_ranks")
 EQUAL_FILES: Final = _EqualFiles("equal_files")
 FURTHER_IMAGES: Final = _FurtherImages("further_images")
+JOINED_IMAGES: Final = _JoinedImages("joined_images")
 REAL_IMAGE_ORDER: Final = _RealImageOrder("real_image_order")
 REAL_IMAGES: Final = _RealImages("real_images")

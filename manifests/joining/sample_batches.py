@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from manifests.database import literal, parquet_files, registered
 from manifests.joining.relations import IMAGE_HASHES, PART_FILES, PARTS
+from manifests.rounds import ALL_ROUNDS
 from samplers.sample import Sample, sample_parts
 from workspace import records
 from workspace.errors import UsageError
@@ -26,18 +27,18 @@ _FILES = 1_000
 
 _HASHES = f"""
 INSERT INTO {IMAGE_HASHES}
-SELECT file_index + ?, CASE WHEN sha256 IS NOT NULL THEN hash(sha256) END FROM {parquet_files()}
+SELECT file_index + ?, CASE WHEN sha256 IS NOT NULL THEN hash(sha256) END FROM {parquet_files()} WHERE round <= ?
 """
 _COUNTED = f"""
-SELECT {PART_FILES}.*, coalesce(counted, 0) AS {PARTS.rows}
+SELECT {PART_FILES}.*, counted AS {PARTS.rows}
 FROM {PART_FILES}
-LEFT JOIN (SELECT {IMAGE_HASHES.part}, count(*) AS counted FROM {IMAGE_HASHES} GROUP BY {IMAGE_HASHES.part})
+JOIN (SELECT {IMAGE_HASHES.part}, count(*) AS counted FROM {IMAGE_HASHES} GROUP BY {IMAGE_HASHES.part})
     USING ({PARTS.part})
 """
 
 _GENERATORS = f"""
-SELECT {PARTS.model_name}, sum({PARTS.rows})::BIGINT, list({PARTS.path} ORDER BY {PARTS.path})
-FROM {PARTS} GROUP BY {PARTS.model_name} ORDER BY {PARTS.model_name}
+SELECT {PARTS.generator}, sum({PARTS.rows})::BIGINT, list({PARTS.path} ORDER BY {PARTS.path})
+FROM {PARTS} GROUP BY {PARTS.generator} ORDER BY {PARTS.generator}
 """
 
 # One path for each Arrow schema that the files have.
@@ -47,9 +48,20 @@ SELECT min(path) FROM (SELECT unnest(?) AS path) LEFT JOIN written USING (path) 
 """
 
 
-def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()) -> None:
-    """Create the tables `PARTS` and `IMAGE_HASHES`, which tell what samples there are, except of the generators named
-    in `without`.
+def sample_rows(*columns: str) -> str:
+    """The samples of some parts in SQL; its parameters are a list of paths and the last round that is joined. `columns`
+    as for `parquet_files`."""
+    return f"(FROM {parquet_files(*columns)} WHERE round <= ?)"
+
+
+def find_parts(
+    workspace: Workspace,
+    connection: duckdb.DuckDBPyConnection,
+    without: Collection[str] = (),
+    last_round: int = ALL_ROUNDS,
+) -> None:
+    """Create the tables `PARTS` and `IMAGE_HASHES`, which tell what samples of rounds up to `last_round` there are,
+    except of the generators named in `without`.
 
     Raises `UsageError` when there are none, or for a part that another version wrote.
     """
@@ -60,21 +72,23 @@ def find_parts(workspace: Workspace, connection: duckdb.DuckDBPyConnection, with
     part_files = pa.table(
         {
             PART_FILES.part.name: range(len(paths)),
-            PART_FILES.model_name.name: [generator_of(path.parent.name) for path in paths],
+            PART_FILES.generator.name: [generator_of(path.parent.name) for path in paths],
             PART_FILES.path.name: [literal(path) for path in paths],
         }
     )
     IMAGE_HASHES.create_empty(connection)
     for first in range(0, len(paths), _FILES):
         some = part_files[PART_FILES.path.name][first : first + _FILES]
-        connection.execute(_HASHES, [first, some.to_pylist()])
+        connection.execute(_HASHES, [first, some.to_pylist(), last_round])
     with registered(connection, {PART_FILES: part_files}):
         PARTS.create(connection, _COUNTED)
+    if not sampled_generators(connection):
+        raise UsageError(f"{workspace.samples} holds no samples of round {last_round} or before: leave out --rounds")
 
 
 def sampled_generators(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The names of the generators that have parts."""
-    query = f"SELECT DISTINCT {PARTS.model_name} FROM {PARTS} ORDER BY ALL"
+    """The names of the generators that have samples."""
+    query = f"SELECT DISTINCT {PARTS.generator} FROM {PARTS} ORDER BY ALL"
     return [name for (name,) in connection.execute(query).fetchall()]
 
 
@@ -88,8 +102,8 @@ def batches(connection: duckdb.DuckDBPyConnection, without: Collection[str] = ()
     generators = connection.sql(_GENERATORS).to_arrow_table()
     batch: list[str] = []
     batch_rows = 0
-    for model_name, rows, paths in zip(*generators.columns, strict=True):
-        if model_name.as_py() in without:
+    for generator, rows, paths in zip(*generators.columns, strict=True):
+        if generator.as_py() in without:
             continue
         if batch and batch_rows + rows.as_py() > BATCH_ROWS:
             yield batch

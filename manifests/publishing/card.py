@@ -17,14 +17,17 @@ from manifests.choices import read_choices
 from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.plural import counted
 from manifests.publishing.card_numbers import PublishedSplit, count_for_card
+from manifests.publishing.changelog import Changelog
 from manifests.publishing.layouts import Layout
 from manifests.publishing.owners_card import framed
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.published import EVALUATION, MIXED_SPLITS, VALIDATION
 from manifests.report.about import about
+from manifests.reproduction.record import reproduction_lines
 from manifests.tables.generators import REJECTIONS, read_generators
 from workspace.layout import Workspace
 from workspace.printable import in_line
+from workspace.removed import read_removals
 from workspace.size import text_of
 
 #: The Hub's size categories, with their upper bounds in rows.
@@ -54,7 +57,12 @@ def size_category(rows: int) -> str:
 
 
 def write_card(
-    repo_id: str, workspace: Workspace, layout: Layout, shards: Sequence[PlannedShard], audit: Audit | None = None
+    repo_id: str,
+    workspace: Workspace,
+    layout: Layout,
+    shards: Sequence[PlannedShard],
+    audit: Audit | None = None,
+    changelog: Changelog = Changelog(),
 ) -> str:
     """The card of the dataset `repo_id` that has these shards; `owners_card` puts into it what people wrote.
 
@@ -87,6 +95,7 @@ def write_card(
         matched=matched,
         repo_id=repo_id,
         layout=layout.name,
+        versions=changelog.versions[::-1],
         by_generator=layout.by_generator,
         numbers=numbers,
         sizes={name: text_of(size) for name, size in image_bytes.items()},
@@ -101,13 +110,27 @@ def write_card(
         validation=next((split for split in numbers.splits if split.name == VALIDATION), None),
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
-        rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
+        reproduced=list(reproduction_lines(workspace)),
+        local=[row for row in rows if row.is_local and row.kept],
+        rejected=", ".join(
+            f"{number} {name}"
+            for name in REJECTIONS
+            if (number := sum(getattr(row, name) for row in rows)) or name != "removed"
+        ),
         recipe=about(workspace).recipe,
+        removals=_removals(workspace),
         version=version("community-forensics"),
         columns=[(field.name, (field.metadata or {}).get(b"doc", b"").decode()) for field in layout.schema],
     )
     matter = _front_matter(names, numbers.generated + numbers.real, bool(numbers.listed), matched)
     return f"---\n{matter}\n---\n\n# {_TITLE}\n\n{framed(text)}\n"
+
+
+def _removals(workspace: Workspace) -> list[tuple[str, str, int]]:
+    """How many generators and real images were removed for which reason: numbers only, no names."""
+    words = {"generator": "generators", "real-image": "real images"}
+    counts = read_removals(workspace).counts()
+    return [(words[what], reason.replace("-", " "), number) for (what, reason), number in sorted(counts.items())]
 
 
 def plain(text: Any) -> str:

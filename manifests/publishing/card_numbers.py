@@ -16,22 +16,22 @@ from workspace.layout import Workspace
 _ENVIRONMENTS = 10
 
 _TOTALS = f"""
-SELECT count(*) FILTER (label = {FAKE}), count(DISTINCT model_name), count(DISTINCT sha256) FILTER (label = {REAL}),
+SELECT count(*) FILTER (label = {FAKE}), count(DISTINCT generator), count(DISTINCT sha256) FILTER (label = {REAL}),
     (SELECT count(*) FROM withheld)
 FROM published
 """
 _SPLITS = f"""
 SELECT published_split, count(*), count(*) FILTER (label = {REAL}), count(DISTINCT sha256) FILTER (label = {REAL}),
-    count(DISTINCT model_name)
+    count(DISTINCT generator)
 FROM published GROUP BY published_split ORDER BY published_split
 """
 _ARCHITECTURES = f"""
-SELECT architecture, count(DISTINCT model_name), count(*) FROM published WHERE label = {FAKE}
+SELECT architecture, count(DISTINCT generator), count(*) FROM published WHERE label = {FAKE}
 GROUP BY architecture ORDER BY 2 DESC, 1
 """
 _LICENSES = """
-SELECT coalesce(g.license, 'none given'), g.license_name, g.license_link, count(DISTINCT model_name), count(*)
-FROM published JOIN generators g USING (model_name, revision)
+SELECT coalesce(g.license, 'none given'), g.license_name, g.license_link, count(DISTINCT generator), count(*)
+FROM published JOIN generators g USING (generator)
 GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3
 """
 _REAL_SOURCES = f"""

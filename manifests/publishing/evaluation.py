@@ -1,8 +1,9 @@
 """Evaluation sets by generator: each generator with as many real images as it has generated ones, under its name.
 
 The study's code computes the average precision of each `model_name`, so a real image has the name of a generator there,
-and stands once for each generator that it is paired with (`pairing`). The rows of a pinned manifest are replaced, so
-that everything that is planned, packed and counted later has them. Training images stay as they are.
+and stands once for each generator that it is paired with (`pairing`), in the round of the generated image. The rows of
+a pinned manifest are replaced, so that everything that is planned, packed and counted later has them. Training images
+stay as they are.
 
 The rows of the evaluation sets are held in memory, some hundred bytes for each.
 """
@@ -53,12 +54,14 @@ def evaluate_by_generator(workspace: StagedWorkspace) -> list[EvaluationSet]:
     rows = _evaluation_rows(workspace)
     for split, published in MIXED_SPLITS.items():
         generated, real = rows[split, FAKE], rows[split, REAL]
-        names = generated.column("model_name")
-        pairs, repeated = _filled(names.to_pylist(), pair(names, generated, real))
-        position = real.schema.get_field_index("model_name")
+        names, rounds = generated.column("generator"), generated.column("round")
+        pairs, repeated = _filled(names.to_pylist(), rounds.to_pylist(), pair(names, generated, real))
         order = _by_generator_and_real_image(names, pairs)
         beside = real.take(pairs[order])
-        tables.append(beside.set_column(position, real.schema.field(position), names.take(pa.array(order))))
+        for name in ("generator", "round"):
+            position = real.schema.get_field_index(name)
+            beside = beside.set_column(position, real.schema.field(position), generated.column(name).take(order))
+        tables.append(beside)
         made.append(EvaluationSet(published, len(generated), repeated, len(real)))
     _replace_real_rows(workspace, tables)
     return made
@@ -67,7 +70,7 @@ def evaluate_by_generator(workspace: StagedWorkspace) -> list[EvaluationSet]:
 def _evaluation_rows(workspace: StagedWorkspace) -> dict[tuple[str, int], pa.Table]:
     """The rows of each evaluation set by split and label, in their order; of generated ones the columns for pairing."""
     schema = records.schema(ManifestRow)
-    kept = {REAL: schema, FAKE: pa.schema([schema.field(name) for name in ("model_name", *GENERATED_COLUMNS)])}
+    kept = {REAL: schema, FAKE: pa.schema([schema.field(name) for name in ("generator", *GENERATED_COLUMNS)])}
     found: dict[tuple[str, int], list[pa.RecordBatch]] = {
         (split, label): [] for split in MIXED_SPLITS for label in kept
     }
@@ -79,16 +82,19 @@ def _evaluation_rows(workspace: StagedWorkspace) -> dict[tuple[str, int], pa.Tab
     return {(split, label): pa.Table.from_batches(found[split, label], kept[label]) for split, label in found}
 
 
-def _filled(names: list[str], pairs: np.ndarray) -> tuple[np.ndarray, int]:
-    """The pairs with those of the same generator again, in turn, where it ran out of real images; and how many."""
+def _filled(names: list[str], rounds: list[int], pairs: np.ndarray) -> tuple[np.ndarray, int]:
+    """The pairs with those of the same generator and round again, in turn, where it ran out of real images; where there
+    are none, with those of its rounds before. And how many."""
     filled = pairs.copy()
-    of_generator: dict[str, list[int]] = {}
-    for name, row in zip(names, pairs.tolist(), strict=True):
+    of_generator: dict[str, dict[int, list[int]]] = {}
+    for name, this, row in zip(names, rounds, pairs.tolist(), strict=True):
         if row >= 0:
-            of_generator.setdefault(name, []).append(row)
+            of_generator.setdefault(name, {}).setdefault(this, []).append(row)
     repeated = 0
     for at in np.flatnonzero(pairs < 0).tolist():
-        if known := of_generator.get(names[at]):
+        of_rounds = of_generator.get(names[at], {})
+        if before := [this for this in of_rounds if this <= rounds[at]]:
+            known = of_rounds[max(before)]
             filled[at] = known[0]
             known.append(known.pop(0))
             repeated += 1

@@ -45,8 +45,8 @@ class StudyRow:
     image_data: bytes = column(pa.binary(), "the file's bytes")
     model_name: str = column(
         pa.string(),
-        "the generator's repository id; of real images for evaluation the generator beside which they are, of others "
-        "their data set",
+        "the generator's repository id, of a further revision with @ and a commit; of real images for evaluation the "
+        "generator beside which they are, of others their data set",
     )
     nsfw_flag: bool | None = column(
         pa.bool_(), "whether the safety checker flagged it; null for real images, which are not checked", default=None
@@ -149,7 +149,7 @@ def _study_facts(rows: pa.Table) -> pa.Table:
     converted = {
         "resolution": pa.ListArray.from_arrays(offsets, size.ravel()),
         # Training code puts this column into batches, which cannot hold a null.
-        "model_name": pc.coalesce(rows.column("model_name"), rows.column("real_title")),
+        "model_name": pc.coalesce(rows.column("generator"), rows.column("real_title")),
         # The study's name for a data set is its published one.
         "real_source": rows.column("real_title"),
         "architecture": architecture,

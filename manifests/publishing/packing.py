@@ -46,9 +46,9 @@ def pack_shards(
     Raises `CommunityForensicsError` when an image's file is not what its row says.
     """
     images, options = ImageReader(workspace, hub), _writer_options(layout)
-    for split in dict.fromkeys(shard.split for shard in shards):
-        rows = _Rows(workspace, split)
-        for shard in (shard for shard in shards if shard.split == split):
+    for split, made_in in dict.fromkeys((shard.split, shard.round) for shard in shards):
+        rows = _Rows(workspace, split, made_in)
+        for shard in (shard for shard in shards if (shard.split, shard.round) == (split, made_in)):
             path = folder / Path(shard.path).name
             with (
                 atomic_path(path) as temporary,
@@ -62,10 +62,10 @@ def pack_shards(
 
 
 class _Rows:
-    """The published rows of one split, read in order."""
+    """The published rows of one split and round, read in order."""
 
-    def __init__(self, workspace: Workspace, split: str) -> None:
-        self._batches = self._of_split(workspace, split)
+    def __init__(self, workspace: Workspace, split: str, made_in: int) -> None:
+        self._batches = self._of_split(workspace, split, made_in)
         self._left = pa.table({})
         self._at = 0
 
@@ -86,9 +86,10 @@ class _Rows:
             yield some
 
     @staticmethod
-    def _of_split(workspace: Workspace, split: str) -> Iterator[pa.Table]:
+    def _of_split(workspace: Workspace, split: str, made_in: int) -> Iterator[pa.Table]:
         for batch in iterate_manifest(workspace, _BATCH_ROWS):
-            yield pa.Table.from_batches([batch]).filter(pc.equal(published_split(batch), split))
+            chosen = pc.and_(pc.equal(published_split(batch), split), pc.equal(batch.column("round"), made_in))
+            yield pa.Table.from_batches([batch]).filter(chosen)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from manifests.audit.matching import MatchedRow, matched_path
 from manifests.audit.record import audit_path
 from manifests.manifest import WORK, ManifestRow, existing_manifest, manifest_path
+from manifests.reproduction.record import reproduction_path
 from manifests.staged import StagedWorkspace
 from manifests.tables.generators import GeneratorRow, generators_path
 from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
@@ -31,7 +32,7 @@ def pin_manifest(workspace: Workspace, folder: Path) -> StagedWorkspace:
         existing_list(workspace)
         folder.mkdir()
         table = generators_path(workspace)
-        beside = (withheld_path(workspace), audit_path(workspace), matched_path(workspace))
+        beside = [file_of(workspace) for file_of in (withheld_path, audit_path, matched_path, reproduction_path)]
         for path in (manifest_path(workspace), *beside, table, table.with_suffix(".csv")):
             if path.exists():
                 shutil.copyfile(path, folder / path.name)

@@ -1,6 +1,7 @@
 """Planning: which images of the manifest are in which shard, before anything is packed.
 
-Where a shard ends is decided by the images themselves (content-defined borders): whether an image is the last one
+A shard has the rows of one round, whose number is in its name: a later round adds shards and changes none. Where a
+shard ends is decided by the images themselves (content-defined borders): whether an image is the last one
 depends on its sha256 alone, with a fixed probability. So rows that are added move the borders around them and no
 others; and a shard's name, which is a hash of its rows, tells before anything is packed whether the Hub has it. The
 manifest is read once, a few thousand rows at a time.
@@ -41,12 +42,13 @@ _SMALLEST = 0.15
 
 @dataclass(frozen=True)
 class PlannedShard:
-    """The rows of one shard: `rows` rows of the published split `split`, from its row number `start` on.
+    """The rows of one shard: `rows` rows that the published split `split` has of one round, from row number `start` on.
 
     `size` has the bytes of its rows, `image_bytes` those of the images among them.
     """
 
     split: str
+    round: int
     digest: str
     start: int
     rows: int
@@ -56,7 +58,7 @@ class PlannedShard:
     @property
     def path(self) -> str:
         """Its path in the dataset's repository."""
-        return f"data/{self.split}-{self.digest[:20]}.parquet"
+        return f"data/{self.split}-r{self.round:02d}-{self.digest[:20]}.parquet"
 
     @property
     def file_size(self) -> int:
@@ -68,25 +70,27 @@ class PlannedShard:
 def plan_shards(
     workspace: Workspace, layout: Layout, max_bytes: int, hub: HubAccess = HubAccess()
 ) -> list[PlannedShard]:
-    """Divide the published images into shards of at most `max_bytes`, by split and in the manifest's order.
+    """Divide the published images into shards of at most `max_bytes`, by split and round and in the manifest's order.
 
     Raises `UsageError` without a manifest, `CommunityForensicsError` when an image's file is missing.
     """
     images = ImageReader(workspace, hub)
-    plans: dict[str, _SplitPlan] = {}
+    plans: dict[tuple[str, int], _SplitPlan] = {}
     for batch in iterate_manifest(workspace):
         names = published_split(batch)
         for name in pc.unique(names.drop_null()).to_pylist():
-            rows = pa.Table.from_batches([batch]).filter(pc.equal(names, name))
-            plan = plans.setdefault(name, _SplitPlan(name, layout, max_bytes))
-            plan.add(rows, file_sizes(images, rows))
-    return [shard for name in sorted(plans) for shard in plans[name].finish()]
+            of_split = pa.Table.from_batches([batch]).filter(pc.equal(names, name))
+            for made_in in pc.unique(of_split.column("round")).to_pylist():
+                rows = of_split.filter(pc.equal(of_split.column("round"), made_in))
+                plan = plans.setdefault((name, made_in), _SplitPlan(name, made_in, layout, max_bytes))
+                plan.add(rows, file_sizes(images, rows))
+    return [shard for key in sorted(plans) for shard in plans[key].finish()]
 
 
 def empty_shards(layout: Layout, shards: Sequence[PlannedShard]) -> list[PlannedShard]:
     """Shards without rows for the splits that the layout always has and that these shards lack."""
     present = {shard.split for shard in shards}
-    return [_SplitPlan(name, layout, 0).empty() for name in layout.splits if name not in present]
+    return [_SplitPlan(name, 1, layout, 0).empty() for name in layout.splits if name not in present]
 
 
 def file_sizes(images: ImageReader, rows: pa.Table) -> list[int]:
@@ -99,10 +103,10 @@ def file_sizes(images: ImageReader, rows: pa.Table) -> list[int]:
 
 
 class _SplitPlan:
-    """The shards of one split, planned as its rows come."""
+    """The shards of one split and round, planned as its rows come."""
 
-    def __init__(self, split: str, layout: Layout, max_bytes: int) -> None:
-        self._split, self._layout, self._max_bytes = split, layout, max_bytes
+    def __init__(self, split: str, made_in: int, layout: Layout, max_bytes: int) -> None:
+        self._split, self._round, self._layout, self._max_bytes = split, made_in, layout, max_bytes
         self._shards: list[PlannedShard] = []
         self._open(0)
 
@@ -144,7 +148,15 @@ class _SplitPlan:
 
     def _close(self) -> None:
         digest = self._digest.hexdigest()
-        shard = PlannedShard(self._split, digest, self._start, self._rows, self._size, self._image_bytes)
+        shard = PlannedShard(
+            split=self._split,
+            round=self._round,
+            digest=digest,
+            start=self._start,
+            rows=self._rows,
+            size=self._size,
+            image_bytes=self._image_bytes,
+        )
         self._shards.append(shard)
         self._open(self._start + self._rows)
 

@@ -14,24 +14,27 @@ is ever removed, and of the card nothing that people wrote.
 Others may publish the same dataset meanwhile. Each commit names the commit that it follows; where the Hub says that
 there is a newer one, all is planned again from what is there now. A version of others that came meanwhile stays, and
 is said; so no row is there twice.
+
+Then the version gets its tag (`versions`), under which it stays readable, and its line in the `changelog`.
 """
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from manifests.audit.matching import matched_path
 from manifests.audit.record import Audit, has_matched, read_audit, shortcut_lines
-from manifests.checks import check_manifest, raise_failures
+from manifests.choices import read_choices
 from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
-from manifests.plural import counted, form
+from manifests.plural import counted
 from manifests.publishing.card import GENERATORS_FILE, MATCHED_FILE, REAL_IMAGES_FILE, write_card
+from manifests.publishing.changelog import CHANGELOG_FILE, Changelog, Contents, contents_of
 from manifests.publishing.checksums import CHECKSUMS_FILE, Checksums, checksums_text
 from manifests.publishing.dataset_state import BRANCH, CARD_FILE, BranchState, check_strangers, state_of
 from manifests.publishing.evaluation import evaluate_by_generator
@@ -40,25 +43,23 @@ from manifests.publishing.owners_card import changes as card_changes
 from manifests.publishing.owners_card import with_owners_words
 from manifests.publishing.pinned import pin_manifest
 from manifests.publishing.planning import PlannedShard, empty_shards, plan_shards
-from manifests.publishing.published import Counts, count_rows, withheld_images
+from manifests.publishing.preconditions import check_once_more, check_shards, check_visibility
+from manifests.publishing.published import count_rows, withheld_images
 from manifests.publishing.repository import DatasetOnHub, MovedError
 from manifests.publishing.result import Published
-from manifests.publishing.squashing import squash
+from manifests.publishing.squashing import Squashed, squash
 from manifests.publishing.upload import TRIES, Upload, checksums_of, verify
+from manifests.publishing.versions import Content, NextVersion, make_tag, next_version
 from manifests.staged import StagedWorkspace
-from manifests.tables.generators import generators_path, read_generators
-from manifests.tables.withheld import existing_list
-from workspace.errors import HubError, UsageError
+from manifests.tables.generators import generators_path
+from workspace.errors import HubError
 from workspace.exclusive import alone, at_work
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 from workspace.progress import Log, task
-from workspace.size import text_of
+from workspace.removed import read_removals
 
 __all__ = ["Published", "publish_dataset"]
-
-#: Files that the Hub takes in one folder.
-MAX_FILES = 10_000
 
 
 def publish_dataset(workspace: Workspace, repo_id: str, options: PublishOptions = PublishOptions()) -> Published:
@@ -89,8 +90,8 @@ def _own_folder(workspace: Workspace, options: PublishOptions) -> Iterator[Path]
 def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOptions) -> Published:
     layout = layout_of(options.layout)
     counts = count_rows(workspace)
-    _check_manifest(workspace)
-    _check_visibility(hub, options, counts)
+    check_once_more(workspace)
+    check_visibility(hub, options, counts)
     log = Log(workspace, "publish")
     log.event("pinned", manifest=sha256_of_file(manifest_path(workspace)))
     # Read before the rows of evaluation sets are replaced: it is of the manifest as it was built.
@@ -98,10 +99,13 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
     evaluation_sets = evaluate_by_generator(workspace) if layout.by_generator else []
     with task("planning shards"):
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
-    _check_shards(workspace, shards, options)
+    check_shards(workspace, shards, options)
     shards += empty_shards(layout, shards)
-    card = write_card(hub.repo_id, workspace, layout, shards, audit)
-    dataset = _Dataset(workspace, layout, options, shards, _tables(workspace, audit), card)
+
+    def card(changelog: Changelog) -> str:
+        return write_card(hub.repo_id, workspace, layout, shards, audit, changelog)
+
+    dataset = _Dataset(workspace, layout, options, shards, _tables(workspace, audit), contents_of(workspace), card)
     if not options.dry_run:
         hub.create(private=not options.public)
     sent: dict[str, PlannedShard] = {}
@@ -111,11 +115,11 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         first = changes.main.ours if first is None else first
         _check_same_version(hub, dataset, changes, first)
         sent |= {shard.path: shard for shard in changes.missing}
+        head = changes.main.head
         if options.dry_run:
-            changed = False
             break
         try:
-            changed = _send(hub, dataset, changes, log)
+            head = _send(hub, dataset, changes, log)
             break
         except MovedError as error:
             log.event("moved", reason=str(error))
@@ -123,6 +127,13 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
                 raise HubError(
                     f"{error}: others publish there too; run the same command when they have ended"
                 ) from error
+    changed = head != changes.main.head
+    squashed = None
+    if options.squash:
+        squashed = _squash(hub, changes.version, dry_run=options.dry_run)
+        head = hub.head("main")
+    if not options.dry_run and head is not None and (options.squash or not changes.version.is_tagged):
+        make_tag(hub, changes.version, head, dataset.content)
     published = Published(
         repo_id=hub.repo_id,
         shards=shards,
@@ -135,7 +146,10 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         evaluation_sets=evaluation_sets,
         moved=moved,
         card=changes.of_card(),
-        squashed=squash(hub, dry_run=options.dry_run) if options.squash else None,
+        squashed=squashed,
+        tag=changes.version.tag,
+        is_new_tag=not changes.version.is_tagged,
+        version=changes.version.changelog.versions[-1],
     )
     if not options.dry_run:
         log.event("published", dataset=hub.repo_id, shards=len(shards), sent=len(sent), changed=changed)
@@ -151,7 +165,15 @@ class _Dataset:
     options: PublishOptions
     shards: Sequence[PlannedShard]
     tables: Mapping[str, bytes]
-    card: str
+    contents: Contents
+    card: Callable[[Changelog], str]
+    """The card with a changelog."""
+
+    @property
+    def content(self) -> Content:
+        """What tells it from other versions."""
+        tables = {path: hashlib.sha256(content).hexdigest() for path, content in self.tables.items()}
+        return Content(frozenset(shard.path for shard in self.shards), tables)
 
 
 @dataclass(frozen=True)
@@ -164,6 +186,7 @@ class _Changes:
     """Shards that it does not have."""
     obsolete: Sequence[str]
     """Files of a former version."""
+    version: NextVersion
     card_before: bytes | None
     card: str
     """The card, with what people wrote in the one that is there."""
@@ -180,13 +203,19 @@ def _changes(hub: DatasetOnHub, dataset: _Dataset) -> _Changes:
     planned = {shard.path for shard in dataset.shards}
     check_strangers(hub, main, planned, {shard.split for shard in dataset.shards})
     card = hub.read(main.head, CARD_FILE) if main.head is not None and CARD_FILE in main.files else None
+    rounds = read_choices(manifest_path(dataset.workspace)).rounds
+    removals = read_removals(dataset.workspace)
+    version = next_version(hub, main, dataset.content, dataset.contents, rounds, dataset.options.tag, removals)
+    if dataset.options.squash:
+        version = replace(version, changelog=version.changelog.without_tags(version.former_tags))
     return _Changes(
         main=main,
         branch=branch,
         missing=[shard for shard in dataset.shards if shard.path not in main.shards | branch.shards],
-        obsolete=sorted((main.ours.keys() & main.files.keys()) - planned - dataset.tables.keys()),
+        obsolete=sorted((main.ours.keys() & main.files.keys()) - planned - dataset.tables.keys() - {CHANGELOG_FILE}),
+        version=version,
         card_before=card,
-        card=with_owners_words(dataset.card, card),
+        card=with_owners_words(dataset.card(version.changelog), card),
     )
 
 
@@ -200,8 +229,8 @@ def _check_same_version(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes,
         )
 
 
-def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> bool:
-    """Send what is missing, and make the dataset the next version of `main`; returns whether that changed anything.
+def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> str:
+    """Send what is missing, and make the dataset the next version of `main`; returns its commit.
 
     Raises `MovedError` when somebody else committed meanwhile; then nothing of `main` was changed.
     """
@@ -217,14 +246,14 @@ def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> 
     upload = Upload(dataset.workspace, hub, dataset.layout, dataset.options, log, branch)
     upload.send(changes.missing)
     stored = {path: (on_main | upload.shards)[path] for path in planned}
-    checksums = checksums_of(stored) | {
-        path: hashlib.sha256(content).hexdigest() for path, content in dataset.tables.items()
-    }
+    tables = {**dataset.tables, CHANGELOG_FILE: changes.version.changelog.content()}
+    checksums = checksums_of(stored) | {path: hashlib.sha256(content).hexdigest() for path, content in tables.items()}
     head = hub.commit(
         "main",
-        f"{counted(sum(shard.rows for shard in dataset.shards), 'image')} in {counted(len(dataset.shards), 'shard')}",
+        f"{changes.version.tag}: {counted(sum(shard.rows for shard in dataset.shards), 'image')} in "
+        f"{counted(len(dataset.shards), 'shard')}",
         parent=changes.main.head,
-        add={CARD_FILE: changes.card.encode(), CHECKSUMS_FILE: checksums_text(checksums), **dataset.tables},
+        add={CARD_FILE: changes.card.encode(), CHECKSUMS_FILE: checksums_text(checksums), **tables},
         copy=sorted(planned - on_main.keys()),
         copy_from=upload.head or BRANCH,
         delete=changes.obsolete,
@@ -232,27 +261,16 @@ def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> 
     verify(hub, "main", head, stored)
     if upload.head is not None and hub.head(BRANCH) == upload.head:  # otherwise somebody else sends to it
         hub.remove_branch(BRANCH)
-    return head != changes.main.head
+    return head
 
 
-def _check_manifest(workspace: Workspace) -> None:
-    """Check the manifest once more, because it may have been changed since it was built."""
-    with task("checking the manifest"):
-        failures = check_manifest(
-            workspace, existing_manifest(workspace), existing_list(workspace), read_generators(workspace)
-        )
-    raise_failures(failures, "nothing was published, because manifest/ is damaged: run `cf-build-manifest` again")
-
-
-def _check_visibility(hub: DatasetOnHub, options: PublishOptions, counts: Counts) -> None:
-    """Raise `UsageError` where images that may not be passed on would be public."""
-    if counts.not_redistributable and (options.public or hub.is_public()):
-        images = counted(counts.not_redistributable, "real image")
-        they = form(counts.not_redistributable, "it", "they")
-        raise UsageError(
-            f"{hub.repo_id} {'would be' if options.public else 'is'} public, but {images} of the manifest may not be "
-            f"passed on, or it is unknown whether {they} may: run `cf-build-manifest --edition public` first"
-        )
+def _squash(hub: DatasetOnHub, version: NextVersion, *, dry_run: bool) -> Squashed:
+    """Replace the history of `main`, without the tags of versions that this program made: they have histories of their
+    own."""
+    if not dry_run:
+        for tag in (*version.former_tags, *([version.tag] if version.is_tagged else [])):
+            hub.remove_tag(tag)
+    return squash(hub, dry_run=dry_run)
 
 
 def _tables(workspace: Workspace, audit: Audit | None) -> dict[str, bytes]:
@@ -269,18 +287,3 @@ def _tables(workspace: Workspace, audit: Audit | None) -> dict[str, bytes]:
     if has_matched(workspace, audit):
         tables[MATCHED_FILE] = matched_path(workspace).read_bytes()
     return tables
-
-
-def _check_shards(workspace: Workspace, shards: Sequence[PlannedShard], options: PublishOptions) -> None:
-    """Raise `UsageError` for a plan without shards, or with more than the Hub takes in one folder."""
-    if not shards:
-        raise UsageError(
-            f"{workspace.root}: the manifest has no row in a split: sample more generators, or use other --holdout "
-            "options, then run `cf-build-manifest`"
-        )
-    if len(shards) > MAX_FILES:
-        larger = text_of(options.shard_bytes * len(shards) * 5 // (MAX_FILES * 4)).replace(" ", "")
-        raise UsageError(
-            f"the dataset would have {len(shards)} shards in one folder, where the Hub takes {MAX_FILES}: run again "
-            f"with --max-shard-size {larger} and a --max-staging that is not smaller"
-        )

@@ -22,6 +22,8 @@ from workspace.retry import ATTEMPTS, FIRST_ATTEMPTS, retrying, status_of
 
 #: The status of a commit whose parent is not the branch's head.
 _PRECONDITION_FAILED = 412
+#: The status of a tag that exists already.
+_CONFLICT = 409
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +35,14 @@ class StoredFile:
 
     size: int
     sha256: str | None
+
+
+@dataclass(frozen=True)
+class Refs:
+    """The tags of a repository with their commits, and its branches."""
+
+    tags: Mapping[str, str]
+    branches: frozenset[str]
 
 
 class MovedError(HubError):
@@ -235,6 +245,38 @@ class DatasetOnHub:
                 raise MovedError(f"{self}: the branch {revision} is no longer at {parent}") from error
             raise
         return str(commit.oid)
+
+    @_request
+    def refs(self) -> Refs:
+        """Its tags and branches; none where the repository does not exist."""
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        try:
+            refs = self._api.list_repo_refs(self.repo_id, repo_type="dataset")
+        except RepositoryNotFoundError:
+            return Refs({}, frozenset())
+        return Refs({tag.name: tag.target_commit for tag in refs.tags}, frozenset(one.name for one in refs.branches))
+
+    @_request
+    def make_tag(self, tag: str, commit: str) -> bool:
+        """Create a tag at a commit; returns whether it did: one that exists stays as it is."""
+        try:
+            self._api.create_tag(self.repo_id, tag=tag, revision=commit, repo_type="dataset")
+        except Exception as error:
+            if status_of(error) == _CONFLICT:
+                return False
+            raise
+        return True
+
+    @_request
+    def remove_tag(self, tag: str) -> None:
+        """Remove a tag, if it exists."""
+        from huggingface_hub.errors import RevisionNotFoundError
+
+        try:
+            self._api.delete_tag(self.repo_id, tag=tag, repo_type="dataset")
+        except RevisionNotFoundError:
+            return
 
     @_request
     def commits(self, branch: str) -> int:

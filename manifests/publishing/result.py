@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from manifests.plural import counted, form
+from manifests.publishing.changelog import Version
 from manifests.publishing.evaluation import EvaluationSet
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.squashing import Squashed
@@ -38,6 +39,11 @@ class Published:
     """The sets whose real images were paired with generators."""
     squashed: Squashed | None
     """What happened to the history, where that was asked for."""
+    tag: str
+    """The tag of the version."""
+    is_new_tag: bool
+    version: Version
+    """What it contains, and what it adds and removes."""
     shortcuts: Sequence[str] = ()
     """What the audit says of shortcuts, or that there was none."""
 
@@ -65,6 +71,16 @@ class Published:
             yield "nothing to send: the Hub has this version already"
         else:
             yield f"sent {sent} and verified the whole dataset; removed {removed}"
+        version = self.version
+        if self.is_new_tag:
+            made = f"{'would make the tag' if self.dry_run else 'tag'} {self.tag}"
+            yield (
+                f"{made}: generators {version.generators}, generated images {version.generated}, real images "
+                f"{version.real}"
+            )
+            yield from (f"changed: {text}" for text in version.settings)
+        else:
+            yield f"its tag is {self.tag}"
         if self.squashed is not None:
             yield from self.squashed.lines(dry_run=self.dry_run)
         yield from self.shortcuts

@@ -6,12 +6,7 @@
 generators the contact sheet shows some; the table has all. The same manifest gives the same page.
 """
 
-import base64
-import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from markupsafe import Markup
 
 from manifests.audit.record import read_audit
 from manifests.pictures.readers import PictureReaders
@@ -28,9 +23,7 @@ from manifests.tables.generators import read_generators
 from workspace.atomic import write_bytes
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
-
-if TYPE_CHECKING:
-    import jinja2
+from workspace.pages import page_templates, policy_hash, source, style
 
 #: Rows of the table that are shown at a time; without the script the first ones are shown.
 PAGE_ROWS = 50
@@ -47,8 +40,9 @@ def write_report(workspace: Workspace, hub: HubAccess = HubAccess()) -> Path:
 
     Raises `UsageError` when there is no manifest yet.
     """
-    templates = _templates()
-    style, script = (_source(templates, name) for name in ("style.css", "script.js"))
+    templates = page_templates("manifests.report")
+    templates.filters |= {"count": count, "percent": percent, "ending": ending}
+    script = source(templates, "script.js")
     with opened_rows(workspace) as rows, PictureReaders() as readers:
         generators = read_generators(workspace)
         sampled = [row for row in generators if row.kept]
@@ -63,34 +57,12 @@ def write_report(workspace: Workspace, hub: HubAccess = HubAccess()) -> Path:
             real_sheets=real_sheets(workspace, rows, readers, hub),
             warned=WARNED,
             columns=COLUMNS,
+            pages={row.generator: row.link for row in generators if row.is_local},
             table=table_rows(rows, generators, settings),
             page_rows=PAGE_ROWS,
-            style=style,
+            style=style(templates),
             script=script,
-            # Our script is the only one that may run, whatever else gets into the page.
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            script_hash=policy_hash(script),
         )
     write_bytes(report_path(workspace), page.encode())
     return report_path(workspace)
-
-
-def _templates() -> "jinja2.Environment":
-    import jinja2
-
-    # Names, captions and reasons are texts of unknown authors: everything is escaped.
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("manifests.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
-    templates.filters |= {"count": count, "percent": percent, "ending": ending}
-    return templates
-
-
-def _source(templates: "jinja2.Environment", name: str) -> Markup:
-    """A file of this folder, unchanged: it is not a template and has no text of unknown authors."""
-    assert templates.loader is not None
-    return Markup(templates.loader.get_source(templates, name)[0])

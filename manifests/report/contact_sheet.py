@@ -61,34 +61,34 @@ def generator_sheets(
     """The first pictures of at most `SHEETS` of the sampled generators, by rank."""
     shown = evenly_spaced(sampled, SHEETS)
     pictures = PICTURES_OF_FEW if len(shown) <= FEW else PICTURES
-    names = [row.model_name for row in shown]
+    names = [row.generator for row in shown]
     found = rows.query(
-        f"""SELECT label, model_name, revision, path, width, height, prompt, class_label, seed, num_inference_steps,
-            guidance_scale, scheduler, split, real_title, real_id
-        FROM manifest WHERE label = {FAKE} AND model_name IN (SELECT unnest(?))
-        QUALIFY row_number() OVER (PARTITION BY model_name ORDER BY "index") <= {pictures}
-        ORDER BY model_name, "index" """,
+        f"""SELECT label, generator, revision, path, width, height, prompt, class_label, seed, num_inference_steps,
+            guidance_scale, scheduler, split, round, real_title, real_id
+        FROM manifest WHERE label = {FAKE} AND generator IN (SELECT unnest(?))
+        QUALIFY row_number() OVER (PARTITION BY generator ORDER BY "index") <= {pictures}
+        ORDER BY generator, "index" """,
         [names],
     )
     seen: defaultdict[str, list[Thumbnail]] = defaultdict(list)
     made = thumbnails(ImageReader(workspace), readers, [(row, _origin_of_generated(row)) for row in found])
     for row, thumbnail in zip(found, made, strict=True):
-        seen[row["model_name"]] += [thumbnail] if thumbnail else []
+        seen[row["generator"]] += [thumbnail] if thumbnail else []
     further = _further(rows, names, pictures)
     return [
         Sheet(
-            row.model_name,
+            row.generator,
             (
                 row.architecture,
                 row.task or "unknown task",
                 license_text(row) or "no licence stated",
-                settings[row.model_name].size_text,
+                settings[row.generator].size_text,
                 f"{count(row.kept)}\u00a0kept",
             ),
-            seen[row.model_name],
-            tuple(further[row.model_name]),
-            row.kept - len(seen[row.model_name]),
-            further[row.model_name][0].rpartition("/")[0] + "/" if further[row.model_name] else None,
+            seen[row.generator],
+            tuple(further[row.generator]),
+            row.kept - len(seen[row.generator]),
+            further[row.generator][0].rpartition("/")[0] + "/" if further[row.generator] else None,
         )
         for row in shown
     ]
@@ -98,13 +98,13 @@ def _further(rows: Rows, names: Sequence[str], shown: int) -> defaultdict[str, l
     """Links to the files of `FURTHER` images at most of each generator, after those that are shown."""
     links: defaultdict[str, list[str]] = defaultdict(list)
     for row in rows.query(
-        f"""SELECT model_name, path FROM manifest WHERE label = {FAKE} AND model_name IN (SELECT unnest(?))
-        QUALIFY row_number() OVER (PARTITION BY model_name ORDER BY "index") BETWEEN {shown + 1} AND {shown + FURTHER}
-        ORDER BY model_name, "index" """,
+        f"""SELECT generator, path FROM manifest WHERE label = {FAKE} AND generator IN (SELECT unnest(?))
+        QUALIFY row_number() OVER (PARTITION BY generator ORDER BY "index") BETWEEN {shown + 1} AND {shown + FURTHER}
+        ORDER BY generator, "index" """,
         [names],
     ):
         if link := file_link(row["path"]):
-            links[row["model_name"]].append(link)
+            links[row["generator"]].append(link)
     return links
 
 
@@ -139,7 +139,7 @@ def _origin_of_generated(row: dict[str, Any]) -> dict[str, str]:
     source = f"{row['real_title']}: {row['real_id']}" if row["real_id"] else row["real_title"]
     return _known(
         {
-            "generator": row["model_name"],
+            "generator": row["generator"],
             "revision": row["revision"],
             "prompt": row["prompt"],
             "class": row["class_label"],
@@ -150,6 +150,7 @@ def _origin_of_generated(row: dict[str, Any]) -> dict[str, str]:
             "scheduler": row["scheduler"],
             "size": f"{row['width']} × {row['height']}",
             "split": row["split"] or "neither",
+            "round": row["round"],
             "file": row["path"],
         }
     )

@@ -16,6 +16,8 @@ EXAMPLES = 4
 #: The page's names of the values of `split`.
 _SPLITS = {"train": "train", "test": "evaluation", None: "neither", "validation": "validation"}
 
+_KINDS = ("generated", "real")
+
 #: Outcomes whose code does not explain itself.
 _OUTCOMES = {"done": "sampled", "exhausted": "sampled, with fewer images than requested"}
 
@@ -37,6 +39,8 @@ class Figures:
     rejected: dict[str, int]
     """Rejected samples, and images that are in the dataset more than once, by what they are."""
     generators: tuple[Chart, ...]
+    rounds: tuple[Chart, ...]
+    """What each round added; no chart where there is one only."""
     evaluation: tuple[Chart, ...]
     sources: tuple[Chart, ...]
     rejections: tuple[Chart, ...]
@@ -72,6 +76,7 @@ def count_figures(rows: Rows, generators: list[GeneratorRow], settings: dict[str
             ranked("Generators by size of their images", Counter(each.sizes[0] for each in settings.values())),
             _appearance(sampled),
         ),
+        rounds=_rounds(rows, generators),
         evaluation=_evaluation(rows, sampled),
         sources=_sources(rows),
         rejections=_with_rows(
@@ -127,6 +132,39 @@ def _appearance(sampled: list[GeneratorRow]) -> Chart:
     counts = quarters if len(quarters) <= ROWS else Counter(month[:4] for month in months)
     rows = tuple(Row(name, (number,)) for name, number in sorted(counts.items())[-ROWS:])
     return Chart("Generators by their repository's first appearance", rows, upright=True)
+
+
+def _rounds(rows: Rows, generators: list[GeneratorRow]) -> tuple[Chart, ...]:
+    """Images and generators by the round that added them; no chart where there is one round only."""
+    images = rows.query(
+        f"""SELECT round, count(*) FILTER (label = {FAKE}) AS generated, count(*) FILTER (label = {REAL}) AS real
+        FROM manifest GROUP BY round"""
+    )
+    of_images = {row["round"]: (row["generated"], row["real"]) for row in images}
+    compatible = Counter(row.round for row in generators if row.status == "compatible")
+    sampled = Counter(row.round for row in generators if row.kept)
+    numbers = range(1, max([*of_images, *(row.round for row in generators)], default=1) + 1)
+    if len(numbers) == 1:
+        return ()
+    return (
+        _by_round("Images by round", {number: of_images.get(number, (0, 0)) for number in numbers}, _KINDS),
+        _by_round(
+            "Generators by the round that added them",
+            {number: (compatible[number], sampled[number]) for number in numbers},
+            ("compatible", "with images"),
+        ),
+    )
+
+
+def _by_round(title: str, values: dict[int, tuple[int, int]], series: tuple[str, str]) -> Chart:
+    """The last rounds; where there are too many, the first ones are one row."""
+    shown = list(values)[-ROWS:] if len(values) <= ROWS else list(values)[1 - ROWS :]
+    named = tuple(Row(f"round {number}", values[number]) for number in shown)
+    if len(shown) == len(values):
+        return Chart(title, named, series)
+    first = [values[number] for number in values if number not in shown]
+    sums = tuple(sum(pair[at] for pair in first) for at in range(len(series)))
+    return Chart(title, (Row(f"rounds 1 to {len(first)}", sums, rest=True), *named), series)
 
 
 def _evaluation(rows: Rows, sampled: list[GeneratorRow]) -> tuple[Chart, ...]:

@@ -27,13 +27,13 @@ class SampledWith:
 def sampled_with(rows: Rows) -> dict[str, SampledWith]:
     """By the generator's name."""
     steps = rows.connection.execute(f"""
-        SELECT model_name, num_inference_steps FROM (
-            SELECT model_name, num_inference_steps, count(*) AS images FROM manifest WHERE label = {FAKE} GROUP BY ALL)
-        QUALIFY 1 = row_number() OVER (PARTITION BY model_name ORDER BY images DESC, num_inference_steps)""")
+        SELECT generator, num_inference_steps FROM (
+            SELECT generator, num_inference_steps, count(*) AS images FROM manifest WHERE label = {FAKE} GROUP BY ALL)
+        QUALIFY 1 = row_number() OVER (PARTITION BY generator ORDER BY images DESC, num_inference_steps)""")
     found: dict[str, int | None] = dict(steps.fetchall())
     sizes: dict[str, list[str]] = {}
     for name, width, height in rows.connection.execute(f"""
-            SELECT model_name, width, height FROM manifest WHERE label = {FAKE} GROUP BY ALL
-            ORDER BY model_name, count(*) DESC, width, height""").fetchall():
+            SELECT generator, width, height FROM manifest WHERE label = {FAKE} GROUP BY ALL
+            ORDER BY generator, count(*) DESC, width, height""").fetchall():
         sizes.setdefault(name, []).append(f"{width} × {height}")
     return {name: SampledWith(number, tuple(sizes[name])) for name, number in found.items()}

@@ -56,7 +56,7 @@
   }
 
   // The table. A row is a list in the order of the columns.
-  const { rows, page_rows: pageRows } = JSON.parse(byId("generators-data").textContent);
+  const { rows, pages, page_rows: pageRows } = JSON.parse(byId("generators-data").textContent);
   const [NAME, OUTCOME] = [1, 12];
   const heads = [...document.querySelectorAll("#generators th")];
   const texts = rows.map((row) => row.filter((value) => value !== null).join(" ").toLowerCase());
@@ -71,8 +71,12 @@
       made.className = "soft";
       made.textContent = "–";
     } else if (column === NAME) {
-      const link = made.appendChild(document.createElement("a"));
-      link.href = "https://huggingface.co/" + value.split("/").map(encodeURIComponent).join("/");
+      // The Hub has no page of a local generator; what its user names is an address, or nothing.
+      const link = made.appendChild(document.createElement(pages[value] === null ? "span" : "a"));
+      const [repository, commit] = value.split("@");
+      const path = commit ? `${repository}/tree/${commit}` : repository;
+      if (!Object.hasOwn(pages, value)) link.href = "https://huggingface.co/" + path.split("/").map(encodeURIComponent).join("/");
+      else if (pages[value]) link.setAttribute("href", pages[value]);
       link.rel = "noreferrer";
       link.textContent = value;
       made.classList.add("name");

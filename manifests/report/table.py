@@ -21,6 +21,7 @@ COLUMNS = (
     ("kept", True),
     ("sampled", True),
     ("split", False),
+    ("round", True),
     ("steps", True),
     ("sizes", False),
     ("HF_pipeline_tag", False),
@@ -34,26 +35,27 @@ def table_rows(rows: Rows, generators: list[GeneratorRow], settings: dict[str, S
     those of the sampled ones."""
     sources = dict(
         rows.connection.execute(f"""
-            SELECT model_name, string_agg(DISTINCT real_title, ', ' ORDER BY real_title) FROM manifest
+            SELECT generator, string_agg(DISTINCT real_title, ', ' ORDER BY real_title) FROM manifest
             WHERE label = {FAKE} AND real_title IS NOT NULL GROUP BY 1""").fetchall()
     )
     return [
         [
             row.rank,
-            row.model_name,
+            row.generator,
             row.architecture,
             license_text(row),
-            sources.get(row.model_name),
+            sources.get(row.generator),
             row.kept,
             row.tried,
             row.split or ("neither" if row.kept else None),
-            settings[row.model_name].steps if row.model_name in settings else None,
-            settings[row.model_name].size_text if row.model_name in settings else None,
+            row.round,
+            settings[row.generator].steps if row.generator in settings else None,
+            settings[row.generator].size_text if row.generator in settings else None,
             row.hf_pipeline_tag,
             row.hf_diffusers_tag,
             _outcome(row),
         ]
-        for row in sorted(generators, key=lambda row: (row.rank, row.model_name))
+        for row in sorted(generators, key=lambda row: (row.rank, row.generator))
     ]
 
 

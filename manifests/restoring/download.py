@@ -25,7 +25,7 @@ RESTORED_FILE = f"{CHECKSUMS_FILE}.restored"
 
 #: Names of shards of real images: no other file is ever recorded, and so no other is ever removed.
 _RESTORED = re.compile(
-    rf"{SHARDS}(?:{'|'.join([REAL_SUBSET, *MIXED_SPLITS.values()])})-[0-9a-f]{{20}}\.parquet", re.ASCII
+    rf"{SHARDS}(?:{'|'.join([REAL_SUBSET, *MIXED_SPLITS.values()])})-r[0-9]{{2,}}-[0-9a-f]{{20}}\.parquet", re.ASCII
 )
 
 _CARD = "README.md"

@@ -211,7 +211,7 @@ def _beside(batch: pa.RecordBatch, generators: Mapping[str, list[str]]) -> pa.Re
         known[int(sha256[:16], 16) % len(known)] if (known := generators.get(split, [])) else None
         for split, sha256 in zip(batch.column("split").to_pylist(), batch.column("sha256").to_pylist(), strict=True)
     ]
-    return batch.append_column("model_name", pa.array(names, pa.string()))
+    return batch.append_column("generator", pa.array(names, pa.string()))
 
 
 def _printable(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from crawler.catalog import CatalogEntry
+from crawler.catalog import LOCAL_DIGITS, CatalogEntry
 from crawler.holdout import Split
 from manifests.tables.csv_text import write_csv
 from samplers.outcomes import Outcome, read_outcome
@@ -23,21 +23,28 @@ from workspace.records import column
 from workspace.sandbox.walls import missing
 
 #: Why a sample is not in the manifest.
-REJECTIONS = ("nsfw", "blank", "nan", "duplicate")
+REJECTIONS = ("nsfw", "blank", "nan", "duplicate", "removed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorRow:
     """One generator of the catalogue, and how sampling it ended."""
 
+    generator: str = column(
+        pa.string(), "its name, unique: model_name, for a further revision with @ and the start of its commit"
+    )
     model_name: str = column(pa.string(), "repository id")
-    revision: str = column(pa.string(), "commit sha")
+    revision: str = column(pa.string(), "commit sha; of a local generator the SHA-256 of its files, 64 digits")
+    round: int = column(pa.int32(), "round of the workspace that added it, from 1")
+    link: str | None = column(
+        pa.string(), "page of a local generator, as its user says; null: its page on the Hub, or none", default=None
+    )
     subset: str = column(pa.string(), "Systematic | Manual | Commercial")
     rank: int = column(pa.int32(), "rank by downloads, from 1")
     downloads: int = column(pa.int64(), "of the last 30 days")
     likes: int = column(pa.int64(), "as the Hub states them")
     license: str | None = column(pa.string(), "null: none given", default=None)
-    license_source: str = column(pa.string(), "card | tag | none")
+    license_source: str = column(pa.string(), "card | tag | user | none")
     license_name: str | None = column(pa.string(), "the author's name for it, where license is other", default=None)
     license_link: str | None = column(pa.string(), "where its text is, where license is other", default=None)
     license_family: str = column(
@@ -62,7 +69,7 @@ class GeneratorRow:
     prediction_type: str | None = column(pa.string(), "epsilon, v_prediction, sample or flow", default=None)
     negative_prompt: str | None = column(pa.string(), "of its card", default=None)
     trigger_words: str | None = column(pa.string(), "words that must be in its prompts", default=None)
-    hyperparameter_sources: str = column(pa.string(), "JSON object: name -> card | config | base | default")
+    hyperparameter_sources: str = column(pa.string(), "JSON object: name -> card | config | base | default | user")
     status: str = column(pa.string(), "compatible | incompatible")
     reason: str | None = column(pa.string(), "why it is incompatible", default=None)
     reason_detail: str | None = column(pa.string(), "the same as text", default=None)
@@ -82,15 +89,22 @@ class GeneratorRow:
     blank: int = column(pa.int64(), "images of one colour")
     nan: int = column(pa.int64(), "images with values that are not numbers")
     duplicate: int = column(pa.int64(), "images equal to one of a lower index of the same generator")
+    removed: int = column(pa.int64(), "images taken out with the real image whose caption was their prompt", default=0)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its files were on the machine of whoever crawled, so that the Hub has no page of it."""
+        return len(self.revision) == LOCAL_DIGITS
 
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedRow:
     """How many samples of one generator were rejected for one reason."""
 
+    generator: str = column(pa.string(), "its name, as in generators.parquet")
     model_name: str = column(pa.string(), "repository id")
     revision: str = column(pa.string(), "commit sha")
-    status: str = column(pa.string(), "nsfw | blank | nan | duplicate")
+    status: str = column(pa.string(), "nsfw | blank | nan | duplicate | removed")
     tries: int = column(pa.int64(), "how many")
 
 
@@ -116,12 +130,12 @@ def read_outcomes(workspace: Workspace, catalog: Iterable[CatalogEntry]) -> tupl
     wrong: list[str] = []
     for entry in catalog:
         try:
-            outcome = read_outcome(workspace, entry.model_name)
+            outcome = read_outcome(workspace, entry.generator)
         except UsageError as error:
             wrong.append(str(error))
         else:
             if outcome is not None and outcome.revision == entry.revision:
-                outcomes[entry.model_name] = outcome
+                outcomes[entry.generator] = outcome
     return outcomes, wrong
 
 
@@ -134,7 +148,7 @@ def generator_rows(
     """A row for each generator of the catalogue; `results` has how many of its samples had which result, by its name
     (`joining.join.Joined`)."""
     return [
-        _row(entry, results.get(entry.model_name, {}), outcomes.get(entry.model_name), splits.get(entry.model_name))
+        _row(entry, results.get(entry.generator, {}), outcomes.get(entry.generator), splits.get(entry.generator))
         for entry in catalog
     ]
 
@@ -142,8 +156,14 @@ def generator_rows(
 def rejected_rows(generators: Iterable[GeneratorRow]) -> list[RejectedRow]:
     """The rejected samples of all generators, by generator and reason; there is no row where there were none."""
     return [
-        RejectedRow(model_name=row.model_name, revision=row.revision, status=status, tries=getattr(row, status))
-        for row in sorted(generators, key=lambda row: row.model_name)
+        RejectedRow(
+            generator=row.generator,
+            model_name=row.model_name,
+            revision=row.revision,
+            status=status,
+            tries=getattr(row, status),
+        )
+        for row in sorted(generators, key=lambda row: row.generator)
         for status in REJECTIONS
         if getattr(row, status)
     ]
@@ -167,8 +187,11 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
     settings = entry.hyperparameters
     sources = {name: source for name, source in asdict(entry.hyperparameter_sources).items() if source is not None}
     return GeneratorRow(
+        generator=entry.generator,
         model_name=entry.model_name,
         revision=entry.revision,
+        round=entry.round,
+        link=entry.link,
         subset=entry.subset,
         rank=entry.rank,
         downloads=entry.downloads,
@@ -211,4 +234,5 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
         blank=counts.get("blank", 0),
         nan=counts.get("nan", 0),
         duplicate=counts.get("duplicate", 0),
+        removed=counts.get("removed", 0),
     )

@@ -55,7 +55,10 @@ class WithheldRow:
     split: Split | None = column(
         pa.string(), "train | validation | test; null: in none, as in the manifest", default=None
     )
-    prompted: bool = column(pa.bool_(), "whether its caption was the prompt of a generated image of the manifest")
+    prompted: bool = column(
+        pa.bool_(), "whether its caption was the prompt of a generated image of that round or of one before"
+    )
+    round: int = column(pa.int32(), "round of the workspace in which it joined the dataset, from 1")
     also_in: tuple[str, ...] | None = column(
         TEXTS, "<real_source>/<real_id> of the other real images with the same sha256; null: none", default=None
     )

@@ -22,7 +22,7 @@ from samplers.child.clock import Clock
 from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError
 from samplers.child.memory import free_memory
-from samplers.child.numerics import make_reproducible
+from samplers.child.numerics import cpu_threads, make_reproducible
 from samplers.child.outbox import Outbox
 from samplers.child.safety import CheckerError, SafetyChecker
 from samplers.child.sampling import Sampling
@@ -63,9 +63,10 @@ def main(connection: Connection, start: Start) -> None:
             assignment = inbox.next()
             clock = Clock()
             try:
-                with limits.room_for([assignment.folder, assignment.base_folder, assignment.prior_folder]):
-                    sampling = Sampling(assignment, checker, device, clock, outbox, cache)
-                outbox.send(sampling.run())
+                with cpu_threads(assignment.cpu_threads):
+                    with limits.room_for([assignment.folder, assignment.base_folder, assignment.prior_folder]):
+                        sampling = Sampling(assignment, checker, device, clock, outbox, cache)
+                    outbox.send(sampling.run())
             except GeneratorError as failure:
                 traceback.print_exc()
                 sys.stderr.flush()

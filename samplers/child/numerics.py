@@ -1,7 +1,12 @@
 """Settings of arithmetic that give the same pixels on every GPU of a kind, whatever torch or the environment chooses.
 
-A CPU has no such choices. Sources: torch's notes on numerical accuracy and on reproducibility.
+A CPU has one such choice, its number of threads, which decides in which order it adds. It is left to the machine, for
+speed, and rows name it; an image that is made again is made with as many. Sources: torch's notes on numerical accuracy
+and on reproducibility.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def make_reproducible() -> None:
@@ -23,3 +28,25 @@ def make_reproducible() -> None:
     torch.backends.cuda.enable_math_sdp(True)
     torch.backends.cuda.enable_cudnn_sdp(False)
     _AttentionBackendRegistry.set_active_backend(AttentionBackendName.NATIVE)
+
+
+@contextmanager
+def cpu_threads(wanted: int | None) -> Iterator[None]:
+    """A block that computes with so many threads of the CPU; None: as many as the machine or its environment says."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def cpu_arithmetic(device: str) -> tuple[int | None, str | None]:
+    """What decides the last bits on a CPU: its threads, and its instructions; nothing of it on another device."""
+    import torch
+
+    if device != "cpu":
+        return None, None
+    return torch.get_num_threads(), str(torch.backends.cpu.get_cpu_capability())

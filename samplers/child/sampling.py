@@ -10,6 +10,7 @@ from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError, OutOfMemoryError, is_out_of_memory
 from samplers.child.loading import Generator, load
 from samplers.child.memory import free_memory
+from samplers.child.numerics import cpu_arithmetic
 from samplers.child.outbox import Outbox
 from samplers.child.pixel_checks import Pixels, check_pixels
 from samplers.child.safety import SafetyChecker, SafetyResult
@@ -42,6 +43,7 @@ class Sampling:
             self._generator = _loaded(assignment, device, cache)
             self._caller = Caller(self._generator, self._plan, assignment.call_size, clock)
         self._device, self._libraries = _device_name(device), _libraries()
+        self._cpu_threads, self._cpu_instructions = cpu_arithmetic(device)
 
     def run(self) -> Result:
         """Sample, check and send until the assigned samples are made, or the number of images is reached."""
@@ -109,6 +111,8 @@ class Sampling:
             call_size=image.call_size,
             device=self._device,
             libraries=self._libraries,
+            cpu_threads=self._cpu_threads,
+            cpu_instructions=self._cpu_instructions,
             memory=image.memory,
             vae_dtype=image.vae_dtype,
             nsfw_flag=result.flagged if result else None,

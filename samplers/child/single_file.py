@@ -9,7 +9,7 @@ of the part must be taken, and every tensor of the model must be in the file.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class SingleFile:
     parts: Parts
     key: str | None
     """The content key of the file; None: not known."""
+    weights: Any = field(repr=False, compare=False)
+    """The file, opened once: each opening maps all of it into memory again."""
 
     @classmethod
     def read(cls, path: Path, classes: Mapping[str, str], key: str | None) -> "SingleFile":
@@ -43,14 +45,14 @@ class SingleFile:
         from safetensors import safe_open
 
         try:
-            with safe_open(path, framework="pt") as weights:
-                parts = parts_of(weights.keys(), classes)
+            weights: Any = safe_open(path, framework="pt")
+            parts = parts_of(weights.keys(), classes)
         except Exception as error:
             raise GeneratorError("load-failed", f"{path.name}: {in_one_line(error)}") from error
         if parts.others:
             detail = f"{len(parts.others)} tensors belong to no component of the pipeline, such as {parts.others[0]}"
             raise GeneratorError("load-failed", f"{path.name}: {detail}")
-        return cls(path, parts, key)
+        return cls(path, parts, key, weights)
 
     def has(self, component: str) -> bool:
         """Whether the file has the weights of a component."""
@@ -79,12 +81,9 @@ class SingleFile:
             raise GeneratorError("load-failed", f"{component}: {missing}") from error
 
     def _tensors(self, component: str) -> dict[str, Any]:
-        from safetensors import safe_open
-
         names = self.parts.names[component]
         bare = component in DENOISERS and not self.parts.prefixes[component] and is_original(names)
-        with safe_open(self.path, framework="pt") as weights:
-            return {f"{DENOISER_PREFIX if bare else ''}{name}": weights.get_tensor(name) for name in names}
+        return {f"{DENOISER_PREFIX if bare else ''}{name}": self.weights.get_tensor(name) for name in names}
 
     def _text_encoder(self, cls: Any, component: str, tensors: dict[str, Any], folder: Path, dtype: Any) -> Any:
         config = cls.config_class.from_pretrained(folder, local_files_only=True)

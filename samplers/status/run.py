@@ -1,8 +1,7 @@
 """The status of a run, read from the workspace's files: outcomes, the shards' run logs, and rows without an outcome.
 
 It changes nothing, needs no network, and works during a run, from any node. What is done and what failed is read from
-the outcomes. Rows are opened only for generators without an outcome, one for each running shard, so that the status of
-thousands of generators takes seconds.
+the outcomes, how the shards are from their logs and from their processes' signs of life.
 """
 
 import re
@@ -11,16 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crawler.catalog import CatalogEntry, read_catalog
-from samplers.claims import runs
-from samplers.outcomes import Outcome, read_outcome
-from samplers.recipe import recorded_recipes
-from samplers.segments import Segment, segments_of
+from samplers.claims import TOUCH_SECONDS, process_folders
+from samplers.status.failure import Failure
+from samplers.status.file_ages import FileAges
+from samplers.status.generators import Generators
+from samplers.status.rounds import RoundStatus
 from samplers.status.shard_status import ShardFollower, ShardStatus, Time
-from samplers.storage.progress import progress_of
-from samplers.storage.segment_progress import is_complete, progress_by_segment
-from workspace.errors import UsageError
-from workspace.layout import Workspace, generator_folder
+from workspace.layout import Workspace
+from workspace.process_folder import SILENT_SECONDS, has_ended
 
 _RUN_LOG = re.compile(r"sample-(\d+)-of-(\d+)\.jsonl", re.ASCII)
 
@@ -32,11 +29,16 @@ class RunStatus:
     generators: int
     """Compatible ones in the catalogue."""
     done: int
+    """Generators of which all images were made."""
+    exhausted: int
+    """Generators that have fewer, because all tries were used."""
     failed: int
     left: int
-    """Generators that are neither done nor failed, those being sampled included."""
+    """Generators that have not ended, those being sampled included."""
     ends: Mapping[str, int]
     """Generators by how they ended: done, exhausted, or the failure with its reason."""
+    failures: tuple[Failure, ...] = ()
+    """Every failed generator, by how it ended and by name."""
     images: int
     """Images kept, of all generators."""
     images_a_second: float | None
@@ -47,111 +49,103 @@ class RunStatus:
     """Until the last shard at work is finished; None where unknown."""
     time: Time
     shards: tuple[ShardStatus, ...]
+    not_started: tuple[str, ...] = ()
+    """Shards that never started though others of the same division did, and generators are left."""
     seconds_left_of: Mapping[str, float]
     """Seconds until a shard is finished, by shard, where known."""
     damaged: Mapping[str, str] = field(default_factory=dict)
     """Generators with an outcome or a part that cannot be read, and what to do; they are counted as left."""
+    clock_behind: float = 0.0
+    """Seconds by which this machine's clock is behind the one that stamps files, as far as they show."""
+    rounds: tuple[RoundStatus, ...] | None = None
+    """What each round added; None: not asked for."""
 
 
 class Watcher:
-    """Reads the status of a workspace again and again; of run logs only what was added since."""
+    """Reads the status of a workspace again and again: what has changed since."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+        self._generators = Generators(workspace)
+        self._ages = FileAges()
+        self._now = 0.0
         self._followers: dict[Path, ShardFollower] = {}
 
     def look(self, now: float) -> RunStatus:
         """The status at `now`, in seconds since 1970. Raises `UsageError` without a catalogue."""
-        segments = _segments(self._workspace)
-        damaged: dict[str, str] = {}
-        outcomes = {entry.generator: self._outcome(entry, asked, damaged) for entry, asked in segments}
-        ended = [outcome for outcome in outcomes.values() if outcome is not None]
-        ends = Counter(outcome.end for outcome in ended)
-        kept, more_done = self._without_outcome(
-            {entry.generator: asked for entry, asked in segments if outcomes[entry.generator] is None}, damaged
-        )
-        ends["done"] += more_done
-        done = sum(not outcome.failed for outcome in ended) + more_done
-        failed = sum(outcome.failed for outcome in ended)
-        shards = self._shards(now)
-        seconds_left_of = _seconds_left(shards)
-        at_work = [shard for shard in shards if shard.at_work]
+        self._now = now
+        counts = self._generators.look()
+        logs = self._logs()
+        shards = [(path, status) for path in logs if (status := self._shard(path)) is not None]
+        statuses = tuple(status for _, status in shards)
+        seconds_left_of = _seconds_left(statuses)
+        at_work = [shard for shard in statuses if shard.at_work]
+        left = counts.generators - counts.done - counts.exhausted - counts.failed
         return RunStatus(
-            generators=len(segments),
-            done=done,
-            failed=failed,
-            left=len(segments) - done - failed,
-            ends=dict(sorted((+ends).items())),
-            images=kept + sum(outcome.kept for outcome in ended),
+            generators=counts.generators,
+            done=counts.done,
+            exhausted=counts.exhausted,
+            failed=counts.failed,
+            left=left,
+            ends=counts.ends,
+            failures=counts.failures,
+            images=counts.images,
             images_a_second=_sum([shard.images_a_second for shard in at_work]),
             recently=_sum([shard.recently for shard in at_work]),
             seconds_left=max(
                 (seconds_left_of[shard.shard] for shard in at_work if shard.shard in seconds_left_of), default=None
             ),
-            time=_total_time(shards),
-            shards=shards,
+            time=_total_time(statuses),
+            shards=statuses,
+            not_started=self._not_started(shards) if left else (),
             seconds_left_of=seconds_left_of,
-            damaged=damaged,
+            damaged=counts.damaged,
+            clock_behind=self._ages.ahead,
         )
 
-    def _shards(self, now: float) -> tuple[ShardStatus, ...]:
+    def _logs(self) -> list[Path]:
+        """The run logs, by the number of shards and the shard, noted with their ages."""
         found = []
         for path in self._workspace.logs.glob("sample-*-of-*.jsonl"):
-            name = _RUN_LOG.fullmatch(path.name)
-            status = self._followers.setdefault(path, self._follower(path)).status(now) if name else None
-            if name is not None and status is not None:
-                found.append(((int(name[2]), int(name[1])), status))
-        return tuple(status for _, status in sorted(found, key=lambda pair: pair[0]))
+            if _RUN_LOG.fullmatch(path.name):
+                self._ages.note(path, self._now)
+                found.append(path)
+        return sorted(found, key=lambda path: _place(path)[::-1])
 
-    def _follower(self, path: Path) -> ShardFollower:
-        return ShardFollower(path, lambda process, now: runs(self._workspace, process, now))
+    def _shard(self, path: Path) -> ShardStatus | None:
+        follower = self._followers.setdefault(path, ShardFollower(path, self._ended))
+        return follower.status(self._ages.age(path, self._now))
 
-    def _outcome(self, entry: CatalogEntry, asked: Sequence[Segment], damaged: dict[str, str]) -> Outcome | None:
-        """The outcome of a generator at the catalogue's revision, in the newest round that asks for images of it; one
-        that cannot be read is added to `damaged`."""
+    def _ended(self, process: str) -> bool:
+        """Whether a process shows no sign of life: it is seen to have ended, its folder is gone, or it has not touched
+        that for long."""
+        folder = process_folders(self._workspace) / process
         try:
-            outcome = read_outcome(self._workspace, entry.generator)
-        except UsageError as error:
-            damaged[entry.generator] = str(error)
-            return None
-        if outcome is None or outcome.revision != entry.revision:
-            return None
-        is_former = not outcome.failed and any(outcome.round < segment.recipe.round for segment in asked)
-        return None if is_former else outcome
+            self._ages.note(folder, self._now)
+        except OSError:
+            return True
+        ended = has_ended(process)
+        return self._ages.age(folder, self._now) > SILENT_SECONDS + TOUCH_SECONDS if ended is None else ended
 
-    def _without_outcome(self, generators: Mapping[str, Sequence[Segment]], damaged: dict[str, str]) -> tuple[int, int]:
-        """The number of images of generators without an outcome, and how many of these are finished; those of which a
-        part cannot be read are added to `damaged`."""
-        folders = {path.name for path in self._workspace.samples.iterdir()} if self._workspace.samples.is_dir() else {}
-        kept: list[int] = []
-        finished = 0
-        for name, asked in generators.items():
-            if generator_folder(name) in folders:
-                try:
-                    progress = progress_of(self._workspace, name)
-                except UsageError as error:
-                    damaged[name] = str(error)
-                    continue
-                kept.append(len(progress.kept))
-                finished += bool(asked) and is_complete(progress, asked)
-                gaps = [gap for one in progress_by_segment(progress, asked) for gap in one.gaps]
-                if progress.damaged:
-                    damaged[name] = f"{progress.damaged[0]} is damaged: run `cf-sample`, which makes it again"
-                elif gaps:
-                    first, stop = gaps[0]
-                    folder = self._workspace.samples_of(name)
-                    damaged[name] = (
-                        f"{folder}: no rows of samples {first} to {stop - 1}: run `cf-sample`, which makes them again"
-                    )
-        return sum(kept), finished
+    def _not_started(self, shards: Sequence[tuple[Path, ShardStatus]]) -> tuple[str, ...]:
+        """Shards without a log, of the divisions that are at work, or else of the one whose log changed last."""
+        current = {_place(path)[1] for path, status in shards if status.at_work}
+        if not current and shards:
+            current = {_place(min((path for path, _ in shards), key=lambda path: self._ages.age(path, self._now)))[1]}
+        started = {_place(path) for path, _ in shards}
+        return tuple(
+            f"{index}/{count}"
+            for count in sorted(current)
+            for index in range(1, count + 1)
+            if (index, count) not in started
+        )
 
 
-def _segments(workspace: Workspace) -> list[tuple[CatalogEntry, tuple[Segment, ...]]]:
-    """The compatible generators, and the samples that the rounds of the recipe ask for."""
-    if not workspace.catalog.exists():
-        raise UsageError(f"{workspace.catalog} does not exist: name the --workspace of a run, or run `cf-crawl` first")
-    recipes = recorded_recipes(workspace)
-    return [(entry, segments_of(entry, recipes)) for entry in read_catalog(workspace) if entry.status == "compatible"]
+def _place(path: Path) -> tuple[int, int]:
+    """The index and the number of shards in the name of a run log."""
+    name = _RUN_LOG.fullmatch(path.name)
+    assert name is not None
+    return int(name[1]), int(name[2])
 
 
 def _seconds_left(shards: Sequence[ShardStatus]) -> dict[str, float]:

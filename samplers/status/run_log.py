@@ -1,18 +1,22 @@
 """The run log of a shard: what it logs while it works, in `logs/sample-3-of-16.jsonl`, read by `cf-status`.
 
-| event | when | its own fields | |---|---|---| | `run_started` | the child is ready | `shard`, `process`, `device`,
-`sandbox`, generators: `pending`, `finished`, `skipped` | | `generator_started` | a generator's files are complete |
-`model_name`, `kept`, `images` | | `progress` | a batch is finished, at most once in `PROGRESS_SECONDS` | `model_name`,
-`kept`, `tries` | | `generator_ended` | it is finished or failed | `model_name`, `end`, `failed`, `detail`, `kept`,
-`tries`, `seconds` | | `generator_left` | another process samples it, or has sampled it meanwhile | `model_name` | |
-`run_stopped` | the run is over, unless SIGKILL ended it | `why`: finished, interrupted, failed; `detail` |
+- `run_started`: the work is planned; `shard`, generators: `pending`, `finished`, `skipped`
+- `child_ready`: the sampling process works; `device`, `sandbox`
+- `generator_started`: a generator's files are complete; `model_name`, `kept`, `images`
+- `progress`: a batch is finished, at most once in `PROGRESS_SECONDS`; `model_name`, `kept`, `tries`
+- `generator_ended`: it is finished or failed; `model_name`, `end`, `failed`, `detail`, `kept`, `tries`, `seconds`
+- `generator_left`: another process samples it, or has sampled it meanwhile; `model_name`
+- `waiting`: nothing is left but what other processes sample
+- `run_stopped`: the run is over, unless SIGKILL ended it; `why`: finished, interrupted or failed; `detail`
 
-`run_started` and the events of generators also have `estimate`: what `samplers/cost.py` expects for the
-missing images, in seconds of its nominal device. Only progress of the child adds events: a shard without an event for
-longer than a batch takes has a problem.
+Every event has the `process` that logs it, because two may work on one shard, and `elapsed`, the seconds since its run
+started: no clock of a node can make a duration wrong. `run_started` and the events of generators also have `estimate`:
+what `samplers/cost.py` expects for the missing images, in seconds of its nominal device. Only progress of the child
+adds events: a shard without an event for longer than a batch takes has a problem.
 """
 
 import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,8 +34,10 @@ from workspace.shard import Shard
 #: Seconds between two progress events at least: the log of a week has 5 MB.
 PROGRESS_SECONDS = 10.0
 
-#: How every line of a log begins (`workspace/progress.py`), and the mark of the most frequent event.
-_LINE_START, _PROGRESS = b'{"time": ', b'"event": "progress"'
+#: How every line of a log begins (`workspace/progress.py`).
+_LINE_START = b'{"time": '
+#: The most frequent event, with the process that logged it.
+_PROGRESS = re.compile(rb'"event": "progress", "process": (?:null|"[^"]*")')
 #: Lines at the end that are always read: at least a quarter of an hour, for the pace of the last ten minutes.
 _NEWEST = 100
 
@@ -48,17 +54,14 @@ class RunLog:
         """`process`: the name of the process's folder (`samplers/claims.py`), by which others see that it runs."""
         self._log = Log(workspace, run_log_name(shard))
         self._shard, self._process = shard, process
-        self._written = 0.0
+        self._started = self._written = time.monotonic()
 
     @contextmanager
-    def run(self, pending: PendingWork, ready: Ready) -> Iterator[None]:
+    def run(self, pending: PendingWork) -> Iterator[None]:
         """Log the start of a run, and how the block ended."""
         self._write(
             "run_started",
             shard=str(self._shard),
-            process=self._process,
-            device=ready.device,
-            sandbox=ready.sandbox,
             pending=len(pending.generators),
             finished=pending.finished,
             skipped=len(pending.skipped),
@@ -76,6 +79,10 @@ class RunLog:
             raise
         finally:
             self._write("run_stopped", why=why, detail=detail)
+
+    def child_ready(self, ready: Ready) -> None:
+        """Log that the sampling process works."""
+        self._write("child_ready", device=ready.device, sandbox=ready.sandbox)
 
     def generator_started(self, generator: PendingGenerator) -> None:
         """Log that a generator is sampled from now on."""
@@ -113,9 +120,14 @@ class RunLog:
         estimate = _estimate([generator])
         self._write("generator_left", model_name=generator.entry.generator, estimate=estimate)
 
+    def waiting(self) -> None:
+        """Log that nothing is left but what other processes sample."""
+        self._write("waiting")
+
     def _write(self, event: str, **fields: Any) -> None:
         self._written = time.monotonic()
-        self._log.event(event, **fields)
+        elapsed = round(self._written - self._started, 3)
+        self._log.event(event, process=self._process, elapsed=elapsed, **fields)
 
 
 class Reader:
@@ -128,8 +140,8 @@ class Reader:
     def new_events(self) -> Iterator[dict[str, Any]]:
         """The new events in order. Damaged lines are skipped; a line without its end is read by a later call.
 
-        Of several `progress` events in a row the last one has all counts, so older ones are not parsed: they are nearly
-        all lines in the log of a week.
+        Of several `progress` events of a process in a row the last one has all counts, so older ones are not parsed:
+        they are nearly all lines in the log of a week.
         """
         with self._path.open("rb") as file:
             file.seek(self._offset)
@@ -138,7 +150,7 @@ class Reader:
         self._offset += complete
         lines = new[:complete].splitlines()
         for number, line in enumerate(lines):
-            if number < len(lines) - _NEWEST and _PROGRESS in line and _PROGRESS in lines[number + 1]:
+            if number < len(lines) - _NEWEST and (logged := _PROGRESS.search(line)) and logged[0] in lines[number + 1]:
                 continue
             # A run that was killed may leave half a line; the next run's first event continues on it.
             start = line.rfind(_LINE_START)

@@ -1,27 +1,23 @@
-"""The status of one shard, computed from its run log as events are added.
+"""The status of one shard, from the events of all its runs as they are logged.
 
-The device's duty cycle covers generators that ended: their wall time is counted from the run's start (or the end of the
-generator before) to their own end. The duty cycle is the share of it in which the device worked. Runs that were
-interrupted and continued are added up; the time between them is not counted.
+The order of runs and events is that of the log. Two processes may work on one shard: each has figures of its own.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from samplers.outcomes import BUSY, PHASES
 from samplers.status.run_log import Reader
-from workspace.sandbox.walls import WALLS, walls_text
+from samplers.status.shard_run import ShardRun
+from workspace.sandbox.walls import walls_text
 
-#: Seconds over which the recent pace is measured.
-RECENT = 600.0
 #: Seconds without an event after which a shard that has not stopped is called silent.
 SILENT_AFTER = 60.0
 #: States of a shard that has not stopped, as far as one can see.
-AT_WORK = frozenset({"running", "silent"})
+AT_WORK = frozenset({"starting", "running", "waiting", "silent"})
 
 #: Phases of other threads, for another generator or for the batch before: they take no wall time.
 _PARALLEL = frozenset({"fetch", "verify", "encode", "write"})
@@ -57,20 +53,23 @@ class ShardStatus:
 
     shard: str
     state: str
-    """running | silent | killed | finished | interrupted | failed"""
+    """starting | running | waiting | silent | killed | finished | interrupted | failed"""
     detail: str | None
     """Why it failed."""
     heard: float
     """Seconds since its last event."""
-    device: str
+    device: str | None
+    """None before its sampling process was ready."""
     done: int
     """Finished generators, also those of earlier runs."""
     left: int
     """Generators that are still to be sampled."""
     failed: int
     """Generators that failed in this run, or were skipped."""
-    model_name: str | None
+    generator: str | None
     """The generator that is being sampled."""
+    begun: tuple[str, ...] = ()
+    """The generators that its last run began last, the newest first: three at most."""
     images: int
     """Images kept in all runs of this shard."""
     images_a_second: float | None
@@ -94,124 +93,81 @@ class ShardStatus:
 class ShardFollower:
     """Reads one run log again and again and keeps its figures up to date."""
 
-    def __init__(self, path: Path, runs: Callable[[str, float], bool] = lambda *_: True) -> None:
-        """`runs`: whether the process of that name runs at that time."""
-        self._runs = runs
+    def __init__(self, path: Path, ended: Callable[[str], bool] = lambda _: False) -> None:
+        """`ended`: whether the process of that name shows no sign of life."""
+        self._ended = ended
         self._reader = Reader(path)
-        self._generator: dict[str, Any] | None = None
-        self._stopped: dict[str, Any] | None = None
-        self._run: dict[str, Any] = {}
-        # Generators of the last run that ended, by whether they failed.
-        self._ended: Counter[bool] = Counter()
-        self._left_to_others = 0
-        self._run_started = self._generator_started = self._last_event = 0.0
-        self._wall_before, self._wall_of_ended = 0.0, 0.0
-        self._phases: Counter[str] = Counter()
-        self._images = self._kept = 0
-        # Of the last run: estimates of ended generators, of those that succeeded, and the measured seconds of these.
-        self._estimate_ended = self._estimate_succeeded = self._seconds_succeeded = 0.0
-        self._points: deque[tuple[float, int]] = deque()
+        # By process; runs of a log without processes are numbered.
+        self._runs: dict[str | int, ShardRun] = {}
+        self._last: ShardRun | None = None
 
-    def status(self, now: float) -> ShardStatus | None:
-        """The status at `now` (seconds since 1970); None before the first run. Raises `OSError` when the log cannot be
-        read."""
-        for event in self._reader.new_events():
-            try:
-                self._add(event, datetime.fromisoformat(event["time"]).timestamp())
-            except (KeyError, TypeError, ValueError, AttributeError):
-                # Not an event of this version: a log that cannot be understood must not hide the others.
-                continue
-        if not self._run:
+    def status(self, heard: float) -> ShardStatus | None:
+        """The status; None before the first run. `heard`: seconds since the log has changed. Raises `OSError` when the
+        log cannot be read."""
+        self._read()
+        if any(self._is_lost(run) for run in self._runs.values()):
+            # It may have stopped in order since its log was read.
+            self._read()
+        if self._last is None:
             return None
-        heard = max(0.0, now - self._last_event)
-        state, detail = "running" if heard <= SILENT_AFTER else "silent", None
-        process = self._run["process"]
-        if state == "silent" and process is not None and not self._runs(process, now):
-            state = "killed"
-        if self._stopped is not None:
-            state, detail = self._stopped["why"], self._stopped["detail"]
-        wall = self._wall_before + self._last_event - self._run_started
-        current, current_seconds = self._current()
-        nominal = self._estimate_succeeded + current
+        runs = list(self._runs.values())
+        at_work = [run for run in runs if run.stopped is None and not self._is_lost(run)]
+        # Where several processes work on it, the last one that started tells what is left.
+        run = at_work[-1] if at_work else self._last
+        wall = sum(run.wall for run in runs)
+        images = sum(run.images for run in runs)
+        phases: Counter[str] = Counter()
+        for one in runs:
+            phases.update(one.phases)
+        state, detail = self._state(run, heard)
         return ShardStatus(
-            shard=self._run["shard"],
+            shard=run.shard,
             state=state,
             detail=detail,
             heard=heard,
-            device=self._run["device"],
-            done=self._run["finished"] + self._ended[False],
-            left=self._run["pending"] - self._ended.total() - self._left_to_others,
-            failed=self._run["skipped"] + self._ended[True],
-            model_name=self._generator["model_name"] if self._generator and state in AT_WORK else None,
-            images=self._images,
-            images_a_second=self._images / wall if wall > 0 else None,
-            recently=self._recently(now) if state in AT_WORK else None,
-            estimate_left=max(0.0, self._run["estimate"] - self._estimate_ended - current),
-            pace=(self._seconds_succeeded + current_seconds) / nominal if nominal > 0 else None,
-            time=Time.of(self._wall_of_ended, dict(self._phases)),
-            walls=walls_text(self._run["sandbox"]),
+            device=run.device,
+            done=run.finished + run.ended[False],
+            left=run.left,
+            failed=run.skipped + run.ended[True],
+            generator=run.generator["model_name"] if run.generator is not None and state in AT_WORK else None,
+            begun=tuple(run.begun),
+            images=images,
+            images_a_second=images / wall if wall > 0 else None,
+            recently=sum(run.recently(heard) for run in at_work) if at_work else None,
+            estimate_left=run.estimate_left,
+            pace=run.pace,
+            time=Time.of(sum(run.wall_of_ended for run in runs), dict(phases)),
+            walls=walls_text(run.sandbox),
         )
 
-    def _add(self, event: dict[str, Any], at: float) -> None:
-        match event["event"]:
-            case "run_started":
-                names = ("shard", "device", "pending", "finished", "skipped", "estimate")
-                # A log of an earlier version has neither the walls nor the process.
-                run = {"sandbox": event.get("sandbox", WALLS), "process": event.get("process")}
-                run |= {name: event[name] for name in names}
-                self._wall_before += self._last_event - self._run_started
-                self._run, self._stopped, self._generator = run, None, None
-                self._run_started = self._generator_started = at
-                self._ended.clear()
-                self._left_to_others = 0
-                self._estimate_ended = self._estimate_succeeded = self._seconds_succeeded = 0.0
-                self._points.clear()
-            case "generator_started":
-                self._generator, self._kept = event, event["kept"]
-            case "progress":
-                self._count(event["kept"])
-            case "generator_ended":
-                self._count(event["kept"])
-                self._end_generator(event, at - self._generator_started)
-                self._generator, self._generator_started = None, at
-            case "generator_left":
-                self._left_to_others += 1
-                self._estimate_ended += event["estimate"]
-                self._generator, self._generator_started = None, at
-            case "run_stopped":
-                self._stopped = event
-            case _:
-                return
-        self._last_event = at
-        self._points.append((at, self._images))
-        while len(self._points) > 2 and self._points[1][0] < at - RECENT:
-            self._points.popleft()
+    def _state(self, run: ShardRun, heard: float) -> tuple[str, str | None]:
+        if run.stopped is not None:
+            return run.stopped["why"], run.stopped["detail"]
+        if self._is_lost(run):
+            return "killed", None
+        if run.waiting:
+            return "waiting", None
+        if heard > SILENT_AFTER:
+            return "silent", None
+        return ("starting" if run.device is None else "running"), None
 
-    def _count(self, kept: int) -> None:
-        self._images += max(0, kept - self._kept)
-        self._kept = kept
+    def _is_lost(self, run: ShardRun) -> bool:
+        return run.stopped is None and run.process is not None and self._ended(run.process)
 
-    def _end_generator(self, event: dict[str, Any], wall: float) -> None:
-        self._wall_of_ended += wall
-        self._phases.update(event["seconds"])
-        self._ended[event["failed"]] += 1
-        self._estimate_ended += event["estimate"]
-        if not event["failed"]:
-            self._estimate_succeeded += event["estimate"]
-            self._seconds_succeeded += wall
+    def _read(self) -> None:
+        for event in self._reader.new_events():
+            try:
+                self._add(event)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                # Not an event of this version: a log that cannot be understood must not hide the others.
+                continue
 
-    def _current(self) -> tuple[float, float]:
-        """Of the current generator: the part of its estimate that is done, and the seconds that this took."""
-        if self._generator is None or self._stopped is not None:
-            return 0.0, 0.0
-        missing = self._generator["images"] - self._generator["kept"]
-        part = (self._kept - self._generator["kept"]) / missing if missing > 0 else 0.0
-        if part <= 0:
-            return 0.0, 0.0
-        return part * self._generator["estimate"], self._last_event - self._generator_started
-
-    def _recently(self, now: float) -> float:
-        """Images a second from the last event before the window, or the run's start, until now."""
-        before = [point for point in self._points if point[0] <= now - RECENT]
-        since, images = before[-1] if before else self._points[0]
-        return (self._images - images) / max(now - since, 1.0)
+    def _add(self, event: dict[str, Any]) -> None:
+        process = event.get("process")
+        if event["event"] == "run_started":
+            self._last = ShardRun(event)
+            self._runs[process if process is not None else len(self._runs)] = self._last
+            return
+        run = self._runs.get(process, self._last) if process is not None else self._last
+        if run is not None:
+            run.add(event)

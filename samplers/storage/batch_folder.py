@@ -40,7 +40,7 @@ def read_batch(folder: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     as it was written."""
     rows = records.read_table(folder / ROWS, Sample, [*{*columns, "image_name", "sha256"}]).to_pylist()
     for row in rows:
-        if row["sha256"] is not None and _sha256(folder / row["image_name"]) != row["sha256"]:
+        if row["image_name"] is not None and _sha256(folder / row["image_name"]) != row["sha256"]:
             raise records.DamagedFileError(f"{folder / row['image_name']} is damaged")
     return [{name: row[name] for name in columns} for row in rows]
 

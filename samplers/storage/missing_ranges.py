@@ -25,6 +25,8 @@ class MissingRange:
     """Images of one pipeline call."""
     memory: Memory | None
     """How memory is saved; None: not at all."""
+    cpu_threads: int | None = None
+    """Threads of a CPU that compute; None: as many as the machine says."""
     damaged: frozenset[int] = frozenset()
     """Samples with a row whose image file is made again; empty: samples without rows."""
 
@@ -63,8 +65,8 @@ def next_range(
 
 
 def _damaged_batch(progress: GeneratorProgress, damaged: frozenset[int], segment: Segment) -> MissingRange:
-    """The batch of the first damaged image, made as it was: with as many images of one call, and memory saved
-    likewise."""
+    """The batch of the first damaged image, made as it was: with as many images of one call, memory saved likewise,
+    and by as many threads."""
     start, batch_size = segment.batch_start(min(damaged)), segment.recipe.batch_size
     batch = [row for row in progress.rows if start <= row.index < start + batch_size]
     return MissingRange(
@@ -73,5 +75,6 @@ def _damaged_batch(progress: GeneratorProgress, damaged: frozenset[int], segment
         stop=batch[-1].index + 1,
         call_size=max((row.call_size for row in batch if row.call_size is not None), default=batch_size),
         memory=batch[0].memory,
+        cpu_threads=batch[0].cpu_threads,
         damaged=damaged & {row.index for row in batch},
     )

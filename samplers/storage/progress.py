@@ -26,6 +26,7 @@ class Row:
     status: SampleStatus
     call_size: int | None
     memory: Memory | None
+    cpu_threads: int | None
     image_name: str | None
     sha256: str | None
     file_size: int | None

@@ -1,4 +1,5 @@
-"""Downloads one file from the Hub, complete and equal to the catalogue's, or gives the reason why not.
+"""Downloads one file from the Hub, complete and equal to the catalogue's, or gives the reason why not. Files of local
+generators are copied (`local_files`).
 
 The hash of every byte is compared before a file is used. Repositories choose the names of their files, so a name is
 checked to stay below the folder that it is meant for before it is used. A failure counts only where the Hub answers
@@ -12,17 +13,19 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 from crawler.catalog import ModelFile
 from samplers.weights.downloading import DamagedError, download
 from samplers.weights.hub_watch import HubWatch
+from samplers.weights.local_files import LocalFileError, LocalFiles
 from workspace.errors import CommunityForensicsError, HubError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.identity import sha256_of_file
@@ -76,10 +79,11 @@ class Fetcher:
     `watch` knows whether that Hub answers well.
     """
 
-    def __init__(self, hub: HubAccess = HubAccess()) -> None:
+    def __init__(self, hub: HubAccess = HubAccess(), places: Mapping[str, Path] = MappingProxyType({})) -> None:
+        """`places`: where local generators are, by their names in `roots.toml`."""
         from huggingface_hub import constants
 
-        self._hub = hub
+        self._hub, self._local = hub, LocalFiles(places)
         self._endpoint = (hub.endpoint or constants.ENDPOINT).rstrip("/")
         # By whether it lies in the storage of large files, which is another server than the Hub's.
         self._known: dict[bool, tuple[str, str, ModelFile]] = {}
@@ -110,6 +114,8 @@ class Fetcher:
         failures = 0
         seconds = [0.0, 0.0]
         try:
+            if self._copied(repo_id, revision, file, destination, scratch, stopping, seconds):
+                return Fetched(*seconds)
             while True:
                 try:
                     self._fetch_once(repo_id, revision, file, destination, scratch, stopping, crawled_from, seconds)
@@ -124,6 +130,31 @@ class Fetcher:
                 return Fetched(*seconds)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def _copied(
+        self,
+        repo_id: str,
+        revision: str,
+        file: ModelFile,
+        destination: Path,
+        scratch: Path,
+        stopping: threading.Event,
+        seconds: list[float],
+    ) -> bool:
+        """Copy a file of a local generator; False: it is one of the Hub."""
+        what, content, started = f"{repo_id}: {file.path}", scratch / "content", time.perf_counter()
+        try:
+            place = self._local.place_of(repo_id, revision)
+            if place is None:
+                return False
+            with _explained(what):
+                scratch.mkdir(parents=True, exist_ok=True)
+                self._local.copy(place, file, content, stopping)
+                content.replace(destination)
+        except LocalFileError as error:
+            raise FetchError(f"{what} {error}") from error
+        seconds[0] += time.perf_counter() - started
+        return True
 
     def know(self, repo_id: str, revision: str, file: ModelFile) -> None:
         """Note a file that this Hub has and keeps: it is asked for when another one fails."""
@@ -297,7 +328,7 @@ def _explained(what: str) -> Iterator[None]:
 
     try:
         yield
-    except (DamagedError, CancelledError):
+    except (DamagedError, LocalFileError, CancelledError):
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:

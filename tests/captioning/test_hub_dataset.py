@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from httpx2 import HTTPError
 
+from captioning.captioner_process import load_here
 from captioning.images import UnusableImageError, fetch
 from captioning.options import CaptionOptions
 from captioning.prompt import read_prompts
@@ -218,6 +219,8 @@ def test_endpoint_and_token_are_taken_from_the_options(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where no server listens
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    # The process of the captioner gets neither of them, and imports torch again.
+    monkeypatch.setattr("captioning.stage.load_sandboxed", load_here)
     sources = {name: f"hf://org/{name}" for name in ("rows", "tars", "files")}
     options = CaptionOptions(
         captioner="org/captioner", copy=True, device="cpu", endpoint=private.endpoint, token="hf_reader"

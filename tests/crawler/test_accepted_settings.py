@@ -67,7 +67,9 @@ def test_a_scheduler_is_for_models_of_its_kind(
 
 def test_a_pipeline_without_a_scheduler_takes_none() -> None:
     assert refusal(_of("OmniGenPipeline"), "scheduler", "DDIMScheduler") is None
-    assert refusal(_of("UnCLIPPipeline"), "scheduler", "DDIMScheduler") == "a UnCLIPPipeline has no scheduler"
+    assert refusal(_of("UnCLIPPipeline"), "scheduler", "DDIMScheduler") == (
+        "a UnCLIPPipeline has no scheduler of its own to replace"
+    )
 
 
 @pytest.mark.parametrize(

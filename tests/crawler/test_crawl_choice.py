@@ -198,6 +198,34 @@ def test_an_unknown_architecture_or_family_is_an_error_before_the_hub_is_asked(w
     assert not workspace.recipe.exists()
 
 
+def test_another_choice_is_a_round_that_adds_what_it_wants(workspace: Workspace, hub: HubProcess) -> None:
+    _run(workspace, hub, **CHOICE)
+    recipe.pin(workspace, "sample", {"images": 2})
+    wider = {"license_deny": ("non-commercial",), "max_size": "10kB", "update": True}
+    crawled = _run(workspace, hub, **wider)
+    rows = {entry.model_name: (entry.round, entry.reason) for entry in crawled.entries}
+    assert rows == {
+        "acme/free": (1, None),
+        "acme/rail": (1, None),
+        "acme/closed": (1, "left-out"),
+        "acme/silent": (2, None),
+        "acme/gated": (1, "gated"),
+        "other/large": (1, "left-out"),
+    }
+    # What was sampled stays, also where a later choice does not want it.
+    narrow = _run(workspace, hub, license_deny=("mit", "non-commercial"), update=True)
+    assert _reasons(narrow)["acme/free"] is None
+
+
+def test_names_that_the_list_does_not_have_are_said(workspace: Workspace, hub: HubProcess, tmp_path: Path) -> None:
+    file = tmp_path / "names.txt"
+    file.write_text("acme/free\nacme/fere\nacme/ra*\n")
+    crawled = _run(workspace, hub, include=(f"@{file}",))
+    assert list(_reasons(crawled)) == ["acme/free", "acme/rail"]
+    assert crawled.notes == ("--only: 1 that the Hub's list does not have, or another option leaves out: acme/fere",)
+    assert recipe.read(workspace)["crawl"]["include"] == ["acme/free", "acme/fere", "acme/ra*"]
+
+
 def test_a_licence_that_no_model_has_is_said_after_the_crawl(workspace: Workspace, hub: HubProcess) -> None:
     crawled = _run(workspace, hub, license_deny=("cc-by-nc-9.0",))
     assert crawled.notes == (

@@ -8,6 +8,7 @@ import pytest
 from crawler import cli
 from crawler.options import KINDS, CrawlOptions
 from workspace.errors import UsageError
+from workspace.layout import Workspace
 
 # Options that the command line takes from the environment, and arguments that are not options of a crawl.
 REPEATED = ("include", "exclude", "license_allow", "license_deny", "architecture")
@@ -25,6 +26,23 @@ def test_every_default_of_the_command_line_is_that_of_the_options() -> None:
     assert defaults == options
 
 
+class _PassedError(Exception):
+    """Raised in the place of crawling, with the options that the command passed."""
+
+
+def test_the_command_line_passes_every_choice_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crawl(_: Workspace, options: CrawlOptions) -> None:
+        raise _PassedError(options)
+
+    monkeypatch.setattr("crawler.crawl.crawl", crawl)
+    repeated: dict[str, Any] = {name: [f"{name}-1", f"{name}-2"] for name in REPEATED}
+    with pytest.raises(_PassedError) as passed:
+        cli.crawl(workspace=tmp_path, max_size="3GB", **repeated)
+    assert passed.value.args == (
+        CrawlOptions(max_size="3GB", **{name: tuple(texts) for name, texts in repeated.items()}),
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -32,6 +50,7 @@ def test_every_default_of_the_command_line_is_that_of_the_options() -> None:
         ({"kinds": ()}, "--kinds: name at least one of checkpoint"),
         ({"limit": 0}, "--limit must be at least 1"),
         ({"min_downloads": -1}, "--min-downloads must be at least 0"),
+        ({"max_size": "big"}, "--max-size 'big' is not a size, such as 500MB"),
         ({"workers": 0}, "--workers must be 1 to 64"),
         ({"workers": 65}, "--workers must be 1 to 64"),
     ],

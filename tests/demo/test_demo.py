@@ -181,8 +181,9 @@ class Continued:
 
 @pytest.fixture(scope="module")
 def continued(undisturbed: Run, place: Path) -> Iterator[Continued]:
-    # A crawl, captioning and a build that are interrupted have tests of their own.
-    moments = [moment for moment in MOMENTS if moment.line in ("The embedded Hub", "$ cf-sample", "$ cf-publish")]
+    # A crawl, captioning and publishing that are interrupted have tests of their own.
+    chosen = ("The embedded Hub", "$ cf-sample", "$ cf-build-manifest")
+    moments = [moment for moment in MOMENTS if moment.line in chosen]
     if SOAK:
         chance = random.Random(2026)
         moments = [Moment(chance.choice(MOMENTS).line, delay=chance.uniform(0.0, 40.0)) for _ in range(40)]

@@ -11,11 +11,12 @@ from crawler.reasons import Reason
 from samplers.outcomes import Status
 from samplers.sample import SampleStatus
 from tests.docs.pages import DOCS, table_codes
-from workspace.command_line import INTERRUPTED_EXIT_CODE, REQUEUE_EXIT_CODE
+from workspace.command_line import INTERRUPTED_EXIT_CODE, REQUEUE_EXIT_CODE, SOME_FAILED_EXIT_CODE
 from workspace.errors import CommunityForensicsError, UsageError
 
 PAGE = DOCS / "troubleshooting.md"
-EXIT_CODES = (0, CommunityForensicsError.exit_code, UsageError.exit_code, INTERRUPTED_EXIT_CODE, REQUEUE_EXIT_CODE)
+ENDS = (0, SOME_FAILED_EXIT_CODE, INTERRUPTED_EXIT_CODE, REQUEUE_EXIT_CODE)
+EXIT_CODES = (*ENDS, CommunityForensicsError.exit_code, UsageError.exit_code)
 SETS = {
     "Exit codes": tuple(map(str, EXIT_CODES)),
     "Outcomes of a generator": get_args(Status),

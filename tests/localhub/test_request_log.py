@@ -19,9 +19,12 @@ def test_each_request_is_logged_as_it_was_sent(shown: HubProcess, http: httpx2.C
         "range": "bytes=0-0",
         "user_agent": "me",
         "status": 206,
+        "received": 0,
         "bytes": 1,
     }
     assert (second["method"], second["status"]) == ("HEAD", 404)
+    http.post("/api/models/zoo/sd/paths-info/main", json={"paths": ["x"]})
+    assert shown.requests()[2]["received"] == len('{"paths":["x"]}')
     shown.clear_requests()
     assert shown.requests() == []
 

@@ -117,7 +117,13 @@ class Builder:
         made = entry(name, len(self.catalog) + 1, **changes)
         self.catalog.append(made)
         if outcome is not None:
-            said = Outcome(model_name=name, revision=made.revision, status=outcome, detail=f"how it {outcome}")
+            said = Outcome(
+                model_name=name,
+                revision=made.revision,
+                further_revision=made.further_revision,
+                status=outcome,
+                detail=f"how it {outcome}",
+            )
             write_outcome(self.workspace, said)
         return made
 
@@ -125,8 +131,8 @@ class Builder:
         self, generator: CatalogEntry, prompt: Prompt | None, content: bytes | None = None, **changes: Any
     ) -> Sample:
         """The next try of a generator: kept, unless `changes` give another status."""
-        rows = self.samples.setdefault(generator.model_name, [])
-        index = len(rows)
+        rows = self.samples.setdefault(generator.generator, [])
+        index = changes.pop("index", len(rows))
         values: dict[str, Any] = {
             "model_name": generator.model_name,
             "revision": generator.revision,
@@ -150,9 +156,9 @@ class Builder:
             "nsfw_score": -0.1,
         }
         if changes.get("status", "ok") == "ok":
-            content = content or self.picture(generator.model_name, index)
+            content = content or self.picture(generator.generator, index)
             image_name = f"{index:08d}.png"
-            file = self.workspace.images_of(generator.model_name) / image_name
+            file = self.workspace.images_of(generator.generator) / image_name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
             values |= {
@@ -169,9 +175,9 @@ class Builder:
         rows.append(sample)
         return sample
 
-    def change(self, model_name: str, row: int, **changes: Any) -> None:
+    def change(self, generator: str, row: int, **changes: Any) -> None:
         """Change one row, as damage would."""
-        rows = self.samples[model_name]
+        rows = self.samples[generator]
         rows[row] = replace(rows[row], **changes)
 
     def write(self, rows_a_part: int = 5, store: Store = "files") -> Workspace:

@@ -42,6 +42,8 @@ def test_a_row_ties_an_image_to_its_generator_licence_caption_and_real_source(fi
         label=1,
         subset="Systematic",
         split="train",
+        round=1,
+        generator="org/painter",
         model_name="org/painter",
         revision=entry.revision,
         index=2,

@@ -22,9 +22,10 @@ GENERATED = st.lists(
 ).map(lambda rows: sorted(rows, key=lambda row: row[0]))
 
 
-def real_table(rows: list[tuple[str, int, int]]) -> pa.Table:
+def real_table(rows: list[tuple[str, int, int]], rounds: list[int]) -> pa.Table:
     return pa.table(
         {
+            "round": pa.array(rounds, pa.int32()),
             "sha256": pa.array([sha256(number) for number in range(len(rows))], pa.string()),
             "real_source": pa.array([row[0] for row in rows], pa.string()),
             "width": pa.array([row[1] for row in rows], pa.int32()),
@@ -34,19 +35,28 @@ def real_table(rows: list[tuple[str, int, int]]) -> pa.Table:
 
 
 def pairs_of(
-    generated: list[tuple[str, int | None, str | None, int, int]], real: list[tuple[str, int, int]]
+    generated: list[tuple[str, int | None, str | None, int, int]],
+    real: list[tuple[str, int, int]],
+    rounds: tuple[list[int], list[int]] | None = None,
+    last: int = 1,
 ) -> list[int]:
+    """The number of the real image of each generated one, of rounds up to `last`."""
+    of_generated, of_real = rounds or ([1] * len(generated), [1] * len(real))
     table = pa.table(
         {
+            "round": pa.array(of_generated, pa.int32()),
             "real_sha256": pa.array([None if row[1] is None else sha256(row[1]) for row in generated], pa.string()),
             "real_source": pa.array([row[2] for row in generated], pa.string()),
             "width": pa.array([row[3] for row in generated], pa.int32()),
             "height": pa.array([row[4] for row in generated], pa.int32()),
         }
     )
-    groups = pa.array([row[0] for row in generated], pa.string())
-    found: list[int] = pair(groups, table, real_table(real)).tolist()
-    return found
+    kept, there = ([at for at, made_in in enumerate(each) if made_in <= last] for each in (of_generated, of_real))
+    groups = pa.array([generated[at][0] for at in kept], pa.string())
+    found = pair(
+        groups, table.take(pa.array(kept, pa.int64())), real_table(real, of_real).take(pa.array(there, pa.int64()))
+    )
+    return [there[at] if at >= 0 else -1 for at in found.tolist()]
 
 
 @settings(max_examples=50, deadline=None)
@@ -73,6 +83,20 @@ def test_a_group_has_each_real_image_once_and_its_own_first(
     # Other groups change nothing.
     first = [row for row in generated if row[0] == "a"]
     assert pairs_of(first, real) == pairs[: len(first)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(GENERATED, REAL, st.data())
+def test_a_later_round_changes_no_pair(
+    generated: list[tuple[str, int | None, str | None, int, int]], real: list[tuple[str, int, int]], data: st.DataObject
+) -> None:
+    numbers = (st.lists(st.integers(1, 3), min_size=len(rows), max_size=len(rows)) for rows in (generated, real))
+    rounds = data.draw(st.tuples(*numbers))
+    pairs = pairs_of(generated, real, rounds, 3)
+    assert all(found < 0 or rounds[1][found] <= made_in for found, made_in in zip(pairs, rounds[0], strict=True))
+    for last in (1, 2):
+        of_rounds = [found for found, made_in in zip(pairs, rounds[0], strict=True) if made_in <= last]
+        assert pairs_of(generated, real, rounds, last) == of_rounds
 
 
 def test_without_an_own_image_the_nearest_size_of_the_same_source_is_taken() -> None:

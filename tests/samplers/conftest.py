@@ -20,6 +20,11 @@ FINETUNE = "tiny-labs/inkpunk-style"
 PIXELS = "hobbyists/ddim-butterflies-32"
 CLASSES = "tiny-labs/DiT-tiny-256"
 NAN = "first-steps/sd-overtrained"
+#: Of some of its images the checker thinks that they must not be seen.
+FLAGGED = "neon-nights/sd-magenta-nights"
+#: A LoRA and a textual inversion for BASE.
+LORA = "stitchwork/zoo-embroidery-lora"
+INVERSION = "concepts/zoo-cat"
 ENDLESS = "tests/endless"
 #: All tests of a session share one fork server, so it must have the imports from the start.
 multiprocessing.get_context("forkserver").set_forkserver_preload(["samplers.child.preload"])
@@ -31,7 +36,7 @@ CHECKER = "CompVis/stable-diffusion-safety-checker"
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """The Hub's contents: generators of the zoo, and one that never ends."""
     store = Store(tmp_path_factory.mktemp("hub"))
-    copy_zoo(store.root, (BASE, FINETUNE, PIXELS, CLASSES, NAN, CHECKER))
+    copy_zoo(store.root, (BASE, FINETUNE, PIXELS, CLASSES, NAN, FLAGGED, LORA, INVERSION, CHECKER))
     with tempfile.TemporaryDirectory() as folder:
         _endless().save_pretrained(folder)
         build(store, ENDLESS, Path(folder))

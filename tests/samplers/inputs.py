@@ -47,6 +47,23 @@ def entry_of(store: Store, repo_id: str, rank: int = 1, **changes: Any) -> Catal
     return catalog_entry(repo_id, **values | changes)
 
 
+def adapter_of(store: Store, repo_id: str, base: str, kind: str, adapter_file: str, rank: int = 1) -> CatalogEntry:
+    """The row of an adapter for a base model of `store`."""
+    revision, files = model_files(store, base)
+    own = model_files(store, repo_id)[1]
+    return entry_of(
+        store,
+        repo_id,
+        rank,
+        kind=kind,
+        base_model=base,
+        base_revision=revision,
+        base_files=files,
+        adapter_file=adapter_file,
+        download_bytes=sum(file.size for file in (*own, *files)),
+    )
+
+
 def _task(store: Store, repo_id: str) -> str | None:
     repo = store.repo("model", repo_id)
     file = store.commit_of(repo).files.get("model_index.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from samplers.claims import TakenOverError, claims_of, runs
+from samplers.claims import TakenOverError, claims_of
 from workspace import process_folder
 from workspace.layout import Workspace
 
@@ -103,11 +103,3 @@ def test_what_a_process_that_was_stopped_gives_back_is_its_own_claim_only(worksp
         with claims_of(workspace) as third, third.claim(NAME) as claimed:
             assert not claimed
         taking.__exit__(None, None, None)
-
-
-def test_it_is_seen_from_outside_whether_a_process_runs(workspace: Workspace) -> None:
-    with claims_of(workspace) as claims:
-        name, now = claims.process.path.name, claims.process.path.stat().st_mtime
-        assert runs(workspace, name, now)
-        assert not runs(workspace, name, now + 1000)
-    assert not runs(workspace, name, now)

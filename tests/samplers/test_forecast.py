@@ -126,7 +126,7 @@ def test_before_captioning_all_is_estimated_and_a_line_names_what_is_missing(
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["catalog.parquet"]
     with pytest.raises(UsageError, match="holds no prompts"):
-        find_pending(workspace, options)
+        find_pending(workspace, replace(options, safety_checker=f"org/checker@{'b' * 40}", source_weights={}))
 
 
 def test_shards_together_have_what_the_whole_has(make_workspace: MakeWorkspace) -> None:

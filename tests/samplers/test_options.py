@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from samplers import cli
-from samplers.options import SampleOptions
+from samplers.options import RemakeOptions, SampleOptions
 from samplers.pending import find_pending
 from tests.samplers.campaign import entry
 from tests.samplers.inputs import PROMPTS, write_catalog, write_prompts
@@ -18,11 +18,17 @@ from workspace.layout import Workspace
 from workspace.recipe import pin, read
 
 #: The command's own parameters, fields that it reads from the environment, and one field of another name.
-OWN, FROM_ENVIRONMENT, FIELDS = (
-    {"workspace", "dry_run", "device_speed", "calibrate", "as_json"},
-    {"endpoint", "token"},
-    {"source_weight": "source_weights"},
-)
+OWN = {
+    "context",
+    "workspace",
+    "dry_run",
+    "device_speed",
+    "calibrate",
+    "as_json",
+    "remake",
+    "into",
+}
+FROM_ENVIRONMENT, FIELDS = {"endpoint", "token"}, {"source_weight": "source_weights"}
 
 
 def _parameters() -> dict[str, inspect.Parameter]:
@@ -81,6 +87,7 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         "timeout": 17.0,
         "max_memory": 19.0,
         "retry_failed": True,
+        "fail_above": "5%",
         "update": True,
         "verify": "full",
     }
@@ -89,7 +96,9 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
     chosen = {name: ["org/*", "mit"] for name in CHOICE}
     held = {"holdout": ["name=org/a"], "validation": ["name=org/b", "architecture=GAN"]}
     with pytest.raises(_PassedError) as passed:
-        cli.sample(workspace=tmp_path, source_weight=["coco=2"], only=["org/a", "org/b"], **held, **chosen, **values)
+        cli.sample(
+            None, workspace=tmp_path, source_weight=["coco=2"], only=["org/a", "org/b"], **held, **chosen, **values
+        )
     expected = SampleOptions(
         **values,
         only=("org/a", "org/b"),
@@ -147,6 +156,7 @@ def test_batch_and_tries_follow_the_number_of_images(options: SampleOptions, bat
         ({"shard": "0/4"}, "--shard '0/4'"),
         ({"max_disk": "much"}, "--max-disk 'much' is not a size"),
         ({"max_memory": -1}, "--max-memory must be 0"),
+        ({"fail_above": "5"}, "--fail-above '5' is not a share"),
         ({"source_weights": {"coco": -1}}, "--source-weight coco=-1"),
         ({"source_weights": {"coco": float("nan")}}, "--source-weight coco=nan"),
         ({"source_weights": {"coco": float("inf")}}, "--source-weight coco=inf"),
@@ -195,3 +205,27 @@ def test_the_recipe_is_the_same_from_python_and_from_the_command_line(tmp_path: 
         "evaluation_prompts": 0.0,
         "seed_bits": 53,
     }
+
+
+def test_the_options_of_a_remake_are_those_of_sampling_that_change_no_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remake(_: Workspace, rows: list[str], into: Path, options: RemakeOptions) -> None:
+        raise _PassedError(rows, into, options)
+
+    monkeypatch.setattr("samplers.remaking.remake.remake", remake)
+    monkeypatch.setattr("sys.argv", ["cf-sample", "--workspace", str(tmp_path), *_REMAKE.split()])
+    with pytest.raises(_PassedError) as passed:
+        cli.main()
+    expected = RemakeOptions(device="cuda:1", weights_dir=Path("w"), max_disk="3GB", timeout=17.0, max_memory=19.0)
+    assert passed.value.args == (["a#1", "b#2"], Path("again"), expected)
+    names = {field.name for field in fields(RemakeOptions)}
+    assert all(getattr(RemakeOptions(), name) == getattr(SampleOptions(), name) for name in names)
+    assert all(getattr(expected, name) != getattr(RemakeOptions(), name) for name in names - FROM_ENVIRONMENT)
+    with pytest.raises(UsageError, match="--timeout must be at least 1"):
+        RemakeOptions(timeout=0)
+
+
+_REMAKE = (
+    "--remake a#1 --remake b#2 --into again --device cuda:1 --weights-dir w --max-disk 3GB --timeout 17 --max-memory 19"
+)

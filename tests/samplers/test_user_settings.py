@@ -96,6 +96,18 @@ def test_settings_that_are_applied_twice_are_those_that_are_applied_once() -> No
     assert settings.applied_to(once) == once
 
 
+@pytest.mark.parametrize("keys", [("steps", "scheduler"), ("scheduler", "steps")])
+def test_a_list_of_steps_is_for_the_authors_scheduler_only(keys: tuple[str, ...]) -> None:
+    row = UserSettings({"scheduler": "DDIMScheduler"}).applied_to(_painter())
+    applied, sources = row.hyperparameters, row.hyperparameter_sources
+    assert (sources.scheduler, sources.num_inference_steps) == ("user", "card")
+    assert (applied.num_inference_steps, applied.extra) == (2, '{"eta": 1.0}')
+    own = UserSettings({"scheduler": "PNDMScheduler"}).applied_to(_painter())
+    assert own.hyperparameters == AUTHOR
+    both = UserSettings({key: EVERY[key] for key in keys}).applied_to(_painter()).hyperparameters
+    assert (both.num_inference_steps, both.extra) == (4, '{"eta": 1.0}')
+
+
 def test_an_empty_negative_prompt_takes_the_authors_away() -> None:
     entry = UserSettings({"negative_prompt": ""}).applied_to(_painter())
     assert (entry.hyperparameters.negative_prompt, entry.hyperparameter_sources.negative_prompt) == (None, None)
@@ -217,6 +229,11 @@ def test_a_name_or_pattern_of_no_generator_is_an_error_and_one_of_incompatible_g
         UserSettings(named={"org/paintre": {"steps": 2}}).check(catalog, catalog[:1])
     with pytest.raises(UsageError, match=r'settings \["else/\*"\]: the catalogue has no such generator$'):
         UserSettings(named={"else/*": {"steps": 2}}).check(catalog, catalog[:1])
+    # A generator that was removed after it was sampled: its settings are in the recipe.
+    gone = UserSettings(named={"org/gone": {"steps": 2}})
+    assert gone.check(catalog, catalog[:1], {"org/gone"}) == [
+        'settings ["org/gone"] have no effect: the catalogue has none'
+    ]
     assert UserSettings(named={"org/b*": {"steps": 2}}).check(catalog, catalog[:1]) == [
         'settings ["org/b*"] have no effect: none of its generators can be sampled (org/broken)'
     ]

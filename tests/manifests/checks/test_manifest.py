@@ -88,8 +88,12 @@ DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
         r"1 generator has another number of images than generators.parquet says: org/painter",
     ),
     "a generator from nowhere": (
-        lambda rows: [replace(row, model_name="org/new") if dreamt(row) else row for row in rows],
+        lambda rows: [replace(row, generator="org/new", model_name="org/new") if dreamt(row) else row for row in rows],
         r"2 generators have another number of images.*: org/new, solo-dreamer",
+    ),
+    "a generator that is not its repository's": (
+        changed(painted, generator="org/other"),
+        r"1 row has a generator that is not made from its repository and commit: org/other #0",
     ),
     "a flagged row": (changed(painted, nsfw_flag=True), r"1 image is flagged, or not checked: org/painter #0"),
     "a row that was never checked": (changed(painted, nsfw_flag=None), r"1 image is flagged.*: org/painter #0"),

@@ -13,9 +13,12 @@ from manifests.options import BuildOptions
 from manifests.publishing.card import link, plain, size_category, write_card
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.planning import plan_shards
+from manifests.reproduction.record import Reproduction, write_reproduction
+from manifests.tables.generators import read_generators, write_generators
 from manifests.tables.withheld import WithheldRow, withheld_path
 from tests.manifests.making import Builder
 from workspace import recipe, records
+from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 
 
@@ -108,6 +111,19 @@ def test_the_card_says_what_is_for_validation_and_whether_relatives_train(filled
     assert "None of its generators shares an ancestor" in card
 
 
+def test_local_generators_are_named_with_their_hash_and_without_a_link_to_the_hub(filled: Builder) -> None:
+    workspace = built(filled)
+    assert "not on the Hub" not in card_of(workspace)
+    rows = [
+        replace(row, revision="a" * 64, link="https://example.org/mix") if row.model_name == "org/painter" else row
+        for row in read_generators(workspace)
+    ]
+    write_generators(workspace, rows)
+    card = card_of(workspace)
+    assert re.search(rf"\| org/painter \| <https://example\.org/mix> \| \S* ?\| `{'a' * 64}` \|", card)
+    assert "huggingface.co/org/painter" not in card
+
+
 def test_without_an_evaluation_set_the_card_says_so(filled: Builder) -> None:
     card = card_of(built(filled))
     assert "This dataset has no evaluation split" in card
@@ -116,13 +132,20 @@ def test_without_an_evaluation_set_the_card_says_so(filled: Builder) -> None:
 
 def test_the_card_has_the_recipe(filled: Builder) -> None:
     workspace = built(filled)
-    recipe.pin(workspace, "sample", {"images": 400, "safety_checker": "org/checker@abc", "weights": {"photos": 2.0}})
     recipe.pin(workspace, "crawl", {"exclude": ["a|b", "c"], "author": None})
+    settings = {"images": 400, "safety_checker": "org/checker@abc", "weights": {"photos": 2.0}}
+    recipe.pin(workspace, "sample", settings)
+    recipe.pin(workspace, "sample", {"images": 600, "safety_checker": "org/checker@abc"}, update=True)
+    build(workspace)
     card = card_of(workspace)
     assert "| sample | images | 400 |" in card
     assert "| sample | safety\\_checker | org/checker@abc |" in card
     assert "| sample | weights: photos | 2.0 |" in card
     assert "| crawl | exclude | a\\|b, c |" in card
+    # Of a later round only what is another one.
+    assert "| sample, round 2 | images | 600 |" in card
+    assert "| sample, round 2 | weights: photos | no longer set |" in card
+    assert card.count("safety\\_checker") == 1
     assert "| diffusers=0.42.1, torch=2.13.0 | cpu | float32 | 22 |" in card
 
 
@@ -174,3 +197,13 @@ def test_a_link_is_a_valid_link_or_plain_text(text: str) -> None:
             assert re.fullmatch(r"<https?://[^\s<>|`\\]+>", said)
         else:
             assert said == plain(address)
+
+
+def test_the_card_says_that_images_were_made_again_where_that_is_so(filled: Builder) -> None:
+    workspace = built(filled)
+    assert "made again" not in card_of(workspace)
+    found = Reproduction(sha256_of_file(manifest_path(workspace)), 7, ("org/painter@a#1", "org/painter@a#2"), ("cpu",))
+    write_reproduction(workspace, found)
+    assert "Can they be made again? 2 of 2 random images (seed 7) made again bit-equal on cpu." in card_of(workspace)
+    write_reproduction(workspace, replace(found, manifest="0" * 64))
+    assert "made again" not in card_of(workspace)

@@ -20,6 +20,7 @@ def generated(number: int, **changes: Any) -> GeneratorRow:
     values: dict[str, Any] = {
         "model_name": f"org-{number % 97}/generator-{number:05d}",
         "revision": sha256(str(number).encode())[:40],
+        "round": 1,
         "subset": "Systematic",
         "rank": number + 1,
         "downloads": 20_000 - number,
@@ -44,7 +45,8 @@ def generated(number: int, **changes: Any) -> GeneratorRow:
         "nan": 0,
         "duplicate": 0,
     }
-    return GeneratorRow(**values | changes)
+    values |= changes
+    return GeneratorRow(**{"generator": values["model_name"], **values})
 
 
 def image_of(generator: GeneratorRow, index: int = 0, **changes: Any) -> ManifestRow:
@@ -54,6 +56,8 @@ def image_of(generator: GeneratorRow, index: int = 0, **changes: Any) -> Manifes
         "label": 1,
         "subset": generator.subset,
         "split": generator.split,
+        "round": 1,
+        "generator": generator.generator,
         "model_name": generator.model_name,
         "revision": generator.revision,
         "index": index,
@@ -81,6 +85,7 @@ def real_image(number: int, **changes: Any) -> ManifestRow:
         "label": 0,
         "subset": "Real",
         "split": "train",
+        "round": 1,
         "architecture": "real",
         "license_family": "unknown",
         "prompt": f"a photograph of thing {number}",

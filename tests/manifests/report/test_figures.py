@@ -2,6 +2,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from manifests.stage import build_manifest
 from tests.browser import look
 from tests.manifests.making import Builder
 from tests.manifests.report.pages import CHARTS, generated, image_of, written
@@ -101,3 +102,14 @@ def test_generators_are_counted_by_quarter_or_year_of_their_first_appearance(bui
     ]  # fmt: skip
     months = [f"{year}-{month:02d}-01T00:00:00Z" for year in range(2020, 2024) for month in range(1, 13, 3)]
     assert charted(months) == ["4", "2020", "4", "2021", "4", "2022", "4", "2023"]
+
+
+def test_what_each_round_added_is_shown_where_there_are_several(filled: Builder, tmp_path: Path) -> None:
+    later = filled.generator("org/later", round=3)
+    for number in range(2):
+        filled.sample(later, filled.real("photos", 900 + number, round=3), round=3, seed=5000 + number)
+    _, page = build_manifest(filled.write())
+    charts = look(page, tmp_path, CHARTS)["acted"]
+    of_rounds = {"2", "9", "22", "0", "generated", "real", "round 1", "round 2", "round 3"}
+    assert set(charts["Images by round"]) == of_rounds
+    assert {"compatible", "with images", "4", "3", "1"} <= set(charts["Generators by the round that added them"])

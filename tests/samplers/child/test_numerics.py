@@ -1,6 +1,6 @@
 import torch
 
-from samplers.child.numerics import make_reproducible
+from samplers.child.numerics import cpu_arithmetic, cpu_threads, make_reproducible
 
 
 def test_no_choice_that_changes_pixels_is_left_to_the_environment() -> None:
@@ -18,3 +18,15 @@ def test_no_choice_that_changes_pixels_is_left_to_the_environment() -> None:
     assert torch.backends.cudnn.allow_tf32 is False
     assert torch.backends.cuda.cudnn_sdp_enabled() is False
     assert torch.backends.cuda.flash_sdp_enabled() is True
+
+
+def test_a_block_computes_with_as_many_threads_as_it_is_told_and_a_row_of_a_cpu_says_how_many() -> None:
+    before = torch.get_num_threads()
+    with cpu_threads(before + 2):
+        threads, instructions = cpu_arithmetic("cpu")
+        assert threads == before + 2
+        assert instructions == torch.backends.cpu.get_cpu_capability()
+    assert cpu_arithmetic("cpu")[0] == before
+    with cpu_threads(None):
+        assert torch.get_num_threads() == before
+    assert cpu_arithmetic("cuda:0") == (None, None)

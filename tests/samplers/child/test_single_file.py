@@ -7,10 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from crawler.checkpoint_layout import parts_of
 from samplers.child.calling import Caller
 from samplers.child.component_cache import ComponentCache
 from samplers.child.failures import GeneratorError
+from samplers.child.layout import PipelineFolder
 from samplers.child.loading import load
+from samplers.child.pipelines import Source, common_dtype
+from samplers.child.single_file import SingleFile
 from tests.samplers.child.families import FAMILIES, made, without_weights
 from tests.samplers.child.making import assignment, change_tensors
 from tests.samplers.child.original_layouts import LAYOUTS, write
@@ -157,6 +161,61 @@ def test_a_file_that_is_no_safetensors_is_refused(
         load(assignment(tmp_path, saved["sd1"][1], single_file="checkpoint.safetensors", **SIZE), "cpu")
 
 
+@pytest.mark.parametrize("family", ["sd1", "flux"])
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+def test_weights_of_fewer_bits_are_those_of_the_file_in_float32(
+    saved: dict[str, tuple[Path, Path]], tmp_path: Path, family: str, stored: torch.dtype
+) -> None:
+    checkpoint, base = saved[family]
+
+    def round_(tensors: dict[str, torch.Tensor]) -> None:
+        tensors |= {name: one.to(stored) for name, one in tensors.items() if one.is_floating_point()}
+
+    def back(tensors: dict[str, torch.Tensor]) -> None:
+        tensors |= {name: one.float() for name, one in tensors.items() if one.is_floating_point()}
+
+    for name, changes in (("few", (round_,)), ("many", (round_, back))):
+        (tmp_path / name).mkdir()
+        file = shutil.copyfile(checkpoint, tmp_path / name / "x.safetensors")
+        for change in changes:
+            change_tensors(file, change)
+    asked = [assignment(tmp_path / name, base, single_file="x.safetensors", **SIZE) for name in ("few", "many")]
+    few, many = (load(one, "cpu").pipeline.components for one in asked)
+    for name in ("unet", "transformer", "vae", "text_encoder", "text_encoder_2"):
+        if name in few:
+            ours, theirs = few[name].state_dict(), many[name].state_dict()
+            assert {tensor.dtype for tensor in ours.values() if tensor.is_floating_point()} == {torch.float32}
+            assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (torch.float32, torch.float16),
+        (torch.float16, torch.float16),
+        (torch.bfloat16, torch.bfloat16),
+        (torch.float8_e4m3fn, torch.bfloat16),
+    ],
+)
+def test_on_a_gpu_the_dtype_is_that_of_the_denoiser(
+    saved: dict[str, tuple[Path, Path]], tmp_path: Path, stored: torch.dtype, expected: torch.dtype
+) -> None:
+    checkpoint, base = saved["sd1"]
+    shutil.copyfile(checkpoint, tmp_path / "x.safetensors")
+
+    def round_(tensors: dict[str, torch.Tensor]) -> None:
+        tensors |= {name: one.to(stored) for name, one in tensors.items() if "diffusion_model" in name}
+
+    change_tensors(tmp_path / "x.safetensors", round_)
+    single = SingleFile.read(
+        tmp_path / "x.safetensors",
+        {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"},
+        None,
+    )
+    source = Source(PipelineFolder.read(base), {}, None, False, single)
+    assert common_dtype([source], "cuda") is expected
+
+
 def test_two_checkpoints_with_one_base_share_none_of_their_own_components(
     saved: dict[str, tuple[Path, Path]], tmp_path: Path
 ) -> None:
@@ -182,5 +241,14 @@ def test_a_checkpoint_that_was_loaded_before_is_reused(saved: dict[str, tuple[Pa
     assert load(asked, "cpu", cache).pipeline.unet is first.pipeline.unet
 
 
-def test_each_family_is_written_with_the_names_of_its_own_layout() -> None:
-    assert all(set(LAYOUTS[family]) <= set(made(family).components) for family in FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_tensor_of_a_checkpoint_belongs_to_the_component_that_it_was_written_from(family: str) -> None:
+    pipeline = made(family)
+    written = {part: set(convert(getattr(pipeline, part))) for part, convert in LAYOUTS[family].items()}
+    classes = {name: type(part).__name__ for name, part in pipeline.components.items()}
+    parts = parts_of((name for names in written.values() for name in names), classes)
+    scales = {name for names in written.values() for name in names if name.endswith("logit_scale")}
+    assert {part: set(names) for part, names in parts.names.items()} == {
+        part: names - scales for part, names in written.items()
+    }
+    assert not parts.others

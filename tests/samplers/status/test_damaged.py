@@ -14,8 +14,10 @@ from rich.console import Console
 from samplers.status.display import as_json, as_tables
 from samplers.status.run import Watcher
 from tests.manifests.making import Builder, fill
+from tests.samplers.status.test_generators import recipe
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.recipe import pin
 
 PAINTER = "org/painter"
 PART = "samples/org--painter/part-00000.parquet"
@@ -56,6 +58,7 @@ def workspace(tmp_path: Path) -> Workspace:
     workspace = fill(Builder(Workspace.open(tmp_path / "workspace"))).write()
     for name in ("org/sketcher", "solo-dreamer"):
         workspace.outcome_of(name).unlink()
+    pin(workspace, "sample", recipe(images=20).table())
     return workspace
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 from rich.console import Console
 
@@ -20,6 +21,7 @@ from localhub.store import Store
 from samplers.options import SampleOptions
 from samplers.outcomes import PHASES, Outcome, read_outcome, write_outcome
 from samplers.status.display import as_json, as_tables
+from samplers.status.json_form import schema_text
 from samplers.status.run import RunStatus, Watcher
 from samplers.status.shard_status import WALL, ShardStatus, Time
 from samplers.supervisor import sample
@@ -77,6 +79,25 @@ def test_a_finished_run_is_read_from_its_outcomes_and_logs(sampled: Workspace) -
     assert whole.time.duty is not None
     assert 0 < whole.time.duty < 1
     assert (status.images_a_second, status.recently, status.seconds_left) == (None, None, None)
+
+
+def test_a_failed_generator_is_named_with_the_log_of_its_process(sampled: Workspace) -> None:
+    unfetched, misread = _look(sampled).failures
+    assert (unfetched.generator, unfetched.end, unfetched.log) == (CLASSES, "fetch-failed", None)
+    assert (misread.generator, misread.end) == (PIXELS, "incompatible: needs-other-input")
+    assert misread.log is not None
+    printed = (sampled.root / misread.log).read_text()
+    assert "Traceback" in printed
+    outcome = read_outcome(sampled, PIXELS)
+    assert outcome is not None
+    assert outcome.log == misread.log
+    assert printed.rstrip().endswith(outcome.stderr[-1])
+    # Only of generators that failed, whichever shard sampled them.
+    assert sorted(path.name for path in sampled.logs.iterdir()) == [
+        *(f"sample-{index}-of-3.jsonl" for index in (1, 2, 3)),
+        "stderr",
+    ]
+    assert len(list((sampled.logs / "stderr").iterdir())) == 1
 
 
 def test_the_phases_make_up_the_wall_time(sampled: Workspace) -> None:
@@ -137,11 +158,12 @@ def test_tables_and_json_agree(sampled: Workspace) -> None:
     )
     assert max(len(line) for line in said.splitlines()) <= 80
     values = json.loads(plain)
+    jsonschema.validate(values, json.loads(schema_text()), jsonschema.Draft202012Validator)
     assert values["ends"] == _look(sampled).ends
     assert "incompatible: needs-other-input" in said
     for shard in values["shards"]:
         assert f"{shard['time']['duty']:.0%}" in said
-    assert "4 generators: 1 done, 1 left, 2 failed" in said
+    assert "4 generators: 1 done, 0 exhausted, 2 failed, 1 left" in said
 
 
 def test_a_large_runs_shards_fit_into_80_columns() -> None:
@@ -154,7 +176,7 @@ def test_a_large_runs_shards_fit_into_80_columns() -> None:
         done=1234,
         left=1234,
         failed=123,
-        model_name="org/name",
+        generator="org/name",
         images=493_600,
         images_a_second=12.34,
         recently=0.0,
@@ -166,6 +188,7 @@ def test_a_large_runs_shards_fit_into_80_columns() -> None:
     status = RunStatus(
         generators=5000,
         done=1234,
+        exhausted=0,
         failed=123,
         left=1234,
         ends={"quarantined": 3},
@@ -197,14 +220,14 @@ def test_watching_ends_with_ctrl_c_and_exit_code_0(sampled: Workspace) -> None:
 
 
 def test_in_the_middle_of_a_run_and_after_it_was_killed(
-    store: Store, options: SampleOptions, make_workspace: MakeWorkspace
+    store: Store, options: SampleOptions, make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endless = Hyperparameters(num_inference_steps=1_000_000)
     workspace = make_workspace(entry_of(store, PIXELS, 1), entry_of(store, ENDLESS, 2, hyperparameters=endless))
     process = start(workspace, dataclasses.replace(options, **SETTINGS))
     watcher = Watcher(workspace)
     status = watcher.look(time.time())
-    while process.is_alive() and not (status.shards and status.shards[0].model_name == ENDLESS):
+    while process.is_alive() and not (status.shards and status.shards[0].generator == ENDLESS):
         time.sleep(0.05)
         status = watcher.look(time.time())
     # Outcomes are read before the log: the first one may have been written in between.
@@ -218,9 +241,12 @@ def test_in_the_middle_of_a_run_and_after_it_was_killed(
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    later = watcher.look(time.time() + 300)
-    assert later.shards[0].state == "silent"
-    assert later.shards[0].heard >= 300
+    # Whoever looks sees it at once where the process was, and in the end from anywhere.
+    assert watcher.look(time.time()).shards[0].state == "killed"
+    monkeypatch.setattr("workspace.process_folder._machine", lambda: "0" * 16)
+    states = [watcher.look(time.time() + seconds).shards[0] for seconds in (0, 300, 400)]
+    assert [shard.state for shard in states] == ["running", "silent", "killed"]
+    assert states[1].heard >= 300
 
 
 def test_a_workspace_that_does_not_exist_is_not_created(tmp_path: Path) -> None:

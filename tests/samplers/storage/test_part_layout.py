@@ -36,6 +36,7 @@ def _stored(number: int, first: int, stop: int) -> Stored:
             status="nan",
             call_size=1,
             memory=None,
+            cpu_threads=None,
             image_name=None,
             sha256=None,
             file_size=None,
