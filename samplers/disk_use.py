@@ -16,7 +16,7 @@ from samplers.pace import Range, lognormal, ratio_of, spread_of
 from samplers.plan import BATCHES_A_PART
 from samplers.segments import Segment
 from samplers.storage.progress import GeneratorProgress
-from samplers.storage.segment_progress import progress_by_segment
+from samplers.storage.segment_progress import images_left, progress_by_segment
 
 #: Bytes of PNG files for each pixel before any is there: least, usual and most.
 _PIXEL_BYTES = Range(0.5, 0.4e6 / 512**2, 3.0)
@@ -62,13 +62,16 @@ class Work:
     @classmethod
     def of(cls, entry: CatalogEntry, segments: Sequence[Segment], progress: GeneratorProgress) -> "Work":
         """What its rows say."""
-        left: list[Left] = []
-        for one in progress_by_segment(progress, segments):
-            segment = one.segment
-            before = sum(other.images for other in left if other.segment.counts_with(segment))
-            settings = replace(entry, hyperparameters=segment.settings)
-            images, made = max(0, one.missing - before), one.next_index - segment.first
-            left.append(Left(segment, pixels_of(settings), images if made < segment.stop - segment.first else 0, made))
+        states = progress_by_segment(progress, segments)
+        left = [
+            Left(
+                one.segment,
+                pixels_of(replace(entry, hyperparameters=one.segment.settings)),
+                images,
+                one.next_index - one.segment.first,
+            )
+            for one, images in zip(states, images_left(states), strict=True)
+        ]
         return cls(entry, tuple(left))
 
     @property

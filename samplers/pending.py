@@ -23,7 +23,7 @@ from samplers.segments import Segment, images_owed, segments_of
 from samplers.shard_assignment import ShardAssignment, assign_shards, sampling_order
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.progress import GeneratorProgress, progress_of
-from samplers.storage.segment_progress import is_finished, missing_images
+from samplers.storage.segment_progress import images_left, is_finished, progress_by_segment
 from samplers.weights.fetching import Fetcher
 from workspace import recipe as recipes_file
 from workspace.errors import UsageError
@@ -51,7 +51,7 @@ class PendingGenerator:
     @property
     def missing_images(self) -> int:
         """Images that are still to be sampled and kept."""
-        return missing_images(self.progress, self.segments)
+        return sum(images_left(progress_by_segment(self.progress, self.segments)))
 
     @property
     def seconds(self) -> float:
