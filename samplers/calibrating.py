@@ -12,10 +12,11 @@ from captioning.prompt import Prompt
 from samplers.calibration import Calibrated, Calibration, write_calibration
 from samplers.messages import Assignment, Start
 from samplers.options import SampleOptions
-from samplers.pending import PendingGenerator, PendingWork, pinned_checker
+from samplers.pending import PendingGenerator, PendingWork
 from samplers.plan import Plan, plans_of
 from samplers.prompting import PromptPool
 from samplers.sample import Sample
+from samplers.sampled_rounds import pinned_checker
 from samplers.weights.fetching import Fetcher, FetchError, content_key
 from samplers.weights.process_folder import ProcessFolder, default_weights_dir
 from samplers.weights.store import WeightStore

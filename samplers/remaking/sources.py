@@ -11,7 +11,7 @@ from typing import Any, get_args
 from captioning.prompt import prompt_parts
 from captioning.removed_prompts import prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
-from samplers.pending import can_be_sampled, listed_code
+from samplers.chosen import can_be_sampled, listed_code
 from samplers.plan import Plan, PlannedSample, plans_of
 from samplers.recipe import Recipe, recorded_recipes
 from samplers.remaking.naming import NamedRow
