@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = ("captioning", "crawl", "duty", "manifest", "packing", "png")
+BENCHMARKS = ("captioning", "crawl", "duty", "forecast", "manifest", "packing", "png")
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from captioning.cleaning import DroppedCaptionError, clean
 from captioning.prompt import Prompt, require_all_parts
 from captioning.prompt_parts import Part, parts_of
+from captioning.removed_prompts import read_removed
 from captioning.selection import Selection
 from captioning.skipped import Skipped, skipped_name
 from captioning.sources.own_prompts import OwnPrompts
@@ -19,6 +20,7 @@ from workspace import recipe, records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, part_name, parts_in
 from workspace.recipe import Setting
+from workspace.removed import removed_prompt_id
 
 #: Settings of a round: by source, the number of parts of the rounds before, and of all up to this one.
 BY_ROUND = ("former_parts", "parts")
@@ -64,7 +66,7 @@ def parts_of_round(
     remarks: list[str] = []
     for selection in selections:
         known = _known(workspace, selection, former.get(_name(selection), 0))
-        ids = [one for one in selection.ids if _printable(one) not in known] if known else selection.ids
+        ids = [one for one in selection.ids if not _is_known(selection, one, known)] if known else selection.ids
         if gone := len(known) - (len(selection.ids) - len(ids)):
             remarks.append(f"{_name(selection)}: {gone} images of earlier rounds are not selected any more; they stay")
         new.append(replace(selection, ids=ids))
@@ -82,17 +84,24 @@ def parts_of_round(
 
 
 def _known(workspace: Workspace, selection: Selection, former: int) -> set[str]:
-    """The ids, as tables have them, of the images in the first `former` parts of a source."""
+    """The ids, as tables have them, of the images in the first `former` parts of a source; of removed ones what is in
+    place of their prompts."""
     folder, name = workspace.prompts_of(_name(selection)), _name(selection)
     known: set[str] = set()
     for number in range(former):
         rows = records.read_table(folder / part_name(number), Prompt, ["prompt_id", "prompt"]).to_pylist()
         _require_same_prompts(selection, rows)
         known.update(row["prompt_id"].removeprefix(f"{name}/") for row in rows)
+        known.update(place.prompt_id for place in read_removed(folder / part_name(number)))
         skipped = folder / skipped_name(number)
         if skipped.exists():
             known.update(records.read_table(skipped, Skipped, ["real_id"]).column("real_id").to_pylist())
     return known
+
+
+def _is_known(selection: Selection, real_id: str, known: set[str]) -> bool:
+    printable = _printable(real_id)
+    return printable in known or removed_prompt_id(f"{_name(selection)}/{printable}") in known
 
 
 def _require_same_prompts(selection: Selection, rows: Sequence[Mapping[str, str]]) -> None:

@@ -112,11 +112,13 @@ def read_prompts(workspace: Workspace) -> list[Prompt]:
     parts = prompt_parts(workspace)
     if not parts:
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    prompts: list[Prompt] = []
-    for part in parts:
-        with _remedy(part):
-            prompts += records.read(part, Prompt)
-    return prompts
+    return [prompt for part in parts for prompt in read_part(part)]
+
+
+def read_part(part: Path) -> list[Prompt]:
+    """The prompts of one part. Raises `UsageError` when another version wrote it, or it is damaged."""
+    with _remedy(part):
+        return records.read(part, Prompt)
 
 
 def numbers_of_parts(parts: Mapping[str, int]) -> dict[bytes, bytes]:

@@ -22,6 +22,7 @@ from captioning.cleaning import DroppedCaptionError, clean
 from captioning.decoding import DecodeAll, Job, Unusable, decode_in_process
 from captioning.images import ImageFacts, UnusableImageError, fetch
 from captioning.prompt import Prompt, numbers_of_parts
+from captioning.removed_prompts import RemovedPrompt, read_removed, write_removed
 from captioning.selection import Selection
 from captioning.skipped import Skipped, SkipReason, skipped_name
 from captioning.sources.own_prompts import OwnPrompts
@@ -62,6 +63,7 @@ class Part:
             records.verify(self.path(workspace), Prompt)
             if (skipped := self.skipped_path(workspace)).exists():
                 records.verify(skipped, Skipped)
+            read_removed(self.path(workspace))
         except UsageError:
             return False
         return True
@@ -69,9 +71,11 @@ class Part:
 
 @dataclass
 class PartResult:
-    """The rows of a part; `dropped` counts the data set's captions that cannot be prompts, by reason."""
+    """The rows of a part; `removed` are the places of prompts whose real images were removed from the workspace;
+    `dropped` counts the data set's captions that cannot be prompts, by reason."""
 
     prompts: list[Prompt] = field(default_factory=list)
+    removed: list[RemovedPrompt] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     dropped: Counter[DropReason] = field(default_factory=Counter)
 
@@ -197,7 +201,8 @@ def skipped_row(part: Part, real_id: str, reason: SkipReason, detail: str) -> Sk
 
 
 def write_part(workspace: Workspace, part: Part, result: PartResult, numbers: Mapping[str, int]) -> None:
-    """Write a part's files: the skipped rows, if any, then the prompts, whose file marks the part as finished.
+    """Write a part's files: the skipped and the removed rows, if any, then the prompts, whose file marks the part as
+    finished.
 
     `numbers`: how many parts each source has, which every part says, so that a missing one is noticed.
     """
@@ -206,6 +211,7 @@ def write_part(workspace: Workspace, part: Part, result: PartResult, numbers: Ma
         records.write(skipped_path, Skipped, result.skipped)
     else:  # of an earlier run that was killed before its prompts were written
         skipped_path.unlink(missing_ok=True)
+    write_removed(part.path(workspace), result.removed)
     records.write(part.path(workspace), Prompt, result.prompts, metadata=numbers_of_parts(numbers))
 
 

@@ -22,6 +22,7 @@ from captioning.options import Backend, CaptionOptions
 from captioning.own_prompt_parts import own_part
 from captioning.prompt import Prompt, require_this_version
 from captioning.prompt_parts import Captioning, Part, caption_part, write_part
+from captioning.removed_prompts import separated
 from captioning.sandboxed_captioner import load_sandboxed
 from captioning.selection import Selection, select_all
 from captioning.skipped import Skipped
@@ -36,6 +37,7 @@ from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Log, task
 from workspace.recipe import Setting
+from workspace.removed import read_removals
 from workspace.roots import read_roots, record_roots
 from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
@@ -123,6 +125,7 @@ def _caption_parts(
 ) -> None:
     """Caption the pending parts, after the `remarks`; `numbers`: how many parts each source has in all."""
     shard = Shard.parse(options.shard)
+    removals = read_removals(workspace)
     with _write_errors(workspace.root):
         log = Log(workspace, f"caption-{shard.index}-of-{shard.count}")
     with (
@@ -152,6 +155,7 @@ def _caption_parts(
             name = part.selection.source.name
             make = own_part if isinstance(part.selection.collection, OwnPrompts) else caption_part
             result = make(part, captioning, partial(progress.advance, 1, name))
+            result.prompts, result.removed = separated(result.prompts, removals)
             with _write_errors(workspace.root):
                 if options.copy:
                     result.prompts = copy_images(workspace, result.prompts, options.hub)
@@ -162,8 +166,13 @@ def _caption_parts(
                     number=part.number,
                     prompts=len(result.prompts),
                     skipped=Counter(row.reason for row in result.skipped),
+                    removed=len(result.removed),
                     dropped_captions=result.dropped,
                     walls=decoders.walls,
+                )
+            if result.removed:
+                captioning.remark(
+                    name, "real images that were removed from this workspace (`cf-remove`) give no prompt"
                 )
             if decoders.walls is not None and (text := walls_text(decoders.walls)) not in ("", told):
                 told = text

@@ -144,11 +144,12 @@ def _download(repo_id: str, revision: str, hub: HubAccess) -> Path:
         RevisionNotFoundError,
     )
 
-    from workspace.hub_session import limited_to, session, without_xet
-    from workspace.retry import retrying
+    from workspace.hub_session import limited_to, quiet_client, session, without_xet
+    from workspace.retry import remedy, retrying
 
     session(hub)
-    fetch = partial(retrying(), snapshot_download, repo_id, revision=revision, endpoint=hub.endpoint, token=hub.token)
+    request = partial(snapshot_download, repo_id, revision=revision, endpoint=hub.endpoint, token=hub.token)
+    fetch, fetch_once = partial(retrying(), request), partial(retrying(lambda: 1), request)
 
     def names() -> list[str]:
         return [file.path for file in get_cached_repo_tree(repo_id, revision=revision)]
@@ -157,7 +158,9 @@ def _download(repo_id: str, revision: str, hub: HubAccess) -> Path:
         try:
             found = names()
         except CachedRepoTreeNotFoundError:
-            folder = Path(fetch(allow_patterns=list(CONFIGURATION)))
+            # The client asks six times by itself for what a repository has, and prints each time.
+            with quiet_client():
+                folder = Path(fetch_once(allow_patterns=list(CONFIGURATION)))
             try:
                 found = names()
             except CachedRepoTreeNotFoundError:  # offline, with a cache that an older client filled
@@ -172,9 +175,10 @@ def _download(repo_id: str, revision: str, hub: HubAccess) -> Path:
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise _not_found(repo_id, revision) from error
     except (HTTPError, InvalidURL, OSError) as error:
+        hint = remedy(error) or "try again"
         raise HubError(
-            f"the captioner {repo_id}@{revision} cannot be downloaded ({_cause(error)}): try again, or name a folder "
-            "with its files"
+            f"the captioner {repo_id}@{revision} cannot be downloaded ({_cause(error)}): {hint}, or name a folder with "
+            "its files"
         ) from error
 
 

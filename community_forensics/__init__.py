@@ -18,10 +18,23 @@ from importlib.metadata import version
 
 from captioning.options import CaptionOptions
 from community_forensics.reading import open_image, read_manifest
-from community_forensics.stages import build_manifest, caption, crawl, export, publish, remake, restore, sample, status
+from community_forensics.stages import (
+    build_manifest,
+    caption,
+    crawl,
+    export,
+    forecast,
+    publish,
+    remake,
+    restore,
+    sample,
+    status,
+)
+from community_forensics.upkeep import merge, remove
 from crawler.options import CrawlOptions
 from manifests.options import BuildOptions, ExportOptions, PublishOptions
 from samplers.options import RemakeOptions, SampleOptions
+from upkeep.options import MergeOptions, RemoveOptions
 from workspace.errors import CommunityForensicsError, HubError, UsageError
 from workspace.layout import Workspace
 
@@ -34,8 +47,10 @@ __all__ = [
     "CrawlOptions",
     "ExportOptions",
     "HubError",
+    "MergeOptions",
     "PublishOptions",
     "RemakeOptions",
+    "RemoveOptions",
     "SampleOptions",
     "UsageError",
     "Workspace",
@@ -44,10 +59,13 @@ __all__ = [
     "caption",
     "crawl",
     "export",
+    "forecast",
+    "merge",
     "open_image",
     "publish",
     "read_manifest",
     "remake",
+    "remove",
     "restore",
     "sample",
     "status",

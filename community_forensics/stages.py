@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from manifests.exporting.export import Exported
     from manifests.publishing.publish import Published
     from manifests.restoring.restore import Restored
+    from samplers.forecast import Forecast
     from samplers.remaking.results import Remade
     from samplers.status.run import RunStatus
     from samplers.supervisor import Report
@@ -103,6 +104,34 @@ def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -
     return run(_created(workspace), options)
 
 
+def forecast(
+    workspace: WorkspaceLike,
+    options: SampleOptions = SampleOptions(),
+    *,
+    device_speed: str | float | None = None,
+    calibrate: bool = False,
+) -> "Forecast":
+    """What `sample` with these options would cost: time of all shards and each, disk, files, download, with ranges.
+
+    What `cf-sample --dry-run` shows. Captions are not needed yet. `device_speed` is the name of a device (docs/costs.md
+    lists them), or how many times it is as fast as the nominal GPU; None: as measured, by finished generators and the
+    last calibration. `calibrate` measures this device with a batch of three generators first, which are downloaded.
+    Times are in seconds; `rests_on` says what they rest on.
+
+    Raises `UsageError` without a catalogue, and for an unknown device; with `calibrate`, what `sample` raises.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> cost = cf.forecast("workspace", cf.SampleOptions(images=4), device_speed="a100")
+        >>> cost.seconds.low <= cost.seconds.middle <= cost.seconds.high
+        True
+    """
+    from samplers.forecast import forecast as run
+
+    speed = None if device_speed is None else str(device_speed)
+    return run(existing(workspace), options, speed, calibrate=calibrate)
+
+
 def remake(
     workspace: WorkspaceLike,
     rows: "str | Path | pd.DataFrame | Iterable[str | Path | Mapping[str, Any]]",
@@ -176,7 +205,8 @@ def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOption
 def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = PublishOptions()) -> "Published":
     """Put the manifest's images on the Hub as the dataset `repo_id` (ORG/NAME); private unless `options.public`.
 
-    Only what is not there yet is sent, and readers see the former version or the new one. Returns what was sent.
+    Only what is not there yet is sent, and readers see the former version or the new one; each version has a tag
+    (`options.tag`, else `round-N`). Returns what was sent.
 
     Raises `UsageError` without a manifest, for an invalid name, and for real images that must not be made public;
     `HubError` when the Hub refuses or fails; `CommunityForensicsError` for files that changed since the build.

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import get_args
 
 from crawler.catalog import Architecture, CatalogEntry
-from crawler.generator_names import GeneratorNames, is_pattern
+from crawler.generator_names import GeneratorNames, is_pattern, named_by
 from crawler.named_licenses import NamedLicenses
 from crawler.options import ChoiceOptions
 from crawler.reasons import Reason
@@ -78,7 +78,7 @@ class Choice:
         license_ = entry.license_effective or "none given"
         if self.allowed.texts and not self.allowed.cover(entry):
             return LeftOut("--license-allow", license_, f"its licence in effect, {license_}, is not allowed")
-        if self.denied.cover(entry):
+        if self.denied.cover_part(entry):
             return LeftOut("--license-deny", license_, f"its licence in effect, {license_}, is denied")
         if self.max_bytes is not None and entry.download_bytes > self.max_bytes:
             size, largest = text_of(entry.download_bytes), text_of(self.max_bytes)
@@ -95,18 +95,18 @@ class Choice:
         Raises `UsageError` for a name, pattern, licence or architecture of --only and the like that no generator has:
         a spelling mistake.
         """
-        names = [name for entry in catalog for name in {entry.model_name, entry.generator}]
+        names = {name for entry in catalog for name in (entry.model_name, entry.generator)}
         for text in self.only.given:
-            if not GeneratorNames((text,)).match(*names):
-                like = difflib.get_close_matches(text, names, n=1, cutoff=0.8)
+            if not named_by(text, names):
+                like = difflib.get_close_matches(text, sorted(names), n=1, cutoff=0.8)
                 hint = f"; did you mean {like[0]}?" if like else ""
                 raise UsageError(f"--only {text}: the catalogue has no such generator; crawl it with `cf-crawl`{hint}")
         for licenses in (self.allowed, self.denied):
             licenses.check(catalog)
         self.require_kinds(entry.hf_diffusers_tag or "" for entry in catalog)
-        unknown = [text for text in self.only.listed if not GeneratorNames((text,)).match(*names)]
+        unknown = [text for text in self.only.listed if not named_by(text, names)]
         lines = [f"--only: the catalogue has no generator {_some(unknown)}"] if unknown else []
-        idle = [text for text in self.exclude.texts if not GeneratorNames((text,)).match(*names)]
+        idle = [text for text in self.exclude.texts if not named_by(text, names)]
         return [*lines, *([f"--exclude: the catalogue has no generator {_some(idle)}"] if idle else [])]
 
     def require_kinds(self, classes: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, NoReturn, cast
 
 import typer
 
+from crawler.choice_parameters import NAMED, Architectures, Exclude, LicenseAllow, LicenseDeny, MaxSize
 from crawler.options import DEFAULT_LIMIT, CrawlOptions, Kind
 from workspace import command_line
 
@@ -28,39 +29,13 @@ def crawl(
     kinds: Annotated[str, typer.Option(help="Kinds of models, separated by commas.")] = ",".join(CrawlOptions.kinds),
     include: Annotated[
         list[str] | None,
-        typer.Option(
-            "--only",
-            "--include",
-            metavar="NAME",
-            help="Only these models: ORG/NAME, a pattern such as 'ORG/*', or @FILE with one of these a line. "
-            "May be repeated. --include is the same.",
-        ),
+        typer.Option("--only", "--include", metavar="NAME", help=f"Only these models: {NAMED} --include is the same."),
     ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Not these models, named as for --only. May be repeated.")
-    ] = None,
-    license_allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LICENCE,...",
-            help="Only models with these licences in effect (their base models' included): mit, a family such as "
-            "openrail or unknown, or none. May be repeated.",
-        ),
-    ] = None,
-    license_deny: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LICENCE,...", help="No models with these licences, named as for --license-allow."),
-    ] = None,
-    max_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="No models whose download is larger, such as 20GB.")
-    ] = CrawlOptions.max_size,  # type: ignore[assignment]
-    architecture: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME,...",
-            help="Only LatDiff, PixDiff, GAN or Other, or pipeline classes such as 'Flux*'. May be repeated.",
-        ),
-    ] = None,
+    exclude: Exclude = None,
+    license_allow: LicenseAllow = None,
+    license_deny: LicenseDeny = None,
+    max_size: MaxSize = CrawlOptions.max_size,  # type: ignore[assignment]
+    architecture: Architectures = None,
     from_file: Annotated[
         Path | None,
         typer.Option(

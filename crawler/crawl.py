@@ -19,7 +19,7 @@ from crawler.effective_licenses import with_effective_licenses
 from crawler.growth import Growth
 from crawler.hub.client import Hub
 from crawler.hub.from_file import Names, digest, look_up_models, read_names
-from crawler.hub.listing import ListedModel, Selection, list_models
+from crawler.hub.listing import ListedModel, ModelList, Selection, list_models
 from crawler.hub.repository import RepositoryReader
 from crawler.lineage import bases_of_adapter, with_lineage
 from crawler.local.reader import LocalReader
@@ -27,6 +27,7 @@ from crawler.local_crawl import LocalCrawl, is_same
 from crawler.options import CrawlOptions
 from crawler.pipelines.traits import pipeline_names
 from crawler.reasons import TEMPORARY, Incompatible, Reason
+from crawler.removal import with_former_ancestors, with_hidden_names, without_removed
 from crawler.resume_log import ResumeLog
 from crawler.row_builder import RowBuilder
 from workspace import progress, recipe, records
@@ -35,6 +36,7 @@ from workspace.exclusive import Held, alone
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.recipe import Setting
+from workspace.removed import Removals, read_removals
 from workspace.threads import each
 
 
@@ -98,18 +100,20 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     if not recipe.rounds(workspace)[0].tables.get("crawl"):
         recipe.pin(workspace, "crawl", settings)
     log = progress.Log(workspace, "crawl")
+    removals = read_removals(workspace)
     former = read_catalog(workspace) if workspace.catalog.exists() else []
     before: dict[str, list[CatalogEntry]] = {}
     for entry in sorted(former, key=lambda entry: entry.round):
         before.setdefault(entry.model_name, []).append(entry)
     resume_log = ResumeLog(workspace)
-    inspected = {entry.model_name: entry for entry in resume_log.read()}
+    inspected = {entry.model_name: entry for entry in without_removed(resume_log.read(), removals)}
     kept: list[str] = []
     not_added: list[str] = []
     if named is None:
         listing = list_models(hub, selection)
     else:
         listing = look_up_models(hub, selection, named.names, options.workers)
+    listing = _without_names(listing, removals)
     models = listing.models
     local = LocalCrawl.select(named.local if named is not None else (), selection, len(models))
     local.require_free({name: own[-1] for name, own in before.items()})
@@ -128,7 +132,8 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
     builder = RowBuilder(
         reader, bases, selection.kinds, hub.endpoint, options.include_test_repositories or names is not None, _now
     )
-    ranked = list(enumerate(models, start=1))
+    # What was removed keeps its rank, so that those of the others do not change.
+    ranked = [item for item in enumerate(models, 1) if removals.generator(item[1].model_name, item[1].revision) is None]
     rows: dict[str, list[CatalogEntry]] = {}
     todo: list[tuple[int, ListedModel]] = []
     for rank, model in ranked:
@@ -147,12 +152,13 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
             rows[name] = _with_counts(growth.added(log_row, own), model, rank)
         else:
             todo.append((rank, model))
-    listed = {*(model.model_name for model in models), *(generator.name for generator in local.generators)}
+    listed = {*(model.model_name for _, model in ranked), *(generator.name for generator in local.generators)}
     unlisted = sorted((own for name, own in before.items() if name not in listed), key=lambda own: own[-1].rank)
 
     with resume_log, progress.task("crawl", total=len(listed) + len(unlisted)) as task:
-        task.advance(len(models) - len(todo))
-        for entry in each(lambda item: builder.build(item[1], item[0]), todo, options.workers, hub.stop):
+        task.advance(len(ranked) - len(todo))
+        for built in each(lambda item: builder.build(item[1], item[0]), todo, options.workers, hub.stop):
+            entry = with_hidden_names(built, removals)
             resume_log.add(entry)
             log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
             own = before.get(entry.model_name, [])
@@ -162,7 +168,10 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
             rows[entry.model_name] = [replace(row, rank=entry.rank) for row in added]
             task.advance(note=entry.model_name)
         on_this_machine = []
-        for entry in local.rows(builder, reader, len(models) + 1, options.workers):
+        for built in local.rows(builder, reader, len(models) + 1, options.workers):
+            if removals.generator(built.model_name, built.revision) is not None:
+                continue
+            entry = with_hidden_names(built, removals)
             log.event("model", name=entry.model_name, status=entry.status, reason=entry.reason)
             on_this_machine.append(entry)
             own = before.get(entry.model_name, [])
@@ -182,11 +191,13 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
             task.advance(note=row.model_name)
     # In the order of the listing, whichever was inspected first.
     order = [
-        *(model.model_name for model in models),
+        *(model.model_name for _, model in ranked),
         *(generator.name for generator in local.generators),
         *(own[-1].model_name for own in unlisted),
     ]
-    complete = with_effective_licenses(with_lineage([row for name in order for row in rows.get(name, ())]))
+    complete = with_lineage([row for name in order for row in rows.get(name, ())])
+    complete = with_former_ancestors(complete, {entry.generator: entry for entry in former})
+    complete = with_effective_licenses(complete)
     entries = applied(complete, choice, {row.generator for row in complete if growth.is_pinned(row)})
     held.check()
     growth.record(settings, entries)
@@ -200,11 +211,28 @@ def _crawl(workspace: Workspace, options: CrawlOptions, named: Names | None, hel
         bad_lines=named.bad_lines if named is not None else (),
         kept=tuple(sorted(kept)),
         left_out=listing.left_out,
-        notes=(*choice.unknown_licenses(entries), *choice.unlisted([model.model_name for model in models])),
+        notes=(
+            *_of_removed(len(models) - len(ranked)),
+            *choice.unknown_licenses(entries),
+            *choice.unlisted([model.model_name for model in models]),
+        ),
         not_added=tuple(sorted(not_added)),
     )
     log.event("written", models=len(entries), new=len(crawled.new), changed=len(crawled.changed), gone=crawled.gone)
     return crawled
+
+
+def _of_removed(number: int) -> list[str]:
+    return [f"{number} listed models were removed from this workspace (`cf-remove`): left out"] if number else []
+
+
+def _without_names(listing: ModelList, removals: Removals) -> ModelList:
+    """A list whose names without a model are none of removed generators."""
+    return replace(
+        listing,
+        missing=tuple(name for name in listing.missing if removals.hidden(name) == name),
+        failed=tuple(line for line in listing.failed if removals.hidden(line) == line),
+    )
 
 
 def _needs_inspection(entry: CatalogEntry, listed: ListedModel, hub: Hub, choice: Choice) -> bool:

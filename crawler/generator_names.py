@@ -1,8 +1,10 @@
 """Generators that options name: ORG/NAME, a shell pattern over ORG/NAME, or @FILE with such lines."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cached_property
 from pathlib import Path
 
 from workspace.errors import UsageError
@@ -10,6 +12,7 @@ from workspace.errors import UsageError
 #: Before the name of a file of names: no repository has it in its name.
 _FILE = "@"
 _WILDCARDS = frozenset("*?[")
+_NOTHING = r"(?!)"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class GeneratorNames:
         listed: dict[str, None] = {}
         for text in texts:
             if text.startswith(_FILE):
-                listed |= dict.fromkeys(_lines(Path(text.removeprefix(_FILE)).expanduser(), f"{option} {text}"))
+                listed |= dict.fromkeys(_lines(Path(text.removeprefix(_FILE)), f"{option} {text}"))
             else:
                 given[text] = None
         return cls(tuple(given), tuple(listed))
@@ -44,15 +47,24 @@ class GeneratorNames:
 
     def match(self, *names: str) -> bool:
         """Whether one of the names of a generator is among them."""
-        return any(name in self._literal or any(fnmatchcase(name, one) for one in self._patterns) for name in names)
+        return any(name in self._literal or self._pattern.match(name) is not None for name in names)
 
-    @property
-    def _patterns(self) -> tuple[str, ...]:
-        return tuple(text for text in self.texts if is_pattern(text))
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """All patterns as one regular expression: there may be hundreds, for thousands of generators."""
+        return re.compile("|".join(translate(text) for text in self.texts if is_pattern(text)) or _NOTHING)
 
-    @property
+    @cached_property
     def _literal(self) -> frozenset[str]:
         return frozenset(self.texts)
+
+
+def named_by(text: str, names: Collection[str]) -> list[str]:
+    """Those of `names` that a name or a pattern stands for."""
+    if not is_pattern(text):
+        return [text] if text in names else []
+    pattern = re.compile(translate(text))
+    return [name for name in names if text == name or pattern.match(name)]
 
 
 def is_pattern(text: str) -> bool:

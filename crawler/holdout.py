@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from crawler.catalog import Architecture, CatalogEntry
 from workspace.errors import UsageError
+from workspace.removed import is_pseudonym
 
 HoldoutKind = Literal["name", "architecture", "family", "after"]
 
@@ -71,10 +72,10 @@ class Holdouts:
 
     def require_known(self, catalog: Sequence[CatalogEntry]) -> None:
         """Raise `UsageError` for a holdout that covers no generator, because a spelling mistake would leave a split
-        empty."""
+        empty; one that was removed from the workspace is none."""
         for option, holdouts in (("--holdout", self.test), ("--validation", self.validation)):
             for holdout in holdouts:
-                if not any(holdout.covers(entry) for entry in catalog):
+                if not is_pseudonym(holdout.value) and not any(holdout.covers(entry) for entry in catalog):
                     raise UsageError(f"{option} {holdout}: the catalogue has no such generator; check the spelling")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
-from crawler.card.licenses import FAMILIES, SPDX
+from crawler.card.licenses import FAMILIES, SPDX, license_of
 from crawler.catalog import CatalogEntry, LicenseFamily
 from workspace.errors import UsageError
 
@@ -17,6 +17,8 @@ from workspace.errors import UsageError
 NO_LICENSE = "none"
 
 _FAMILY = "family="
+#: Between the licences of a card that names several (crawler/card/licenses.py).
+_AND = " AND "
 
 # Cards write the Hub's identifier, the catalogue has the SPDX id.
 _HUB_NAMES = {spdx.lower(): identifier for identifier, spdx in SPDX.items()}
@@ -56,6 +58,13 @@ class NamedLicenses:
         stated = set(_spellings(names)) or {NO_LICENSE}
         return bool(stated & set(self.texts)) or f"{_FAMILY}{entry.license_family_effective}" in self.texts
 
+    def cover_part(self, entry: CatalogEntry) -> bool:
+        """Whether one of the licences in effect is one of them, where a card names several."""
+        parts = (entry.license_effective or "").split(_AND)
+        families = (license_of({"license": _hub_name(part)}, ()).license_family for part in parts if len(parts) > 1)
+        named = {*_spellings(parts), *(f"{_FAMILY}{family}" for family in families)}
+        return self.cover(entry) or bool(named & set(self.texts))
+
     def check(self, catalog: Iterable[CatalogEntry]) -> None:
         """Raise `UsageError` for a licence that is none: no generator has it, and it is not known."""
         of_catalog = {
@@ -75,4 +84,9 @@ def _spellings(names: Iterable[str | None]) -> Iterator[str]:
     for name in names:
         if name is not None:
             yield name.lower()
-            yield _HUB_NAMES.get(name.lower(), name.lower())
+            yield _hub_name(name)
+
+
+def _hub_name(name: str) -> str:
+    """What cards call a licence that the catalogue has under another name."""
+    return _HUB_NAMES.get(name.lower(), name.lower())

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from crawler.catalog import CatalogEntry
 from workspace import records
+from workspace.atomic import errors_naming
 from workspace.layout import Workspace
 
 # Part of the file name, so that rows of another schema are not read.
@@ -27,7 +28,7 @@ class ResumeLog:
     """The finished rows of one crawl of a workspace. `add` may be called from any thread."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._folder = workspace.root / ".crawl"
+        self._folder = workspace.crawl
         self._path = self._folder / f"{_SCHEMA[:16]}.jsonl"
         self._file: TextIO | None = None
         self._lock = threading.Lock()
@@ -44,7 +45,8 @@ class ResumeLog:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with errors_naming(self._path):
+                self._file.close()
 
     def read(self) -> list[CatalogEntry]:
         """The rows of an interrupted crawl; of several rows of one model, the last."""
@@ -65,8 +67,9 @@ class ResumeLog:
         with self._lock:
             if self._file is None:
                 raise ValueError("the resume log is not open")
-            self._file.write(f"{line}\n")
-            self._file.flush()
+            with errors_naming(self._path):
+                self._file.write(f"{line}\n")
+                self._file.flush()
 
     def remove(self) -> None:
         """Delete the log, after the catalogue is written."""

@@ -7,7 +7,7 @@ is damaged or missing costs its generator: the others are joined without it.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -45,6 +45,7 @@ from workspace.atomic import atomic_path, remove_partial
 from workspace.errors import CommunityForensicsError, in_one_line
 from workspace.layout import Workspace, generator_of
 from workspace.progress import Log, task
+from workspace.removed import read_removals
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def build(
     catalog = read_catalog(workspace)
     rounds = Rounds.of(workspace, catalog, options.rounds)
     reservation = Reservation.of(workspace, rounds.last)
-    choices = Choices.of(options, reservation.holdouts, rounds.last)
+    choices = Choices.of(_with_hidden_names(workspace, options), reservation.holdouts, rounds.last)
     remove_partial(workspace.manifest)
     joining = _Joining(workspace, options, choices, catalog, rounds)
     with atomic_path(manifest_path(workspace)) as temporary, _withheld_list(workspace, choices) as withheld:
@@ -163,6 +164,13 @@ def build(
         missing=dict(real.missing), equal=real.equal,
     )  # fmt: skip
     return built
+
+
+def _with_hidden_names(workspace: Workspace, options: BuildOptions) -> BuildOptions:
+    """The options without names of removed generators, which would be in the manifest's metadata."""
+    removals = read_removals(workspace)
+    holdout, validation = (tuple(map(removals.hidden, texts)) for texts in (options.holdout, options.validation))
+    return replace(options, holdout=holdout, validation=validation)
 
 
 class _Joining:

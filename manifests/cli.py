@@ -223,6 +223,7 @@ def _publish(
         bool,
         typer.Option(
             "--squash",
+            "--purge-history",
             help="Then replace the dataset's history by one commit and remove the tags of former versions, so that "
             "none has what was removed. It cannot be undone.",
         ),
@@ -262,7 +263,7 @@ def _publish(
 
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
 
-        cf-publish ORG/NAME --squash   # after a takedown: no former version has it either
+        cf-publish ORG/NAME --purge-history   # after cf-remove: no former version has it either
     """
     from manifests.publishing.publish import publish_dataset
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from captioning.prompt import REAL_FORMATS
 from samplers.sample import part_of
-from workspace.errors import CommunityForensicsError, in_one_line
+from workspace.errors import CommunityForensicsError, in_one_line, is_refusal
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import LocatorReader, is_plain_file
@@ -100,6 +100,8 @@ class ImageReader:
         try:
             content = self.read(path)
         except OSError as error:
+            if is_refusal(error):
+                raise
             raise changed_file(path, error.strerror or "cannot be read") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise changed_file(path, "its sha256 differs")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from crawler.choice_parameters import NAMED, Architectures, Exclude, LicenseAllow, LicenseDeny, MaxSize
 from samplers.options import RemakeOptions, SampleOptions, Store, Verify
 from workspace.command_line import SOME_FAILED_EXIT_CODE, run_command
 from workspace.errors import UsageError
@@ -113,40 +114,12 @@ def sample(
             "--allow-pickle", help="Also sample generators whose weights are pickles, loaded with weights_only."
         ),
     ] = SampleOptions.allow_pickle,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Only these generators: ORG/NAME, a pattern such as 'ORG/*', or @FILE with one of these a line. "
-            "May be repeated.",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Not these generators, named as for --only. May be repeated."),
-    ] = None,
-    license_allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LICENCE,...",
-            help="Only generators with these licences in effect (their base models' included): mit, a family such as "
-            "openrail or unknown, or none. May be repeated.",
-        ),
-    ] = None,
-    license_deny: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LICENCE,...", help="No generators with these licences, named as for --license-allow."),
-    ] = None,
-    max_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="No generators whose download is larger, such as 20GB.")
-    ] = SampleOptions.max_size,  # type: ignore[assignment]
-    architecture: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME,...",
-            help="Only LatDiff, PixDiff, GAN or Other, or pipeline classes such as 'Flux*'. May be repeated.",
-        ),
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help=f"Only these generators: {NAMED}")] = None,
+    exclude: Exclude = None,
+    license_allow: LicenseAllow = None,
+    license_deny: LicenseDeny = None,
+    max_size: MaxSize = SampleOptions.max_size,  # type: ignore[assignment]
+    architecture: Architectures = None,
     limit: Annotated[
         int | None, typer.Option(help="Sample only this many compatible generators, those with the most downloads.")
     ] = SampleOptions.limit,
@@ -197,8 +170,29 @@ def sample(
         ),
     ] = SampleOptions.fail_above,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sampled and how long it may take; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show what would be sampled, and what it costs: time, disk, files, download. Works before captioning.",
+        ),
     ] = False,
+    device_speed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="With --dry-run: time on another device: h200, h100, a100, v100, l40s, l4, t4, rtx4090, rtx3090, cpu, "
+            "or a number of nominal GPUs. Default: as measured.",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Measure this device: sample one batch of a cheap, a middle and an expensive generator, keep nothing "
+            "but the times, and show what --dry-run shows.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: one line of JSON.")] = False,
     remake: Annotated[
         list[str] | None,
         typer.Option(
@@ -229,7 +223,9 @@ def sample(
 
         cf-sample --license-deny non-commercial,unknown --max-size 20GB   # what is left out, and why, is said
 
-        cf-sample --shard 3/16 --dry-run              # what would be sampled, and how long it may take
+        cf-sample --shard 3/16 --dry-run              # what would be sampled, and what it costs
+
+        cf-sample --dry-run --device-speed a100       # the same before there is a GPU
 
         cf-sample --evaluation-prompts 0.1 --holdout name=ORG/NAME   # no caption of its images is one of training
 
@@ -303,11 +299,13 @@ def sample(
         update=update,
     )
     space = Workspace.open(workspace)
-    if dry_run:
-        from samplers.forecast import show_forecast
-        from samplers.pending import find_pending
+    if not (dry_run or calibrate) and (device_speed is not None or as_json):
+        raise UsageError("--device-speed and --json are for --dry-run: add it")
+    if dry_run or calibrate:
+        from samplers.forecast import forecast
+        from samplers.forecast_text import show
 
-        show_forecast(space, options.shard, find_pending(space, options))
+        show(forecast(space, options, device_speed, calibrate=calibrate), as_json=as_json)
     else:
         from samplers.failed_share import FailedShare
         from samplers.summary import show_report
@@ -329,12 +327,11 @@ def _remake(
         raise UsageError(
             "--remake ROW needs --into DIR, the folder for images and results" if rows else "--into is for --remake ROW"
         )
-    for name in context.params:
+    for parameter in context.command.params:
+        name = str(parameter.name)
         source = context.get_parameter_source(name)
         if name not in _WITH_REMAKE and source is not None and source.name == "COMMANDLINE":
-            raise UsageError(
-                f"--remake makes images as the workspace's recipe says: leave out --{name.replace('_', '-')}"
-            )
+            raise UsageError(f"--remake makes images as the workspace's recipe says: leave out {parameter.opts[0]}")
     if not workspace.is_dir():
         raise UsageError(f"--workspace {workspace} does not exist: name the workspace that sampled the images")
     from samplers.remaking.remake import remake

@@ -2,7 +2,7 @@
 
 Generators are assigned to shards by it, so it must be the same on every node at any time: it uses no clock, no device
 and no measurement. Only ratios matter for that. The unit is the second of a nominal device (`FLOPS`); times that are
-shown to a person are corrected by what generators of this workspace took (`correction`).
+shown to a person are corrected by what was measured (`pace`).
 
 An image costs its denoising steps and its decoding. A step is a pass over all weights of the denoiser at every position
 of the latent image (two passes with classifier-free guidance), or the time to launch the kernels, whichever is longer.
@@ -11,7 +11,6 @@ checker are below 1 % and neglected. Loading costs the bytes. The constants repr
 Stable Diffusion 1.5 spend 94 % of the arithmetic in the denoiser, four steps without guidance (LCM) 56 %, Flux 99 %.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crawler.catalog import CatalogEntry, denoiser_files
@@ -37,6 +36,8 @@ _DECODER_FLOP = 2.5e12 / 512**2
 _STEPS = 50
 _SIDE_OF_UNET, _SIDE_OF_TRANSFORMER, _SIDE_OF_PIXELS = 512, 1024, 64
 
+#: Architectures without a decoder of latent images.
+_IN_PIXELS = ("PixDiff", "GAN")
 #: Pipelines that take the guidance scale as an input and need no second pass for it.
 _GUIDED_IN_ONE_PASS = ("Flux", "LatentConsistencyModel")
 #: Bytes of a weight where the variant does not tell: U-Nets are published in float32, transformers in bfloat16.
@@ -64,21 +65,14 @@ def cost_of(entry: CatalogEntry, *, batch_size: int) -> Cost:
     transformer = any("transformer" in file.folder for file in denoiser)
     half = transformer or entry.variant in ("fp16", "bf16")
     weights = sum(file.size for file in denoiser) / (_HALF if half else _FULL)
-    in_pixels = entry.architecture in ("PixDiff", "GAN")
-    pixels = _pixels(entry, transformer, in_pixels)
+    in_pixels = entry.architecture in _IN_PIXELS
+    pixels = pixels_of(entry)
     positions = pixels / (1 if in_pixels else _PIXELS_A_LATENT)
     pass_flop = 2 * weights * positions * (_TRANSFORMER_POSITIONS if transformer else _UNET_POSITIONS)
     taken = 1 if entry.architecture == "GAN" else entry.hyperparameters.num_inference_steps or _STEPS
     denoising = max(taken * _passes(entry) * pass_flop / FLOPS, taken * PASS_SECONDS / batch_size)
     decoding = 0.0 if in_pixels else _DECODER_FLOP * pixels / FLOPS
     return Cost(load=sum(file.size for file in loaded) / LOAD_BYTES, image=denoising + decoding)
-
-
-def correction(measured: Iterable[tuple[float, float]]) -> float | None:
-    """Measured seconds in a nominal one, from pairs of measured and estimated seconds; None without pairs."""
-    pairs = list(measured)
-    estimated = sum(estimate for _, estimate in pairs)
-    return sum(seconds for seconds, _ in pairs) / estimated if estimated > 0 else None
 
 
 def _passes(entry: CatalogEntry) -> int:
@@ -88,7 +82,10 @@ def _passes(entry: CatalogEntry) -> int:
     return 2 if scale is not None and scale > 1 and not in_one else 1
 
 
-def _pixels(entry: CatalogEntry, transformer: bool, in_pixels: bool) -> int:
+def pixels_of(entry: CatalogEntry) -> int:
+    """Pixels of an image: as the catalogue says, else as most pipelines of its kind have it."""
+    transformer = any("transformer" in file.folder for file in denoiser_files(entry.all_files))
+    in_pixels = entry.architecture in _IN_PIXELS
     side = _SIDE_OF_PIXELS if in_pixels else _SIDE_OF_TRANSFORMER if transformer else _SIDE_OF_UNET
     height, width = entry.hyperparameters.height, entry.hyperparameters.width
     return (height or width or side) * (width or height or side)

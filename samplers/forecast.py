@@ -1,103 +1,188 @@
-"""The output of `--dry-run`: how much a run would sample, the first generators, and the balance of the shards."""
+"""What a run would cost before it starts: GPU hours, disk, files and download, of all shards and of each.
 
-from collections import Counter
+Hours are those of the nominal device (`cost`), turned into those of a real one by what is known of it, in this order:
+`--device-speed`; generators of this workspace that are finished, and the last `--calibrate`; else nothing, and then the
+device is the nominal one. What is left is read from the rows, of other shards where no outcome says that it is nothing.
+"""
 
-from rich.table import Table
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from crawler.catalog import CatalogEntry
-from samplers.cost import correction
-from samplers.number_text import count_text, duration_text
-from samplers.outcomes import read_outcome
-from samplers.pending import PendingWork
+from samplers.calibrating import calibrate as measure
+from samplers.disk_use import Work, bytes_left, files_left
+from samplers.measurements import measurements_of
+from samplers.options import SampleOptions
+from samplers.outcomes import TRANSIENT, Outcome, read_outcome
+from samplers.pace import Pace, Range
+from samplers.pending import PendingWork, find_pending
+from samplers.segments import images_owed
+from samplers.storage.progress import progress_of
+from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.shard import Shard
-from workspace.size import text_of
-from workspace.terminal import Console
-
-#: Generators, and skipped ones, that are shown by name.
-_SHOWN = 10
-#: The phases that the estimate covers: the others run at the same time.
-_ESTIMATED = ("load", "sample", "decode", "check")
 
 
-def show_forecast(workspace: Workspace, shard_text: str, pending: PendingWork) -> None:
-    """Print what the shard would sample and download, how long it may take, and how the shards compare."""
-    console = Console()
-    pace, measured = _pace(workspace, pending)
-    generators = pending.generators
-    if generators:
-        console.print(_first(pending, pace))
-    if len(generators) > _SHOWN:
-        console.print(f"... and {len(generators) - _SHOWN:,} more")
-    images = sum(one.missing_images for one in generators)
-    console.print(
-        f"{count_text(len(generators), 'generator')} to sample, {count_text(images, 'image')}; {pending.finished:,} "
-        f"finished, {len(pending.skipped):,} skipped"
+@dataclass(frozen=True, kw_only=True)
+class ShardForecast:
+    """What is left of one shard."""
+
+    shard: str
+    generators: int
+    images: int
+    seconds: Range
+    """To load and sample."""
+    whole_seconds: float
+    """Of its whole share, finished or not."""
+    download_bytes: int
+    """Each content once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorForecast:
+    """What is left of one generator."""
+
+    generator: str
+    images: int
+    tries_left: int
+    download_bytes: int
+    seconds: Range
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What is left to sample and what it costs; where no shard is named, of all shards."""
+
+    shard: str
+    finished: int
+    """Generators of this shard."""
+    skipped: Mapping[str, str]
+    """Generators of this shard that need images and would not be sampled, and why."""
+    generators: tuple[GeneratorForecast, ...]
+    """Of this shard, in the order of sampling."""
+    images: int
+    """Of this shard, to sample and keep."""
+    total_generators: int
+    total_images: int
+    seconds: Range
+    """To load and sample: one device for so long, or several together."""
+    stored_bytes: Range
+    """PNG files and their rows."""
+    files: int
+    """New ones, where no image is rejected."""
+    most_files: int
+    """New ones, where all tries are used."""
+    download_bytes: int
+    """Each content once; a node downloads what its shards need."""
+    shards: tuple[ShardForecast, ...]
+    device: str
+    """Whose seconds these are."""
+    rests_on: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What the user should know before it is sampled."""
+
+
+def forecast(
+    workspace: Workspace,
+    options: SampleOptions = SampleOptions(),
+    device_speed: str | None = None,
+    *,
+    calibrate: bool = False,
+) -> Forecast:
+    """What the workspace, sampled with these options, would cost. Prompts are not needed.
+
+    `device_speed`: a name of `device_speed.DEVICES` or a number of nominal devices. `calibrate`: measure this device
+    first. Without it, nothing is changed and nobody is asked. Raises `UsageError` as `find_pending` and `speed_of` do,
+    and what `calibrating.calibrate` raises.
+    """
+    if calibrate and device_speed is not None:
+        raise UsageError("--calibrate measures this device, and --device-speed names another one: give one of them")
+    pending = find_pending(workspace, options, dry_run=True)
+    failed = measure(workspace, options, pending).failed if calibrate else {}
+    outcomes = {name: _outcome(workspace, entry) for name, entry in pending.entries.items()}
+    known = measurements_of(workspace, pending, outcomes, device_speed)
+    pace = known.pace
+    own = Shard.parse(options.shard)
+    mine = [Work.of(one.entry, one.segments, one.progress) for one in pending.generators]
+    shards = [
+        mine if number == own.index else _work_of_others(workspace, names, pending, outcomes, options)
+        for number, names in enumerate(pending.assignment.names, 1)
+    ]
+    everything = [one for work in shards for one in work]
+    fewest, most = files_left(everything, options.store)
+    return Forecast(
+        shard=str(own),
+        finished=pending.finished,
+        skipped=pending.skipped,
+        generators=tuple(
+            GeneratorForecast(
+                generator=one.entry.generator,
+                images=one.missing_images,
+                tries_left=sum(segment.stop - segment.first for segment in one.segments) - one.progress.tries,
+                download_bytes=one.entry.download_bytes,
+                seconds=pace.seconds([(one.cost, one.missing_images)]),
+            )
+            for one in pending.generators
+        ),
+        images=sum(one.missing_images for one in pending.generators),
+        total_generators=len(everything),
+        total_images=sum(one.images for one in everything),
+        seconds=_seconds(pace, pending, everything),
+        stored_bytes=bytes_left(everything, known.pixel_bytes),
+        files=fewest,
+        most_files=most,
+        download_bytes=_download(everything),
+        shards=tuple(
+            ShardForecast(
+                shard=f"{number}/{own.count}",
+                generators=len(work),
+                images=sum(one.images for one in work),
+                seconds=_seconds(pace, pending, work),
+                whole_seconds=_whole(pace, pending, number),
+                download_bytes=_download(work),
+            )
+            for number, work in enumerate(shards, 1)
+        ),
+        device=known.device,
+        rests_on=known.rests_on,
+        notes=(*pending.notes, *(f"--calibrate: {name} gave no batch: {why}" for name, why in failed.items())),
     )
-    size = text_of(_download([one.entry for one in generators]))
-    console.print(f"{size} to download; files that generators share are counted once")
-    seconds = sum(one.seconds for one in generators)
-    origin = (
-        f"from {count_text(measured, 'generator')} of this workspace"
-        if measured
-        else "for a GPU that needs 1 s for an image of Stable Diffusion 1.5"
-    )
-    console.print(f"{duration_text(seconds * pace)} to load and sample, estimated {origin}")
-    for note in pending.notes:
-        console.print(note, soft_wrap=True)
-    _show_balance(console, Shard.parse(shard_text), pending, pace)
-    _show_skipped(console, pending)
 
 
-def _first(pending: PendingWork, pace: float) -> Table:
-    table = Table()
-    table.add_column("generator", overflow="ellipsis", no_wrap=True)
-    for name in ("images", "tries left", "download", "time"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in pending.generators[:_SHOWN]:
-        images = one.missing_images
-        tries = sum(segment.stop - segment.first for segment in one.segments) - one.progress.tries
-        size, seconds = text_of(one.entry.download_bytes), one.seconds * pace
-        table.add_row(one.entry.generator, str(images), str(tries), size, duration_text(seconds))
-    return table
+def _outcome(workspace: Workspace, entry: CatalogEntry) -> Outcome | None:
+    outcome = read_outcome(workspace, entry.generator)
+    return outcome if outcome is not None and outcome.revision == entry.revision else None
 
 
-def _show_balance(console: Console, shard: Shard, pending: PendingWork, pace: float) -> None:
-    """Print the hours of this shard's whole share, finished or not, and those of the other shards."""
-    if shard.count == 1:
-        return
-    assigned = pending.assignment.seconds
-    # Shards beyond the number of generators have nothing to do; one of them stands for all.
-    loads = [*assigned, *([0.0] if shard.count > len(assigned) else [])]
-    own = loads[min(shard.index, len(loads)) - 1]
-    least, mean, most, mine = (
-        f"{pace * seconds / 3600:,.1f} h" for seconds in (min(loads), sum(loads) / shard.count, max(loads), own)
-    )
-    longer = sum(seconds > own for seconds in loads)
-    console.print(f"shard {shard}, finished work included: {mine}; {longer} of the {shard.count} shards take longer")
-    console.print(f"the {shard.count} shards: {least} the shortest, {mean} on average, {most} the longest")
+def _work_of_others(
+    workspace: Workspace,
+    names: Iterable[str],
+    pending: PendingWork,
+    outcomes: Mapping[str, Outcome | None],
+    options: SampleOptions,
+) -> list[Work]:
+    """What is left of another shard's generators."""
+    found = []
+    for name in names:
+        outcome, segments = outcomes[name], pending.segments[name]
+        if outcome is not None and outcome.failed:
+            nothing = outcome.status not in TRANSIENT and not options.retry_failed
+        else:
+            nothing = outcome is not None and outcome.round >= segments[-1].recipe.round
+        if not nothing:
+            found.append(Work.of(pending.entries[name], segments, progress_of(workspace, name)))
+    return [one for one in found if one.images]
 
 
-def _show_skipped(console: Console, pending: PendingWork) -> None:
-    if len(pending.skipped) > _SHOWN:
-        for why, count in sorted(Counter(why.split(":")[0] for why in pending.skipped.values()).items()):
-            console.print(f"skipped {count_text(count, 'generator')}: {why}", soft_wrap=True)
-    for generator, why in list(pending.skipped.items())[:_SHOWN]:
-        console.print(f"skipped {generator}: {why}", soft_wrap=True)
+def _seconds(pace: Pace, pending: PendingWork, work: Iterable[Work]) -> Range:
+    return pace.seconds((pending.costs[one.entry.generator], one.images) for one in work)
 
 
-def _download(entries: list[CatalogEntry]) -> int:
+def _whole(pace: Pace, pending: PendingWork, number: int) -> float:
+    names = pending.assignment.names[number - 1]
+    return pace.seconds((pending.costs[name], images_owed(pending.segments[name])) for name in names).middle
+
+
+def _download(work: Iterable[Work]) -> int:
     """Bytes of these generators' files, each content once."""
-    sizes = {file.sha256 or file.git_oid: file.size for entry in entries for file in entry.all_files}
-    return sum(sizes.values())
-
-
-def _pace(workspace: Workspace, pending: PendingWork) -> tuple[float, int]:
-    """Measured seconds in a nominal one, and the number of sampled generators of all shards that this is from."""
-    pairs = []
-    for generator, cost in pending.costs.items():
-        outcome = read_outcome(workspace, generator)
-        if outcome is not None and outcome.timed and not outcome.failed:
-            taken = sum(outcome.seconds.get(phase, 0.0) for phase in _ESTIMATED)
-            pairs.append((taken, cost.seconds(outcome.timed)))
-    return correction(pairs) or 1.0, len(pairs)
+    return sum({file.sha256 or file.git_oid: file.size for one in work for file in one.entry.all_files}.values())

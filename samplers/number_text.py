@@ -1,6 +1,8 @@
 """Durations and counts as short texts for people."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+#: Hours below which a time is no number of hours, and from which on tenths do not matter.
+_SHORT, _EXACT = 2, 100
 
 
 def duration_text(seconds: float | None) -> str:
@@ -16,6 +18,12 @@ def duration_text(seconds: float | None) -> str:
         return f"{minutes // 60} h {minutes % 60} min"
     hours = round(seconds / _HOUR)
     return f"{hours // 24} d {hours % 24} h"
+
+
+def hours_text(seconds: float) -> str:
+    """Seconds as hours, of which bills are made: 1,234 h, 3.4 h; shorter ones as durations."""
+    hours = seconds / _HOUR
+    return duration_text(seconds) if hours < _SHORT else f"{hours:.1f} h" if hours < _EXACT else f"{hours:,.0f} h"
 
 
 def count_text(count: int, noun: str) -> str:

@@ -5,10 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from captioning.prompt import Prompt, prompt_parts, read_prompts, require_all_parts
+from captioning.prompt import prompt_parts, require_all_parts
+from captioning.removed_prompts import Place, prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
 from crawler.choice import Choice, line_of
-from crawler.generator_names import GeneratorNames
+from crawler.generator_names import named_by
 from crawler.reasons import Reason
 from samplers.cost import Cost, cost_of
 from samplers.options import SampleOptions
@@ -28,6 +29,7 @@ from workspace import recipe as recipes_file
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
+from workspace.removed import Removals, read_removals
 from workspace.repo_id import split_revision
 from workspace.shard import Shard
 
@@ -79,12 +81,18 @@ class PendingWork:
     """Of every generator of all shards, by name."""
     assignment: ShardAssignment
     """Which shard samples which generators, finished or not."""
+    entries: Mapping[str, CatalogEntry]
+    """Every generator of all shards, by name."""
+    segments: Mapping[str, tuple[Segment, ...]]
+    """Of these."""
     notes: Sequence[str] = ()
     """What the user should know before it is sampled."""
 
 
-def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
+def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool = False) -> PendingWork:
     """The pending work of the shard `options.shard`.
+
+    `dry_run`: only to say what it would be, so before captioning too, and without asking the Hub for a first run.
 
     Raises `UsageError` without a catalogue, for a workspace of another version, for text-to-image generators without
     prompts, while captioning has not ended, where options name what does not exist, and as `require_enough`; `HubError`
@@ -92,21 +100,28 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     """
     former = recorded_recipes(workspace)
     catalog = read_catalog(workspace)
-    reservation = Reservation.named(float(options.evaluation_prompts), options.holdout, options.validation)
+    removals = read_removals(workspace)
+    held = map(removals.hidden, options.holdout), map(removals.hidden, options.validation)
+    reservation = Reservation.named(float(options.evaluation_prompts), *held)
     reservation.holdouts.require_known(catalog)
-    chosen, notes = _chosen(catalog, options)
+    chosen, notes = _chosen(catalog, options, removals)
     user_settings = options.user_settings
     known = {name for one in former for name in one.settings or {}}
+    known |= {name for name in user_settings.named if removals.generator(name) is not None}
     notes += user_settings.check(catalog, chosen, known)
-    require_all_parts(workspace)
-    has_prompts = bool(prompt_parts(workspace))
+    if dry_run and (missing := _missing_prompts(workspace, chosen)) is not None:
+        has_prompts, options = False, replace(options, source_weights={})
+        notes.append(missing)
+    else:
+        require_all_parts(workspace)
+        has_prompts = bool(prompt_parts(workspace))
     recipe = Recipe(
         images=options.images,
         batch_size=options.images_a_batch,
         max_tries=options.tries,
         seed=options.seed,
         steps=options.steps,
-        safety_checker=_pinned(options.safety_checker, options.hub),
+        safety_checker=pinned_checker(options.safety_checker, None if dry_run and not former else options.hub),
         prompts=None,
         source_weights=None,
         store=options.store,
@@ -122,7 +137,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
         scheduler=options.scheduler,
         settings={name: dict(values) for name, values in user_settings.named.items()} or None,
     )
-    prompts = read_prompts(workspace) if has_prompts else []
+    prompts = prompt_places(workspace) if has_prompts else []
     recipe, newest = _of_round(workspace, recipe, prompts, options)
     recipes = (*(one for one in former if one.round < recipe.round), recipe)
     for one in recipes[:-1]:
@@ -136,7 +151,7 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
     assignment = assign_shards(seconds, shard.count)
     names = set(assignment.names_of(shard.index))
     share = sampling_order(entry for entry in chosen if entry.generator in names)
-    if not has_prompts and any(entry.task == "text-to-image" for entry in share):
+    if not has_prompts and not dry_run and any(entry.task == "text-to-image" for entry in share):
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
     notes += require_enough(chosen, pools[recipe.round], recipe)
     generators, skipped, finished = [], {}, 0
@@ -156,7 +171,31 @@ def find_pending(workspace: Workspace, options: SampleOptions) -> PendingWork:
             skipped[entry.generator] = reason
         else:
             generators.append(generator)
-    return PendingWork(recipe, pools, generators, finished, skipped, unrecorded, leftovers, costs, assignment, notes)
+    return PendingWork(
+        recipe=recipe,
+        prompts=pools,
+        generators=generators,
+        finished=finished,
+        skipped=skipped,
+        unrecorded=unrecorded,
+        leftovers=leftovers,
+        costs=costs,
+        assignment=assignment,
+        entries={entry.generator: entry for entry in chosen},
+        segments={entry.generator: segments[entry.generator] for entry in chosen},
+        notes=notes,
+    )
+
+
+def _missing_prompts(workspace: Workspace, chosen: Sequence[CatalogEntry]) -> str | None:
+    """What captioning has not made yet; None: nothing, or nobody needs prompts."""
+    try:
+        require_all_parts(workspace)
+    except UsageError as error:
+        return str(error)
+    if prompt_parts(workspace) or not any(entry.task == "text-to-image" for entry in chosen):
+        return None
+    return f"{workspace.prompts} holds no prompts: run `cf-caption` before `cf-sample`"
 
 
 def _cost(entry: CatalogEntry, segment: Segment) -> Cost:
@@ -165,7 +204,7 @@ def _cost(entry: CatalogEntry, segment: Segment) -> Cost:
 
 
 def _of_round(
-    workspace: Workspace, recipe: Recipe, prompts: Sequence[Prompt], options: SampleOptions
+    workspace: Workspace, recipe: Recipe, prompts: Sequence[Place], options: SampleOptions
 ) -> tuple[Recipe, PromptPool]:
     """The recipe with its round, and the prompts of that, on which the digest and the weight of each source depend."""
     number = recipes_file.round_of(
@@ -220,12 +259,21 @@ def _is_finished(workspace: Workspace, generator: PendingGenerator, options: Sam
     return not damaged_images(workspace, entry.generator, progress, generator.segments[0].recipe.store, read_after)
 
 
-def _chosen(catalog: Sequence[CatalogEntry], options: SampleOptions) -> tuple[list[CatalogEntry], list[str]]:
+def _chosen(
+    catalog: Sequence[CatalogEntry], options: SampleOptions, removals: Removals
+) -> tuple[list[CatalogEntry], list[str]]:
     """The generators that can be sampled and are wanted, by rank, and lines about the others."""
     choice = Choice.of(options.only, options)
-    lines = choice.require_known(catalog)
     for name in choice.only.given:
-        rows = [entry for entry in catalog if GeneratorNames((name,)).match(entry.model_name, entry.generator)]
+        if (removed := removals.generator(name)) is not None:
+            raise UsageError(f"--only {name}: it was removed from this workspace ({removed.why})")
+    lines = choice.require_known(catalog)
+    by_name: dict[str, list[CatalogEntry]] = {}
+    for entry in catalog:
+        for name in {entry.model_name, entry.generator}:
+            by_name.setdefault(name, []).append(entry)
+    for name in choice.only.given:
+        rows = [entry for one in named_by(name, by_name) for entry in by_name[one]]
         if not any(can_be_sampled(entry, options.allow_pickle) for entry in rows):
             hint = "; --allow-pickle samples it" if any(can_be_sampled(entry, True) for entry in rows) else ""
             why = f"{rows[0].reason}: {rows[0].reason_detail}"
@@ -288,13 +336,13 @@ def _outcome_of_rows(generator: PendingGenerator) -> Outcome:
     )
 
 
-def _pinned(checker: str, hub: HubAccess) -> str:
-    """The checker as repository@commit; the Hub is asked where `checker` names no commit."""
+def pinned_checker(checker: str, hub: HubAccess | None) -> str:
+    """The checker as repository@commit; the Hub is asked where `checker` names no commit (None: it stays as it is)."""
     try:
         repo_id, revision = split_revision(checker)
     except UsageError as error:
         raise UsageError(f"--safety-checker: {error}") from error
-    if revision is not None and len(revision) == _COMMIT_LENGTH:
+    if hub is None or (revision is not None and len(revision) == _COMMIT_LENGTH):
         return checker
     commit, _ = Fetcher(hub).listing(repo_id, revision)
     return f"{repo_id}@{commit}"

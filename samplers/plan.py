@@ -8,8 +8,10 @@ process, on any shard, after any interruption, samples the same images.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from captioning.prompt import Prompt
@@ -157,9 +159,14 @@ def plans_of(entry: CatalogEntry, segments: Sequence[Segment], pools: Mapping[in
             embedding_file=entry.embedding_file,
             embedding_tokens=entry.embedding_tokens,
         )
-        drawn = pool.draw(entry.model_name, recipe.reservation.split_of_generator(entry), planned)
-        plans.append(replace(plan, samples=tuple(_samples(plan, drawn, segment))))
-        planned |= {each.prompt_id for each in plans[-1].samples if each.prompt_id is not None}
+        drawn: list[Prompt] = []
+        if entry.task == "text-to-image":
+            split = recipe.reservation.split_of_generator(entry)
+            draws = math.ceil((segment.stop - segment.first) / recipe.images_per_prompt)
+            places = list(islice(pool.places(entry.model_name, split, planned), draws))
+            planned |= {place.prompt_id for place in places}
+            drawn = [pool.filled(place, entry.model_name, split) for place in places]
+        plans.append(replace(plan, samples=tuple(_samples(plan, iter(drawn), segment))))
     return plans
 
 

@@ -11,6 +11,9 @@ that it is due once in ten generators is drawn in every tenth, not in none. With
 their own are drawn likewise.
 
 Where prompts are reserved (`reservation`), the generators of a split draw from its prompts as if there were no others.
+
+A prompt that was removed (`captioning/removed_prompts.py`) keeps its place in every order, so that nothing else moves.
+Whoever draws it gets another prompt of the same source instead.
 """
 
 import hashlib
@@ -20,6 +23,7 @@ from heapq import heapify, heappop, heapreplace
 from itertools import count, islice
 
 from captioning.prompt import Prompt
+from captioning.removed_prompts import Place, RemovedPrompt, content_of, text_of
 from crawler.holdout import Split
 from samplers.reservation import Reservation
 from workspace.errors import UsageError
@@ -51,7 +55,7 @@ class PromptPool:
 
     def __init__(
         self,
-        prompts: Iterable[Prompt],
+        prompts: Iterable[Place],
         weights: Mapping[str, float] | None = None,
         reservation: Reservation = Reservation(),
     ) -> None:
@@ -65,15 +69,15 @@ class PromptPool:
         sources: set[str] = set()
         texts: set[str] = set()
         # By the split, the real source and the weight of the prompt.
-        self._prompts: dict[Split, dict[str, dict[float, list[Prompt]]]] = {"train": {}, "validation": {}, "test": {}}
+        self._prompts: dict[Split, dict[str, dict[float, list[Place]]]] = {"train": {}, "validation": {}, "test": {}}
         for prompt in prompts:
-            digest.update(_content(prompt, reservation))
+            digest.update(_content(prompt, bool(reservation.share)).encode())
             sources.add(prompt.real_source)
             weight = 1.0 if prompt.weight is None else prompt.weight
             if not 0 <= weight < math.inf:
                 raise UsageError(f"prompt {prompt.prompt_id}: its weight {weight} must be 0 (never) or a larger number")
-            if weight and prompt.prompt not in texts and weights.get(prompt.real_source) != 0:
-                texts.add(prompt.prompt)
+            if weight and (text := text_of(prompt)) not in texts and weights.get(prompt.real_source) != 0:
+                texts.add(text)
                 reserved = self._prompts[reservation.split_of_prompt(prompt)]
                 reserved.setdefault(prompt.real_source, {}).setdefault(weight, []).append(prompt)
         for name in sorted(weights.keys() - sources):
@@ -85,6 +89,7 @@ class PromptPool:
             )
         # As numbers of one type: the recipe tells 2 from 2.0.
         self._weights = {source: float(weights.get(source, 1)) for source in sorted(sources)}
+        self._without_removed: dict[tuple[Split, str | None], list[Prompt]] = {}
         self.digest: str = digest.hexdigest()
         self.size: int = len(texts)
 
@@ -100,12 +105,45 @@ class PromptPool:
         counted = self._prompts.values() if split is None else (self._prompts[split],)
         return {source: sum(_size(by_source.get(source, {})) for by_source in counted) for source in all_sources}
 
-    def draw(self, key: str, split: Split = "train", planned: Collection[str] = ()) -> Iterator[Prompt]:
-        """Prompts of a split without end, in the order that belongs to `key`; nothing where it has none. Those whose
-        ids are `planned` already come after all others."""
+    def draw(self, key: str, split: Split = "train") -> Iterator[Prompt]:
+        """Prompts of a split without end, in the order that belongs to `key`; nothing where it has none."""
+        return (self.filled(place, key, split) for place in self.places(key, split))
+
+    def filled(self, place: Place, key: str, split: Split = "train") -> Prompt:
+        """The prompt at a place that `key` draws: of a removed one another prompt of the same source, which depends on
+        the place and the key alone, so that no other place has another prompt than before.
+
+        Raises `UsageError` where no prompt of the split is left.
+        """
+        if not isinstance(place, RemovedPrompt):
+            return place
+        left = self._left(split, place.real_source) or self._left(split)
+        if not left:
+            raise UsageError(
+                f"the real images of all prompts that the generators of {split} had were removed (`cf-remove`): "
+                "caption more images with `cf-caption`"
+            )
+        return left[number_of(key, "in place of", place.prompt_id) % len(left)]
+
+    def _left(self, split: Split, source: str | None = None) -> list[Prompt]:
+        """The prompts of a split, of one source or of all (None), without the removed ones."""
+        if (split, source) not in self._without_removed:
+            by_source = self._prompts[split]
+            self._without_removed[split, source] = [
+                place
+                for name in (sorted(by_source) if source is None else [source])
+                for _, places in sorted(by_source.get(name, {}).items())
+                for place in places
+                if not isinstance(place, RemovedPrompt)
+            ]
+        return self._without_removed[split, source]
+
+    def places(self, key: str, split: Split = "train", planned: Collection[str] = ()) -> Iterator[Place]:
+        """Prompts of a split without end, and the places of removed ones, in the order that belongs to `key`. Those
+        whose ids are `planned` already come after all others."""
         if planned:
             size = sum(self.sizes(split).values())
-            yield from (prompt for prompt in islice(self.draw(key, split), size) if prompt.prompt_id not in planned)
+            yield from (place for place in islice(self.places(key, split), size) if place.prompt_id not in planned)
         by_source = self._prompts[split]
         streams = {source: _stream(by_weight, key, source) for source, by_weight in sorted(by_source.items())}
         lap = 0
@@ -132,7 +170,7 @@ def permutation(size: int, *key: str | int) -> Iterator[int]:
         moved[other] = moved.pop(position, position)
 
 
-def _stream(by_weight: Mapping[float, list[Prompt]], key: str, source: str) -> Iterator[Prompt]:
+def _stream(by_weight: Mapping[float, list[Place]], key: str, source: str) -> Iterator[Place]:
     """The prompts of one source without end: one permutation after the other, or by their weights where they differ.
 
     Prompts of one weight are permuted, and take turns with those of other weights. Each weight has a phase of its own,
@@ -151,17 +189,17 @@ def _stream(by_weight: Mapping[float, list[Prompt]], key: str, source: str) -> I
     )
 
 
-def _size(by_weight: Mapping[float, list[Prompt]]) -> int:
+def _size(by_weight: Mapping[float, list[Place]]) -> int:
     return sum(map(len, by_weight.values()))
 
 
-def _laps(prompts: list[Prompt], *key: str) -> Iterator[Prompt]:
+def _laps(prompts: list[Place], *key: str) -> Iterator[Place]:
     for lap in count():
         for number in permutation(len(prompts), *key, lap):
             yield prompts[number]
 
 
-def _in_turn(streams: Iterable[tuple[float, float, Iterator[Prompt]]]) -> Iterator[Prompt]:
+def _in_turn(streams: Iterable[tuple[float, float, Iterator[Place]]]) -> Iterator[Place]:
     """Of several streams, each with a weight and a phase, always the one whose turn is due first: its n-th (from 0) at
     (n + phase) / weight, and of several that are due at the same time the first given. One that ends drops out."""
     turns = [(phase / weight, order, 0, weight, phase, stream) for order, (weight, phase, stream) in enumerate(streams)]
@@ -176,11 +214,7 @@ def _in_turn(streams: Iterable[tuple[float, float, Iterator[Prompt]]]) -> Iterat
         heapreplace(turns, ((drawn + 1 + phase) / weight, order, drawn + 1, weight, phase, stream))
 
 
-def _content(prompt: Prompt, reservation: Reservation) -> bytes:
-    """What of a prompt decides which generators get it, and when."""
-    parts = [prompt.prompt_id, prompt.prompt]
-    if prompt.weight is not None:
-        parts.append(f"weight {prompt.weight!r}")
-    if reservation.share:
-        parts.append(prompt.real_sha256 or "")
-    return "".join(f"{part}\x00" for part in parts).encode()
+def _content(place: Place, reserved: bool) -> str:
+    if isinstance(place, RemovedPrompt):
+        return place.reserved_sha256 if reserved else place.sha256
+    return content_of(place, reserved)

@@ -13,11 +13,11 @@ prompts that are added move no other one. Test has the lowest places, validation
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from captioning.prompt import Prompt
+from captioning.removed_prompts import Place, RemovedPrompt
 from crawler.catalog import CatalogEntry
 from crawler.holdout import Holdouts, Split
 from workspace import recipe
-from workspace.identity import SEED_BITS, seed_of
+from workspace.identity import reserved_place
 from workspace.layout import Workspace
 
 
@@ -45,21 +45,19 @@ class Reservation:
         """The split whose prompts a generator gets."""
         return self.holdouts.split_of(entry) if self.share else "train"
 
-    def split_of_prompt(self, prompt: Prompt) -> Split:
+    def split_of_prompt(self, prompt: Place) -> Split:
         """The split whose generators get a prompt."""
         if not self.share:
             return "train"
-        place = place_of(prompt.real_sha256 or prompt.prompt)
+        if isinstance(prompt, RemovedPrompt):
+            place = prompt.place
+        else:
+            place = reserved_place(prompt.real_sha256 or prompt.prompt)
         if self.holdouts.test and place < self.share:
             return "test"
         if self.holdouts.validation and place >= 1 - self.share:
             return "validation"
         return "train"
-
-
-def place_of(content: str) -> float:
-    """The place in [0, 1) of a real image with this sha256, or of a text."""
-    return seed_of("reserved prompts", content) / (1 << SEED_BITS)
 
 
 def _texts(value: object) -> list[str]:

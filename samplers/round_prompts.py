@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from captioning.prompt import Prompt
+from captioning.removed_prompts import Place
 from samplers.prompting import PromptPool
 from samplers.recipe import Recipe
 from workspace.errors import UsageError
 
 
-def pool_of(number: int, prompts: Sequence[Prompt], recipe: Recipe) -> PromptPool:
+def pool_of(number: int, prompts: Sequence[Place], recipe: Recipe) -> PromptPool:
     """The prompts of round `number`, of all `prompts`, with the weights and the reservation of `recipe`."""
     weights = recipe.source_weights or {}
     return PromptPool((prompt for prompt in prompts if prompt.round <= number), weights, recipe.reservation)
 
 
-def pools_of(recipes: Sequence[Recipe], prompts: Sequence[Prompt], newest: PromptPool) -> dict[int, PromptPool]:
+def pools_of(recipes: Sequence[Recipe], prompts: Sequence[Place], newest: PromptPool) -> dict[int, PromptPool]:
     """The prompts of every round by its number; `newest` are those of the last one.
 
     Raises `UsageError` where the prompts of an earlier round are not those that it was sampled with.

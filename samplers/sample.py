@@ -17,7 +17,7 @@ from workspace.layout import Workspace, parts_below, parts_in
 from workspace.records import column
 
 Memory = Literal["slicing", "offload"]
-SampleStatus = Literal["ok", "nsfw", "blank", "nan"]
+SampleStatus = Literal["ok", "nsfw", "blank", "nan", "removed"]
 
 
 _IN_PART = re.compile(r"(samples/[^/#]+/part-[0-9]+\.parquet)#([0-9]+\.png)", re.ASCII)
@@ -43,7 +43,10 @@ class Sample:
     revision: str = column(pa.string(), "its commit sha")
     index: int = column(pa.int64(), "number within its generator, from 0")
     round: int = column(pa.int32(), "round of the recipe that it belongs to, from 1")
-    status: SampleStatus = column(pa.string(), "ok: kept | nsfw, blank, nan: rejected, without pixels")
+    status: SampleStatus = column(
+        pa.string(),
+        "ok: kept | nsfw, blank, nan: rejected | removed: taken out later (`cf-remove`); without pixels unless ok",
+    )
     image: ImageFile = column(doc="the PNG; both null unless status is ok", of=ImageFile)
     seed: int = column(pa.int64(), "of this image's own CPU torch.Generator")
     batch_size: int = column(pa.int32(), "images that the recipe samples together")
@@ -84,7 +87,7 @@ class Sample:
     )
     vae_dtype: str | None = column(pa.string(), "dtype in which the VAE decoded; null: no VAE was used", default=None)
     image_name: str | None = column(pa.string(), "file name, such as 00000162.png; null unless ok", default=None)
-    sha256: str | None = column(pa.string(), "of the PNG file; null unless ok", default=None)
+    sha256: str | None = column(pa.string(), "of the PNG file; null where it was rejected", default=None)
     file_size: int | None = column(pa.int32(), "of the PNG file, bytes; null unless ok", default=None)
     format: str | None = column(pa.string(), "PNG; null unless ok", default=None)
     mode: str | None = column(pa.string(), "RGB or L; null unless ok", default=None)
@@ -96,8 +99,14 @@ class Sample:
     nsfw_score: float | None = column(
         pa.float32(), "largest (cosine - threshold) over its concepts; above 0 is flagged", default=None
     )
-    prompt_id: str | None = column(pa.string(), "the prompt's id; null for generators without prompts", default=None)
-    prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
+    prompt_id: str | None = column(
+        pa.string(),
+        "the prompt's id; removed:HASH where its real image was removed; null for generators without prompts",
+        default=None,
+    )
+    prompt: str | None = column(
+        pa.string(), "exactly what the pipeline was given; null: no prompt, or its real image was removed", default=None
+    )
     negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
     class_label: int | None = column(pa.int32(), "class id, for class-conditional generators", default=None)
     real_source: str | None = column(pa.string(), "real source of the prompt", default=None)

@@ -50,7 +50,7 @@ def read_settings(source: Path | str | Mapping[str, Mapping[str, Any]] | None) -
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--settings {path}: {getattr(error, 'strerror', None) or 'it is not text'}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f'--settings {path} is not TOML: {error}; a table begins with a name in quotes, ["ORG/NAME"]'
         ) from error

@@ -4,6 +4,7 @@ from collections import Counter
 
 from rich.table import Table
 
+from samplers.outcomes import Outcome
 from samplers.sample import Sample
 from samplers.supervisor import Report
 from workspace import records
@@ -40,9 +41,14 @@ def show_report(workspace: Workspace, report: Report) -> None:
     console.print(table)
     walls = {walls_text(outcome.walls) for outcome in report.outcomes if outcome.walls}
     lines = [f"sampled {text}" for text in sorted(walls) if text]
-    lines += [f"{outcome.generator}: {outcome.end}: {outcome.detail}" for outcome in report.outcomes if outcome.failed]
+    lines += [_failure(outcome) for outcome in report.outcomes if outcome.failed]
     if not report.pending.generators:
         lines += report.pending.notes  # otherwise said when it began
     lines += [f"skipped {model_name}: {why}" for model_name, why in report.pending.skipped.items()]
     for line in lines:
         console.print(line, soft_wrap=True)
+
+
+def _failure(outcome: Outcome) -> str:
+    log = f" (log: {outcome.log})" if outcome.log is not None else ""
+    return f"{outcome.generator}: {outcome.end}: {outcome.detail}{log}"

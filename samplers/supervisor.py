@@ -33,6 +33,7 @@ from workspace import recipe as recipes
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import Task, task
+from workspace.removed import read_removals
 from workspace.roots import read_places
 from workspace.sandbox.limits import default_memory
 from workspace.sandbox.walls import walls_text
@@ -63,6 +64,7 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
     device, `HubError` when the checker cannot be downloaded. While the Hub does not answer well, downloads wait.
     """
     require_extra("sample", "cf-sample")
+    removals = read_removals(workspace)
     pending = find_pending(workspace, options)
     recipes.pin(workspace, "sample", pending.recipe.table(), options.update, by_round=BY_ROUND)
     for outcome in pending.unrecorded:
@@ -71,6 +73,7 @@ def sample(workspace: Workspace, options: SampleOptions = SampleOptions()) -> Re
         shutil.rmtree(path, ignore_errors=True)
     # Also where nothing is pending: it removes the weights that a killed run left.
     with claims_of(workspace) as claims, ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
+        removals.require_current(workspace)  # from now on nothing is
         run_log = RunLog(workspace, Shard.parse(options.shard), claims.process.path.name)
         with run_log.run(pending):
             if not pending.generators:
@@ -131,6 +134,8 @@ class _ShardRun:
         Waits until there are some, or none is left: so a run that ends has sampled all that it was to sample.
         """
         others, self._others = self._others, []
+        if others:
+            self._run_log.waiting()
         while others:
             name = others[0].entry.generator
             bar.advance(

@@ -20,6 +20,7 @@ GROUPS = (
     ("samplers/*", "samplers/status/test_run.py", "workspace/sandbox"),
     ("captioning",),
     ("examples",),
+    ("journeys",),
     ("manifests/checks/test_damage.py",),
     ("crawler/*",),
     ("localhub",),

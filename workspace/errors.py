@@ -21,7 +21,15 @@ _REMEDIES = {
     errno.EACCES: _PERMISSIONS,
     errno.EPERM: _PERMISSIONS,
     errno.EIO: "check that disk",
+    errno.EMFILE: "raise the number of open files (`ulimit -n`)",
+    errno.ENFILE: "close other programs: the machine has too many open files",
+    errno.ESTALE: "check that file server",
 }
+
+#: Of these, what says nothing of a file's content: it must not be taken for damage, which would be made again.
+_REFUSALS = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOMEM})
+#: Where two files are named, the second one is written: these are its disk's.
+_OF_TARGET = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 class CommunityForensicsError(Exception):
@@ -44,10 +52,16 @@ def disk_error(error: OSError) -> CommunityForensicsError | None:
     """The error of a disk that is full, read-only or forbidden, with what to do; None: `error` has another cause."""
     if error.errno not in _REMEDIES:
         return None
+    name = error.filename2 if error.errno in _OF_TARGET and error.filename2 else error.filename
     return CommunityForensicsError(
-        f"{error.filename or 'a file'} cannot be used ({os.strerror(error.errno)}): {_REMEDIES[error.errno]}, then run "
-        "the same command again"
+        f"{name or 'a file'} cannot be used ({os.strerror(error.errno)}): {_REMEDIES[error.errno]}, then run the same "
+        "command again"
     )
+
+
+def is_refusal(error: OSError) -> bool:
+    """Whether the system did not let this process read a file, whatever is in it."""
+    return error.errno in _REFUSALS
 
 
 def in_one_line(error: BaseException, limit: int = 300, *, named: bool = True) -> str:

@@ -13,6 +13,7 @@ huggingface_hub sends by itself, go through its shared client, on which `session
 """
 
 import json
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +29,16 @@ from workspace.hub_access import HubAccess
 from workspace.hub_body import BoundedBody, TooLargeError
 from workspace.hub_connection import pace
 
-__all__ = ["MAX_BODY", "RefusedAnswerError", "TooLargeError", "limited", "limited_to", "session", "without_xet"]
+__all__ = [
+    "MAX_BODY",
+    "RefusedAnswerError",
+    "TooLargeError",
+    "limited",
+    "limited_to",
+    "quiet_client",
+    "session",
+    "without_xet",
+]
 
 #: Bytes of a body at most where the caller allows no more: a list of 100,000 files has 30 MB.
 MAX_BODY = 64 << 20
@@ -99,6 +109,18 @@ def without_xet() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_DISABLE_XET = before
+
+
+@contextmanager
+def quiet_client() -> Iterator[None]:
+    """A block in which the client of the Hub prints no line each time it asks again: its last error says it."""
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class _Factory:

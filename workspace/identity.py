@@ -30,3 +30,8 @@ def number_of(*parts: str | int) -> int:
     """
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - _NUMBER_BITS)
+
+
+def reserved_place(content: str) -> float:
+    """The place in [0, 1) of a real image with this sha256, or of a text, among those that prompts are reserved by."""
+    return seed_of("reserved prompts", content) / (1 << SEED_BITS)

@@ -4,6 +4,7 @@
       recipe.toml                             every setting that changes a pixel or a row
       roots.toml                              where real images and local generators are on this machine (`roots`)
       catalog.parquet                         the generators, pinned
+      removed.parquet                         what `cf-remove` took out: hashes, so that nothing is made again
       prompts/<real_source>/part-00000.parquet
       real/<real_source>/                     copies of real images, made by --copy
       images/<org>--<name>/00000000.png
@@ -12,6 +13,8 @@
       outcomes/<org>--<name>.json             how sampling that generator ended
       logs/stderr/<org>--<name>.txt           what its sampling process printed, where it failed
       manifest/  report/  logs/
+      .crawl/                                 rows of a crawl that was interrupted
+      .unfinished.json                        a removal or merge that was interrupted; none in between
       .locks/<work>/                          processes that do what only one may do at a time; empty in between
 
 No other module builds a path. Names from outside (repository ids, names of real sources) are checked here before they
@@ -75,6 +78,21 @@ class Workspace:
         return self.root / "catalog.parquet"
 
     @property
+    def crawl(self) -> Path:
+        """The folder of a crawl that is not finished (`crawler.resume_log`)."""
+        return self.root / ".crawl"
+
+    @property
+    def removed(self) -> Path:
+        """removed.parquet: the tombstones of what was removed (`workspace.removed`)."""
+        return self.root / "removed.parquet"
+
+    @property
+    def unfinished(self) -> Path:
+        """The file that says which command on the whole workspace is not finished (`workspace.exclusive`)."""
+        return self.root / ".unfinished.json"
+
+    @property
     def prompts(self) -> Path:
         """The folder of all prompts, with one folder for each real source."""
         return self.root / "prompts"
@@ -113,9 +131,14 @@ class Workspace:
         """The folder of one real source's prompt parts."""
         return self.prompts / checked_source(real_source)
 
+    @property
+    def real(self) -> Path:
+        """The folder of all copied real images, with one folder for each real source."""
+        return self.root / "real"
+
     def real_of(self, real_source: str) -> Path:
         """The folder of one real source's copied images."""
-        return self.root / "real" / checked_source(real_source)
+        return self.real / checked_source(real_source)
 
     def samples_of(self, generator: str) -> Path:
         """The folder of one generator's sample parts."""
@@ -141,12 +164,12 @@ def part_name(number: int) -> str:
 
 def parts_in(folder: Path) -> list[Path]:
     """The part files of one generator or real source, in the order of their numbers; none if there is no folder."""
-    return sorted(folder.glob(_PARTS), key=_by_number)
+    return sorted((path for path in _listed(folder) if path.match(_PARTS)), key=_by_number)
 
 
 def parts_below(folder: Path) -> list[Path]:
     """The part files of all generators or real sources in `folder`, by name and number."""
-    return sorted(folder.glob(f"*/{_PARTS}"), key=_by_number)
+    return sorted((part for below in _listed(folder) for part in parts_in(below)), key=_by_number)
 
 
 def part_number(part: Path) -> int:
@@ -164,8 +187,17 @@ def batch_name(first: int) -> str:
 
 def batches_in(folder: Path) -> list[tuple[int, Path]]:
     """Such batches of one generator, with the index of their first sample, in order; none if there is no folder."""
-    found = [(_BATCH.fullmatch(path.name), path) for path in folder.glob("batch-*")]
+    found = [(_BATCH.fullmatch(path.name), path) for path in _listed(folder)]
     return sorted((int(match[1]), path) for match, path in found if match is not None)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder; nothing if there is none. Raises `OSError` where it may not be read: `glob` would find
+    nothing there, and what is not found is left out, or made again."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _by_number(part: Path) -> tuple[str, int, str]:

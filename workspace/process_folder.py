@@ -58,7 +58,7 @@ class ProcessFolder:
         started = int(psutil.Process().create_time())
         self.path = parent / f"process-{self._machine}-{os.getpid()}-{started}-{secrets.token_hex(4)}"
         self.path.mkdir(mode)
-        self.lock = FolderLock(self.path, self._is_dead)
+        self.lock = FolderLock(self.path, self.is_dead)
         threading.Thread(target=self._touch, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -74,7 +74,7 @@ class ProcessFolder:
         for path in self.path.parent.glob("process-*"):
             if path == self.path or path.is_symlink() or not path.is_dir():
                 continue
-            if self._is_dead(path):
+            if self.is_dead(path):
                 remove_folder(path)
             else:
                 found.append(path)
@@ -90,11 +90,11 @@ class ProcessFolder:
         if folder == self.path:
             return False
         try:
-            return self._now() - folder.stat().st_mtime > SILENT_SECONDS or self._is_dead(folder)
+            return self._now() - folder.stat().st_mtime > SILENT_SECONDS or self.is_dead(folder)
         except FileNotFoundError:
             return True
 
-    def _is_dead(self, folder: Path) -> bool:
+    def is_dead(self, folder: Path) -> bool:
         """Whether the process of a folder is gone, as far as one can know."""
         if folder == self.path:
             return False

@@ -24,6 +24,7 @@ from workspace.errors import UsageError
 from workspace.exclusive import alone
 from workspace.layout import Workspace
 from workspace.process_folder import SILENT_SECONDS
+from workspace.removed import read_removals
 
 #: What a setting may be: TOML has no null, so an absent setting is left out.
 Setting: TypeAlias = (
@@ -80,7 +81,7 @@ def pin(
     where it is open and has no table of the stage, else of another one. Raises `UsageError` with all differences.
     """
     number = round_of(workspace, stage, settings, update, by_round=by_round)
-    wanted = {name: value for name, value in sorted(settings.items()) if value is not None}
+    wanted = _wanted(workspace, settings)
     if not _is_written(workspace, number, stage, wanted):
         # Several shards may start at once; without a lock two first writers could lose each other's table.
         with alone(workspace, "recipe", _LOCK_SECONDS):
@@ -93,7 +94,7 @@ def pin(
 def add(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None], number: int) -> None:
     """Write `settings` as the table `stage` of round `number`, which may be the next one. Raises `UsageError` where it
     has another table."""
-    wanted = {name: value for name, value in sorted(settings.items()) if value is not None}
+    wanted = _wanted(workspace, settings)
     with alone(workspace, "recipe", _LOCK_SECONDS):
         if not _is_written(workspace, number, stage, wanted):
             _write(workspace, number, stage, wanted)
@@ -108,24 +109,24 @@ def round_of(
     by_round: Collection[str] = (),
 ) -> int:
     """The round that `pin` would return, without the values of `by_round`; nothing is written. Raises as `pin`."""
-    wanted = {name: value for name, value in settings.items() if value is not None}
+    wanted = _wanted(workspace, settings)
     every = rounds(workspace)
     newest = every[-1]
     following = newest.number if newest.is_open and stage not in newest.tables else newest.number + 1
     tables = [(one.number, one.tables[stage]) for one in reversed(every) if stage in one.tables]
     if stage == _LAST_STAGE and newest.is_open:
         # What was added is sampled now, with the settings of before where no others are given.
-        if not tables or update or not _all_differences(tables[0][1], wanted, by_round):
+        if not tables or update or not differences_of(tables[0][1], wanted, by_round):
             return following
     else:
         for number, table in tables:
-            if not _all_differences(table, wanted, by_round):
+            if not differences_of(table, wanted, by_round):
                 return number
         if update or (not tables and following == newest.number):
             return following
     differ = f"settings differ from this workspace's ({workspace.recipe}): [{stage}] "
     differ += (
-        "; ".join(_all_differences(tables[0][1], wanted, by_round)) if tables else "was not there when it was sampled"
+        "; ".join(differences_of(tables[0][1], wanted, by_round)) if tables else "was not there when it was sampled"
     )
     raise UsageError(
         f"{differ}. Run with the previous settings; or add --update: what these settings add is then round {following} "
@@ -163,13 +164,19 @@ def latest(workspace: Workspace, stage: str, last_round: int | None = None) -> d
     return next((one.tables[stage] for one in reversed(every) if stage in one.tables), None)
 
 
+def _wanted(workspace: Workspace, settings: Mapping[str, Setting | None]) -> dict[str, Setting]:
+    """The settings as a table has them: without those that are None, and without names of removed generators."""
+    removals = read_removals(workspace)
+    return {name: removals.hidden_values(value) for name, value in sorted(settings.items()) if value is not None}
+
+
 def _is_written(workspace: Workspace, number: int, stage: str, wanted: Mapping[str, Setting]) -> bool:
     """Whether a round has this table. Raises `UsageError` where it has another one."""
     every = rounds(workspace)
     table = every[number - 1].tables.get(stage) if number <= len(every) else None
     if table is None:
         return False
-    if differences := _all_differences(table, wanted):
+    if differences := differences_of(table, wanted):
         of_round = f" of round {number}" if number > 1 else ""
         raise UsageError(
             f"settings differ from this workspace's ({workspace.recipe}): [{stage}]{of_round} "
@@ -187,9 +194,10 @@ def _write(workspace: Workspace, number: int, stage: str, wanted: Mapping[str, S
     write_bytes(workspace.recipe, tomli_w.dumps(content).encode())
 
 
-def _all_differences(
+def differences_of(
     former: Mapping[str, Setting], wanted: Mapping[str, Setting], without: Collection[str] = ()
 ) -> list[str]:
+    """What differs between two tables of a stage, in words, but for the settings in `without`."""
     names = sorted((former.keys() | wanted.keys()) - set(without))
     return [text for name in names for text in _differences(name, former.get(name), wanted.get(name))]
 

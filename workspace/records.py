@@ -10,6 +10,7 @@ written with a checksum, which is compared whenever it is read: a letter that ch
 import base64
 import dataclasses
 import functools
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workspace.atomic import atomic_path
-from workspace.errors import UsageError, in_one_line
+from workspace.errors import UsageError, in_one_line, is_refusal
 
 R = TypeVar("R")
 
@@ -182,13 +183,18 @@ def opened(path: Path, record: type) -> Iterator[pq.ParquetFile]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """A block that reads a Parquet file: errors for a missing or damaged file become `DamagedFileError`."""
+    """A block that reads a Parquet file: errors for a missing or damaged file become `DamagedFileError`.
+
+    A file that this process may not read is not damaged: that stays an `OSError`, with its name.
+    """
     try:
         yield
     except FileNotFoundError as error:
         raise DamagedFileError(f"{path} does not exist") from error
     # PyArrow raises different exceptions for damage in different parts of a file.
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and is_refusal(error) and error.errno is not None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise DamagedFileError(
             f"{path} is not a Parquet file, or it is damaged: {in_one_line(error, 200, named=False)}"
         ) from error

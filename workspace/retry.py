@@ -56,6 +56,16 @@ def is_transient(error: BaseException) -> bool:
     return status in _BUSY if status is not None else is_connection_trouble(error)
 
 
+def remedy(error: BaseException) -> str | None:
+    """What happened and what to do, where the Hub did not answer well this time; None: its answer counts."""
+    status = status_of(error)
+    if status in _BUSY:
+        return f"the Hub is busy or failing (status {status}): run the same command again later"
+    if status is None and is_connection_trouble(error):
+        return "the Hub cannot be reached: check the network and HF_ENDPOINT, then run the same command again"
+    return None
+
+
 def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds to wait by the headers `Retry-After` (a number or a date) or `RateLimit`, at most `MAX_WAIT`.
 

@@ -17,7 +17,7 @@ It also says where the files of local generators are, by name and revision; a na
 import errno
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import tomli_w
@@ -89,6 +89,14 @@ def record_roots(workspace: Workspace, roots: Mapping[str, Path]) -> dict[str, s
         former = _read(workspace)
         write_bytes(workspace.roots, tomli_w.dumps(dict(sorted({**former, **wanted}.items()))).encode())
     return {name: former[name] for name, folder in wanted.items() if former.get(name, folder) != folder}
+
+
+def forget_roots(workspace: Workspace, is_gone: Callable[[str], bool]) -> None:
+    """Forget the roots whose names are gone."""
+    known = _read(workspace)
+    if any(map(is_gone, known)):
+        kept = {name: place for name, place in known.items() if not is_gone(name)}
+        write_bytes(workspace.roots, tomli_w.dumps(kept).encode())
 
 
 def located(workspace: Workspace, locator: str, roots: Mapping[str, str]) -> str:

@@ -117,14 +117,15 @@ def _resolve_commit(dataset: HubDataset, hub: HubAccess) -> str:
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     from workspace.hub_session import session
+    from workspace.retry import remedy
 
     session(hub)
     try:
         commit = HfApi(hub.endpoint, token=hub.token).dataset_info(dataset.repo_id, revision=dataset.revision).sha
     except (HfHubHTTPError, HTTPError, InvalidURL, OfflineModeIsEnabled, ConnectionError) as error:
+        hint = remedy(error) or "check its name and revision; a private or gated data set needs HF_TOKEN"
         raise HubError(
-            f"the data set {dataset.repo_id} cannot be read from the Hub ({in_one_line(error, 200)}): check its name "
-            "and revision; a private or gated data set needs HF_TOKEN"
+            f"the data set {dataset.repo_id} cannot be read from the Hub ({in_one_line(error, 200)}): {hint}"
         ) from error
     if commit is None:
         raise HubError(f"the Hub gives no commit of {dataset.repo_id}: name one, as {HUB}{dataset.repo_id}@COMMIT")

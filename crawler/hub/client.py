@@ -41,7 +41,7 @@ from crawler.text import load_json
 from workspace.errors import HubError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.hub_session import RefusedAnswerError, TooLargeError, limited, session
-from workspace.retry import ATTEMPTS, MAX_WAIT, ROUNDED_SECOND, retrying, status_of
+from workspace.retry import ATTEMPTS, MAX_WAIT, ROUNDED_SECOND, is_transient, retrying, status_of
 
 #: Rows in one page of the list at most; the Hub allows no more.
 PAGE_SIZE = 1000
@@ -241,11 +241,12 @@ def _as_hub_error(error: Exception, endpoint: str, url: str) -> HubError:
             return UnavailableError(
                 f"{endpoint} refused the token (status {status}): check HF_TOKEN or run `hf auth login`"
             )
-        return HubError(f"{url} failed with status {status}{_message(error)}")
+        later = "; run the same command again later" if is_transient(error) else ""
+        return HubError(f"{url} failed with status {status}{_message(error)}{later}")
     reason = in_one_line(error, named=False)
     if isinstance(error, RefusedAnswerError):
         return HubError(reason)
+    remedy = "check the network and HF_ENDPOINT, then run the same command again"
     if isinstance(error, _CONNECTION_ERRORS):
-        remedy = "check the network and HF_ENDPOINT, then run the same command again"
         return UnavailableError(f"{endpoint} cannot be reached ({reason}): {remedy}")
-    return HubError(f"no response from {url} ({reason})")
+    return HubError(f"no response from {url} ({reason}): {remedy}")

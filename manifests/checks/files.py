@@ -19,7 +19,7 @@ from manifests.images import ImageReader
 from manifests.manifest import REAL
 from manifests.options import Verify
 from manifests.reading_threads import ReadingThreads
-from workspace.errors import in_one_line
+from workspace.errors import in_one_line, is_refusal
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.locator import is_plain_file
@@ -125,6 +125,8 @@ def _problem(images: ImageReader, verify: Verify, row: _Row) -> Problem | None:
     except FileNotFoundError:
         return _REAL_MISSING if real else _MISSING
     except OSError as error:
+        if is_refusal(error):
+            raise
         reason = error.strerror or in_one_line(error, named=False)
         return Problem(f"image [file|files] cannot be read ({reason})", RESTORE_DATA_SET if real else SAMPLE_AGAIN)
     if hashlib.sha256(content).hexdigest() != row.sha256:

@@ -18,6 +18,7 @@ from manifests.joining.relations import BATCH_CAPTIONS, CAPTIONS, CATALOG, SAMPL
 from manifests.manifest import CaptionOrigin
 from manifests.tables.generators import REJECTIONS
 from workspace.identity import SEED_BITS
+from workspace.removed import REMOVED_PROMPT
 
 _SAMPLE = f"replace({SAMPLES.folder}, '--', '/') || ' #' || {SAMPLES.index}"
 
@@ -26,6 +27,9 @@ _NOT_ITS_OWN = f"""CASE WHEN {SAMPLES.path} = concat('images/', {SAMPLES.folder}
     ELSE NOT starts_with({SAMPLES.path}, concat('samples/', {SAMPLES.folder}, '/part-'))
         OR contains({SAMPLES.path}, '..')
         OR NOT ends_with({SAMPLES.path}, concat('.parquet#', {SAMPLES.image_name})) END"""
+
+#: The real image of its prompt was removed, and so was the prompt.
+_OF_REMOVED = f"starts_with({SAMPLES.prompt_id}, '{REMOVED_PROMPT}')"
 
 _INCOMPLETE = Problem(
     "kept [sample lacks|samples lack] a value that every image has (name, path, sha256, format, mode, size)",
@@ -106,7 +110,7 @@ _OF_A_BATCH = {
         "restore prompts/ from a copy, or run `cf-caption` again with the same options",
     ): f"""
         SELECT {_SAMPLE} || ': ' || {SAMPLES.prompt_id} FROM {SAMPLES}
-        WHERE {SAMPLES.prompt_id} IS NOT NULL AND {SAMPLES.caption} IS NULL""",
+        WHERE {SAMPLES.prompt_id} IS NOT NULL AND {SAMPLES.caption} IS NULL AND NOT {_OF_REMOVED}""",
     Problem("[sample has|samples have] another real source than [its prompt|their prompts]", SAMPLE_ANEW): f"""
         SELECT {_SAMPLE} || ': ' || coalesce(s.{SAMPLES.real_source}, 'none') FROM {SAMPLES} s
         LEFT JOIN {BATCH_CAPTIONS} c ON c.{BATCH_CAPTIONS.row_number} = s.{SAMPLES.caption}
@@ -118,7 +122,7 @@ _OF_A_BATCH = {
         SELECT {_SAMPLE} FROM {SAMPLES}
         SEMI JOIN (FROM {CATALOG} WHERE {CATALOG.task} = 'text-to-image') c
             ON c.{CATALOG.row_number} = {SAMPLES.generator_row}
-        WHERE {SAMPLES.prompt_id} IS NULL OR {SAMPLES.without_prompt}""",
+        WHERE {SAMPLES.prompt_id} IS NULL OR ({SAMPLES.without_prompt} AND NOT {_OF_REMOVED})""",
 }
 
 #: What may be wrong with all prompts and with the catalogue.

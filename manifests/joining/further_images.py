@@ -37,8 +37,8 @@ FROM {NUMBERED_CAPTIONS} JOIN (
 GROUP BY ALL
 """
 
-#: Their order is that of `samplers.reservation.place_of`: those of an evaluation set come from the captions that are
-#: reserved for it, and so hardly ever become prompts of training images when the workspace grows.
+#: Their order is that of `workspace.identity.reserved_place`: those of an evaluation set come from the captions that
+#: are reserved for it, and so hardly ever become prompts of training images when the workspace grows.
 _PLACE = f"""sha256(concat('["reserved prompts", "', {NUMBERED_CAPTIONS.real_sha256}, '"]'))"""
 
 # The images of which no caption was used yet, with the caption that their rows would have.

@@ -114,7 +114,7 @@ ORDER BY {SAMPLES.generator_row}, {SAMPLES.index}
 @dataclass(frozen=True)
 class Joined:
     """What a join wrote: how many rows, which of them are real images; and for each generator, how many of its samples
-    had which result (kept, nsfw, blank, nan or duplicate)."""
+    had which result (kept, nsfw, blank, nan, removed or duplicate)."""
 
     rows: int
     real: RealImages

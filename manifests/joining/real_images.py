@@ -216,7 +216,9 @@ def _join_images(
     several = are_several(so_far)
     so_far.clear()
     missing: Mapping[str, int] = {}
-    for this in sorted({made_in for made_in, _ in generated}):
+    # A round may have added real images only.
+    added = connection.execute(f"SELECT DISTINCT {IMAGES.added} FROM {IMAGES}").fetchall()
+    for this in sorted({made_in for made_in, _ in generated}.union(each for (each,) in added)):
         so_far.update({split: number for (made_in, split), number in generated.items() if made_in == this})
         connection.execute(_PROMPTED, {"this": this})
         chosen = choose_further(connection, this, so_far, per_generated)

@@ -229,7 +229,7 @@ class _Samples(Relation):
     path = Column("VARCHAR", "image.path of the sample")
     without_prompt = Column("BOOLEAN", "whether its prompt is null")
     folder = Column("VARCHAR", "name of the folder that its part is in")
-    result = Column("VARCHAR", "kept | nsfw | blank | nan | duplicate")
+    result = Column("VARCHAR", "kept | nsfw | blank | nan | removed | duplicate")
     row_number = Column("BIGINT", "number of this row, from 0")
     generator_row = Column("INTEGER", "row_number in the catalogue; null: not in the catalogue at that revision")
     caption = Column("INTEGER", "row_number in captions_of_batch; null: no prompt, or an unknown one")

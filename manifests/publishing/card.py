@@ -27,6 +27,7 @@ from manifests.reproduction.record import reproduction_lines
 from manifests.tables.generators import REJECTIONS, read_generators
 from workspace.layout import Workspace
 from workspace.printable import in_line
+from workspace.removed import read_removals
 from workspace.size import text_of
 
 #: The Hub's size categories, with their upper bounds in rows.
@@ -111,13 +112,25 @@ def write_card(
         examined=len(rows),
         reproduced=list(reproduction_lines(workspace)),
         local=[row for row in rows if row.is_local and row.kept],
-        rejected=", ".join(f"{sum(getattr(row, name) for row in rows)} {name}" for name in REJECTIONS),
+        rejected=", ".join(
+            f"{number} {name}"
+            for name in REJECTIONS
+            if (number := sum(getattr(row, name) for row in rows)) or name != "removed"
+        ),
         recipe=about(workspace).recipe,
+        removals=_removals(workspace),
         version=version("community-forensics"),
         columns=[(field.name, (field.metadata or {}).get(b"doc", b"").decode()) for field in layout.schema],
     )
     matter = _front_matter(names, numbers.generated + numbers.real, bool(numbers.listed), matched)
     return f"---\n{matter}\n---\n\n# {_TITLE}\n\n{framed(text)}\n"
+
+
+def _removals(workspace: Workspace) -> list[tuple[str, str, int]]:
+    """How many generators and real images were removed for which reason: numbers only, no names."""
+    words = {"generator": "generators", "real-image": "real images"}
+    counts = read_removals(workspace).counts()
+    return [(words[what], reason.replace("-", " "), number) for (what, reason), number in sorted(counts.items())]
 
 
 def plain(text: Any) -> str:

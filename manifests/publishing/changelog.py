@@ -24,6 +24,9 @@ CHANGELOG_FILE = "metadata/changelog.json"
 
 T = TypeVar("T")
 
+#: What the recipe counts of the prompts, by source: no setting of anybody.
+_COUNTED = re.compile("caption: (former_)?parts: ")
+
 _HASH = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
 #: Characters of a changed setting's value that are shown.
@@ -132,7 +135,8 @@ def contents_of(workspace: Workspace) -> Contents:
     choices = asdict(read_choices(manifest_path(workspace)))
     rounds = choices.pop("rounds")
     built = {f"build: {name}": _text(value) for name, value in choices.items()}
-    return Contents(generated, real, latest_settings(workspace, rounds) | built)
+    sampled = {name: value for name, value in latest_settings(workspace, rounds).items() if not _COUNTED.match(name)}
+    return Contents(generated, real, sampled | built)
 
 
 def _change(before: Mapping[str, int], now: Mapping[str, int]) -> Change:

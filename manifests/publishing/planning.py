@@ -20,6 +20,7 @@ from manifests.images import ImageReader, changed_file
 from manifests.manifest import iterate_manifest
 from manifests.publishing.layouts import Layout
 from manifests.publishing.published import published_split
+from workspace.errors import is_refusal
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 
@@ -164,4 +165,6 @@ def _size(images: ImageReader, path: str) -> int:
     try:
         return images.size(path)
     except OSError as error:
+        if is_refusal(error):
+            raise
         raise changed_file(path, error.strerror or "cannot be read") from error

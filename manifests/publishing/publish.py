@@ -29,11 +29,10 @@ import pyarrow.parquet as pq
 
 from manifests.audit.matching import matched_path
 from manifests.audit.record import Audit, has_matched, read_audit, shortcut_lines
-from manifests.checks import check_manifest, raise_failures
 from manifests.choices import read_choices
 from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
-from manifests.plural import counted, form
+from manifests.plural import counted
 from manifests.publishing.card import GENERATORS_FILE, MATCHED_FILE, REAL_IMAGES_FILE, write_card
 from manifests.publishing.changelog import CHANGELOG_FILE, Changelog, Contents, contents_of
 from manifests.publishing.checksums import CHECKSUMS_FILE, Checksums, checksums_text
@@ -44,26 +43,23 @@ from manifests.publishing.owners_card import changes as card_changes
 from manifests.publishing.owners_card import with_owners_words
 from manifests.publishing.pinned import pin_manifest
 from manifests.publishing.planning import PlannedShard, empty_shards, plan_shards
-from manifests.publishing.published import Counts, count_rows, withheld_images
+from manifests.publishing.preconditions import check_once_more, check_shards, check_visibility
+from manifests.publishing.published import count_rows, withheld_images
 from manifests.publishing.repository import DatasetOnHub, MovedError
 from manifests.publishing.result import Published
 from manifests.publishing.squashing import Squashed, squash
 from manifests.publishing.upload import TRIES, Upload, checksums_of, verify
 from manifests.publishing.versions import Content, NextVersion, make_tag, next_version
 from manifests.staged import StagedWorkspace
-from manifests.tables.generators import generators_path, read_generators
-from manifests.tables.withheld import existing_list
-from workspace.errors import HubError, UsageError
+from manifests.tables.generators import generators_path
+from workspace.errors import HubError
 from workspace.exclusive import alone, at_work
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 from workspace.progress import Log, task
-from workspace.size import text_of
+from workspace.removed import read_removals
 
 __all__ = ["Published", "publish_dataset"]
-
-#: Files that the Hub takes in one folder.
-MAX_FILES = 10_000
 
 
 def publish_dataset(workspace: Workspace, repo_id: str, options: PublishOptions = PublishOptions()) -> Published:
@@ -94,8 +90,8 @@ def _own_folder(workspace: Workspace, options: PublishOptions) -> Iterator[Path]
 def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOptions) -> Published:
     layout = layout_of(options.layout)
     counts = count_rows(workspace)
-    _check_manifest(workspace)
-    _check_visibility(hub, options, counts)
+    check_once_more(workspace)
+    check_visibility(hub, options, counts)
     log = Log(workspace, "publish")
     log.event("pinned", manifest=sha256_of_file(manifest_path(workspace)))
     # Read before the rows of evaluation sets are replaced: it is of the manifest as it was built.
@@ -103,7 +99,7 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
     evaluation_sets = evaluate_by_generator(workspace) if layout.by_generator else []
     with task("planning shards"):
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
-    _check_shards(workspace, shards, options)
+    check_shards(workspace, shards, options)
     shards += empty_shards(layout, shards)
 
     def card(changelog: Changelog) -> str:
@@ -208,7 +204,8 @@ def _changes(hub: DatasetOnHub, dataset: _Dataset) -> _Changes:
     check_strangers(hub, main, planned, {shard.split for shard in dataset.shards})
     card = hub.read(main.head, CARD_FILE) if main.head is not None and CARD_FILE in main.files else None
     rounds = read_choices(manifest_path(dataset.workspace)).rounds
-    version = next_version(hub, main, dataset.content, dataset.contents, rounds, dataset.options.tag)
+    removals = read_removals(dataset.workspace)
+    version = next_version(hub, main, dataset.content, dataset.contents, rounds, dataset.options.tag, removals)
     if dataset.options.squash:
         version = replace(version, changelog=version.changelog.without_tags(version.former_tags))
     return _Changes(
@@ -276,26 +273,6 @@ def _squash(hub: DatasetOnHub, version: NextVersion, *, dry_run: bool) -> Squash
     return squash(hub, dry_run=dry_run)
 
 
-def _check_manifest(workspace: Workspace) -> None:
-    """Check the manifest once more, because it may have been changed since it was built."""
-    with task("checking the manifest"):
-        failures = check_manifest(
-            workspace, existing_manifest(workspace), existing_list(workspace), read_generators(workspace)
-        )
-    raise_failures(failures, "nothing was published, because manifest/ is damaged: run `cf-build-manifest` again")
-
-
-def _check_visibility(hub: DatasetOnHub, options: PublishOptions, counts: Counts) -> None:
-    """Raise `UsageError` where images that may not be passed on would be public."""
-    if counts.not_redistributable and (options.public or hub.is_public()):
-        images = counted(counts.not_redistributable, "real image")
-        they = form(counts.not_redistributable, "it", "they")
-        raise UsageError(
-            f"{hub.repo_id} {'would be' if options.public else 'is'} public, but {images} of the manifest may not be "
-            f"passed on, or it is unknown whether {they} may: run `cf-build-manifest --edition public` first"
-        )
-
-
 def _tables(workspace: Workspace, audit: Audit | None) -> dict[str, bytes]:
     """What is published beside the shards, by path."""
     parquet = generators_path(workspace)
@@ -310,18 +287,3 @@ def _tables(workspace: Workspace, audit: Audit | None) -> dict[str, bytes]:
     if has_matched(workspace, audit):
         tables[MATCHED_FILE] = matched_path(workspace).read_bytes()
     return tables
-
-
-def _check_shards(workspace: Workspace, shards: Sequence[PlannedShard], options: PublishOptions) -> None:
-    """Raise `UsageError` for a plan without shards, or with more than the Hub takes in one folder."""
-    if not shards:
-        raise UsageError(
-            f"{workspace.root}: the manifest has no row in a split: sample more generators, or use other --holdout "
-            "options, then run `cf-build-manifest`"
-        )
-    if len(shards) > MAX_FILES:
-        larger = text_of(options.shard_bytes * len(shards) * 5 // (MAX_FILES * 4)).replace(" ", "")
-        raise UsageError(
-            f"the dataset would have {len(shards)} shards in one folder, where the Hub takes {MAX_FILES}: run again "
-            f"with --max-shard-size {larger} and a --max-staging that is not smaller"
-        )

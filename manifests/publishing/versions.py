@@ -14,6 +14,7 @@ from manifests.publishing.checksums import SHARDS, Checksums
 from manifests.publishing.dataset_state import BranchState, state_of
 from manifests.publishing.repository import DatasetOnHub, Refs
 from workspace.errors import HubError, UsageError
+from workspace.removed import Removals
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,20 @@ class NextVersion:
 
 
 def next_version(
-    hub: DatasetOnHub, main: BranchState, content: Content, contents: Contents, rounds: int, tag: str | None
+    hub: DatasetOnHub,
+    main: BranchState,
+    content: Content,
+    contents: Contents,
+    rounds: int,
+    tag: str | None,
+    removals: Removals = Removals(),
 ) -> NextVersion:
-    """The version with this content, as the Hub is now; `tag`: the one that the user asked for.
+    """The version with this content, as the Hub is now; `tag`: the one that the user asked for. The changelog names
+    nothing of `removals`.
 
     Raises `UsageError` for a tag that has other content.
     """
-    refs, changelog = hub.refs(), _changelog_of(hub, main)
+    refs, changelog = hub.refs(), _changelog_of(hub, main, removals)
     last = changelog.versions[-1] if changelog.versions else None
     is_there = last is not None and Content.of(main) == content
     chosen, is_tagged = _tag(hub, refs, changelog, content, rounds, tag or (last.tag if last and is_there else None))
@@ -94,11 +102,12 @@ def _names(rounds: int) -> Iterator[str]:
     yield from (f"round-{rounds}.{number}" for number in count(2))
 
 
-def _changelog_of(hub: DatasetOnHub, main: BranchState) -> Changelog:
+def _changelog_of(hub: DatasetOnHub, main: BranchState, removals: Removals) -> Changelog:
     if main.head is None or CHANGELOG_FILE not in main.ours:
         return Changelog()
     try:
-        return parse_changelog(hub.read(main.head, CHANGELOG_FILE) or b"")
+        content = hub.read(main.head, CHANGELOG_FILE) or b""
+        return parse_changelog(removals.hidden(content.decode()).encode())
     except ValueError as error:
         raise HubError(
             f"{hub}: {CHANGELOG_FILE} was not written by cf-publish ({error}): restore it there, or remove it and its "

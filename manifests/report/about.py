@@ -67,9 +67,14 @@ def _settings(table: Mapping[str, recipe.Setting]) -> Iterator[tuple[str, str]]:
     """Names and values of one table, in order."""
     for name, value in sorted(table.items()):
         if isinstance(value, dict):
-            yield from ((f"{name}: {key}", str(inner)) for key, inner in sorted(value.items()))
+            yield from ((f"{name}: {key}", _in_words(inner)) for key, inner in sorted(value.items()))
         else:
             yield name, ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _in_words(inner: object) -> str:
+    """A value, or the settings of some generators as `steps 20, scheduler DDIMScheduler`."""
+    return ", ".join(f"{key} {each}" for key, each in inner.items()) if isinstance(inner, Mapping) else str(inner)
 
 
 def _text(value: object) -> str:

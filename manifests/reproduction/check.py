@@ -28,6 +28,7 @@ from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.identity import number_of, sha256_of_file
 from workspace.layout import Workspace
+from workspace.removed import is_pseudonym
 
 #: Starts the command from where this process imports it, whatever the working directory holds (-P).
 _COMMAND = (sys.executable, "-P", "-c", "from samplers.cli import main; main()")
@@ -41,6 +42,10 @@ _NOT_EQUAL = Problem(
     "see docs/reproducing.md for what images depend on; make them again on the kind of device and with the versions "
     "that their rows name, or build without --verify reproduce",
 )
+
+
+#: Columns that rows are chosen by.
+_COLUMNS = ["label", "model_name", "revision", "index", "task", "prompt", "kind", "base_model"]
 
 
 def reproduce(workspace: Workspace, options: BuildOptions) -> Reproduction:
@@ -75,17 +80,24 @@ def chosen_rows(manifest: Path, count: int, seed: int) -> list[dict[str, Any]]:
     least: list[tuple[int, int]] = []
     at = 0
     with records.reading(manifest), pq.ParquetFile(manifest, page_checksum_verification=True) as file:
-        for batch in file.iter_batches(_AT_A_TIME, columns=["label", "model_name", "revision", "index"]):
+        for batch in file.iter_batches(_AT_A_TIME, columns=_COLUMNS):
             keys = (
                 (number_of("reproduce", seed, row["model_name"], row["revision"], row["index"]), at + place)
                 for place, row in enumerate(batch.to_pylist())
-                if row["label"] == FAKE
+                if row["label"] == FAKE and not _lacks_what_was_removed(row)
             )
             least = heapq.nsmallest(count, [*least, *keys])
             at += batch.num_rows
         if not least:
             raise UsageError(f"--verify reproduce={count}: the manifest has no generated image")
         return [row for rows in _at(file, sorted(place for _, place in least)) for row in rows]
+
+
+def _lacks_what_was_removed(row: Mapping[str, Any]) -> bool:
+    """Whether the prompt of an image, or the base model of its adapter, was removed (`cf-remove`), so that it cannot be
+    made again."""
+    without_prompt = row["task"] == "text-to-image" and row["prompt"] is None
+    return without_prompt or (row["kind"] != "checkpoint" and is_pseudonym(row["base_model"] or ""))
 
 
 def _at(file: pq.ParquetFile, places: Sequence[int]) -> Iterator[list[dict[str, Any]]]:

@@ -17,7 +17,7 @@ from manifests.publishing.card import REAL_IMAGES_FILE, with_splits
 from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, Checksums, checksums_text, parse_checksums
 from manifests.publishing.published import MIXED_SPLITS
 from workspace.atomic import remove_partial, write_bytes
-from workspace.errors import CommunityForensicsError, UsageError
+from workspace.errors import CommunityForensicsError, UsageError, is_refusal
 from workspace.identity import sha256_of_file
 from workspace.progress import task
 
@@ -142,7 +142,9 @@ class Download:
         def differs(path: str) -> bool:
             try:
                 return sha256_of_file(self.folder / path) != checksums[path]
-            except OSError:
+            except OSError as error:
+                if is_refusal(error):
+                    raise
                 return True
 
         with ThreadPoolExecutor(_THREADS) as threads:

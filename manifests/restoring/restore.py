@@ -31,7 +31,7 @@ from manifests.scratch import scratch_folder
 from manifests.tables.withheld import read_listed
 from workspace import records
 from workspace.containers import ParquetImages
-from workspace.errors import CommunityForensicsError, UsageError, in_one_line
+from workspace.errors import CommunityForensicsError, UsageError, disk_error, in_one_line
 from workspace.exclusive import alone
 from workspace.layout import Workspace
 from workspace.locator import row_locator
@@ -115,7 +115,7 @@ def restore(folder: Path, copies: Sequence[Path], max_shard: int = PublishOption
         with alone(Workspace(download.folder), "restore"):
             return _complete(download, [copy.resolve() for copy in copies], max_shard)
     except OSError as error:
-        raise CommunityForensicsError(
+        raise disk_error(error) or CommunityForensicsError(
             f"{error.filename or folder}: {error.strerror or in_one_line(error)}; correct that, and run the same "
             "command again"
         ) from error

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from manifests.reading_threads import ReadingThreads
 from workspace.containers import ParquetImages, Tar
+from workspace.errors import is_refusal
 from workspace.identity import sha256_of_file
 from workspace.locator import LocatorReader, row_locator, split_locator
 
@@ -69,7 +70,9 @@ def _hash(reader: LocatorReader, locators: Sequence[str]) -> list[str | None]:
             if not Path(inside[0] if inside else locator).is_file():
                 return None
             return hashlib.sha256(reader.read(locator)).hexdigest() if inside else sha256_of_file(Path(locator))
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and is_refusal(error):
+                raise
             return None
 
     with ReadingThreads() as threads:
@@ -82,7 +85,7 @@ def _all_in(root: Path) -> Iterator[str]:
     if root.is_file():
         yield from _inside(str(root))
     visited = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=_raise_refusal):
         status = Path(folder).stat()
         if (status.st_dev, status.st_ino) in visited:  # a link back to a folder above
             folders.clear()
@@ -91,6 +94,12 @@ def _all_in(root: Path) -> Iterator[str]:
         folders.sort()
         for name in sorted(names):
             yield from _inside(f"{folder}/{name}")
+
+
+def _raise_refusal(error: OSError) -> None:
+    """A folder that may not be read: what is in it must not count as not found."""
+    if is_refusal(error):
+        raise error
 
 
 def _inside(path: str) -> Iterator[str]:
@@ -107,5 +116,7 @@ def _inside(path: str) -> Iterator[str]:
             yield from (f"{path}#{row_locator(row)}" for row in range(table.rows))
         else:
             yield path
-    except OSError:
+    except OSError as error:
+        if is_refusal(error):
+            raise
         return  # not a container, or a damaged one: nothing in it is found

@@ -23,7 +23,7 @@ from workspace.records import column
 from workspace.sandbox.walls import missing
 
 #: Why a sample is not in the manifest.
-REJECTIONS = ("nsfw", "blank", "nan", "duplicate")
+REJECTIONS = ("nsfw", "blank", "nan", "duplicate", "removed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,7 @@ class GeneratorRow:
     blank: int = column(pa.int64(), "images of one colour")
     nan: int = column(pa.int64(), "images with values that are not numbers")
     duplicate: int = column(pa.int64(), "images equal to one of a lower index of the same generator")
+    removed: int = column(pa.int64(), "images taken out with the real image whose caption was their prompt", default=0)
 
     @property
     def is_local(self) -> bool:
@@ -103,7 +104,7 @@ class RejectedRow:
     generator: str = column(pa.string(), "its name, as in generators.parquet")
     model_name: str = column(pa.string(), "repository id")
     revision: str = column(pa.string(), "commit sha")
-    status: str = column(pa.string(), "nsfw | blank | nan | duplicate")
+    status: str = column(pa.string(), "nsfw | blank | nan | duplicate | removed")
     tries: int = column(pa.int64(), "how many")
 
 
@@ -233,4 +234,5 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
         blank=counts.get("blank", 0),
         nan=counts.get("nan", 0),
         duplicate=counts.get("duplicate", 0),
+        removed=counts.get("removed", 0),
     )

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from captioning.prompt import prompt_parts, read_prompts
+from captioning.prompt import prompt_parts
+from captioning.removed_prompts import prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
 from samplers.pending import can_be_sampled, listed_code
 from samplers.plan import Plan, PlannedSample, plans_of
@@ -76,7 +77,7 @@ class Sources:
             )
         self.recipe = self._recipes[-1]
         has_prompts = bool(prompt_parts(workspace))
-        prompts = read_prompts(workspace) if has_prompts else []
+        prompts = prompt_places(workspace) if has_prompts else []
         newest = pool_of(self.recipe.round, prompts, self.recipe)
         if self.recipe.prompts != (newest.digest if has_prompts else None):
             raise UsageError(
@@ -115,6 +116,8 @@ class Sources:
         stored = self.rows.of(entry.generator)
         of_batch = [row for one in batch if (row := stored.get(one.index)) and row["revision"] == entry.revision]
         own = next((row for row in of_batch if row["index"] == index), {})
+        if own and entry.task == "text-to-image" and own["prompt"] is None:
+            raise UnknownSourceError("its prompt was removed with the real image that it described (`cf-remove`)")
         given = {name: value for name, value in named.columns.items() if value is not None or not own}
         expected = {**own, **given}
         for name, now in (("seed", plan.sample(index).seed), ("batch_size", plan.batch_size)):

@@ -1,12 +1,13 @@
 """The run log of a shard: what it logs while it works, in `logs/sample-3-of-16.jsonl`, read by `cf-status`.
 
-| event | when | its own fields | |---|---|---| | `run_started` | the work is planned | `shard`, generators: `pending`,
-`finished`, `skipped` | | `child_ready` | the sampling process works | `device`, `sandbox` | | `generator_started` | a
-generator's files are complete | `model_name`, `kept`, `images` | | `progress` | a batch is finished, at most once in
-`PROGRESS_SECONDS` | `model_name`, `kept`, `tries` | | `generator_ended` | it is finished or failed | `model_name`,
-`end`, `failed`, `detail`, `kept`, `tries`, `seconds` | | `generator_left` | another process samples it, or has sampled
-it meanwhile | `model_name` | | `run_stopped` | the run is over, unless SIGKILL ended it | `why`: finished, interrupted,
-failed; `detail` |
+- `run_started`: the work is planned; `shard`, generators: `pending`, `finished`, `skipped`
+- `child_ready`: the sampling process works; `device`, `sandbox`
+- `generator_started`: a generator's files are complete; `model_name`, `kept`, `images`
+- `progress`: a batch is finished, at most once in `PROGRESS_SECONDS`; `model_name`, `kept`, `tries`
+- `generator_ended`: it is finished or failed; `model_name`, `end`, `failed`, `detail`, `kept`, `tries`, `seconds`
+- `generator_left`: another process samples it, or has sampled it meanwhile; `model_name`
+- `waiting`: nothing is left but what other processes sample
+- `run_stopped`: the run is over, unless SIGKILL ended it; `why`: finished, interrupted or failed; `detail`
 
 Every event has the `process` that logs it, because two may work on one shard, and `elapsed`, the seconds since its run
 started: no clock of a node can make a duration wrong. `run_started` and the events of generators also have `estimate`:
@@ -118,6 +119,10 @@ class RunLog:
         """Log that another process samples a generator, or has sampled it."""
         estimate = _estimate([generator])
         self._write("generator_left", model_name=generator.entry.generator, estimate=estimate)
+
+    def waiting(self) -> None:
+        """Log that nothing is left but what other processes sample."""
+        self._write("waiting")
 
     def _write(self, event: str, **fields: Any) -> None:
         self._written = time.monotonic()

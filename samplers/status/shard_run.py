@@ -34,6 +34,8 @@ class ShardRun:
         self.begun: deque[str] = deque(maxlen=_BEGUN)
         """Generators that it began last, the newest first."""
         self.stopped: dict[str, Any] | None = None
+        self.waiting = False
+        """Whether it waits for generators that other processes sample."""
         self.ended: Counter[bool] = Counter()
         """Generators that ended, by whether they failed."""
         self.left_to_others = 0
@@ -94,10 +96,14 @@ class ShardRun:
                 self.left_to_others += 1
                 self._estimate_ended += event["estimate"]
                 self.generator, self._generator_started = None, at
+            case "waiting":
+                pass
             case "run_stopped":
                 self.stopped = event
             case _:
                 return
+        # Of those that it waits for, others may end.
+        self.waiting = event["event"] == "waiting" or (self.waiting and event["event"] == "generator_left")
         self.elapsed = at
         self._points.append((at, self.images))
         while len(self._points) > 2 and self._points[1][0] < at - RECENT:

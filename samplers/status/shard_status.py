@@ -17,7 +17,7 @@ from workspace.sandbox.walls import walls_text
 #: Seconds without an event after which a shard that has not stopped is called silent.
 SILENT_AFTER = 60.0
 #: States of a shard that has not stopped, as far as one can see.
-AT_WORK = frozenset({"starting", "running", "silent"})
+AT_WORK = frozenset({"starting", "running", "waiting", "silent"})
 
 #: Phases of other threads, for another generator or for the batch before: they take no wall time.
 _PARALLEL = frozenset({"fetch", "verify", "encode", "write"})
@@ -53,7 +53,7 @@ class ShardStatus:
 
     shard: str
     state: str
-    """starting | running | silent | killed | finished | interrupted | failed"""
+    """starting | running | waiting | silent | killed | finished | interrupted | failed"""
     detail: str | None
     """Why it failed."""
     heard: float
@@ -145,6 +145,8 @@ class ShardFollower:
             return run.stopped["why"], run.stopped["detail"]
         if self._is_lost(run):
             return "killed", None
+        if run.waiting:
+            return "waiting", None
         if heard > SILENT_AFTER:
             return "silent", None
         return ("starting" if run.device is None else "running"), None

@@ -12,6 +12,7 @@ from typing import Any
 from samplers.sample import Sample
 from workspace import records
 from workspace.atomic import sync_folder
+from workspace.errors import is_refusal
 
 #: The file in the folder that has the rows; their column `image` is empty.
 ROWS = "rows.parquet"
@@ -39,7 +40,7 @@ def read_batch(folder: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     as it was written."""
     rows = records.read_table(folder / ROWS, Sample, [*{*columns, "image_name", "sha256"}]).to_pylist()
     for row in rows:
-        if row["sha256"] is not None and _sha256(folder / row["image_name"]) != row["sha256"]:
+        if row["image_name"] is not None and _sha256(folder / row["image_name"]) != row["sha256"]:
             raise records.DamagedFileError(f"{folder / row['image_name']} is damaged")
     return [{name: row[name] for name in columns} for row in rows]
 
@@ -47,5 +48,7 @@ def read_batch(folder: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
 def _sha256(path: Path) -> str | None:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
+    except OSError as error:
+        if is_refusal(error):
+            raise
         return None

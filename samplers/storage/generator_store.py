@@ -23,7 +23,7 @@ from samplers.storage.part_layout import PartToWrite, parts_to_write
 from samplers.storage.progress import COLUMNS, GeneratorProgress, Row, Stored
 from samplers.storage.segment_progress import is_complete
 from workspace import records
-from workspace.atomic import link_or_copy, place, sync_folder
+from workspace.atomic import errors_naming, link_or_copy, place, sync_folder
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace, batch_name, part_name
 
@@ -229,7 +229,7 @@ def _row(row: Sample) -> Row:
 
 
 def _write_file(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
+    with errors_naming(path), path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -301,7 +301,7 @@ def _explained(what: str) -> Iterator[None]:
     """Turn an error into a `FetchError`, or into a `StorageError` where this machine is the reason."""
     from huggingface_hub.errors import GatedRepoError
 
-    from workspace.retry import is_transient
+    from workspace.retry import is_transient, remedy
 
     try:
         yield
@@ -312,5 +312,6 @@ def _explained(what: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
             raise StorageError(f"--weights-dir: {what}: {error.strerror}; {STORAGE_REMEDY}") from error
-        remedy = "; accept its terms on the Hub and set HF_TOKEN" if isinstance(error, GatedRepoError) else ""
-        raise FetchError(f"{what}: {in_one_line(error)}{remedy}", transient=is_transient(error)) from error
+        hint = "accept its terms on the Hub and set HF_TOKEN" if isinstance(error, GatedRepoError) else remedy(error)
+        detail = f"{in_one_line(error)}; {hint}" if hint is not None else in_one_line(error)
+        raise FetchError(f"{what}: {detail}", transient=is_transient(error)) from error

@@ -21,6 +21,7 @@ def _entry(name: str = "org/a", license: str | None = "MIT", family: str = "open
 
 
 NC = {"license": "MIT", "license_effective": "CC-BY-NC-4.0", "license_family_effective": "non-commercial"}
+TWO = {"license": "MIT AND CC-BY-NC-4.0", "family": "unknown"}
 RAIL = {"license": "creativeml-openrail-m", "family": "openrail"}
 
 
@@ -50,6 +51,19 @@ RAIL = {"license": "creativeml-openrail-m", "family": "openrail"}
         ({"license_deny": ("unknown",)}, {"license": "other", "family": "unknown"}, "--license-deny"),
         ({"license_allow": ("mit",)}, {"license": None, "family": "unknown"}, "--license-allow"),
         ({"license_allow": ("unknown",)}, {"license": None, "family": "unknown"}, None),
+        # Of several licences one is enough to be denied; their family is unknown where theirs differ.
+        (
+            {"license_deny": ("cc-by-nc-4.0",)},
+            TWO,
+            "--license-deny",
+        ),
+        (
+            {"license_deny": ("non-commercial",)},
+            TWO,
+            "--license-deny",
+        ),
+        ({"license_deny": ("openrail",)}, TWO, None),
+        ({"license_allow": ("mit",)}, TWO, "--license-allow"),
         # Both: what is denied is denied.
         ({"license_allow": ("open",), "license_deny": ("mit",)}, {}, "--license-deny"),
         ({"max_size": "1GB"}, {"download_bytes": 10**9}, None),

@@ -27,6 +27,8 @@ _COMMANDS = (
     "cf-build-manifest",
     "cf-publish",
     "cf-export",
+    "cf-remove",
+    "cf-merge",
     "cf-hub",
 )
 

@@ -8,6 +8,7 @@ import pytest
 
 from crawler.catalog import CatalogEntry, Hyperparameters
 from samplers.cost import cost_of
+from samplers.device_speed import DEVICES, speed_of
 from tests.docs.pages import DOCS, ROOT
 from tests.samplers.campaign import entry, file
 
@@ -69,6 +70,14 @@ def test_the_size_of_a_study_follows_from_the_first_row() -> None:
         0
     ]
     assert round(int(models.replace(",", "")) * int(hours) / 1000, -1) == int(total)
+
+
+def test_the_table_of_devices_is_the_one_that_is_computed_with() -> None:
+    rows = [line for line in (DOCS / "costs.md").read_text().splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{name}` | {device.title} | {device.teraflops:g} | {device.bandwidth:g} | {speed_of(name)[0]:.2g} |"
+        for name, device in DEVICES.items()
+    ]
 
 
 def _rounded(number: float, digits: int) -> int:

@@ -1,5 +1,12 @@
 """A dataset that is there grows."""
 
+from collections.abc import Iterator
+
+import pytest
+
+from localhub.process import HubProcess
+from localhub.store import Store
+from tests.hubs import DATE
 from tests.journeys.test_choosing import DDPM, DIT, IF
 from tests.journeys.user import User
 from tests.small_hub import GENERATORS, write_photographs
@@ -13,11 +20,8 @@ def test_i_am_told_which_option_adds_more_images(owner: User) -> None:
 def test_i_want_more_images_of_each_generator(owner: User) -> None:
     before = owner.images
     owner.types("cf-sample --update --images 3 --steps 2")
-    print([(r.index, r.round, r.status) for r in owner.samples(IF)])
-    owner.types("cf-build-manifest")
     assert before.items() < owner.images.items()
-    made = [row["model_name"] for row in owner.manifest if row["model_name"]]
-    assert {name: made.count(name) for name in made} == dict.fromkeys(GENERATORS, 3)
+    assert {name: len(owner.samples(name)) for name in GENERATORS} == dict.fromkeys(GENERATORS, 3)
 
 
 def test_i_want_more_photographs(owner: User) -> None:
@@ -44,3 +48,29 @@ def test_i_want_more_of_one_generator_only(owner: User) -> None:
     (owner.folder / "settings.toml").write_text(f'["{DIT}"]\nimages = 4\n')
     owner.types("cf-sample --update --images 2 --steps 2 --settings settings.toml")
     assert [len(owner.samples(name)) for name in (IF, DDPM, DIT)] == [2, 2, 4]
+
+
+@pytest.fixture
+def newer(hub: HubProcess) -> Iterator[str]:
+    """A generator that appears on the Hub after the first crawl."""
+    store, name = Store(hub.directory), "inkwell/newer-digits"
+    former = store.commit_of(store.repo("model", DDPM))
+    store.create("model", name, downloads=50_000)
+    files = {path: store.blobs.path(file.sha256) for path, file in former.files.items()}
+    store.commit("model", name, add=files, message="Upload", date=DATE)
+    yield name
+    store.delete("model", name)
+
+
+def test_i_want_the_generators_that_have_appeared_since(owner: User, newer: str) -> None:
+    before = owner.images
+    owner.types("cf-crawl --update --limit 50")
+    owner.types("cf-sample --images 2 --steps 2")
+    assert before.items() < owner.images.items()
+    assert len(owner.samples(newer)) == 2
+
+
+def test_i_want_to_see_what_each_round_added(owner: User) -> None:
+    owner.types(f"cf-sample --update --images 3 --steps 2 --only {DDPM}")
+    said = owner.types("cf-status --rounds")
+    assert "round" in said.lower()

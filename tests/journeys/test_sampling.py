@@ -1,5 +1,8 @@
 """Images as the user wants them."""
 
+import json
+
+from localhub.process import HubProcess
 from tests.journeys.test_choosing import DDPM, DIT, IF
 from tests.journeys.user import User
 from workspace.layout import generator_folder
@@ -69,8 +72,6 @@ def test_i_want_to_know_how_far_it_is(owner: User) -> None:
 
 
 def test_i_want_to_read_the_progress_with_a_program(owner: User) -> None:
-    import json
-
     status = json.loads(owner.types("cf-status --json"))
     assert status["done"] == 3
     assert status["images"] == 6
@@ -87,3 +88,16 @@ def test_i_want_to_keep_captions_for_testing_only(beginner: User) -> None:
     )
     assert {row["split"] for row in rows if row["model_name"] == IF} == {"test"}
     assert not (trained & tested) - {None}
+
+
+def test_i_want_to_know_why_a_generator_failed_and_to_try_it_again(beginner: User, hub: HubProcess) -> None:
+    hub.fail("status", path=f"/{DIT}/resolve/.*safetensors", status=404)
+    try:
+        beginner.types(f"cf-sample {FEW} --only {DIT}", code=3)
+    finally:
+        hub.clear_faults()
+    said = beginner.types("cf-status")
+    assert DIT in said
+    assert "fetch-failed" in said
+    beginner.types(f"cf-sample {FEW} --only {DIT} --retry-failed")
+    assert len(beginner.images) == 2

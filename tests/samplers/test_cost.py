@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import Hyperparameters
-from samplers.cost import FLOPS, LOAD_BYTES, PASS_SECONDS, correction, cost_of
+from samplers.cost import FLOPS, LOAD_BYTES, PASS_SECONDS, cost_of
 from tests.samplers.campaign import GB, entry, file
 
 DECODER_SECONDS = 2.5e12 / FLOPS
@@ -83,8 +83,3 @@ def test_images_add_up_and_none_costs_nothing(first: int, second: int) -> None:
 
 def test_without_any_setting_there_is_an_estimate() -> None:
     assert cost_of(entry(hyperparameters=Hyperparameters(), files=()), batch_size=8).image > 0
-
-
-def test_the_correction_is_weighted_by_time() -> None:
-    assert correction([]) is None
-    assert correction([(30.0, 10.0), (1.0, 30.0)]) == pytest.approx(31 / 40)

@@ -1,5 +1,6 @@
 """The exit code of cf-sample says whether generators failed, and --fail-above how many may."""
 
+import time
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from samplers.cli import sample
 from samplers.failed_share import FailedShare
 from samplers.outcomes import Outcome, Status, write_outcome
+from samplers.status.run import Watcher
 from tests.records import catalog_entry
 from tests.samplers.inputs import write_catalog
 from workspace.layout import Workspace
@@ -56,6 +58,9 @@ def test_a_run_in_which_nothing_failed_ends_with_exit_code_0(tmp_path: Path) -> 
     write_catalog(workspace, [])
     ended = run(workspace)
     assert (ended.exit_code, ended.stderr) == (0, "")
+    # Nor has it never started, because it had nothing to do.
+    (shard,) = Watcher(workspace).look(time.time()).shards
+    assert (shard.shard, shard.state, shard.left) == ("1/1", "finished", 0)
 
 
 def share(

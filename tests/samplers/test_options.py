@@ -18,8 +18,17 @@ from workspace.layout import Workspace
 from workspace.recipe import pin, read
 
 #: The command's own parameters, fields that it reads from the environment, and one field of another name.
-OWN, FROM_ENVIRONMENT = {"context", "workspace", "dry_run", "remake", "into"}, {"endpoint", "token"}
-FIELDS = {"source_weight": "source_weights"}
+OWN = {
+    "context",
+    "workspace",
+    "dry_run",
+    "device_speed",
+    "calibrate",
+    "as_json",
+    "remake",
+    "into",
+}
+FROM_ENVIRONMENT, FIELDS = {"endpoint", "token"}, {"source_weight": "source_weights"}
 
 
 def _parameters() -> dict[str, inspect.Parameter]:

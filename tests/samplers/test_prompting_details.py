@@ -43,8 +43,8 @@ def test_the_order_in_which_sources_are_read_does_not_matter() -> None:
 
 
 def test_the_digest_is_that_of_ids_and_texts() -> None:
-    content = b"a/0\x00a cat\x00a/1\x00a dog\x00"
-    assert PromptPool(_prompts(a=["a cat", "a dog"])).digest == hashlib.sha256(content).hexdigest()
+    of_each = [hashlib.sha256(content).hexdigest() for content in (b"a/0\x00a cat\x00", b"a/1\x00a dog\x00")]
+    assert PromptPool(_prompts(a=["a cat", "a dog"])).digest == hashlib.sha256("".join(of_each).encode()).hexdigest()
 
 
 def test_the_weights_that_a_recipe_records_are_sorted_by_name() -> None:

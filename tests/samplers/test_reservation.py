@@ -15,13 +15,14 @@ from samplers.options import SampleOptions
 from samplers.pending import find_pending
 from samplers.prompting import PromptPool
 from samplers.recipe import Recipe
-from samplers.reservation import Reservation, place_of
+from samplers.reservation import Reservation
 from samplers.reserved_prompts import require_enough
 from tests.records import catalog_entry, prompt
 from tests.samplers.inputs import write_catalog
 from tests.samplers.planning import plan_of
 from workspace import records
 from workspace.errors import UsageError
+from workspace.identity import reserved_place
 from workspace.layout import Workspace, part_name
 from workspace.recipe import pin
 
@@ -104,8 +105,8 @@ def test_only_splits_that_are_held_out_take_prompts_from_training() -> None:
 
 
 def test_the_place_of_an_image_is_the_same_in_every_release() -> None:
-    assert place_of("a" * 64) == 0.8428114256370879
-    places = [place_of(str(number)) for number in range(1000)]
+    assert reserved_place("a" * 64) == 0.8428114256370879
+    places = [reserved_place(str(number)) for number in range(1000)]
     assert 0 <= min(places) < 0.01 < 0.99 < max(places) < 1
 
 

@@ -41,6 +41,8 @@ def test_a_file_has_a_table_for_each_generator_or_pattern(tmp_path: Path) -> Non
     ("text", "message"),
     [
         ("[org/one]\nsteps = 2", r"is not TOML: .*a table begins with a name in quotes, \[\"ORG/NAME\"\]"),
+        ('["org/one"]\nsteps = ' + "[" * 5000, "is not TOML"),
+        ('["org/one"]\nsteps = ' + "9" * 5000, "is not TOML"),
         ("steps = 2", r"steps must be in a table of a generator, \[\"ORG/NAME\"\], or of a pattern such as \[\"\*\"\]"),
         ('["org/one"]\nsetps = 2', r'\["org/one"\] setps: there is no such setting, .*did you mean steps\?'),
         ('["org/one"]\nnum_inference_steps = 2', "there is no such setting, there are steps, guidance_scale, "),

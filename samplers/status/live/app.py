@@ -106,7 +106,7 @@ class Live:
         return Response(content, media_type="text/html", headers=self._page_headers)
 
 
-def _commands(text: str) -> Markup:
+def commands_as_code(text: str) -> Markup:
     """A text in which commands stand between backticks, with those as code."""
     return Markup(_COMMAND.sub(r"<code>\1</code>", str(escape(text))))
 
@@ -118,7 +118,7 @@ _FILTERS: Mapping[str, Callable[..., str]] = {
     "rate": lambda value: "–" if value is None else f"{value:.2f}",
     "percent": lambda value: "–" if value is None else f"{value:.0%}",
     "shards": shards_text,
-    "commands": _commands,
+    "commands": commands_as_code,
 }
 
 

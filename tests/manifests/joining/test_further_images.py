@@ -15,10 +15,10 @@ from manifests.joining.further_images import apportion, choose
 from manifests.manifest import REAL, ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from manifests.tables.withheld import WithheldRow, withheld_path
-from samplers.reservation import place_of
 from tests.manifests.making import Builder, rows_of
 from workspace import records
 from workspace.errors import UsageError
+from workspace.identity import reserved_place
 from workspace.layout import Workspace, part_name
 
 
@@ -116,7 +116,7 @@ def test_no_caption_of_a_further_image_is_in_two_splits(builder: Builder) -> Non
 
 def test_images_of_an_evaluation_set_come_from_the_captions_that_are_reserved_for_it(builder: Builder) -> None:
     photos = [builder.real("photos", number) for number in range(200)]
-    places = sorted(place_of(photo.real_sha256 or "") for photo in photos)
+    places = sorted(reserved_place(photo.real_sha256 or "") for photo in photos)
     for number, name in enumerate(("org/one", "org/held", "org/judged")):
         generator = builder.generator(name, lineage=(), base_model=None)
         for _ in range(9):
@@ -124,8 +124,8 @@ def test_images_of_an_evaluation_set_come_from_the_captions_that_are_reserved_fo
     workspace = builder.write()
     build(workspace, BuildOptions(holdout=("name=org/held",), validation=("name=org/judged",)))
     further = [row for row in real_of(workspace) if not row.prompted]
-    assert max(place_of(row.sha256) for row in further if row.split == "test") <= places[12]
-    assert min(place_of(row.sha256) for row in further if row.split == "validation") >= places[-12]
+    assert max(reserved_place(row.sha256) for row in further if row.split == "test") <= places[12]
+    assert min(reserved_place(row.sha256) for row in further if row.split == "validation") >= places[-12]
 
 
 def test_the_choice_depends_neither_on_the_order_nor_on_the_parts_of_the_prompts(builder: Builder) -> None:
@@ -227,3 +227,16 @@ def test_any_number_is_divided_in_proportion_as_far_as_each_source_reaches(
     assert parts.sum() == min(number, there[weight > 0].sum())
     if all(there >= number) and weight.sum():
         assert all(abs(parts - number * weight / weight.sum()) < 1)
+
+
+def test_real_images_that_a_later_round_adds_alone_fill_what_was_missing(builder: Builder) -> None:
+    painter = builder.generator("org/painter")
+    photo = builder.real("photos", 0)
+    for number in range(3):
+        builder.sample(painter, photo, seed=number)
+    assert build(builder.write()).real_images.missing == {"train": 2}
+    for number in range(1, 6):
+        builder.real("photos", number, round=2)
+    built = build(builder.write())
+    assert built.real_images.missing == {}
+    assert [(row.round, row.prompted) for row in rows_of(builder.workspace) if not row.label].count((2, False)) == 2

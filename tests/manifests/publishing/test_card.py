@@ -132,13 +132,20 @@ def test_without_an_evaluation_set_the_card_says_so(filled: Builder) -> None:
 
 def test_the_card_has_the_recipe(filled: Builder) -> None:
     workspace = built(filled)
-    recipe.pin(workspace, "sample", {"images": 400, "safety_checker": "org/checker@abc", "weights": {"photos": 2.0}})
     recipe.pin(workspace, "crawl", {"exclude": ["a|b", "c"], "author": None})
+    settings = {"images": 400, "safety_checker": "org/checker@abc", "weights": {"photos": 2.0}}
+    recipe.pin(workspace, "sample", settings)
+    recipe.pin(workspace, "sample", {"images": 600, "safety_checker": "org/checker@abc"}, update=True)
+    build(workspace)
     card = card_of(workspace)
     assert "| sample | images | 400 |" in card
     assert "| sample | safety\\_checker | org/checker@abc |" in card
     assert "| sample | weights: photos | 2.0 |" in card
     assert "| crawl | exclude | a\\|b, c |" in card
+    # Of a later round only what is another one.
+    assert "| sample, round 2 | images | 600 |" in card
+    assert "| sample, round 2 | weights: photos | no longer set |" in card
+    assert card.count("safety\\_checker") == 1
     assert "| diffusers=0.42.1, torch=2.13.0 | cpu | float32 | 22 |" in card
 
 

@@ -94,7 +94,9 @@ def test_a_card_that_is_edited_meanwhile_keeps_the_edit(
     meanwhile(lambda: add_by_hand(clean, "org/edited", {"README.md": edited.encode(), "LICENSE": b"terms"}))
     done = publish(clean, ready, "org/edited", max_shard_size="12KB")
     assert done.returncode == 0, done.stderr
-    assert text(clean, "org/edited", "README.md") == edited
+    now = text(clean, "org/edited", "README.md")
+    assert now.endswith("\n## Errata\n\nRow 17.\n")
+    assert now.split("## Changelog")[0] == edited.split("## Changelog")[0]
     assert text(clean, "org/edited", "LICENSE") == "terms"
     assert check_whole(clean, "org/edited") == 31
 

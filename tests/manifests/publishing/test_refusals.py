@@ -169,7 +169,7 @@ def test_after_a_failure_in_the_middle_the_same_command_continues(clean: HubProc
 def test_more_shards_than_a_folder_takes_are_refused_with_a_size_that_works(
     clean: HubProcess, many: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("manifests.publishing.publish.MAX_FILES", 10)
+    monkeypatch.setattr("manifests.publishing.preconditions.MAX_FILES", 10)
     done = publish(clean, many, "org/small", dry_run=True, max_shard_size="20kB")
     assert done.returncode == 2
     larger = re.search(r"would have \d+ shards in one folder, .* with --max-shard-size (\S+) and", done.stderr)

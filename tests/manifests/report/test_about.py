@@ -23,9 +23,13 @@ def words(page: str) -> str:
     return " ".join(page.split())
 
 
+#: What the user set for some generators.
+SETTINGS = {"org/*": {"steps": 20, "scheduler": "DDIMScheduler"}}
+
+
 def test_the_page_says_which_edition_holdout_recipe_and_version_it_shows(filled: Builder) -> None:
     workspace = filled.write()
-    recipe.pin(workspace, "sample", {"images": 16, "source_weight": {"photos": 2.0}})
+    recipe.pin(workspace, "sample", {"images": 16, "source_weight": {"photos": 2.0}, "settings": SETTINGS})
     build(workspace, BuildOptions(edition="public", license_allow=("mit", "openrail++", "family=openrail", "none"),
                                   holdout=("name=org/painter",)))  # fmt: skip
     page = words(write_report(workspace).read_text())
@@ -38,6 +42,10 @@ def test_the_page_says_which_edition_holdout_recipe_and_version_it_shows(filled:
     }.items():
         assert f"<dt>{name}</dt><dd>{value}</dd>" in page
     assert '<tr><td>sample</td><td>images</td><td class="wide">16</td></tr>' in page
+    assert (
+        '<tr><td>sample</td><td>settings: org/*</td><td class="wide">steps 20, scheduler DDIMScheduler</td></tr>'
+        in page
+    )
     assert '<tr><td>sample</td><td>source_weight: photos</td><td class="wide">2.0</td></tr>' in page
 
 

@@ -166,6 +166,7 @@ def test_the_command_says_what_is_equal_and_fails_where_not_all_is(
         (["--into", "again"], "--into is for --remake ROW"),
         (["--remake", f"{PIXELS}#0", "--into", "again", "--images", "5"], "leave out --images"),
         (["--remake", f"{PIXELS}#0", "--into", "again", "--only", PIXELS], "leave out --only"),
+        (["--remake", f"{PIXELS}#0", "--into", "again", "--json"], "leave out --json"),
         (
             ["--remake", "nobody/nothing#0", "--into", "again"],
             "--remake nobody/nothing#0: the catalogue has no generator",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
 from rich.console import Console
 
@@ -20,6 +21,7 @@ from localhub.store import Store
 from samplers.options import SampleOptions
 from samplers.outcomes import PHASES, Outcome, read_outcome, write_outcome
 from samplers.status.display import as_json, as_tables
+from samplers.status.json_form import schema_text
 from samplers.status.run import RunStatus, Watcher
 from samplers.status.shard_status import WALL, ShardStatus, Time
 from samplers.supervisor import sample
@@ -156,6 +158,7 @@ def test_tables_and_json_agree(sampled: Workspace) -> None:
     )
     assert max(len(line) for line in said.splitlines()) <= 80
     values = json.loads(plain)
+    jsonschema.validate(values, json.loads(schema_text()), jsonschema.Draft202012Validator)
     assert values["ends"] == _look(sampled).ends
     assert "incompatible: needs-other-input" in said
     for shard in values["shards"]:

@@ -185,6 +185,31 @@ def test_two_processes_of_one_shard_have_figures_of_their_own(shard: Shard) -> N
     assert (status.state, status.generator, status.left) == ("running", "org/a", 3)
 
 
+def test_a_shard_that_waits_for_other_processes_is_not_silent(shard: Shard) -> None:
+    shard.start(0, process="one")
+    shard.log(5, "waiting")
+    assert [shard.status(second).state for second in (6, 5000)] == ["waiting", "waiting"]
+    shard.log(5000, "generator_left", model_name="org/a", estimate=100.0)
+    assert (shard.status(5100).state, shard.status(5100).at_work) == ("waiting", True)
+    shard.begin(5101)
+    assert shard.status(5102).state == "running"
+    shard.log(5103, "waiting")
+    shard.ended.add("one")
+    assert shard.status(5104).state == "killed"
+
+
+def test_of_two_processes_no_count_is_skipped_in_a_long_log(shard: Shard) -> None:
+    shard.start(0, process="one")
+    shard.begin(1)
+    shard.start(10, process="two")
+    shard.begin(11, "org/b")
+    shard.log(20, "progress", model_name="org/a", kept=40, tries=40, process="one", elapsed=20.0)
+    for second in range(21, 321):
+        shard.log(second, "progress", model_name="org/b", kept=second // 10, tries=second)
+    # Its last batch counts, though newer events of the other process follow.
+    assert shard.status(321).images == 40 + 32
+
+
 def test_generators_that_another_process_did_are_not_left(shard: Shard) -> None:
     shard.start(0, pending=3)
     shard.log(5, "generator_left", model_name="org/a", estimate=100.0)

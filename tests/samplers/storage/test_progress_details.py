@@ -91,3 +91,13 @@ def test_rows_that_are_missing_are_made_before_what_follows(tmp_path: Path) -> N
     missing = next_range(progress_of(workspace, NAME), frozenset(), segments(9, 9))
     assert missing is not None
     assert (missing.first, missing.stop, missing.images) == (2, 4, None)
+
+
+def test_a_damaged_image_is_made_again_by_as_many_threads_as_its_row_names(tmp_path: Path) -> None:
+    workspace = write(tmp_path, 0, [{"cpu_threads": threads} for threads in (3, 3, 3, 3, 5, 5)])
+    progress = progress_of(workspace, NAME)
+    again = [next_range(progress, frozenset({index}), segments(9, 9)) for index in (1, 4)]
+    assert [missing.cpu_threads for missing in again if missing is not None] == [3, 5]
+    onwards = next_range(progress, frozenset(), segments(9, 9))
+    assert onwards is not None
+    assert onwards.cpu_threads is None

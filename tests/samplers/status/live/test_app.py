@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from samplers.outcomes import write_outcome
 from samplers.status.cli import status as command
 from samplers.status.json_form import schema_text
-from samplers.status.live.app import Live
+from samplers.status.live.app import Live, commands_as_code
 from tests.browser import CHROMIUM
 from tests.records import catalog_entry
 from tests.samplers.inputs import write_catalog
@@ -85,6 +85,10 @@ def test_no_text_of_a_stranger_is_markup(page: Page) -> None:
         assert "<img src=x" not in answer.text
         assert "\x1b" not in answer.text
         assert "\u202e" not in answer.text
+
+
+def test_commands_in_a_text_are_code_and_the_rest_is_escaped() -> None:
+    assert commands_as_code("run `cf-sample <x>` & wait") == "run <code>cf-sample &lt;x&gt;</code> &amp; wait"
 
 
 @pytest.mark.attack
