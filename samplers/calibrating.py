@@ -25,6 +25,7 @@ from workspace.errors import UsageError
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import task
+from workspace.roots import read_places
 from workspace.sandbox.limits import default_memory
 
 #: Every image gets it: text encoders work on a fixed number of tokens, so captions are not needed.
@@ -51,7 +52,7 @@ def calibrate(workspace: Workspace, options: SampleOptions, pending: PendingWork
     checker = pinned_checker(options.safety_checker, options.hub)
     with ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
         warm_up(folder.home)
-        store = WeightStore(folder, Fetcher(options.hub), options.disk_bytes)
+        store = WeightStore(folder, Fetcher(options.hub, read_places(workspace)), options.disk_bytes)
         repo_id, _, commit = checker.partition("@")
         start = Start(
             checker=store.fetch_checker(repo_id, commit),
