@@ -99,8 +99,10 @@ def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool 
     where the Hub does not give the commit of `options.safety_checker`.
     """
     former = recorded_recipes(workspace)
-    catalog = read_catalog(workspace)
     removals = read_removals(workspace)
+    catalog = [
+        entry for entry in read_catalog(workspace) if removals.generator(entry.model_name, entry.revision) is None
+    ]
     held = map(removals.hidden, options.holdout), map(removals.hidden, options.validation)
     reservation = Reservation.named(float(options.evaluation_prompts), *held)
     reservation.holdouts.require_known(catalog)
