@@ -88,7 +88,10 @@ def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool 
     where the Hub does not give the commit of `options.safety_checker`.
     """
     require_same_seeds(workspace)
-    catalog, removals = read_catalog(workspace), read_removals(workspace)
+    removals = read_removals(workspace)
+    catalog = [
+        entry for entry in read_catalog(workspace) if removals.generator(entry.model_name, entry.revision) is None
+    ]
     chosen, notes = chosen_generators(catalog, options, removals)
     rounds = rounds_to_sample(workspace, options, catalog, chosen, removals, dry_run=dry_run)
     recipe, notes = rounds.recipe, [*notes, *rounds.notes]

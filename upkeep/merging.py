@@ -167,7 +167,7 @@ class _Merge:
                 placing.file(outcome, outcome.relative_to(source.root).as_posix())
         self._place_others(placing, removals)
         if removals.rows:
-            apply_tombstones(target, removals, dict(prompts.removed), set(prompts.with_generated))
+            apply_tombstones(target, removals)
         placing.finish()
 
     def _place_recipe(self, tables: Sequence[Tables], placing: Placing) -> None:
