@@ -93,6 +93,7 @@ def _prompts(random: np.random.Generator, count: int) -> pa.Table:
         count,
         prompt_id=pc.binary_join_element_wise(name, real_id, "/"),
         prompt=_sentences(random, count),
+        round=1,
         real_source=name,
         real_title=title,
         real_id=real_id,

@@ -22,6 +22,7 @@ from manifests.checks import (
     check_manifest,
     check_outcomes,
     check_prompts,
+    check_removed,
     damaged_generators,
     raise_build_failures,
     unreadable_generators,
@@ -189,6 +190,7 @@ class _Joining:
             self._catalog = [entry for entry in catalog if entry.round <= rounds.last]
             choices.check(self._catalog)
             raise_build_failures(check_prompts(workspace))
+            raise_build_failures(check_removed(workspace, catalog))
             self._left_out: dict[str, Failure] = {}
             later = {entry.generator for entry in catalog if entry.round > rounds.last}
             damaged = damaged_generators(workspace, catalog)

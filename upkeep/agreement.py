@@ -12,7 +12,7 @@ from workspace import recipe, records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.recipe import Tables
-from workspace.removed import Removals, removed_prompt_id
+from workspace.removed import Removals
 
 #: Columns that say when and where a generator was crawled, not how it is sampled.
 _OF_A_CRAWL = frozenset({"rank", "downloads", "downloads_all_time", "likes", "endpoint", "last_modified", "crawled_at"})
@@ -70,12 +70,9 @@ def require_one_catalog(workspaces: Sequence[Workspace], removals: Removals) -> 
 @dataclass(frozen=True)
 class AgreedPrompts:
     """The prompt parts of several workspaces by their path below the workspace, each with the workspace that it is to
-    be taken from; the removed prompts of all (`removed:...` by prompt id, and those whose images go too); and remarks.
-    """
+    be taken from; and remarks."""
 
     parts: Mapping[str, Workspace]
-    removed: Mapping[str, str]
-    with_generated: frozenset[str]
     remarks: tuple[str, ...]
 
 
@@ -83,15 +80,13 @@ def agreed_prompts(workspaces: Sequence[Workspace], removals: Removals) -> Agree
     """Compare the prompt parts. Raises `UsageError` where two have other prompts in one part, or a part is damaged in
     all that have it."""
     parts: dict[str, Workspace] = {}
-    removed: dict[str, str] = {}
-    places: list[RemovedPrompt] = []
     remarks: list[str] = []
     having: dict[str, list[Workspace]] = {}
     for workspace in workspaces:
         for part in prompt_parts(workspace):
             having.setdefault(part.relative_to(workspace.root).as_posix(), []).append(workspace)
     for path, those in sorted(having.items()):
-        read: list[tuple[Workspace, _Part]] = []
+        read: list[tuple[Workspace, tuple[list[Prompt], list[RemovedPrompt]]]] = []
         for workspace in those:
             try:
                 read.append((workspace, _read(workspace.root / path, removals)))
@@ -101,34 +96,17 @@ def agreed_prompts(workspaces: Sequence[Workspace], removals: Removals) -> Agree
             raise UsageError(f"{those[0].root / path} is damaged in all workspaces: run `cf-caption` in one again")
         (first, content), *others = read
         for workspace, other in others:
-            if (other.kept, other.removed) != (content.kept, content.removed):
+            if other != content:
                 raise UsageError(
                     f"{workspace.root / path} has other prompts than {first.root / path}: only workspaces with the "
                     "same prompts can be merged: copy prompts/ before sampling"
                 )
         parts[path] = first
-        for _, one in read:
-            removed |= one.newly_removed
-        places += content.removed
-    gone = {row.key for row in removals.rows if row.what == "real-image" and row.with_generated}
-    with_generated = frozenset(place.prompt_id for place in places if place.key in gone)
-    return AgreedPrompts(parts, removed, with_generated, tuple(remarks))
+    return AgreedPrompts(parts, tuple(remarks))
 
 
-@dataclass(frozen=True)
-class _Part:
-    kept: list[Prompt]
-    removed: list[RemovedPrompt]
-    newly_removed: dict[str, str]
-    """Of prompts that are in its file still."""
-
-
-def _read(part: Path, removals: Removals) -> _Part:
-    prompts = records.read(part, Prompt)
-    kept, removed = separated(prompts, removals, read_removed(part))
-    there = {prompt.prompt_id for prompt in kept}
-    gone = [prompt.prompt_id for prompt in prompts if prompt.prompt_id not in there]
-    return _Part(kept, removed, {prompt_id: removed_prompt_id(prompt_id) for prompt_id in gone})
+def _read(part: Path, removals: Removals) -> tuple[list[Prompt], list[RemovedPrompt]]:
+    return separated(records.read(part, Prompt), removals, read_removed(part))
 
 
 def _differing(one: CatalogEntry, other: CatalogEntry) -> Iterator[str]:

@@ -146,8 +146,8 @@ class _Merge:
     ) -> None:
         target, placing = self.target, Placing(self.target, self.options.copy)
         for name in _generators([target]) & _removed(self.workspaces, removals):
-            for path in files_of(target, name):
-                remove_path(path)
+            for gone in files_of(target, name):
+                remove_path(gone)
         if removals.rows != read_removals(target).rows:
             for folder in (target.manifest, target.report):  # they may show what was removed
                 remove_path(folder)
@@ -167,7 +167,7 @@ class _Merge:
                 placing.file(outcome, outcome.relative_to(source.root).as_posix())
         self._place_others(placing, removals)
         if removals.rows:
-            apply_tombstones(target, removals, dict(prompts.removed), set(prompts.with_generated))
+            apply_tombstones(target, removals)
         placing.finish()
 
     def _place_recipe(self, tables: Sequence[Tables], placing: Placing) -> None:

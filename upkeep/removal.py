@@ -7,7 +7,7 @@ byte.
 """
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -97,26 +97,25 @@ class _Removal:
         for generator in targets.names:
             for path in files_of(workspace, generator):
                 remove_path(path)
-        gone = set(targets.with_generated)
-        self.damaged += apply_tombstones(workspace, removals, dict(targets.prompt_ids), gone)
+        self.damaged += apply_tombstones(workspace, removals)
+        if targets.real:
+            drop_remarks(workspace)
         _delete_leftovers(workspace)
         end_unfinished(workspace)
 
 
-def apply_tombstones(
-    workspace: Workspace, removals: Removals, prompt_ids: Mapping[str, str], with_generated: Collection[str]
-) -> list[Path]:
+def apply_tombstones(workspace: Workspace, removals: Removals) -> list[Path]:
     """Clear the catalogue, the prompts and rows, copies of real images and texts of what was removed; the folders of
-    generators are the caller's. `prompt_ids`, `with_generated` and the result as of `clear_rows`."""
+    generators are the caller's. Returns files of rows that were removed because they cannot be read."""
     damaged: list[Path] = []
     _clear_catalog(workspace, removals)
     drop_rows_of_crawl(workspace, removals)
     if any(row.what != "generator" for row in removals.rows):
         _clear_prompts(workspace, removals)
         _delete_copies(workspace, removals)
-    if prompt_ids or with_generated:
-        damaged += clear_rows(workspace, prompt_ids, with_generated)
-        drop_remarks(workspace)
+        places = {place.prompt_id: place.key for part in prompt_parts(workspace) for place in read_removed(part)}
+        gone = {prompt_id for prompt_id, key in places.items() if removals.takes_generated(key)}
+        damaged += clear_rows(workspace, places, gone)
     hide_names(workspace, removals)
     return damaged
 

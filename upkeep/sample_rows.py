@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from samplers.sample import ImageFile, Sample
 from workspace import records
 from workspace.layout import Workspace, batches_in, generator_of, parts_in
+from workspace.removed import removed_prompt_id
 
 #: The rows of a batch that is in no part yet (`samplers/storage/batch_folder.py`).
 _BATCH_ROWS = "rows.parquet"
@@ -29,17 +31,20 @@ def count_images(workspace: Workspace, prompt_ids: Collection[str]) -> Counter[s
     return +images
 
 
-def clear_rows(workspace: Workspace, prompt_ids: Mapping[str, str], with_generated: Collection[str]) -> list[Path]:
-    """Take captions out of all rows: `prompt_ids` says what takes the place of which prompt id; the images of the
-    prompts that then are in `with_generated` are removed. Files of rows that are damaged, and so may have the captions,
-    are removed and returned: sampling makes them again."""
-    wanted = {*prompt_ids, *with_generated}
+def clear_rows(workspace: Workspace, places: Collection[str], with_generated: Collection[str]) -> list[Path]:
+    """Take the captions of removed real images out of all rows. `places`: what stands for their prompts
+    (`removed:...`); `with_generated`: those of them whose images are removed too.
+
+    Files of rows that are damaged, and so may have the captions, are removed and returned: sampling makes them again.
+    """
+    place_of = cache(removed_prompt_id)
     damaged: list[Path] = []
     for generator, path in _files(workspace):
         try:
-            ids = records.read_table(path, Sample, ["prompt_id"])["prompt_id"].to_pylist()
-            if not wanted.isdisjoint(ids):
-                _clear(workspace, generator, path, prompt_ids, with_generated)
+            ids = {one for one in records.read_table(path, Sample, ["prompt_id"])["prompt_id"].to_pylist() if one}
+            if any(one in with_generated or place_of(one) in places for one in ids):
+                changes = {one: place for one in ids if (place := place_of(one)) in places}
+                _clear(workspace, generator, path, changes, with_generated)
         except records.DamagedFileError:
             path.unlink(missing_ok=True)
             damaged.append(path)
@@ -47,10 +52,10 @@ def clear_rows(workspace: Workspace, prompt_ids: Mapping[str, str], with_generat
 
 
 def _clear(
-    workspace: Workspace, generator: str, path: Path, prompt_ids: Mapping[str, str], with_generated: Collection[str]
+    workspace: Workspace, generator: str, path: Path, changes: Mapping[str, str], with_generated: Collection[str]
 ) -> None:
     before = records.read(path, Sample)
-    after = [_cleared(row, prompt_ids, with_generated) for row in before]
+    after = [_cleared(row, changes, with_generated) for row in before]
     in_batch = path.name == _BATCH_ROWS
     for row, now in zip(before, after, strict=True):
         if row.image_name is not None and now.image_name is None:
@@ -61,11 +66,10 @@ def _clear(
         records.write(path, Sample, after, plain=() if in_batch else ("image.bytes",))
 
 
-def _cleared(row: Sample, prompt_ids: Mapping[str, str], with_generated: Collection[str]) -> Sample:
-    prompt_id = prompt_ids.get(row.prompt_id or "", row.prompt_id)
-    if prompt_id != row.prompt_id:
-        row = replace(row, prompt_id=prompt_id, prompt=None)
-    if prompt_id in with_generated and row.status == "ok":
+def _cleared(row: Sample, changes: Mapping[str, str], with_generated: Collection[str]) -> Sample:
+    if (place := changes.get(row.prompt_id or "")) is not None:
+        row = replace(row, prompt_id=place, prompt=None)
+    if row.prompt_id in with_generated and row.status == "ok":
         row = replace(row, status="removed", image=ImageFile(), image_name=None, file_size=None, format=None, mode=None)
     return row
 

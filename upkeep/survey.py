@@ -27,7 +27,7 @@ def survey(workspace: Workspace, targets: Targets, options: RemoveOptions, remov
     if targets.of_real_images:
         _require_readable_prompts(workspace)
     catalog = read_catalog(workspace) if workspace.catalog.exists() else []
-    with_prompts = {before for before, _ in targets.prompt_ids} | set(targets.with_generated)
+    with_prompts = {*targets.prompt_ids, *targets.places}
     every = removals.united(targets.tombstones)
     former = {row.key: row.why for row in removals.rows}
     return RemovalReport(

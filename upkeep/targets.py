@@ -13,7 +13,7 @@ from upkeep.options import RemoveOptions
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, generator_of
-from workspace.removed import NO_LICENCE, Removals, Removed, generator_key, matches_licence, real_key, removed_prompt_id
+from workspace.removed import NO_LICENCE, Removals, Removed, generator_key, matches_licence, real_key
 from workspace.repo_id import split_revision
 
 #: Digits of a commit from which a revision may be named.
@@ -43,15 +43,15 @@ class Target:
 class Targets:
     """All that is to be removed, and its tombstones.
 
-    `prompt_ids`: of the prompts of these real images, with what takes their place (`removed:...`); `with_generated`
-    those of them whose generated images are removed too.
+    `prompt_ids`: of the prompts of these real images; `places`: what stands for the prompts of those that were removed
+    before, and whose generated images are removed now.
     """
 
     tombstones: tuple[Removed, ...]
     generators: tuple[Target, ...] = ()
     real: tuple[str, ...] = ()
-    prompt_ids: tuple[tuple[str, str], ...] = ()
-    with_generated: tuple[str, ...] = ()
+    prompt_ids: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -61,7 +61,7 @@ class Targets:
     @property
     def of_real_images(self) -> bool:
         """Whether there is a real image among them, or what was made from the caption of one."""
-        return bool(self.real or self.with_generated)
+        return bool(self.real or self.places)
 
     def note(self) -> dict[str, Any]:
         """As JSON, for the note of an unfinished removal."""
@@ -69,8 +69,6 @@ class Targets:
             "tombstones": [vars(row) for row in self.tombstones],
             "generators": [[one.model_name, one.revision, list(one.generators)] for one in self.generators],
             "real": list(self.real),
-            "prompt_ids": [list(pair) for pair in self.prompt_ids],
-            "with_generated": list(self.with_generated),
         }
 
     @classmethod
@@ -81,8 +79,6 @@ class Targets:
                 tuple(Removed(**row) for row in note["tombstones"]),
                 tuple(Target(name, revision, tuple(names)) for name, revision, names in note["generators"]),
                 tuple(note["real"]),
-                tuple((before, after) for before, after in note["prompt_ids"]),
-                tuple(note["with_generated"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError("the note of the unfinished removal is of another version: continue with that") from error
@@ -102,17 +98,24 @@ def find_targets(
     rows = [tombstone(what="generator", key=one.key) for one in generators]
     wanted = tuple(dict.fromkeys(sha256.lower() for sha256 in options.real))
     patterns = tuple(dict.fromkeys(licence.lower() for licence in options.license))
-    found = list(_real_images(workspace, wanted, patterns)) if wanted or patterns else []
-    _require_found(workspace, found, wanted, patterns, removals)
+    named = list(_real_images(workspace, wanted, patterns)) if wanted or patterns else []
+    _require_found(workspace, named, wanted, patterns, removals)
+    # What was removed before, and is there again, such as from a copy, goes with it.
+    again = [_again(name, catalog, removals) for name in sorted(names)]
+    generators += [
+        one for one in again if one is not None and one.model_name not in {each.model_name for each in generators}
+    ]
+    found = [*named, *_removed_images(workspace, removals)]
     real = tuple(dict.fromkeys(row.sha256 for row in found))
     of_real = partial(tombstone, with_generated=options.with_generated)
     rows += [of_real(what="real-licence", key=pattern) for pattern in patterns]
-    rows += [of_real(what="real-image", key=real_key(sha256)) for sha256 in (real or wanted)]
-    ids = tuple((row.prompt_id, removed_prompt_id(row.prompt_id)) for row in found)
-    # What was removed before, and now with what was generated from it, is known by the places of its prompts.
+    rows += [
+        of_real(what="real-image", key=real_key(sha256)) for sha256 in sorted({*wanted, *(row.sha256 for row in named)})
+    ]
     before = _removed_before(workspace, wanted) if options.with_generated else ()
-    gone = (*(after for _, after in ids), *before) if options.with_generated else ()
-    return Targets(tuple(rows), tuple(generators), real, ids, gone)
+    return Targets(
+        tuple(rows), tuple(generators), real, tuple(dict.fromkeys(row.prompt_id for row in found)), tuple(before)
+    )
 
 
 def generator_named(name: str) -> str:
@@ -147,6 +150,17 @@ def _generator(text: str, catalog: Sequence[CatalogEntry], names: set[str], remo
     raise UsageError(f"{text}: the catalogue has no such revision; those of {model_name}: {revisions}")
 
 
+def _again(name: str, catalog: Sequence[CatalogEntry], removals: Removals) -> Target | None:
+    """A generator of the workspace that was removed before; None: it was not."""
+    model_name = name.partition("@")[0]
+    if removals.generator(model_name) is not None:
+        return Target(model_name, None, (name,))
+    for entry in catalog:
+        if entry.generator == name and removals.generator(model_name, entry.revision) is not None:
+            return Target(model_name, entry.revision, (name,))
+    return None
+
+
 def _like(model_name: str, names: Iterable[str]) -> str:
     like = difflib.get_close_matches(model_name, [*names], n=1)
     return f"; did you mean {like[0]}?" if like else " (`cf-crawl --exclude` keeps one from being crawled)"
@@ -170,6 +184,15 @@ def _real_images(workspace: Workspace, wanted: Sequence[str], patterns: Sequence
             sha256, licence = row["real_sha256"], row["license"]
             if sha256 is not None and (sha256 in known or any(matches_licence(licence, one) for one in patterns)):
                 yield _RealImage(row["prompt_id"], sha256, licence)
+
+
+def _removed_images(workspace: Workspace, removals: Removals) -> Iterator[_RealImage]:
+    """The prompts of real images that were removed before."""
+    if all(row.what == "generator" for row in removals.rows):
+        return
+    for row in _real_images(workspace, (), ("*",)):
+        if removals.real_image(row.sha256, row.license) is not None:
+            yield row
 
 
 def _require_found(

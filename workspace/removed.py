@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeVar
 
@@ -68,8 +68,9 @@ class Removals:
 
     def __init__(self, rows: Iterable[Removed] = ()) -> None:
         self._rows: dict[tuple[What, str], Removed] = {}
-        for row in rows:  # of several for one thing the first counts
-            self._rows.setdefault((row.what, row.key), row)
+        for row in rows:  # of several for one thing the first counts, and what one of them takes out goes
+            first = self._rows.setdefault((row.what, row.key), row)
+            self._rows[row.what, row.key] = replace(first, with_generated=first.with_generated or row.with_generated)
         self._generators = {row.key for row in self.rows if row.what == "generator"}
         self._licences = [row for row in self.rows if row.what == "real-licence"]
         self._pseudonyms: dict[str, str | None] = {}
@@ -109,6 +110,11 @@ class Removals:
         if found is None:
             found = next((row for row in self._licences if matches_licence(licence, row.key)), None)
         return found
+
+    def takes_generated(self, key: str) -> bool:
+        """Whether the images that were generated from the captions of a real image were removed with it."""
+        row = self._rows.get(("real-image", key))
+        return row is not None and row.with_generated
 
     def hidden(self, text: str) -> str:
         """A text with the pseudonyms of removed generators in place of their names."""

@@ -11,6 +11,7 @@ from manifests.checks.files import check_files
 from manifests.checks.manifest import check_manifest
 from manifests.checks.outcomes import check_outcomes
 from manifests.checks.record_files import check_catalog, check_prompts, damaged_generators, unreadable_generators
+from manifests.checks.removed import check_removed, check_removed_rows
 from manifests.checks.rows import RowChecks
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "check_manifest",
     "check_outcomes",
     "check_prompts",
+    "check_removed",
+    "check_removed_rows",
     "damaged_generators",
     "raise_build_failures",
     "raise_failures",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from manifests.checks import check_manifest, raise_failures
+from manifests.checks import check_manifest, check_removed_rows, raise_failures
 from manifests.manifest import existing_manifest
 from manifests.options import PublishOptions
 from manifests.plural import counted, form
@@ -27,6 +27,7 @@ def check_once_more(workspace: Workspace) -> None:
             workspace, existing_manifest(workspace), existing_list(workspace), read_generators(workspace)
         )
     raise_failures(failures, "nothing was published, because manifest/ is damaged: run `cf-build-manifest` again")
+    raise_failures(check_removed_rows(workspace), "nothing was published, because manifest/ shows what was removed")
 
 
 def check_visibility(hub: DatasetOnHub, options: PublishOptions, counts: Counts) -> None:

@@ -148,6 +148,7 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         card=changes.of_card(),
         squashed=squashed,
         tag=changes.version.tag,
+        removed_tags=changes.version.former_tags if options.squash else (),
         is_new_tag=not changes.version.is_tagged,
         version=changes.version.changelog.versions[-1],
     )
@@ -267,10 +268,13 @@ def _send(hub: DatasetOnHub, dataset: _Dataset, changes: _Changes, log: Log) -> 
 def _squash(hub: DatasetOnHub, version: NextVersion, *, dry_run: bool) -> Squashed:
     """Replace the history of `main`, without the tags of versions that this program made: they have histories of their
     own."""
+    tags = (*version.former_tags, *([version.tag] if version.is_tagged else []))
     if not dry_run:
-        for tag in (*version.former_tags, *([version.tag] if version.is_tagged else [])):
+        for tag in tags:
             hub.remove_tag(tag)
-    return squash(hub, dry_run=dry_run)
+    squashed = squash(hub, dry_run=dry_run)
+    ours = {f"refs/tags/{tag}" for tag in tags}
+    return replace(squashed, other_refs=[ref for ref in squashed.other_refs if ref not in ours])
 
 
 def _tables(workspace: Workspace, audit: Audit | None) -> dict[str, bytes]:

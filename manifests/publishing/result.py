@@ -42,6 +42,8 @@ class Published:
     tag: str
     """The tag of the version."""
     is_new_tag: bool
+    removed_tags: Sequence[str]
+    """Those of former versions."""
     version: Version
     """What it contains, and what it adds and removes."""
     shortcuts: Sequence[str] = ()
@@ -81,6 +83,9 @@ class Published:
             yield from (f"changed: {text}" for text in version.settings)
         else:
             yield f"its tag is {self.tag}"
+        if self.removed_tags:
+            removed = "would remove" if self.dry_run else "removed"
+            yield f"{removed} the tags of former versions: {', '.join(self.removed_tags)}"
         if self.squashed is not None:
             yield from self.squashed.lines(dry_run=self.dry_run)
         yield from self.shortcuts

@@ -14,6 +14,7 @@ from crawler.catalog import read_catalog
 from crawler.reasons import Reason
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import BuildOptions
+from manifests.publishing.publish import publish_dataset
 from manifests.stage import build_manifest
 from samplers.options import SampleOptions
 from samplers.pending import find_pending
@@ -265,3 +266,26 @@ def test_the_command_line_removes_and_says_what(workspace: Workspace) -> None:
     wrong = subprocess.run([*command[:4], "--reason", "envy"], capture_output=True, text=True, timeout=60)
     assert wrong.returncode == 2
     assert "licence, author-request, illegal-content, copyright, privacy, quality, other" in wrong.stderr
+
+
+def test_what_was_removed_and_restored_from_a_copy_is_neither_sampled_nor_built_nor_published(
+    template: Builder, workspace: Workspace
+) -> None:
+    photograph = str(template.prompts["photos"][0].real_sha256)
+    remove(workspace, [BASE], REQUEST)
+    remove(workspace, [], RemoveOptions(reason="privacy", real=(photograph,)))
+    former = template.workspace
+    for name in ("catalog.parquet", "prompts", "samples", "images", "manifest", "outcomes"):
+        shutil.rmtree(workspace.root / name, ignore_errors=True)
+        copy = shutil.copytree if (former.root / name).is_dir() else shutil.copy
+        copy(former.root / name, workspace.root / name)
+    with pytest.raises(UsageError, match=f"--only {BASE}: it was removed"):
+        find_pending(workspace, SampleOptions(only=(BASE,)))
+    for check in (lambda: build_manifest(workspace), lambda: publish_dataset(workspace, "org/restored")):
+        with pytest.raises(CommunityForensicsError, match=rf"{BASE} \(run `cf-remove` for it again") as refused:
+            check()
+        assert photograph in str(refused.value)
+    remove(workspace, [BASE], REQUEST)
+    remove(workspace, [], RemoveOptions(reason="privacy", real=(photograph,)))
+    build_manifest(workspace)
+    assert files_with(workspace.root, BASE, "org--painter", photograph) == []

@@ -192,8 +192,12 @@ def test_without_history_former_versions_have_no_tag(clean: HubProcess, world: W
     world.grow(2, 2)
     publish(clean, world.workspace, "org/squashed")
     world.grow(2, 2)
+    dry = publish(clean, world.workspace, "org/squashed", squash=True, dry_run=True)
+    assert "would remove the tags of former versions: round-1" in dry.stdout
+    assert "refs/tags" not in dry.stdout
     done = publish(clean, world.workspace, "org/squashed", squash=True)
     assert done.returncode == 0, done.stderr
+    assert "removed the tags of former versions: round-1" in done.stdout
     tags = Store(clean.directory).repo("dataset", "org/squashed").tags
     (only,) = history(clean, "org/squashed")
     assert tags == {"round-2": only}
