@@ -150,7 +150,7 @@ def _caption_parts(
             options.hub,
             _once_for_each_source(remark),
         )
-        told = ""
+        told, without_removed = "", set[str]()
         for part in pending:
             name = part.selection.source.name
             make = own_part if isinstance(part.selection.collection, OwnPrompts) else caption_part
@@ -170,10 +170,9 @@ def _caption_parts(
                     dropped_captions=result.dropped,
                     walls=decoders.walls,
                 )
-            if result.removed:
-                captioning.remark(
-                    name, "real images that were removed from this workspace (`cf-remove`) give no prompt"
-                )
+            if result.removed and name not in without_removed:
+                without_removed.add(name)
+                remark(f"{name}: real images that were removed from this workspace (`cf-remove`) give no prompt")
             if decoders.walls is not None and (text := walls_text(decoders.walls)) not in ("", told):
                 told = text
                 remark(f"captioned {text}")

@@ -12,10 +12,11 @@ from captioning.prompt import Prompt
 from samplers.calibration import Calibrated, Calibration, write_calibration
 from samplers.messages import Assignment, Start
 from samplers.options import SampleOptions
-from samplers.pending import PendingGenerator, PendingWork, pinned_checker
+from samplers.pending import PendingGenerator, PendingWork
 from samplers.plan import Plan, plans_of
 from samplers.prompting import PromptPool
 from samplers.sample import Sample
+from samplers.sampled_rounds import pinned_checker
 from samplers.weights.fetching import Fetcher, FetchError, content_key
 from samplers.weights.process_folder import ProcessFolder, default_weights_dir
 from samplers.weights.store import WeightStore
@@ -24,6 +25,7 @@ from workspace.errors import UsageError
 from workspace.extras import require_extra
 from workspace.layout import Workspace
 from workspace.progress import task
+from workspace.roots import read_places
 from workspace.sandbox.limits import default_memory
 
 #: Every image gets it: text encoders work on a fixed number of tokens, so captions are not needed.
@@ -50,7 +52,7 @@ def calibrate(workspace: Workspace, options: SampleOptions, pending: PendingWork
     checker = pinned_checker(options.safety_checker, options.hub)
     with ProcessFolder(options.weights_dir or default_weights_dir()) as folder:
         warm_up(folder.home)
-        store = WeightStore(folder, Fetcher(options.hub), options.disk_bytes)
+        store = WeightStore(folder, Fetcher(options.hub, read_places(workspace)), options.disk_bytes)
         repo_id, _, commit = checker.partition("@")
         start = Start(
             checker=store.fetch_checker(repo_id, commit),

@@ -16,12 +16,14 @@ from samplers.pace import Range, lognormal, ratio_of, spread_of
 from samplers.plan import BATCHES_A_PART
 from samplers.segments import Segment
 from samplers.storage.progress import GeneratorProgress
-from samplers.storage.segment_progress import progress_by_segment
+from samplers.storage.segment_progress import images_left, progress_by_segment
 
 #: Bytes of PNG files for each pixel before any is there: least, usual and most.
 _PIXEL_BYTES = Range(0.5, 0.4e6 / 512**2, 3.0)
 #: Bytes of a PNG file without pixels, of a part without rows, of a row, and of an outcome, as small runs have them.
-_PNG_BYTES, _PART_BYTES, _ROW_BYTES, _OUTCOME_BYTES = 70, 17_500, 150, 600
+_PNG_BYTES, _PART_BYTES, _ROW_BYTES, _OUTCOME_BYTES = 70, 19_000, 150, 600
+#: How far these may be off: prompts and settings are longer or shorter, and compress.
+_BESIDE = Range(0.7, 1.0, 1.5)
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,16 @@ class Work:
     @classmethod
     def of(cls, entry: CatalogEntry, segments: Sequence[Segment], progress: GeneratorProgress) -> "Work":
         """What its rows say."""
-        left: list[Left] = []
-        for one in progress_by_segment(progress, segments):
-            segment = one.segment
-            before = sum(other.images for other in left if other.segment.counts_with(segment))
-            settings = replace(entry, hyperparameters=segment.settings)
-            images, made = max(0, one.missing - before), one.next_index - segment.first
-            left.append(Left(segment, pixels_of(settings), images if made < segment.stop - segment.first else 0, made))
+        states = progress_by_segment(progress, segments)
+        left = [
+            Left(
+                one.segment,
+                pixels_of(replace(entry, hyperparameters=one.segment.settings)),
+                images,
+                one.next_index - one.segment.first,
+            )
+            for one, images in zip(states, images_left(states), strict=True)
+        ]
         return cls(entry, tuple(left))
 
     @property
@@ -106,9 +111,9 @@ def files_left(work: Sequence[Work], store: Store) -> tuple[int, int]:
 def bytes_left(work: Sequence[Work], measured: PixelBytes | None) -> Range:
     """Bytes of the images and their rows; `measured`: of pixels, where any were."""
     images, parts = sum(one.images for one in work), sum(left.parts for one in work for left in one.left)
-    beside = images * (_PNG_BYTES + _ROW_BYTES) + parts * _PART_BYTES + len(work) * _OUTCOME_BYTES
+    beside = _BESIDE * (images * (_PNG_BYTES + _ROW_BYTES) + parts * _PART_BYTES + len(work) * _OUTCOME_BYTES)
     pixels = [float(sum(left.images * left.pixels for left in one.left)) for one in work]
     if measured is not None:
         return lognormal([measured.ratio * each for each in pixels], measured.spread, measured.measured) + beside
     total = sum(pixels)
-    return Range(total * _PIXEL_BYTES.low, total * _PIXEL_BYTES.middle, total * _PIXEL_BYTES.high) + beside
+    return _PIXEL_BYTES * total + beside

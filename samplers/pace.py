@@ -34,8 +34,12 @@ class Range:
     middle: float
     high: float
 
-    def __add__(self, other: float) -> "Range":
-        return Range(self.low + other, self.middle + other, self.high + other)
+    def __mul__(self, factor: float) -> "Range":
+        return Range(self.low * factor, self.middle * factor, self.high * factor)
+
+    def __add__(self, other: "Range") -> "Range":
+        """Of two estimates whose errors may have one cause: ends are added to ends."""
+        return Range(self.low + other.low, self.middle + other.middle, self.high + other.high)
 
 
 @dataclass(frozen=True, kw_only=True)

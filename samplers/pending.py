@@ -5,35 +5,24 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from captioning.prompt import prompt_parts, require_all_parts
-from captioning.removed_prompts import Place, prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
-from crawler.choice import Choice, line_of
-from crawler.generator_names import named_by
-from crawler.reasons import Reason
+from samplers.chosen import chosen_generators, listed_code
 from samplers.cost import Cost, cost_of
 from samplers.options import SampleOptions
 from samplers.outcomes import TRANSIENT, Outcome, final_status, read_outcome
 from samplers.prompting import PromptPool
-from samplers.recipe import BY_ROUND, Recipe, recorded_recipes, require_one_kind
-from samplers.reservation import Reservation
+from samplers.recipe import Recipe, require_same_seeds
 from samplers.reserved_prompts import require_enough
-from samplers.round_prompts import pool_of, pools_of
+from samplers.sampled_rounds import rounds_to_sample
 from samplers.segments import Segment, images_owed, segments_of
 from samplers.shard_assignment import ShardAssignment, assign_shards, sampling_order
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.progress import GeneratorProgress, progress_of
-from samplers.storage.segment_progress import is_finished, missing_images
-from samplers.weights.fetching import Fetcher
-from workspace import recipe as recipes_file
+from samplers.storage.segment_progress import images_left, is_finished, progress_by_segment
 from workspace.errors import UsageError
-from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
-from workspace.removed import Removals, read_removals
-from workspace.repo_id import split_revision
+from workspace.removed import read_removals
 from workspace.shard import Shard
-
-_COMMIT_LENGTH = 40
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,7 @@ class PendingGenerator:
     @property
     def missing_images(self) -> int:
         """Images that are still to be sampled and kept."""
-        return missing_images(self.progress, self.segments)
+        return sum(images_left(progress_by_segment(self.progress, self.segments)))
 
     @property
     def seconds(self) -> float:
@@ -98,52 +87,12 @@ def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool 
     prompts, while captioning has not ended, where options name what does not exist, and as `require_enough`; `HubError`
     where the Hub does not give the commit of `options.safety_checker`.
     """
-    former = recorded_recipes(workspace)
-    catalog = read_catalog(workspace)
-    removals = read_removals(workspace)
-    held = map(removals.hidden, options.holdout), map(removals.hidden, options.validation)
-    reservation = Reservation.named(float(options.evaluation_prompts), *held)
-    reservation.holdouts.require_known(catalog)
-    chosen, notes = _chosen(catalog, options, removals)
-    user_settings = options.user_settings
-    known = {name for one in former for name in one.settings or {}}
-    known |= {name for name in user_settings.named if removals.generator(name) is not None}
-    notes += user_settings.check(catalog, chosen, known)
-    if dry_run and (missing := _missing_prompts(workspace, chosen)) is not None:
-        has_prompts, options = False, replace(options, source_weights={})
-        notes.append(missing)
-    else:
-        require_all_parts(workspace)
-        has_prompts = bool(prompt_parts(workspace))
-    recipe = Recipe(
-        images=options.images,
-        batch_size=options.images_a_batch,
-        max_tries=options.tries,
-        seed=options.seed,
-        steps=options.steps,
-        safety_checker=pinned_checker(options.safety_checker, None if dry_run and not former else options.hub),
-        prompts=None,
-        source_weights=None,
-        store=options.store,
-        allow_pickle=options.allow_pickle,
-        images_per_prompt=options.images_per_prompt,
-        evaluation_prompts=reservation.share,
-        holdout=[str(holdout) for holdout in reservation.holdouts.test] or None,
-        validation=[str(holdout) for holdout in reservation.holdouts.validation] or None,
-        guidance_scale=options.guidance_scale,
-        width=options.width,
-        height=options.height,
-        negative_prompt=options.negative_prompt,
-        scheduler=options.scheduler,
-        settings={name: dict(values) for name, values in user_settings.named.items()} or None,
-    )
-    prompts = prompt_places(workspace) if has_prompts else []
-    recipe, newest = _of_round(workspace, recipe, prompts, options)
-    recipes = (*(one for one in former if one.round < recipe.round), recipe)
-    for one in recipes[:-1]:
-        require_one_kind(one, recipe)
-    pools = pools_of(recipes, prompts, newest)
-    segments = {entry.generator: segments_of(entry, recipes) for entry in chosen}
+    require_same_seeds(workspace)
+    catalog, removals = read_catalog(workspace), read_removals(workspace)
+    chosen, notes = chosen_generators(catalog, options, removals)
+    rounds = rounds_to_sample(workspace, options, catalog, chosen, removals, dry_run=dry_run)
+    recipe, notes = rounds.recipe, [*notes, *rounds.notes]
+    segments = {entry.generator: segments_of(entry, rounds.recipes) for entry in chosen}
     chosen = [entry for entry in chosen if segments[entry.generator]]
     costs = {entry.generator: _cost(entry, segments[entry.generator][-1]) for entry in chosen}
     shard = Shard.parse(options.shard)
@@ -151,9 +100,9 @@ def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool 
     assignment = assign_shards(seconds, shard.count)
     names = set(assignment.names_of(shard.index))
     share = sampling_order(entry for entry in chosen if entry.generator in names)
-    if not has_prompts and not dry_run and any(entry.task == "text-to-image" for entry in share):
+    if recipe.prompts is None and not dry_run and any(entry.task == "text-to-image" for entry in share):
         raise UsageError(f"{workspace.prompts} holds no prompts: run `cf-caption` first")
-    notes += require_enough(chosen, pools[recipe.round], recipe)
+    notes += require_enough(chosen, rounds.prompts[recipe.round], recipe)
     generators, skipped, finished = [], {}, 0
     unrecorded: list[Outcome] = []
     leftovers: list[Path] = []
@@ -173,7 +122,7 @@ def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool 
             generators.append(generator)
     return PendingWork(
         recipe=recipe,
-        prompts=pools,
+        prompts=rounds.prompts,
         generators=generators,
         finished=finished,
         skipped=skipped,
@@ -187,42 +136,9 @@ def find_pending(workspace: Workspace, options: SampleOptions, *, dry_run: bool 
     )
 
 
-def _missing_prompts(workspace: Workspace, chosen: Sequence[CatalogEntry]) -> str | None:
-    """What captioning has not made yet; None: nothing, or nobody needs prompts."""
-    try:
-        require_all_parts(workspace)
-    except UsageError as error:
-        return str(error)
-    if prompt_parts(workspace) or not any(entry.task == "text-to-image" for entry in chosen):
-        return None
-    return f"{workspace.prompts} holds no prompts: run `cf-caption` before `cf-sample`"
-
-
 def _cost(entry: CatalogEntry, segment: Segment) -> Cost:
     """The cost of a generator with the settings of a segment."""
     return cost_of(replace(entry, hyperparameters=segment.settings), batch_size=segment.recipe.batch_size)
-
-
-def _of_round(
-    workspace: Workspace, recipe: Recipe, prompts: Sequence[Place], options: SampleOptions
-) -> tuple[Recipe, PromptPool]:
-    """The recipe with its round, and the prompts of that, on which the digest and the weight of each source depend."""
-    number = recipes_file.round_of(
-        workspace, "sample", recipe.table(), options.update, by_round=(*BY_ROUND, "source_weights")
-    )
-    given = replace(recipe, source_weights=dict(options.source_weights))
-    while True:
-        pool = pool_of(number, prompts, given)
-        recipe = replace(
-            recipe,
-            round=number,
-            prompts=pool.digest if prompts else None,
-            source_weights=pool.weights if options.source_weights else None,
-        )
-        # With other weights it may be another round, whose prompts are more.
-        number = recipes_file.round_of(workspace, "sample", recipe.table(), options.update, by_round=BY_ROUND)
-        if number <= recipe.round:
-            return recipe, pool
 
 
 def fresh_look(workspace: Workspace, generator: PendingGenerator, options: SampleOptions) -> PendingGenerator | None:
@@ -259,54 +175,6 @@ def _is_finished(workspace: Workspace, generator: PendingGenerator, options: Sam
     return not damaged_images(workspace, entry.generator, progress, generator.segments[0].recipe.store, read_after)
 
 
-def _chosen(
-    catalog: Sequence[CatalogEntry], options: SampleOptions, removals: Removals
-) -> tuple[list[CatalogEntry], list[str]]:
-    """The generators that can be sampled and are wanted, by rank, and lines about the others."""
-    choice = Choice.of(options.only, options)
-    for name in choice.only.given:
-        if (removed := removals.generator(name)) is not None:
-            raise UsageError(f"--only {name}: it was removed from this workspace ({removed.why})")
-    lines = choice.require_known(catalog)
-    by_name: dict[str, list[CatalogEntry]] = {}
-    for entry in catalog:
-        for name in {entry.model_name, entry.generator}:
-            by_name.setdefault(name, []).append(entry)
-    for name in choice.only.given:
-        rows = [entry for one in named_by(name, by_name) for entry in by_name[one]]
-        if not any(can_be_sampled(entry, options.allow_pickle) for entry in rows):
-            hint = "; --allow-pickle samples it" if any(can_be_sampled(entry, True) for entry in rows) else ""
-            why = f"{rows[0].reason}: {rows[0].reason_detail}"
-            raise UsageError(f"--only {name}: it cannot be sampled ({why}){hint}")
-    ranked = sorted(catalog, key=lambda entry: (entry.rank, entry.model_name))
-    able = [entry for entry in ranked if can_be_sampled(entry, options.allow_pickle)]
-    reasons = {entry.generator: choice.left_out(entry) for entry in able}
-    left_out = [reason for reason in reasons.values() if reason is not None]
-    chosen = [entry for entry in able if reasons[entry.generator] is None]
-    if left_out:
-        line = line_of(left_out, len(able), "generators")
-        if not chosen:
-            raise UsageError(f"no generator is left to sample; {line}")
-        lines.append(line)
-    return chosen[: options.limit], lines
-
-
-def listed_code(entry: CatalogEntry) -> str | None:
-    """Why a generator is not sampled whose row lists a file of code, which no crawl does; None: it lists none."""
-    code = next((file.path for file in entry.all_files if file.path.endswith(".py")), None)
-    if code is None:
-        return None
-    return f"the catalogue lists a file of code, {code}: code is never downloaded; crawl again with `cf-crawl`"
-
-
-def can_be_sampled(entry: CatalogEntry, allow_pickle: bool) -> bool:
-    """Compatible, or with pickled weights of its own or of its base model where these are allowed: the crawl lists the
-    files of one that has no other problem."""
-    pickled = entry.reason == Reason.PICKLE_ONLY and bool(entry.files) and entry.task is not None
-    complete = entry.kind == "checkpoint" or bool(entry.base_files)
-    return entry.status == "compatible" or (allow_pickle and pickled and complete)
-
-
 def _reason_to_skip(
     entry: CatalogEntry, progress: GeneratorProgress, previous: Outcome | None, options: SampleOptions
 ) -> str | None:
@@ -334,15 +202,3 @@ def _outcome_of_rows(generator: PendingGenerator) -> Outcome:
         kept=kept,
         tries=tries,
     )
-
-
-def pinned_checker(checker: str, hub: HubAccess | None) -> str:
-    """The checker as repository@commit; the Hub is asked where `checker` names no commit (None: it stays as it is)."""
-    try:
-        repo_id, revision = split_revision(checker)
-    except UsageError as error:
-        raise UsageError(f"--safety-checker: {error}") from error
-    if hub is None or (revision is not None and len(revision) == _COMMIT_LENGTH):
-        return checker
-    commit, _ = Fetcher(hub).listing(repo_id, revision)
-    return f"{repo_id}@{commit}"

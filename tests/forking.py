@@ -1,5 +1,6 @@
 """Processes that are forked from one which has imported the code, so that a start takes no second."""
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping
@@ -19,10 +20,16 @@ class Server:
 
     def start(self, work: Callable[..., object], *arguments: Any) -> ForkServerProcess:
         """A process that calls `work`, a function of a module that was preloaded."""
-        process = multiprocessing.get_context("forkserver").Process(target=work, args=arguments)
+        process = multiprocessing.get_context("forkserver").Process(target=_work, args=(work, arguments))
         with (
             mock.patch.dict(os.environ, dict(self._environment), clear=True),
             mock.patch.object(forkserver, "connect_to_new_process", self._server.connect_to_new_process),
         ):
             process.start()
         return process
+
+
+def _work(work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    # The garbage collector need not visit what the server has imported, which takes half a second each time.
+    gc.freeze()
+    work(*arguments)

@@ -2,18 +2,22 @@
 
 import huggingface_hub.hf_api
 import jinja2
+import matplotlib.figure
 import pandas
 import pyarrow.pandas_compat
+import pydantic.type_adapter
 
 import captioning.stage
 import community_forensics
 import crawler.cli
 import crawler.crawl
 import manifests.cli
+import manifests.exporting.cli
 import manifests.publishing.publish
 import manifests.restoring.restore
 import manifests.stage
 import samplers.cli
+import samplers.status.cli
 import samplers.supervisor
 
 __all__ = [
@@ -23,7 +27,9 @@ __all__ = [
     "huggingface_hub",
     "jinja2",
     "manifests",
+    "matplotlib",
     "pandas",
     "pyarrow",
+    "pydantic",
     "samplers",
 ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 import captioning.cli
 import crawler.cli
 import manifests.cli
+import manifests.exporting.cli
 import samplers.cli
+import samplers.status.cli
 from localhub.process import HubProcess
 from manifests.building import build
 from manifests.options import BuildOptions, PublishOptions
@@ -28,6 +31,12 @@ STAGES: dict[str, tuple[Callable[[], None], list[str]]] = {
     "sample": (samplers.cli.main, ["--device", "cpu", "--safety-checker", f"org/checker@{40 * '0'}"]),
     "build": (manifests.cli.build_manifest, []),
     "publish": (manifests.cli.publish, ["org/name"]),
+    "export": (manifests.exporting.cli.main, ["TREE", "--layout", "real-fake"]),
+}
+#: What only looks.
+LOOKING: dict[str, tuple[Callable[[], None], list[str]]] = {
+    "status": (samplers.status.cli.main, []),
+    "dry run": (samplers.cli.main, ["--dry-run"]),
 }
 
 
@@ -82,6 +91,7 @@ def test_a_disk_that_cannot_be_written_from_the_start_is_one_line(
     before = {path: path.stat().st_mtime_ns for path in workspace.rglob("*") if path.is_file()}
     entry_point, arguments = STAGES[stage]
     given = {"photos=PHOTOS": f"photos={photos}", "CAPTIONER": str(captioner())}
+    given["TREE"] = str(workspace.parent / stage)
     options = [given.get(argument, argument) for argument in arguments]
     done = run(entry_point, *options, "--workspace", str(workspace))
     assert done.returncode == 1, done.stderr
@@ -90,6 +100,21 @@ def test_a_disk_that_cannot_be_written_from_the_start_is_one_line(
     assert reason in line
     assert "then run the same command again" in line
     assert {path: path.stat().st_mtime_ns for path in workspace.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("stage", LOOKING)
+def test_on_a_disk_that_cannot_be_written_one_can_still_look(refusal: tuple[Path, str], stage: str) -> None:
+    entry_point, arguments = LOOKING[stage]
+    done = run(entry_point, *arguments, "--workspace", str(refusal[0]))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_copy_to_a_full_disk_names_the_file_that_cannot_be_written(small_disk: Path, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"x" * 100_000)
+    leave(small_disk, 0)
+    with pytest.raises(OSError, match="No space left") as failed:
+        shutil.copyfile(tmp_path / "source", small_disk / "target")
+    assert str(disk_error(failed.value)).startswith(f"{small_disk / 'target'} cannot be used (No space left on device)")
 
 
 def captioner() -> Path:

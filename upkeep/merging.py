@@ -146,8 +146,8 @@ class _Merge:
     ) -> None:
         target, placing = self.target, Placing(self.target, self.options.copy)
         for name in _generators([target]) & _removed(self.workspaces, removals):
-            for path in files_of(target, name):
-                remove_path(path)
+            for gone in files_of(target, name):
+                remove_path(gone)
         if removals.rows != read_removals(target).rows:
             for folder in (target.manifest, target.report):  # they may show what was removed
                 remove_path(folder)

@@ -48,6 +48,8 @@ MAX_ERROR_BODY = 1 << 20
 MAX_PAGES = 5_000
 #: Seconds until a request without a time-out of its own ends: the Hub takes minutes for a large commit.
 _TIMEOUT = 310.0
+#: The same of one that changes nothing, or makes a repository: a Hub that hangs is noticed.
+_QUICK_TIMEOUT = 30.0
 _TIMEOUTS = ("connect", "read", "write", "pool")
 _LIMIT = "community_forensics.limit"
 
@@ -171,7 +173,9 @@ def _prepare(request: httpx2.Request) -> None:
     if request.headers.get("Accept-Encoding") != "identity":
         request.headers["Accept-Encoding"] = "gzip"
     stated = request.extensions.get("timeout") or {}
-    request.extensions["timeout"] = {name: stated.get(name) or _TIMEOUT for name in _TIMEOUTS}
+    quick = request.method in ("GET", "HEAD") or request.url.path.endswith("/repos/create")
+    seconds = _QUICK_TIMEOUT if quick else _TIMEOUT
+    request.extensions["timeout"] = {name: stated.get(name) or seconds for name in _TIMEOUTS}
 
 
 def _check(response: httpx2.Response) -> None:

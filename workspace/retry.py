@@ -21,6 +21,8 @@ MAX_WAIT = 310.0
 ROUNDED_SECOND = 1
 #: Tries of one request.
 ATTEMPTS = 8
+#: Tries of the first request: without any answer the address is wrong, or there is no network.
+FIRST_ATTEMPTS = 3
 #: Tries of a request that ends in an internal error (500), which is mostly permanent.
 ATTEMPTS_AT_INTERNAL_ERROR = 3
 #: Windows of a rate limit that one request waits for at most.

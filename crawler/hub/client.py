@@ -41,14 +41,12 @@ from crawler.text import load_json
 from workspace.errors import HubError, in_one_line
 from workspace.hub_access import HubAccess
 from workspace.hub_session import RefusedAnswerError, TooLargeError, limited, session
-from workspace.retry import ATTEMPTS, MAX_WAIT, ROUNDED_SECOND, is_transient, retrying, status_of
+from workspace.retry import ATTEMPTS, FIRST_ATTEMPTS, MAX_WAIT, ROUNDED_SECOND, is_transient, retrying, status_of
 
 #: Rows in one page of the list at most; the Hub allows no more.
 PAGE_SIZE = 1000
 #: Bytes of JSON read from the API at most: the file list of a repository of 100,000 files has about 30 MB.
 MAX_JSON = 64 * 2**20
-#: Attempts before the first response: without one, the endpoint is wrong or there is no network.
-FIRST_ATTEMPTS = 3
 #: Characters of the Hub's own words about an error that a message quotes at most.
 MAX_MESSAGE = 200
 

@@ -18,7 +18,7 @@ from manifests.publishing.refusals import explained
 from workspace.errors import HubError
 from workspace.hub_access import HubAccess
 from workspace.repo_id import checked_repo_id
-from workspace.retry import retrying, status_of
+from workspace.retry import ATTEMPTS, FIRST_ATTEMPTS, retrying, status_of
 
 #: The status of a commit whose parent is not the branch's head.
 _PRECONDITION_FAILED = 412
@@ -52,10 +52,23 @@ class MovedError(HubError):
 def _request(call: Callable[P, T]) -> Callable[P, T]:
     """Repeat a call while the Hub is busy; then raise what it answered as an error of one line."""
 
+    def once(*args: P.args, **kwargs: P.kwargs) -> T:
+        hub = args[0]
+        assert isinstance(hub, DatasetOnHub)
+        try:
+            answer = call(*args, **kwargs)
+        except Exception as error:
+            hub.has_answered |= status_of(error) is not None
+            raise
+        hub.has_answered = True
+        return answer
+
     @wraps(call)
     def repeated(*args: P.args, **kwargs: P.kwargs) -> T:
+        hub = args[0]
+        assert isinstance(hub, DatasetOnHub)
         try:
-            return retrying()(call, *args, **kwargs)
+            return retrying(lambda: ATTEMPTS if hub.has_answered else FIRST_ATTEMPTS)(once, *args, **kwargs)
         except HubError:
             raise
         except Exception as error:
@@ -86,6 +99,8 @@ class DatasetOnHub:
         disable_progress_bars()  # ours shows the progress of all files
         set_verbosity_error()  # type: ignore[no-untyped-call]
         self.repo_id, self._access = repo_id, access
+        self.has_answered = False
+        """Whether a request to it had any answer yet."""
         self._api = HfApi(endpoint=access.endpoint, token=access.token)
         self._headers = build_hf_headers(token=access.token)
         self._has_xet = True

@@ -29,6 +29,8 @@ from transformers import CLIPImageProcessorPil, CLIPTextModel, CLIPTokenizer, T5
 
 # Its lock is a semaphore: created here it has no name; created in a child, it would remain when the child is killed.
 tqdm.get_lock()
+# Nor need it in a child, where a visit takes half a second: what is imported stays until the end.
+gc.freeze()
 gc.enable()
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from captioning.prompt import prompt_parts
 from captioning.removed_prompts import prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
-from samplers.pending import can_be_sampled, listed_code
+from samplers.chosen import can_be_sampled, listed_code
 from samplers.plan import Plan, PlannedSample, plans_of
 from samplers.recipe import Recipe, recorded_recipes
 from samplers.remaking.naming import NamedRow
@@ -21,6 +21,7 @@ from samplers.sample import Memory
 from samplers.segments import Segment, segments_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.removed import read_removals
 from workspace.roots import read_places
 
 #: Threads that no machine has more of: a table may hold any number, and as many would be started.
@@ -87,6 +88,7 @@ class Sources:
         self._pools = pools_of(self._recipes, prompts, newest)
         self.rows = SampledRows(workspace)
         self.places = read_places(workspace)
+        self._removals = read_removals(workspace)
         self._plans: dict[str, Sequence[tuple[Segment, Plan]]] = {}
 
     def find(self, named: Sequence[NamedRow]) -> Iterator[Sourced | str]:
@@ -147,6 +149,8 @@ class Sources:
         found = ""
         for text in names:
             name, _, revision = text.partition("@")
+            if (removed := self._removals.generator(name, revision or None)) is not None:
+                raise UnknownSourceError(f"{name} was removed from this workspace ({removed.why})")
             entries = [entry for entry in self._catalog if entry.model_name == name]
             matching = [entry for entry in entries if entry.revision.startswith(revision)]
             if not revision and by_folder:

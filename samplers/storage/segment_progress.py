@@ -77,12 +77,12 @@ def is_finished(progress: GeneratorProgress, segments: Sequence[Segment]) -> boo
     return not progress.batches and not progress.damaged and is_complete(progress, segments)
 
 
-def missing_images(progress: GeneratorProgress, segments: Sequence[Segment]) -> int:
-    """Images of a generator that are still to be sampled and kept."""
-    states = progress_by_segment(progress, segments)
-    last = [
-        one
-        for number, one in enumerate(states)
-        if not any(one.segment.counts_with(other.segment) for other in states[number + 1 :])
-    ]
-    return sum(max(0, one.missing) for one in last)
+def images_left(states: Sequence[SegmentProgress]) -> list[int]:
+    """Images that each segment of a generator is still to give, in order, where no image is rejected."""
+    left: list[int] = []
+    for one in states:
+        before = sum(
+            images for other, images in zip(states, left, strict=False) if other.segment.counts_with(one.segment)
+        )
+        left.append(min(max(0, one.missing - before), one.segment.stop - one.next_index))
+    return left

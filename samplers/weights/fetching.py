@@ -114,8 +114,10 @@ class Fetcher:
         failures = 0
         seconds = [0.0, 0.0]
         try:
-            if self._copied(repo_id, revision, file, destination, scratch, stopping, seconds):
-                return Fetched(*seconds)
+            with _explained(f"{repo_id}: {file.path}"):
+                copied = self._local.fetch(repo_id, revision, file, destination, scratch, stopping)
+            if copied is not None:
+                return Fetched(copied, 0.0)
             while True:
                 try:
                     self._fetch_once(repo_id, revision, file, destination, scratch, stopping, crawled_from, seconds)
@@ -130,31 +132,6 @@ class Fetcher:
                 return Fetched(*seconds)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-
-    def _copied(
-        self,
-        repo_id: str,
-        revision: str,
-        file: ModelFile,
-        destination: Path,
-        scratch: Path,
-        stopping: threading.Event,
-        seconds: list[float],
-    ) -> bool:
-        """Copy a file of a local generator; False: it is one of the Hub."""
-        what, content, started = f"{repo_id}: {file.path}", scratch / "content", time.perf_counter()
-        try:
-            place = self._local.place_of(repo_id, revision)
-            if place is None:
-                return False
-            with _explained(what):
-                scratch.mkdir(parents=True, exist_ok=True)
-                self._local.copy(place, file, content, stopping)
-                content.replace(destination)
-        except LocalFileError as error:
-            raise FetchError(f"{what} {error}") from error
-        seconds[0] += time.perf_counter() - started
-        return True
 
     def know(self, repo_id: str, revision: str, file: ModelFile) -> None:
         """Note a file that this Hub has and keeps: it is asked for when another one fails."""
@@ -328,8 +305,10 @@ def _explained(what: str) -> Iterator[None]:
 
     try:
         yield
-    except (DamagedError, LocalFileError, CancelledError):
+    except (DamagedError, CancelledError):
         raise
+    except LocalFileError as error:
+        raise FetchError(f"{what} {error}") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
             raise StorageError(f"--weights-dir: {what}: {error.strerror}; {STORAGE_REMEDY}") from error

@@ -8,6 +8,7 @@ hashed as they are copied. The messages go into outcomes, which are published: t
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -33,35 +34,47 @@ class LocalFiles:
     def __init__(self, places: Mapping[str, Path]) -> None:
         self._places = places
 
-    def place_of(self, model_name: str, revision: str) -> Path | None:
-        """The folder or the file of a generator; None: it is one of the Hub. Raises `LocalFileError` where it is on a
-        machine, and not known on this one."""
-        place = self._places.get(place_name(model_name, revision))
-        if place is None and len(revision) == LOCAL_DIGITS:
-            raise LocalFileError(
-                f"is a file of a machine, and roots.toml does not say where it is on this one: {_REMEDY}"
-            )
-        return place
-
-    def copy(self, place: Path, file: ModelFile, content: Path, stopping: threading.Event) -> None:
-        """Copy a file of the generator at `place` to `content`.
+    def fetch(
+        self,
+        model_name: str,
+        revision: str,
+        file: ModelFile,
+        destination: Path,
+        scratch: Path,
+        stopping: threading.Event,
+    ) -> float | None:
+        """Copy a file to `destination`, by way of the folder `scratch`; the seconds that it took. None: it is a file of
+        the Hub.
 
         Raises `LocalFileError`, `OSError` of the disk that is written, and `CancelledError` when `stopping` is set.
         """
-        digest, left = hashlib.sha256(), file.size
-        with content.open("wb") as copy:
-            for part in _parts(place, file.path):
-                if stopping.is_set():
-                    raise CancelledError
-                left -= len(part)
-                if left < 0:
-                    break
-                digest.update(part)
-                copy.write(part)
-            copy.flush()
-            os.fsync(copy.fileno())
-        if left or digest.hexdigest() != file.sha256:
-            raise LocalFileError(f"was changed after the crawl: {_REMEDY}, or put the file back as it was")
+        place = self._places.get(place_name(model_name, revision))
+        if place is None:
+            if len(revision) == LOCAL_DIGITS:
+                raise LocalFileError(f"is on a machine, and roots.toml does not say where it is on this one: {_REMEDY}")
+            return None
+        started, content = time.perf_counter(), scratch / "content"
+        scratch.mkdir(parents=True, exist_ok=True)
+        _copy(place, file, content, stopping)
+        content.replace(destination)
+        return time.perf_counter() - started
+
+
+def _copy(place: Path, file: ModelFile, content: Path, stopping: threading.Event) -> None:
+    digest, left = hashlib.sha256(), file.size
+    with content.open("wb") as copy:
+        for part in _parts(place, file.path):
+            if stopping.is_set():
+                raise CancelledError
+            left -= len(part)
+            if left < 0:
+                break
+            digest.update(part)
+            copy.write(part)
+        copy.flush()
+        os.fsync(copy.fileno())
+    if left or digest.hexdigest() != file.sha256:
+        raise LocalFileError(f"was changed after the crawl: {_REMEDY}, or put the file back as it was")
 
 
 def _parts(place: Path, path: str) -> Iterator[bytes]:

@@ -40,7 +40,7 @@ def sampled(captioned: Path, programs: Programs, tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("sampled") / "study"
     shutil.copytree(captioned, folder)
     user = User(programs, folder)
-    user.types("cf-sample --images 2 --steps 2")
+    user.types("cf-sample --images 2")
     user.types("cf-build-manifest")
     return folder
 

@@ -13,13 +13,13 @@ from tests.small_hub import GENERATORS, write_photographs
 
 
 def test_i_am_told_which_option_adds_more_images(owner: User) -> None:
-    said = owner.is_refused("cf-sample --images 3 --steps 2")
+    said = owner.is_refused("cf-sample --images 3")
     assert "--update" in said
 
 
 def test_i_want_more_images_of_each_generator(owner: User) -> None:
     before = owner.images
-    owner.types("cf-sample --update --images 3 --steps 2")
+    owner.types("cf-sample --update --images 3")
     assert before.items() < owner.images.items()
     assert {name: len(owner.samples(name)) for name in GENERATORS} == dict.fromkeys(GENERATORS, 3)
 
@@ -39,14 +39,14 @@ def test_i_want_another_set_of_prompts(owner: User) -> None:
     (owner.folder / "mine.txt").write_text("the digit four\n")
     before = owner.images
     owner.types("cf-caption --update --prompts mine.txt")
-    owner.types("cf-sample --update --images 4 --steps 2 --source-weight coco=0")
+    owner.types("cf-sample --update --images 4 --source-weight coco=0")
     assert before.items() < owner.images.items()
     assert owner.samples(IF)[-1].prompt == "the digit four"
 
 
 def test_i_want_more_of_one_generator_only(owner: User) -> None:
     (owner.folder / "settings.toml").write_text(f'["{DIT}"]\nimages = 4\n')
-    owner.types("cf-sample --update --images 2 --steps 2 --settings settings.toml")
+    owner.types("cf-sample --update --images 2 --settings settings.toml")
     assert [len(owner.samples(name)) for name in (IF, DDPM, DIT)] == [2, 2, 4]
 
 
@@ -54,7 +54,7 @@ def test_i_want_more_of_one_generator_only(owner: User) -> None:
 def newer(hub: HubProcess) -> Iterator[str]:
     """A generator that appears on the Hub after the first crawl."""
     store, name = Store(hub.directory), "inkwell/newer-digits"
-    former = store.commit_of(store.repo("model", DDPM))
+    former = store.commit_of(store.repo("model", DIT))
     store.create("model", name, downloads=50_000)
     files = {path: store.blobs.path(file.sha256) for path, file in former.files.items()}
     store.commit("model", name, add=files, message="Upload", date=DATE)
@@ -65,12 +65,12 @@ def newer(hub: HubProcess) -> Iterator[str]:
 def test_i_want_the_generators_that_have_appeared_since(owner: User, newer: str) -> None:
     before = owner.images
     owner.types("cf-crawl --update --limit 50")
-    owner.types("cf-sample --images 2 --steps 2")
+    owner.types("cf-sample --images 2")
     assert before.items() < owner.images.items()
     assert len(owner.samples(newer)) == 2
 
 
 def test_i_want_to_see_what_each_round_added(owner: User) -> None:
-    owner.types(f"cf-sample --update --images 3 --steps 2 --only {DDPM}")
+    owner.types(f"cf-sample --update --images 3 --only {DDPM}")
     said = owner.types("cf-status --rounds")
     assert "round" in said.lower()

@@ -17,18 +17,11 @@ def test_i_want_the_captions_that_lie_beside_my_photographs(newcomer: User) -> N
     assert {one.caption_origin for one in newcomer.prompts} == {"dataset"}
 
 
-def test_i_want_photographs_without_captions_described(newcomer: User) -> None:
-    write_photographs(newcomer.folder / "photos")
-    newcomer.types("cf-caption --source mine=photos --device cpu")
-    assert len(newcomer.prompts) == 3
-    assert {one.caption_origin for one in newcomer.prompts} == {"generated"}
-
-
 def test_i_want_my_own_prompts_and_no_photographs(newcomer: User) -> None:
     (newcomer.folder / "prompts.txt").write_text("the digit three\nthe digit seven\n")
     newcomer.types("cf-crawl --only inkwell/if-digits")
     newcomer.types("cf-caption --prompts prompts.txt")
-    newcomer.types("cf-sample --images 2 --steps 1")
+    newcomer.types("cf-sample --images 2")
     assert {row.prompt for row in newcomer.samples("inkwell/if-digits")} <= {"the digit three", "the digit seven"}
     assert len(newcomer.images) == 2
 

@@ -7,7 +7,7 @@ from tests.journeys.test_choosing import DDPM, DIT, IF
 from tests.journeys.user import User
 from workspace.layout import generator_folder
 
-FEW = "--images 2 --steps 1"
+FEW = "--images 2"
 
 
 def test_i_want_two_images_of_one_generator_to_look_at(beginner: User) -> None:
@@ -25,20 +25,20 @@ def test_i_want_settings_of_my_own_for_one_generator(beginner: User) -> None:
     (beginner.folder / "settings.toml").write_text(f'["{DIT}"]\nsteps = 3\nguidance_scale = 2.5\n')
     beginner.types(f"cf-sample {FEW} --settings settings.toml --only {DIT} --only {DDPM}")
     assert {(row.num_inference_steps, row.guidance_scale) for row in beginner.samples(DIT)} == {(3, 2.5)}
-    assert {row.num_inference_steps for row in beginner.samples(DDPM)} == {1}
+    assert {row.num_inference_steps for row in beginner.samples(DDPM)} == {30}
 
 
 def test_i_want_several_images_of_each_prompt(beginner: User) -> None:
-    beginner.types(f"cf-sample --images 4 --steps 1 --seeds-per-prompt 2 --only {IF}")
+    beginner.types(f"cf-sample --images 4 --seeds-per-prompt 2 --only {IF}")
     rows = beginner.samples(IF)
     assert [rows[0].prompt, rows[2].prompt] == [rows[1].prompt, rows[3].prompt]
     assert len({row.seed for row in rows}) == 4
 
 
 def test_i_want_two_machines_to_share_the_work(beginner: User, sampled_once: dict[str, bytes]) -> None:
-    beginner.types("cf-sample --images 2 --steps 2 --shard 1/2")
+    beginner.types("cf-sample --images 2 --shard 1/2")
     assert 0 < len(beginner.images) < len(sampled_once)
-    beginner.types("cf-sample --images 2 --steps 2 --shard 2/2")
+    beginner.types("cf-sample --images 2 --shard 2/2")
     assert beginner.images == sampled_once
 
 
@@ -51,7 +51,7 @@ def test_i_want_few_files_instead_of_one_for_each_image(beginner: User) -> None:
 def test_i_want_an_image_that_was_lost_back(owner: User) -> None:
     before = owner.images
     (owner.workspace.root / next(iter(before))).unlink()
-    owner.types("cf-sample --images 2 --steps 2")
+    owner.types("cf-sample --images 2")
     assert owner.images == before
 
 
@@ -61,7 +61,7 @@ def test_i_want_an_image_that_a_disk_has_changed_back(owner: User) -> None:
     content = bytearray(path.read_bytes())
     content[-20] ^= 1
     path.write_bytes(content)
-    owner.types("cf-sample --images 2 --steps 2 --verify full")
+    owner.types("cf-sample --images 2 --verify full")
     assert owner.images == before
 
 

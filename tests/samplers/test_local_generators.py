@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +10,9 @@ from crawler.crawl import crawl
 from crawler.options import CrawlOptions
 from localhub.process import HubProcess
 from localhub.store import Store
+from samplers.calibrating import calibrate
 from samplers.options import SampleOptions
+from samplers.pending import find_pending
 from samplers.supervisor import sample
 from tests.samplers.child.families import made
 from tests.samplers.child.original_layouts import write
@@ -88,6 +91,13 @@ def test_a_folder_and_a_single_file_are_sampled_beside_a_model_of_the_hub(
     # What is published, or becomes part of it, names no path of this machine.
     for path in (*workspace.root.rglob("*.parquet"), *workspace.outcomes.glob("*.json")):
         assert str(local.parent).encode() not in path.read_bytes(), path
+
+
+def test_a_device_is_measured_with_local_generators_too(workspace: Workspace, options: SampleOptions) -> None:
+    only = replace(options, only=(FILE,))
+    measured = calibrate(workspace, only, find_pending(workspace, only))
+    assert {one.generator for one in measured.generators} == {FILE}
+    assert not measured.failed
 
 
 def test_files_that_moved_are_found_again_by_another_crawl(workspace: Workspace, local: Path, hub: HubProcess) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
 from workspace.removed import (
     Removals,
@@ -90,3 +91,21 @@ def test_tombstones_are_read_as_they_were_written_and_hold_no_name(tmp_path: obj
     write_removals(workspace, again.united(removals.rows))
     assert workspace.removed.read_bytes() == first
     assert b"gone" not in first
+
+
+def test_who_read_them_before_something_was_removed_is_told_to_begin_again(
+    tmp_path: object, removals: Removals
+) -> None:
+    workspace = Workspace.open(str(tmp_path))
+    before = read_removals(workspace)
+    before.require_current(workspace)
+    write_removals(workspace, removals)
+    with pytest.raises(CommunityForensicsError, match=r"meanwhile .*run the same command again"):
+        before.require_current(workspace)
+
+
+def test_names_in_settings_are_hidden_also_as_names_of_settings(removals: Removals) -> None:
+    settings = {"org/gone": {"steps": 4}, "holdout": ["name=org/gone", "name=org/b"], "limit": 5, "seed": None}
+    pseudonym = pseudonym_of(generator_key("org/gone"))
+    hidden = {pseudonym: {"steps": 4}, "holdout": [f"name={pseudonym}", "name=org/b"], "limit": 5, "seed": None}
+    assert removals.hidden_values(settings) == hidden

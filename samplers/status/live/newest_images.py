@@ -20,8 +20,8 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace, batches_in, parts_in
 from workspace.regular_file import read_regular
 
-#: Images of one shard, and shards whose images are shown.
-IMAGES, SHARDS = 6, 12
+#: Images of one generator; shards whose images are shown; and generators up to which those before are shown too.
+IMAGES, SHARDS, FEW = 6, 12, 3
 _COLUMNS = ("index", "status", "image_name", "sha256", "file_size", "width", "prompt")
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _NAME = re.compile(r"[0-9]{8,}\.png", re.ASCII)
@@ -64,20 +64,21 @@ class NewestImages:
 
     def look(self, shards: Sequence[ShardStatus]) -> tuple[NewImages, ...]:
         """Of each shard, first of those at work, the newest images of the generator that it began last and that has
-        any."""
-        found = []
-        for shard in sorted(shards, key=lambda shard: not shard.at_work):
-            for generator in shard.begun:
-                if images := self._of(generator):
-                    found.append(
-                        NewImages(shard=shard.shard, at_work=shard.at_work, generator=generator, images=images)
-                    )
-                    break
-            if len(found) == SHARDS:
-                break
-        self._known = {one.generator: self._known[one.generator] for one in found}
-        self._by_sha256 = {image.sha256: (one.generator, image) for one in found for image in one.images}
-        return tuple(found)
+        any; of few shards, those of the generators before as well."""
+        found: dict[str, NewImages] = {}
+        by_shard = [
+            (shard, [generator for generator in shard.begun if self._of(generator)])
+            for shard in sorted(shards, key=lambda shard: not shard.at_work)
+        ]
+        for number, most in enumerate((SHARDS, FEW, FEW)):
+            for shard, generators in by_shard:
+                if number < len(generators) and len(found) < most:
+                    name, images = generators[number], self._of(generators[number])
+                    new = NewImages(shard=shard.shard, at_work=shard.at_work, generator=name, images=images)
+                    found.setdefault(name, new)
+        self._known = {name: self._known[name] for shard in shards for name in shard.begun if name in self._known}
+        self._by_sha256 = {image.sha256: (one.generator, image) for one in found.values() for image in one.images}
+        return tuple(found.values())
 
     def content(self, sha256: str) -> bytes | None:
         """The PNG file of an image of the last look; None where there is none, or where the file is another one."""

@@ -34,6 +34,7 @@ def _published(hub: HubProcess, repo_id: str) -> list[bytes]:
 
 def test_a_removed_generator_and_photograph_are_in_no_file_and_no_commit(clean: HubProcess, filled: Builder) -> None:
     workspace: Workspace = filled.write()
+    workspace.recipe.write_text('[crawl]\ninclude = ["org/painter"]\n')
     photograph = filled.prompts["photos"][1]
     names = [b"org/painter", b"org--painter", str(photograph.real_sha256).encode(), repr(photograph.prompt).encode()]
     build_manifest(workspace)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from samplers.remaking.results import RemadeRow
 from samplers.sample import Sample, sample_parts
 from tests.manifests.commands import run
 from tests.samplers.conftest import BASE, CLASSES, FLAGGED, INVERSION, LORA, NAN, PIXELS
+from upkeep.options import RemoveOptions
+from upkeep.removal import remove
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -208,9 +211,14 @@ def test_misuse_is_one_line_and_exit_code_2(
 def test_a_workspace_that_lacks_what_images_are_made_from_says_what(
     sampled: Workspace, missing: str, words: str, tmp_path: Path
 ) -> None:
-    import shutil
-
     copy = Workspace(shutil.copytree(sampled.root, tmp_path / "copy", ignore=shutil.ignore_patterns("images", missing)))
     with pytest.raises(UsageError, match=words.replace("[", r"\[")):
         remake(copy, f"{PIXELS}#0", tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_a_removed_generator_is_not_made_again(sampled: Workspace, tmp_path: Path) -> None:
+    copy = Workspace(shutil.copytree(sampled.root, tmp_path / "copy"))
+    remove(copy, [PIXELS], RemoveOptions(reason="other"))
+    with pytest.raises(UsageError, match=rf"--remake {PIXELS}#0: {PIXELS} was removed from this workspace \(other, "):
+        remake(copy, f"{PIXELS}#0", tmp_path / "again")

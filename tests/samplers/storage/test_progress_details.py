@@ -1,5 +1,6 @@
 """What the rows say of a generator: whether it is finished, and how memory limits the next call."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from samplers.sample import ImageFile, Sample
 from samplers.segments import Segment
 from samplers.storage.missing_ranges import next_range
 from samplers.storage.progress import progress_of
-from samplers.storage.segment_progress import is_finished
+from samplers.storage.segment_progress import images_left, is_finished, progress_by_segment
 from tests.samplers.storage.making import segments_for
 from workspace import records
 from workspace.layout import Workspace, part_name
@@ -101,3 +102,13 @@ def test_a_damaged_image_is_made_again_by_as_many_threads_as_its_row_names(tmp_p
     onwards = next_range(progress, frozenset(), segments(9, 9))
     assert onwards is not None
     assert onwards.cpu_threads is None
+
+
+def test_what_is_left_of_several_rounds_is_no_more_than_their_samples(tmp_path: Path) -> None:
+    """The first round used its four samples and kept one image; the second one has two samples."""
+    workspace = write(tmp_path, 0, [{"sha256": "one"}, *[{"status": "nan"}] * 3])
+    (first,) = segments(3, 4)
+    rounds = (first.recipe, replace(first.recipe, round=2, images=5, max_tries=6))
+    states = progress_by_segment(progress_of(workspace, NAME), segments_for(*rounds))
+    assert [(one.is_complete, one.missing) for one in states] == [(True, 2), (False, 4)]
+    assert images_left(states) == [0, 2]

@@ -64,7 +64,7 @@ def test_the_page_shows_the_run(page: Page, workspace: Workspace) -> None:
         'data-title="67% of 3 generators"',
     ):
         assert words in shown
-    assert len(re.findall(r'<img src="image/[0-9a-f]{64}\.png"', shown)) == 4
+    assert len(re.findall(r'<img src="image/[0-9a-f]{64}\.png"', shown)) == 2
     # A browser that runs no scripts loads it again by itself.
     assert '<noscript><meta http-equiv="refresh" content="0.0"></noscript>' in shown
 

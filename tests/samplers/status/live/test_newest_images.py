@@ -1,12 +1,13 @@
 """Which images are the newest, and what is served as one of them."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from samplers.sample import Sample
-from samplers.status.live.newest_images import IMAGES, NewestImages
+from samplers.status.live.newest_images import IMAGES, SHARDS, NewestImages
 from samplers.status.run import Watcher
 from tests.records import catalog_entry
 from tests.samplers.inputs import write_catalog
@@ -74,6 +75,26 @@ def test_a_generator_without_images_yet_gives_way_to_the_one_before(workspace: W
     write_images(workspace, 0)
     write_log(workspace, "1/1", NAME, "org/next")
     assert look(workspace) == [0]
+
+
+def test_of_many_shards_some_are_shown_and_of_few_the_generators_before(workspace: Workspace) -> None:
+    names = [f"org/model-{number}" for number in range(20)]
+    write_images(workspace, 0)
+    for name in names:
+        shutil.copytree(workspace.samples_of(NAME), workspace.samples_of(name))
+    write_log(workspace, "1/1", *names[:4])
+    newest = NewestImages(workspace)
+    # The newest first; the log knows the last three.
+    assert generators(workspace, newest) == ["org/model-3", "org/model-2", "org/model-1"]
+    for number, name in enumerate(names, start=1):
+        write_log(workspace, f"{number}/20", "org/model-19" if number == 2 else name)
+    assert len(generators(workspace, newest)) == SHARDS
+    # Two processes had it: it is shown once.
+    assert generators(workspace, newest).count("org/model-19") == 1
+
+
+def generators(workspace: Workspace, newest: NewestImages) -> list[str]:
+    return [one.generator for one in newest.look(Watcher(workspace).look(0).shards)]
 
 
 def test_of_many_images_so_many_are_shown(workspace: Workspace) -> None:
