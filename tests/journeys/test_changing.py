@@ -1,4 +1,4 @@
-"""Images made again, taken out, and joined from two machines."""
+"""Images made again, and joined from two machines."""
 
 import shutil
 
@@ -24,28 +24,6 @@ def test_i_want_every_image_of_a_table_made_again(owner: User) -> None:
     assert again == {
         path.rpartition("/")[2]: content for path, content in owner.images.items() if generator_folder(DDPM) in path
     }
-
-
-def test_i_want_a_generator_out_whose_author_asks_for_it(owner: User) -> None:
-    owner.types(f"cf-remove {DIT} --reason author-request")
-    owner.types("cf-sample --images 2")
-    owner.types("cf-build-manifest")
-    assert DIT not in {row["model_name"] for row in owner.manifest}
-    files = [path for path in owner.workspace.root.rglob("*") if path.is_file() and ".locks" not in path.parts]
-    assert [path for path in files if DIT.encode() in path.read_bytes() or "dit-digits" in str(path)] == []
-
-
-def test_i_want_a_photograph_out_of_somebody_who_is_on_it(owner: User) -> None:
-    person = owner.prompts[0].real_sha256
-    owner.types(f"cf-remove --real {person} --reason privacy --with-generated")
-    owner.types("cf-build-manifest")
-    assert person not in {row["sha256"] for row in owner.manifest} | {row["real_sha256"] for row in owner.manifest}
-
-
-def test_i_want_to_see_first_what_a_removal_would_take(owner: User) -> None:
-    before = owner.images
-    assert DIT in owner.types(f"cf-remove {DIT} --reason quality --dry-run")
-    assert owner.images == before
 
 
 def test_i_want_one_workspace_of_what_two_machines_have_made(beginner: User, sampled_once: dict[str, bytes]) -> None:
