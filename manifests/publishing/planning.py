@@ -67,6 +67,11 @@ class PlannedShard:
         return self.size + groups * _GROUP_OVERHEAD
 
 
+def split_of(path: str) -> str:
+    """The published split of a shard, by the path that `PlannedShard` gave it."""
+    return path.rpartition("/")[2].rsplit("-", 2)[0]
+
+
 def plan_shards(
     workspace: Workspace, layout: Layout, max_bytes: int, hub: HubAccess = HubAccess()
 ) -> list[PlannedShard]:

@@ -15,6 +15,7 @@ from manifests.manifest import REAL_SUBSET
 from manifests.plural import counted, form
 from manifests.publishing.card import REAL_IMAGES_FILE, with_splits
 from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, Checksums, checksums_text, parse_checksums
+from manifests.publishing.planning import split_of
 from manifests.publishing.published import MIXED_SPLITS
 from workspace.atomic import remove_partial, write_bytes
 from workspace.errors import CommunityForensicsError, UsageError, is_refusal
@@ -113,9 +114,7 @@ class Download:
 
     def keep_only(self, planned: Collection[str]) -> None:
         """Name the splits of all shards in the card, and remove the restored shards that are not `planned`."""
-        splits = {
-            Path(path).name.rpartition("-")[0] for path in [*planned, *self._checksums] if path.startswith(SHARDS)
-        }
+        splits = {split_of(path) for path in [*planned, *self._checksums] if path.startswith(SHARDS)}
         self._name_splits(sorted(splits))
         for path in self.restored.keys() - set(planned):
             (self.folder / path).unlink()
