@@ -27,7 +27,7 @@ def test_i_want_the_crawl_and_the_sampling_of_tomorrow_to_leave_it_out(owner: Us
     }
     owner.types(f"cf-remove {IF} --reason licence")
     assert "1 listed models were removed" in owner.types("cf-crawl --limit 50")
-    owner.types("cf-sample --images 2 --steps 2")
+    owner.types("cf-sample --images 2")
     assert hashes(owner.workspace.images) == others
     assert IF not in owner.catalog
 
