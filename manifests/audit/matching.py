@@ -53,6 +53,7 @@ class MatchedRow:
     generator: str | None = column(
         pa.string(), "the generator's name, as in the manifest; null for real images", default=None
     )
+    model_name: str | None = column(pa.string(), "the generator's repository id; null for real images", default=None)
     index: int | None = column(
         pa.int64(), "number of the sample within its generator; null for real images", default=None
     )
@@ -124,7 +125,7 @@ def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_
             max(sha256) FILTER (label = {FAKE}) OVER (PARTITION BY pair) AS pair_sha256
         FROM numbered""")
     rows = connection.sql(
-        f"""SELECT pair, label, split, sha256, generator, "index",
+        f"""SELECT pair, label, split, sha256, generator, model_name, "index",
             CASE WHEN label = {REAL} THEN real_source END AS real_source,
             CASE WHEN label = {REAL} THEN real_id END AS real_id FROM pairs ORDER BY pair, label DESC"""
     ).to_arrow_table()

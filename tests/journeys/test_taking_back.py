@@ -1,12 +1,9 @@
-"""Taking something out again, and putting together what two machines have made."""
-
-import shutil
+"""Taking something out again."""
 
 from localhub.process import HubProcess
 from localhub.store import Store
 from tests.journeys.test_choosing import IF
 from tests.journeys.user import User
-from tests.small_hub import GENERATORS
 from tests.upkeep.contents import files_with, hashes
 
 
@@ -43,16 +40,3 @@ def test_i_want_to_see_first_what_would_go(owner: User) -> None:
     before = hashes(owner.workspace.root)
     assert f"{IF}: would be removed" in owner.types(f"cf-remove {IF} --reason quality --dry-run")
     assert hashes(owner.workspace.root) == before
-
-
-def test_half_of_it_was_sampled_on_another_machine(owner: User) -> None:
-    for name, half in (("here", GENERATORS[:1]), ("there", GENERATORS[1:])):
-        copy = shutil.copytree(owner.workspace.root, owner.folder / name)
-        for folder in half:
-            for area in ("images", "samples"):
-                shutil.rmtree(copy / area / folder.replace("/", "--"), ignore_errors=True)
-    owner.types("cf-merge here there --into together")
-    whole, together = owner.workspace.root, owner.folder / "together"
-    for area in ("images", "samples", "prompts"):
-        assert hashes(together / area) == hashes(whole / area)
-    assert (together / "recipe.toml").read_bytes() == (whole / "recipe.toml").read_bytes()

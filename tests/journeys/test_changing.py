@@ -1,8 +1,10 @@
-"""Images made again."""
+"""Images made again, and joined from two machines."""
+
+import shutil
 
 from tests.journeys.test_choosing import DDPM, DIT
 from tests.journeys.user import User
-from workspace.layout import generator_folder
+from workspace.layout import Workspace, generator_folder
 
 
 def test_i_want_to_show_that_an_image_can_be_made_again(owner: User) -> None:
@@ -22,3 +24,12 @@ def test_i_want_every_image_of_a_table_made_again(owner: User) -> None:
     assert again == {
         path.rpartition("/")[2]: content for path, content in owner.images.items() if generator_folder(DDPM) in path
     }
+
+
+def test_i_want_one_workspace_of_what_two_machines_have_made(beginner: User, sampled_once: dict[str, bytes]) -> None:
+    shutil.copytree(beginner.workspace.root, beginner.folder / "other")
+    beginner.types("cf-sample --images 2 --shard 1/2")
+    beginner.types("cf-sample --images 2 --shard 2/2 --workspace other")
+    beginner.types("cf-merge workspace other")
+    assert beginner.images == sampled_once
+    assert Workspace(beginner.folder / "other").samples.is_dir()
