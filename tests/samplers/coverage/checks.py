@@ -142,7 +142,6 @@ def _plan(found: Checkpoint, kind: Kind) -> Plan:
         task=found.task,
         variant=found.download.variant,
         hyperparameters=Hyperparameters(**settings, extra=json.dumps(extra) if extra else None),
-        images=len(samples),
         batch_size=len(samples),
         samples=tuple(samples),
     )
