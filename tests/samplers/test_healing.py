@@ -14,6 +14,7 @@ from samplers.pending import find_pending
 from samplers.supervisor import sample
 from tests.samplers.conftest import BASE, CLASSES, PIXELS
 from tests.samplers.inputs import PROMPTS, entry_of, files_of, write_catalog, write_prompts
+from tests.samplers.storage.making import flipped
 from workspace.layout import Workspace, generator_folder, part_name
 
 SETTINGS = {"images": 10, "batch_size": 2, "steps": 2}
@@ -37,16 +38,10 @@ def workspace(whole: Workspace, tmp_path: Path) -> Workspace:
     return Workspace(shutil.copytree(whole.root, tmp_path / "copy"))
 
 
-def _flip(path: Path, unseen: bool = False, place: float = 0.5) -> None:
-    """Change a byte, as a program does; `unseen`: as a disk does, which leaves the time of the file.
-
-    `place`: from 0, the file's beginning, to 1. Of a Parquet file the second half is the footer, where some bytes have
-    no meaning.
-    """
+def _flip(path: Path, unseen: bool = False) -> None:
+    """Change a byte, as a program does; `unseen`: as a disk does, which leaves the time of the file."""
     before = path.stat()
-    content = bytearray(path.read_bytes())
-    content[int(len(content) * place)] ^= 1
-    path.write_bytes(content)
+    path.write_bytes(flipped(path))
     if unseen:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
@@ -59,7 +54,7 @@ def test_one_command_makes_everything_damaged_again_and_opens_no_other_generator
     (images / "00000001.png").unlink()
     _flip(images / "00000004.png")
     os.truncate(images / "00000009.png", 100)
-    _flip(workspace.samples_of(CLASSES) / part_name(0), place=0.1)
+    _flip(workspace.samples_of(CLASSES) / part_name(0))
     (workspace.images_of(CLASSES) / "00000003.png").unlink()
     hub.clear_requests()
     report = sample(workspace, options)

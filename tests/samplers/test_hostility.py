@@ -207,5 +207,6 @@ def test_no_payload_ran_and_no_file_remains(attacked: tuple[Workspace, Report, P
 
 
 def test_the_log_has_the_sandbox_layers(attacked: tuple[Workspace, Report, Path]) -> None:
-    log = (attacked[0].logs / "sample-1-of-1.jsonl").read_text().splitlines()
-    assert {"audit", "memory"} <= set(json.loads(log[0])["sandbox"])
+    log = map(json.loads, (attacked[0].logs / "sample-1-of-1.jsonl").read_text().splitlines())
+    (ready, *_) = [event for event in log if event["event"] == "child_ready"]
+    assert {"audit", "memory"} <= set(ready["sandbox"])

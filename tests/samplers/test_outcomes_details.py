@@ -30,6 +30,9 @@ def test_an_outcome_that_names_only_what_it_must() -> None:
     assert asdict(outcome()) == {
         "model_name": "org/name",
         "revision": "a" * 40,
+        "further_revision": False,
+        "round": 1,
+        "log": None,
         "status": "done",
         "detail": None,
         "reason": None,

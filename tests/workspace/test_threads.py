@@ -59,7 +59,7 @@ import os, sys, time
 from workspace.threads import each
 
 def work(item):
-    os.write(1, b"ready\n")  # in one call: two threads that print tear each other's lines
+    os.write(1, b"ready\\n")  # in one call: two threads that print tear each other's lines
     time.sleep(60)
 
 list(each(work, range(2), 2))

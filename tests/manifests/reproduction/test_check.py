@@ -135,11 +135,9 @@ def test_the_command_asks_the_hub_of_the_options_with_their_token(monkeypatch: p
 def test_the_choice_depends_on_the_seed_and_the_rows_and_on_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [
-        {"label": label, "model_name": "org/name", "revision": "a" * 40, "index": index, "lineage": ["x"], "seed": 1}
-        for label in (1, 0)
-        for index in range(100)
-    ]
+    known = {"model_name": "org/name", "revision": "a" * 40, "lineage": ["x"], "seed": 1, "kind": "checkpoint"}
+    known |= {"task": "unconditional", "prompt": None, "base_model": None}
+    rows = [{**known, "label": label, "index": index} for label in (1, 0) for index in range(100)]
     path = tmp_path / "manifest.parquet"
 
     def chosen(count: int, seed: int) -> list[int]:

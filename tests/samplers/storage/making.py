@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from crawler.catalog import Hyperparameters
 from samplers.child.png import Png
@@ -115,6 +116,18 @@ def store_all(
             after_batch()
         damaged -= missing.damaged
     store.finish()
+
+
+def flipped(path: Path) -> bytes:
+    """A part or picture with another bit, where bits mean something: in a value of a row, or among the pixels."""
+    content = bytearray(path.read_bytes())
+    if path.suffix == ".parquet":
+        chunk = pq.read_metadata(path).row_group(0).column(1)
+        place = (chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size - 1
+    else:
+        place = content.find(b"IDAT") + 8
+    content[place] ^= 1
+    return bytes(content)
 
 
 def files_in(workspace: Workspace) -> dict[str, bytes]:
