@@ -12,6 +12,7 @@ from crawler.explanation import explain
 from crawler.options import CrawlOptions
 from crawler.summary import print_summary
 from localhub.process import HubProcess
+from localhub.store import Store
 from tests.crawler.checkpoints import SD1, without, write
 from tests.crawler.repositories import CARD, as_json, changed, stable_diffusion
 from tests.hubs import fill
@@ -176,7 +177,11 @@ def test_one_base_at_two_commits_configures_two_files(
     table = '["me/{0}"]\npath = "{0}.safetensors"\nconfig = "acme/moving@{1}"\n'
     for name in "ab":
         write(tmp_path / f"{name}.safetensors", mark=name.encode())
-    rows = make("".join(table.format(*pair) for pair in zip("ab", commits, strict=True)))
+    try:
+        rows = make("".join(table.format(*pair) for pair in zip("ab", commits, strict=True)))
+    finally:
+        # The Hub is that of other tests too.
+        Store(wild_hub.directory).delete("model", "acme/moving")
     assert [rows[f"me/{name}"].base_revision for name in "ab"] == commits
     assert rows["me/a"].base_files != rows["me/b"].base_files
 
