@@ -116,9 +116,13 @@ def read_prompts(workspace: Workspace) -> list[Prompt]:
 
 
 def read_part(part: Path) -> list[Prompt]:
-    """The prompts of one part. Raises `UsageError` when another version wrote it, or it is damaged."""
+    """The prompts of one part; of a former version, whose columns are fewer, too: what it does not say is as before
+    (weight 1, round 1, facts of files unknown).
+
+    Raises `UsageError` when another version wrote it, or it is damaged.
+    """
     with _remedy(part):
-        return records.read(part, Prompt)
+        return records.read(part, Prompt, former=True)
 
 
 def numbers_of_parts(parts: Mapping[str, int]) -> dict[bytes, bytes]:
@@ -152,7 +156,7 @@ def require_all_parts(workspace: Workspace) -> None:
 
 
 def _numbers_in(part: Path) -> dict[str, int]:
-    with _remedy(part), records.opened(part, Prompt) as file:
+    with _remedy(part), records.opened(part, Prompt, former=True) as file:
         numbers: dict[str, int] = json.loads((file.schema_arrow.metadata or {}).get(_PARTS, b"{}"))
     return numbers
 

@@ -138,20 +138,20 @@ def _parquet_schema(columns: pa.Schema) -> pq.ParquetSchema:
     return pq.ParquetFile(pa.BufferReader(sink.getvalue())).schema
 
 
-def read_table(path: Path, record: type, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a Parquet file of this record; `columns` limits what is read.
+def read_table(path: Path, record: type, columns: Sequence[str] | None = None, former: bool = False) -> pa.Table:
+    """Read a Parquet file of this record; `columns` limits what is read, `former` as in `opened`.
 
     Raises `DamagedFileError` when the file is missing or damaged, `UsageError` when it has other columns than the
     record.
     """
-    with opened(path, record) as file:
+    with opened(path, record, former) as file:
         return file.read(columns=list(columns) if columns is not None else None)
 
 
-def read(path: Path, record: type[R]) -> list[R]:
-    """Read a Parquet file of this record as records; errors as `read_table`."""
+def read(path: Path, record: type[R], former: bool = False) -> list[R]:
+    """Read a Parquet file of this record as records; `former` as in `opened`, errors as `read_table`."""
     with reading(path):
-        return from_table(record, read_table(path, record))
+        return from_table(record, read_table(path, record, former=former))
 
 
 def verify(path: Path, record: type, without: Collection[str] = ()) -> None:
@@ -165,13 +165,16 @@ def verify(path: Path, record: type, without: Collection[str] = ()) -> None:
 
 
 @contextmanager
-def opened(path: Path, record: type) -> Iterator[pq.ParquetFile]:
+def opened(path: Path, record: type, former: bool = False) -> Iterator[pq.ParquetFile]:
     """A block with a Parquet file of this record open, whose pages are checked as they are read; errors, in the block
-    too, as `read_table`."""
+    too, as `read_table`.
+
+    `former`: whether it may be of a former version, which lacks columns that have defaults.
+    """
     expected = schema(record)
     # One plain file: a folder name such as `a=b` above it is no partition, so no dataset discovery.
     with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
-        if not file.schema_arrow.equals(expected):
+        if not file.schema_arrow.equals(expected) and not (former and _is_former(file.schema_arrow, record)):
             if _is_of_this_version(file, expected):
                 raise DamagedFileError(f"{path} is damaged: its two descriptions of the columns differ")
             raise UsageError(
@@ -212,6 +215,15 @@ def _is_of_this_version(file: pq.ParquetFile, expected: pa.Schema) -> bool:
         return False
 
 
+def _is_former(found: pa.Schema, record: type) -> bool:
+    """Whether a file has columns of this record only, and lacks none that has no default."""
+    expected = schema(record)
+    optional = {field.name for field in dataclasses.fields(record) if field.default is not dataclasses.MISSING}
+    missing = set(expected.names) - set(found.names)
+    known = all(field.name in expected.names and field.type == expected.field(field.name).type for field in found)
+    return bool(missing) and missing <= optional and known
+
+
 def _leaves(columns: pq.ParquetSchema) -> list[tuple[str, str, str, int]]:
     return [(leaf.path, leaf.physical_type, str(leaf.logical_type), leaf.max_definition_level) for leaf in columns]
 
@@ -233,6 +245,9 @@ def _difference(found: pa.Schema, expected: pa.Schema) -> str:
 def _build(record: type[R], row: dict[str, Any]) -> R:
     values: dict[str, Any] = {}
     for field in dataclasses.fields(record):  # type: ignore[arg-type]
+        if field.name not in row:
+            # Of a former version: its default.
+            continue
         value, nested = row[field.name], field.metadata["of"]
         if nested is not None and value is not None:
             value = tuple(_build(nested, item) for item in value) if field.metadata["many"] else _build(nested, value)

@@ -1,5 +1,6 @@
 """Records are read from Parquet as they were written; other files are refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from captioning.prompt import Prompt
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, ModelFile
 from samplers.sample import ImageFile, Sample
-from tests.records import catalog_entry
+from tests.records import catalog_entry, prompt
 from workspace import records
 from workspace.errors import UsageError
 
@@ -86,6 +87,37 @@ def test_a_file_of_another_version_is_refused_with_the_difference(tmp_path: Path
     pq.write_table(table.drop(["gated"]).append_column("stars", pa.array([1])), path)
     with pytest.raises(UsageError, match=r"old\.parquet was .* another version .* it lacks gated; it also has stars"):
         records.read(path, CatalogEntry)
+
+
+def test_a_file_of_a_former_version_is_read_only_where_it_may_be_one(tmp_path: Path) -> None:
+    """The former version had fewer columns, and let one of them not be null."""
+    path = tmp_path / "old.parquet"
+    table = records.to_table(Prompt, [prompt(text="a cat")]).drop(["weight", "round", "real_file_size"])
+    former = table.schema.set(
+        table.schema.get_field_index("real_id"), table.schema.field("real_id").with_nullable(False)
+    )
+    pq.write_table(table.cast(former), path)
+    with pytest.raises(UsageError, match=r"another version .* it lacks weight, round, real_file_size"):
+        records.read(path, Prompt)
+    (row,) = records.read(path, Prompt, former=True)
+    assert row == prompt(text="a cat")
+    assert (row.weight, row.round, row.real_file_size) == (None, 1, None)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda table: table.drop(["weight", "prompt"]),
+        lambda table: table.drop(["weight"]).append_column("stars", pa.array([1])),
+        lambda table: table.drop(["weight", "real_width"]).append_column("real_width", pa.array(["64"])),
+        lambda table: table.rename_columns([name.replace("prompt_id", "prompt_ie") for name in table.column_names]),
+    ],
+    ids=["lacks what has no default", "another column", "another type", "another name"],
+)
+def test_any_other_file_is_none_of_a_former_version(tmp_path: Path, other: Callable[[pa.Table], pa.Table]) -> None:
+    pq.write_table(other(records.to_table(Prompt, [prompt()])), tmp_path / "old.parquet")
+    with pytest.raises(UsageError):
+        records.read(tmp_path / "old.parquet", Prompt, former=True)
 
 
 def test_a_missing_file_or_one_of_another_format_is_a_usage_error(tmp_path: Path) -> None:
