@@ -90,7 +90,8 @@ class PromptPool:
         # As numbers of one type: the recipe tells 2 from 2.0.
         self._weights = {source: float(weights.get(source, 1)) for source in sorted(sources)}
         self._without_removed: dict[tuple[Split, str | None], list[Prompt]] = {}
-        self.digest: str = digest.hexdigest()
+        #: Of all prompts; None where there are none.
+        self.digest: str | None = digest.hexdigest() if sources else None
         self.size: int = len(texts)
 
     @property

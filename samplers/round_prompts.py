@@ -26,7 +26,7 @@ def pools_of(recipes: Sequence[Recipe], prompts: Sequence[Place], newest: Prompt
             pools[recipe.round] = newest
             continue
         pool = pool_of(recipe.round, prompts, recipe)
-        if recipe.prompts != (pool.digest if pool.size else None):
+        if recipe.prompts != pool.digest:
             raise UsageError(
                 f"the prompts of round {recipe.round} are not those that it was sampled with: restore the workspace's "
                 "folder prompts/, or name a new --workspace"

@@ -63,11 +63,12 @@ def rounds_to_sample(
     known |= {name for name in user_settings.named if removals.generator(name) is not None}
     notes = [*user_settings.check(catalog, chosen, known)]
     if dry_run and (missing := _missing_prompts(workspace, chosen)) is not None:
-        has_prompts, options = False, replace(options, source_weights={})
+        prompts: Sequence[Place] = ()
+        options = replace(options, source_weights={})
         notes.append(missing)
     else:
         require_all_parts(workspace)
-        has_prompts = bool(prompt_parts(workspace))
+        prompts = prompt_places(workspace)
     recipe = Recipe(
         images=options.images,
         batch_size=options.images_a_batch,
@@ -90,7 +91,6 @@ def rounds_to_sample(
         scheduler=options.scheduler,
         settings={name: dict(values) for name, values in user_settings.named.items()} or None,
     )
-    prompts = prompt_places(workspace) if has_prompts else []
     recipe, newest = _of_round(workspace, recipe, prompts, options)
     recipes = (*(one for one in former if one.round < recipe.round), recipe)
     for one in recipes[:-1]:
@@ -123,7 +123,7 @@ def _of_round(
         recipe = replace(
             recipe,
             round=number,
-            prompts=pool.digest if prompts else None,
+            prompts=pool.digest,
             source_weights=pool.weights if options.source_weights else None,
         )
         # With other weights it may be another round, whose prompts are more.

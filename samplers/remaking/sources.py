@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from captioning.prompt import prompt_parts
 from captioning.removed_prompts import prompt_places
 from crawler.catalog import CatalogEntry, read_catalog
 from samplers.chosen import can_be_sampled, listed_code
@@ -77,10 +76,9 @@ class Sources:
                 "name it with --workspace"
             )
         self.recipe = self._recipes[-1]
-        has_prompts = bool(prompt_parts(workspace))
-        prompts = prompt_places(workspace) if has_prompts else []
+        prompts = prompt_places(workspace)
         newest = pool_of(self.recipe.round, prompts, self.recipe)
-        if self.recipe.prompts != (newest.digest if has_prompts else None):
+        if self.recipe.prompts != newest.digest:
             raise UsageError(
                 f"{workspace.prompts} does not hold the prompts that the images were sampled with, so they cannot be "
                 "made again: restore it from a copy"

@@ -197,6 +197,18 @@ def test_a_run_with_the_settings_of_an_earlier_round_finishes_that_one_only(
     assert name.read_bytes() == content
 
 
+def test_a_round_without_prompts_is_finished_when_a_later_one_has_some(
+    hub: HubProcess, options: SampleOptions, tmp_path: Path
+) -> None:
+    store, workspace = Store(hub.directory), Workspace.open(tmp_path / "grown")
+    write_catalog(workspace, [entry_of(store, PIXELS)])
+    sample(workspace, options)
+    records.write(workspace.prompts_of("more") / part_name(0), Prompt, [prompt("more", 0, "a boat", round=2)])
+    recipes.add(workspace, "caption", {"limit": 1}, 2)
+    assert sample(workspace, dataclasses.replace(options, images=4, update=True)).outcomes[0].kept == 4
+    assert sample(workspace, options).pending.finished == 1
+
+
 def test_a_round_with_another_store_is_refused(hub: HubProcess, options: SampleOptions, tmp_path: Path) -> None:
     store, workspace = Store(hub.directory), Workspace.open(tmp_path / "grown")
     write_catalog(workspace, [entry_of(store, PIXELS, hyperparameters=Hyperparameters(num_inference_steps=2))])
