@@ -44,7 +44,7 @@ RUN apt-get update \
 
 WORKDIR /opt/community-forensics
 COPY . .
-RUN make install EXTRAS=all
+RUN make install EXTRAS=all,ray
 
 # A home for whatever user the container is started as.
 RUN useradd --no-create-home --home-dir /home/forensics --uid 10001 forensics \

@@ -16,7 +16,7 @@ export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-hub lavis-env test-lavis lint docs bench soak hashes sbom clean
+.PHONY: help install demo test test-gpu test-hub lavis-env test-lavis lint docs bench soak hashes sbom clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,11 +26,15 @@ install: $(INSTALLED) ## .venv with the command lines, from constraints.txt; eve
 demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, real photographs, a published dataset
 	@$(BIN)/python -m demo
 
-test: $(INSTALLED) ## all tests, about seventeen minutes on two cores
-	$(BIN)/python -m pytest -q -p tests.grouping -n 4 --dist loadscope --no-loadscope-reorder
+test: $(INSTALLED) ## all tests, about twelve minutes on two cores
+	$(BIN)/python -m pytest -q -p tests.workers --workers 4
 
 test-hub: $(INSTALLED) ## ask the real Hub (or HF_ENDPOINT) what the embedded one imitates, and crawl 20 models; a minute
 	$(BIN)/python -m pytest -q tests_hub
+
+# --session-timeout: seconds in all. No GPU: exit code 77, which counts as an error here.
+test-gpu: $(INSTALLED) ## tests on a GPU, at most eight minutes, no network; an error where no GPU is at hand
+	$(BIN)/python -m pytest -q tests_gpu --session-timeout 480
 
 lavis-env: $(LAVIS)/.installed ## .lavis for `cf-caption --backend lavis`; needs Python 3.11, 2 GB and some minutes
 
@@ -50,7 +54,7 @@ bench: $(INSTALLED) ## what is claimed about speed, as ratios within one run
 	$(BIN)/python -m benchmarks
 
 soak: $(INSTALLED) ## the same tests with large numbers: many kills, many faults; hours
-	CF_SOAK=1 $(BIN)/python -m pytest -q -p tests.grouping -n 5 --dist loadscope --no-loadscope-reorder --timeout 7200
+	CF_SOAK=1 $(BIN)/python -m pytest -q -p tests.workers --workers 5 --timeout 7200
 
 hashes: ## write requirements/hashes again, after a pinned version has changed; needs uv (pip install uv)
 	$(PYTHON) requirements/lock.py

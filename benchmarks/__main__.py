@@ -6,7 +6,22 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = ("captioning", "crawl", "duty", "forecast", "manifest", "packing", "png")
+BENCHMARKS = (
+    "augmentation",
+    "captioning",
+    "crawl",
+    "detector_index",
+    "duty",
+    "file_calls",
+    "forecast",
+    "helping",
+    "loading",
+    "local_workers",
+    "looking",
+    "manifest",
+    "packing",
+    "png",
+)
 
 
 def main() -> None:

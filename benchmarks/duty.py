@@ -23,8 +23,8 @@ from benchmarks.timing import Comparison
 from crawler.catalog import read_catalog
 from localhub.process import HubProcess
 from samplers.outcomes import read_outcome
-from samplers.prompting import PromptPool
-from samplers.recipe import Recipe
+from samplers.planning.prompting import PromptPool
+from samplers.planning.recipe import Recipe
 from samplers.sample import read_samples
 from workspace.layout import Workspace
 

@@ -17,9 +17,9 @@ from benchmarks.finetunes import BATCH, IMAGES
 from captioning.prompt import read_prompts
 from crawler.catalog import read_catalog
 from samplers.child.png import encode_png
-from samplers.plan import Plan, plans_of
-from samplers.prompting import PromptPool
-from samplers.segments import segments_of
+from samplers.planning.plan import Plan, plans_of
+from samplers.planning.prompting import PromptPool
+from samplers.planning.segments import segments_of
 from workspace.layout import Workspace
 
 

@@ -1,6 +1,7 @@
 """The command line `cf-caption`."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +9,12 @@ import typer
 
 from captioning.options import Backend, CaptionOptions
 from captioning.stage import SourceSummary, caption
+from engines.parameters import Address, EngineParameter, Processes
 from workspace import command_line
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.opening import is_address, opened
+from workspace.parameters import WorkspaceOption
 from workspace.terminal import say
 
 
@@ -44,9 +48,7 @@ def _caption(
             "now; with --source it names a folder above, with --prompts the folder of a set's images. May be repeated.",
         ),
     ] = None,
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
-        "workspace"
-    ),
+    workspace: WorkspaceOption = Path("workspace"),
     limit: Annotated[
         int | None,
         typer.Option(min=1, help="Maximum number of images, all sources together.  [default: all]"),
@@ -82,7 +84,11 @@ def _caption(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = CaptionOptions.device,
     shard: Annotated[
         str,
-        typer.Option(metavar="INDEX/COUNT", help="Share of the work: 3/16 is the third of sixteen."),
+        typer.Option(
+            metavar="INDEX/COUNT",
+            help="Share of the work: 3/16 is the third of sixteen; auto: what SLURM, Grid Engine, LSF, torchrun or MPI "
+            "tells this process.",
+        ),
     ] = CaptionOptions.shard,
     update: Annotated[
         bool,
@@ -95,6 +101,9 @@ def _caption(
     part_size: Annotated[
         int, typer.Option(min=1, help="Images of one part file; an interruption costs one part at most.")
     ] = CaptionOptions.part_size,
+    engine: EngineParameter = CaptionOptions.engine,
+    address: Address = CaptionOptions.address,
+    processes: Processes = CaptionOptions.processes,
 ) -> None:
     """Turn real images into prompts: the data set's caption of each image if it has one, a generated one otherwise.
 
@@ -110,6 +119,8 @@ def _caption(
         cf-caption --source faces=hf://ORG/NAME@main:default/train --limit 500 --copy
 
         cf-caption --source mine=/data/photos --shard 2/8 --device cuda:1
+
+        cf-caption --source coco=/data/coco --engine ray   # on all GPUs of a Ray cluster
 
         cf-caption --prompts prompts.txt
 
@@ -133,14 +144,24 @@ def _caption(
         shard=shard,
         part_size=part_size,
         update=update,
+        engine=engine,
+        address=address,
+        processes=processes,
     )
     if root and not source and not prompts:
-        caption(Workspace(workspace), options=options)
+        with _opened(workspace) as space:
+            caption(space, options=options)
         for name, path in options.roots.items():
             say(f"{name}: its images are read from {path}")
         return
-    for line in _lines(caption(Workspace(workspace), parse_pairs("--source", source or ()), options)):
-        say(line)
+    with _opened(workspace) as space:
+        for line in _lines(caption(space, parse_pairs("--source", source or ()), options)):
+            say(line)
+
+
+def _opened(workspace: Path) -> AbstractContextManager[Workspace]:
+    # A folder is made by the stage, once it knows that the sources can be read.
+    return opened(workspace) if is_address(workspace) else nullcontext(Workspace(workspace))
 
 
 def parse_pairs(option: str, texts: Iterable[str]) -> dict[str, str]:

@@ -18,8 +18,8 @@ import numpy as np
 
 from captioning.compression import Compression
 from captioning.decoding import Decoded, DecodeResult, Job, Key, Unusable
+from captioning.formats import REAL_FORMATS
 from captioning.images import MAX_BYTES, ImageFacts, UnusableImageError, open_image
-from captioning.prompt import REAL_FORMATS
 from captioning.skipped import SkipReason
 from workspace.limited.pool import Pool
 from workspace.limited.process import LimitError, Limits, LostError

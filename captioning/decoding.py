@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePath
-from typing import BinaryIO, TypeAlias, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, TypeVar
 
 from captioning.images import ImageFacts, UnusableImageError, decode_image, open_image
-from captioning.skipped import SkipReason
 from captioning.sources.source import RealImage
 from captioning.target_size import TargetSize
+
+if TYPE_CHECKING:  # a process that decodes needs no Arrow, and numpy for pixels only
+    import numpy as np
+    import numpy.typing as npt
+
+    from captioning.skipped import SkipReason
 
 Key = TypeVar("Key")
 
@@ -32,14 +34,14 @@ class Decoded:
     """A decoded image; `pixels`, if the job has a `target_size`: RGB bytes of shape (height, width, 3) at that size."""
 
     facts: ImageFacts
-    pixels: npt.NDArray[np.uint8] | None
+    pixels: "npt.NDArray[np.uint8] | None"
 
 
 @dataclass(frozen=True)
 class Unusable:
     """Why an image gives no prompt."""
 
-    reason: SkipReason
+    reason: "SkipReason"
     detail: str
 
 
@@ -67,7 +69,11 @@ def decode_file(file: BinaryIO, suffix: str, target_size: TargetSize | None) -> 
     min_side = 1 if target_size is None else target_size.min_jpeg_side
     try:
         facts, image = decode_image(file, suffix, min_side)
-        return Decoded(facts, None if target_size is None else np.asarray(target_size.resize(image)))
+        if target_size is None:
+            return Decoded(facts, None)
+        import numpy as np
+
+        return Decoded(facts, np.asarray(target_size.resize(image)))
     except UnusableImageError as error:
         return Unusable(error.reason, error.detail)
     except MemoryError:

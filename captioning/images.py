@@ -14,14 +14,14 @@ import errno
 import hashlib
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from captioning.compression import Compression, compression_of
-from captioning.prompt import REAL_FORMATS
-from captioning.skipped import SkipReason
+from captioning.formats import REAL_FORMATS
 from workspace.containers import DamagedFileError
 from workspace.errors import in_one_line
 from workspace.hub_access import HubAccess
@@ -30,6 +30,8 @@ from workspace.regular_file import NotRegularError, OutsideError, open_regular
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from captioning.skipped import SkipReason  # not at run time: its records need Arrow, which decoding does not
 
 RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".raw")
 """Suffixes of cameras' raw files. Many are TIFF files of which only a thumbnail can be shown, so none is decoded."""
@@ -45,7 +47,7 @@ MAX_BYTES = 1 << 30
 class UnusableImageError(Exception):
     """An image that gives no prompt; `reason` is its code, `detail` the same in words."""
 
-    def __init__(self, reason: SkipReason, detail: str) -> None:
+    def __init__(self, reason: "SkipReason", detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason: SkipReason = reason
         self.detail = detail
@@ -81,13 +83,15 @@ def read_image(
         return decode_image(file, suffix, min_side)
 
 
-def decode_image(file: BinaryIO, suffix: str, min_side: int | None = None) -> tuple[ImageFacts, "Image.Image"]:
-    """As `read_image`, of an open file; `suffix` is that of its name."""
+def decode_image(
+    file: BinaryIO, suffix: str, min_side: int | None = None, look: Callable[["Image.Image"], None] = lambda _: None
+) -> tuple[ImageFacts, "Image.Image"]:
+    """As `read_image`, of an open file; `suffix` is that of its name. `look` is called with the image as stored."""
     try:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # any binary file will do
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        return _decode(file, sha256, size, suffix, min_side)
+        return _decode(file, sha256, size, suffix, min_side, look)
     except OSError as error:
         raise UnusableImageError("unreadable", _cause(error)) from error
 
@@ -140,7 +144,12 @@ def open_image(path: Path, within: Path | None = None) -> BinaryIO:
 
 
 def _decode(
-    file: IO[bytes], sha256: str, size: int, suffix: str, min_side: int | None
+    file: IO[bytes],
+    sha256: str,
+    size: int,
+    suffix: str,
+    min_side: int | None,
+    look: Callable[["Image.Image"], None],
 ) -> tuple[ImageFacts, "Image.Image"]:
     from PIL import Image, UnidentifiedImageError
 
@@ -167,6 +176,7 @@ def _decode(
                     image.draft(None, (min_side, min_side))
                 image.load()
                 facts = ImageFacts(sha256, str(image.format), image.mode, width, height, size, compression_of(image))
+                look(image)
                 return facts, _as_seen(_upright(image))
             except UnusableImageError:
                 raise

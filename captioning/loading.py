@@ -87,11 +87,15 @@ def load(folder: Path, device: str) -> Loaded:
 
 
 def resolve_device(device: str) -> str:
-    """The device to use: "auto" is CUDA where available. Raises `UsageError` for a device that does not exist."""
+    """The device to use: "auto" is CUDA where available, "auto:3" its fourth device where there are so many. Raises
+    `UsageError` for a device that does not exist."""
     import torch
 
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    automatic, _, number = device.partition(":")
+    if automatic == "auto":
+        if not torch.cuda.is_available():
+            return "cpu"
+        return f"cuda:{int(number) % torch.cuda.device_count()}" if number else "cuda"
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from engines.options import EngineOptions
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.shard import Shard
@@ -17,11 +18,11 @@ Backend = Literal["transformers", "lavis"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptionOptions:
+class CaptionOptions(EngineOptions):
     """How real images are captioned. Raises `UsageError` for invalid values.
 
-    All of them except `roots`, `workers`, `device`, `shard`, `update`, `endpoint` and `token` are in the workspace's
-    recipe.
+    All of them except `roots`, `workers`, `device`, `shard`, `update`, `endpoint`, `token` and those of the engine are
+    in the workspace's recipe.
     """
 
     limit: int | None = None
@@ -53,7 +54,8 @@ class CaptionOptions:
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
     shard: str = "1/1"
-    """Which share of the parts this process takes, counted from 1: "3/16" is the third of sixteen."""
+    """Which share of the parts this process takes, counted from 1: "3/16" is the third of sixteen; "auto": what the
+    batch system tells this process."""
     update: bool = False
     """Whether sources, images and settings may differ from the workspace's: what they add is then another round."""
     endpoint: str | None = None
@@ -62,6 +64,7 @@ class CaptionOptions:
     """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         Shard.parse(self.shard)
         if self.backend not in get_args(Backend):
             raise UsageError(f"--backend {self.backend!r} is not one of {', '.join(get_args(Backend))}")

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,6 @@ from workspace import recipe, records
 from workspace.errors import UsageError
 from workspace.layout import Workspace, parts_below, parts_in
 from workspace.records import column
-
-#: Pillow's names of the formats that a real image may have; a fixed list, so that no file can start another program.
-#: The multi-picture JPEGs of cameras (MPO) come with JPEG.
-REAL_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 
 #: Key of the numbers of parts in the metadata of a part.
 _PARTS = b"community_forensics_parts"
@@ -123,6 +119,20 @@ def read_part(part: Path) -> list[Prompt]:
     """
     with _remedy(part):
         return records.read(part, Prompt, former=True)
+
+
+def read_part_columns(part: Path, columns: Sequence[str]) -> pa.Table:
+    """Some columns of one part, as `read_part` reads them; of a former version those that it lacks have their
+    defaults."""
+    with _remedy(part), records.opened(part, Prompt, former=True) as file:
+        there = file.schema_arrow.names
+        table = file.read(columns=[name for name in columns if name in there], use_threads=False)
+    for name in columns:
+        if name not in there:
+            field = records.schema(Prompt).field(name)
+            default = Prompt.__dataclass_fields__[name].default
+            table = table.append_column(field, pa.repeat(pa.scalar(default, field.type), table.num_rows))
+    return table.select(columns)
 
 
 def numbers_of_parts(parts: Mapping[str, int]) -> dict[bytes, bytes]:

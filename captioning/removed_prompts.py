@@ -1,8 +1,9 @@
 """Prompts whose real images were removed from the workspace (`cf-remove`): places without a text.
 
-Which prompts a generator gets depends on the places of all prompts (`samplers/prompting.py`), and the recipe has the
-digest of all. So a removed prompt keeps its place, in `removed-00000.parquet` beside its part, and leaves there what
-the draw needs: hashes, its weight and its round. Its words, its image's id, path, hash and facts are nowhere any more.
+Which prompts a generator gets depends on the places of all prompts (`samplers/planning/prompting.py`), and the recipe
+has the digest of all. So a removed prompt keeps its place, in `removed-00000.parquet` beside its part, and leaves there
+what the draw needs: hashes, its weight and its round. Its words, its image's id, path, hash and facts are nowhere any
+more.
 """
 
 import hashlib
@@ -13,10 +14,10 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from captioning.prompt import Prompt, prompt_parts, read_part
+from captioning.prompt import Prompt
 from workspace import records
 from workspace.identity import reserved_place
-from workspace.layout import Workspace, part_number
+from workspace.layout import part_number
 from workspace.records import column
 from workspace.removed import Removals, real_key, removed_prompt_id
 
@@ -31,7 +32,7 @@ class RemovedPrompt:
     real_source: str = column(pa.string(), "the data set, by the name given on the command line (coco)")
     weight: float | None = column(pa.float64(), "as of a prompt; null: as a weight of 1", default=None)
     round: int = column(pa.int32(), "round of the recipe that added it, from 1", default=1)
-    place: float = column(pa.float64(), "in [0, 1): which split its prompt was reserved for (samplers/reservation.py)")
+    place: float = column(pa.float64(), "in [0, 1): which split its prompt was reserved for")
     text_sha256: str = column(pa.string(), "of its text: a text that another image has too is used once")
     sha256: str = column(pa.string(), "of what the draw depends on")
     reserved_sha256: str = column(pa.string(), "the same where prompts are reserved by their real image")
@@ -44,11 +45,18 @@ Place: TypeAlias = Prompt | RemovedPrompt
 def content_of(prompt: Prompt, reserved: bool) -> str:
     """The sha256 of what of a prompt decides which generators get it, and when; `reserved`: where prompts are reserved
     by their real image."""
-    parts = [prompt.prompt_id, prompt.prompt]
-    if prompt.weight is not None:
-        parts.append(f"weight {prompt.weight!r}")
-    if reserved:
-        parts.append(prompt.real_sha256 or "")
+    return content_sha256(
+        prompt.prompt_id, prompt.prompt, prompt.weight, (prompt.real_sha256 or "") if reserved else None
+    )
+
+
+def content_sha256(prompt_id: str, prompt: str, weight: float | None, image: str | None) -> str:
+    """The same of these values; `image`: None where prompts are not reserved by their real image."""
+    parts = [prompt_id, prompt]
+    if weight is not None:
+        parts.append(f"weight {weight!r}")
+    if image is not None:
+        parts.append(image)
     return hashlib.sha256("".join(f"{part}\x00" for part in parts).encode()).hexdigest()
 
 
@@ -64,7 +72,7 @@ def separated(
     those that it has already."""
     kept: list[Prompt] = []
     removed: list[RemovedPrompt] = []
-    for row, place in enumerate(_in_order(list(prompts), former)):
+    for row, place in enumerate(in_order(list(prompts), former)):
         if isinstance(place, RemovedPrompt):
             removed.append(place)
         elif place.real_sha256 is None or removals.real_image(place.real_sha256, place.license) is None:
@@ -93,13 +101,7 @@ def write_removed(part: Path, removed: Sequence[RemovedPrompt]) -> None:
         removed_path(part).unlink(missing_ok=True)
 
 
-def prompt_places(workspace: Workspace) -> list[Place]:
-    """All prompts, and the places of removed ones, in the order in which they were captioned. Errors as
-    `read_prompts`."""
-    return [place for part in prompt_parts(workspace) for place in _in_order(read_part(part), read_removed(part))]
-
-
-def _in_order(prompts: Sequence[Prompt], removed: Sequence[RemovedPrompt]) -> list[Place]:
+def in_order(prompts: Sequence[Prompt], removed: Sequence[RemovedPrompt]) -> list[Place]:
     """The prompts of a part with the removed ones where they were."""
     if not removed:
         return list(prompts)

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
@@ -30,12 +30,15 @@ from captioning.sources.columns import Columns
 from captioning.sources.own_prompts import OwnPrompts, PromptSets, read_prompt_sets
 from captioning.target_size import JPEG_DETAIL
 from captioning.weights import PinnedCaptioner, pin
+from engines.engine import Engine
 from workspace import recipe, records
+from workspace.batch_system import device_of_process
 from workspace.errors import CommunityForensicsError, UsageError, in_one_line
 from workspace.exclusive import alone
 from workspace.extras import require_extra
 from workspace.layout import Workspace
-from workspace.progress import Log, task
+from workspace.process_folder import SILENT_SECONDS
+from workspace.progress import Log, one_of_many, task
 from workspace.recipe import Setting
 from workspace.removed import read_removals
 from workspace.roots import read_roots, record_roots
@@ -67,14 +70,16 @@ def caption(
     workspace: Workspace,
     sources: Mapping[str, str | Path] = MappingProxyType({}),
     options: CaptionOptions = CaptionOptions(),
+    wait: float | None = None,
 ) -> list[SourceSummary]:
     """Caption those parts of this shard that are not finished, or damaged; returns what the workspace then holds of
-    each source.
+    each source. With an engine, all parts are captioned, each process with a share of them.
 
     `sources`: the name of each source -> the folder, tar archive or Parquet file of its images, or a data set of the
     Hub as hf://ORG/NAME[@REVISION][:CONFIG[/SPLIT]]. Known names (`captioning.sources.registry.KNOWN`) are read with
     their captions and licences. Own prompts (`options.prompts`) need no source. An interrupted run is continued by the
-    same call. With `options.roots` alone nothing is captioned: it is recorded where the images are now.
+    same call. With `options.roots` alone nothing is captioned: it is recorded where the images are now. `wait`: seconds
+    for which another process may caption this shard; None: a few.
 
     Raises `UsageError` when a source, the captioner or the device cannot be used, or when the workspace was made with
     other settings; `HubError` when the Hub does not give a source or the captioner; `CommunityForensicsError` while
@@ -87,6 +92,7 @@ def caption(
         require_extra("caption", "cf-caption")
     if options.backend == "lavis":
         lavis_python()
+    engine = _engine_of(options)
     reference = CaptionerReference.parse(options.captioner)
     columns = Columns(options.image_column, options.caption_column)
     given = folders_of(options.roots)
@@ -97,7 +103,7 @@ def caption(
     selections = roots.selections
     captioner = pin(reference, options.hub)
     # Created only now, so that a mistake in the sources leaves no folder behind.
-    workspace = Workspace.open(workspace.root)
+    Workspace.open(workspace.root)
     settings = _settings(roots, files, options, captioner)
     of_round = parts_of_round(workspace, selections, options.part_size, settings, options.update)
     parts = of_round.parts
@@ -109,10 +115,59 @@ def caption(
         f"{name}: images are now read from {roots.folders[name]} (before: {path})" for name, path in former.items()
     ]
     _require_this_version(workspace, parts)
-    with alone(workspace, f"caption-{shard.index}-of-{shard.count}"):
+    if engine is not None:
+        _caption_on(engine, workspace, sources, options)
+        return [_summary(workspace, selection, of_round.numbers[selection.source.name]) for selection in selections]
+    with alone(workspace, f"caption-{shard.index}-of-{shard.count}", wait):
         pending = [part for part in shard.of(parts) if not part.is_whole(workspace)]
         _caption_parts(workspace, pending, of_round.numbers, captioner, options, [*of_round.remarks, *remarks])
     return [_summary(workspace, selection, of_round.numbers[selection.source.name]) for selection in selections]
+
+
+def _engine_of(options: CaptionOptions) -> Engine | None:
+    """The engine, which divides the work itself and gives each process a GPU. None: this process does the work."""
+    engine = options.open_engine()
+    if engine is not None and options.shard != CaptionOptions.shard:
+        raise UsageError(f"--shard {options.shard}: an engine divides the work itself: leave out --shard")
+    if engine is not None and options.device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device {options.device}: an engine gives each process its own GPU: leave out --device")
+    return engine
+
+
+def _caption_on(
+    engine: Engine, workspace: Workspace, sources: Mapping[str, str | Path], options: CaptionOptions
+) -> None:
+    """Caption all parts in the processes of an engine, each of which has a GPU, or a machine where it has none."""
+    gpus = 0 if options.device == "cpu" or not sources else 1
+    count = options.processes or (engine.workers(gpus) if gpus else engine.machines())
+    alone_options = replace(options, engine="local", address=None, processes=None)
+    shares = [
+        _Share(workspace.root.resolve(), dict(sources), replace(alone_options, shard=f"{number}/{count}"))
+        for number in range(1, count + 1)
+    ]
+    with task("captioning in processes", count) as progress:
+        progress.say(f"{count} processes on {engine}")
+        for share, _ in engine.run(caption_share, shares, gpus=gpus):
+            progress.advance(note=f"share {share.options.shard} has ended")
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one process of an engine is told."""
+
+    workspace: Path
+    sources: dict[str, str | Path]
+    options: CaptionOptions
+
+
+def caption_share(share: _Share) -> None:
+    """Caption a share of the parts, in a process of an engine.
+
+    One that was lost with its machine counts as at work until it is silent for long: so long another one waits.
+    """
+    count = int(share.options.shard.partition("/")[2])
+    with one_of_many(count):
+        caption(Workspace(share.workspace), share.sources, share.options, wait=1.5 * SILENT_SECONDS)
 
 
 def _caption_parts(
@@ -273,9 +328,10 @@ def _loader(captioner: PinnedCaptioner, options: CaptionOptions) -> Callable[[],
     @cache
     def load() -> Captioner:
         folder = captioner.fetch(options.hub)
+        device = device_of_process(options.device, options.shard)
         if options.backend == "lavis":
-            return load_lavis(folder, resolve_device(options.device), Generation())
-        return load_sandboxed(folder, options.device, Generation())
+            return load_lavis(folder, resolve_device(device), Generation())
+        return load_sandboxed(folder, device, Generation())
 
     return load
 

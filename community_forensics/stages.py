@@ -12,28 +12,37 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from captioning.options import CaptionOptions
-from crawler.options import CrawlOptions
+from crawler.options import AddOptions, CrawlOptions
 from manifests.options import BuildOptions, ExportOptions, PublishOptions
+from samplers.fetch.options import FetchOptions
+from samplers.importing.options import ImportOptions
 from samplers.options import RemakeOptions, SampleOptions
+from samplers.provider.options import RemoteOptions
 from workspace.errors import UsageError
-from workspace.layout import Workspace
+from workspace.layout import Needs, Workspace
+from workspace.opening import opened
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from captioning.stage import SourceSummary
+    from crawler.adding import Added
     from crawler.crawl import Crawled
     from manifests.building import Built
     from manifests.exporting.export import Exported
     from manifests.publishing.publish import Published
     from manifests.restoring.restore import Restored
-    from samplers.forecast import Forecast
+    from samplers.fetch.fetch import FetchReport
+    from samplers.forecasting.forecast import Forecast
+    from samplers.importing.account import Account
+    from samplers.provider.forecast import RemoteForecasts
+    from samplers.provider.run import RemoteReport
     from samplers.remaking.results import Remade
+    from samplers.running.supervisor import Report
     from samplers.status.run import RunStatus
-    from samplers.supervisor import Report
 
 WorkspaceLike: TypeAlias = Workspace | str | Path
-"""A workspace, or the path of its folder."""
+"""A workspace, the path of its folder, or its address on an object store (`s3://BUCKET/NAME`)."""
 
 
 def crawl(workspace: WorkspaceLike, options: CrawlOptions = CrawlOptions()) -> "Crawled":
@@ -51,7 +60,57 @@ def crawl(workspace: WorkspaceLike, options: CrawlOptions = CrawlOptions()) -> "
     """
     from crawler.crawl import crawl as run
 
-    return run(_created(workspace), options)
+    with opened(workspace) as space:
+        return run(space, options)
+
+
+def add(workspace: WorkspaceLike, file: str | Path, options: AddOptions = AddOptions()) -> "Added":
+    """Add generators that are no diffusers pipelines to the catalogue, from a TOML file: programs.
+
+    `file` may be the name of a file in `generators/manual`, such as "adm". The programs' files are hashed and not run:
+    that is done in the child process of `sample`. A module is code that its user trusts. Returns the rows, and the
+    names of those that are new.
+
+    Raises `UsageError` for a file that cannot be read or describes no program, for files that are not there, and for a
+    workspace that was sampled unless `options.update`.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> cf.add("workspace", "faces.toml").new
+        ('me/faces',)
+    """
+    from crawler.programs.adding import add_programs
+    from crawler.programs.shipped import shipped
+
+    with opened(workspace) as space:
+        return add_programs(space, shipped(str(file)), options)
+
+
+def import_images(
+    workspace: WorkspaceLike, name: str, path: str | Path | None = None, options: ImportOptions = ImportOptions()
+) -> "Account":
+    """Import images that others made, with their bytes as they are: rows of generators that nobody here samples.
+
+    `name` is the generator (ORG/NAME), an organization where several are found by a column or by folders, or a TOML
+    file with a table for each; `path` a folder, a zip, tar or Parquet file, or a data set of the Hub. Each image is
+    decoded and checked by the safety checker. Returns what became of each file. The same call continues after an
+    interruption.
+
+    Raises `UsageError` for a path or a description that does not fit, and for a workspace that was sampled unless
+    `options.update`; `HubError`; `CommunityForensicsError` without a working safety checker.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> options = cf.ImportOptions(architecture="GAN", license="cc0-1.0", real_source="photos", device="cpu")
+        >>> account = cf.import_images("imported", "others/gan", "gan-images", options)
+        >>> print([one.results["ok"] for one in account.generators])
+        [2]
+    """
+    from samplers.importing.command import described_by
+    from samplers.importing.stage import import_images as import_all
+
+    with opened(workspace) as space:
+        return import_all(space, described_by(name, None if path is None else str(path), options), options)
 
 
 def caption(
@@ -81,7 +140,8 @@ def caption(
     """
     from captioning.stage import caption as run
 
-    return run(_created(workspace), sources, options)
+    with opened(workspace) as space:
+        return run(space, sources, options)
 
 
 def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -> "Report":
@@ -99,9 +159,73 @@ def sample(workspace: WorkspaceLike, options: SampleOptions = SampleOptions()) -
         >>> report = cf.sample("workspace", cf.SampleOptions(images=4))
         >>> failed = [end.model_name for end in report.outcomes if end.failed]
     """
-    from samplers.supervisor import sample as run
+    from samplers.stage import sample as run
 
-    return run(_created(workspace), options)
+    with opened(workspace, Needs(images=options.verify == "full")) as space:
+        return run(space, options)
+
+
+def sample_remote(
+    workspace: WorkspaceLike, remote: RemoteOptions, options: SampleOptions = SampleOptions()
+) -> "list[RemoteReport]":
+    """Request images of commercial generators from their providers, by the same plan as of all generators.
+
+    The key is read from the variable of the environment that the generator's TOML file names. What is paid for is
+    limited by `remote`, and in the ledger before and after each request. Returns, for each generator, what it has and
+    what it cost; a provider that fails is in its report.
+
+    Raises `UsageError` without a key, a limit or prompts, and for options that do not fit the workspace;
+    `CommunityForensicsError` when the safety checker does not work.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> remote = cf.RemoteOptions(remote=("painter.toml",), max_cost=20.0)
+        >>> reports = cf.sample_remote("workspace", remote, cf.SampleOptions(images=4))
+    """
+    from samplers.provider.run import sample_remote as run
+
+    with opened(workspace) as space:
+        return run(space, remote, options)
+
+
+def forecast_remote(
+    workspace: WorkspaceLike, remote: RemoteOptions, options: SampleOptions = SampleOptions()
+) -> "RemoteForecasts":
+    """What `sample_remote` would request and cost. Nothing is requested or written, and no key is needed.
+
+    Raises `UsageError` as `sample_remote`.
+
+    Examples:
+        >>> import community_forensics as cf
+        >>> remote = cf.RemoteOptions(remote=("painter.toml",), max_cost=20.0)
+        >>> dollars = [one.cost for one in cf.forecast_remote("workspace", remote).generators]
+    """
+    from samplers.provider.forecast import forecast_remote as run
+
+    with opened(workspace, Needs(writes=False)) as space:
+        return run(space, remote, options)
+
+
+def fetch(workspace: WorkspaceLike, options: FetchOptions) -> "FetchReport":
+    """Download the files of the generators that are left to sample, for nodes without internet.
+
+    Fills `options.weights_dir`, which the nodes share, ahead of `sample` with `SampleOptions(offline=True)`; waits for
+    space until generators are done, whose files it removes. Returns when all files are there, or were until they were
+    sampled, with those that could not be downloaded.
+
+    Raises `UsageError` without a catalogue or a folder, `HubError` when the safety checker cannot be downloaded, and
+    `CommunityForensicsError` where the disk is full or cannot be written.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import community_forensics as cf
+        >>> report = cf.fetch("workspace", cf.FetchOptions(weights_dir=Path("weights")))
+        >>> report.failed
+        {}
+    """
+    from samplers.fetch.fetch import fetch as run
+
+    return run(existing(workspace), options)
 
 
 def forecast(
@@ -126,10 +250,11 @@ def forecast(
         >>> cost.seconds.low <= cost.seconds.middle <= cost.seconds.high
         True
     """
-    from samplers.forecast import forecast as run
+    from samplers.forecasting.forecast import forecast as run
 
     speed = None if device_speed is None else str(device_speed)
-    return run(existing(workspace), options, speed, calibrate=calibrate)
+    with opened(workspace, Needs(writes=calibrate), create=False) as space:
+        return run(space, options, speed, calibrate=calibrate)
 
 
 def remake(
@@ -157,7 +282,8 @@ def remake(
     """
     from samplers.remaking.remake import remake as run
 
-    return run(existing(workspace), rows, Path(into), options)
+    with opened(workspace, Needs(writes=False, images=True, manifest=True), create=False) as space:
+        return run(space, rows, Path(into), options)
 
 
 def status(workspace: WorkspaceLike, *, rounds: bool = False) -> "RunStatus":
@@ -178,9 +304,9 @@ def status(workspace: WorkspaceLike, *, rounds: bool = False) -> "RunStatus":
     from samplers.status.rounds import rounds_of
     from samplers.status.run import Watcher
 
-    space = existing(workspace)
-    now = Watcher(space).look(time.time())
-    return replace(now, rounds=rounds_of(space)) if rounds else now
+    with opened(workspace, Needs(writes=False, logs=True), create=False) as space:
+        now = Watcher(space).look(time.time())
+        return replace(now, rounds=rounds_of(space)) if rounds else now
 
 
 def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOptions()) -> "Built":
@@ -199,7 +325,8 @@ def build_manifest(workspace: WorkspaceLike, options: BuildOptions = BuildOption
     """
     from manifests.stage import build_manifest as run
 
-    return run(existing(workspace), options)[0]
+    with opened(workspace, Needs(images=True, manifest=True), create=False) as space:
+        return run(space, options)[0]
 
 
 def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = PublishOptions()) -> "Published":
@@ -220,7 +347,8 @@ def publish(workspace: WorkspaceLike, repo_id: str, options: PublishOptions = Pu
     """
     from manifests.publishing.publish import publish_dataset
 
-    return publish_dataset(existing(workspace), repo_id, options)
+    with opened(workspace, Needs(images=True, manifest=True), create=False) as space:
+        return publish_dataset(space, repo_id, options)
 
 
 def export(workspace: WorkspaceLike, folder: str | Path, options: ExportOptions) -> "Exported":
@@ -240,7 +368,8 @@ def export(workspace: WorkspaceLike, folder: str | Path, options: ExportOptions)
     """
     from manifests.exporting.export import export as run
 
-    return run(existing(workspace), Path(folder), options)
+    with opened(workspace, Needs(writes=False, images=True, manifest=True), create=False) as space:
+        return run(space, Path(folder), options)
 
 
 def restore(folder: str | Path, copies: Sequence[str | Path]) -> "Restored":
@@ -261,15 +390,13 @@ def restore(folder: str | Path, copies: Sequence[str | Path]) -> "Restored":
     return run(Path(folder), [Path(copy) for copy in copies])
 
 
-def existing(workspace: WorkspaceLike) -> Workspace:
-    """A workspace that exists; raises `UsageError` for a folder that does not."""
+def existing(workspace: WorkspaceLike, *, create: bool = False) -> Workspace:
+    """A workspace that exists, or with `create` is made; raises `UsageError` for a folder that does not."""
     if isinstance(workspace, Workspace):
         return workspace
     folder = Path(workspace)
+    if create:
+        return Workspace.open(folder)
     if not folder.is_dir():
         raise UsageError(f"{folder} does not exist: name the folder of a workspace")
     return Workspace(folder.resolve())
-
-
-def _created(workspace: WorkspaceLike) -> Workspace:
-    return workspace if isinstance(workspace, Workspace) else Workspace.open(Path(workspace))

@@ -30,6 +30,8 @@ _FLOW, _ENDING = "flow matching", "Scheduler"
 
 def refusal(entry: CatalogEntry, name: SettingName, value: int | float | str) -> str | None:
     """Why the pipeline of a generator cannot take this setting, in words; None: it can, or is not known."""
+    if entry.program is not None:
+        return None if name in entry.program.settings else f"a program that takes no {name}"
     class_name = _class_of(entry)
     traits = describe(class_name) if class_name is not None else None
     if traits is None:

@@ -13,11 +13,14 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace, generator_name
 from workspace.records import column
 
-Architecture = Literal["LatDiff", "PixDiff", "GAN", "Other"]
+Architecture = Literal["LatDiff", "PixDiff", "GAN", "Other", "Commercial"]
 Task = Literal["text-to-image", "class-conditional", "unconditional"]
 Status = Literal["compatible", "incompatible"]
 Origin = Literal["card", "config", "base", "default", "user"]
 LicenseSource = Literal["card", "tag", "user", "none"]
+ProgramFormat = Literal["python", "torchscript", "torch-export", "onnx"]
+#: The values of an image's pixels as a program returns them.
+PixelRange = Literal["-1..1", "0..1", "0..255"]
 LicenseFamily = Literal["open", "openrail", "non-commercial", "research-only", "proprietary", "unknown"]
 
 _TEXTS = pa.list_(pa.field("element", pa.string(), nullable=False))
@@ -29,7 +32,11 @@ LOCAL_DIGITS = 64
 _NOT_DENOISER = re.compile(r"(?:^|_)(?:text_encoder|image_encoder|vae|vqvae|vqgan|movq|bert|safety_checker)(?:_\d+)?$")
 
 
-@dataclass(frozen=True, kw_only=True)
+#: How files of weights end.
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pt2", ".pth", ".ckpt", ".pkl", ".onnx", ".tar", ".npz")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFile:
     """A file that sampling downloads."""
 
@@ -86,6 +93,47 @@ class HyperparameterSources:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Program:
+    """How a generator is called that is no pipeline of diffusers (`cf-add`)."""
+
+    format: ProgramFormat = column(
+        pa.string(), "python: a module with one function | torchscript | torch-export | onnx"
+    )
+    file: str = column(pa.string(), "path in files of the module or model")
+    function: str | None = column(pa.string(), "the module's function; null: a model", default=None)
+    code: tuple[str, ...] = column(
+        _TEXTS, "folders in files from which the module imports, before the installed packages", default=()
+    )
+    packages: tuple[str, ...] = column(_TEXTS, "installed packages that it needs, as they are imported", default=())
+    settings: tuple[str, ...] = column(_TEXTS, "settings that the function takes, by name", default=())
+    classes: int | None = column(pa.int32(), "number of classes; null: it is not class-conditional", default=None)
+    noise: tuple[int, ...] = column(
+        pa.list_(pa.field("element", pa.int32(), nullable=False)),
+        "shape of the normal noise of one image that a model gets; none: a module, which gets seeds",
+        default=(),
+    )
+    pixels: PixelRange | None = column(
+        pa.string(),
+        "-1..1 | 0..1 | 0..255: values of the pixels that it returns; null: pictures or bytes",
+        default=None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """Who samples a remote generator, and how it is asked (`cf-sample --remote`)."""
+
+    name: str = column(
+        pa.string(), "openai: an endpoint that speaks OpenAI's images API | an inference provider of Hugging Face"
+    )
+    model: str = column(pa.string(), "what the provider calls the model")
+    endpoint: str | None = column(pa.string(), "address of the API; null: the provider's own", default=None)
+    parameters: str | None = column(
+        pa.string(), "JSON object: parameters of a request beside model, prompt and hyperparameters", default=None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class CatalogEntry:
     """One generator as it was on the Hub when it was crawled."""
 
@@ -135,7 +183,7 @@ class CatalogEntry:
         pa.string(), "pipeline class in model_index.json; of an adapter: that of its base model", default=None
     )
     tags: tuple[str, ...] = column(_TEXTS, "all tags on the Hub", default=())
-    architecture: Architecture = column(pa.string(), "LatDiff | PixDiff | GAN | Other")
+    architecture: Architecture = column(pa.string(), "LatDiff | PixDiff | GAN | Other | Commercial (not known)")
     architecture_evidence: str = column(pa.string(), "the facts that architecture was decided by")
     task: Task | None = column(
         pa.string(), "text-to-image | class-conditional | unconditional; null: none of these", default=None
@@ -188,6 +236,19 @@ class CatalogEntry:
     prior_files: tuple[ModelFile, ...] = column(
         doc="all files that sampling downloads from prior_model", of=ModelFile, many=True, default=()
     )
+    trained_on: str | None = column(
+        pa.string(),
+        "published name of the real source that it was trained on, as its user says; null: not said",
+        default=None,
+    )
+    program: Program | None = column(
+        doc="how it is called, where it is no pipeline of diffusers; null: it is one", of=Program, default=None
+    )
+    provider: Provider | None = column(
+        doc="who samples it, where it is a remote generator; null: it is sampled here, or imported",
+        of=Provider,
+        default=None,
+    )
     variant: str | None = column(
         pa.string(), "weight variant of the files, such as fp16; null: full precision", default=None
     )
@@ -223,6 +284,24 @@ class CatalogEntry:
 def denoiser_files(files: Iterable[ModelFile]) -> list[ModelFile]:
     """The weights that run at every step. Generators that differ only in other files, such as the VAE, share them."""
     return [file for file in files if file.path.endswith(".safetensors") and not _NOT_DENOISER.search(file.folder)]
+
+
+def own_weights(entry: CatalogEntry) -> list[ModelFile]:
+    """The weights that make a generator this one: its denoiser's; of a program all but those of its code and of
+    components that many share, such as an autoencoder. Generators that have one of them in common are kin."""
+    if entry.program is None:
+        return denoiser_files(entry.files)
+    code = tuple(f"{folder}/" for folder in entry.program.code)
+    return [
+        file
+        for file in entry.files
+        if (file.path == entry.program.file and entry.program.format != "python")
+        or (file.path.endswith(_WEIGHTS) and not file.path.startswith(code) and not _is_shared(file))
+    ]
+
+
+def _is_shared(file: ModelFile) -> bool:
+    return _NOT_DENOISER.search(file.folder.rpartition("/")[2]) is not None
 
 
 def read_catalog(workspace: Workspace) -> list[CatalogEntry]:

@@ -5,31 +5,50 @@ from typing import Annotated, NoReturn, cast
 
 import typer
 
-from crawler.choice_parameters import NAMED, Architectures, Exclude, LicenseAllow, LicenseDeny, MaxSize
+from crawler.choice_parameters import (
+    NAMED,
+    WHICH_GENERATORS,
+    Architectures,
+    Exclude,
+    LicenseAllow,
+    LicenseDeny,
+    MaxSize,
+)
 from crawler.options import DEFAULT_LIMIT, CrawlOptions, Kind
 from workspace import command_line
+from workspace.parameters import WorkspaceOption
 
 
 def crawl(
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
-        "workspace"
-    ),
+    workspace: WorkspaceOption = Path("workspace"),
     limit: Annotated[
         int | None,
         typer.Option(
-            help=f"Maximum number of models, most downloaded first.  [default: {DEFAULT_LIMIT}; --from: all named]"
+            help=f"Maximum number of models, most downloaded first.  [default: {DEFAULT_LIMIT}; --from: all named]",
+            rich_help_panel=WHICH_GENERATORS,
         ),
     ] = CrawlOptions.limit,
     min_downloads: Annotated[
-        int, typer.Option(help="Minimum number of downloads in the last 30 days.")
+        int, typer.Option(help="Minimum number of downloads in the last 30 days.", rich_help_panel=WHICH_GENERATORS)
     ] = CrawlOptions.min_downloads,
     author: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only models of this user or organization.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only models of this user or organization.", rich_help_panel=WHICH_GENERATORS
+        ),
     ] = CrawlOptions.author,
-    kinds: Annotated[str, typer.Option(help="Kinds of models, separated by commas.")] = ",".join(CrawlOptions.kinds),
+    kinds: Annotated[
+        str, typer.Option(help="Kinds of models, separated by commas.", rich_help_panel=WHICH_GENERATORS)
+    ] = ",".join(CrawlOptions.kinds),
     include: Annotated[
         list[str] | None,
-        typer.Option("--only", "--include", metavar="NAME", help=f"Only these models: {NAMED} --include is the same."),
+        typer.Option(
+            "--only",
+            "--include",
+            metavar="NAME",
+            help=f"Only these models: {NAMED} --include is the same.",
+            rich_help_panel=WHICH_GENERATORS,
+        ),
     ] = None,
     exclude: Exclude = None,
     license_allow: LicenseAllow = None,
@@ -43,12 +62,15 @@ def crawl(
             metavar="FILE",
             help="Only models that this Parquet, CSV, TOML or text file names (an old catalogue), folders and "
             ".safetensors checkpoints on this machine too (docs/local-generators.md).",
+            rich_help_panel=WHICH_GENERATORS,
         ),
     ] = CrawlOptions.from_file,
     include_test_repositories: Annotated[
         bool,
         typer.Option(
-            "--include-test-repositories", help="Also inspect tiny models for software tests (hf-internal-testing)."
+            "--include-test-repositories",
+            help="Also inspect tiny models for software tests (hf-internal-testing).",
+            rich_help_panel=WHICH_GENERATORS,
         ),
     ] = CrawlOptions.include_test_repositories,
     update: Annotated[
@@ -98,12 +120,14 @@ def crawl(
 
         cf-crawl --explain stabilityai/sdxl-turbo
     """
-    from workspace.layout import Workspace
+    from workspace.layout import Needs
+    from workspace.opening import opened
 
     if explain is not None:
         from crawler.explanation import print_explanation
 
-        print_explanation(Workspace(workspace), explain)
+        with opened(workspace, Needs(writes=False), create=False) as space:
+            print_explanation(space, explain)
         return
     from crawler.crawl import crawl as run
     from crawler.summary import print_summary
@@ -125,8 +149,8 @@ def crawl(
         replace_revisions=replace_revisions,
         workers=workers,
     )
-    opened = Workspace.open(workspace)
-    print_summary(run(opened, options), opened.catalog)
+    with opened(workspace) as space:
+        print_summary(run(space, options), space.catalog)
 
 
 def main() -> NoReturn:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from rich.table import Table
@@ -62,6 +62,9 @@ _SOURCES = {
     "prior_model": "README.md (prior)",
     "prior_revision": "the Hub, when it was crawled",
     "prior_files": "model_index.json of prior_model and the Hub's list of files",
+    "trained_on": "not said",
+    "program": "it is a pipeline of diffusers",
+    "provider": "it is sampled here",
     "variant": "names of the files",
     "download_bytes": "sum of the sizes of files, base_files and prior_files",
     "gated": _LISTED,
@@ -77,7 +80,7 @@ _SOURCES = {
 }
 #: Those of a local generator that are others.
 _LOCAL_SOURCES = {
-    **dict.fromkeys(("model_name", "base_model"), _SAID),
+    **dict.fromkeys(("model_name", "base_model", "trained_on", "program"), _SAID),
     **dict.fromkeys(("revision", "base_revision"), "SHA-256 of the files; of a repository of the Hub its commit"),
     "rank": f"place in {_SAID}, after the models of the Hub",
     "files": "model_index.json of the folder, or the single file",
@@ -159,4 +162,7 @@ def _files(files: Sequence[ModelFile]) -> str:
 def _shown(value: Any) -> str:
     if value is None or value == ():
         return "-"
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
+    if is_dataclass(value):
+        given = {field.name: getattr(value, field.name) for field in fields(value)}
+        return "; ".join(f"{name} {_shown(one)}" for name, one in given.items() if one not in (None, ()))
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -46,6 +46,15 @@ class Growth:
         has_table = same <= newest.number and "crawl" in every[same - 1].tables
         return cls(workspace, options.update, options.replace_revisions, sampled, adding, has_table)
 
+    @classmethod
+    def of_additions(cls, workspace: Workspace, update: bool, replace_revisions: bool) -> "Growth":
+        """What may be added to the catalogue without a crawl, which has no settings."""
+        every = recipe.rounds(workspace)
+        newest = every[-1]
+        adding = newest.number if newest.is_open else newest.number + 1 if update else None
+        sampled = max((one.number for one in every if not one.is_open), default=0)
+        return cls(workspace, update, replace_revisions, sampled, adding, has_table=True)
+
     def is_pinned(self, entry: CatalogEntry) -> bool:
         """Whether a row stays as it is: a round was sampled with it."""
         by_round = entry.round <= self.sampled and entry.status == "compatible"
@@ -60,7 +69,8 @@ class Growth:
             if former and former[0].reason == Reason.LEFT_OUT:
                 first = self.adding or first  # the round whose choice wants it
             return [] if first is None else [replace(entry, round=first)]
-        is_further = entry.status == "compatible" and all(entry.revision != row.revision for row in pinned)
+        gives_images = entry.status == "compatible" or entry.reason == Reason.IMPORTED
+        is_further = gives_images and all(entry.revision != row.revision for row in pinned)
         if not self.update or self.adding is None or not is_further:
             return pinned
         if self.replace_revisions:

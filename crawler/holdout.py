@@ -1,19 +1,28 @@
 """Generators that are kept for evaluating or for validating a detector, named before they are sampled or after.
 
-Sampling gives them prompts of their own (`samplers/reservation.py`), the manifest puts them into splits of their own
-(`manifests/splits.py`); both ask here which generators a text such as family=ORG/BASE means.
+Sampling gives them prompts of their own (`samplers/planning/reservation.py`), the manifest puts them into splits of
+their own (`manifests/splits.py`); both ask here which generators a text such as family=ORG/BASE means.
 """
 
+import re
+import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Literal, get_args
 
 from crawler.catalog import Architecture, CatalogEntry
 from workspace.errors import UsageError
 from workspace.removed import is_pseudonym
+from workspace.repo_id import is_repo_id
 
-HoldoutKind = Literal["name", "architecture", "family", "after"]
+HoldoutKind = Literal["name", "names", "architecture", "subset", "family", "after"]
+Subset = Literal["Systematic", "Manual", "Commercial"]
+
+#: What means the generators of one TOML file, or of all in a folder (`crawler.recipe_files`): recorded as their names.
+_FILE = "file"
+_HUB_PAGE = re.compile(r"https://huggingface\.co/([^/\s]+/[^/\s]+)/?")
 
 #: What generators and images are for, in this order: what two of them share belongs to the later one.
 Split = Literal["train", "validation", "test"]
@@ -33,6 +42,10 @@ class Holdout:
         """Whether it holds a generator out; `after`: the generator first appeared after that day, UTC."""
         if self.kind == "name":
             return entry.model_name == self.value
+        if self.kind == "names":
+            return entry.model_name in self.value.split(",")
+        if self.kind == "subset":
+            return entry.subset == self.value
         if self.kind == "architecture":
             return entry.architecture == self.value
         if self.kind == "family":
@@ -91,18 +104,23 @@ def own_ancestors(entry: CatalogEntry) -> set[str]:
 
 def _parse(text: str, option: str) -> Holdout:
     kind, _, value = text.partition("=")
+    if kind == _FILE and value:
+        return Holdout("names", ",".join(_names_in(f"{option} {text}", Path(value))))
     for known in get_args(HoldoutKind):
         if kind == known and value:
             _check(f"{option} {text}", kind, value)
             return Holdout(known, value)
     raise UsageError(
-        f"{option} {text}: must be name=ORG/NAME, family=ORG/BASE, architecture=PixDiff or after=2026-01-31"
+        f"{option} {text}: must be name=ORG/NAME, family=ORG/BASE, architecture=PixDiff, "
+        "subset=Commercial, file=FILE.toml or after=2026-01-31"
     )
 
 
 def _check(given: str, kind: str, value: str) -> None:
     if kind == "architecture" and value not in get_args(Architecture):
         raise UsageError(f"{given}: the architectures are {', '.join(get_args(Architecture))}")
+    if kind == "subset" and value not in get_args(Subset):
+        raise UsageError(f"{given}: the subsets are {', '.join(get_args(Subset))}")
     if kind == "after":
         try:
             day = date.fromisoformat(value)
@@ -110,3 +128,21 @@ def _check(given: str, kind: str, value: str) -> None:
             day = None
         if day is None or day.isoformat() != value:
             raise UsageError(f"{given}: {value!r} is not a date such as 2026-01-31")
+
+
+def _names_in(given: str, path: Path) -> list[str]:
+    """The names of the generators of a TOML file, or of all in a folder, and those of their pages on the Hub."""
+    files = sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    names: set[str] = set()
+    for file in files:
+        try:
+            tables = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"{given}: {file} is no TOML file of generators ({error})") from error
+        for name, table in tables.items():
+            names.add(name)
+            page = _HUB_PAGE.fullmatch(str(table.get("link", ""))) if isinstance(table, dict) else None
+            names |= {page[1]} if page else set()
+    if not names or any("," in name or not is_repo_id(name) for name in names):
+        raise UsageError(f"{given}: name a TOML file of generators, or a folder of such files")
+    return sorted(names)

@@ -18,7 +18,7 @@ Paths are relative to the folder of the TOML file. A table without `path` is a m
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def is_path(text: str) -> bool:
 
 def unnamed(text: str, folder: Path) -> LocalGenerator:
     """The generator at a path below `folder`, with a name by that of its file. Raises `UsageError`."""
-    path = _path(text, folder)
+    path = checked_path(text, folder)
     stem = path.stem if path.suffix.lower() in CHECKPOINTS else path.name
     name = f"{LOCAL}/{_NOT_IN_NAMES.sub('-', stem).strip('-._')[:90]}"
     if not is_repo_id(name):
@@ -122,24 +122,18 @@ def from_tables(tables: Mapping[str, Any], folder: Path) -> tuple[list[str], lis
 
 
 def _generator(where: str, name: str, table: Mapping[str, Any], folder: Path) -> LocalGenerator:
-    for key in table:
-        if key not in KEYS:
-            like = difflib.get_close_matches(key, KEYS, n=1)
-            hint = f"; did you mean {like[0]}?" if like else f"; there are {', '.join(KEYS)}"
-            raise UsageError(f"{where}: there is no {in_line(key)}{hint}")
-    texts = {key: _text(where, table, key) for key in ("path", "config", "base_model", *_TEXTS)}
-    for key in ("link", "license_link"):
-        if texts[key] is not None and not _ADDRESS.fullmatch(texts[key] or ""):
-            raise UsageError(f"{where}: {key} must be an address, https://...")
+    check_keys(where, table, KEYS)
+    texts = {key: checked_text(where, table, key) for key in ("path", "config", "base_model", *_TEXTS)}
+    check_addresses(where, texts)
     path, config, base = texts.pop("path"), texts.pop("config"), texts.pop("base_model")
     if base is not None and not is_repo_id(base):
         raise UsageError(f"{where}: base_model must be ORG/NAME, of the Hub or of this file")
     generator = LocalGenerator(
         name=name,
-        path=_path(path or "", folder),
+        path=checked_path(path or "", folder),
         config=None if config is None else _config(where, config, folder),
         base_model=base,
-        settings=_settings(where, table),
+        settings=checked_settings(where, table),
         **texts,
     )
     if generator.is_file and base is not None:
@@ -149,8 +143,24 @@ def _generator(where: str, name: str, table: Mapping[str, Any], folder: Path) ->
     return generator
 
 
+def check_keys(where: str, table: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Raise `UsageError` for a key that is none of `keys`."""
+    for key in table:
+        if key not in keys:
+            like = difflib.get_close_matches(key, keys, n=1)
+            hint = f"; did you mean {like[0]}?" if like else f"; there are {', '.join(keys)}"
+            raise UsageError(f"{where}: there is no {in_line(key)}{hint}")
+
+
+def check_addresses(where: str, texts: Mapping[str, str | None]) -> None:
+    """Raise `UsageError` for a link among `texts` that is no address."""
+    for key in ("link", "license_link"):
+        if texts[key] is not None and not _ADDRESS.fullmatch(texts[key] or ""):
+            raise UsageError(f"{where}: {key} must be an address, https://...")
+
+
 def _config(where: str, text: str, folder: Path) -> Config:
-    path = _path(text, folder)
+    path = checked_path(text, folder)
     if is_path(text) or path.is_dir():
         return Config(unnamed(str(path), folder).name, folder=path)
     try:
@@ -159,7 +169,8 @@ def _config(where: str, text: str, folder: Path) -> Config:
         raise UsageError(f"{where}: config must be ORG/NAME@COMMIT of the Hub, or a folder") from error
 
 
-def _settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
+def checked_settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in a table as columns of `crawler.catalog.Hyperparameters`. Raises `UsageError`."""
     found: dict[str, Any] = {}
     for key, column in _SETTINGS.items():
         if key in table:
@@ -167,7 +178,7 @@ def _settings(where: str, table: Mapping[str, Any]) -> dict[str, Any]:
             if found[column] is None:
                 raise UsageError(f"{where}: {key} = {table[key]!r} is no value that a pipeline takes")
     for key in _SETTING_TEXTS:
-        text = _text(where, table, key)
+        text = checked_text(where, table, key)
         if text is not None:
             found[key] = text
     found |= _scheduler(where, table)
@@ -219,7 +230,8 @@ def _are_plain(values: Mapping[str, Any]) -> bool:
     return all(isinstance(one, bool | int | float | str) for one in items)
 
 
-def _text(where: str, table: Mapping[str, Any], key: str) -> str | None:
+def checked_text(where: str, table: Mapping[str, Any], key: str) -> str | None:
+    """The text under a key; None: there is none. Raises `UsageError`."""
     value = table.get(key)
     if value is None:
         return None
@@ -228,7 +240,8 @@ def _text(where: str, table: Mapping[str, Any], key: str) -> str | None:
     return value if key in ("path", "config") else in_line(value)
 
 
-def _path(text: str, folder: Path) -> Path:
+def checked_path(text: str, folder: Path) -> Path:
+    """The path in a text, below `folder` where it is relative. Raises `UsageError`."""
     try:
         return folder.absolute() / Path(text).expanduser()
     except RuntimeError as error:

@@ -29,7 +29,8 @@ class ChoiceOptions:
     max_size: int | str | None = None
     """Largest download of a generator, its base model included: bytes, or a text such as "20GB"; None: no limit."""
     architecture: tuple[str, ...] = ()
-    """Only these architectures (LatDiff, PixDiff, GAN, Other), pipeline classes, or shell patterns over these."""
+    """Only these architectures (LatDiff, PixDiff, GAN, Other, Commercial), pipeline classes, or shell patterns over
+    these."""
 
     def __post_init__(self) -> None:
         if self.max_size is not None:
@@ -88,3 +89,21 @@ class CrawlOptions(ChoiceOptions):
     def hub(self) -> HubAccess:
         """The Hub to crawl, and the token to use."""
         return HubAccess(self.endpoint, self.token)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddOptions:
+    """Which generators of a TOML file are added, and how. Raises `UsageError` for an invalid value."""
+
+    files: Path | None = None
+    """Where the files are that its tables name. None: the folder of the TOML file."""
+    only: tuple[str, ...] = ()
+    """Only these generators, ORG/NAME; none: all."""
+    update: bool = False
+    """Whether a workspace that was sampled gets another round for them."""
+    replace_revisions: bool = False
+    """With `update`: whether a new revision takes the place of the former one, which gets no more images."""
+
+    def __post_init__(self) -> None:
+        if self.replace_revisions and not self.update:
+            raise UsageError("--replace-revisions is for new revisions, which --update adds: give both")

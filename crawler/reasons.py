@@ -36,6 +36,7 @@ class Reason(StrEnum):
     BASE_INCOMPATIBLE = "base-incompatible"  # an adapter whose base model cannot be sampled
     BASE_REMOVED = "base-removed"  # its base model or prior was removed from this workspace
     TEST_REPOSITORY = "test-repository"  # a tiny model for software tests, such as those of hf-internal-testing
+    IMPORTED = "imported"  # its images were made elsewhere, and imported
     LEFT_OUT = "left-out"  # the options of the crawl leave it out, by its licence, size or architecture
     OTHER_KIND = "other-kind"  # its files are of a kind that this crawl does not select
 

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from demo import photographs
+from demo import detecting, photographs
 from demo.stages import run_stage
 from demo.summary import summarise
 from demo.zoo import building
@@ -34,8 +34,10 @@ DATASET = "forensics-demo/community-forensics-tiny"
 def demo(
     directory: Annotated[Path, typer.Option(help="Folder for the Hub and the workspace.")] = Path("demo-run"),
     images: Annotated[int, typer.Option(min=1, help="Number of images of each generator.")] = 16,
+    detect: Annotated[bool, typer.Option(help="Whether detectors are trained and judged at the end.")] = True,
 ) -> None:
-    """Crawl, caption, sample, build the manifest and publish, all on an embedded Hub; then load the dataset.
+    """Crawl, caption, sample, build the manifest and publish, all on an embedded Hub; then load the dataset, and train
+    and judge detectors on it.
 
     After an interrupt (Ctrl-C), the same command continues.
     """
@@ -46,10 +48,10 @@ def demo(
     workspace = Workspace.open(root / "workspace")
 
     with alone(Workspace(root), "demo"):
-        _run_stages(root, workspace, images, console)
+        _run_stages(root, workspace, images, detect, console)
 
 
-def _run_stages(root: Path, workspace: Workspace, images: int, console: Console) -> None:
+def _run_stages(root: Path, workspace: Workspace, images: int, detect: bool, console: Console) -> None:
     console.print(f"[bold]The embedded Hub and its zoo[/bold] in {root / 'hub'}", highlight=False)
     building.fill(root / "hub")
     photographs.write_digits(root / "real" / "digits")
@@ -75,11 +77,20 @@ def _run_stages(root: Path, workspace: Workspace, images: int, console: Console)
         ):
             run_stage(command, environment, console)
         published = read_back(workspace, environment, console)
+        for words in detecting.COMMANDS if detect else ():
+            run_stage(words, environment, console)
 
     console.print()
     console.print(summarise(workspace, published))
     report = (workspace.report / "index.html").as_uri()
+    if detect:
+        console.print("\n[bold]Detectors[/bold]")
+        for line in detecting.statement(workspace):
+            console.print(f"- {line}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"\nReport, with a contact sheet of the images: {report}", highlight=False, soft_wrap=True)
+    if detect:
+        page = (workspace.report / "detect.html").as_uri()
+        console.print(f"Report of the detectors: {page}", highlight=False, soft_wrap=True)
 
 
 def zoo_version() -> str:

@@ -4,6 +4,7 @@
 in `uploads`.
 """
 
+from collections.abc import Sequence
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -35,8 +36,21 @@ from localhub.store import Store, now
 _TREE_PAGE, _EXPANDED_TREE_PAGE = 1000, 50
 
 
+#: Of every file.
+MEDIA_TYPE = "application/octet-stream"
+
+
 class _File(FileResponse):
     chunk_size = CHUNK_BYTES
+
+
+def file_headers(commit: Commit, path: str) -> dict[str, str]:
+    """The headers of a file of a commit."""
+    file = commit.files[path]
+    headers = {"X-Repo-Commit": commit.id, "ETag": f'"{file.etag}"', "Cache-Control": "no-cache"}
+    if file.lfs:
+        headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
+    return headers | {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
 
 
 class Hub:
@@ -148,22 +162,27 @@ class Hub:
         self._writable(request)
         return web.Json({})
 
-    def resolve(self, request: Request) -> Response:
+    async def resolve(self, request: Request) -> Response:
         """A file of a revision, whole or a range of it."""
+        return self.file_response(*await run_in_threadpool(self.located, request))
+
+    def located(self, request: Request) -> tuple[Repo, Commit, str]:
+        """The repository, the commit and the path that `resolve` is asked for, which the visitor may read."""
         repo, commit = self._commit(request)
         self.access.check_files(repo, self._visitor(request))
         path = web.part(request, "path")
-        file = commit.files.get(path)
-        headers = {"X-Repo-Commit": commit.id}
-        if file is None:
-            raise EntryNotFound(f"{repo.id} has no file {path!r} at {commit.id}", headers=headers)
-        headers |= {"ETag": f'"{file.etag}"', "Cache-Control": "no-cache"}
-        if file.lfs:
-            headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
-        blob = self.store.blobs.path(file.sha256)
+        if path not in commit.files:
+            raise EntryNotFound(f"{repo.id} has no file {path!r} at {commit.id}", headers={"X-Repo-Commit": commit.id})
+        return repo, commit, path
+
+    def file_response(self, repo: Repo, commit: Commit, path: str) -> Response:
+        """The content of a file, or a range of it."""
+        file = commit.files[path]
+        blob = self.store.blobs.path(file.sha256) if file.sha256 else None
+        if blob is None or not blob.is_file():
+            raise EntryNotFound(f"{repo.id}: this copy of the repository does not have the content of {path!r}")
         # Browsers must not render it: an untrusted page must not run in this origin.
-        headers |= {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
-        return _File(blob, headers=headers, stat_result=blob.stat(), media_type="application/octet-stream")
+        return _File(blob, headers=file_headers(commit, path), stat_result=blob.stat(), media_type=MEDIA_TYPE)
 
     # Writing
 
@@ -337,8 +356,9 @@ class Hub:
         return repo, self.store.commit_of(repo, web.part(request, "revision") or "main")
 
 
-def application(hub: Hub) -> ASGIApp:
-    """The ASGI application. An unknown address gives a 404 in JSON, as on the Hub."""
+def application(hub: Hub, further: Sequence[Route] = ()) -> ASGIApp:
+    """The ASGI application. An unknown address that none of the `further` routes has gives a 404 in JSON, as on the
+    Hub."""
     repo, files = "/api/{kinds}/{org}/{name}", "/{org}/{name}"
     routes = [
         Route("/", hub.root),
@@ -374,7 +394,9 @@ def application(hub: Hub) -> ASGIApp:
             Route(f"{kinds}{files}/resolve/{{revision}}/{{path:path}}", hub.resolve),
         ]
     return web.raw_paths(
-        Starlette(routes=routes, exception_handlers={RequestError: web.error_response, HTTPException: _no_route})
+        Starlette(
+            routes=[*routes, *further], exception_handlers={RequestError: web.error_response, HTTPException: _no_route}
+        )
     )
 
 

@@ -6,6 +6,7 @@ that exists is complete and correct.
 """
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from localhub.names import is_sha256
 from localhub.request_errors import BadRequest
-from workspace.atomic import PARTIAL_SUFFIX, atomic_path
+from workspace.atomic import PARTIAL_SUFFIX, atomic_path, sync_path
 
 #: Bytes read, hashed and written at a time.
 CHUNK_BYTES = 1 << 20
@@ -104,6 +105,16 @@ class Blobs:
                     while piece := file.read(CHUNK_BYTES):
                         incoming.write(piece)
         return sha256, size
+
+    def adopt(self, path: Path, sha256: str) -> Path:
+        """Move a complete file with this hash, on the same file system, to where its content belongs."""
+        target = self.path(sha256)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as content:
+            os.fsync(content.fileno())
+        path.replace(target)
+        sync_path(target.parent)
+        return target
 
     def remove_abandoned(self) -> None:
         """Remove temporary files older than `ABANDONED_SECONDS`: the writer of a younger one may be running."""

@@ -1,4 +1,4 @@
-"""`cf-hub`: serve a directory as a Hugging Face Hub, add folders to it, list its repositories."""
+"""`cf-hub`: serve a directory as a Hugging Face Hub, fill it from another one, add folders to it, list what it has."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,12 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from localhub.control import VARIABLE, Control
-from workspace.command_line import Command, command_group, run
+from workspace.checker import DEFAULT_CHECKER
+from workspace.command_line import SOME_FAILED_EXIT_CODE, Command, command_group, run
 from workspace.errors import UsageError
 from workspace.extras import require_extra
 from workspace.listening import address, listen
+from workspace.size import bytes_of, text_of
 from workspace.terminal import say
 
 app = command_group("A Hugging Face Hub on this disk: for demos, for tests, for clusters without internet.")
@@ -68,6 +70,30 @@ def serve(
         int | None, typer.Option(min=1, help="Maximum of file requests of a client in a window. [default: no limit]")
     ] = None,
     limit_window: Annotated[float, typer.Option(min=1, help="Length of a window of these limits, in seconds.")] = 300,
+    mirror: Annotated[
+        bool,
+        typer.Option(
+            "--mirror",
+            help="Get from another Hub what DIR does not have, and keep it; nobody writes. Without that Hub, what is "
+            "there is served.",
+        ),
+    ] = False,
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The Hub that --mirror mirrors.",
+            show_default="HF_ENDPOINT, else https://huggingface.co",
+        ),
+    ] = None,
+    max_disk: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="With --mirror: space for files, such as 20TB; those that were read least recently give way.",
+            show_default="the disk",
+        ),
+    ] = None,
     while_stdin_open: Annotated[
         bool,
         typer.Option("--while-stdin-open", help="Stop when standard input is closed, as when the parent process ends."),
@@ -85,13 +111,25 @@ def serve(
     secret = os.environ.get(VARIABLE)
     if control and not secret:
         raise UsageError(f"--control needs a secret in the environment: set {VARIABLE}")
+    if not mirror and (upstream or max_disk):
+        raise UsageError("--upstream and --max-disk are for --mirror: add it")
     tokens = [Token.parse(text) for text in token or ()]
     unlimited = 10**9
     limits = None
     if api_limit or file_limit:
         limits = Limits(api_limit or unlimited, file_limit or unlimited, limit_window)
     sock = listen(host, port)
-    say(f"serving {directory} at {address(sock)} (set HF_ENDPOINT to this; stop with Ctrl-C)", err=True)
+    mirrored = None
+    if mirror:
+        from localhub.mirror.upstream import Upstream
+
+        mirrored = Upstream(upstream)
+        if mirrored.endpoint == address(sock):
+            raise UsageError(
+                f"--upstream {mirrored.endpoint} is this server: name the Hub to mirror, or unset HF_ENDPOINT"
+            )
+    of = f", a mirror of {mirrored.endpoint}," if mirrored is not None else ""
+    say(f"serving {directory}{of} at {address(sock)} (set HF_ENDPOINT to this; stop with Ctrl-C)", err=True)
     server.run(
         sock,
         Store(directory),
@@ -102,7 +140,56 @@ def serve(
         request_log=request_log,
         ready_file=ready_file,
         while_stdin_open=while_stdin_open,
+        mirrored=mirrored,
+        max_disk=None if max_disk is None else bytes_of(max_disk, "--max-disk"),
     )
+
+
+@app.command(cls=Command, epilog="Example: cf-hub mirror workspace/catalog.parquet hub   then: cf-hub serve hub")
+def mirror(
+    catalog: Annotated[
+        Path, typer.Argument(metavar="CATALOG", help="The catalogue that cf-crawl wrote.", show_default=False)
+    ],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The directory to fill.")] = Path("hub"),
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="The Hub to copy from.", show_default="HF_ENDPOINT, else https://huggingface.co"
+        ),
+    ] = None,
+    max_disk: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="Space for files, such as 20TB; what does not fit is named.", show_default="the disk"
+        ),
+    ] = None,
+    safety_checker: Annotated[
+        str,
+        typer.Option(
+            metavar="REPO[@REVISION]", help="The safety checker to copy too.", show_default="Stable Diffusion's"
+        ),
+    ] = DEFAULT_CHECKER,
+) -> None:
+    """Copy the compatible generators of a catalogue into DIR: their files at their revisions, base models, priors, and
+    the safety checker.
+
+    Every file is verified by its hash. Run it again to continue, also while a server serves DIR. The token of HF_TOKEN
+    or `hf auth login` is used for gated models, which only those may read whose token the Hub or the owner of DIR
+    accepts.
+
+    Exit codes: 0, all is there; 3, something is not; 75, interrupted by a batch system; 1 and 2, an error.
+    """
+    require_extra("hub", "cf-hub mirror")
+    from localhub.mirror.filling import fill
+    from localhub.mirror.upstream import Upstream
+
+    limit = None if max_disk is None else bytes_of(max_disk, "--max-disk")
+    copied = fill(catalog, directory, Upstream(upstream), safety_checker, limit)
+    say(f"copied: {len(copied.done)} repositories into {directory}, {text_of(copied.bytes)} downloaded")
+    for name, why in copied.failed.items():
+        say(f"not copied: {name}: {why}")
+    if copied.failed:
+        raise typer.Exit(SOME_FAILED_EXIT_CODE)
 
 
 @app.command(cls=Command, epilog="Example: cf-hub add hub stabilityai/sd-turbo ./sd-turbo --downloads 500000")

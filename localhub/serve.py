@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,6 +27,9 @@ from localhub.store import Store
 from workspace.atomic import write_bytes
 from workspace.border import Border
 from workspace.listening import address
+
+if TYPE_CHECKING:
+    from localhub.mirror.upstream import Upstream
 
 #: How long an idle connection stays open, in seconds. Clients have connection pools, and a client without retries fails
 #: if it uses a connection that the server has just closed.
@@ -60,20 +64,28 @@ def run(
     request_log: Path | None = None,
     ready_file: Path | None = None,
     while_stdin_open: bool = False,
+    mirrored: "Upstream | None" = None,
+    max_disk: int | None = None,
 ) -> None:
     """Serve `store` on a listening socket until the process is stopped (SIGTERM, Ctrl-C).
 
     `names`: further names of this server (`workspace/border.py`); `control`: who may set faults and see requests.
+    `mirrored`: the Hub to mirror, within `max_disk` bytes of contents; `store` is then filled from it.
     The address is written to `ready_file` when connections are accepted. With `while_stdin_open` the server also stops
     when its standard input is closed, which happens when the process that started it ends, even if it is killed.
     """
     loopback = ip_address(sock.getsockname()[0]).is_loopback
-    access = AccessControl(tokens, secret=secrets.token_bytes(32), open_writes=loopback)
-    hub = Hub(store, access)
+    if mirrored is None:
+        hub = Hub(store, AccessControl(tokens, secret=secrets.token_bytes(32), open_writes=loopback))
+        app = application(hub)
+    else:
+        # Imported here: the client of the Hub, which a Hub does not need.
+        from localhub.mirror.app import mirror
+
+        hub, app = mirror(store, mirrored, tokens, max_disk)
     # Twenty thousand repositories take seconds to read the first time: now, not during the first request.
     hub.listing.count("model")
     store.blobs.remove_abandoned()
-    app = application(hub)
     if limits is not None:
         app = limits.wrap(app)
     with closing(RequestLog(request_log, control)) as log:
@@ -99,6 +111,8 @@ def run(
         # At a signal uvicorn shuts down and then raises the signal again; for a server this is the normal end.
         with suppress(KeyboardInterrupt):
             asyncio.run(_until_stopped(server, sock, while_stdin_open=while_stdin_open))
+        if mirrored is not None:
+            mirrored.stopping.set()
 
 
 async def _until_stopped(server: uvicorn.Server, sock: socket.socket, *, while_stdin_open: bool) -> None:

@@ -28,6 +28,7 @@ from manifests.checks import (
     unreadable_generators,
 )
 from manifests.choices import Choices
+from manifests.evaluation_sets import EvaluationSets, write_evaluation_sets
 from manifests.joining.duplicates import generators_of_equal_images
 from manifests.joining.join import open_records, write_manifest
 from manifests.joining.real_images import RealImages
@@ -40,7 +41,7 @@ from manifests.split_changes import SplitChanges, lines_of, split_changes
 from manifests.split_numbers import SplitNumbers
 from manifests.tables.generators import GeneratorRow, generator_rows, read_outcomes, write_generators
 from manifests.tables.withheld import withheld_path
-from samplers.reservation import Reservation
+from samplers.planning.reservation import Reservation
 from samplers.sample import sample_parts
 from workspace.atomic import atomic_path, remove_partial
 from workspace.errors import CommunityForensicsError, in_one_line
@@ -65,6 +66,8 @@ class Built:
     """The prompts that were reserved when sampling."""
     changes: SplitChanges = field(default_factory=dict)
     """Rows of earlier rounds that are in another split than in the manifest before."""
+    evaluation: EvaluationSets = EvaluationSets(0, {})
+    """The pairs of the evaluation sets."""
     damaged: Sequence[str] = ()
     """Damaged files, and the generators that are left out because of them."""
 
@@ -92,6 +95,7 @@ class Built:
         )
         yield from self._of_real_images()
         yield from SplitNumbers(self.choices, self.reservation, self.generators, self.images).lines()
+        yield from self.evaluation.lines()
         yield from lines_of(self.changes)
         if self.choices.edition == "public":
             yield f"public edition: {counted(self.withheld, 'real image')} listed without pixels"
@@ -141,7 +145,7 @@ def build(
     with atomic_path(manifest_path(workspace)) as temporary, _withheld_list(workspace, choices) as withheld:
         rows = joining.join(temporary, withheld)
         with task("checking files", total=rows) as checking:
-            files = check_files(workspace, temporary, options.verify, options.hub, checking.advance)
+            files = check_files(workspace, temporary, options.verify, options.hub, checking.advance, joining.engine)
         failures = joining.failures + files.failures
         if failures:
             failures += [failure for of_one in files.damaged.values() for failure in of_one]
@@ -158,8 +162,11 @@ def build(
         changes = split_changes(workspace, manifest_path(Workspace(workspace.root)), temporary, options.memory)
         may_write()
         write_generators(workspace, joining.generators)
+        sets = write_evaluation_sets(workspace, temporary, withheld)
     real = joining.joined.real
-    built = Built(rows, real, joining.unlicensed, joining.generators, images, choices, reservation, changes, damaged)
+    built = Built(
+        rows, real, joining.unlicensed, joining.generators, images, choices, reservation, changes, sets, damaged
+    )
     log.event(
         "built", rows=rows, generated=built.kept, real=built.real, listed=real.listed, further=real.further,
         missing=dict(real.missing), equal=real.equal,
@@ -186,14 +193,15 @@ class _Joining:
         rounds: Rounds,
     ) -> None:
         self._workspace, self._options, self._choices, self._rounds = workspace, options, choices, rounds
+        self.engine = options.open_engine()
         with task("reading the records"):
             self._catalog = [entry for entry in catalog if entry.round <= rounds.last]
             choices.check(self._catalog)
-            raise_build_failures(check_prompts(workspace))
+            raise_build_failures(check_prompts(workspace, self.engine))
             raise_build_failures(check_removed(workspace, catalog))
             self._left_out: dict[str, Failure] = {}
             later = {entry.generator for entry in catalog if entry.round > rounds.last}
-            damaged = damaged_generators(workspace, catalog)
+            damaged = damaged_generators(workspace, catalog, self.engine)
             self.leave_out({name: failure for name, failure in damaged.items() if name not in later})
         self._outcomes, self._unreadable = read_outcomes(workspace, self._catalog)
 
@@ -220,7 +228,8 @@ class _Joining:
                 with task("joining samples, catalogue and prompts"):
                     self.joined = write_manifest(
                         connection, manifest, assignment, withheld, self._choices.metadata(),
-                        self._choices.real_per_generated, self._rounds.limit, checks.check_batch,
+                        self._choices.real_per_generated, self._choices.public_evaluation, self._rounds.limit,
+                        checks.check_batch,
                     )  # fmt: skip
                 self.failures = checks.failures()
         except duckdb.Error as error:

@@ -37,6 +37,7 @@ class Choices:
     real_per_generated: float = BuildOptions.real_per_generated
     rounds: int = 1
     """The last round."""
+    public_evaluation: bool = False
 
     @classmethod
     def of(cls, options: BuildOptions, sampled: Holdouts = Holdouts(), rounds: int = 1) -> "Choices":
@@ -49,7 +50,15 @@ class Choices:
         given = Holdouts.parse(options.holdout, options.validation)
         test, validation = given.test or sampled.test, given.validation or sampled.validation
         held = tuple(map(str, test)), tuple(map(str, validation))
-        return cls(options.edition, licenses, *held, options.kin, float(options.real_per_generated), rounds)
+        return cls(
+            options.edition,
+            licenses,
+            *held,
+            options.kin,
+            float(options.real_per_generated),
+            rounds,
+            options.public_evaluation,
+        )
 
     @property
     def holdouts(self) -> Holdouts:
@@ -103,4 +112,5 @@ def read_choices(manifest: Path) -> Choices:
         values.get("kin", "separate"),
         float(values["real_per_generated"]),
         int(values.get("rounds", 1)),
+        bool(values.get("public_evaluation", False)),
     )

@@ -5,17 +5,18 @@ from typing import Annotated
 
 import typer
 
+from engines.parameters import Address, EngineParameter, Processes
 from manifests.options import DEFAULT_LICENSES, BuildOptions, Edition, Kin, LayoutName, PublishOptions, parse_verify
 from workspace import command_line, errors
-from workspace.layout import Workspace
+from workspace.layout import Needs
+from workspace.opening import opened
+from workspace.parameters import WorkspaceOption
 from workspace.terminal import say
-
-WorkspaceOption = Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")]
 
 #: Options of building, which restoring cannot change: it completes an edition that somebody built.
 _ONLY_FOR_BUILDING = (
-    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated", "rounds"),
-    *("audit", "matched"),
+    *("edition", "license_allow", "holdout", "validation", "kin", "real_per_generated", "public_evaluation", "rounds"),
+    *("audit", "matched", "engine", "address", "processes"),
 )
 
 
@@ -49,8 +50,8 @@ def _build_manifest(
         typer.Option(
             metavar="KIND=VALUE",
             help="Keep generators for evaluation: name=ORG/NAME, family=ORG/BASE (it and all its descendants), "
-            "architecture=PixDiff, or after=2026-01-31 (first appeared after that day). May be repeated. Default: "
-            "those of cf-sample --holdout.",
+            "architecture=PixDiff, subset=Commercial, file=FILES (the generators of TOML files), or after=2026-01-31 "
+            "(first appeared after that day). May be repeated. Default: those of cf-sample --holdout.",
         ),
     ] = None,
     validation: Annotated[
@@ -80,6 +81,14 @@ def _build_manifest(
             "are added, in each split; 0: none.",
         ),
     ] = BuildOptions.real_per_generated,
+    public_evaluation: Annotated[
+        bool,
+        typer.Option(
+            "--public-evaluation",
+            help="Choose the further real images of the evaluation set among those that may be passed on, until there "
+            "are as many as generated ones.",
+        ),
+    ] = BuildOptions.public_evaluation,
     license_allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -112,6 +121,9 @@ def _build_manifest(
             "audit them beside the whole.",
         ),
     ] = BuildOptions.matched,
+    engine: EngineParameter = BuildOptions.engine,
+    address: Address = BuildOptions.address,
+    processes: Processes = BuildOptions.processes,
     restore: Annotated[
         list[Path] | None,
         typer.Option(
@@ -132,6 +144,8 @@ def _build_manifest(
         cf-build-manifest
 
         cf-build-manifest --verify full --memory 8GB   # before publishing
+
+        cf-build-manifest --verify full --engine ray   # files are read by all nodes of a Ray cluster
 
         cf-build-manifest --verify reproduce=50        # can its images be made again, bit by bit?
 
@@ -171,20 +185,24 @@ def _build_manifest(
         kin=kin,
         edition=edition,
         real_per_generated=real_per_generated,
+        public_evaluation=public_evaluation,
         license_allow=tuple(license_allow or ()),
         rounds=rounds,
         audit=audit,
         matched=matched,
+        engine=engine,
+        address=address,
+        processes=processes,
     )
-    opened = Workspace.open(workspace)
-    built, page = build_manifest(opened, options)
-    for line in (*built.lines(), *reproduction_lines(opened)):
-        say(line)
-    if options.audit or options.matched:
-        for line in audit_lines(opened):
+    with opened(workspace, Needs(images=True, manifest=True)) as space:
+        built, page = build_manifest(space, options)
+        for line in (*built.lines(), *reproduction_lines(space)):
             say(line)
-    say(f"manifest: {opened.manifest}")
-    say(f"report: {page}")
+        if options.audit or options.matched:
+            for line in audit_lines(space):
+                say(line)
+        say(f"manifest: {space.manifest}")
+        say(f"report: {page}")
 
 
 def _restore(folder: Path, copies: list[Path]) -> None:
@@ -242,6 +260,9 @@ def _publish(
             help="Space on this disk for files that wait to be sent, at most.",
         ),
     ] = str(PublishOptions.max_staging),
+    engine: EngineParameter = PublishOptions.engine,
+    address: Address = PublishOptions.address,
+    processes: Processes = PublishOptions.processes,
 ) -> None:
     """Publish the dataset on the Hub; files that it already has are not sent again.
 
@@ -259,6 +280,8 @@ def _publish(
 
         cf-publish ORG/NAME --public
 
+        cf-publish ORG/NAME --processes 4   # packs four shards at a time; --engine ray: on all nodes of a cluster
+
         cf-publish ORG/NAME --tag v2   # readers name it: load_dataset("ORG/NAME", revision="v2")
 
         cf-publish ORG/NAME --layout community-forensics   # for the study's own training code
@@ -275,6 +298,10 @@ def _publish(
         squash=squash,
         max_shard_size=max_shard_size,
         max_staging=max_staging,
+        engine=engine,
+        address=address,
+        processes=processes,
     )
-    for line in publish_dataset(Workspace.open(workspace), repository, options).lines():
-        say(line)
+    with opened(workspace, Needs(images=True, manifest=True)) as space:
+        for line in publish_dataset(space, repository, options).lines():
+            say(line)

@@ -19,19 +19,26 @@ _SPECIAL = "*?["
 
 
 @contextmanager
+def connected() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty database in memory, which prints nothing: on a slow machine DuckDB would show its progress."""
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        yield connection
+
+
+@contextmanager
 def database(workspace: Workspace, memory: str = BuildOptions.memory) -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty database that uses at most `memory`, such as 1GB; the process as a whole takes about half a gigabyte
     more. What it spilled is removed at the end.
 
     Raises `UsageError` when `memory` is not an amount of memory.
     """
-    with scratch_folder(workspace.manifest / ".spill") as spill, duckdb.connect() as connection:
+    with scratch_folder(workspace.manifest / ".spill") as spill, connected() as connection:
         try:
             connection.execute("SET memory_limit = ?", [memory])
         except duckdb.Error as error:
             raise UsageError(f"--memory {memory!r} is not an amount of memory, such as 1GB") from error
         connection.execute("SET temp_directory = ?", [str(spill)])
-        connection.execute("SET enable_progress_bar = false")
         # It would keep something of each file that was read, beyond `memory`, for files far away.
         connection.execute("SET enable_external_file_cache = false")
         yield connection

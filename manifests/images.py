@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from captioning.prompt import REAL_FORMATS
+from captioning.formats import REAL_FORMATS
 from samplers.sample import part_of
 from workspace.errors import CommunityForensicsError, in_one_line, is_refusal
 from workspace.hub_access import HubAccess

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crawler.holdout import Split
+from samplers.sample import Origin
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -63,10 +64,16 @@ class ManifestRow:
         "the generator's commit sha, or the SHA-256 of a local generator's files; null for real images",
         default=None,
     )
+    origin: Origin | None = column(
+        pa.string(),
+        "sampled: made by the project's sampler | imported: a file that others made | delivered: by the provider of a "
+        "remote generator; null for real images",
+        default=None,
+    )
     index: int | None = column(
         pa.int64(), "number of the sample within its generator, from 0; null for real images", default=None
     )
-    architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other; real for real images")
+    architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other | Commercial; real for real images")
     license: str | None = column(pa.string(), "of the generator, or of the real image; null: none given", default=None)
     license_source: str | None = column(
         pa.string(),
@@ -97,6 +104,12 @@ class ManifestRow:
     prompt: str | None = column(
         pa.string(), "exactly what the pipeline was given; of a real image its caption", default=None
     )
+    prompt_source: str | None = column(
+        pa.string(),
+        "of an imported image: where its prompt was read: table:NAME, beside:NAME, column:NAME, file:FIELD of the "
+        "image's own metadata; null: none was, or the prompt is the plan's",
+        default=None,
+    )
     negative_prompt: str | None = column(pa.string(), "exactly what the pipeline was given", default=None)
     caption_origin: CaptionOrigin | None = column(
         pa.string(),
@@ -122,7 +135,11 @@ class ManifestRow:
         default=None,
     )
     class_label: int | None = column(pa.int32(), "class id, for class-conditional generators", default=None)
-    seed: int | None = column(pa.int64(), "of this image's own CPU torch.Generator", default=None)
+    seed: int | None = column(
+        pa.int64(),
+        "of this image's own CPU torch.Generator, or as sent to a provider; null: none is known",
+        default=None,
+    )
     num_inference_steps: int | None = column(pa.int32(), "denoising steps; null: none taken", default=None)
     guidance_scale: float | None = column(
         pa.float64(), "classifier-free guidance scale; null: none taken", default=None
@@ -150,9 +167,11 @@ class ManifestRow:
         default=None,
     )
     libraries: str | None = column(pa.string(), "versions: diffusers=..., torch=..., transformers=...", default=None)
-    format: str = column(pa.string(), "PNG for generated images; a real image's as decoded")
+    format: str = column(pa.string(), "PNG for sampled images; of others as decoded")
     mode: str | None = column(
-        pa.string(), "RGB or L; of real images as their file has it (RGB, L, CMYK, P, ...)", default=None
+        pa.string(),
+        "RGB or L; of images that were not sampled as their file has it (RGB, L, CMYK, P, ...)",
+        default=None,
     )
     width: int = column(pa.int32(), "pixels")
     height: int = column(pa.int32(), "pixels")
@@ -165,10 +184,29 @@ class ManifestRow:
     )
     progressive: bool | None = column(pa.bool_(), "whether a JPEG is progressive; null: no JPEG", default=None)
     has_exif: bool | None = column(
-        pa.bool_(), "whether the file has EXIF data: never of generated images; null: unknown", default=None
+        pa.bool_(), "whether the file has EXIF data: never of sampled images; null: unknown", default=None
     )
     has_icc: bool | None = column(
-        pa.bool_(), "whether the file has a colour profile: never of generated images; null: unknown", default=None
+        pa.bool_(), "whether the file has a colour profile: never of sampled images; null: unknown", default=None
+    )
+    has_c2pa: bool | None = column(
+        pa.bool_(),
+        "whether a generated image's file has Content Credentials (C2PA), which are not verified: never of sampled "
+        "images; null for real images",
+        default=None,
+    )
+    metadata: str | None = column(
+        pa.string(),
+        "JSON object: what an imported file, or the provider's answer, says beside the pixels; null: nothing",
+        default=None,
+    )
+    original_name: str | None = column(
+        pa.string(), "of an imported image: its path in what was imported; null: not imported", default=None
+    )
+    perceptual_hash: str | None = column(
+        pa.string(),
+        "64 bits (pHash) of an imported or delivered image, 16 hexadecimal digits; null for others",
+        default=None,
     )
     sha256: str = column(pa.string(), "of the image file")
     also_by: tuple[str, ...] | None = column(

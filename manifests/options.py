@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from engines.options import EngineOptions
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.size import bytes_of
@@ -39,7 +40,7 @@ DEFAULT_LICENSES = ("family=open", "family=openrail")
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildOptions:
+class BuildOptions(EngineOptions):
     """How the manifest is built. Raises `UsageError` for values that make no sense."""
 
     verify: Verify = "quick"
@@ -65,6 +66,9 @@ class BuildOptions:
     real_per_generated: float = 1.0
     """Real images a generated one: where the prompted ones are fewer, further ones of their sources are added; 0: none.
     """
+    public_evaluation: bool = False
+    """Whether the further real images of the evaluation set are such that may be passed on, as many as generated ones.
+    """
     license_allow: tuple[str, ...] = ()
     """Licences of the public edition's generators, as cards name them, none, or family=NAME; empty: those of
     `DEFAULT_LICENSES`."""
@@ -79,6 +83,7 @@ class BuildOptions:
     """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _one_of("--verify", self.verify, get_args(Verify))
         if self.reproduce < 0:
             raise UsageError(f"--verify reproduce={self.reproduce}: must be a number of rows, such as 50")
@@ -105,7 +110,7 @@ class BuildOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PublishOptions:
+class PublishOptions(EngineOptions):
     """How the dataset is published. Raises `UsageError` for values that make no sense."""
 
     layout: LayoutName = "viewer"
@@ -129,6 +134,7 @@ class PublishOptions:
     """Access token that may write. None: HF_TOKEN, else the one `hf auth login` stored."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _one_of("--layout", self.layout, get_args(LayoutName))
         if self.tag is not None and not _TAG.fullmatch(self.tag):
             raise UsageError(

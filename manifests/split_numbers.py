@@ -10,7 +10,7 @@ from manifests.manifest import FAKE, REAL
 from manifests.options import BuildOptions
 from manifests.plural import counted, form
 from manifests.tables.generators import GeneratorRow
-from samplers.reservation import Reservation
+from samplers.planning.reservation import Reservation
 from workspace.errors import UsageError
 
 

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from crawler.catalog import CatalogEntry, denoiser_files
+from crawler.catalog import CatalogEntry, own_weights
 from crawler.holdout import Holdouts, Split, own_ancestors
 from manifests.options import Kin
 
@@ -92,7 +92,7 @@ class _Lineages:
         self._first_name: dict[str, str] = {}
         by_weights: dict[str, set[str]] = {}
         for entry in catalog:
-            for file in denoiser_files(entry.files):
+            for file in own_weights(entry):
                 if file.sha256 is not None:
                     by_weights.setdefault(file.sha256, set()).add(entry.model_name)
         of_equal = [{repositories[generator] for generator in generators} for generators in equal]

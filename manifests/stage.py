@@ -13,6 +13,7 @@ from manifests.audit.audit import audit_manifest
 from manifests.audit.matching import matched_path
 from manifests.audit.record import audit_path, remove_stale
 from manifests.building import Built, build
+from manifests.evaluation_sets import evaluation_path
 from manifests.manifest import WORK, manifest_path
 from manifests.options import BuildOptions
 from manifests.report import write_report
@@ -21,7 +22,7 @@ from manifests.reproduction.record import read_reproduction, reproduction_path
 from manifests.scratch import scratch_folder
 from manifests.staged import StagedWorkspace
 from manifests.tables.withheld import withheld_path
-from workspace.atomic import remove_partial, sync_folder
+from workspace.atomic import remove_partial, sync_path
 from workspace.exclusive import alone
 from workspace.extras import require_extra
 from workspace.layout import Workspace
@@ -69,9 +70,9 @@ def _copy_found(workspace: Workspace, staged: StagedWorkspace) -> None:
 
 def _put_in_place(staged: StagedWorkspace, workspace: Workspace) -> None:
     """Give all files their names, the manifest last; those of a former manifest that this one does not have go."""
-    for file_of in (withheld_path, *_FOUND):
+    for file_of in (withheld_path, evaluation_path, *_FOUND):
         if not file_of(staged).exists():
             file_of(workspace).unlink(missing_ok=True)
     for path in sorted(staged.manifest.iterdir(), key=lambda path: path == manifest_path(staged)):
         path.replace(workspace.manifest / path.name)
-    sync_folder(workspace.manifest)
+    sync_path(workspace.manifest)

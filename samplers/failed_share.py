@@ -10,7 +10,7 @@ from samplers.outcomes import read_outcome
 from workspace.layout import Workspace
 
 if TYPE_CHECKING:
-    from samplers.supervisor import Report
+    from samplers.running.supervisor import Report
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,9 @@ class FailedShare:
     @classmethod
     def of(cls, workspace: Workspace, report: "Report") -> "FailedShare":
         """Those that failed in a run, or before and were not tried again, or in another process meanwhile."""
-        failed = {outcome.generator for outcome in report.outcomes if outcome.failed} | report.pending.skipped.keys()
+        own = {one.entry.generator for one in report.pending.generators}
+        failed = {one.generator for one in report.outcomes if one.failed and one.generator in own}
+        failed |= report.pending.skipped.keys()
         for generator in report.others:
             outcome = read_outcome(workspace, generator)
             if outcome is not None and outcome.failed:

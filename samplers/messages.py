@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from crawler.reasons import Reason
 from samplers.outcomes import OF_CHILD, PHASES, Status
-from samplers.plan import Plan
+from samplers.planning.plan import Plan
 from samplers.sample import Memory
 from workspace.printable import printable_values
 
@@ -27,7 +27,7 @@ class Start:
     checker: Path
     """Folder of the safety checker's files."""
     device: str
-    """auto | cpu | cuda:N"""
+    """auto | auto:N, the GPU of that number where there are so many | cpu | cuda:N"""
     home: Path
     """An empty folder, used as the home directory and as Hugging Face's."""
     stderr: Path
@@ -74,6 +74,13 @@ class Assignment:
     """Content key of a checkpoint in one file; None: it is none."""
     prior_hashes: dict[str, str] = field(default_factory=dict)
     """Content keys of the prior's files."""
+    stays: bool = False
+    """Whether the generator stays loaded afterwards, for further samples of it, until `Unload` or another one."""
+
+
+@dataclass(frozen=True)
+class Unload:
+    """No more is sampled of the generator that stays loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +128,8 @@ class Result:
     detail: str | None = None
     reason: Reason | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    device_lost: bool = False
+    """Whether the process cannot use its device any more: an error in a kernel ends that for the whole process."""
 
     def __post_init__(self) -> None:
         if self.reason is not None:
@@ -128,7 +137,12 @@ class Result:
         timed = (
             isinstance(self.seconds, dict) and self.seconds.keys() <= set(PHASES) and _are(self.seconds.values(), float)
         )
-        if self.status not in OF_CHILD or not timed or not isinstance(self.detail, str | None):
+        if (
+            self.status not in OF_CHILD
+            or not timed
+            or not isinstance(self.detail, str | None)
+            or type(self.device_lost) is not bool
+        ):
             raise ValueError("not a valid result")
 
 

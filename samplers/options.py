@@ -1,6 +1,7 @@
 """The options of sampling, with the defaults that the command line and the Python interface share."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -8,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from crawler.options import ChoiceOptions
+from engines.devices import check_devices
+from engines.options import EngineOptions
+from workspace.checker import DEFAULT_CHECKER
 from workspace.errors import UsageError
 from workspace.hub_access import HubAccess
 from workspace.shard import Shard
@@ -20,17 +24,17 @@ if TYPE_CHECKING:
 Store = Literal["files", "parquet"]
 """Where images are stored: in files beside the rows, or inside the part files."""
 
+StoreOption = Literal["auto", "files", "parquet"]
+"""The same, or auto: what suits the workspace (`samplers/planning/chosen_store.py`)."""
+
 Verify = Literal["quick", "full"]
 """Which finished images are read before sampling: those that were written since, or all."""
-
-DEFAULT_CHECKER = "CompVis/stable-diffusion-safety-checker@cb41f3a270d63d454d385fc2e4f571c487c253c5"
-"""Stable Diffusion's safety checker, at the last commit of its main branch."""
 
 _DEFAULT_BATCH = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampleOptions(ChoiceOptions):
+class SampleOptions(ChoiceOptions, EngineOptions):
     """What is sampled of each generator, and how this process does it.
 
     The first group changes images or rows and is in the workspace's recipe; the second one changes neither. Raises
@@ -74,13 +78,15 @@ class SampleOptions(ChoiceOptions):
     after=2026-01-31."""
     validation: tuple[str, ...] = ()
     """Generators that will be for validation, as `holdout`."""
-    store: Store = "files"
-    """Images as files beside the rows, or inside the part files."""
+    store: StoreOption = "auto"
+    """Images as files beside the rows, or inside the part files; auto: as the workspace has them, in a new one inside
+    the part files where they would be more than 100,000 or it is on a network file system, and else as files."""
     allow_pickle: bool = False
     """Also sample generators whose weights are pickles, loaded with `weights_only`."""
 
     shard: str = "1/1"
-    """Which share of the generators, counted from 1: "3/16" is the third of sixteen."""
+    """Which share of the generators, counted from 1: "3/16" is the third of sixteen; "auto": what the batch system
+    tells this process."""
     only: tuple[str, ...] = ()
     """Only these generators, named as in `exclude`; none: all."""
     limit: int | None = None
@@ -102,6 +108,8 @@ class SampleOptions(ChoiceOptions):
     was finished (of the others sizes are compared); full, all."""
     update: bool = False
     """Whether settings may differ from the workspace's: what they add is then another round."""
+    help_others: bool = True
+    """When nothing of this shard is left, sample what other shards have not begun, then parts of what is under way."""
     fail_above: str = "0%"
     """Share of this shard's generators that may fail, such as "5%" or "0.05": `cf-sample` ends with exit code 3 where
     more did."""
@@ -109,12 +117,21 @@ class SampleOptions(ChoiceOptions):
     """URL of the Hub. None: HF_ENDPOINT, else https://huggingface.co."""
     token: str | None = field(default=None, repr=False)
     """Access token. None: HF_TOKEN, else the one `hf auth login` stored."""
+    offline: bool = False
+    """Never ask the Hub: `cf-fetch` puts the files into `weights_dir`, which is on a shared file system then."""
+    wait: float = 900.0
+    """With `offline`: seconds to wait for files while no `cf-fetch` runs that fetches them."""
+    devices: str | None = None
+    """Several devices of this machine, a process each: "all" (GPUs), "0,2", or "cpu:4" for four processes on the CPU;
+    they divide the shard, and `max_memory` or the default of it. None: the one of `device`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        EngineOptions.__post_init__(self)
+        self._check_offline()
         Shard.parse(self.shard)
-        if self.store not in get_args(Store):
-            raise UsageError(f"--store {self.store!r} is not one of {', '.join(get_args(Store))}")
+        if self.store not in get_args(StoreOption):
+            raise UsageError(f"--store {self.store!r} is not one of {', '.join(get_args(StoreOption))}")
         if self.verify not in get_args(Verify):
             raise UsageError(f"--verify {self.verify!r} is not one of {', '.join(get_args(Verify))}")
         self._check_reservation()
@@ -131,11 +148,30 @@ class SampleOptions(ChoiceOptions):
         for source, weight in self.source_weights.items():
             if not 0 <= weight < math.inf:
                 raise UsageError(f"--source-weight {source}={weight}: the weight must be 0 (never) or a larger number")
+        if self.devices is not None:
+            check_devices(self.devices)
+            if self.device != "auto":
+                raise UsageError(f"--devices {self.devices} and --device {self.device}: give one of them")
         if self.max_memory is not None and self.max_memory < 0:
             raise UsageError("--max-memory must be 0 (no limit) or more")
         if self.max_disk is not None:
             bytes_of(self.max_disk, "--max-disk")
         share_of(self.fail_above, "--fail-above")
+
+    def _check_offline(self) -> None:
+        if self.wait < 0:
+            raise UsageError("--wait must be 0 or more seconds")
+        if not self.offline:
+            return
+        if self.weights_dir is None:
+            raise UsageError(
+                "--offline takes files from the folder that `cf-fetch` fills: name it with --weights-dir, as there"
+            )
+        if re.fullmatch(r".+@[0-9a-f]{40}", self.safety_checker) is None:
+            raise UsageError(
+                f"--offline asks no Hub for the commit of --safety-checker {self.safety_checker}: name it, as "
+                "ORG/NAME@COMMIT"
+            )
 
     def _check_reservation(self) -> None:
         share = self.evaluation_prompts

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from crawler.reasons import Reason
 from workspace.atomic import write_json
-from workspace.errors import UsageError, in_one_line
+from workspace.errors import ChangedElsewhereError, UsageError, in_one_line
 from workspace.layout import Workspace, generator_name
 from workspace.sandbox.walls import Walls
 
@@ -154,3 +154,7 @@ def write_outcome(workspace: Workspace, outcome: Outcome) -> None:
     if outcome.log is None:
         with suppress(OSError):
             workspace.stderr_of(outcome.generator).unlink()
+    if workspace.remote is not None:
+        # What another process recorded meanwhile counts.
+        with suppress(ChangedElsewhereError):
+            workspace.remote.send(outcome.generator)

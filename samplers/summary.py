@@ -5,15 +5,12 @@ from collections import Counter
 from rich.table import Table
 
 from samplers.outcomes import Outcome
-from samplers.sample import Sample
-from samplers.supervisor import Report
-from workspace import records
-from workspace.layout import Workspace, parts_in
+from samplers.running.supervisor import Report
 from workspace.sandbox.walls import walls_text
 from workspace.terminal import Console
 
 
-def show_report(workspace: Workspace, report: Report) -> None:
+def show_report(report: Report) -> None:
     """Print how the generators of this run ended, the number of their images by status, and the seconds by phase."""
     console = Console()
     table = Table("generators", "")
@@ -24,14 +21,12 @@ def show_report(workspace: Workspace, report: Report) -> None:
     table.add_row("skipped", str(len(report.pending.skipped)))
     if report.others:
         table.add_row("done by other processes", str(len(report.others)))
+    if report.helped:
+        table.add_row("of other shards, helped with", str(len(report.helped)))
     if report.outcomes:
         table.add_section()
-        images: Counter[str] = Counter()
-        for outcome in report.outcomes:
-            for part in parts_in(workspace.samples_of(outcome.generator)):
-                images.update(records.read_table(part, Sample, ["status"]).column("status").to_pylist())
         for status in ("ok", "nsfw", "blank", "nan"):
-            table.add_row(f"images {status}", str(images[status]))
+            table.add_row(f"images {status}", str(report.statuses[status]))
         table.add_section()
         seconds: Counter[str] = Counter()
         for outcome in report.outcomes:

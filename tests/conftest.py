@@ -10,15 +10,20 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from localhub.process import HubProcess
+    from tests.programs import Programs
 
 GUARD = Path(__file__).parent / "guard"
 
 #: The Hub's libraries and this project read settings, tokens and folders from variables with these prefixes.
-PREFIXES = ("HF_", "HUGGING_FACE_", "HUGGINGFACE_", "TRANSFORMERS_", "DIFFUSERS_", "CF_")
+PREFIXES = ("HF_", "HUGGING_FACE_", "HUGGINGFACE_", "TRANSFORMERS_", "DIFFUSERS_", "AWS_", "CF_")
 #: Variables with these prefixes are the tests' own.
 OWN_PREFIXES = ("CF_TESTS_", "CF_SOAK")
 
@@ -26,7 +31,7 @@ OWN_PREFIXES = ("CF_TESTS_", "CF_SOAK")
 def isolate() -> Path | None:
     """Set the environment that this process and all its children inherit; returns the folder made for it.
 
-    None: a parent process has done it, as for the workers of pytest-xdist. Raises `UsageError` where it is too late.
+    None: a parent process has done it. Raises `UsageError` where it is too late.
     """
     if "CF_TESTS_FOLDER" in os.environ:
         return None
@@ -75,11 +80,35 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.fixture(scope="session")
+def small_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator["HubProcess"]:
+    """The Hub of the examples and the journeys, made once for both."""
+    from tests import small_hub  # imports libraries that few tests need
+
+    with small_hub.small_hub(tmp_path_factory.mktemp("small-hub") / "hub") as hub:
+        yield hub
+
+
+@pytest.fixture(scope="session")
+def environment(small_hub: "HubProcess", tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user of that Hub."""
+    from tests.small_hub import environment_of
+
+    return environment_of(small_hub, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def programs(environment: dict[str, str]) -> "Programs":
+    """The programs of that user."""
+    from tests.programs import Programs
+
+    return Programs(environment)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if any process below it tried to connect to another machine."""
     log = Path(os.environ["CF_TESTS_NETWORK_LOG"])
-    is_worker = hasattr(session.config, "workerinput")
-    if not is_worker and log.exists():
+    if log.exists():
         print(f"\nconnections to other machines, which tests must not open, were refused:\n{log.read_text()}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

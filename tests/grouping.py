@@ -1,29 +1,52 @@
-"""Which tests run in one process of pytest-xdist, and which begin first.
+"""Which tests run in one process, and which begin first.
 
 Tests that share something costly (a fork server with the imports, a Hub with generators, a catalogue) run in one
 process, which makes it once. All other files are distributed one by one. What takes longest begins first, so that the
-other processes do not wait for it at the end. `make test` loads this plugin (`-p tests.grouping`).
+other processes do not wait for it at the end.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 
-#: Groups of files and folders below `tests/`, the longest first; `/*` stands for the files directly in a folder.
+#: Groups of files and folders below `tests/`, the longest first; `/*` stands for the files directly in a folder. A file
+#: is of the first group that names it.
 GROUPS = (
     ("demo/test_demo.py",),
-    ("samplers/*", "samplers/status/test_run.py", "workspace/sandbox"),
+    # Processes that are killed, and the others of `samplers/*`: together they would be a third of the whole run.
+    (
+        "samplers/running/test_resume.py",
+        "samplers/running/test_overlap.py",
+        "samplers/running/test_preemption.py",
+        "samplers/assignment/test_rounds.py",
+        "samplers/assignment/test_helping.py",
+        "samplers/test_object_store.py",
+    ),
+    (
+        "samplers/*",
+        "samplers/planning",
+        "samplers/assignment",
+        "samplers/running",
+        "samplers/forecasting",
+        "samplers/remaking",
+        "samplers/status/test_run.py",
+        "workspace/sandbox",
+        "manifests/reproduction",
+    ),
+    # A Hub, and a server of programs, for both.
+    ("examples", "journeys"),
     ("captioning",),
-    ("examples",),
-    ("journeys",),
-    ("manifests/checks/test_damage.py",),
+    # A cluster for all of them.
+    ("engines",),
     ("crawler/*",),
     ("localhub",),
+    # A campaign for all of them.
+    ("upkeep",),
     ("samplers/weights",),
     ("manifests/restoring",),
     # Both read the source of every pipeline class.
@@ -39,19 +62,11 @@ def group_of(file: str) -> int:
     return next((place for place, group in enumerate(GROUPS) if names.intersection(group)), len(GROUPS))
 
 
-class Grouped(LoadScopeScheduling):
-    """Gives a group, or a file of no group, to one process."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::", 1)[0]
-        place = group_of(Path(file).relative_to(TESTS.name).as_posix())
-        return file if place == len(GROUPS) else GROUPS[place][0]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The groups first."""
-    items.sort(key=lambda item: group_of(item.path.relative_to(TESTS).as_posix()))
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped:
-    return Grouped(config, log)
+def grouped(items: Iterable[pytest.Item]) -> list[list[pytest.Item]]:
+    """The tests of each group, and of each file that is in none."""
+    groups = defaultdict[tuple[int, str], list[pytest.Item]](list)
+    for item in items:
+        file = item.path.as_posix().removeprefix(f"{TESTS.as_posix()}/")
+        place = group_of(file)
+        groups[place, file if place == len(GROUPS) else ""].append(item)
+    return [groups[key] for key in sorted(groups)]

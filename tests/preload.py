@@ -17,8 +17,8 @@ import manifests.publishing.publish
 import manifests.restoring.restore
 import manifests.stage
 import samplers.cli
+import samplers.running.supervisor
 import samplers.status.cli
-import samplers.supervisor
 
 __all__ = [
     "captioning",

@@ -18,6 +18,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 import psutil
+from huggingface_hub import constants
 
 from tests.forking import Server
 
@@ -41,7 +42,7 @@ class Programs:
         self._environment = dict(environment)
         # As the fork server of cf-sample: without the token.
         without_token = {name: value for name, value in environment.items() if name != "HF_TOKEN"}
-        modules = ("samplers.child.preload", "tests.preload", "tests.captioning.preload", __name__)
+        modules = ("samplers.child.preload", "tests.preload", __name__)
         self._server = Server(*modules, environment=without_token)
 
     def script(self, path: Path, *arguments: object, folder: Path | None = None) -> str:
@@ -61,9 +62,9 @@ class Programs:
         """
         return self._run(_command, name, arguments, folder, environment, interrupted)
 
-    def end_of(self, name: str, *arguments: object, folder: Path | None = None) -> Ended:
+    def end_of(self, name: str, *arguments: object, folder: Path | None = None, **environment: str) -> Ended:
         """How an installed command ends, whatever its exit code."""
-        return self._end(_command, name, arguments, folder)
+        return self._end(_command, name, arguments, folder, environment)
 
     def _run(
         self,
@@ -120,6 +121,8 @@ def _start(
         os.dup2(os.open(Path(output, str(descriptor)), os.O_CREAT | os.O_WRONLY), descriptor)
     os.environ.clear()
     os.environ.update(environment)
+    # Read when the server imported it; a program may have another Hub.
+    constants.ENDPOINT = environment["HF_ENDPOINT"]
     if folder is not None:
         os.chdir(folder)
     # Its sampling processes come from the server that it comes from.

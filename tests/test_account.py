@@ -61,7 +61,12 @@ def test_the_users_token_and_settings_are_hidden_from_any_selection(environment:
 def test_a_folder_of_the_hub_of_the_users_own_is_hidden_from_workers_too(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    ended = run(environment, HF_HOME=str(tmp_path / "hf-home"), PYTEST_ADDOPTS="-n 1 --dist loadfile")
+    ended = run(
+        environment,
+        HF_HOME=str(tmp_path / "hf-home"),
+        PYTEST_ADDOPTS="-p tests.workers --workers 2",
+        PYTHONPATH=str(TESTS.parent),
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "1 passed" in ended.stdout
 

@@ -35,6 +35,12 @@ NEEDS = {
     "cf-crawl": ("from crawler.cli import main; main()", ["--limit", "1"], "crawl", "diffusers"),
     "cf-caption": ("from captioning.cli import main; main()", ["--source", "mine={images}"], "caption", "torch"),
     "cf-sample": ("from samplers.cli import main; main()", [], "sample", "torch"),
+    "cf-import": (
+        "from samplers.importing.cli import main; main()",
+        ["org/name", "{images}", "--architecture", "GAN"],
+        "import",
+        "ImageHash",
+    ),
     "cf-status --serve": (
         "from samplers.status.cli import main; main()",
         ["--workspace", "{images}", "--serve", "0"],
@@ -113,6 +119,6 @@ def test_a_command_without_its_extra_names_it_in_one_line(base: BaseInstallation
 
 def test_with_its_extra_a_command_does_not_complain() -> None:
     code = "from workspace.extras import require_extra; [require_extra(one, 'it') for one in sys.argv[1:]]"
-    extras = ["crawl", "caption", "sample", "hub", "status", "demo", "all"]
+    extras = ["crawl", "caption", "import", "sample", "hub", "status", "demo", "all"]
     ended = subprocess.run([sys.executable, "-c", f"import sys; {code}", *extras], env=dict(os.environ), check=False)
     assert ended.returncode == 0

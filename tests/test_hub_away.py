@@ -17,9 +17,9 @@ from localhub.process import HubProcess
 from manifests.building import build
 from manifests.options import PublishOptions
 from manifests.publishing.publish import publish_dataset
-from samplers.forecast import forecast
+from samplers.forecasting.forecast import forecast
 from samplers.options import SampleOptions
-from samplers.supervisor import sample
+from samplers.running.supervisor import sample
 from tests.manifests.making import Builder, fill
 from tests.records import catalog_entry
 from tests.samplers.inputs import write_catalog

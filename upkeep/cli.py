@@ -8,6 +8,8 @@ import typer
 from upkeep.options import MergeOptions, RemoveOptions
 from workspace import command_line
 from workspace.layout import Workspace
+from workspace.opening import require_folder
+from workspace.parameters import WorkspaceOption
 from workspace.removal_reasons import REASONS
 from workspace.terminal import say
 
@@ -30,9 +32,7 @@ def _remove(
             metavar="ORG/NAME[@COMMIT]", help="Generators, with all their revisions or one.", show_default=False
         ),
     ] = None,
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
-        "workspace"
-    ),
+    workspace: WorkspaceOption = Path("workspace"),
     real: Annotated[
         list[str] | None, typer.Option(metavar="SHA256", help="A real image, with its caption (may be repeated).")
     ] = None,
@@ -76,6 +76,8 @@ def _remove(
     """
     from upkeep.removal import remove
 
+    require_folder(workspace, "cf-remove")
+
     options = RemoveOptions(
         reason=reason,
         real=tuple(real or ()),
@@ -118,6 +120,9 @@ def _merge(
         cf-merge run-a run-b run-c --into run --dry-run
     """
     from upkeep.merging import merge
+
+    for one in (*workspaces, *([into] if into else ())):
+        require_folder(one, "cf-merge")
 
     for line in merge(list(workspaces), MergeOptions(into=into, copy=copy, dry_run=dry_run)).lines():
         say(line)

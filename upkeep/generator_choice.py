@@ -1,7 +1,7 @@
 """Which of several workspaces has the most of one generator: its files are taken from there, all of them.
 
 Rows and images of several are never mixed: devices and library versions may differ. The most complete one counts, by
-the distinct images that are there and whole, and of equal ones the first.
+the distinct images that are there and whole; of equal ones that which paid a provider for more, then the first.
 """
 
 import math
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from samplers.options import Store
 from samplers.outcomes import SUCCEEDED, read_outcome
+from samplers.provider.ledger import Ledger
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.progress import progress_of
 from workspace.errors import UsageError
@@ -28,13 +29,15 @@ class Having:
     tries: int
     ended: int
     """2: done or exhausted, 1: failed, 0: no outcome."""
+    paid: int
+    """Images that its provider was paid for, or may have been."""
     images: dict[int, str | None]
     damage: str | None
 
     @property
-    def rank(self) -> tuple[int, int, int]:
+    def rank(self) -> tuple[int, int, int, int]:
         """Larger is more complete."""
-        return (self.kept, self.tries, self.ended)
+        return (self.kept, self.tries, self.ended, self.paid)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Chosen:
 
 def choose(generator: str, workspaces: Sequence[Workspace]) -> Chosen | None:
     """Choose among workspaces, the first first; None: none has anything. Raises `UsageError` for rows of another
-    version."""
+    version, and for a damaged ledger."""
     having_it = [workspace for workspace in workspaces if _has(workspace, generator)]
     # Everything is read where there is a choice; otherwise sizes are compared.
     every = [_having(workspace, generator, whole=len(having_it) > 1) for workspace in having_it]
@@ -71,8 +74,8 @@ def choose(generator: str, workspaces: Sequence[Workspace]) -> Chosen | None:
 
 
 def _has(workspace: Workspace, generator: str) -> bool:
-    areas = (workspace.samples_of(generator), workspace.images_of(generator), workspace.outcome_of(generator))
-    return any(path.exists() for path in areas)
+    areas = (Workspace.samples_of, Workspace.images_of, Workspace.outcome_of, Workspace.requests_of)
+    return any(of(workspace, generator).exists() for of in areas)
 
 
 def _having(workspace: Workspace, generator: str, whole: bool) -> Having:
@@ -92,6 +95,7 @@ def _having(workspace: Workspace, generator: str, whole: bool) -> Having:
         kept=len({row.sha256 for row in rows.values() if row.sha256 is not None}),
         tries=len(rows),
         ended=0 if outcome is None else 2 if outcome.status in SUCCEEDED else 1,
+        paid=Ledger(workspace.requests_of(generator)).spent.images,
         images={index: row.sha256 for index, row in rows.items()},
         damage=f"damaged: {', '.join(damage[:3])}{more}" if damage else None,
     )

@@ -15,6 +15,7 @@ import tomli_w
 
 from crawler.catalog import read_catalog
 from manifests.plural import counted
+from samplers.provider.ledger import LEDGER
 from upkeep.agreement import AgreedPrompts, agreed_prompts, agreed_recipe, require_one_catalog
 from upkeep.generator_choice import Chosen, choose
 from upkeep.options import MergeOptions
@@ -139,7 +140,23 @@ class _Merge:
             if (choice := choose(name, self.workspaces)) is not None:
                 chosen[name] = choice
                 self.remarks += choice.remarks
+                self._compare_ledgers(name, choice.having.workspace)
         return chosen
+
+    def _compare_ledgers(self, name: str, source: Workspace) -> None:
+        """Say which ledgers of a generator stay where they are; raise `UsageError` where one would be replaced."""
+        kept = _ledger(source, name)
+        for one in self.workspaces:
+            if kept.startswith(_ledger(one, name)):
+                continue
+            if one == self.target:
+                raise UsageError(
+                    f"{name}: {one.root} and {source.root} both requested images of its provider, and the ledger of "
+                    "the first would be lost: merge into a new folder with --into"
+                )
+            self.remarks.append(
+                f"{name}: what {one.root} requested of its provider is in its own {one.requests_of(name)} only"
+            )
 
     def _place(
         self, tables: Sequence[Tables], removals: Removals, prompts: AgreedPrompts, taken: dict[str, Chosen]
@@ -160,8 +177,10 @@ class _Merge:
                 self._place_part(placing, workspace, part)
         for name, one in taken.items():
             source = one.having.workspace
-            for of in (Workspace.images_of, Workspace.samples_of):
-                placing.folder(of(source, name), of(target, name).relative_to(target.root).as_posix())
+            for of in (Workspace.requests_of, Workspace.images_of, Workspace.samples_of):
+                place = of(target, name).relative_to(target.root).as_posix()
+                # What was requested, and paid for, is appended to.
+                placing.folder(of(source, name), place, copy=of is Workspace.requests_of)
             outcome = source.outcome_of(name)
             if outcome.exists():
                 placing.file(outcome, outcome.relative_to(source.root).as_posix())
@@ -215,12 +234,18 @@ class _Merge:
         record_roots(target, {name: Path(folder) for name, folder in roots.items()})
 
 
+def _ledger(workspace: Workspace, generator: str) -> bytes:
+    """The ledger of a generator, to which lines are only added; empty where there is none."""
+    path = workspace.requests_of(generator) / LEDGER
+    return path.read_bytes() if path.exists() else b""
+
+
 def _generators(workspaces: Sequence[Workspace]) -> set[str]:
     """The generators that have a file in one of them."""
     names = {
         generator_of(path.name)
         for workspace in workspaces
-        for area in (workspace.samples, workspace.images)
+        for area in (workspace.samples, workspace.images, workspace.requests)
         for path in area.glob("*")
         if path.is_dir()
     }

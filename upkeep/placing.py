@@ -32,9 +32,9 @@ class Placing:
         self._give(source, made, copy)
         made.replace(target)
 
-    def folder(self, source: Path, name: str) -> None:
+    def folder(self, source: Path, name: str, copy: bool = False) -> None:
         """Give the target this folder, by its path below the workspace, in place of another one; none where there is no
-        such folder."""
+        such folder. `copy`: with files of its own, as they are written to later."""
         made, target = self._scratch / "folder", self._target.root / name
         shutil.rmtree(made, ignore_errors=True)
         if source.is_dir():
@@ -43,7 +43,7 @@ class Placing:
                 if path.is_dir():
                     (made / path.relative_to(source)).mkdir(exist_ok=True)
                 else:
-                    self._give(path, made / path.relative_to(source))
+                    self._give(path, made / path.relative_to(source), copy)
         if target.exists():
             shutil.rmtree(target)
         if source.is_dir():

@@ -9,7 +9,7 @@ from crawler.catalog import CatalogEntry, read_catalog
 from crawler.removal import without_removed
 from manifests.choices import read_choices
 from manifests.manifest import manifest_path
-from samplers.reservation import Reservation
+from samplers.planning.reservation import Reservation
 from samplers.sample import Sample
 from upkeep.options import RemoveOptions
 from upkeep.removal_report import RemovalReport
@@ -46,7 +46,7 @@ def survey(workspace: Workspace, targets: Targets, options: RemoveOptions, remov
 
 def files_of(workspace: Workspace, generator: str) -> Iterator[Path]:
     """The files and folders that have the name of a generator."""
-    for area in (workspace.samples, workspace.images, workspace.outcomes, workspace.logs):
+    for area in (workspace.samples, workspace.images, workspace.outcomes, workspace.requests, workspace.logs):
         paths = area.rglob("*") if area == workspace.logs else area.glob("*")
         yield from sorted(path for path in paths if generator_named(path.name) == generator)
 

@@ -1,14 +1,18 @@
-"""Tar archives and Parquet files of images, parsed: what `workspace/container_process.py` runs within its limits.
+"""Tar and zip archives and Parquet files of images, parsed: what `workspace/container_process.py` runs within its
+limits.
 
-Neither is ever read whole. The headers of a tar are read once for the offsets of its members; a Parquet file is read by
-row group, a few rows at a time, and rows that are requested in their order are read once.
+None is ever read whole. The headers of a tar are read once for the offsets of its members, and of a zip its directory;
+a Parquet file is read by row group, a few rows at a time, and rows that are requested in their order are read once.
 """
 
 import base64
 import binascii
 import bisect
 import math
+import stat
 import tarfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import PurePosixPath
@@ -65,6 +69,41 @@ def _irregular(member: tarfile.TarInfo) -> str:
     if member.sparse is not None:
         return "a sparse file in the archive"
     return "" if member.isreg() else "a device or a pipe in the archive"
+
+
+class ZipArchive:
+    """A zip archive. Of two members with one name the last counts, as when it is unpacked."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Raises `DamagedError`."""
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise DamagedError(str(error)) from error
+
+    def members(self) -> Iterator[tuple[str, int, int, str]]:
+        """Each file of the archive: name, its number, size, and what it is unless it can be read."""
+        for number, member in enumerate(self._zip.infolist()):
+            if len(member.filename) > _LONGEST_NAME:
+                raise DamagedError(f"a name of {len(member.filename):,} characters")
+            if not member.is_dir():
+                yield member.filename, number, member.file_size, _unread(member)
+
+    def read(self, number: int, size: int) -> bytes:
+        """The first `size` bytes of a member. Raises `DamagedError`."""
+        try:
+            with self._zip.open(self._zip.infolist()[number]) as member:
+                return member.read(size)
+        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+            raise DamagedError(str(error)) from error
+
+
+def _unread(member: zipfile.ZipInfo) -> str:
+    if member.flag_bits & 1:
+        return "an encrypted file in the archive"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "compressed in a way that is not read"
+    return "a link in the archive" if stat.S_ISLNK(member.external_attr >> 16) else ""
 
 
 class ParquetTable:

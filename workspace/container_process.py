@@ -1,7 +1,9 @@
 """The process in which containers are opened: `python -m workspace.container_process`, started by `containers.py`.
 
     {"tar": true} and the file                   -> {}
+    {"zip": true} and the file                   -> {}
     {"members": true}                            -> {"members": [[name, offset, size, what], ...]}, until it is empty
+    {"member": NUMBER, "size": BYTES}            -> {} and that many bytes of a member of a zip
     {"parquet": true} and the file               -> {"rows": 9, "columns": [...], "images": [...], "texts": [...]}
     {"image": ROW, "column": "photo" or null}    -> {} and its bytes, {"path": "..."}, or {"none": true}
     {"values": ROW, "columns": [...]}            -> {"values": {...}}
@@ -19,7 +21,7 @@ from workspace.errors import in_one_line
 from workspace.limited.serving import Handler, Server, serve
 
 if TYPE_CHECKING:
-    from workspace.container_files import ParquetTable
+    from workspace.container_files import ParquetTable, ZipArchive
 
 #: Members in one answer.
 _MEMBERS = 20_000
@@ -60,13 +62,21 @@ class _Reader:
         self._file: BinaryIO | None = None
         self._members: Iterator[tuple[str, int, int, str]] = iter(())
         self._table: ParquetTable | None = None
+        self._zip: ZipArchive | None = None
 
     def answer(self, message: dict[str, Any], files: list[int]) -> tuple[dict[str, Any], bytes]:
-        from workspace.container_files import ParquetTable, tar_members
+        from workspace.container_files import ParquetTable, ZipArchive, tar_members
 
         if "tar" in message:
             self._members = tar_members(self._open(files, message))
             return {}, b""
+        if "zip" in message:
+            self._zip = ZipArchive(self._open(files, message))
+            self._members = self._zip.members()
+            return {}, b""
+        if "member" in message:
+            assert self._zip is not None
+            return {}, self._zip.read(message["member"], message["size"])
         if "members" in message:
             return {"members": list(islice(self._members, _MEMBERS))}, b""
         if "parquet" in message:
@@ -88,7 +98,7 @@ class _Reader:
         else:
             self._file = cast(BinaryIO, self._server.remote_file(message["size"]))
         self._file.seek(0)  # a file that was passed on has the position of its last reader
-        self._table, self._members = None, iter(())
+        self._table, self._zip, self._members = None, None, iter(())
         return self._file
 
 

@@ -1,4 +1,4 @@
-"""Files that hold many images: tar archives and Parquet files, here or on the Hub, read one image at a time.
+"""Files that hold many images: tar and zip archives and Parquet files, here or on the Hub, read one image at a time.
 
 They are made by strangers, so they are opened in a process with limits (`container_process.py`), and only if they are
 regular files. This process, which may have a token, reads the bytes of an archive's members at the offsets that the
@@ -8,7 +8,7 @@ other one found. All methods raise `OSError` for what cannot be read.
 import errno
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -118,36 +118,29 @@ class _Container:
         return self._file.read(length)
 
 
-class Tar(_Container):
-    """An uncompressed tar archive. Of two members with one name the last counts, as when it is unpacked."""
+class _Archive(_Container):
+    """Files by name. Of two members with one name the last counts, as when it is unpacked."""
 
-    def __init__(self, path: str, hub: HubAccess = HubAccess(), within: str | Path | None = None) -> None:
-        super().__init__(path, {"tar": True}, hub, within)
-        members: dict[str, tuple[int, int]] = {}
-        #: What is no regular file, with what it is.
+    def __init__(self, path: str, opening: dict[str, Any], hub: HubAccess, within: str | Path | None) -> None:
+        super().__init__(path, opening, hub, within)
+        #: Place and size of each member that can be read, by name.
+        self.members: dict[str, tuple[int, int]] = {}
+        #: What cannot be read, with what it is.
         self.irregular: dict[str, str] = {}
         try:
-            length = self._length()
             while batch := self._ask({"members": True})[0]["members"]:
-                for name, offset, size, what in batch:
-                    if not (isinstance(name, str) and offset >= 0 and size >= 0):
+                for name, place, size, what in batch:
+                    if not (isinstance(name, str) and place >= 0 and size >= 0):
                         raise DamagedFileError("a member outside the archive", path)
-                    members.pop(name, None)
+                    self.members.pop(name, None)
                     self.irregular.pop(name, None)
                     if what:
                         self.irregular[name] = what
                     else:
-                        if offset + size > length:
-                            raise DamagedFileError("the archive is truncated", path)
-                        members[name] = (offset, size)
-        except DamagedFileError as error:
-            self.close()
-            raise DamagedFileError(f"not a whole, uncompressed tar archive: {error.strerror}", path) from error
+                        self.members[name] = (place, size)
         except BaseException:
             self.close()
             raise
-        self.members: Mapping[str, tuple[int, int]] = members
-        self._release()  # the rest is reading
 
     def size(self, member: str) -> int:
         """Bytes of a member."""
@@ -155,21 +148,58 @@ class Tar(_Container):
 
     def read(self, member: str, limit: int | None = None) -> bytes:
         """A member, whole; or its first `limit` bytes."""
-        offset, size = self._place(member)
-        if limit is not None:
-            size = min(size, limit)
-        if size > LARGEST:
-            raise OSError(errno.EFBIG, f"{size:,} bytes", f"{self._path}#{member}")
-        self._file.seek(offset)
-        content = self._file.read(size)
-        if len(content) != size:
-            raise DamagedFileError("the archive is truncated", self._path)
-        return content
+        place, size = self._place(member)
+        wanted = size if limit is None else min(size, limit)
+        if wanted > LARGEST:
+            raise OSError(errno.EFBIG, f"{wanted:,} bytes", f"{self._path}#{member}")
+        return self._content(place, wanted)
+
+    def _content(self, place: int, size: int) -> bytes:
+        """So many bytes of the member at a place. Raises `DamagedFileError` where there are fewer."""
+        raise NotImplementedError
 
     def _place(self, member: str) -> tuple[int, int]:
         if member not in self.members:
             raise FileNotFoundError(errno.ENOENT, "the archive has no such member", f"{self._path}#{member}")
         return self.members[member]
+
+
+class Tar(_Archive):
+    """An uncompressed tar archive; the place of a member is its offset."""
+
+    def __init__(self, path: str, hub: HubAccess = HubAccess(), within: str | Path | None = None) -> None:
+        try:
+            super().__init__(path, {"tar": True}, hub, within)
+        except DamagedFileError as error:
+            raise DamagedFileError(f"not a whole, uncompressed tar archive: {error.strerror}", path) from error
+        length = self._length()
+        if any(offset + size > length for offset, size in self.members.values()):
+            self.close()
+            raise DamagedFileError("not a whole, uncompressed tar archive: the archive is truncated", path)
+        self._release()  # the rest is reading
+
+    def _content(self, place: int, size: int) -> bytes:
+        self._file.seek(place)
+        content = self._file.read(size)
+        if len(content) != size:
+            raise DamagedFileError("the archive is truncated", self._path)
+        return content
+
+
+class Zip(_Archive):
+    """A zip archive, whose members may be compressed; the place of a member is its number."""
+
+    def __init__(self, path: str, hub: HubAccess = HubAccess(), within: str | Path | None = None) -> None:
+        try:
+            super().__init__(path, {"zip": True}, hub, within)
+        except DamagedFileError as error:
+            raise DamagedFileError(f"not a whole zip archive: {error.strerror}", path) from error
+
+    def _content(self, place: int, size: int) -> bytes:
+        _, content = self._ask({"member": place, "size": size})
+        if len(content) != size:
+            raise DamagedFileError("a member is shorter than the archive says", self._path)
+        return content
 
 
 class ParquetImages(_Container):

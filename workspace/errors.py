@@ -44,6 +44,10 @@ class UsageError(CommunityForensicsError):
     exit_code = 2
 
 
+class ChangedElsewhereError(CommunityForensicsError):
+    """A file of the workspace is not the one that this process has seen: another one wrote it. Exit code 1."""
+
+
 class HubError(CommunityForensicsError):
     """The Hub did not answer, or its answer was not what was requested. Exit code 1."""
 

@@ -13,14 +13,14 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workspace.atomic import errors_naming, write_json
+from workspace.atomic import errors_naming, write_json, write_once
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 from workspace.process_folder import SILENT_SECONDS, TOUCH_SECONDS, ProcessFolder
@@ -71,6 +71,9 @@ def alone(workspace: Workspace, work: str, seconds: float | None = None) -> Iter
                 f"{SILENT_SECONDS / 60:.0f} minutes)"
             ) from error
         process.others()
+        if workspace.remote is not None:
+            remote = workspace.remote.alone(work, process.path.name, WAIT if seconds is None else seconds)
+            stack.enter_context(remote)
         yield Held(process.path, process, work)
 
 
@@ -87,9 +90,9 @@ def at_work(workspace: Workspace, work: str, touch_seconds: float = TOUCH_SECOND
             host, now = socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds")
             note = process.path / _NOTE
             with errors_naming(note):
-                note.write_text(f"process {os.getpid()} on {host}, since {now}", encoding="utf-8")
-            if work != UPKEEP and not _is_nested(workspace, process):
-                _wait_for(workspace, process, lambda path: path.parent.name == UPKEEP)
+                write_once(note, f"process {os.getpid()} on {host}, since {now}".encode())
+            if work != UPKEEP and not _is_nested(others := _others(workspace, process), process):
+                _wait_for(workspace, process, lambda path: path.parent.name == UPKEEP, others)
                 require_finished(workspace)
             yield process
     finally:
@@ -142,21 +145,26 @@ def require_finished(workspace: Workspace) -> None:
         )
 
 
-def _is_nested(workspace: Workspace, process: ProcessFolder) -> bool:
+def _is_nested(others: Sequence[Path], process: ProcessFolder) -> bool:
     """Whether this process was at work before: upkeep waits for it then, not the other way round."""
     same = process.path.name.rpartition("-")[0]
-    return any(path != process.path for path in workspace.locks.glob(f"*/{same}-*"))
+    return any(path.name.rpartition("-")[0] == same for path in others)
 
 
-def _wait_for(workspace: Workspace, process: ProcessFolder, concerns: Callable[[Path], bool]) -> None:
-    """Wait until no process works whose folder `concerns`; folders of processes that ended do not count."""
+def _others(workspace: Workspace, process: ProcessFolder) -> list[Path]:
+    """The folders of all other processes at work, by one listing of each kind of work."""
+    return [path for path in workspace.locks.glob("*/process-*") if path != process.path]
+
+
+def _wait_for(
+    workspace: Workspace, process: ProcessFolder, concerns: Callable[[Path], bool], seen: Sequence[Path] | None = None
+) -> None:
+    """Wait until no process works whose folder `concerns`; folders of processes that ended do not count. `seen`: what
+    `_others` gave a moment ago."""
     deadline = time.monotonic() + WAIT
     while True:
-        others = [
-            path
-            for path in workspace.locks.glob("*/process-*")
-            if path != process.path and concerns(path) and not process.is_dead(path)
-        ]
+        look = _others(workspace, process) if seen is None else seen
+        others, seen = [path for path in look if concerns(path) and not process.is_dead(path)], None
         if not others:
             return
         if deadline < time.monotonic():

@@ -8,6 +8,7 @@ mistake.
 """
 
 import errno
+import os
 import random
 import shutil
 import threading
@@ -94,7 +95,7 @@ class FolderLock:
 
     def _prepare(self) -> None:
         self._own.mkdir(exist_ok=True)
-        (self._own / self._folder.name).touch()
+        os.close(os.open(self._own / self._folder.name, os.O_CREAT | os.O_WRONLY, 0o666))
 
     def _try(self) -> bool:
         try:

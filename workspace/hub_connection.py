@@ -21,11 +21,14 @@ def pace(client: httpx2.Client) -> None:
     for transport in (client._transport, *client._mounts.values()):
         pool = getattr(transport, "_pool", None)
         if isinstance(pool, httpcore2.ConnectionPool):
-            pool._network_backend = _PacedBackend()
+            pool._network_backend = PacedBackend()
 
 
-class _PacedBackend(httpcore2.SyncBackend):
+class PacedBackend(httpcore2.SyncBackend):
+    """Makes connections on which an answer that is too slow is a time-out."""
+
     def connect_tcp(self, *args: Any, **options: Any) -> httpcore2.NetworkStream:
+        """As `httpcore2.SyncBackend.connect_tcp`."""
         return _PacedStream(super().connect_tcp(*args, **options))
 
 

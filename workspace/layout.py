@@ -9,10 +9,12 @@
       real/<real_source>/                     copies of real images, made by --copy
       images/<org>--<name>/00000000.png
       samples/<org>--<name>/part-00000.parquet
-      samples/<org>--<name>/batch-00000032/   images and rows that are not in a part yet
+      samples/<org>--<name>/journal-00000032-0123abcd   batches, rows and images, that are in no part yet
       outcomes/<org>--<name>.json             how sampling that generator ended
+      requests/<org>--<name>/ledger.jsonl     what was requested of its provider, where it is a remote generator
       logs/stderr/<org>--<name>.txt           what its sampling process printed, where it failed
       manifest/  report/  logs/
+      detect/                                 detectors: runs, their scores, features, results
       .crawl/                                 rows of a crawl that was interrupted
       .unfinished.json                        a removal or merge that was interrupted; none in between
       .locks/<work>/                          processes that do what only one may do at a time; empty in between
@@ -22,8 +24,11 @@ become part of a path.
 """
 
 import re
+import secrets
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from workspace.errors import UsageError
 from workspace.repo_id import checked_repo_id
@@ -31,12 +36,46 @@ from workspace.repo_id import checked_repo_id
 #: The names that `part_name` makes.
 _PARTS = "part-*.parquet"
 _PART = re.compile(r"part-([0-9]{5,})\.parquet", re.ASCII)
+_PREPARED = re.compile(r"prepared-([0-9]{5,})\.parquet", re.ASCII)
+_JOURNAL = re.compile(r"journal-([0-9]{8,})-[0-9a-f]{8}", re.ASCII)
 _BATCH = re.compile(r"batch-([0-9]{8,})", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 #: Digits of a commit in the name of a further revision.
 COMMIT_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a command needs of a workspace, where that is on an object store (`workspace.objects`)."""
+
+    writes: bool = True
+    """Whether it writes to the workspace."""
+    images: bool = False
+    """Whether it reads images of every generator, not only rows."""
+    manifest: bool = False
+    """Whether it reads the manifest and the report."""
+    logs: bool = False
+    """Whether it reads the logs of all processes."""
+    follows: bool = False
+    """Whether it shows what others write meanwhile."""
+
+
+class Remote(Protocol):
+    """The object store of which a workspace's folder is a replica."""
+
+    def bring(self, generator: str, *, whole: bool = False) -> None:
+        """Make the files of a generator in the folder what the store has; `whole`: with its images."""
+
+    def send(self, generator: str) -> None:
+        """Put what was made of a generator into the store."""
+
+    def alone(self, work: str, process: str, seconds: float) -> AbstractContextManager[None]:
+        """A block in which one process of all nodes does this work."""
+
+    def leases(self, work: str, process: str) -> AbstractContextManager[Any]:
+        """The claims of a process for a kind of work (`workspace.objects.leases`)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +87,8 @@ class Workspace:
     @classmethod
     def open(cls, root: Path | str) -> "Workspace":
         """The workspace at `root`, created if it does not exist; raises `UsageError` if that is not possible."""
+        if str(root).startswith("s3:/"):
+            raise UsageError(f"{root}: give the address to the function of a stage, which opens it, or name a folder")
         root = Path(root)
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -56,6 +97,11 @@ class Workspace:
                 f"--workspace {root}: the folder cannot be created ({error.strerror}); name another"
             ) from error
         return cls(root.resolve())
+
+    @property
+    def remote(self) -> Remote | None:
+        """The object store behind the folder; None: there is none."""
+        return None
 
     @property
     def recipe(self) -> Path:
@@ -123,6 +169,11 @@ class Workspace:
         return self.root / "report"
 
     @property
+    def detect(self) -> Path:
+        """The folder of the detectors, with one folder for each run."""
+        return self.root / "detect"
+
+    @property
     def logs(self) -> Path:
         """The folder of the structured logs."""
         return self.root / "logs"
@@ -152,6 +203,21 @@ class Workspace:
         """The outcome of one generator: how sampling it ended."""
         return self.outcomes / f"{generator_folder(generator)}.json"
 
+    @property
+    def requests(self) -> Path:
+        """The folder of all ledgers of requests to providers, with one folder for each remote generator."""
+        return self.root / "requests"
+
+    def requests_of(self, generator: str) -> Path:
+        """The folder of one remote generator's ledger, and of answers whose images are in no row yet."""
+        return self.requests / generator_folder(generator)
+
+    def begun(self) -> frozenset[str]:
+        """The generators that have rows or an outcome, by one listing of each folder: asking for each of thousands
+        takes longer, above all on a file server."""
+        outcomes = (path.name.removesuffix(".json") for path in _listed(self.outcomes))
+        return frozenset(map(generator_of, (*(path.name for path in _listed(self.samples)), *outcomes)))
+
     def stderr_of(self, generator: str) -> Path:
         """What the sampling process of one generator printed, where it failed."""
         return self.logs / "stderr" / f"{generator_folder(generator)}.txt"
@@ -164,7 +230,7 @@ def part_name(number: int) -> str:
 
 def parts_in(folder: Path) -> list[Path]:
     """The part files of one generator or real source, in the order of their numbers; none if there is no folder."""
-    return sorted((path for path in _listed(folder) if path.match(_PARTS)), key=_by_number)
+    return _parts(_listed(folder))
 
 
 def parts_below(folder: Path) -> list[Path]:
@@ -174,21 +240,44 @@ def parts_below(folder: Path) -> list[Path]:
 
 def part_number(part: Path) -> int:
     """The number of a part file."""
-    match = _PART.fullmatch(part.name)
+    match = _PART.fullmatch(part.name) or _PREPARED.fullmatch(part.name)
     if match is None:
         raise UsageError(f"{part} is not the name of a part: remove or rename that file")
     return int(match[1])
 
 
-def batch_name(first: int) -> str:
-    """The folder name of a batch that is not in a part yet, by the index of its first sample: batch-00000032."""
-    return f"batch-{first:08d}"
+def prepared_name(number: int) -> str:
+    """The file name of a part whose images have no names yet."""
+    return f"prepared-{number:05d}.parquet"
 
 
-def batches_in(folder: Path) -> list[tuple[int, Path]]:
-    """Such batches of one generator, with the index of their first sample, in order; none if there is no folder."""
-    found = [(_BATCH.fullmatch(path.name), path) for path in _listed(folder)]
-    return sorted((int(match[1]), path) for match, path in found if match is not None)
+def journal_name(first: int) -> str:
+    """A file name, which no other process makes, for a journal of batches from this index on."""
+    return f"journal-{first:08d}-{secrets.token_hex(4)}"
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """The files of one generator's samples, each kind in the order of the samples."""
+
+    parts: tuple[Path, ...] = ()
+    prepared: tuple[Path, ...] = ()
+    """Parts whose images have no names yet."""
+    journals: tuple[Path, ...] = ()
+    """Batches that are in no part yet, of all processes."""
+    batches: tuple[Path, ...] = ()
+    """The same as a former version wrote them: a folder for each batch."""
+
+
+def sample_files(folder: Path) -> SampleFiles:
+    """The files of one generator's samples, by one look at its folder; none if there is none."""
+    paths = _listed(folder)
+    return SampleFiles(
+        parts=tuple(_parts(paths)),
+        prepared=tuple(_named(paths, _PREPARED)),
+        journals=tuple(_named(paths, _JOURNAL)),
+        batches=tuple(_named(paths, _BATCH)),
+    )
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -198,6 +287,16 @@ def _listed(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _parts(paths: list[Path]) -> list[Path]:
+    return sorted((path for path in paths if path.match(_PARTS)), key=_by_number)
+
+
+def _named(paths: list[Path], name: re.Pattern[str]) -> list[Path]:
+    """The paths with such a name, by its number."""
+    found = [(match, path) for path in paths if (match := name.fullmatch(path.name)) is not None]
+    return [path for _, path in sorted(found, key=lambda one: (int(one[0][1]), one[1].name))]
 
 
 def _by_number(part: Path) -> tuple[str, int, str]:

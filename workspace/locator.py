@@ -1,7 +1,7 @@
 """Locators: texts that say where the bytes of an image are, and the reader that fetches these bytes.
 
     /data/coco/val2017/000000000139.jpg                    a file
-    /data/laion/00000.tar#000000012.jpg                    a member of a tar archive
+    /data/laion/00000.tar#000000012.jpg                    a member of a tar archive, or of a .zip
     /data/faces/train.parquet#row=000000017                a row of a Parquet file, counted from 0
     /data/faces/train.parquet#row=000000017,column=photo   the same, of a column that the user named
     hf://datasets/ORG/NAME@COMMIT/train.parquet#row=...    the same on the Hub, pinned; also .tar#... and plain files
@@ -19,17 +19,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from workspace.containers import HUB, ParquetImages, Tar, open_file
+from workspace.containers import HUB, ParquetImages, Tar, Zip, open_file
 from workspace.errors import HubError, in_one_line
 from workspace.hub_access import HubAccess
 
 #: Where bytes are: a path, or the text of a locator.
 Locator = Path | str
 
-_INSIDE = re.compile(r"(.+?\.(?:(tar)|parquet))#(.+)", re.ASCII | re.DOTALL | re.IGNORECASE)
+_INSIDE = re.compile(r"(.+?\.(?:(tar|zip)|parquet))#(.+)", re.ASCII | re.DOTALL | re.IGNORECASE)
 _ROW = re.compile(r"row=([0-9]{1,18})(?:,column=(.+))?", re.ASCII | re.DOTALL)
+
+Container: TypeAlias = Tar | Zip | ParquetImages
 
 #: Containers that one reader keeps open: images are mostly requested in their order in the container.
 _OPEN = 4
@@ -76,7 +78,7 @@ class LocatorReader:
         """`hub`: the Hub of locators that begin with hf://."""
         self._hub = hub
         self._lock = threading.Lock()
-        self._open: OrderedDict[tuple[object, ...], Tar | ParquetImages] = OrderedDict()
+        self._open: OrderedDict[tuple[object, ...], Container] = OrderedDict()
         weakref.finalize(self, _close, self._open)
 
     def read(self, locator: Locator, within: Path | None = None, limit: int | None = None) -> bytes:
@@ -88,7 +90,7 @@ class LocatorReader:
                 return file.read() if limit is None else file.read(limit)
         with self._lock, hub_errors(inside[0]):
             container = self._container(inside[0], within)
-            if isinstance(container, Tar):
+            if isinstance(container, Tar | Zip):
                 return container.read(inside[1], limit)
             return container.read(*row_and_column(inside[1]))
 
@@ -100,7 +102,7 @@ class LocatorReader:
                 return file.seek(0, os.SEEK_END)
         with self._lock, hub_errors(inside[0]):
             container = self._container(inside[0])
-            if isinstance(container, Tar):
+            if isinstance(container, Tar | Zip):
                 return container.size(inside[1])
             return len(container.read(*row_and_column(inside[1])))
 
@@ -112,14 +114,15 @@ class LocatorReader:
                 raise OSError(errno.EINVAL, "not a Parquet file", path)
             return container.values(row, columns)
 
-    def _container(self, path: str, within: Path | None = None) -> Tar | ParquetImages:
+    def _container(self, path: str, within: Path | None = None) -> Container:
         # A forked process shares the positions of its parent's open files, and a file may have been replaced.
         status = None if path.startswith(HUB) else Path(path).stat()
         key = (os.getpid(), path, within, status and (status.st_mtime_ns, status.st_size, status.st_ino))
         if key in self._open:
             self._open.move_to_end(key)
             return self._open[key]
-        kind = Tar if path.lower().endswith(".tar") else ParquetImages
+        kinds: dict[str, type[Container]] = {".tar": Tar, ".zip": Zip}
+        kind = kinds.get(path[-4:].lower(), ParquetImages)
         opened = kind(path, self._hub, within)
         self._open[key] = opened
         if len(self._open) > _OPEN:
@@ -127,7 +130,7 @@ class LocatorReader:
         return opened
 
 
-def _close(containers: OrderedDict[tuple[object, ...], Tar | ParquetImages]) -> None:
+def _close(containers: OrderedDict[tuple[object, ...], Container]) -> None:
     for container in containers.values():
         container.close()
 

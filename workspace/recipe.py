@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import tomli_w
 
-from workspace.atomic import write_bytes
+from workspace.atomic import read_whole, write_bytes
 from workspace.errors import UsageError
 from workspace.exclusive import alone
 from workspace.layout import Workspace
@@ -100,6 +100,17 @@ def add(workspace: Workspace, stage: str, settings: Mapping[str, Setting | None]
             _write(workspace, number, stage, wanted)
 
 
+def extend(workspace: Workspace, stage: str, name: str, values: Mapping[str, str], number: int) -> None:
+    """Add values to the setting `name`, a table, in the table `stage` of round `number`, which may be the next one."""
+    with alone(workspace, "recipe", _LOCK_SECONDS):
+        every = rounds(workspace)
+        table = every[number - 1].tables.get(stage, {}) if number <= len(every) else {}
+        known: Any = table.get(name, {})
+        wanted: Any = _wanted(workspace, {name: {**known, **values}})[name]
+        if wanted != known:
+            _write(workspace, number, stage, {**table, name: dict(sorted(wanted.items()))})
+
+
 def round_of(
     workspace: Workspace,
     stage: str,
@@ -145,7 +156,7 @@ def rounds(workspace: Workspace) -> tuple[Round, ...]:
     Raises `UsageError` for a recipe that is not TOML, and for rounds that are not numbered from 2 without a gap.
     """
     try:
-        tables: dict[str, Any] = tomllib.loads(workspace.recipe.read_text(encoding="utf-8"))
+        tables: dict[str, Any] = tomllib.loads(read_whole(workspace.recipe).decode())
     except FileNotFoundError:
         tables = {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

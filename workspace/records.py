@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from workspace.atomic import atomic_path
 from workspace.errors import UsageError, in_one_line, is_refusal
+from workspace.record_columns import rows_of
 
 R = TypeVar("R")
 
@@ -95,7 +96,7 @@ def _field_names(kind: Any) -> tuple[str, ...]:
 
 def from_table(record: type[R], table: pa.Table) -> list[R]:
     """The rows of a table as records."""
-    return [_build(record, row) for row in table.to_pylist()]
+    return [row for batch in table.to_batches() for row in rows_of(record, batch)]
 
 
 def write(
@@ -118,18 +119,31 @@ def write_table(path: Path, table: pa.Table, plain: Collection[str] = ()) -> Non
 
     `plain`: as in `write`.
     """
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, **_options(table, plain))
+
+
+def content_of(table: pa.Table, plain: Collection[str] = ()) -> memoryview:
+    """The bytes that `write_table` writes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, **_options(table, plain))
+    return memoryview(sink.getvalue())
+
+
+def _options(table: pa.Table, plain: Collection[str]) -> dict[str, Any]:
+    """How a table is written."""
     options: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
     if plain:
         others = [leaf for leaf in leaves(table.schema) if leaf not in plain]
         compression = dict.fromkeys(others, "zstd") | dict.fromkeys(plain, "none")
         options |= {"compression": compression, "use_dictionary": others, "write_statistics": others}
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, **options)
+    return options
 
 
-def leaves(columns: pa.Schema) -> list[str]:
+@functools.lru_cache(maxsize=32)  # each batch of samples asks
+def leaves(columns: pa.Schema) -> tuple[str, ...]:
     """Paths of a schema's leaf columns, as Parquet names them."""
-    return [leaf.path for leaf in _parquet_schema(columns)]
+    return tuple(leaf.path for leaf in _parquet_schema(columns))
 
 
 def _parquet_schema(columns: pa.Schema) -> pq.ParquetSchema:
@@ -145,6 +159,12 @@ def read_table(path: Path, record: type, columns: Sequence[str] | None = None, f
     record.
     """
     with opened(path, record, former) as file:
+        return file.read(columns=list(columns) if columns is not None else None)
+
+
+def read_content(content: memoryview, path: Path, record: type, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the bytes of such a file, which are a part of `path`; `columns` and errors as `read_table`."""
+    with _opened(pa.BufferReader(content), path, record, former=False) as file:
         return file.read(columns=list(columns) if columns is not None else None)
 
 
@@ -171,9 +191,15 @@ def opened(path: Path, record: type, former: bool = False) -> Iterator[pq.Parque
 
     `former`: whether it may be of a former version, which lacks columns that have defaults.
     """
+    with _opened(path, path, record, former) as file:
+        yield file
+
+
+@contextmanager
+def _opened(source: Path | pa.BufferReader, path: Path, record: type, former: bool) -> Iterator[pq.ParquetFile]:
     expected = schema(record)
     # One plain file: a folder name such as `a=b` above it is no partition, so no dataset discovery.
-    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with reading(path), pq.ParquetFile(source, page_checksum_verification=True) as file:
         if not file.schema_arrow.equals(expected) and not (former and _is_former(file.schema_arrow, record)):
             if _is_of_this_version(file, expected):
                 raise DamagedFileError(f"{path} is damaged: its two descriptions of the columns differ")
@@ -181,6 +207,10 @@ def opened(path: Path, record: type, former: bool = False) -> Iterator[pq.Parque
                 f"{path} was written by another version of community-forensics: continue with that version, or use "
                 f"another --workspace; {_difference(file.schema_arrow, expected)}"
             )
+        meta = file.metadata
+        if meta.num_rows != sum(meta.row_group(group).num_rows for group in range(meta.num_row_groups)):
+            # No checksum protects the description, and a reader believes each group.
+            raise DamagedFileError(f"{path} is damaged: its two counts of rows differ")
         yield file
 
 
@@ -240,18 +270,3 @@ def _difference(found: pa.Schema, expected: pa.Schema) -> str:
     differences += [f"it also has {', '.join(extra)}"] if extra else []
     differences += retyped
     return "; ".join(differences) or "its columns are in another order"
-
-
-def _build(record: type[R], row: dict[str, Any]) -> R:
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(record):  # type: ignore[arg-type]
-        if field.name not in row:
-            # Of a former version: its default.
-            continue
-        value, nested = row[field.name], field.metadata["of"]
-        if nested is not None and value is not None:
-            value = tuple(_build(nested, item) for item in value) if field.metadata["many"] else _build(nested, value)
-        elif isinstance(value, list):
-            value = tuple(value)
-        values[field.name] = value
-    return record(**values)

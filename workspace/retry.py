@@ -6,6 +6,7 @@ the wait that the Hub names; that something is missing, gated or forbidden is fi
 rate limit is no try: with many workers a request may have to wait for several.
 """
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -31,13 +32,15 @@ MAX_WINDOWS = 50
 MAX_BACKOFF = 30.0
 #: What httpx says where huggingface_hub closed, after a lost connection, the client that all threads share.
 _CLOSED = "the client has been closed"
+#: A number of seconds, with a fraction as some providers send it.
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 # Time-out, too early, too many requests, and errors of the server and its CDN.
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
 
 def status_of(error: BaseException | None) -> int | None:
     """The HTTP status behind an error; None if there was no answer. The client wraps errors in others."""
-    response = _response_of(error)
+    response = response_of(error)
     return None if response is None else int(response.status_code)
 
 
@@ -69,24 +72,24 @@ def remedy(error: BaseException) -> str | None:
 
 
 def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Seconds to wait by the headers `Retry-After` (a number or a date) or `RateLimit`, at most `MAX_WAIT`.
-
-    None: the headers request no wait.
-    """
-    seconds: float | None = None
-    after = headers.get("Retry-After", "").strip()
-    if after.isdecimal() and len(after) <= 9:
-        seconds = float(after)
-    elif after:
-        try:
-            date = parsedate_to_datetime(after)
-            seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-        except (ValueError, OverflowError):
-            seconds = None
+    """Seconds to wait by the headers `Retry-After` or `RateLimit`, at most `MAX_WAIT`; None: they request no wait."""
+    seconds = retry_after(headers, now)
     budget = parse_ratelimit_headers(headers)
     if budget is not None and budget.remaining == 0:
         seconds = max(seconds or 0.0, budget.reset_in_seconds + ROUNDED_SECOND)
-    return None if seconds is None else min(max(seconds, 0.0), MAX_WAIT)
+    return None if seconds is None else min(seconds, MAX_WAIT)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Seconds to wait by the header `Retry-After`, a number or a date (RFC 9110, 10.2.3); None: it says none."""
+    after = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(after):
+        return float(after)
+    try:
+        date = parsedate_to_datetime(after)
+        return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, OverflowError):
+        return None
 
 
 def retrying(
@@ -118,14 +121,14 @@ def retrying(
 
 def _is_window(error: BaseException | None) -> bool:
     """Whether the Hub refused a request until the next window of its rate limit, and named the wait."""
-    response = _response_of(error)
+    response = response_of(error)
     return (
         response is not None and response.status_code == 429 and bool(asked_wait(response.headers, datetime.now(UTC)))
     )
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    response = _response_of(state.outcome.exception() if state.outcome is not None else None)
+    response = response_of(state.outcome.exception() if state.outcome is not None else None)
     if response is not None:
         asked = asked_wait(response.headers, datetime.now(UTC))
         if asked is not None:
@@ -133,7 +136,8 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return float(tenacity.wait_random_exponential(multiplier=0.5, max=MAX_BACKOFF)(state))
 
 
-def _response_of(error: BaseException | None) -> httpx2.Response | None:
+def response_of(error: BaseException | None) -> httpx2.Response | None:
+    """The answer that an error, or what led to it, is about; None: there is none."""
     while error is not None:
         response = getattr(error, "response", None)
         if isinstance(response, httpx2.Response):

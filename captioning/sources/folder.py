@@ -133,6 +133,11 @@ def image_ids(root: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[str]
     return (path for path in _files(root, root, "", ()) if _suffix(path) in suffixes)
 
 
+def every_file(root: Path) -> Iterator[str]:
+    """The ids of all files below `root`, in no order; errors as `image_ids`."""
+    return _files(root, root, "", ())
+
+
 def _suffix(name: str) -> str:
     return PurePath(name).suffix.lower()
 

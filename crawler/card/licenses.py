@@ -93,6 +93,7 @@ _NON_COMMERCIAL: dict[str, str | None] = {
     "cc-by-nc-sa-3.0": "CC-BY-NC-SA-3.0",
     "cc-by-nc-sa-4.0": "CC-BY-NC-SA-4.0",
     "fair-noncommercial-research-license": None,
+    "flux-1-dev-nc": None,
     "flux-1-dev-non-commercial-license": None,
     "flux-dev-license": None,
     "flux-dev-non-commercial-license": None,
@@ -107,18 +108,23 @@ _RESEARCH_ONLY = (
     "stable-cascade-nc-community",
     "stabilityai-nc-research-community",
 )
-# Terms of one company or author.
+# Terms of one company or author; of commercial generators, as the Community Forensics paper's metadata name them.
 _PROPRIETARY = (
+    "adobe-genai-tos",
     "apple-ascl",
     "fluently",
     "gemma",
+    "google-tos",
     "grok2-community",
+    "ideogram-tos",
     "llama2",
     "llama3",
     "llama3.1",
     "llama3.2",
     "llama3.3",
     "llama4",
+    "midjourney-tos",
+    "openai-terms-of-use",
     "playground-v2-community",
     "playground-v2dot5-community",
     "stabilityai-ai-community",

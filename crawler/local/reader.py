@@ -80,13 +80,13 @@ class LocalReader:
         place = self._places[model_name].resolve()
         if place.is_dir():
             with _readable("its folder"):
-                return {file.path: file for file in _below(place)}
+                return {file.path: file for file in files_below(place)}
         with _readable("its path"):
             size = place.stat().st_size
         return {CHECKPOINT: ModelFile(path=CHECKPOINT, size=size)}
 
 
-def _below(folder: Path) -> Iterator[ModelFile]:
+def files_below(folder: Path) -> Iterator[ModelFile]:
     """The files below a folder, one more than is read at most; sizes of other things than files are 0."""
     count = 0
     for root, folders, names in os.walk(folder):

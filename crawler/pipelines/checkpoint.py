@@ -24,7 +24,7 @@ _DENOISERS = ("unet", "transformer")
 _DECODERS = ("vae", "vqvae", "movq", "vqgan")
 # Classes of other runtimes, which have their own formats: optimum's and those that diffusers had.
 _OTHER_RUNTIMES = (
-    (re.compile(r"O(?:nnx|RT)[A-Z]"), Reason.ONNX_ONLY),
+    (re.compile(r"(?:StableDiffusion)?O(?:nnx|RT)[A-Z]"), Reason.ONNX_ONLY),
     (re.compile(r"(?:Flax|OV|Neuron|IPU|Gaudi|RBLN|TensorRT|TRT|CoreML|MLX|TF)[A-Z]"), Reason.OTHER_FORMAT),
 )
 # Classes whose denoiser has one input for each output unless a call also gives it an image (inpainting, control).

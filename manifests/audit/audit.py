@@ -1,15 +1,15 @@
 """The audit of a manifest: `audit_manifest` looks, writes what it found, and returns it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import duckdb
 import numpy as np
 
 from manifests.audit.facts import Facts, read_facts
-from manifests.audit.matching import match, matched_path
+from manifests.audit.matching import match, matched_path, write_matched
 from manifests.audit.pixels import PICTURES, Pixels, columns_of, look_at
 from manifests.audit.record import ALL_FACTS, Audit, Findings, MatchedFindings, write_audit
-from manifests.audit.scores import Score, score
+from manifests.audit.scores import Repetitions, Score, score
 from manifests.audit.trees import folds_of, judged
 from manifests.database import database, parquet_view
 from manifests.images import ImageReader
@@ -32,10 +32,10 @@ def audit_manifest(workspace: Workspace, options: BuildOptions) -> Audit:
         parquet_view(connection, "manifest", [path])
         connection.execute("CREATE TEMP VIEW audited AS FROM manifest WHERE split IS NOT NULL")
         ((images,),) = connection.execute("SELECT count(*) FROM audited").fetchall()
-        seen = _Pictures(ImageReader(workspace, options.hub))
+        seen = Pictures(ImageReader(workspace, options.hub).read)
         with task("auditing file facts"):
             facts = read_facts(connection, "audited", "coalesce(model_name, sha256)", "sha256")
-        findings = _findings(facts, seen)
+        findings = findings_of(facts, seen)
         matched_path(workspace).unlink(missing_ok=True)
         matched = _matched(connection, workspace, manifest, seen) if options.matched else None
     audit = Audit(manifest, int(images), findings, facts.unknown, matched)
@@ -44,31 +44,33 @@ def audit_manifest(workspace: Workspace, options: BuildOptions) -> Audit:
 
 
 def _matched(
-    connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest: str, seen: "_Pictures"
+    connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest: str, seen: "Pictures"
 ) -> MatchedFindings:
     with task("matching real and generated images"):
-        matching = match(connection, workspace, manifest)
+        matching = match(connection)
+        write_matched(connection, workspace, manifest)
         # Both images of a pair in one fold: otherwise trees that saw one of them judge the other one wrong.
         facts = read_facts(connection, "pairs", "pair_generator", "pair_sha256")
-    return MatchedFindings(matching.pairs, matching.possible, _findings(facts, seen))
+    return MatchedFindings(matching.pairs, matching.possible, findings_of(facts, seen))
 
 
-class _Pictures:
+class Pictures:
     """Statistics of pixels, each image looked at once."""
 
-    def __init__(self, images: ImageReader) -> None:
-        self._images = images
+    def __init__(self, read: Callable[[str], bytes]) -> None:
+        """`read`: the image file at a path; raises `OSError`."""
+        self._read = read
         self._seen: dict[str, Pixels | None] = {}
 
     def of(self, paths: Sequence[str]) -> list[Pixels | None]:
         """The statistics of the images at these paths; None for one that cannot be read."""
         missing = [path for path in dict.fromkeys(paths) if path not in self._seen]
         if missing:
-            self._seen |= dict.fromkeys(missing) | look_at(self._images, missing)
+            self._seen |= dict.fromkeys(missing) | look_at(self._read, missing)
         return [self._seen[path] for path in paths]
 
 
-def _findings(facts: Facts, seen: _Pictures) -> Findings:
+def findings_of(facts: Facts, seen: Pictures) -> Findings:
     """What facts and pixels tell of these images."""
     found = Findings(facts.count(FAKE), facts.count(REAL), facts.generators)
     folds = folds_of(facts.groups, facts.labels)
@@ -76,28 +78,37 @@ def _findings(facts: Facts, seen: _Pictures) -> Findings:
 
     known: dict[bytes, np.typing.NDArray[np.float64]] = {}
 
+    def repetitions_of(rows: slice | list[int]) -> Repetitions:
+        return Repetitions(facts.labels[rows], list(np.asarray(facts.groups, dtype=object)[rows]), folds[rows])
+
     def scored(
-        name: str, values: np.typing.NDArray[np.float64], names: Sequence[bool], rows: slice | list[int]
+        name: str,
+        values: np.typing.NDArray[np.float64],
+        names: Sequence[bool],
+        rows: slice | list[int],
+        repetitions: Repetitions,
     ) -> Score | None:
         # Facts that divide the images alike, such as width and height of squares, are judged once.
         key = b"".join(np.unique(column, return_inverse=True)[1].tobytes() for column in values.T)
         if key not in known:
             known[key] = judged(values, names, facts.labels[rows], folds[rows])
-        judgements = known[key]
-        groups = np.asarray(facts.groups, dtype=object)[rows]
-        return score(name, judgements, facts.labels[rows], list(groups), folds[rows])
+        return score(name, known[key], repetitions)
 
     everything = slice(None)
-    together = scored(ALL_FACTS, facts.values, texts, everything)
+    of_all = repetitions_of(everything)
+    together = scored(ALL_FACTS, facts.values, texts, everything, of_all)
     if together is None or facts.generators < 2 or found.real < 2:
         return found
-    alone = [scored(fact.name, facts.values[:, [n]], [fact.text], everything) for n, fact in enumerate(facts.facts)]
+    alone = [
+        scored(fact.name, facts.values[:, [n]], [fact.text], everything, of_all) for n, fact in enumerate(facts.facts)
+    ]
     first = [np.flatnonzero(facts.labels == label)[:PICTURES] for label in (FAKE, REAL)]
     rows = np.concatenate(first).tolist()
     pictures = seen.of([facts.paths[row] for row in rows])
     read = [row for row, picture in zip(rows, pictures, strict=True) if picture is not None]
     columns = columns_of([picture for picture in pictures if picture is not None]) if read else {}
-    by_pixels = [scored(name, values, [False] * values.shape[1], read) for name, values in columns.items()]
+    of_read = repetitions_of(read)
+    by_pixels = [scored(name, values, [False] * values.shape[1], read, of_read) for name, values in columns.items()]
     return Findings(
         found.generated,
         found.real,

@@ -89,9 +89,9 @@ def read_matched(workspace: Workspace, manifest_sha256: str) -> pa.Table:
         return file.read()
 
 
-def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_sha256: str) -> Matching:
-    """Choose the pairs among the images of the view `audited`, write them, and leave them as the table `pairs`, with
-    the columns of the manifest that facts are read from, and `pair`, `pair_generator` and `pair_sha256`."""
+def match(connection: duckdb.DuckDBPyConnection) -> Matching:
+    """Choose the pairs among the images of the view `audited`, and leave them as the table `pairs`, with the columns of
+    the manifest that facts are read from, and `pair`, `pair_generator` and `pair_sha256`."""
     equal = [column for _, columns in _EQUAL for column in columns]
     stratum = ", ".join(["split", *equal])
     same = " AND ".join(f"images.{name} IS NOT DISTINCT FROM strata.{name}" for name in ("split", *equal))
@@ -124,6 +124,15 @@ def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_
             max(model_name) OVER (PARTITION BY pair) AS pair_generator,
             max(sha256) FILTER (label = {FAKE}) OVER (PARTITION BY pair) AS pair_sha256
         FROM numbered""")
+    possible = [(name, _possible(connection, equal[: equal.index(columns[-1]) + 1])) for name, columns in _EQUAL]
+    ((pairs, generators),) = connection.execute(
+        f"SELECT count(*), count(DISTINCT generator) FROM pairs WHERE label = {FAKE}"
+    ).fetchall()
+    return Matching(pairs, generators, (*possible, (_FILE_SIZE, pairs)))
+
+
+def write_matched(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_sha256: str) -> None:
+    """Write the table `pairs` that `match` left as that of the manifest's matched subset."""
     rows = connection.sql(
         f"""SELECT pair, label, split, sha256, generator, model_name, "index",
             CASE WHEN label = {REAL} THEN real_source END AS real_source,
@@ -131,11 +140,6 @@ def match(connection: duckdb.DuckDBPyConnection, workspace: Workspace, manifest_
     ).to_arrow_table()
     table = rows.cast(pa.schema(records.schema(MatchedRow), {_MANIFEST: manifest_sha256}))
     records.write_table(matched_path(workspace), table)
-    possible = [(name, _possible(connection, equal[: equal.index(columns[-1]) + 1])) for name, columns in _EQUAL]
-    ((pairs, generators),) = connection.execute(
-        f"SELECT count(*), count(DISTINCT generator) FROM pairs WHERE label = {FAKE}"
-    ).fetchall()
-    return Matching(pairs, generators, (*possible, (_FILE_SIZE, pairs)))
 
 
 def _possible(connection: duckdb.DuckDBPyConnection, columns: list[str]) -> int:

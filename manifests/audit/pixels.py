@@ -4,7 +4,7 @@ pixels, and its number of grey levels. A detector of traces needs none of them.
 Of large datasets, `PICTURES` images of each label are looked at, in processes with limits (`manifests.pictures`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -12,7 +12,6 @@ from pathlib import PurePath
 import numpy as np
 import numpy.typing as npt
 
-from manifests.images import ImageReader
 from manifests.pictures.readers import PictureReaders, Request
 from workspace.progress import task
 
@@ -44,22 +43,22 @@ class Pixels:
         return np.asarray(self.thumbnail.mean(axis=(0, 1)))
 
 
-def look_at(images: ImageReader, paths: Sequence[str]) -> dict[str, Pixels]:
-    """The statistics of the images with these values of the manifest's `path`; without those that cannot be read."""
+def look_at(read: Callable[[str], bytes], paths: Sequence[str]) -> dict[str, Pixels]:
+    """The statistics of the images that `read` gives for these paths; without those that cannot be read."""
     with PictureReaders() as readers, task("looking at pixels", total=len(paths)) as progress:
         seen: dict[str, Pixels] = {}
-        for path, picture in zip(paths, readers.read(_questions(images, paths)), strict=True):
+        for path, picture in zip(paths, readers.read(_questions(read, paths)), strict=True):
             progress.advance()
             if picture is not None:
                 seen[path] = Pixels(picture.pixels.astype(float), picture.levels)
     return seen
 
 
-def _questions(images: ImageReader, paths: Sequence[str]) -> Iterator[Request | None]:
+def _questions(read: Callable[[str], bytes], paths: Sequence[str]) -> Iterator[Request | None]:
     for path in paths:
         question = None
         with suppress(OSError):
-            question = Request(images.read(path), PurePath(path).suffix, _SIDE, stretch=True)
+            question = Request(read(path), PurePath(path).suffix, _SIDE, stretch=True)
         yield question
 
 

@@ -135,7 +135,7 @@ def read_audit(workspace: Workspace) -> Audit | None:
     """The audit of the manifest as it is; None: there is none, or it is of another manifest, or damaged."""
     try:
         written: Any = json.loads(audit_path(workspace).read_bytes())
-        audit = _audit(written)
+        audit = parse_audit(written)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return audit if audit.manifest == sha256_of_file(manifest_path(workspace)) else None
@@ -173,7 +173,8 @@ def _said(score: Score) -> str:
     )
 
 
-def _audit(written: Any) -> Audit:
+def parse_audit(written: Any) -> Audit:
+    """An audit from its form in JSON. Raises `ValueError`, `TypeError`, `KeyError` or `AttributeError`."""
     matched = written.pop("matched")
     if matched is not None:
         possible = tuple((name, number) for name, number in matched["possible"])

@@ -54,32 +54,44 @@ def judged(values: Scores, texts: Sequence[bool], labels: Labels, folds: npt.NDA
     `values`: float64 of shape (images, columns), NaN where unknown; `texts`: which columns are names. Images of a fold
     without both classes in its training set are 0.5.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
-
     result = np.full(len(labels), 0.5)
     differing = [column for column in range(values.shape[1]) if len(np.unique(values[:, column])) > 1]
     if not differing:
         return result
     names = [texts[column] for column in differing]
     values = np.column_stack([_binned(values[:, column]) for column in differing])
-    # Small trees are slower on several threads, and one gives the same sums everywhere.
-    with threadpool_limits(limits=1):
-        for fold in range(FOLDS):
-            held, seen = folds == fold, folds != fold
-            numbers = [int((labels[seen] == label).sum()) for label in (REAL, FAKE)]
-            if not held.any() or not all(numbers):
-                continue
-            trees = HistGradientBoostingClassifier(
-                max_iter=_TREES,
-                max_depth=_DEPTH,
-                min_samples_leaf=_LEAF,
-                learning_rate=_RATE,
-                early_stopping=False,
-                categorical_features=names,
-                random_state=0,
-            )
-            weights = np.where(labels[seen] == FAKE, 0.5 / numbers[FAKE], 0.5 / numbers[REAL]) * seen.sum()
-            trees.fit(values[seen], labels[seen], sample_weight=weights)
-            result[held] = trees.predict_proba(values[held])[:, 1]
+    for fold in range(FOLDS):
+        held, seen = folds == fold, folds != fold
+        if held.any() and len(np.unique(labels[seen])) == 2:
+            result[held] = Trees(values[seen], names, labels[seen]).chances(values[held])
     return result
+
+
+class Trees:
+    """Boosted trees, trained on images of both classes; arguments as those of `judged`."""
+
+    def __init__(self, values: Scores, texts: Sequence[bool], labels: Labels) -> None:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from threadpoolctl import threadpool_limits
+
+        self._trees = HistGradientBoostingClassifier(
+            max_iter=_TREES,
+            max_depth=_DEPTH,
+            min_samples_leaf=_LEAF,
+            learning_rate=_RATE,
+            early_stopping=False,
+            categorical_features=list(texts),
+            random_state=0,
+        )
+        numbers = {label: int((labels == label).sum()) for label in (REAL, FAKE)}
+        weights = np.where(labels == FAKE, 0.5 / numbers[FAKE], 0.5 / numbers[REAL]) * len(labels)
+        # Small trees are slower on several threads, and one gives the same sums everywhere.
+        with threadpool_limits(limits=1):
+            self._trees.fit(values, labels, sample_weight=weights)
+
+    def chances(self, values: Scores) -> Scores:
+        """For each image how likely it is generated, 0 to 1."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1):
+            return np.asarray(self._trees.predict_proba(values)[:, 1])

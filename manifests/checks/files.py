@@ -6,14 +6,16 @@ checked by `quick` only where they are read: asking for the size of each could m
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engines.engine import Engine
 from manifests.checks.failures import NAMED_ROWS, Failure, Problem
-from manifests.checks.pictures import png_problem, real_image_problem
+from manifests.checks.pictures import foreign_image_problem, png_problem, real_image_problem
 from manifests.checks.remedies import RESTORE_DATA_SET, SAMPLE_AGAIN
 from manifests.images import ImageReader
 from manifests.manifest import REAL
@@ -30,6 +32,8 @@ QUICK_ONE_IN = 50
 #: Files checked in parallel: enough to hide a shared file system's latency.
 THREADS = 16
 _CHUNK = 4_096
+#: Rows whose files a process of an engine checks for one call: a minute or so with `full`.
+_ROWS_A_CALL = 5 * _CHUNK
 
 _EMPTY = Problem("image [file is|files are] empty", SAMPLE_AGAIN)
 _OTHER_BYTES = Problem(
@@ -58,12 +62,18 @@ class _Row:
     path: str
     label: int
     generator: str | None
+    origin: str | None
     sha256: str
     file_size: int | None
     format: str
     mode: str
     width: int
     height: int
+
+
+_COLUMNS = [field.name for field in fields(_Row)]
+#: The paths of wrong files by generator (None: real images) and problem.
+_Wrong = dict[str | None, dict[Problem, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -80,13 +90,69 @@ def check_files(
     verify: Verify,
     hub: HubAccess = HubAccess(),
     advance: Callable[[int], None] = lambda _: None,
+    engine: Engine | None = None,
 ) -> FileChecks:
-    """Check the files that a manifest names; `advance` is called with how many more were checked."""
-    wrong: dict[str | None, dict[Problem, list[str]]] = {}
-    images = ImageReader(workspace, hub)
-    columns = [field.name for field in fields(_Row)]
-    with ReadingThreads(THREADS) as threads, pq.ParquetFile(manifest, page_checksum_verification=True) as file:
-        for batch in file.iter_batches(_CHUNK, columns=columns):
+    """Check the files that a manifest names, in the processes of an engine where there is one; `advance` is called with
+    how many more were checked."""
+    wrong: _Wrong = {}
+    if engine is None:
+        with pq.ParquetFile(manifest, page_checksum_verification=True) as file:
+            batches = file.iter_batches(_CHUNK, columns=_COLUMNS)
+            _check(ImageReader(workspace, hub), verify, batches, wrong, advance)
+    else:
+        calls = list(_calls(workspace, manifest.absolute(), verify, hub))
+        for call, found in engine.run(problems_of, calls):
+            for generator, problems in found.items():
+                for problem, paths in problems.items():
+                    wrong.setdefault(generator, {}).setdefault(problem, []).extend(paths)
+            advance(call.rows)
+    return FileChecks(
+        failures=_failures(wrong.pop(None, {})),
+        damaged={name: _failures(problems) for name, problems in sorted(wrong.items()) if name is not None},
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows of one row group of a manifest, and how their files are checked."""
+
+    workspace: Workspace
+    manifest: Path
+    verify: Verify
+    hub: HubAccess
+    group: int
+    start: int
+    rows: int
+
+
+def problems_of(rows: _Rows) -> _Wrong:
+    """What is wrong with the files of some rows."""
+    wrong: _Wrong = {}
+    with pq.ParquetFile(rows.manifest, page_checksum_verification=True) as file:
+        table = file.read_row_group(rows.group, columns=_COLUMNS).slice(rows.start, rows.rows)
+    _check(ImageReader(rows.workspace, rows.hub), rows.verify, table.to_batches(_CHUNK), wrong)
+    return wrong
+
+
+def _calls(workspace: Workspace, manifest: Path, verify: Verify, hub: HubAccess) -> Iterable[_Rows]:
+    """All rows of a manifest, some for each call of an engine."""
+    with pq.ParquetFile(manifest) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    for group, size in enumerate(sizes):
+        for start in range(0, size, _ROWS_A_CALL):
+            yield _Rows(workspace, manifest, verify, hub, group, start, min(_ROWS_A_CALL, size - start))
+
+
+def _check(
+    images: ImageReader,
+    verify: Verify,
+    batches: Iterable[pa.RecordBatch],
+    wrong: _Wrong,
+    advance: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Add what is wrong with the files of these rows to `wrong`."""
+    with ReadingThreads(THREADS) as threads:
+        for batch in batches:
             chunk = [_Row(**row) for row in batch.to_pylist()]
             checking = [threads.submit(row.path, _problem, images, verify, row) for row in chunk]
             for row, checked in zip(chunk, checking, strict=True):
@@ -94,10 +160,6 @@ def check_files(
                     generator = None if row.label == REAL else row.generator
                     wrong.setdefault(generator, {}).setdefault(problem, []).append(row.path)
             advance(len(chunk))
-    return FileChecks(
-        failures=_failures(wrong.pop(None, {})),
-        damaged={name: _failures(problems) for name, problems in sorted(wrong.items()) if name is not None},
-    )
 
 
 def _failures(wrong: Mapping[Problem, list[str]]) -> list[Failure]:
@@ -133,6 +195,8 @@ def _problem(images: ImageReader, verify: Verify, row: _Row) -> Problem | None:
         return _REAL_CHANGED if real else _OTHER_SHA256
     if real:
         return real_image_problem(content, row.format, row.width, row.height)
+    if row.origin != "sampled":
+        return foreign_image_problem(content, row.format, row.width, row.height)
     return png_problem(content, row.mode, row.width, row.height)
 
 

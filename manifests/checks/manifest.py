@@ -28,7 +28,8 @@ _OF_A_ROW = {
     Problem("[row has|rows have] an unknown label or split"): f"""
         label NOT IN ({REAL}, {FAKE}) OR split NOT IN {get_args(Split)!r}""",
     Problem("[row lacks|rows lack] the columns that say where [its image comes|their images come] from"): f"""
-        label = {FAKE} AND (generator IS NULL OR revision IS NULL OR "index" IS NULL OR seed IS NULL)
+        label = {FAKE} AND (generator IS NULL OR revision IS NULL OR "index" IS NULL OR origin IS NULL
+            OR origin = 'sampled' AND seed IS NULL)
         OR label = {REAL} AND (real_source IS NULL OR real_title IS NULL OR real_id IS NULL OR real_sha256 IS NULL)""",
     Problem("[row has|rows have] a generator that is not made from [its|their] repository and commit"): f"""
         generator <> model_name AND generator <> concat(model_name, '@', left(revision, {COMMIT_DIGITS}))""",
@@ -98,8 +99,10 @@ _BETWEEN_ROWS = {
             SELECT generator, count(*) AS images FROM manifest WHERE label = {FAKE} GROUP BY generator) r
         USING (generator) WHERE coalesce(g.kept, 0) <> coalesce(r.images, 0)""",
     Problem("[generator is|generators are] in another split than generators.parquet says"): f"""
-        SELECT DISTINCT generator FROM manifest JOIN generators g USING (generator)
-        WHERE label = {FAKE} AND manifest.split <> coalesce(g.split, '')""",
+        SELECT generator FROM (
+            SELECT DISTINCT generator FROM manifest WHERE label = {FAKE} AND split IS NOT NULL
+                AND hash(generator, split) NOT IN (SELECT hash(generator, coalesce(split, '')) FROM generators))
+        SEMI JOIN generators USING (generator)""",
 }
 
 

@@ -19,6 +19,10 @@ _FAULTS: dict[PngFault, Problem] = {
     ),
 }
 _BLANK = Problem("[image is|images are] blank", SAMPLE_AGAIN)
+_OTHER_FILE = Problem(
+    "imported [image|images] can no longer be opened, or [has|have] another format or size than [its|their] row says",
+    "run `cf-import` again with the same options, which takes what is damaged from its source",
+)
 _NOT_READABLE = Problem("real [image|images] can no longer be opened", RESTORE_DATA_SET)
 _OTHER_FORMAT = Problem(
     "real [image has|images have] another format or size than [its prompt says|their prompts say]", RESTORE_DATA_SET
@@ -35,6 +39,17 @@ def png_problem(content: bytes, mode: str, width: int, height: int) -> Problem |
     if pixels is None or pixels.shape[:2] != (height, width):
         return _DAMAGED
     return _BLANK if is_blank(pixels) else None
+
+
+def foreign_image_problem(content: bytes, image_format: str, width: int, height: int) -> Problem | None:
+    """What is wrong with an imported or delivered image, by its header alone: a file of this sha256 was decoded, behind
+    the walls, when it was stored. A JPEG with several pictures is one of its first."""
+    try:
+        with picture(content) as image:
+            facts = ("JPEG" if image.format == "MPO" else image.format, *image.size)
+    except OSError:
+        return _OTHER_FILE
+    return None if facts == (image_format, width, height) else _OTHER_FILE
 
 
 def real_image_problem(content: bytes, image_format: str, width: int, height: int) -> Problem | None:

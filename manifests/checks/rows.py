@@ -17,6 +17,7 @@ from manifests.checks.remedies import CAPTION_AGAIN, RESTORE_CATALOG, SAMPLE_ANE
 from manifests.joining.relations import BATCH_CAPTIONS, CAPTIONS, CATALOG, SAMPLES
 from manifests.manifest import CaptionOrigin
 from manifests.tables.generators import REJECTIONS
+from samplers.sample import SUFFIXES, Origin
 from workspace.identity import SEED_BITS
 from workspace.removed import REMOVED_PROMPT
 
@@ -30,6 +31,9 @@ _NOT_ITS_OWN = f"""CASE WHEN {SAMPLES.path} = concat('images/', {SAMPLES.folder}
 
 #: The real image of its prompt was removed, and so was the prompt.
 _OF_REMOVED = f"starts_with({SAMPLES.prompt_id}, '{REMOVED_PROMPT}')"
+
+#: The suffix of an image's name, by its format.
+_SUFFIXES = " ".join(f"WHEN '{name}' THEN '.{suffix}'" for name, suffix in SUFFIXES.items())
 
 _INCOMPLETE = Problem(
     "kept [sample lacks|samples lack] a value that every image has (name, path, sha256, format, mode, size)",
@@ -47,18 +51,21 @@ _OF_A_SAMPLE = {
     # Whether its digits are right, the check of the file tells.
     Problem("[sample has|samples have] an invalid sha256", SAMPLE_ANEW): f"strlen({SAMPLES.sha256}) <> 64",
     Problem("[sample has|samples have] a file name that is not made from [its|their] index", SAMPLE_ANEW): f"""
-        {SAMPLES.image_name} <> printf('%08d.png', {SAMPLES.index})""",
+        {SAMPLES.image_name} <> printf('%08d', {SAMPLES.index}) || CASE {SAMPLES.format} {_SUFFIXES} END""",
     Problem("[sample names|samples name] a file of another sample", SAMPLE_ANEW): f"""
         {SAMPLES.image_name} IS NOT NULL AND {_NOT_ITS_OWN}""",
     Problem(
         "[sample is|samples are] not PNG of mode RGB or L, or [has|have] an impossible size", SAMPLE_ANEW
-    ): f"""{SAMPLES.format} <> 'PNG' OR {SAMPLES.mode} NOT IN ('RGB', 'L')
+    ): f"""{SAMPLES.origin} = 'sampled' AND ({SAMPLES.format} <> 'PNG' OR {SAMPLES.mode} NOT IN ('RGB', 'L'))
+        OR {SAMPLES.format} NOT IN {(*SUFFIXES,)!r}
         OR {SAMPLES.result} = 'kept' AND ({SAMPLES.width} NOT BETWEEN 1 AND 16384
             OR {SAMPLES.height} NOT BETWEEN 1 AND 16384 OR {SAMPLES.file_size} < 1)""",
     Problem(
         f"[sample has|samples have] a seed of more than {SEED_BITS} bits, which many readers of numbers change",
         "another version sampled [it|them]: continue with that version, or name a new --workspace",
     ): f"{SAMPLES.seed} NOT BETWEEN 0 AND {(1 << SEED_BITS) - 1}",
+    Problem("[sample has|samples have] an unknown origin, or [lacks|lack] a seed", SAMPLE_ANEW): f"""
+        {SAMPLES.origin} NOT IN {get_args(Origin)!r} OR {SAMPLES.origin} = 'sampled' AND {SAMPLES.seed} IS NULL""",
     Problem("[sample was|samples were] kept although flagged, or not checked", SAMPLE_ANEW): f"""
         {SAMPLES.result} = 'kept' AND {SAMPLES.nsfw_flag} IS DISTINCT FROM FALSE""",
     Problem("rejected [sample still has an image|samples still have images]", SAMPLE_ANEW): f"""
@@ -88,6 +95,7 @@ _OF_NUMBERS = {
     Problem("[sample has|samples have] the seed of another sample of the same generator", SAMPLE_ANEW): f"""
         SELECT {_SAMPLE} FROM (
             SELECT {SAMPLES.generator_row}, max({SAMPLES.index}) AS {SAMPLES.index} FROM {SAMPLES}
+            WHERE {SAMPLES.origin} = 'sampled'
             GROUP BY {SAMPLES.generator_row}, {SAMPLES.seed} HAVING min({SAMPLES.index}) <> max({SAMPLES.index}))
         JOIN {CATALOG} ON {CATALOG.row_number} = {SAMPLES.generator_row}""",
 }
@@ -115,14 +123,16 @@ _OF_A_BATCH = {
         SELECT {_SAMPLE} || ': ' || coalesce(s.{SAMPLES.real_source}, 'none') FROM {SAMPLES} s
         LEFT JOIN {BATCH_CAPTIONS} c ON c.{BATCH_CAPTIONS.row_number} = s.{SAMPLES.caption}
         WHERE s.{SAMPLES.real_source} IS DISTINCT FROM c.{BATCH_CAPTIONS.real_source}
-            AND (s.{SAMPLES.prompt_id} IS NULL OR s.{SAMPLES.caption} IS NOT NULL)""",
+            AND (s.{SAMPLES.caption} IS NOT NULL
+                OR s.{SAMPLES.prompt_id} IS NULL AND s.{SAMPLES.origin} <> 'imported')""",
     Problem(
         "[sample lacks|samples lack] the prompt that [its generator needs|their generators need]", SAMPLE_ANEW
     ): f"""
         SELECT {_SAMPLE} FROM {SAMPLES}
         SEMI JOIN (FROM {CATALOG} WHERE {CATALOG.task} = 'text-to-image') c
             ON c.{CATALOG.row_number} = {SAMPLES.generator_row}
-        WHERE {SAMPLES.prompt_id} IS NULL OR ({SAMPLES.without_prompt} AND NOT {_OF_REMOVED})""",
+        WHERE {SAMPLES.origin} <> 'imported'
+            AND ({SAMPLES.prompt_id} IS NULL OR ({SAMPLES.without_prompt} AND NOT {_OF_REMOVED}))""",
 }
 
 #: What may be wrong with all prompts and with the catalogue.
@@ -190,9 +200,11 @@ class RowChecks:
 def _are_numbered(samples: pa.Table) -> bool:
     """Whether the samples of each generator are numbered 0, 1, 2, ..., those of each round without a gap, and no two of
     all have one seed: then nothing is wrong with their numbers and seeds, and the queries about them are not needed."""
-    names = [SAMPLES.generator_row.name, SAMPLES.round.name, SAMPLES.index.name, SAMPLES.seed.name]
+    names = [SAMPLES.generator_row.name, SAMPLES.round.name, SAMPLES.index.name]
     known = samples.select(names).filter(pc.is_valid(samples[SAMPLES.generator_row.name]))
-    generator, made_in, index, seed = (column.to_numpy() for column in known.columns)
+    generator, made_in, index = (column.to_numpy() for column in known.columns[:3])
+    # What others made need not have one, nor one of its own.
+    seed = samples.filter(pc.equal(samples[SAMPLES.origin.name], "sampled"))[SAMPLES.seed.name].to_numpy()
     # The rounds of a generator are neighbours, in order.
     groups, group = np.unique(generator.astype(np.int64) << 32 | made_in, return_inverse=True)
     count = np.bincount(group)

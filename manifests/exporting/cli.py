@@ -8,7 +8,9 @@ import typer
 from manifests.options import ExportOptions, TreeName
 from workspace import command_line
 from workspace.errors import UsageError
-from workspace.layout import Workspace
+from workspace.layout import Needs
+from workspace.opening import opened
+from workspace.parameters import WorkspaceOption
 from workspace.terminal import say
 
 
@@ -20,9 +22,7 @@ def main() -> NoReturn:
 def _export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that is empty or does not exist.")],
     layout: Annotated[TreeName, typer.Option(help="The tree that your detector's code reads.")],
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
-        "workspace"
-    ),
+    workspace: WorkspaceOption = Path("workspace"),
     split: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,8 +79,9 @@ def _export(
     )
     from manifests.exporting.export import export
 
-    for line in export(Workspace.open(workspace), folder, options).lines():
-        say(line)
+    with opened(workspace, Needs(writes=False, images=True, manifest=True)) as space:
+        for line in export(space, folder, options).lines():
+            say(line)
 
 
 def _qualities(text: str | None) -> tuple[int, ...]:

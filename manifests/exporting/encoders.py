@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any, Self
 
-from captioning.prompt import REAL_FORMATS
+from captioning.formats import REAL_FORMATS
 from manifests.exporting.variants import Variant
 from workspace.errors import CommunityForensicsError
 from workspace.limited.pool import Pool

@@ -80,7 +80,8 @@ SELECT hash({PROMPTS.prompt_id}) AS {CAPTIONS.hash64}, {PROMPTS.prompt_id},
     {PROMPTS.real_source}::{REPEATED_TEXT} AS {CAPTIONS.real_source},
     {PROMPTS.real_id}, {PROMPTS.real_sha256},
     of_image AS {CAPTIONS.image_split}, greatest(of_image, of_text) AS {CAPTIONS.held_split},
-    hash({PROMPTS.prompt}) AS {CAPTIONS.text64}, {PROMPTS.round}
+    hash({PROMPTS.prompt}) AS {CAPTIONS.text64},
+    coalesce({PROMPTS.redistributable}, false) AS {CAPTIONS.redistributable}, {PROMPTS.round}
 FROM {PROMPTS} LEFT JOIN ({HELD_IMAGES}) USING ({PROMPTS.real_sha256})
 LEFT JOIN ({HELD_TEXTS}) ON hash({PROMPTS.prompt}) = {HELD_CAPTIONS.text64}
 """

@@ -4,6 +4,8 @@ A caption is the prompt of many generators, so there are fewer prompted real ima
 of the same sources, in proportion to the prompted ones, make up the number that is asked for, in each split by itself.
 Which they are depends on nothing but their sha256, their captions and how many are needed.
 
+Where the evaluation set is to be public, its further images are such that may be passed on, and only those count.
+
 They are chosen round by round, each time by what was known in that round: so what an earlier round chose stays when a
 later one follows.
 """
@@ -26,7 +28,10 @@ from manifests.joining.relations import FURTHER_IMAGES, IMAGES, JOINED_IMAGES, N
 _SPLITS = ("test", "validation", "train")
 
 _JOINED_BY_SPLIT = f"""
-SELECT {JOINED_IMAGES.split}, count(*) FROM {JOINED_IMAGES} WHERE {JOINED_IMAGES.split} IS NOT NULL GROUP BY ALL
+SELECT j.{JOINED_IMAGES.split},
+    count(*) FILTER (i.{IMAGES.redistributable} OR NOT ($public AND j.{JOINED_IMAGES.split} = 'test'))
+FROM {JOINED_IMAGES} j JOIN {IMAGES} i ON j.{JOINED_IMAGES.image} = i.rowid
+WHERE j.{JOINED_IMAGES.split} IS NOT NULL GROUP BY ALL
 """
 _OF_SOURCES = f"""
 SELECT {NUMBERED_CAPTIONS.real_source}::VARCHAR, count(*) FILTER (used), count(*)
@@ -43,16 +48,20 @@ _PLACE = f"""sha256(concat('["reserved prompts", "', {NUMBERED_CAPTIONS.real_sha
 
 # The images of which no caption was used yet, with the caption that their rows would have.
 _UNUSED = f"""
-SELECT c.*, i.{FURTHER_IMAGES.image}, c.{NUMBERED_CAPTIONS.real_source} AS source FROM {NUMBERED_CAPTIONS} c
+SELECT c.* EXCLUDE ({NUMBERED_CAPTIONS.redistributable}), i.{FURTHER_IMAGES.image}, i.{IMAGES.redistributable},
+    c.{NUMBERED_CAPTIONS.real_source} AS source FROM {NUMBERED_CAPTIONS} c
 JOIN (
-    SELECT rowid AS {FURTHER_IMAGES.image}, {IMAGES.unused_row} FROM {IMAGES}
+    SELECT rowid AS {FURTHER_IMAGES.image}, {IMAGES.unused_row}, {IMAGES.redistributable} FROM {IMAGES}
     ANTI JOIN {JOINED_IMAGES} ON {JOINED_IMAGES.image} = {IMAGES}.rowid
     WHERE {IMAGES.added} <= $last AND ({IMAGES.first_use} IS NULL OR {IMAGES.first_use} > $last)
 ) i ON c.{NUMBERED_CAPTIONS.caption_row} = i.{IMAGES.unused_row}
 """
 
 # `bound`: the only split that an image may be in, because its caption is that of an image there; null: any.
-_OF_ONE_SPLIT = f"SELECT {FURTHER_IMAGES.image}, source, NULL::VARCHAR AS bound FROM ({_UNUSED}) ORDER BY {_PLACE}"
+_OF_ONE_SPLIT = f"""
+SELECT {FURTHER_IMAGES.image}, source, {IMAGES.redistributable}, NULL::VARCHAR AS bound FROM ({_UNUSED})
+ORDER BY {_PLACE}
+"""
 # Of several images with one caption, which nobody had, only the first is there: they would all be bound to its split.
 _OF_SEVERAL_SPLITS = f"""
 WITH training AS (
@@ -63,7 +72,7 @@ WITH training AS (
         SELECT {NUMBERED_CAPTIONS.text64}, any_value({JOINED_IMAGES.split}) AS of_joined
         FROM {NUMBERED_CAPTIONS} JOIN {JOINED_IMAGES} USING ({JOINED_IMAGES.caption_row})
         WHERE NOT {JOINED_IMAGES.prompted} GROUP BY ALL)
-SELECT {FURTHER_IMAGES.image}, source,
+SELECT {FURTHER_IMAGES.image}, source, {IMAGES.redistributable},
     CASE WHEN greatest(of_image, of_text) IS NOT NULL THEN greatest(of_image, of_text)::VARCHAR
         WHEN {NUMBERED_CAPTIONS.text64} IN (FROM training) THEN 'train' ELSE of_joined END AS bound
 FROM ({_UNUSED})
@@ -84,15 +93,20 @@ class Further:
 
 
 def choose_further(
-    connection: duckdb.DuckDBPyConnection, last_round: int, generated: Mapping[str | None, int], per_generated: float
+    connection: duckdb.DuckDBPyConnection,
+    last_round: int,
+    generated: Mapping[str | None, int],
+    per_generated: float,
+    public_evaluation: bool = False,
 ) -> Further:
     """Choose so many images that each split has `per_generated` real ones a generated one, or all that there are.
 
     `generated` has the number of generated images of each split, up to the round `last_round`; what a later round did
-    is not looked at. `connection` has `NUMBERED_CAPTIONS`, `HELD_CAPTIONS`, `USED_CAPTIONS`, `IMAGES` and those that
-    are there already, as `JOINED_IMAGES`.
+    is not looked at. `public_evaluation`: whether those for evaluation may be passed on. `connection` has
+    `NUMBERED_CAPTIONS`, `HELD_CAPTIONS`, `USED_CAPTIONS`, `IMAGES` and those that are there already, as
+    `JOINED_IMAGES`.
     """
-    there = dict(connection.execute(_JOINED_BY_SPLIT).fetchall())
+    there = dict(connection.execute(_JOINED_BY_SPLIT, {"public": public_evaluation}).fetchall())
     # As the ratio was written: 0.1 is no number that a float has.
     needed = {split: math.ceil(Fraction(str(per_generated)) * generated.get(split, 0)) for split in _SPLITS}
     wanted = np.array([max(0, needed[split] - there.get(split, 0)) for split in _SPLITS])
@@ -106,7 +120,8 @@ def choose_further(
         bound = pc.index_in(pool["bound"], pa.array(_SPLITS)).fill_null(-1).to_numpy()
         weights = _weights(connection, last_round)
         weight = np.array([weights.get(name, 0) for name in sources.dictionary.to_pylist()], np.int64)
-        chosen = choose(sources.indices.to_numpy(), bound, weight, wanted)
+        passing = pool[IMAGES.redistributable.name].to_numpy() if public_evaluation else None
+        chosen = choose(sources.indices.to_numpy(), bound, weight, wanted, passing)
     missing = wanted - np.bincount(chosen[chosen >= 0], minlength=wanted.size)
     table = {
         FURTHER_IMAGES.image.name: images[chosen >= 0],
@@ -120,17 +135,26 @@ def are_several(generated: Mapping[str | None, int]) -> bool:
     return sum(generated.get(split, 0) > 0 for split in _SPLITS) > 1
 
 
-def choose(source: np.ndarray, bound: np.ndarray, weight: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def choose(
+    source: np.ndarray,
+    bound: np.ndarray,
+    weight: np.ndarray,
+    wanted: np.ndarray,
+    passing: np.ndarray | None = None,
+) -> np.ndarray:
     """For each image of a pool the number of its split in `_SPLITS`, -1: none; int8.
 
     `source` is the number of each image's source, `bound` that of the only split it may be in (-1: any), `weight` that
-    of each source in the choice. Where there are fewer images than wanted, the splits share them in proportion to what
-    they want; where one source has too few, the others stand in for it.
+    of each source in the choice; `passing`: which may be for evaluation (None: all). Where there are fewer images than
+    wanted, the splits share them in proportion to what they want; where one source has too few, the others stand in for
+    it.
     """
     chosen = np.full(source.size, -1, np.int8)
     usable = weight[source] > 0
     for code, number in enumerate(apportion(int(usable.sum()), wanted, wanted)):
         candidates = np.flatnonzero(usable & (chosen < 0) & ((bound < 0) | (bound == code)))
+        if _SPLITS[code] == "test" and passing is not None:
+            candidates = candidates[passing[candidates]]
         if _SPLITS[code] == "validation":
             candidates = candidates[::-1]
         there = np.bincount(source[candidates], minlength=weight.size)

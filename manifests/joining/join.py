@@ -65,7 +65,11 @@ _CATALOG = f"SELECT {CATALOG_FILE.column_list} FROM {CATALOG_FILE}"
 
 # All samples of a batch. The row numbers of their generator and caption are added in Arrow (`_with_row_numbers`).
 _SAMPLES = f"""
-SELECT * EXCLUDE (image, scheduler, filename), image.path AS {SAMPLES.path},
+SELECT * EXCLUDE (image, scheduler, has_exif, has_icc, has_c2pa, filename), image.path AS {SAMPLES.path},
+    -- What is sampled here is a PNG that contains nothing but the picture (`samplers/child/png.py`).
+    CASE WHEN {SAMPLES.origin} = 'sampled' THEN false ELSE has_exif END AS has_exif,
+    CASE WHEN {SAMPLES.origin} = 'sampled' THEN false ELSE has_icc END AS has_icc,
+    CASE WHEN {SAMPLES.origin} = 'sampled' THEN false ELSE has_c2pa END AS has_c2pa,
     nullif(scheduler, '') AS {SAMPLES.scheduler}, prompt IS NULL AS {SAMPLES.without_prompt},
     string_split(filename, '/')[-2] AS {SAMPLES.folder},
     CASE WHEN status <> 'ok' THEN status
@@ -75,12 +79,15 @@ FROM {sample_rows("filename")}
 """
 
 _BATCH_CAPTIONS = f"""
-SELECT * EXCLUDE ({CAPTIONS.hash64}, {CAPTIONS.text64}, {CAPTIONS.round}), rowid AS {BATCH_CAPTIONS.caption_row}
+SELECT * EXCLUDE ({CAPTIONS.hash64}, {CAPTIONS.text64}, {CAPTIONS.redistributable}, {CAPTIONS.round}),
+    rowid AS {BATCH_CAPTIONS.caption_row}
 FROM {CAPTIONS}
 SEMI JOIN (
     SELECT hash({SAMPLES.prompt_id}) AS {CAPTIONS.hash64} FROM {SAMPLES}
     WHERE {SAMPLES.prompt_id} IS NOT NULL) USING ({CAPTIONS.hash64})
 """
+
+_TITLES = f"SELECT DISTINCT {CAPTIONS.real_source}::VARCHAR, {CAPTIONS.real_title}::VARCHAR FROM {CAPTIONS}"
 
 _RESULTS = f"""
 SELECT {SAMPLES.generator_row}, {SAMPLES.result}, count(*) FROM {SAMPLES}
@@ -114,7 +121,7 @@ ORDER BY {SAMPLES.generator_row}, {SAMPLES.index}
 @dataclass(frozen=True)
 class Joined:
     """What a join wrote: how many rows, which of them are real images; and for each generator, how many of its samples
-    had which result (kept, nsfw, blank, nan, removed or duplicate)."""
+    had which result (kept, duplicate, or why it was rejected)."""
 
     rows: int
     real: RealImages
@@ -163,16 +170,17 @@ def write_manifest(
     withheld: Path | None = None,
     metadata: Mapping[bytes, bytes] | None = None,
     real_per_generated: float = BuildOptions.real_per_generated,
+    public_evaluation: bool = False,
     last_round: int = ALL_ROUNDS,
     check: Callable[[pa.Table], None] = lambda _samples: None,
 ) -> Joined:
     """Write the manifest's rows, not checked yet, to the file `path`; `connection` is one of `open_records`.
 
     `withheld` is for the public edition: the file for those real images that may not be passed on; without it they are
-    in the manifest. `metadata` goes into the manifest's schema. `real_per_generated` as in the options, `last_round` as
-    for `open_records`. `check` is called with the samples of each batch, while the connection has them as `SAMPLES`,
-    their captions as `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises `CommunityForensicsError` when a row
-    lacks a value that every row has.
+    in the manifest. `metadata` goes into the manifest's schema. `real_per_generated` and `public_evaluation` as in the
+    options, `last_round` as for `open_records`. `check` is called with the samples of each batch, while the connection
+    has them as `SAMPLES`, their captions as `BATCH_CAPTIONS`, and the `CATALOG`; it may raise. Raises
+    `CommunityForensicsError` when a row lacks a value that every row has.
     """
     rows, results = 0, defaultdict[str, dict[str, int]](dict)
     create_tables(connection, assignment, last_round)
@@ -181,6 +189,7 @@ def write_manifest(
     catalog = connection.sql(query).to_arrow_table()
     names = catalog[CATALOG.generator.name].to_pylist()
     trains = np.array([assignment.splits.get(name) == "train" for name in names], bool)
+    titles = dict(connection.execute(_TITLES).fetchall())
     used = UsedCaptions(connection)
     generated: Counter[tuple[int, str | None]] = Counter()
     listing = nullcontext() if withheld is None else RowWriter(withheld, WithheldRow)
@@ -195,11 +204,11 @@ def write_manifest(
                     results[names[generator]][result] = results[names[generator]].get(result, 0) + count
                 check(samples)
                 rows += manifest.write(
-                    connection.sql(_ROWS), partial(_generated_images, generated, samples, catalog, captions)
+                    connection.sql(_ROWS), partial(_generated_images, generated, samples, catalog, captions, titles)
                 )
             del samples, captions
         manifest.wait()
-        real = write_real_images(connection, used, generated, real_per_generated, manifest, others)
+        real = write_real_images(connection, used, generated, real_per_generated, manifest, others, public_evaluation)
     return Joined(rows + real.written, real, dict(results))
 
 
@@ -263,16 +272,16 @@ def _generated_images(
     samples: pa.Table,
     catalog: pa.Table,
     captions: pa.Table,
+    titles: Mapping[str, str],
     rows: pa.RecordBatch,
 ) -> Columns:
     """The manifest's columns of generated images; `rows` are those of `_ROWS`. Counts in `generated` how many each
     round and split has."""
     left = set(records.schema(ManifestRow).names) - set(catalog.column_names)
-    # A generated image is a PNG that contains nothing but the picture (`samplers/child/png.py`).
-    constants = {"label": pa.scalar(FAKE, pa.int64()), "has_exif": pa.scalar(False), "has_icc": pa.scalar(False)}
-    columns: Columns = {name: pa.repeat(value, rows.num_rows) for name, value in constants.items()}
+    columns: Columns = {"label": pa.repeat(pa.scalar(FAKE, pa.int64()), rows.num_rows)}
     for table, row_numbers in ((captions, rows.column("caption")), (samples, rows.column("sample"))):
         columns |= columns_of(table.select(left.intersection(table.column_names) - columns.keys()).take(row_numbers))
+    columns |= _named_sources(columns, samples.select([SAMPLES.real_source.name]).take(rows.column("sample")), titles)
     # Many rows have one generator.
     generators = rows.column("catalog_row").dictionary_encode()
     columns |= {
@@ -284,6 +293,19 @@ def _generated_images(
     for found in by_round.aggregate([([], "count_all")]).to_pylist():
         generated[found["round"], found["split"]] += found["count_all"]
     return columns
+
+
+def _named_sources(columns: Columns, samples: pa.Table, titles: Mapping[str, str]) -> Columns:
+    """The real source of imported images without a caption of ours, as the user named it, and its published name;
+    nothing where no row is of such an image. `titles`: the published names of the sources in prompts/."""
+    named = pc.and_(pc.equal(columns["origin"], "imported"), pc.is_null(columns["real_source"]))
+    if not pc.any(named).as_py():
+        return {}
+    source = pc.if_else(named, samples.column(SAMPLES.real_source.name), columns["real_source"].cast(pa.string()))
+    known = pc.dictionary_encode(source.combine_chunks())
+    shown = pa.array([titles.get(name, name) for name in known.dictionary.to_pylist()], pa.string())
+    title = pc.if_else(named, shown.take(known.indices), columns["real_title"].cast(pa.string()))
+    return {"real_source": source, "real_title": title}
 
 
 def _spread(values: pa.ChunkedArray, row_numbers: pa.Array) -> pa.Array:

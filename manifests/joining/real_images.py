@@ -61,6 +61,7 @@ SELECT arg_min({USED_CAPTIONS.caption_row}, ({_BY_ID})) AS {IMAGES.unused_row},
     max({NUMBERED_CAPTIONS.held_split}) FILTER ({USED_CAPTIONS.first_use} IS NOT NULL) AS held,
     CASE WHEN held = any_value({NUMBERED_CAPTIONS.image_split}) THEN held::VARCHAR
         WHEN held IS NULL AND bool_or({USED_CAPTIONS.trained}) THEN 'train' END AS {IMAGES.split},
+    bool_and({NUMBERED_CAPTIONS.redistributable}) AS {IMAGES.redistributable},
     count(*) AS {IMAGES.captions}
 FROM (FROM {NUMBERED_CAPTIONS} WHERE {NUMBERED_CAPTIONS.real_sha256} IS NOT NULL)
 LEFT JOIN {USED_CAPTIONS} USING ({USED_CAPTIONS.caption_row})
@@ -175,17 +176,18 @@ def write_real_images(
     per_generated: float,
     manifest: RowWriter,
     withheld: RowWriter | None,
+    public_evaluation: bool = False,
 ) -> RealImages:
     """Write the rows of the real images whose captions were used, and of those that are chosen beside them.
 
     `generated` has the number of generated images by round and split, `per_generated` how many real ones there are for
-    each. Where `withheld` is None there is no list of images that may not be passed on, and all are in the manifest.
-    `connection` has the `PROMPTS`, `CAPTIONS` and `HELD_CAPTIONS`.
+    each; `public_evaluation` as in the options. Where `withheld` is None there is no list of images that may not be
+    passed on, and all are in the manifest. `connection` has the `PROMPTS`, `CAPTIONS` and `HELD_CAPTIONS`.
     """
     NUMBERED_CAPTIONS.create(connection, _NUMBERED, kind="TEMP VIEW")
     with registered(connection, {USED_CAPTIONS: used.table()}):
         IMAGES.create(connection, _IMAGES)
-        missing = _join_images(connection, generated, per_generated)
+        missing = _join_images(connection, generated, per_generated, public_evaluation)
     find_equal_files(connection)
     REAL_IMAGE_ORDER.create(connection, _ORDER)
     ((images,),) = connection.execute(f"SELECT count(*) FROM {REAL_IMAGE_ORDER}").fetchall()
@@ -206,7 +208,10 @@ def write_real_images(
 
 
 def _join_images(
-    connection: duckdb.DuckDBPyConnection, generated: Mapping[tuple[int, str | None], int], per_generated: float
+    connection: duckdb.DuckDBPyConnection,
+    generated: Mapping[tuple[int, str | None], int],
+    per_generated: float,
+    public_evaluation: bool,
 ) -> Mapping[str, int]:
     """Create `JOINED_IMAGES`, round by round; returns how many more images each split would need."""
     JOINED_IMAGES.create_empty(connection)
@@ -221,7 +226,7 @@ def _join_images(
     for this in sorted({made_in for made_in, _ in generated}.union(each for (each,) in added)):
         so_far.update({split: number for (made_in, split), number in generated.items() if made_in == this})
         connection.execute(_PROMPTED, {"this": this})
-        chosen = choose_further(connection, this, so_far, per_generated)
+        chosen = choose_further(connection, this, so_far, per_generated, public_evaluation)
         with registered(connection, {FURTHER_IMAGES: chosen.images}):
             connection.execute(_FURTHER, {"this": this, "several": several})
         missing = chosen.missing

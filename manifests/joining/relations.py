@@ -190,6 +190,7 @@ class _Captions(_CaptionFacts):
     held_split = Column(SPLIT_ORDER, "the last split that had this text, or a caption of this image")
     hash64 = Column("UBIGINT", "hash of the prompt's id: numbers are found faster than texts")
     text64 = Column("UBIGINT", "hash of the caption")
+    redistributable = Column("BOOLEAN", "whether the real image may be passed on, as far as is known")
     round = Column(of=Prompt)
 
 
@@ -214,6 +215,7 @@ class _Samples(Relation):
     index = Column(of=Sample)
     round = Column(of=Sample)
     status = Column(of=Sample)
+    origin = Column(of=Sample)
     seed = Column(of=Sample)
     scheduler = Column(of=Sample)
     image_name = Column(of=Sample)
@@ -229,7 +231,7 @@ class _Samples(Relation):
     path = Column("VARCHAR", "image.path of the sample")
     without_prompt = Column("BOOLEAN", "whether its prompt is null")
     folder = Column("VARCHAR", "name of the folder that its part is in")
-    result = Column("VARCHAR", "kept | nsfw | blank | nan | removed | duplicate")
+    result = Column("VARCHAR", "kept | duplicate | the status of a rejected sample")
     row_number = Column("BIGINT", "number of this row, from 0")
     generator_row = Column("INTEGER", "row_number in the catalogue; null: not in the catalogue at that revision")
     caption = Column("INTEGER", "row_number in captions_of_batch; null: no prompt, or an unknown one")
@@ -252,6 +254,7 @@ class _Images(Relation):
     added = Column("INTEGER", "the first round whose prompts have it")
     first_use = Column("INTEGER", "the first round in which an image was made from one of its captions; null: none")
     split = Column("VARCHAR", "of a used image: train | validation | test; null: in none")
+    redistributable = Column("BOOLEAN", "whether it may be passed on by the terms of all sources that have it")
     captions = Column("BIGINT", "rows of prompts/ with this file")
 
 

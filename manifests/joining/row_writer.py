@@ -33,10 +33,10 @@ ROW_GROUP_ROWS = 100_000
 _WAITING = 1
 
 #: Columns whose values are hardly ever repeated: a dictionary of them, or statistics, would cost time and save nothing.
-_UNIQUE = frozenset({"image_name", "index", "prompt", "real_id", "file_size", "path"})
+_UNIQUE = frozenset({"image_name", "index", "prompt", "real_id", "file_size", "path", "metadata", "original_name"})
 
 #: Those of them whose bytes are nearly random: compressing them takes long and saves little.
-_RANDOM = frozenset({"real_sha256", "seed", "sha256", "nsfw_score"})
+_RANDOM = frozenset({"real_sha256", "seed", "sha256", "nsfw_score", "perceptual_hash"})
 
 
 def columns_of(rows: pa.RecordBatch | pa.Table) -> Columns:

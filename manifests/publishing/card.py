@@ -7,13 +7,17 @@ and the shards that are published with it; it has no date, so the same dataset h
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from manifests.audit.record import Audit, has_matched, shortcut_lines
+from manifests.audit.detector_scores import DetectorScore, read_detector_scores
+from manifests.audit.record import Audit, has_matched, read_audit, shortcut_lines
 from manifests.choices import read_choices
+from manifests.evaluation_sets import evaluation_path
 from manifests.manifest import REAL_SUBSET, manifest_path
 from manifests.plural import counted
 from manifests.publishing.card_numbers import PublishedSplit, count_for_card
@@ -24,11 +28,14 @@ from manifests.publishing.planning import PlannedShard
 from manifests.publishing.published import EVALUATION, MIXED_SPLITS, VALIDATION
 from manifests.report.about import about
 from manifests.reproduction.record import reproduction_lines
-from manifests.tables.generators import REJECTIONS, read_generators
+from manifests.tables.generators import read_generators, rejections
 from workspace.layout import Workspace
 from workspace.printable import in_line
 from workspace.removed import read_removals
 from workspace.size import text_of
+
+if TYPE_CHECKING:
+    import jinja2
 
 #: The Hub's size categories, with their upper bounds in rows.
 _SIZE_CATEGORIES = (
@@ -49,6 +56,7 @@ _FRONT_MATTER = re.compile(r"---\r?\n(.*?)\r?\n---[ \t]*\r?\n", re.DOTALL)
 GENERATORS_FILE = "metadata/generators.parquet"
 REAL_IMAGES_FILE = "metadata/real_images.parquet"
 MATCHED_FILE = "metadata/matched.parquet"
+EVALUATION_FILE = "metadata/evaluation.parquet"
 
 
 def size_category(rows: int) -> str:
@@ -56,30 +64,33 @@ def size_category(rows: int) -> str:
     return next((name for bound, name in _SIZE_CATEGORIES if rows < bound), _LARGEST_CATEGORY)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a manifest as it was built."""
+
+    audit: Audit | None = None
+    detectors: Sequence[DetectorScore] = ()
+    reproduced: Sequence[str] = ()
+    """What came of making images again, in sentences."""
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> "Measured":
+        """Read it, before rows of the manifest are replaced: then nothing is known of it any more."""
+        return cls(read_audit(workspace), read_detector_scores(workspace), list(reproduction_lines(workspace)))
+
+
 def write_card(
     repo_id: str,
     workspace: Workspace,
     layout: Layout,
     shards: Sequence[PlannedShard],
-    audit: Audit | None = None,
+    measured: Measured = Measured(),
     changelog: Changelog = Changelog(),
 ) -> str:
     """The card of the dataset `repo_id` that has these shards; `owners_card` puts into it what people wrote.
 
-    `audit`: that of the manifest.
+    `measured`: of the manifest.
     """
-    import jinja2
-
-    # Names, licences and versions are texts of unknown authors: in Markdown, too, they must stay plain text.
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("manifests.publishing", "."),
-        autoescape=False,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates.filters |= {"plain": plain, "link": link, "counted": counted}
     numbers = count_for_card(workspace)
     image_bytes: Counter[str] = Counter()
     for shard in shards:
@@ -89,10 +100,13 @@ def write_card(
     splits = [counted_splits.get(name, PublishedSplit(name)) for name in names]
     training = [split.name for split in splits if split.rows and split.name not in MIXED_SPLITS.values()]
     rows = read_generators(workspace)
-    matched = has_matched(workspace, audit)
-    text = templates.get_template("card.md.jinja").render(
-        shortcuts=shortcut_lines(audit),
+    matched, paired = has_matched(workspace, measured.audit), evaluation_path(workspace).exists()
+    template = _templates().get_template("card.md.jinja")
+    text = template.render(
+        shortcuts=shortcut_lines(measured.audit),
+        detectors=measured.detectors,
         matched=matched,
+        paired=paired,
         repo_id=repo_id,
         layout=layout.name,
         versions=changelog.versions[::-1],
@@ -110,20 +124,34 @@ def write_card(
         validation=next((split for split in numbers.splits if split.name == VALIDATION), None),
         choices=read_choices(manifest_path(workspace)),
         examined=len(rows),
-        reproduced=list(reproduction_lines(workspace)),
+        reproduced=measured.reproduced,
         local=[row for row in rows if row.is_local and row.kept],
-        rejected=", ".join(
-            f"{number} {name}"
-            for name in REJECTIONS
-            if (number := sum(getattr(row, name) for row in rows)) or name != "removed"
-        ),
+        rejected=", ".join(f"{number} {name}" for name, number in rejections(rows).items()),
         recipe=about(workspace).recipe,
         removals=_removals(workspace),
         version=version("community-forensics"),
         columns=[(field.name, (field.metadata or {}).get(b"doc", b"").decode()) for field in layout.schema],
     )
-    matter = _front_matter(names, numbers.generated + numbers.real, bool(numbers.listed), matched)
+    matter = _front_matter(names, numbers.generated + numbers.real, bool(numbers.listed), matched, paired)
     return f"---\n{matter}\n---\n\n# {_TITLE}\n\n{framed(text)}\n"
+
+
+@cache
+def _templates() -> "jinja2.Environment":
+    """The template of the card; once in a process, for it is compiled once."""
+    import jinja2
+
+    # Names, licences and versions are texts of unknown authors: in Markdown, too, they must stay plain text.
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("manifests.publishing", "."),
+        autoescape=False,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters |= {"plain": plain, "link": link, "counted": counted}
+    return templates
 
 
 def _removals(workspace: Workspace) -> list[tuple[str, str, int]]:
@@ -162,13 +190,15 @@ def with_splits(card: str, splits: Sequence[str]) -> str:
     return f"---\n{_dumped({**matter, 'configs': _split_configs(splits) + others})}\n---\n{card[found.end() :]}"
 
 
-def _front_matter(splits: Sequence[str], rows: int, listed: bool, matched: bool) -> str:
+def _front_matter(splits: Sequence[str], rows: int, listed: bool, matched: bool, paired: bool) -> str:
     configs = _split_configs(splits)
     configs.append({"config_name": "generators", "data_files": GENERATORS_FILE})
     if listed:
         configs.append({"config_name": "real_images", "data_files": REAL_IMAGES_FILE})
     if matched:
         configs.append({"config_name": "matched", "data_files": MATCHED_FILE})
+    if paired:
+        configs.append({"config_name": "evaluation", "data_files": EVALUATION_FILE})
     matter = {
         "pretty_name": _TITLE,
         "license": "other",

@@ -144,7 +144,9 @@ def _with_values(text: str, places: Mapping[str, int], changed: Mapping[str, Any
 
 
 def _dumped(values: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    # PyYAML writes U+0085 so that it reads it as another character.
+    return text if "\x85" not in text else yaml.safe_dump(values, sort_keys=False)
 
 
 def _merged_body(body: str, ours: str) -> str:

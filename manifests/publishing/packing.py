@@ -21,9 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engines.engine import Engine
 from manifests.images import ImageReader, changed_file
 from manifests.manifest import iterate_manifest
-from manifests.publishing.layouts import Layout
+from manifests.publishing.layouts import Layout, layout_of
 from manifests.publishing.planning import ROW_GROUP_BYTES, ROW_GROUP_ROWS, PlannedShard, file_sizes
 from manifests.publishing.published import published_split
 from manifests.reading_threads import ReadingThreads
@@ -59,6 +60,38 @@ def pack_shards(
                     writer.write_table(layout.table(group, contents), row_group_size=len(group))
                     del group, contents  # before a third group is read
             yield shard, path
+
+
+def pack_on(
+    engine: Engine,
+    workspace: Workspace,
+    layout: Layout,
+    shards: Collection[PlannedShard],
+    folder: Path,
+    hub: HubAccess = HubAccess(),
+) -> Iterator[tuple[PlannedShard, Path]]:
+    """Write these shards in the processes of an engine, which see the folder; each when it is written. Errors as
+    `pack_shards`."""
+    calls = [_Shard(workspace, layout.name, shard, folder.absolute(), hub) for shard in shards]
+    for call, path in engine.run(pack_shard, calls):
+        yield call.shard, path
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """What a process of an engine is told."""
+
+    workspace: Workspace
+    layout: str
+    shard: PlannedShard
+    folder: Path
+    hub: HubAccess
+
+
+def pack_shard(call: _Shard) -> Path:
+    """Write one shard; returns its file."""
+    ((_, path),) = pack_shards(call.workspace, layout_of(call.layout), [call.shard], call.folder, call.hub)
+    return path
 
 
 class _Rows:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from manifests.audit.matching import MatchedRow, matched_path
 from manifests.audit.record import audit_path
+from manifests.evaluation_sets import EvaluationRow, evaluation_path
 from manifests.manifest import WORK, ManifestRow, existing_manifest, manifest_path
 from manifests.reproduction.record import reproduction_path
 from manifests.staged import StagedWorkspace
@@ -32,13 +33,17 @@ def pin_manifest(workspace: Workspace, folder: Path) -> StagedWorkspace:
         existing_list(workspace)
         folder.mkdir()
         table = generators_path(workspace)
-        beside = [file_of(workspace) for file_of in (withheld_path, audit_path, matched_path, reproduction_path)]
+        beside = [
+            file_of(workspace)
+            for file_of in (withheld_path, evaluation_path, audit_path, matched_path, reproduction_path)
+        ]
         for path in (manifest_path(workspace), *beside, table, table.with_suffix(".csv")):
             if path.exists():
                 shutil.copyfile(path, folder / path.name)
     for path, record in (
         (manifest_path(pinned), ManifestRow),
         (withheld_path(pinned), WithheldRow),
+        (evaluation_path(pinned), EvaluationRow),
         (generators_path(pinned), GeneratorRow),
         (matched_path(pinned), MatchedRow),
     ):

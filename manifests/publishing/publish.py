@@ -28,12 +28,20 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from manifests.audit.matching import matched_path
-from manifests.audit.record import Audit, has_matched, read_audit, shortcut_lines
+from manifests.audit.record import Audit, has_matched, shortcut_lines
 from manifests.choices import read_choices
+from manifests.evaluation_sets import evaluation_path
 from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
 from manifests.plural import counted
-from manifests.publishing.card import GENERATORS_FILE, MATCHED_FILE, REAL_IMAGES_FILE, write_card
+from manifests.publishing.card import (
+    EVALUATION_FILE,
+    GENERATORS_FILE,
+    MATCHED_FILE,
+    REAL_IMAGES_FILE,
+    Measured,
+    write_card,
+)
 from manifests.publishing.changelog import CHANGELOG_FILE, Changelog, Contents, contents_of
 from manifests.publishing.checksums import CHECKSUMS_FILE, Checksums, checksums_text
 from manifests.publishing.dataset_state import BRANCH, CARD_FILE, BranchState, check_strangers, state_of
@@ -94,8 +102,8 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
     check_visibility(hub, options, counts)
     log = Log(workspace, "publish")
     log.event("pinned", manifest=sha256_of_file(manifest_path(workspace)))
-    # Read before the rows of evaluation sets are replaced: it is of the manifest as it was built.
-    audit = read_audit(workspace)
+    # Read before the rows of evaluation sets are replaced: they are of the manifest as it was built.
+    measured = Measured.of(workspace)
     evaluation_sets = evaluate_by_generator(workspace) if layout.by_generator else []
     with task("planning shards"):
         shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
@@ -103,9 +111,11 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
     shards += empty_shards(layout, shards)
 
     def card(changelog: Changelog) -> str:
-        return write_card(hub.repo_id, workspace, layout, shards, audit, changelog)
+        return write_card(hub.repo_id, workspace, layout, shards, measured, changelog)
 
-    dataset = _Dataset(workspace, layout, options, shards, _tables(workspace, audit), contents_of(workspace), card)
+    dataset = _Dataset(
+        workspace, layout, options, shards, _tables(workspace, measured.audit), contents_of(workspace), card
+    )
     if not options.dry_run:
         hub.create(private=not options.public)
     sent: dict[str, PlannedShard] = {}
@@ -142,7 +152,7 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         in_no_split=counts.in_no_split,
         dry_run=options.dry_run,
         changed=changed,
-        shortcuts=shortcut_lines(audit),
+        shortcuts=shortcut_lines(measured.audit),
         evaluation_sets=evaluation_sets,
         moved=moved,
         card=changes.of_card(),
@@ -288,6 +298,8 @@ def _tables(workspace: Workspace, audit: Audit | None) -> dict[str, bytes]:
         sink = io.BytesIO()
         pq.write_table(withheld, sink, compression="zstd")
         tables[REAL_IMAGES_FILE] = sink.getvalue()
+    if evaluation_path(workspace).exists():
+        tables[EVALUATION_FILE] = evaluation_path(workspace).read_bytes()
     if has_matched(workspace, audit):
         tables[MATCHED_FILE] = matched_path(workspace).read_bytes()
     return tables

@@ -4,14 +4,15 @@ Several publishers may use the branch at once: each commit names the commit that
 somebody else's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from manifests.options import PublishOptions
 from manifests.publishing.checksums import CHECKSUMS_FILE, Checksums, checksums_text
 from manifests.publishing.dataset_state import BRANCH, BranchState, state_of
 from manifests.publishing.layouts import Layout
-from manifests.publishing.packing import pack_shards
+from manifests.publishing.packing import pack_on, pack_shards
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.repository import DatasetOnHub, MovedError, StoredFile
 from manifests.scratch import scratch_folder
@@ -62,15 +63,30 @@ class Upload:
             scratch_folder(self._workspace.manifest / ".shards") as folder,
             task("publishing images", total=sum(shard.rows for shard in missing)) as progress,
         ):
-            packed = pack_shards(self._workspace, self._layout, missing, folder, self._options.hub)
-            for shard in missing:
-                if self._files and self._bytes + shard.file_size > self._options.staging_bytes:
-                    self._commit()
-                _, path = next(packed)
+            for shard, path in self._packed(missing, folder):
                 self._files[shard.path] = path
                 self._bytes += path.stat().st_size
                 progress.advance(shard.rows, shard.path)
             if self._files:
+                self._commit()
+
+    def _packed(self, missing: Sequence[PlannedShard], folder: Path) -> Iterator[tuple[PlannedShard, Path]]:
+        """The shards, written; before there is no room for the next ones, those that wait are committed."""
+        hub, room = self._options.hub, self._options.staging_bytes
+        if (engine := self._options.open_engine()) is None:
+            packed = pack_shards(self._workspace, self._layout, missing, folder, hub)
+            for shard in missing:
+                if self._files and self._bytes + shard.file_size > room:
+                    self._commit()
+                yield next(packed)
+            return
+        left = list(missing)
+        while left:
+            ends = [*accumulate(shard.file_size for shard in left)]
+            together = max(1, sum(1 for end in ends if end <= room))
+            yield from pack_on(engine, self._workspace, self._layout, left[:together], folder, hub)
+            del left[:together]
+            if left:
                 self._commit()
 
     def _commit(self) -> None:

@@ -10,6 +10,8 @@ The same rows give the same bytes. A drawing has no date, and no ids, which woul
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -17,7 +19,6 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Width of a chart, in units that are pixels where the page shows three of them side by side.
@@ -70,8 +71,22 @@ class Chart:
 
     @property
     def svg(self) -> Markup:
-        """The drawing as an element of the page."""
+        """The drawing as an element of the page; within `drawing`."""
         return _draw(self)
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Where charts are drawn, all of a page at once: to set matplotlib's hundreds of defaults takes as long as a
+    chart."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # the user's own matplotlibrc has no effect
+        matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 11.5})
+        # The page's font may have the characters that matplotlib's own lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 def ranked(title: str, counts: dict[str, int]) -> Chart:
@@ -99,71 +114,77 @@ def percent(share: float) -> str:
 
 
 def _draw(chart: Chart) -> Markup:
-    import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()  # the user's own matplotlibrc has no effect
-        matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 11.5})
-        # The page's font may have the characters that matplotlib's own lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure = Figure(facecolor="none")
-        if chart.upright:
-            _columns(figure, chart)
-        else:
-            _bars(figure, chart)
-        drawn = io.BytesIO()
-        figure.savefig(drawn, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    canvas = _Canvas(Figure(facecolor="none"))
+    if chart.upright:
+        _columns(canvas, chart)
+    else:
+        _bars(canvas, chart)
+    drawn = io.BytesIO()
+    canvas.figure.savefig(drawn, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return _inline(drawn.getvalue(), chart)
 
 
-def _bars(figure: "Figure", chart: Chart) -> None:
+class _Canvas:
+    """A figure in the units of the SVG: x to the right, y downwards. It has no axes, which take longer
+    than all else."""
+
+    def __init__(self, figure: "Figure") -> None:
+        self.figure = figure
+
+    def set_height(self, height: float) -> None:
+        """To be called first."""
+        from matplotlib.transforms import Affine2D
+
+        height = max(height, 1)  # a chart without rows
+        self.figure.set_size_inches(WIDTH / 72, height / 72)
+        self._units = Affine2D().scale(1 / WIDTH, -1 / height).translate(0, 1) + self.figure.transFigure
+
+    def bar(self, left: float, top: float, width: float, height: float, color: str) -> None:
+        """A rectangle."""
+        from matplotlib.patches import Rectangle
+
+        self.figure.add_artist(Rectangle((left, top), width, height, color=color, transform=self._units, linewidth=0))
+
+    def text(self, x: float, y: float, text: str, color: str, align: str = "left") -> None:
+        """A text that stands on `y`."""
+        self.figure.text(x, y, text, color=color, ha=align, parse_math=False, transform=self._units)
+
+
+def _bars(canvas: _Canvas, chart: Chart) -> None:
     """Horizontal bars, one for each row and series."""
     number_of_series = len(chart.series) or 1
     top, height = 24 if chart.series else 0, _TITLE + number_of_series * _BAR + _GAP
-    axes = _axes(figure, top + height * len(chart.rows))
+    canvas.set_height(top + height * len(chart.rows))
     longest = max((value for row in chart.rows for value in row.values), default=0) or 1
     starts = [top + height * number for number in range(len(chart.rows))]
     for number in range(number_of_series):
-        values = [row.values[number] for row in chart.rows]
-        middles = [start + _TITLE + _BAR * (number + 0.5) for start in starts]
-        widths = [max(value / longest * (WIDTH - _NUMBER), 1 if value else 0) for value in values]
-        colours = [_REST if row.rest else _SERIES[number] for row in chart.rows]
-        axes.barh(middles, widths, height=9, color=colours, clip_on=False)
-        for value, middle, width in zip(values, middles, widths, strict=True):
-            _text(axes, width + 5, middle + 4, chart.formatted(value), color=_SOFT)
+        for row, start in zip(chart.rows, starts, strict=True):
+            value, middle = row.values[number], start + _TITLE + _BAR * (number + 0.5)
+            width = max(value / longest * (WIDTH - _NUMBER), 1 if value else 0)
+            canvas.bar(0, middle - 4.5, width, 9, color=_REST if row.rest else _SERIES[number])
+            canvas.text(width + 5, middle + 4, chart.formatted(value), color=_SOFT)
     for row, start in zip(chart.rows, starts, strict=True):
-        _text(axes, 0, start + 11, _printable(row.name), color=_INK)
+        canvas.text(0, start + 11, _printable(row.name), color=_INK)
     for number, name in enumerate(chart.series):
         left = min(110, WIDTH // number_of_series) * number
-        axes.bar(4 + left, 8, width=8, bottom=3, color=_SERIES[number], clip_on=False)
-        _text(axes, 14 + left, 11, name, color=_SOFT)
+        canvas.bar(left, 3, 8, 8, color=_SERIES[number])
+        canvas.text(14 + left, 11, name, color=_SOFT)
 
 
-def _columns(figure: "Figure", chart: Chart) -> None:
+def _columns(canvas: _Canvas, chart: Chart) -> None:
     """Vertical columns of one series."""
     height, foot = 150, 20
-    axes = _axes(figure, height + foot)
+    canvas.set_height(height + foot)
     step = WIDTH / max(len(chart.rows), 4)
     highest = max((row.values[0] for row in chart.rows), default=0) or 1
-    middles = [step * (number + 0.5) for number in range(len(chart.rows))]
-    heights = [-row.values[0] / highest * (height - 18) for row in chart.rows]
-    axes.bar(middles, heights, width=step * 0.7, bottom=height, color=_SERIES[0], clip_on=False)
-    for row, middle, column in zip(chart.rows, middles, heights, strict=True):
-        _text(axes, middle, height + column - 4, chart.formatted(row.values[0]), color=_SOFT, align="center")
-        _text(axes, middle, height + 14, _printable(row.name), color=_INK, align="center")
-
-
-def _axes(figure: "Figure", height: float) -> "Axes":
-    """Empty axes over the whole figure, in the units of the SVG: x to the right, y downwards."""
-    figure.set_size_inches(WIDTH / 72, height / 72)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0), autoscale_on=False)
-    axes.set_axis_off()
-    return axes
-
-
-def _text(axes: "Axes", x: float, y: float, text: str, color: str, align: str = "left") -> None:
-    axes.text(x, y, text, color=color, ha=align, parse_math=False, clip_on=False)
+    for number, row in enumerate(chart.rows):
+        middle = step * (number + 0.5)
+        column = row.values[0] / highest * (height - 18)
+        canvas.bar(middle - step * 0.35, height - column, step * 0.7, column, color=_SERIES[0])
+        canvas.text(middle, height - column - 4, chart.formatted(row.values[0]), color=_SOFT, align="center")
+        canvas.text(middle, height + 14, _printable(row.name), color=_INK, align="center")
 
 
 def _printable(name: str) -> str:

@@ -8,7 +8,7 @@ from manifests.manifest import FAKE, REAL
 from manifests.report.charts import ROWS, Chart, Row, ranked
 from manifests.report.rows import Rows
 from manifests.report.sampled_with import SampledWith
-from manifests.tables.generators import REJECTIONS, GeneratorRow, license_text
+from manifests.tables.generators import GeneratorRow, license_text, rejections
 
 #: Generators that are named as examples for one reason.
 EXAMPLES = 4
@@ -51,7 +51,7 @@ def count_figures(rows: Rows, generators: list[GeneratorRow], settings: dict[str
     """Count them; `generators` are all of the catalogue, `settings` those of the sampled ones."""
     sampled = [row for row in generators if row.kept]
     reasons = _reasons(generators)
-    rejected = {name: sum(getattr(row, name) for row in generators) for name in REJECTIONS}
+    rejected = rejections(generators)
     labels = dict(rows.connection.execute("SELECT label, count(*) FROM manifest GROUP BY 1").fetchall())
     return Figures(
         numbers={

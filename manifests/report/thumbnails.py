@@ -6,6 +6,7 @@ visible; all others are made from what was seen: upright, on white where they ar
 """
 
 import base64
+import functools
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -30,6 +31,9 @@ PICTURE_BYTES = 9_000
 
 #: A picture whose longest side has at most so many pixels is enlarged without smoothing.
 _PIXELATED_SIDE = 96
+
+#: Pictures whose encoding is remembered: several generators may have made the same one.
+_REMEMBERED = 16
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -77,16 +81,18 @@ def _thumbnail(
     if unchanged is not None and max(seen.size) <= THUMBNAILS[0][0]:
         kind, shown = "png", unchanged
     else:
-        kind, shown = _encoded(seen, lossless=small)
+        kind, shown = _encoded(seen.pixels.tobytes(), seen.pixels.shape, lossless=small)
     uri = f"data:image/{kind};base64,{base64.b64encode(shown).decode()}"
     return Thumbnail(uri, caption, origin, small, link)
 
 
-def _encoded(seen: Picture, lossless: bool) -> tuple[str, bytes]:
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _encoded(pixels: bytes, shape: tuple[int, ...], lossless: bool) -> tuple[str, bytes]:
     """The picture as PNG if it is small, otherwise as WebP; of at most `PICTURE_BYTES`, or as `THUMBNAILS` allows."""
+    import numpy as np
     from PIL import Image
 
-    picture, content = Image.fromarray(seen.pixels), b""
+    picture, content = Image.fromarray(np.frombuffer(pixels, np.uint8).reshape(shape)), b""
     if lossless:
         written = io.BytesIO()
         picture.save(written, "PNG")

@@ -45,14 +45,14 @@ _NOT_EQUAL = Problem(
 
 
 #: Columns that rows are chosen by.
-_COLUMNS = ["label", "model_name", "revision", "index", "task", "prompt", "kind", "base_model"]
+_COLUMNS = ["label", "model_name", "revision", "index", "task", "prompt", "kind", "base_model", "origin"]
 
 
 def reproduce(workspace: Workspace, options: BuildOptions) -> Reproduction:
     """Make `options.reproduce` random images of the manifest again, and write what was found beside it.
 
     The same manifest and seed give the same images. Raises `CommunityForensicsError` where one is not equal, and where
-    they could not be made; `UsageError` where the manifest has no generated image.
+    they could not be made; `UsageError` where none of its images was sampled.
     """
     manifest = manifest_path(workspace)
     with tempfile.TemporaryDirectory(prefix="cf-reproduce-") as name:
@@ -75,7 +75,7 @@ def reproduce(workspace: Workspace, options: BuildOptions) -> Reproduction:
 
 
 def chosen_rows(manifest: Path, count: int, seed: int) -> list[dict[str, Any]]:
-    """`count` rows of generated images, in the manifest's order: those with the least hashes of seed, generator and
+    """`count` rows of sampled images, in the manifest's order: those with the least hashes of seed, generator and
     index. Fewer, where it has fewer; raises `UsageError` where it has none."""
     least: list[tuple[int, int]] = []
     at = 0
@@ -84,12 +84,12 @@ def chosen_rows(manifest: Path, count: int, seed: int) -> list[dict[str, Any]]:
             keys = (
                 (number_of("reproduce", seed, row["model_name"], row["revision"], row["index"]), at + place)
                 for place, row in enumerate(batch.to_pylist())
-                if row["label"] == FAKE and not _lacks_what_was_removed(row)
+                if row["label"] == FAKE and row["origin"] == "sampled" and not _lacks_what_was_removed(row)
             )
             least = heapq.nsmallest(count, [*least, *keys])
             at += batch.num_rows
         if not least:
-            raise UsageError(f"--verify reproduce={count}: the manifest has no generated image")
+            raise UsageError(f"--verify reproduce={count}: the manifest has no image that was sampled")
         return [row for rows in _at(file, sorted(place for _, place in least)) for row in rows]
 
 

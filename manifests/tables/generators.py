@@ -5,7 +5,7 @@ study's metadata tables do; `rejected.parquet` counts the samples that gave no i
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from workspace.records import column
 from workspace.sandbox.walls import missing
 
 #: Why a sample is not in the manifest.
-REJECTIONS = ("nsfw", "blank", "nan", "duplicate", "removed")
+REJECTIONS = ("nsfw", "blank", "nan", "duplicate", "similar", "broken", "refused", "unanswered", "removed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class GeneratorRow:
     license_family_effective: str = column(pa.string(), "family of license_effective", default="unknown")
     hf_pipeline_tag: str | None = column(pa.string(), "the Hub's task tag", default=None)
     hf_diffusers_tag: str | None = column(pa.string(), "pipeline class", default=None)
-    architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other")
+    architecture: str = column(pa.string(), "LatDiff | PixDiff | GAN | Other | Commercial")
     task: str | None = column(pa.string(), "text-to-image | class-conditional | unconditional", default=None)
     kind: str = column(pa.string(), "checkpoint | lora | textual-inversion")
     base_model: str | None = column(pa.string(), "repository id it was made from", default=None)
@@ -89,6 +89,10 @@ class GeneratorRow:
     blank: int = column(pa.int64(), "images of one colour")
     nan: int = column(pa.int64(), "images with values that are not numbers")
     duplicate: int = column(pa.int64(), "images equal to one of a lower index of the same generator")
+    similar: int = column(pa.int64(), "imported images that look as an earlier one", default=0)
+    broken: int = column(pa.int64(), "imported files that are no image", default=0)
+    refused: int = column(pa.int64(), "images that the provider of a remote generator did not make", default=0)
+    unanswered: int = column(pa.int64(), "images that may be paid for and did not come", default=0)
     removed: int = column(pa.int64(), "images taken out with the real image whose caption was their prompt", default=0)
 
     @property
@@ -104,8 +108,16 @@ class RejectedRow:
     generator: str = column(pa.string(), "its name, as in generators.parquet")
     model_name: str = column(pa.string(), "repository id")
     revision: str = column(pa.string(), "commit sha")
-    status: str = column(pa.string(), "nsfw | blank | nan | duplicate | removed")
+    status: str = column(
+        pa.string(), "nsfw | blank | nan | duplicate | similar | broken | refused | unanswered | removed"
+    )
     tries: int = column(pa.int64(), "how many")
+
+
+def rejections(rows: Sequence[GeneratorRow]) -> dict[str, int]:
+    """The rejected samples of all generators by reason; reasons that not every dataset has only where they occur."""
+    numbers = {name: sum(getattr(row, name) for row in rows) for name in REJECTIONS}
+    return {name: number for name, number in numbers.items() if number or name in REJECTIONS[:4]}
 
 
 def license_text(row: GeneratorRow) -> str | None:
@@ -234,5 +246,9 @@ def _row(entry: CatalogEntry, counts: Mapping[str, int], outcome: Outcome | None
         blank=counts.get("blank", 0),
         nan=counts.get("nan", 0),
         duplicate=counts.get("duplicate", 0),
+        similar=counts.get("similar", 0),
+        broken=counts.get("broken", 0),
+        refused=counts.get("refused", 0),
+        unanswered=counts.get("unanswered", 0),
         removed=counts.get("removed", 0),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from samplers.child.failures import GeneratorError, is_out_of_memory
-from samplers.plan import Plan
+from samplers.planning.plan import Plan
 from workspace.errors import in_one_line
 
 #: The file names of diffusers, and of trainers that use it.

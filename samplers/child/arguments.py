@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from samplers.child.failures import GeneratorError
-from samplers.plan import DECLARED, Plan
+from samplers.planning.plan import DECLARED, Plan
 from samplers.user_settings import STEP_LISTS
 
 #: Arguments that decide what is returned and how often, or that give other inputs: never taken from a model card.
@@ -43,7 +43,9 @@ class CallArguments:
 
     def __init__(self, pipeline: Any, plan: Plan) -> None:
         """Raises `GeneratorError` (load-failed) for a declared setting that the call does not take."""
-        self.parameters: Mapping[str, inspect.Parameter] = inspect.signature(pipeline.__call__).parameters
+        # A program has the signature of its function.
+        signature = getattr(pipeline, "call_signature", None) or inspect.signature(pipeline.__call__)
+        self.parameters: Mapping[str, inspect.Parameter] = signature.parameters
         self._pipeline = pipeline
         wanted = plan.hyperparameters
         extra = {

@@ -25,8 +25,9 @@ from samplers.child.decoding import decode_again, recorded
 from samplers.child.failures import GeneratorError, OutOfMemoryError, is_out_of_memory
 from samplers.child.loading import Generator
 from samplers.child.memory import free_memory, next_saving, place_on_device
-from samplers.plan import Plan, PlannedSample
+from samplers.planning.plan import Plan, PlannedSample
 from samplers.sample import Memory
+from workspace.device import works
 from workspace.errors import in_one_line
 
 
@@ -63,7 +64,8 @@ class Caller:
         """Whether the VAE ever decoded in another precision."""
         self._tokens = generator.tokens
         self.arguments = CallArguments(self._pipeline, plan)
-        self._call_size = call_size
+        self.call_size = call_size
+        """Images of one call: fewer where memory was short."""
         self._task = plan.task
         self._sides = {
             name: getattr(plan.hyperparameters, name)
@@ -77,16 +79,16 @@ class Caller:
         """The batch's images, in order. Raises `GeneratorError` when the pipeline cannot make them."""
         while True:
             try:
-                return self._in_calls_of(self._call_size, batch)
+                return self._in_calls_of(self.call_size, batch)
             except Exception as error:
                 short, detail = is_out_of_memory(error), in_one_line(error)
-                if not short and self._call_size == 1:
+                if not short and (self.call_size == 1 or not works(self._device)):
                     raise _failure(error) from error
             # Only here, after the exception is released, the tensors of the failed call can be freed.
             self._recover()
             if not short:
-                self._call_size = 1
-            elif not self._save_memory(min(self._call_size, len(batch))):
+                self.call_size = 1
+            elif not self._save_memory(min(self.call_size, len(batch))):
                 raise OutOfMemoryError(detail)
 
     def _recover(self) -> None:
@@ -99,14 +101,21 @@ class Caller:
 
     def _save_memory(self, size: int) -> bool:
         """Continue with less memory than calls of `size` images need; False where nothing saves more."""
-        self._call_size = max(1, size // 2)
+        self.call_size = max(1, size // 2)
         if size > 1:
             return True
         saving = next_saving(self._pipeline, self._device, self.memory)
-        if saving is not None:
+        if saving is None:
+            return False
+        try:
             place_on_device(self._pipeline, self._device, saving)
-            self.memory = saving
-        return saving is not None
+        except Exception as error:
+            # Neither has the machine room for what is to wait there.
+            if is_out_of_memory(error):
+                return False
+            raise
+        self.memory = saving
+        return True
 
     def _in_calls_of(self, size: int, batch: tuple[PlannedSample, ...]) -> list[SampledImage]:
         return [

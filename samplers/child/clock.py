@@ -18,6 +18,12 @@ class Clock:
         self._lock = threading.Lock()
         self._thread = threading.local()
 
+    def take(self) -> dict[str, float]:
+        """The seconds so far; they are counted from 0 again."""
+        with self._lock:
+            seconds, self.seconds = self.seconds, {}
+        return seconds
+
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
         """Count the block's time as that of `phase`."""

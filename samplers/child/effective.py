@@ -13,7 +13,7 @@ from typing import Any
 
 from samplers.child.failures import GeneratorError
 from samplers.child.schedulers import as_catalogue, effective_config, prediction_type, schedulers_of
-from samplers.plan import DECLARED, Plan
+from samplers.planning.plan import DECLARED, Plan
 
 #: Relative difference of two scales that rounding explains.
 _ROUNDING = 1e-6
@@ -23,7 +23,7 @@ _ROUNDING = 1e-6
 class Effective:
     """Columns of a sample's row (samplers/sample.py) with what is in effect for all images of a generator."""
 
-    dtype: str
+    dtype: str | None
     scheduler: str = ""
     scheduler_config: str | None = None
     prediction_type: str | None = None

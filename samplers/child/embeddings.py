@@ -14,7 +14,7 @@ from typing import Any
 
 from samplers.child.adapters import adapter_file, allowed, unpickled
 from samplers.child.failures import GeneratorError, is_out_of_memory
-from samplers.plan import Plan
+from samplers.planning.plan import Plan
 from workspace.errors import in_one_line
 
 #: The text encoder that a tensor of this name is for; T5 is the last one of a pipeline.

@@ -3,6 +3,12 @@
 from crawler.reasons import Reason
 from samplers.outcomes import Status
 
+#: What torch, C++ and CUDA say where they get no memory, in errors of no class of their own: allocators of the CPU;
+#: CUDA's runtime, driver and libraries (cuBLAS, cuDNN), which allocate beside torch; and the assertion by which torch
+#: fails where it is to describe a lack of memory and NVIDIA's management library does not answer, as in a sandbox or
+#: on a slice of a GPU (c10/cuda/CUDACachingAllocator.cpp).
+_NO_MEMORY = ("can't allocate memory", "std::bad_alloc", "error: out of memory", "_STATUS_ALLOC_FAILED", "NVML_SUCCESS")
+
 
 class GeneratorError(Exception):
     """This generator cannot be sampled; the next one may be."""
@@ -27,6 +33,5 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    # torch raises a plain RuntimeError where a CPU allocator fails, its own or that of C++.
     text = str(error) if isinstance(error, RuntimeError) else ""
-    return "can't allocate memory" in text or "std::bad_alloc" in text
+    return any(words in text for words in _NO_MEMORY)

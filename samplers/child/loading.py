@@ -18,6 +18,7 @@ from samplers.child.file_checks import check_files
 from samplers.child.layout import PipelineFolder
 from samplers.child.memory import can_offload, place_on_device
 from samplers.child.pipelines import Source, load_pipeline
+from samplers.child.programs import load_program
 from samplers.child.schedulers import set_scheduler
 from samplers.child.single_file import SingleFile
 from samplers.messages import Assignment
@@ -47,6 +48,8 @@ def load(assignment: Assignment, device: str, cache: ComponentCache | None = Non
     where something else than the catalogue declares is in effect.
     """
     plan = assignment.plan
+    if plan.program is not None:
+        return _program(assignment, device, cache)
     if plan.kind != "checkpoint" and assignment.base_folder is None:
         raise GeneratorError("load-failed", "an adapter without a base model")
     for folder in (assignment.folder, assignment.base_folder, assignment.prior_folder):
@@ -79,6 +82,14 @@ def load(assignment: Assignment, device: str, cache: ComponentCache | None = Non
     effective = effective_settings(pipeline, plan, dtype=loaded.dtype, variant=loaded.variant, tokens=tokens)
     unchanged = tuple(handle for handle in loaded.handles if handle.identity.name not in changed)
     return Generator(pipeline, effective, tokens, device, memory, unchanged)
+
+
+def _program(assignment: Assignment, device: str, cache: ComponentCache | None) -> Generator:
+    """A program. Its settings are checked by what its function takes (`arguments`): nothing of it can be read back."""
+    if cache is not None:
+        cache.clear()
+    program = load_program(assignment.folder, assignment.plan, device)
+    return Generator(program, Effective(dtype=program.dtype), device=device)
 
 
 def _single_file(assignment: Assignment, path: str, source: Source) -> SingleFile:

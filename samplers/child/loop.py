@@ -26,8 +26,8 @@ from samplers.child.numerics import cpu_threads, make_reproducible
 from samplers.child.outbox import Outbox
 from samplers.child.safety import CheckerError, SafetyChecker
 from samplers.child.sampling import Sampling
-from samplers.messages import Assignment, Fatal, Ready, Result, Start
-from workspace.errors import in_one_line
+from samplers.messages import Assignment, Fatal, Ready, Result, Start, Unload
+from workspace.device import DeviceError, chosen_device, works
 from workspace.sandbox import isolation, limits
 
 #: Seconds in which the batches that are sampled must be encoded and sent when the run is interrupted.
@@ -51,7 +51,7 @@ def main(connection: Connection, start: Start) -> None:
     outbox = Outbox(channel)
     inbox = _Inbox(channel, outbox)
     try:
-        device = _device(start.device)
+        device = chosen_device(start.device)
         make_reproducible()
         checker = SafetyChecker(start.checker, device)
         outbox.send(Ready(device=device, sandbox=list(walls)))
@@ -59,23 +59,53 @@ def main(connection: Connection, start: Start) -> None:
         # The libraries' objects remain until the end: the garbage collector need not visit them each time memory is
         # freed.
         gc.freeze()
+        sampling: Sampling | None = None
         while True:
-            assignment = inbox.next()
-            clock = Clock()
-            try:
-                with cpu_threads(assignment.cpu_threads):
-                    with limits.room_for([assignment.folder, assignment.base_folder, assignment.prior_folder]):
-                        sampling = Sampling(assignment, checker, device, clock, outbox, cache)
-                    outbox.send(sampling.run())
-            except GeneratorError as failure:
-                traceback.print_exc()
-                sys.stderr.flush()
-                outbox.send(
-                    Result(status=failure.status, detail=failure.detail, reason=failure.reason, seconds=clock.seconds)
-                )
+            order = inbox.next()
+            if sampling is not None and not (isinstance(order, Assignment) and sampling.continues(order)):
+                sampling.put_back()
+                sampling = None
+            if isinstance(order, Assignment):
+                sampling = _carry_out(order, sampling, checker, device, outbox, cache)
             free_memory()
-    except CheckerError as error:
+    except (CheckerError, DeviceError) as error:
         outbox.send(Fatal(detail=str(error)))
+
+
+def _carry_out(
+    assignment: Assignment,
+    sampling: Sampling | None,
+    checker: SafetyChecker,
+    device: str,
+    outbox: Outbox,
+    cache: ComponentCache,
+) -> Sampling | None:
+    """Carry out an assignment and send the result; returns what stays loaded. `sampling`: what is loaded of it."""
+    clock = Clock() if sampling is None else sampling.clock
+    try:
+        with cpu_threads(assignment.cpu_threads):
+            if sampling is None:
+                with limits.room_for([assignment.folder, assignment.base_folder, assignment.prior_folder]):
+                    sampling = Sampling(assignment, checker, device, clock, outbox, cache)
+            result = sampling.run()
+        if not assignment.stays:
+            sampling.put_back()
+            sampling = None
+        outbox.send(result)
+        return sampling
+    except GeneratorError as failure:
+        traceback.print_exc()
+        sys.stderr.flush()
+        outbox.send(
+            Result(
+                status=failure.status,
+                detail=failure.detail,
+                reason=failure.reason,
+                seconds=clock.take(),
+                device_lost=not works(device),
+            )
+        )
+        return None
 
 
 class _Inbox:
@@ -84,17 +114,17 @@ class _Inbox:
 
     def __init__(self, channel: Channel, outbox: Outbox) -> None:
         self._channel, self._outbox = channel, outbox
-        self._waiting: queue.SimpleQueue[Assignment] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Assignment | Unload] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next(self) -> Assignment:
-        """The next assignment; waits for it."""
+    def next(self) -> Assignment | Unload:
+        """What to do next; waits for it."""
         return self._waiting.get()
 
     def _read(self) -> None:
         try:
-            while (assignment := pickle.loads(self._channel.receive(sys.maxsize))) is not None:
-                self._waiting.put(assignment)
+            while (order := pickle.loads(self._channel.receive(sys.maxsize))) is not None:
+                self._waiting.put(order)
             # The supervisor was interrupted: what is sampled is not lost.
             self._outbox.drain(_SECONDS_TO_SEND)
         except (EOFError, OSError):
@@ -108,16 +138,3 @@ def _redirect_output(path: Path) -> None:
     for standard in (1, 2):
         os.dup2(file, standard)
     os.close(file)
-
-
-def _device(wanted: str) -> str:
-    """The device to sample on; `auto` is the first GPU where there is one."""
-    import torch
-
-    if wanted == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=wanted)
-    except Exception as error:
-        raise CheckerError(f"--device {wanted} cannot be used: {in_one_line(error)}") from error
-    return wanted

@@ -7,6 +7,7 @@ every image that is larger than a tile.
 """
 
 import gc
+from contextlib import suppress
 from typing import Any
 
 from samplers.sample import Memory
@@ -39,8 +40,10 @@ def free_memory() -> None:
     import torch
 
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    if torch.cuda.is_initialized():
+        # Where an error has ended the use of the device, every call raises that error again.
+        with suppress(RuntimeError):
+            torch.cuda.empty_cache()
 
 
 def _can_slice(pipeline: Any) -> bool:

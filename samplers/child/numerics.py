@@ -5,8 +5,14 @@ speed, and rows name it; an image that is made again is made with as many. Sourc
 and on reproducibility.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+#: Variables that change the arithmetic of NVIDIA's libraries, which read them when they are first used: cuBLAS chooses
+#: its kernels by the size of its workspace (this one gives equal results in every run), TensorFloat-32 is off in all of
+#: them, and torch does not look for the kernels that are fastest at the moment.
+_LIBRARIES = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "NVIDIA_TF32_OVERRIDE": "0", "PYTORCH_TUNABLEOP_ENABLED": "0"}
 
 
 def make_reproducible() -> None:
@@ -14,6 +20,10 @@ def make_reproducible() -> None:
     import torch
     from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
 
+    os.environ.update(_LIBRARIES)
+    # Which library multiplies: torch's own choice, not that of TORCH_BLAS_PREFER_CUBLASLT and the like.
+    torch.backends.cuda.preferred_blas_library("default")
+    torch.backends.cuda.preferred_linalg_library("default")
     # float32 is float32, not TensorFloat-32 with its 10 bits; sums of 16-bit products are kept in 32 bits.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

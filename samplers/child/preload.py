@@ -9,12 +9,22 @@ import gc
 gc.disable()
 
 # ruff: noqa: E402
+import torch
+
+# While it is imported, diffusers asks for a GPU. To answer, torch starts CUDA's driver, and in no process that is
+# forked afterwards can CUDA be used (torch's notes on multiprocessing, "poison fork"). So meanwhile there is no GPU.
+_is_available = torch.cuda.is_available
+torch.cuda.is_available = lambda: False
+
 import cv2
 import diffusers
+import diffusers.guiders
 import numpy
 import peft
+import PIL.ImageFile
 import pyarrow.parquet
-import torch
+import torch.utils.serialization.config
+import torchsde
 import transformers
 from diffusers import (
     DDPMPipeline,
@@ -24,9 +34,22 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from diffusers.schedulers import KarrasDiffusionSchedulers
+from diffusers.utils.torch_utils import TorchDeviceBackend
 from tqdm import tqdm  # type: ignore[import-untyped]
 from transformers import CLIPImageProcessorPil, CLIPTextModel, CLIPTokenizer, T5EncoderModel
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
+import samplers.child.loop
+
+#: A pipeline of Stable Diffusion asks for all of them when it is loaded.
+SCHEDULERS = [getattr(diffusers, scheduler.name) for scheduler in KarrasDiffusionSchedulers]
+
+torch.cuda.is_available = _is_available
+# It remembers the answer, which it asks for again when models wait in the machine's memory.
+TorchDeviceBackend._detect_device_type.cache_clear()
+# Compiles hundreds of patterns at the first model that is loaded, a fifth of the start of a child, and remembers them.
+get_checkpoint_conversion_mapping("clip")
 # Its lock is a semaphore: created here it has no name; created in a child, it would remain when the child is killed.
 tqdm.get_lock()
 # Nor need it in a child, where a visit takes half a second: what is imported stays until the end.
@@ -34,6 +57,8 @@ gc.freeze()
 gc.enable()
 
 __all__ = [
+    "PIL",
+    "SCHEDULERS",
     "CLIPImageProcessorPil",
     "CLIPTextModel",
     "CLIPTokenizer",
@@ -43,13 +68,16 @@ __all__ = [
     "StableDiffusionSafetyChecker",
     "StableDiffusionXLPipeline",
     "T5EncoderModel",
+    "TorchDeviceBackend",
     "UNet2DConditionModel",
     "cv2",
     "diffusers",
     "numpy",
     "peft",
     "pyarrow",
+    "samplers",
     "torch",
+    "torchsde",
     "tqdm",
     "transformers",
 ]

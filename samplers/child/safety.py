@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from samplers.child.failures import is_out_of_memory
+from samplers.child.memory import free_memory
 from samplers.child.pixel_checks import Pixels
 from workspace.errors import in_one_line
 
@@ -64,12 +66,24 @@ class SafetyChecker:
         self._device = device
 
     def check(self, images: list[Pixels]) -> list[SafetyResult]:
-        """The result for each image; raises `CheckerError` when the checker gives no finite scores."""
+        """The result for each image; raises `CheckerError` when the checker gives no finite scores.
+
+        Where a generator leaves the checker no memory for all of them, they are checked one by one.
+        """
+        if not images:
+            return []
+        try:
+            return self._check(images)
+        except Exception as error:
+            if len(images) == 1 or not is_out_of_memory(error):
+                raise
+        free_memory()
+        return [result for image in images for result in self._check([image])]
+
+    def _check(self, images: list[Pixels]) -> list[SafetyResult]:
         import torch
         from PIL import Image
 
-        if not images:
-            return []
         pictures = [Image.fromarray(image).convert("RGB") for image in images]
         pixel_values = self._processor(images=pictures, return_tensors="pt").pixel_values.to(self._device)
         with torch.no_grad():

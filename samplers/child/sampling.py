@@ -1,6 +1,7 @@
 """One generator being sampled: batch by batch from its first missing sample, until it is finished or fails."""
 
 from dataclasses import asdict, replace
+from importlib import metadata
 
 from samplers.child.adapters import require_effect
 from samplers.child.batch_sender import BatchSender, CheckedImage
@@ -16,15 +17,17 @@ from samplers.child.pixel_checks import Pixels, check_pixels
 from samplers.child.safety import SafetyChecker, SafetyResult
 from samplers.messages import Assignment, Progress, Result
 from samplers.outcomes import Status
+from samplers.planning.plan import Plan
 from samplers.sample import ImageFile, Sample, SampleStatus
 from workspace.errors import in_one_line
 
 
 class Sampling:
-    """Carries out one assignment.
+    """Carries out assignments of one generator.
 
-    The constructor loads the generator, with components that `cache` has of it; components that may be shared are put
-    back there when the generator ended well. Whenever a step is finished `outbox` says so, so that the supervisor sees
+    The constructor loads the generator, with components that `cache` has of it. Further assignments of the same
+    generator may follow (`continues`); at its end, components that may be shared are put back (`put_back`).
+    Whenever a step is finished `outbox` says so, so that the supervisor sees
     that the child is alive. Constructor and `run` raise `GeneratorError` for failures of the generator.
     """
 
@@ -38,33 +41,51 @@ class Sampling:
         cache: ComponentCache,
     ) -> None:
         self._assignment, self._plan, self._cache = assignment, assignment.plan, cache
-        self._checker, self._clock, self._outbox = checker, clock, outbox
+        self._checker, self.clock, self._outbox = checker, clock, outbox
         with clock("load"):
             self._generator = _loaded(assignment, device, cache)
             self._caller = Caller(self._generator, self._plan, assignment.call_size, clock)
-        self._device, self._libraries = _device_name(device), _libraries()
+        self._device, self._libraries = _device_name(device), _libraries(self._plan)
         self._cpu_threads, self._cpu_instructions = cpu_arithmetic(device)
+        self._is_checked = False
+
+    def continues(self, assignment: Assignment) -> bool:
+        """Whether this assignment is for what is loaded, as it is now; `run` carries it out then."""
+        same = replace(
+            self._assignment,
+            first=assignment.first,
+            stop=assignment.stop,
+            images=assignment.images,
+            kept=assignment.kept,
+            stays=assignment.stays,
+            call_size=self._caller.call_size,
+            memory=self._caller.memory,
+        )
+        if same != assignment:
+            return False
+        self._assignment = assignment
+        return True
 
     def run(self) -> Result:
         """Sample, check and send until the assigned samples are made, or the number of images is reached."""
         start, stop = self._assignment, self._assignment.stop or self._plan.stop
         self._report(start.first)
-        if self._plan.kind == "lora" and start.first == self._plan.first:
-            with self._clock("load"):
+        if self._plan.kind == "lora" and not self._is_checked:
+            self._is_checked = True
+            with self.clock("load"):
                 require_effect(self._generator.pipeline, self._first_image)
             self._report(start.first)
-        with BatchSender(self._outbox, start.images, start.first, start.kept, self._clock) as sender:
+        with BatchSender(self._outbox, start.images, start.first, start.kept, self.clock) as sender:
             for batch in self._plan.batches(start.first, stop):
-                with self._clock("sample"):
+                with self.clock("sample"):
                     images = self._caller(batch)
                 sender.add([one for one in self._checked(images) if one.row.index < stop])
                 self._report(batch[-1].index + 1)
                 if sender.is_finished():
                     break
             sender.finish()
-        self._put_back()
         status: Status = "done" if start.images is None or sender.kept >= start.images else "exhausted"
-        return Result(status=status, seconds=self._clock.seconds)
+        return Result(status=status, seconds=self.clock.take())
 
     def _report(self, tries: int) -> None:
         self._outbox.send(Progress(tries=tries))
@@ -73,7 +94,7 @@ class Sampling:
         """The first sample, alone: in a batch the last bits of an image depend on the other images."""
         return self._caller(self._plan.samples[:1])[0].array.tobytes()
 
-    def _put_back(self) -> None:
+    def put_back(self) -> None:
         """Put the components back that the next generator may share; none of a generator that had to save memory."""
         if self._caller.memory is None:
             changed = {"vae"} if self._caller.decoded_again else set()
@@ -81,7 +102,7 @@ class Sampling:
 
     def _checked(self, images: list[SampledImage]) -> list[CheckedImage]:
         """Each image's row and, where it passes every check, its pixels, in order."""
-        with self._clock("check"):
+        with self.clock("check"):
             found = [check_pixels(image.array) for image in images]
             results = iter(self._checker.check([pixels for pixels in found if not isinstance(pixels, str)]))
         return [
@@ -158,9 +179,16 @@ def _device_name(device: str) -> str:
     return "cpu" if device == "cpu" else str(torch.cuda.get_device_name(device))
 
 
-def _libraries() -> str:
+def _libraries(plan: Plan) -> str:
+    """The versions of what computed: of a program also those of the packages that it says it imports."""
     import diffusers
     import torch
     import transformers
 
-    return f"diffusers={diffusers.__version__}, torch={torch.__version__}, transformers={transformers.__version__}"
+    found = {one.__name__: str(one.__version__) for one in (diffusers, torch, transformers)}
+    if plan.program is not None:
+        distributions = metadata.packages_distributions()
+        for package in plan.program.packages:
+            for name in sorted(set(distributions.get(package, ()))):
+                found[name] = metadata.version(name)
+    return ", ".join(f"{name}={version}" for name, version in found.items())

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from samplers.child.failures import GeneratorError
-from samplers.plan import DECLARED, Plan
+from samplers.planning.plan import DECLARED, Plan
 from workspace.errors import in_one_line
 
 #: As the configurations of schedulers name it, and as the catalogue does.

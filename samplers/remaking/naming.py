@@ -28,8 +28,8 @@ Rows: TypeAlias = "str | Path | pd.DataFrame | Iterable[str | Path | Mapping[str
 """Rows as a user names them: texts as above, paths, rows of a table, a DataFrame, or several of these."""
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
-_IMAGE = re.compile(r"([0-9]+)\.png", re.ASCII)
-_NUMBER = re.compile(r"([0-9]+)(?:\.png)?", re.ASCII)
+_IMAGE = re.compile(r"([0-9]+)\.(?:png|jpg|webp)", re.ASCII)
+_NUMBER = re.compile(r"([0-9]+)(?:\.(?:png|jpg|webp))?", re.ASCII)
 #: Of a name without a number.
 _FORMS = "ORG/NAME/00000162.png, ORG/NAME#162, the sha256 of an image, or a table (.csv, .parquet)"
 

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from crawler.catalog import CatalogEntry
-from samplers.generator_run import assignment_of
 from samplers.options import RemakeOptions
 from samplers.remaking.comparison import compare
 from samplers.remaking.naming import Rows, named_rows
 from samplers.remaking.results import Remade, RemadeRow, ResultFolder
 from samplers.remaking.sources import Sourced, Sources
+from samplers.running.generator_run import assignment_of
+from samplers.running.supervisor import child_start
+from samplers.running.worker import ChildLostError, Worker, warm_up
 from samplers.sample import Sample, image_name
 from samplers.storage.missing_ranges import MissingRange
-from samplers.supervisor import child_start
 from samplers.weights.fetching import Fetcher, FetchError
 from samplers.weights.prefetch import prefetched
 from samplers.weights.process_folder import ProcessFolder, default_weights_dir
 from samplers.weights.store import LocalFiles, WeightStore
-from samplers.worker import ChildLostError, Worker, warm_up
 from workspace.errors import UsageError
 from workspace.extras import require_extra
 from workspace.layout import Workspace

@@ -1,6 +1,7 @@
 """The rows of a workspace's samples, read where they are needed: what an image that is made again must be equal to."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import pyarrow.compute as pc
 
 from samplers.remaking.tables import COLUMNS
 from samplers.sample import Sample
-from samplers.storage.batch_folder import ROWS
+from samplers.storage.batches import rows_of_batches
 from workspace import records
 from workspace.errors import UsageError
-from workspace.layout import Workspace, batches_in, generator_of, parts_in
+from workspace.layout import Workspace, generator_of, parts_in, sample_files
 from workspace.progress import task
 from workspace.threads import each
 
@@ -33,7 +34,17 @@ class SampledRows:
         """The rows of a generator by index, with the columns `tables.COLUMNS`; empty before it was sampled."""
         if generator not in self._known:
             rows: dict[int, dict[str, Any]] = {}
-            for path in _files(self._workspace.samples_of(generator)):
+            files = sample_files(self._workspace.samples_of(generator))
+            try:
+                # A row that is in a part too is the part's.
+                for path in (*files.journals, *files.batches):
+                    # A journal may have become a part a moment ago.
+                    with suppress(FileNotFoundError):
+                        for batch, _ in rows_of_batches(path, COLUMNS):
+                            rows |= {row["index"]: row for row in batch}
+            except UsageError as error:
+                self.damaged[generator] = str(error)
+            for path in files.parts:
                 try:
                     table = records.read_table(path, Sample, COLUMNS)
                 except UsageError as error:
@@ -65,10 +76,3 @@ class SampledRows:
                     places[sha256] = min(place, places.get(sha256, place))
                 bar.advance()
         return places
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """The files with rows of a generator: its parts, and the batches that are in none yet."""
-    yield from parts_in(folder)
-    for _, batch in batches_in(folder):
-        yield batch / ROWS

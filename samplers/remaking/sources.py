@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from captioning.removed_prompts import prompt_places
+from captioning.prompt_table import PromptTable
 from crawler.catalog import CatalogEntry, read_catalog
-from samplers.chosen import can_be_sampled, listed_code
-from samplers.plan import Plan, PlannedSample, plans_of
-from samplers.recipe import Recipe, recorded_recipes
+from samplers.planning.chosen import can_be_sampled, listed_code
+from samplers.planning.plan import Plan, PlannedSample, plans_of
+from samplers.planning.recipe import Recipe, recorded_recipes
+from samplers.planning.round_prompts import pool_of, pools_of
+from samplers.planning.segments import Segment, segments_of
 from samplers.remaking.naming import NamedRow
 from samplers.remaking.sampled_rows import SampledRows
-from samplers.round_prompts import pool_of, pools_of
 from samplers.sample import Memory
-from samplers.segments import Segment, segments_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.removed import read_removals
@@ -76,7 +76,7 @@ class Sources:
                 "name it with --workspace"
             )
         self.recipe = self._recipes[-1]
-        prompts = prompt_places(workspace)
+        prompts = PromptTable.read(workspace)
         newest = pool_of(self.recipe.round, prompts, self.recipe)
         if self.recipe.prompts != newest.digest:
             raise UsageError(

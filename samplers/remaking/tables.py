@@ -32,7 +32,7 @@ SUFFIXES = (".csv", ".tsv", ".parquet")
 
 #: What tells which image a row is, and what decides or explains its pixels.
 COLUMNS = (
-    *("model_name", "revision", "index", "image_name", "status", "sha256", "seed", "batch_size", "call_size"),
+    *("model_name", "revision", "index", "image_name", "status", "origin", "sha256", "seed", "batch_size", "call_size"),
     *(
         "cpu_threads",
         "cpu_instructions",

@@ -10,14 +10,14 @@ import typer
 from workspace.command_line import run_command
 from workspace.errors import UsageError
 from workspace.extras import require_extra
-from workspace.layout import Workspace
+from workspace.layout import Needs, Workspace
+from workspace.opening import is_address, opened, require_folder
+from workspace.parameters import WorkspaceOption
 from workspace.terminal import say
 
 
 def status(
-    workspace: Annotated[Path, typer.Option(envvar="CF_WORKSPACE", help="The folder that all stages share.")] = Path(
-        "workspace"
-    ),
+    workspace: WorkspaceOption = Path("workspace"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of tables.")] = False,
     rounds: Annotated[
         bool, typer.Option("--rounds", help="Also show what each round of the recipe added, and has of its images.")
@@ -70,10 +70,11 @@ def status(
     if json_schema:
         say(schema_text().rstrip())
         return
-    if not workspace.is_dir():
+    if not is_address(workspace) and not workspace.is_dir():
         raise UsageError(f"--workspace {workspace} does not exist: name the folder that cf-sample uses")
-    space = Workspace(workspace.resolve())
     if serve is not None:
+        require_folder(workspace, "cf-status --serve")
+        space = Workspace(workspace.resolve())
         require_extra("status", "cf-status --serve")
         if as_json or watch or rounds:
             raise UsageError("--serve shows the status by itself: leave out --json, --watch and --rounds")
@@ -81,22 +82,23 @@ def status(
 
         serve_page(space, host, serve, every)
         return
-    watcher = Watcher(space)
+    with opened(workspace, Needs(writes=False, logs=True, follows=watch), create=False) as space:
+        watcher = Watcher(space)
 
-    def look() -> RunStatus:
-        status = watcher.look(time.time())
-        return replace(status, rounds=rounds_of(space)) if rounds else status
+        def look() -> RunStatus:
+            status = watcher.look(time.time())
+            return replace(status, rounds=rounds_of(space)) if rounds else status
 
-    try:
-        with Screen(as_json, live=watch) as screen:
-            screen.show(look())
-            while watch:
-                time.sleep(every)
+        try:
+            with Screen(as_json, live=watch) as screen:
                 screen.show(look())
-    except KeyboardInterrupt:
-        # Ctrl-C is the usual end of --watch; without it, the command was interrupted.
-        if not watch:
-            raise
+                while watch:
+                    time.sleep(every)
+                    screen.show(look())
+        except KeyboardInterrupt:
+            # Ctrl-C is the usual end of --watch; without it, the command was interrupted.
+            if not watch:
+                raise
 
 
 def main() -> None:

@@ -1,25 +1,26 @@
 """How far the generators of a workspace are: from the catalogue, the outcomes, and rows without an outcome.
 
-Files are read once, and again when they have changed. Rows are opened only for generators without an outcome, or whose
-outcome is of a former round and that were sampled since: one for each running shard. So the status of thousands of
-generators costs a listing of the folder of outcomes.
+Files are read once, and again when they have changed; of what grows, only what is new. Rows are opened only for
+generators without an outcome, or whose outcome is of a former round and that were sampled since: one for each running
+shard. So the status of thousands of generators costs a listing of the folders of outcomes and of samples, and a call
+for each generator that may change.
 """
 
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from crawler.catalog import read_catalog
 from samplers.outcomes import Outcome, read_outcome
-from samplers.recipe import Recipe, recorded_recipes
-from samplers.segments import Segment, segments_of
+from samplers.planning.recipe import Recipe, recorded_recipes
+from samplers.planning.segments import Segment, segments_of
 from samplers.status.failure import Failure, failure_of
-from samplers.storage.progress import progress_of
-from samplers.storage.segment_progress import is_complete, progress_by_segment
+from samplers.storage.progress import GeneratorProgress, ReadJournal, progress_of
+from samplers.storage.segment_progress import is_complete
 from workspace.errors import UsageError
 from workspace.layout import Workspace, generator_of
 
@@ -85,13 +86,17 @@ class Generators:
         self._workspace = workspace
         self._recipes: tuple[Recipe, ...] | None = None
         self._listed: dict[str, Listed] = {}
-        self._outcomes = _Changed(self._read_outcome)
+        # By generator: the number of the file of its outcome, what is in it, and when it was written.
+        self._ended: dict[str, tuple[int, Outcome | UsageError | None, int]] = {}
+        self._read: dict[str, _Read] = {}
+        self._sampled: frozenset[str] = frozenset()
         self._forget()
 
     def look(self) -> GeneratorCounts:
         """The counts now. Raises `UsageError` without a catalogue."""
         listed = self._look_at_catalogue()
         outcomes = self._look_at_outcomes()
+        self._sampled = _names_in(self._workspace.samples)
         damaged: dict[str, str] = {}
         ended: list[Outcome] = []
         others: list[_Rows] = []
@@ -138,13 +143,13 @@ class Generators:
             ) from None
         if listed is not self._listed:
             self._listed = listed
-            self._rows = _Changed(self._read_rows)
+            self._read = {}
         return listed.values()
 
     def _forget(self) -> None:
         """Read everything again that depends on the recipe."""
         self._catalogue = _Changed(lambda _: self._read_catalogue())
-        self._rows = _Changed(self._read_rows)
+        self._read = {}
 
     def _read_catalogue(self) -> dict[str, Listed]:
         return {
@@ -164,13 +169,26 @@ class Generators:
                 files = [entry for entry in entries if entry.name.endswith(".json") and not entry.name.startswith(".")]
         except FileNotFoundError:
             return {}
-        found: dict[str, tuple[Outcome | UsageError | None, int]] = {}
+        ended: dict[str, tuple[int, Outcome | UsageError | None, int]] = {}
         for file in files:
             # Removed since the folder was listed.
             with suppress(FileNotFoundError):
                 name = generator_of(file.name.removesuffix(".json"))
-                found[name] = (self._outcomes.value(file), file.stat().st_mtime_ns)
-        return found
+                ended[name] = self._outcome(name, file)
+        self._ended = ended
+        return {name: (outcome, written) for name, (_, outcome, written) in ended.items()}
+
+    def _outcome(self, name: str, file: os.DirEntry[str]) -> tuple[int, Outcome | UsageError | None, int]:
+        known = self._ended.get(name)
+        if known is not None and known[0] == file.inode():
+            outcome = known[1]
+            # An outcome is another file each time that it is written. One that is final is written once again at most,
+            # so its number says whether it is the same, and a listing has that; of others also the time.
+            if isinstance(outcome, Outcome) and not outcome.failed:
+                return known
+            if file.stat().st_mtime_ns == known[2]:
+                return known
+        return file.inode(), self._read_outcome(Path(file)), file.stat().st_mtime_ns
 
     def _read_outcome(self, path: Path) -> Outcome | UsageError | None:
         try:
@@ -181,29 +199,58 @@ class Generators:
     def _look_at_rows(self, listed: Listed, former: Outcome | None, written: int) -> _Rows:
         """What the rows of a generator tell that has no outcome, or one of a `former` round, `written` at that time."""
         folder = self._workspace.samples_of(listed.name)
+        if folder.name not in self._sampled:
+            return _Rows()
         try:
-            if former is not None and folder.stat().st_mtime_ns <= written:
+            changed = folder.stat().st_mtime_ns
+            if former is not None and changed <= written:
                 # Nothing was sampled since.
                 return _Rows(kept=former.kept)
-            return self._rows.value(folder)
+            known = self._read.get(listed.name)
+            # A journal grows without a change of its folder.
+            if known is None or known.changed != changed or any(map(_has_grown, known.progress.journals)):
+                known = self._read[listed.name] = self._read_rows(listed.name, changed, known)
+            return known.rows
         except FileNotFoundError:
             return _Rows()
 
-    def _read_rows(self, folder: Path) -> _Rows:
-        name = generator_of(folder.name)
+    def _read_rows(self, name: str, changed: int, known: "_Read | None") -> "_Read":
+        progress = known.progress if known is not None else GeneratorProgress()
         try:
-            progress = progress_of(self._workspace, name)
+            # What was damaged may have been made again.
+            progress = progress_of(self._workspace, name, replace(progress, damaged=()))
         except UsageError as error:
-            return _Rows(damage=str(error))
+            return _Read(changed, GeneratorProgress(), _Rows(damage=str(error)))
         asked = self._listed[name].asked
-        gaps = [gap for one in progress_by_segment(progress, asked) for gap in one.gaps]
         damage = None
+        # A gap in the rows is none: several processes may be at it.
         if progress.damaged:
             damage = f"{progress.damaged[0]} is damaged: run `cf-sample`, which makes it again"
-        elif gaps:
-            first, stop = gaps[0]
-            damage = f"{folder}: no rows of samples {first} to {stop - 1}: run `cf-sample`, which makes them again"
-        return _Rows(kept=len(progress.kept), complete=bool(asked) and is_complete(progress, asked), damage=damage)
+        complete = bool(asked) and is_complete(progress, asked)
+        return _Read(changed, progress, _Rows(kept=len(progress.kept), complete=complete, damage=damage))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was read of a generator's rows, and when their folder had changed, in nanoseconds."""
+
+    changed: int
+    progress: GeneratorProgress
+    rows: _Rows
+
+
+def _has_grown(journal: ReadJournal) -> bool:
+    """Whether a journal has more than was read. One that is gone became a part: its folder has changed too."""
+    with suppress(FileNotFoundError):
+        return journal.path.stat().st_size > journal.length
+    return True
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
 
 
 def _is_former(outcome: Outcome, asked: Sequence[Segment]) -> bool:

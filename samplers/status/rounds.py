@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry, read_catalog
 from samplers.outcomes import read_outcome
-from samplers.recipe import recorded_recipes
-from samplers.segments import Segment, segments_of
+from samplers.planning.recipe import recorded_recipes
+from samplers.planning.segments import Segment, segments_of
 from samplers.storage.progress import progress_of
 from samplers.storage.segment_progress import progress_by_segment
 from workspace import recipe, records

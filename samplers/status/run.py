@@ -7,10 +7,11 @@ the outcomes, how the shards are from their logs and from their processes' signs
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from samplers.claims import TOUCH_SECONDS, process_folders
+from engines.claims import TOUCH_SECONDS, process_folders
 from samplers.status.failure import Failure
 from samplers.status.file_ages import FileAges
 from samplers.status.generators import Generators
@@ -18,8 +19,9 @@ from samplers.status.rounds import RoundStatus
 from samplers.status.shard_status import ShardFollower, ShardStatus, Time
 from workspace.layout import Workspace
 from workspace.process_folder import SILENT_SECONDS, has_ended
+from workspace.shard import Shard
 
-_RUN_LOG = re.compile(r"sample-(\d+)-of-(\d+)\.jsonl", re.ASCII)
+_RUN_LOG = re.compile(r"sample-(\d+)-of-(\d+)(?:-part-(\d+)-of-(\d+))?\.jsonl", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +110,10 @@ class Watcher:
         found = []
         for path in self._workspace.logs.glob("sample-*-of-*.jsonl"):
             if _RUN_LOG.fullmatch(path.name):
-                self._ages.note(path, self._now)
-                found.append(path)
-        return sorted(found, key=lambda path: _place(path)[::-1])
+                with suppress(FileNotFoundError):  # removed a moment ago
+                    self._ages.note(path, self._now)
+                    found.append(path)
+        return sorted(found, key=_order)
 
     def _shard(self, path: Path) -> ShardStatus | None:
         follower = self._followers.setdefault(path, ShardFollower(path, self._ended))
@@ -119,7 +122,7 @@ class Watcher:
     def _ended(self, process: str) -> bool:
         """Whether a process shows no sign of life: it is seen to have ended, its folder is gone, or it has not touched
         that for long."""
-        folder = process_folders(self._workspace) / process
+        folder = process_folders(self._workspace, "sample") / process
         try:
             self._ages.note(folder, self._now)
         except OSError:
@@ -129,23 +132,38 @@ class Watcher:
 
     def _not_started(self, shards: Sequence[tuple[Path, ShardStatus]]) -> tuple[str, ...]:
         """Shards without a log, of the divisions that are at work, or else of the one whose log changed last."""
-        current = {_place(path)[1] for path, status in shards if status.at_work}
+        current = {_place(path) for path, status in shards if status.at_work}
         if not current and shards:
-            current = {_place(min((path for path, _ in shards), key=lambda path: self._ages.age(path, self._now)))[1]}
+            current = {_place(min((path for path, _ in shards), key=lambda path: self._ages.age(path, self._now)))}
         started = {_place(path) for path, _ in shards}
+        whole = {shard.within or shard for shard in started}
+        counts = sorted({(shard.within or shard).count for shard in current})
+        missing = [Shard(index, count) for count in counts for index in range(1, count + 1)]
+        parts = sorted({(shard.within, shard.count) for shard in current if shard.within is not None}, key=str)
         return tuple(
-            f"{index}/{count}"
-            for count in sorted(current)
-            for index in range(1, count + 1)
-            if (index, count) not in started
+            [str(shard) for shard in missing if shard not in whole]
+            + [
+                str(part)
+                for shard, count in parts
+                for part in (shard.part(index, count) for index in range(1, count + 1))
+                if part not in started
+            ]
         )
 
 
-def _place(path: Path) -> tuple[int, int]:
-    """The index and the number of shards in the name of a run log."""
+def _place(path: Path) -> Shard:
+    """The shard in the name of a run log."""
     name = _RUN_LOG.fullmatch(path.name)
     assert name is not None
-    return int(name[1]), int(name[2])
+    shard = Shard(int(name[1]), int(name[2]))
+    return shard if name[3] is None else Shard(int(name[3]), int(name[4]), within=shard)
+
+
+def _order(path: Path) -> tuple[int, ...]:
+    """By the number of shards, the shard, and the part of it."""
+    shard = _place(path)
+    whole = shard.within or shard
+    return (whole.count, whole.index, *((shard.count, shard.index) if shard.within else ()))
 
 
 def _seconds_left(shards: Sequence[ShardStatus]) -> dict[str, float]:

@@ -5,14 +5,16 @@
 - `generator_started`: a generator's files are complete; `model_name`, `kept`, `images`
 - `progress`: a batch is finished, at most once in `PROGRESS_SECONDS`; `model_name`, `kept`, `tries`
 - `generator_ended`: it is finished or failed; `model_name`, `end`, `failed`, `detail`, `kept`, `tries`, `seconds`
-- `generator_left`: another process samples it, or has sampled it meanwhile; `model_name`
+- `generator_left`: other processes sample what is left of it, or have sampled it meanwhile; `model_name`, `kept`
 - `waiting`: nothing is left but what other processes sample
 - `run_stopped`: the run is over, unless SIGKILL ended it; `why`: finished, interrupted or failed; `detail`
 
-Every event has the `process` that logs it, because two may work on one shard, and `elapsed`, the seconds since its run
-started: no clock of a node can make a duration wrong. `run_started` and the events of generators also have `estimate`:
-what `samplers/cost.py` expects for the missing images, in seconds of its nominal device. Only progress of the child
-adds events: a shard without an event for longer than a batch takes has a problem.
+`kept` are the images that were there before, and those of this process. Events of generators have `own`: whether it is
+one of the shard, or one that it helps with. Every event has the `process` that logs it, because two may work on one
+shard, and `elapsed`, the seconds since its run started: no clock of a node can make a duration wrong. `run_started` and
+the events of generators also have `estimate`: what `samplers/planning/cost.py` expects for the missing images, in
+seconds of its nominal device. Only progress of the child adds events: a shard without an event for longer than a batch
+takes has a problem.
 """
 
 import json
@@ -23,10 +25,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from samplers.assignment.pending import PendingGenerator, PendingWork
 from samplers.messages import Ready
 from samplers.outcomes import Outcome
-from samplers.pending import PendingGenerator, PendingWork
-from samplers.segments import images_owed
+from samplers.planning.segments import images_owed
+from workspace.atomic import read_whole
 from workspace.layout import Workspace
 from workspace.progress import Log
 from workspace.shard import Shard
@@ -43,8 +46,9 @@ _NEWEST = 100
 
 
 def run_log_name(shard: Shard) -> str:
-    """The name of a shard's log, without its ending."""
-    return f"sample-{shard.index}-of-{shard.count}"
+    """The name of a shard's log, without its ending: sample-3-of-16, of a share of it sample-3-of-16-part-2-of-8."""
+    own = f"{shard.index}-of-{shard.count}"
+    return f"sample-{own}" if shard.within is None else f"{run_log_name(shard.within)}-part-{own}"
 
 
 class RunLog:
@@ -54,11 +58,13 @@ class RunLog:
         """`process`: the name of the process's folder (`samplers/claims.py`), by which others see that it runs."""
         self._log = Log(workspace, run_log_name(shard))
         self._shard, self._process = shard, process
+        self._own: frozenset[str] = frozenset()
         self._started = self._written = time.monotonic()
 
     @contextmanager
     def run(self, pending: PendingWork) -> Iterator[None]:
         """Log the start of a run, and how the block ended."""
+        self._own = frozenset(one.entry.generator for one in pending.generators)
         self._write(
             "run_started",
             shard=str(self._shard),
@@ -91,6 +97,7 @@ class RunLog:
         self._write(
             "generator_started",
             model_name=model_name,
+            own=model_name in self._own,
             kept=kept,
             images=images_owed(generator.segments),
             estimate=estimate,
@@ -101,24 +108,27 @@ class RunLog:
         if time.monotonic() - self._written >= PROGRESS_SECONDS:
             self._write("progress", model_name=model_name, kept=kept, tries=tries)
 
-    def generator_ended(self, generator: PendingGenerator, outcome: Outcome) -> None:
+    def generator_ended(self, generator: PendingGenerator, outcome: Outcome, kept: int) -> None:
         """Log how a generator ended."""
         self._write(
             "generator_ended",
             model_name=outcome.generator,
+            own=outcome.generator in self._own,
             end=outcome.end,
             failed=outcome.failed,
             detail=outcome.detail,
-            kept=outcome.kept,
+            kept=kept,
             tries=outcome.tries,
             seconds=outcome.seconds,
             estimate=_estimate([generator]),
         )
 
-    def generator_left(self, generator: PendingGenerator) -> None:
-        """Log that another process samples a generator, or has sampled it."""
-        estimate = _estimate([generator])
-        self._write("generator_left", model_name=generator.entry.generator, estimate=estimate)
+    def generator_left(self, generator: PendingGenerator, kept: int) -> None:
+        """Log that other processes sample what is left of a generator, or have sampled it."""
+        name = generator.entry.generator
+        self._write(
+            "generator_left", model_name=name, own=name in self._own, kept=kept, estimate=_estimate([generator])
+        )
 
     def waiting(self) -> None:
         """Log that nothing is left but what other processes sample."""
@@ -143,9 +153,9 @@ class Reader:
         Of several `progress` events of a process in a row the last one has all counts, so older ones are not parsed:
         they are nearly all lines in the log of a week.
         """
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            new = file.read()
+        if self._path.stat().st_size <= self._offset:
+            return
+        new = read_whole(self._path, self._offset)
         complete = new.rfind(b"\n") + 1
         self._offset += complete
         lines = new[:complete].splitlines()

@@ -93,8 +93,11 @@ class ShardRun:
                 self._end_generator(event, at - self._generator_started)
                 self.generator, self._generator_started = None, at
             case "generator_left":
-                self.left_to_others += 1
-                self._estimate_ended += event["estimate"]
+                if self.generator is not None:
+                    self._count(event.get("kept", 0))
+                if event.get("own", True):
+                    self.left_to_others += 1
+                    self._estimate_ended += event["estimate"]
                 self.generator, self._generator_started = None, at
             case "waiting":
                 pass
@@ -123,8 +126,9 @@ class ShardRun:
     def _end_generator(self, event: dict[str, Any], wall: float) -> None:
         self.wall_of_ended += wall
         self.phases.update(event["seconds"])
-        self.ended[event["failed"]] += 1
-        self._estimate_ended += event["estimate"]
+        if event.get("own", True):
+            self.ended[event["failed"]] += 1
+            self._estimate_ended += event["estimate"]
         if not event["failed"]:
             self._estimate_succeeded += event["estimate"]
             self._seconds_succeeded += wall

@@ -1,34 +1,38 @@
 """Stores the samples of one generator: batches as they are made, and the parts that they become.
 
-After every batch its rows and images are on the disk, so a process that is killed loses at most the batch in hand.
-Batches are put together to parts when there are enough (`part_layout`). Whatever is put in place is first written to
-`scratch`, a folder of this process, so nothing half written has a name in the workspace and nothing of a killed process
-is left there.
+After every batch its rows and images are on the disk, in a journal, so a process that is killed loses at most the batch
+in hand. Batches are put together to parts when there are enough (`part_layout`). What gets a name of its own is first
+written to `scratch`, a folder of this process, so nothing half written has such a name and nothing of a killed process
+is left.
+
+Where images are files beside the rows, a part is first *prepared*: placed under another name, which decides its rows.
+Then its images get their names, from the journals, and at last the part gets its own. So a part never names an image
+that is not there, and of two processes with different images of the same samples one cannot name those of the other.
 """
 
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from samplers.claims import TakenOverError
+from engines.claims import TakenOverError
+from samplers.planning.segments import Segment
 from samplers.sample import ImageFile, Sample, place_in_part
-from samplers.segments import Segment
-from samplers.storage.batch_folder import ROWS, move_into_place, read_batch
+from samplers.storage.batches import PLAIN, read_batches, remove_batches
 from samplers.storage.damage import is_damaged
-from samplers.storage.part_layout import PartToWrite, parts_to_write
-from samplers.storage.progress import COLUMNS, GeneratorProgress, Row, Stored
+from samplers.storage.part_layout import PartToWrite, part_start, parts_to_write
+from samplers.storage.progress import COLUMNS, GeneratorProgress, ReadJournal, Row, Stored, progress_of
 from samplers.storage.segment_progress import is_complete
 from workspace import records
-from workspace.atomic import errors_naming, link_or_copy, place, sync_folder
-from workspace.identity import sha256_of_file
-from workspace.layout import Workspace, batch_name, part_name
+from workspace.atomic import OpenFolder, place, write_once
+from workspace.journal import Journal
+from workspace.layout import Workspace, journal_name, part_name, part_number, prepared_name
 
-#: Threads that write the images of a batch, which wait for the disk.
+#: Threads that write the images of a part, which wait for the disk.
 _THREADS = 4
+#: Bytes of images that this process keeps in memory until they are in a part; others are read from their journals.
+_MOST_BYTES = 256 * 10**6
 
 
 class NotReproducibleError(Exception):
@@ -55,24 +59,35 @@ class GeneratorStore:
         self._segments, self._store = segments, segments[0].recipe.store
         self.progress = progress
         self._samples, self._images = workspace.samples_of(generator), workspace.images_of(generator)
-        self._placed: set[int] = set()
+        self._folders: dict[Path, OpenFolder] = {}
+        self._journal: Journal | None = None
+        self._part = -1
+        # Batches of this process with their images, the newest last: parts of these are written without reading them.
+        self._made: dict[tuple[Path, int], list[Sample]] = {}
 
-    def add(self, rows: Sequence[Sample], images: Mapping[int, bytes]) -> None:
-        """Store one batch: its rows and, by index, the PNG file of each that is kept."""
+    def refresh(self) -> None:
+        """See what other processes have stored since the last look."""
+        self.progress = progress_of(self._workspace, self._generator, self.progress)
+
+    def add(self, rows: Sequence[Sample], images: Mapping[int, bytes], alone: bool = True) -> None:
+        """Store one batch: its rows and, by index, the PNG file of each that is kept.
+
+        `alone`: no other process is at this generator, so parts are written where their batches are complete.
+        """
         self._check()
-        first = rows[0].index
-        made, target = self._scratch / batch_name(first), self._samples / batch_name(first)
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir()
-        self._write(made, rows, images)
-        if not move_into_place(made, target, rows):
-            self._compare(made, target, rows)
-        stored = Stored(path=target, number=first, rows=tuple(_row(row) for row in rows))
-        batches = sorted((*self.progress.batches, stored), key=lambda one: one.first)
-        self.progress = replace(self.progress, batches=tuple(batches))
-        with self._batches_remain():
-            self._place_images(stored)
+        batch = [replace(row, image=ImageFile(bytes=images.get(row.index))) for row in rows]
+        journal = self._journal_of(rows[0].index)
+        journal.append(batch)
+        stored = Stored(path=journal.path, number=rows[0].index, rows=tuple(map(_row, rows)))
+        self._remember(stored, batch, journal.length)
+        if alone:
             self._write_parts()
+
+    def write_parts(self) -> None:
+        """Write the parts that can be written, of the batches of all processes."""
+        self._check()
+        self.refresh()
+        self._write_parts()
 
     def repair(self, rows: Sequence[Sample], images: Mapping[int, bytes], damaged: frozenset[int]) -> None:
         """Replace the damaged image files among those of a batch that was made again. Raises `NotReproducibleError`."""
@@ -88,134 +103,184 @@ class GeneratorStore:
                     f"{row.libraries} it has other bytes; sample on the device and with the versions of its row, or "
                     f"remove the generator's folders in samples/ and images/ to sample it anew"
                 )
-            made = self._scratch / row.image_name
-            _write_file(made, images[row.index])
-            self._images.mkdir(parents=True, exist_ok=True)
-            made.replace(self._images / row.image_name)
-        sync_folder(self._images)
+        self._name_images({str(row.image_name): images[row.index] for row in rows if row.index in damaged})
 
     def finish(self) -> None:
         """Write the parts that can be written, and remove what is left of others."""
         self._check()
+        self._write_parts()
+        self._close_journal()
         complete = is_complete(self.progress, self._segments)
-        with self._batches_remain():
-            self._write_parts()
-        for folder in self.progress.leftovers:
-            shutil.rmtree(folder, ignore_errors=True)
+        remove_batches(self.progress.leftovers)
         if complete:
+            remove_batches(journal.path for journal in self.progress.journals)
             for path in self.progress.damaged:
-                self._remove_damaged(path)
-        self.progress = replace(self.progress, leftovers=(), damaged=() if complete else self.progress.damaged)
+                if path.name != part_name(part_number(path)) or is_damaged(path):
+                    path.unlink(missing_ok=True)
+        self.progress = replace(
+            self.progress,
+            leftovers=(),
+            journals=() if complete else self.progress.journals,
+            damaged=() if complete else self.progress.damaged,
+        )
+        for folder in self._folders.values():
+            folder.close()
+        self._folders.clear()
 
-    def _write(self, folder: Path, rows: Sequence[Sample], images: Mapping[int, bytes]) -> None:
-        with ThreadPoolExecutor(_THREADS) as threads:
-            writing = [
-                threads.submit(_write_file, folder / row.image_name, images[row.index])
-                for row in rows
-                if row.image_name is not None
-            ]
-        for written in writing:
-            written.result()
+    def _journal_of(self, first: int) -> Journal:
+        """The journal for the batch from this index on: one has batches of one part only, so it can be removed when the
+        part is there, by any process."""
+        part = part_start(self._segments, first)
+        if self._journal is None or part != self._part:
+            if self._part < 0:
+                self._samples.mkdir(parents=True, exist_ok=True)
+            self._close_journal()
+            self._journal, self._part = Journal(self._samples / journal_name(first), Sample, PLAIN), part
+        return self._journal
 
-    def _compare(self, made: Path, target: Path, rows: Sequence[Sample]) -> None:
-        """Another process has stored this batch: it is the same one, or damaged and replaced, or the process goes
-        on."""
-        try:
-            same = read_batch(target, COLUMNS) == [asdict(_row(row)) for row in rows]
-        except records.DamagedFileError:
-            shutil.rmtree(self._scratch / "damaged", ignore_errors=True)
-            with suppress(FileNotFoundError):
-                target.rename(self._scratch / "damaged")
-            same = move_into_place(made, target, rows)
-        if not same:
-            raise self._taken_over()
-        shutil.rmtree(made, ignore_errors=True)
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        self._journal = None
 
-    def _place_images(self, batch: Stored) -> None:
-        """Give the images of a batch their names in images/, where images are files."""
-        if self._store == "parquet" or batch.first in self._placed:
-            return
-        self._images.mkdir(parents=True, exist_ok=True)
-        for row in batch.rows:
-            if row.image_name is None:
-                continue
-            source, target = batch.path / row.image_name, self._images / row.image_name
-            if link_or_copy(source, target) or sha256_of_file(target) == row.sha256:
-                continue
-            # Of a part that is damaged, on another device, or damaged itself: no row has it.
-            other = self._scratch / row.image_name
-            shutil.copyfile(source, other)
-            other.replace(target)
-        sync_folder(self._images)
-        self._placed.add(batch.first)
+    def _remember(self, stored: Stored, batch: list[Sample], length: int) -> None:
+        """Count a batch that this process has appended to its journal."""
+        self._made[stored.path, stored.number] = batch
+        while sum(len(row.image.bytes or b"") for rows in self._made.values() for row in rows) > _MOST_BYTES:
+            self._made.pop(next(iter(self._made)))
+        batches = sorted((*self.progress.batches, stored), key=lambda one: one.first)
+        journals = {journal.path: journal for journal in self.progress.journals}
+        former = journals[stored.path].batches if stored.path in journals else ()
+        journals[stored.path] = ReadJournal(stored.path, (*former, stored), length)
+        self.progress = replace(self.progress, batches=tuple(batches), journals=tuple(journals.values()))
 
     def _write_parts(self) -> None:
         for part in parts_to_write(self.progress, self._segments):
             self._write_part(part)
 
     def _write_part(self, part: PartToWrite) -> None:
-        name = part_name(part.number)
-        made, target = self._scratch / name, self._samples / name
+        target = self._samples / part_name(part.number)
+        batches = self._contents(part)
+        rows = [replace(row, image=self._image(target, row)) for row in batches]
+        made = self._scratch / target.name
+        write_once(made, records.content_of(records.to_table(Sample, rows), PLAIN))
+        if self._store == "parquet":
+            if not place(made, target):
+                self._replace_damaged(made, target, rows)
+        else:
+            self._place_with_images(made, target, part.number, batches)
+        self._sync(self._samples)
+        self._replaced(part, Stored(path=target, number=part.number, rows=tuple(map(_row, rows))))
+
+    def _contents(self, part: PartToWrite) -> list[Sample]:
+        """The rows of a part with the images inside, from this process's memory or the journals."""
+        read: dict[Path, dict[int, list[Sample]]] = {}
+        rows: list[Sample] = []
         for batch in part.batches:
-            self._place_images(batch)
-        rows = [
-            replace(row, image=self._image(target, batch, row))
-            for batch in part.batches
-            for row in records.read(batch.path / ROWS, Sample)
-        ]
-        records.write(made, Sample, rows, plain=("image.bytes",))
-        if not place(made, target):
-            self._replace_damaged(made, target, rows)
-        sync_folder(self._samples)
-        for batch in part.batches:
-            shutil.rmtree(batch.path, ignore_errors=True)
-        stored = Stored(path=target, number=part.number, rows=tuple(_row(row) for row in rows))
-        parts = sorted((*self.progress.parts, stored), key=lambda one: one.number)
-        batches = tuple(batch for batch in self.progress.batches if batch not in part.batches)
-        damaged = tuple(path for path in self.progress.damaged if path != target)
-        self.progress = replace(self.progress, parts=tuple(parts), batches=batches, damaged=damaged)
+            if (batch.path, batch.first) in self._made:
+                rows += self._made[batch.path, batch.first]
+                continue
+            if batch.path not in read:
+                try:
+                    read[batch.path] = {one[0].index: one for one in read_batches(batch.path)}
+                except FileNotFoundError as error:
+                    raise self._taken_over() from error
+            found = read[batch.path].get(batch.first)
+            if found is None or tuple(map(_row, found)) != batch.rows:
+                # Another process has put it into a part, or it was damaged a moment ago.
+                raise self._taken_over()
+            rows += found
+        return rows
+
+    def _place_with_images(self, made: Path, target: Path, number: int, rows: Sequence[Sample]) -> None:
+        """Prepare the part, name its images, and give it its name."""
+        prepared = self._samples / prepared_name(number)
+        if not place(made, prepared):
+            if prepared in self.progress.damaged or is_damaged(prepared):
+                made.replace(prepared)
+            elif not self._has_rows(prepared, rows):
+                raise self._taken_over()
+            else:
+                made.unlink()
+        if target.exists() and not is_damaged(target):
+            prepared.unlink(missing_ok=True)
+            if not self._has_rows(target, rows):
+                raise self._taken_over()
+            return
+        self._name_images({row.image_name: row.image.bytes for row in rows if row.image_name and row.image.bytes})
+        try:
+            prepared.replace(target)
+        except FileNotFoundError:
+            # Another process has completed it.
+            if not self._has_rows(target, rows):
+                raise self._taken_over() from None
+
+    def _name_images(self, images: Mapping[str, bytes]) -> None:
+        """Give image files their names, in place of files that no row has or that are damaged."""
+        if not images:
+            return
+
+        def name_image(name: str, content: bytes) -> None:
+            self._check()
+            made = self._scratch / name
+            write_once(made, content)
+            made.replace(self._images / name)
+
+        if self._images not in self._folders:
+            self._images.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(_THREADS) as threads:
+            naming = [threads.submit(name_image, *image) for image in images.items()]
+        for named in naming:
+            named.result()
+        self._sync(self._images)
 
     def _replace_damaged(self, made: Path, target: Path, rows: Sequence[Sample]) -> None:
         """There is a part of this name: the same one, by another process, or a damaged one, which is replaced."""
         if is_damaged(target):
             made.replace(target)
             return
-        if records.read_table(target, Sample, COLUMNS).to_pylist() != [asdict(_row(row)) for row in rows]:
+        if not self._has_rows(target, rows):
             raise self._taken_over()
         made.unlink()
 
-    def _image(self, part: Path, batch: Stored, row: Sample) -> ImageFile:
+    def _has_rows(self, path: Path, rows: Sequence[Sample]) -> bool:
+        """Whether a part has these rows; it need not be there."""
+        try:
+            found: list[dict[str, Any]] = records.read_table(path, Sample, COLUMNS).to_pylist()
+        except records.DamagedFileError:
+            return False
+        return found == [asdict(_row(row)) for row in rows]
+
+    def _replaced(self, part: PartToWrite, stored: Stored) -> None:
+        """A part is on the disk: its batches are no longer needed, nor a damaged part of that number."""
+        parts = sorted((*self.progress.parts, stored), key=lambda one: one.number)
+        batches = tuple(batch for batch in self.progress.batches if batch not in part.batches)
+        names = {part_name(part.number), prepared_name(part.number)}
+        damaged = tuple(path for path in self.progress.damaged if path.name not in names)
+        done = {batch.path for batch in part.batches} - {batch.path for batch in batches}
+        journals = tuple(journal for journal in self.progress.journals if journal.path not in done)
+        self.progress = replace(self.progress, parts=tuple(parts), batches=batches, journals=journals, damaged=damaged)
+        for batch in part.batches:
+            self._made.pop((batch.path, batch.first), None)
+        if self._journal is not None and self._journal.path in done:
+            self._close_journal()
+        remove_batches(done)
+
+    def _image(self, part: Path, row: Sample) -> ImageFile:
         """Where the image of a row in this part is."""
         if row.image_name is None:
             return ImageFile()
         if self._store == "parquet":
-            content = (batch.path / row.image_name).read_bytes()
-            return ImageFile(bytes=content, path=place_in_part(self._relative(part), row.image_name))
+            return ImageFile(bytes=row.image.bytes, path=place_in_part(self._relative(part), row.image_name))
         return ImageFile(path=self._relative(self._images / row.image_name))
 
-    def _remove_damaged(self, path: Path) -> None:
-        """Remove a part or batch that still cannot be read, and that no rows were missing of."""
-        if not path.is_dir():
-            if is_damaged(path):
-                path.unlink(missing_ok=True)
-            return
-        try:
-            read_batch(path, COLUMNS)
-        except records.DamagedFileError:
-            shutil.rmtree(path)
+    def _sync(self, folder: Path) -> None:
+        if folder not in self._folders:
+            self._folders[folder] = OpenFolder(folder)
+        self._folders[folder].sync()
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self._workspace.root).as_posix()
-
-    @contextmanager
-    def _batches_remain(self) -> Iterator[None]:
-        """A block that reads the folders of batches: another process may put them into a part and remove them."""
-        try:
-            yield
-        except (FileNotFoundError, records.DamagedFileError) as error:
-            if all(batch.path.exists() for batch in self.progress.batches):
-                raise
-            raise self._taken_over() from error
 
     def _taken_over(self) -> TakenOverError:
         return TakenOverError(
@@ -226,10 +291,3 @@ class GeneratorStore:
 
 def _row(row: Sample) -> Row:
     return Row(**{name: getattr(row, name) for name in COLUMNS})
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    with errors_naming(path), path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

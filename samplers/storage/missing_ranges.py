@@ -2,11 +2,11 @@
 row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from samplers.sample import Memory
-from samplers.segments import Segment
-from samplers.storage.progress import GeneratorProgress
+from samplers.planning.segments import Segment
+from samplers.sample import Memory, Sample
+from samplers.storage.progress import GeneratorProgress, Row
 from samplers.storage.segment_progress import progress_by_segment
 
 
@@ -45,23 +45,25 @@ def next_range(
     for one in progress_by_segment(progress, segments):
         if one.is_complete:
             continue
-        size = one.segment.recipe.batch_size
         last = [row for row in progress.rows if one.segment.first <= row.index < one.segment.stop]
-        call_size = max((row.call_size for row in last[-size:] if row.call_size is not None), default=size)
-        memory = one.last.memory if one.last is not None else None
         if one.gaps:
-            first, stop = one.gaps[0]
-            return MissingRange(segment=one.segment, first=first, stop=stop, call_size=call_size, memory=memory)
-        return MissingRange(
-            segment=one.segment,
-            first=one.next_index,
-            stop=one.segment.stop,
-            images=one.images,
-            kept=one.kept,
-            call_size=call_size,
-            memory=memory,
-        )
+            return range_of(one.segment, *one.gaps[0], last)
+        after = range_of(one.segment, one.next_index, one.segment.stop, last)
+        return replace(after, images=one.images, kept=one.kept)
     return None
+
+
+def range_of(segment: Segment, first: int, stop: int, last: Sequence[Row | Sample]) -> MissingRange:
+    """All samples [first, stop) of a segment, made as the last rows were: as many images of one call, and memory saved
+    likewise."""
+    size = segment.recipe.batch_size
+    return MissingRange(
+        segment=segment,
+        first=first,
+        stop=stop,
+        call_size=max((row.call_size for row in last[-size:] if row.call_size is not None), default=size),
+        memory=last[-1].memory if last else None,
+    )
 
 
 def _damaged_batch(progress: GeneratorProgress, damaged: frozenset[int], segment: Segment) -> MissingRange:

@@ -1,9 +1,9 @@
 """Which batches become which part.
 
-A part has the rows of `BATCHES_A_PART` batches, counted from the first sample of a segment, and the last part of a
-segment those of what is left. The parts of all segments are numbered on. So the parts of a generator are the same files
-however often it was interrupted, and the batches that were made again for one that is damaged or missing become the
-part of that number.
+A part has the rows of `Recipe.batches_a_part` batches, counted from the first sample of a segment, and the last part of
+a segment those of what is left. The parts of all segments are numbered on. So the parts of a generator are the same
+files however often it was interrupted, and the batches that were made again for one that is damaged or missing become
+the part of that number.
 """
 
 import math
@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from samplers.plan import BATCHES_A_PART
-from samplers.segments import Segment
+from samplers.planning.segments import Segment
 from samplers.storage.progress import GeneratorProgress, Stored
 from samplers.storage.segment_progress import SegmentProgress, progress_by_segment
 
@@ -34,13 +33,13 @@ def parts_to_write(progress: GeneratorProgress, segments: Sequence[Segment]) -> 
         if not one.is_complete:
             # How many parts it will have is not known, and no later segment has rows.
             break
-        number += math.ceil((one.next_index - one.segment.first) / _rows_a_part(one.segment))
+        number += math.ceil((one.next_index - one.segment.first) / one.segment.recipe.rows_a_part)
     return parts
 
 
 def _parts_of(one: SegmentProgress, progress: GeneratorProgress, number: int) -> Iterator[PartToWrite]:
     """Those of one segment, whose first part has this number."""
-    first, rows = one.segment.first, _rows_a_part(one.segment)
+    first, rows = one.segment.first, one.segment.recipe.rows_a_part
     batches = [batch for batch in progress.batches if first <= batch.first < one.segment.stop]
     for place, group in groupby(batches, key=lambda batch: (batch.first - first) // rows):
         found = tuple(group)
@@ -52,5 +51,7 @@ def _parts_of(one: SegmentProgress, progress: GeneratorProgress, number: int) ->
             yield PartToWrite(number + place, found)
 
 
-def _rows_a_part(segment: Segment) -> int:
-    return segment.recipe.batch_size * BATCHES_A_PART
+def part_start(segments: Sequence[Segment], index: int) -> int:
+    """The index of the first sample of the part that has this one."""
+    segment = next(one for one in segments if one.first <= index < one.stop)
+    return index - (index - segment.first) % segment.recipe.rows_a_part

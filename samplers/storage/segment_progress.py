@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from samplers.segments import Segment
+from samplers.planning.segments import Segment
 from samplers.storage.progress import GeneratorProgress, Row
 
 

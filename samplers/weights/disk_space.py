@@ -12,6 +12,9 @@ only contents that are needed later than itself. A supervisor that waits for spa
 and the lowest ticket is served first: until then no other supervisor gets space, so large generators are not postponed
 for ever.
 
+Of a store that `cf-fetch` keeps, only `cf-fetch` removes what is done, and what it holds for samplers stays reserved
+until then; samplers hold what they use (`hold`).
+
 Two limits hold: the bytes below the weights directory, each content counted once, stay below `--max-disk`, and some of
 the disk stays free.
 """
@@ -20,7 +23,7 @@ import bisect
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,8 +92,53 @@ class DiskSpace:
         """
         return self._request(generator, contents, urgent=urgent, for_run=False)
 
+    def hold(self, generators: Mapping[str, Mapping[str, int]]) -> list[str]:
+        """Reserve the contents of those generators whose contents are all in the pool; returns these."""
+        with self._folder.lock:
+            stored = self._pool.names()
+            held = [name for name, contents in generators.items() if stored.issuperset(contents)]
+            self._own.reserved |= {name: dict(generators[name]) for name in held}
+            if held:
+                self._state()
+        return held
+
+    def hold_for_run(self, contents: Mapping[str, int]) -> bool:
+        """Reserve contents of the whole run; False: one is not in the pool."""
+        with self._folder.lock:
+            if not self._pool.names().issuperset(contents):
+                return False
+            self._own.for_run |= contents
+            self._state()
+        return True
+
+    def drop(self, generator: str) -> None:
+        """End the reservation of a generator; its contents stay until somebody needs the space."""
+        with self._folder.lock:
+            self._own.reserved.pop(generator, None)
+            self._state()
+
+    def free(self, generators: Iterable[str], keys: Iterable[str], needed: Container[str]) -> None:
+        """End the reservation of generators, and remove those of these contents that are not needed or in use."""
+        with self._folder.lock:
+            for generator in generators:
+                self._own.reserved.pop(generator, None)
+            self._state()
+            in_use = self._in_use(self._others())
+            for key in keys:
+                if key not in in_use and key not in needed:
+                    self._pool.remove(key)
+
+    @property
+    def users(self) -> set[str]:
+        """The generators that other running processes have reserved."""
+        with self._folder.lock:
+            return {name for needs in self._others().values() for name in needs.reserved}
+
     def release(self, generator: str) -> None:
         """End the reservation of a generator, and remove contents that nobody needs any more."""
+        if self._folder.is_kept:
+            self.drop(generator)
+            return
         with self._folder.lock:
             self._own.reserved.pop(generator, None)
             self._state()

@@ -23,11 +23,11 @@ from typing import Any
 from urllib.parse import quote
 
 from crawler.catalog import ModelFile
-from samplers.weights.downloading import DamagedError, download
 from samplers.weights.hub_watch import HubWatch
 from samplers.weights.local_files import LocalFileError, LocalFiles
 from workspace.errors import CommunityForensicsError, HubError, in_one_line
 from workspace.hub_access import HubAccess
+from workspace.hub_file import DamagedError, download
 from workspace.identity import sha256_of_file
 
 #: Failures of one file, with a Hub that answers well for another one after each, until it is given up.

@@ -20,7 +20,7 @@ from workspace.roots import place_name
 
 #: Bytes read at a time.
 _CHUNK = 1 << 22
-_REMEDY = "crawl it again with `cf-crawl --from FILE`"
+_REMEDY = "crawl it again with `cf-crawl --from FILE` (a program: `cf-add FILE`)"
 
 
 class LocalFileError(Exception):
@@ -48,22 +48,30 @@ class LocalFiles:
 
         Raises `LocalFileError`, `OSError` of the disk that is written, and `CancelledError` when `stopping` is set.
         """
-        place = self._places.get(place_name(model_name, revision))
+        place, path = self._place(place_name(model_name, revision), file.path)
         if place is None:
             if len(revision) == LOCAL_DIGITS:
                 raise LocalFileError(f"is on a machine, and roots.toml does not say where it is on this one: {_REMEDY}")
             return None
         started, content = time.perf_counter(), scratch / "content"
         scratch.mkdir(parents=True, exist_ok=True)
-        _copy(place, file, content, stopping)
+        _copy(place, path, file, content, stopping)
         content.replace(destination)
         return time.perf_counter() - started
 
+    def _place(self, name: str, path: str) -> tuple[Path | None, str]:
+        """The folder or the file that has this path, and the path in it. The parts of a program have places of their
+        own: NAME/PART."""
+        if name in self._places:
+            return self._places[name], path
+        part, _, below = path.partition("/")
+        return self._places.get(f"{name}/{part}"), below
 
-def _copy(place: Path, file: ModelFile, content: Path, stopping: threading.Event) -> None:
+
+def _copy(place: Path, path: str, file: ModelFile, content: Path, stopping: threading.Event) -> None:
     digest, left = hashlib.sha256(), file.size
     with content.open("wb") as copy:
-        for part in _parts(place, file.path):
+        for part in _parts(place, path):
             if stopping.is_set():
                 raise CancelledError
             left -= len(part)

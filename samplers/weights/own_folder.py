@@ -14,7 +14,12 @@ from workspace.errors import UsageError
 from workspace.process_folder import is_process_folder
 
 MARK = ".community-forensics-weights"
-_TEXT = "cf-sample made this folder, and removes what is in it.\n"
+_TEXT = "cf-sample or cf-fetch made this folder, and removes what is in it.\n"
+#: In a folder whose contents stay when no process uses them: `cf-fetch` fills it, and frees what is done.
+_KEPT = ".community-forensics-kept"
+_KEPT_TEXT = (
+    "cf-fetch keeps weights here for cf-sample --offline. When all runs are done, this folder can be removed.\n"
+)
 #: Writable by the group or by all.
 _BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -51,6 +56,16 @@ def mark(folder: Path) -> None:
     """Mark a folder as this program's own."""
     with _opened(folder) as descriptor:
         _mark(descriptor)
+
+
+def keep(folder: Path) -> None:
+    """Note that the contents of a folder of this program stay when no process uses them."""
+    (folder / _KEPT).write_text(_KEPT_TEXT, encoding="utf-8")
+
+
+def is_kept(folder: Path) -> bool:
+    """Whether `keep` noted it."""
+    return (folder / _KEPT).exists()
 
 
 def unmark(folder: Path) -> None:

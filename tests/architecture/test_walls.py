@@ -38,32 +38,34 @@ PLANTED = [
     ("workspace.layout", "crawler.catalog", "Dependencies point down"),
     ("crawler.catalog", "captioning.prompt", "Dependencies point down"),
     ("captioning.prompt", "crawler.catalog", "Dependencies point down"),
+    ("engines.claims", "samplers.planning.plan", "Dependencies point down"),
+    ("engines.task", "engines.claims", "Layers of engines"),
     ("crawler.catalog", "samplers.sample", "Dependencies point down"),
     ("samplers.sample", "manifests.manifest", "Dependencies point down"),
     ("manifests.manifest", "community_forensics", "Dependencies point down"),
-    ("samplers.plan", "demo.stages", "Dependencies point down"),
+    ("samplers.planning.plan", "demo.stages", "Dependencies point down"),
     ("community_forensics", "demo.stages", "Dependencies point down"),
     ("demo.stages", "benchmarks.timing", "Dependencies point down"),
     ("localhub.app", "samplers.outcomes", "Dependencies point down"),
     ("localhub.app", "crawler.catalog", "Dependencies point down"),
     ("localhub.app", "crawler.hub.client", "Public face of the crawler"),
-    ("samplers.pending", "crawler.hub.client", "Public face of the crawler"),
-    ("samplers.pending", "crawler.crawl", "Public face of the crawler"),
+    ("samplers.assignment.pending", "crawler.hub.client", "Public face of the crawler"),
+    ("samplers.assignment.pending", "crawler.crawl", "Public face of the crawler"),
     ("manifests.choices", "crawler.lineage", "Public face of the crawler"),
     ("demo.stages", "crawler.crawl", "Public face of the crawler"),
-    ("samplers.pending", "captioning.copying", "Public face of captioning"),
+    ("samplers.assignment.pending", "captioning.copying", "Public face of captioning"),
     ("manifests.images", "captioning.images", "Public face of captioning"),
     ("manifests.images", "captioning.stage", "Public face of captioning"),
-    ("localhub.app", "samplers.supervisor", "Public face of the samplers"),
+    ("localhub.app", "samplers.running.supervisor", "Public face of the samplers"),
     ("manifests.building", "samplers.weights.store", "Public face of the samplers"),
-    ("manifests.building", "samplers.pending", "Public face of the samplers"),
+    ("manifests.building", "samplers.assignment.pending", "Public face of the samplers"),
     ("manifests.checks.pictures", "samplers.child.png", "Public face of the samplers"),
     ("community_forensics", "samplers.child.loop", "Public face of the samplers"),
     ("community_forensics", "manifests.checks", "Public face of manifests"),
     ("demo.stages", "manifests.building", "Public face of manifests"),
     ("manifests.stage", "upkeep.removal", "Dependencies point down"),
     ("upkeep.removal", "manifests.stage", "Public face of manifests"),
-    ("upkeep.removal", "samplers.supervisor", "Public face of the samplers"),
+    ("upkeep.removal", "samplers.running.supervisor", "Public face of the samplers"),
     ("community_forensics", "upkeep.targets", "Public face of upkeep"),
     ("community_forensics", "upkeep.cli", "Command lines are imported by nobody"),
     ("upkeep.targets", "upkeep.removal", "Layers of upkeep"),
@@ -75,8 +77,8 @@ PLANTED = [
     ("samplers.status.run", "samplers.status.cli", "Command lines are imported by nobody"),
     ("community_forensics", "manifests.cli", "Command lines are imported by nobody"),
     ("benchmarks.timing", "demo.__main__", "Command lines are imported by nobody"),
-    ("samplers.supervisor", "samplers.child.loading", "The child is started by the worker only"),
-    ("samplers.pending", "samplers.child.size_guard", "The child is started by the worker only"),
+    ("samplers.running.supervisor", "samplers.child.loading", "The child is started by the worker only"),
+    ("samplers.assignment.pending", "samplers.child.size_guard", "The child is started by the worker only"),
     ("manifests.checks.pictures", "samplers.child.png", "The child is started by the worker only"),
     ("samplers.child.loading", "crawler.hub.client", "The child has no client of the Hub"),
     ("samplers.child.loading", "samplers.weights.store", "The child has no client of the Hub"),
@@ -85,23 +87,26 @@ PLANTED = [
     # By way of a module that the child imports.
     ("samplers.sample", "workspace.retry", "The child has no client of the Hub"),
     ("samplers.child.loading", "huggingface_hub", "Who speaks to the Hub"),
-    ("samplers.supervisor", "httpx2", "Who speaks to the Hub"),
+    ("samplers.running.supervisor", "httpx2", "Who speaks to the Hub"),
     ("manifests.building", "huggingface_hub", "Who speaks to the Hub"),
-    ("samplers.supervisor", "torch", "Who opens weights"),
+    ("samplers.running.supervisor", "torch", "Who opens weights"),
     ("samplers.weights.store", "safetensors", "Who opens weights"),
     ("crawler.pipelines.traits", "diffusers", "Who opens weights"),
+    ("samplers.running.supervisor", "openai", "Who speaks to providers of images"),
+    ("demo.stages", "detectors.training.loop", "Public face of the detectors"),
+    ("detectors.data.index", "detectors.results.table", "Layers of the detectors"),
     ("crawler.hub.client", "crawler.row_builder", "Layers of the crawler"),
     ("crawler.card.licenses", "crawler.hub.client", "Layers of the crawler"),
     ("crawler.catalog", "crawler.lineage", "Layers of the crawler"),
     ("captioning.sources.coco", "captioning.selection", "Layers of captioning"),
     ("captioning.blip", "captioning.stage", "Layers of captioning"),
     ("captioning.blip", "captioning.selection", "Layers of captioning"),
-    ("samplers.child.loop", "samplers.supervisor", "Layers of the samplers"),
-    ("samplers.child.loop", "samplers.pending", "Layers of the samplers"),
+    ("samplers.child.loop", "samplers.running.supervisor", "Layers of the samplers"),
+    ("samplers.child.loop", "samplers.assignment.pending", "Layers of the samplers"),
     ("samplers.child.loop", "samplers.storage.progress", "Layers of the samplers"),
     ("samplers.child.loop", "samplers.weights.pool", "Layers of the samplers"),
-    ("samplers.plan", "samplers.child.loading", "Layers of the samplers"),
-    ("samplers.status.run", "samplers.supervisor", "Layers of the samplers"),
+    ("samplers.planning.plan", "samplers.child.loading", "Layers of the samplers"),
+    ("samplers.status.run", "samplers.running.supervisor", "Layers of the samplers"),
     ("manifests.building", "manifests.report", "Layers of manifests"),
     ("manifests.checks.files", "manifests.building", "Layers of manifests"),
     ("manifests.publishing.publish", "manifests.restoring.restore", "Layers of manifests"),
@@ -116,9 +121,11 @@ PLANTED = [
 #: Rooms that may import any module of a room. All others are limited to its public face.
 OPEN_TO = {
     "workspace": set(ROOMS),
+    "engines": set(ROOMS) - {"workspace"},
     "localhub": {"demo", "benchmarks"},
-    "demo": {"benchmarks"},
-    "community_forensics": {"benchmarks"},
+    # Nothing imports the adapters: the child runs them as files.
+    "demo": {"benchmarks", "generators"},
+    "community_forensics": {"benchmarks", "generators"},
 }
 
 
@@ -153,7 +160,7 @@ def test_an_import_across_a_wall_breaks_its_contract(
     graph: grimp.ImportGraph, importer: str, imported: str, contract: str
 ) -> None:
     assert {importer, *([imported] if imported.split(".")[0] in ROOMS else [])} <= graph.modules
-    assert contract in broken(planted(graph, importer, imported))
+    assert contract in broken(planted(graph, importer, imported), contract)
 
 
 def test_every_contract_has_a_planted_import() -> None:
@@ -168,21 +175,26 @@ def test_every_top_level_package_has_a_place_in_the_layers() -> None:
 
 def test_a_new_module_of_any_package_is_closed_to_other_rooms(graph: grimp.ImportGraph) -> None:
     """A package that no contract covers, or a new one that nobody thought of, would be open here."""
-    between_rooms = [
-        name for name, options in OPTIONS.items() if name.startswith(("Dependencies", "Public", "The emb"))
-    ]
     packages = [name for name in graph.modules if name.split(".")[0] in ROOMS and graph.find_children(name)]
     assert set(packages) >= {"samplers.child", "manifests.checks", "crawler.card", "demo.zoo.digits"}
+    # The imports of today break nothing: without them a check takes no time.
+    bare = grimp.ImportGraph()
+    for module in graph.modules:
+        bare.add_module(module, is_squashed=graph.is_module_squashed(module))
     wrong = []
     for package, room in product(sorted(packages), ROOMS):
         owner = package.split(".")[0]
-        is_open = not broken(planted(graph, room, f"{package}.new_module"), *between_rooms)
+        # Between rooms: the layers, and what protects the owner.
+        protecting = [name for name, options in OPTIONS.items() if options.get("protected_modules") == [owner]]
+        is_open = not broken(planted(bare, room, f"{package}.new_module"), "Dependencies point down", *protecting)
         if room != owner and is_open != (room in OPEN_TO.get(owner, ())):
             wrong.append(f"{room} -> {package}.new_module is {'allowed' if is_open else 'forbidden'}")
     assert wrong == []
 
 
-@pytest.mark.parametrize("room", ["crawler", "captioning", "samplers", "manifests", "localhub", "workspace"])
+@pytest.mark.parametrize(
+    "room", ["crawler", "captioning", "samplers", "manifests", "localhub", "workspace", "engines", "detectors"]
+)
 def test_a_new_file_of_a_room_needs_a_layer(graph: grimp.ImportGraph, room: str) -> None:
     changed = copy.deepcopy(graph)
     changed.add_module(f"{room}.new_module")

@@ -6,10 +6,12 @@ import signal
 import time
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from captioning.cli import parse_pairs
+from captioning.options import DEFAULT_CAPTIONER
 from captioning.prompt import Prompt, read_prompts
 from captioning.skipped import Skipped, skipped_parts
 from demo.zoo import captioner
@@ -43,18 +45,33 @@ def prompts_of(workspace: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_demos_two_sources_are_captioned_with_the_default_captioner_from_a_hub(
-    tmp_path: Path, digits: Path, photos: Path
-) -> None:
-    put(Store(tmp_path / "hub"), captioner.repositories()[0])
-    with HubProcess(tmp_path / "hub") as hub:
-        environment = {**hub.environment(), "HF_HOME": str(tmp_path / "home"), "CF_WORKSPACE": str(tmp_path / "ws")}
-        ended = run_fresh("--source", f"digits={digits}", "--source", f"photos={photos}", **environment)
+def _here(hub: HubProcess, root: Path, sources: dict[str, Path]) -> None:
+    """Caption in this process: a new one imports torch and transformers twice, as the demo's and those of the journeys
+    do."""
+    with mock.patch("huggingface_hub.constants.HF_HUB_CACHE", str(root / "home")):
+        summaries = caption_here(root / "ws", sources, captioner=DEFAULT_CAPTIONER, endpoint=hub.endpoint)
+    counts = {summary.name: (summary.images, summary.from_dataset, summary.generated) for summary in summaries}
+    assert counts == {"digits": (200, 200, 0), "photos": (16, 0, 16)}
+
+
+def _by_command(hub: HubProcess, root: Path, sources: dict[str, Path]) -> None:
+    environment = {**hub.environment(), "HF_HOME": str(root / "home"), "CF_WORKSPACE": str(root / "ws")}
+    given = [word for name, folder in sources.items() for word in ("--source", f"{name}={folder}")]
+    ended = run_fresh(*given, **environment)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == (
         "digits: 200 prompts from 200 images (200 captioned by the data set, 0 by the captioner)\n"
         "photos: 16 prompts from 16 images (0 captioned by the data set, 16 by the captioner)\n"
     )
+
+
+def test_the_demos_two_sources_are_captioned_with_the_default_captioner_from_a_hub(
+    tmp_path: Path, digits: Path, photos: Path
+) -> None:
+    put(Store(tmp_path / "hub"), captioner.repositories()[0])
+    with HubProcess(tmp_path / "hub") as hub:
+        start = scaled(_here, _by_command)
+        start(hub, tmp_path, {"digits": digits, "photos": photos})
     prompts = read_prompts(Workspace.open(tmp_path / "ws"))
     assert len({prompt.prompt_id for prompt in prompts}) == 216
     generated = [prompt for prompt in prompts if prompt.real_source == "photos"]

@@ -80,7 +80,7 @@ def test_images_are_captioned_at_a_pinned_commit_and_can_be_fetched_again(
 ) -> None:
     mixed, plain, later = (hub[1][name] for name in ("org/mixed", "org/plain", "later"))
     places = {
-        "all": f"hf://org/mixed@{mixed}",
+        "all": f"hf://org/mixed@{mixed}:default",
         "one-split": f"hf://org/mixed@{mixed}:default/test",
         "plain": "hf://org/plain",
         "tars": "hf://org/mixed:tars",
@@ -119,10 +119,8 @@ def test_what_does_not_exist_is_refused_in_one_line_and_the_digest_depends_on_th
     wrong: dict[str, tuple[type[CommunityForensicsError], str]] = {
         "hf://org/none": (HubError, "the data set org/none cannot be read from the Hub"),
         "hf://org/mixed@nothing": (HubError, "the data set org/mixed cannot be read from the Hub"),
-        "hf://org/mixed:other": (UsageError, "other"),
         "hf://org/mixed:default/dev": (UsageError, "no split 'dev'; it has train, test"),
         "hf://org/words": (UsageError, "holds no Parquet files, tar archives or images"),
-        "hf://org/empty": (UsageError, "org/empty: it has no data files"),
         "hf://org": (UsageError, "is not of the form hf://ORG/NAME"),
     }
     for place, (kind, message) in wrong.items():
@@ -143,9 +141,12 @@ def test_data_sets_that_the_library_does_not_read_are_refused_in_one_line(
 import json
 from captioning.sources.hub_files import answer
 
-print(json.dumps([answer(f"org/{name}", "main", None)["usage"] for name in ("script", "yaml", "card")]))
+places = [("script", None), ("yaml", None), ("card", None), ("mixed", "other"), ("empty", None)]
+print(json.dumps([answer(f"org/{name}", "main", config)["usage"] for name, config in places]))
 """
-    script, yaml, card = json.loads(run_client(hub[0], ask, home=tmp_path))
+    script, yaml, card, other, empty = json.loads(run_client(hub[0], ask, home=tmp_path))
+    assert "'other' not found" in other
+    assert empty == "it has no data files"
     assert script.endswith("not run: name the Hub's Parquet copy of it, hf://org/script@refs/convert/parquet")
     for refusal in (yaml, card):
         assert refusal.startswith("`datasets` cannot read its card or its files (")

@@ -151,7 +151,7 @@ def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
     assert (error.reason, error.detail) == ("unreadable", "Permission denied")
 
 
-@fuzzed(150)
+@fuzzed(60)
 @given(
     st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"]),
     st.lists(st.floats(0, 1), max_size=6),

@@ -13,7 +13,7 @@ from captioning.prompt import Prompt, read_prompts
 from captioning.skipped import Skipped, skipped_parts
 from captioning.sources.prompt_file import read_prompt_file
 from captioning.stage import caption
-from samplers.prompting import PromptPool
+from samplers.planning.prompting import PromptPool
 from tests.captioning.oddities import encoded, picture
 from tests.captioning.runs import caption_here
 from workspace import recipe, records

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 from captioning.prompt import read_prompts
-from captioning.removed_prompts import prompt_places, separated
+from captioning.prompt_table import PromptTable
+from captioning.removed_prompts import separated
 from tests.captioning.runs import caption_here
 from tests.captioning.test_stage import SMALL, files
 from tests.records import prompt
@@ -32,7 +33,7 @@ def test_a_part_that_is_made_again_and_a_later_round_leave_out_what_was_removed(
     assert any("were removed from this workspace" in event.get("text", "") for event in log)
 
     caption_here(tmp_path, {"digits": digits}, **options | {"max_per_source": 8, "update": True})
-    assert len(prompt_places(workspace)) == 8
+    assert len(PromptTable.read(workspace)) == 8
     assert gone.prompt_id not in {prompt.prompt_id for prompt in read_prompts(workspace)}
     assert after.items() <= files(tmp_path).items()
 

@@ -213,7 +213,7 @@ JSON = st.recursive(
 )
 
 
-@fuzzed(200)
+@fuzzed(80)
 @given(JSON | st.fixed_dictionaries({"images": JSON, "annotations": JSON}))
 def test_any_json_in_place_of_annotations_is_read_or_refused(tmp_path: Path, content: Any) -> None:
     (tmp_path / "annotations").mkdir(exist_ok=True)

@@ -1,13 +1,11 @@
 """captioning/weights.py: exactly the needed files, from an embedded Hub, verified, and once."""
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -17,23 +15,11 @@ from captioning.weights import pin
 from demo.zoo.captioner import COMMIT_ID, REPO_ID, REPOSITORY
 from localhub.process import HubProcess
 from localhub.store import Store
+from tests.manifests.commands import Done, run
 from tests.strange_hub import Request, send, send_without_end, strange_hub
+from workspace import command_line
 from workspace.errors import HubError, UsageError
 from workspace.hub_access import HubAccess
-
-FETCH = """
-import sys
-from captioning.captioner import CaptionerReference
-from captioning.weights import pin
-from workspace import command_line
-
-def fetch():
-    captioner = pin(CaptionerReference.parse(sys.argv[1]))
-    print(captioner.name)
-    print(captioner.fetch())
-
-command_line.run(fetch)
-"""
 
 BOTH = "somebody/blip-of-both-kinds"
 
@@ -63,15 +49,24 @@ def hub(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
         yield running
 
 
-def fetch(endpoint: dict[str, str], captioner: str, home: Path) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, **endpoint, "HF_HOME": str(home)}
-    return subprocess.run(
-        [sys.executable, "-c", FETCH, captioner], env=environment, capture_output=True, text=True, check=False
-    )
+def fetch(endpoint: str, captioner: str, cache: Path) -> Done:
+    """What a command prints that pins and fetches a captioner, and its exit code."""
+    hub = HubAccess(endpoint)
+
+    def work() -> None:
+        pinned = pin(CaptionerReference.parse(captioner), hub)
+        print(pinned.name)
+        print(pinned.fetch(hub))
+
+    def command() -> None:
+        command_line.run(work)
+
+    with mock.patch("huggingface_hub.constants.HF_HUB_CACHE", str(cache)):
+        return run(command)
 
 
 def test_only_the_needed_files_are_downloaded_and_only_once(hub: HubProcess, tmp_path: Path) -> None:
-    first = fetch(hub.environment(), BOTH, tmp_path)
+    first = fetch(hub.endpoint, BOTH, tmp_path)
     assert first.returncode == 0, first.stderr
     name, folder = first.stdout.split()
     repository, _, commit = name.partition("@")
@@ -80,15 +75,14 @@ def test_only_the_needed_files_are_downloaded_and_only_once(hub: HubProcess, tmp
     needed = {path.name for path in REPOSITORY.iterdir()} - {"README.md", "pytorch_model.bin"} | {"model.safetensors"}
     assert {path.name for path in Path(folder).iterdir()} == needed
     # Pinned to its commit, it is found without a Hub.
-    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
-    again = fetch(nowhere, name, tmp_path)
+    again = fetch("http://127.0.0.1:9", name, tmp_path)
     assert (again.returncode, again.stdout, again.stderr) == (0, first.stdout, "")
 
 
 @pytest.fixture
 def cached(hub: HubProcess, tmp_path: Path) -> Path:
     """The stand-in's folder in the Hub client's cache of `tmp_path`."""
-    return Path(fetch(hub.environment(), DEFAULT_CAPTIONER, tmp_path).stdout.split()[1])
+    return Path(fetch(hub.endpoint, DEFAULT_CAPTIONER, tmp_path).stdout.split()[1])
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "config.json"])
@@ -96,7 +90,7 @@ def test_a_flipped_byte_in_the_cache_is_found(hub: HubProcess, tmp_path: Path, c
     blob = (cached / name).resolve()
     whole = blob.read_bytes()
     blob.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    ended = fetch(hub.environment(), DEFAULT_CAPTIONER, tmp_path)
+    ended = fetch(hub.endpoint, DEFAULT_CAPTIONER, tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"error: {blob} is damaged: ")
     assert "Remove that file and run the same command again" in ended.stderr
@@ -107,7 +101,7 @@ def test_an_interrupted_download_is_completed(hub: HubProcess, tmp_path: Path, c
     for name in ("pytorch_model.bin", "tokenizer.json"):
         (cached / name).resolve().unlink()
         (cached / name).unlink()
-    ended = fetch(hub.environment(), DEFAULT_CAPTIONER, tmp_path)
+    ended = fetch(hub.endpoint, DEFAULT_CAPTIONER, tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert {path.name for path in cached.iterdir()} == {path.name for path in REPOSITORY.iterdir()} - {"README.md"}
 
@@ -127,7 +121,7 @@ def test_an_interrupted_download_is_completed(hub: HubProcess, tmp_path: Path, c
 def test_a_captioner_that_does_not_exist_is_refused_with_one_line(
     hub: HubProcess, tmp_path: Path, captioner: str, message: str
 ) -> None:
-    ended = fetch(hub.environment(), captioner, tmp_path)
+    ended = fetch(hub.endpoint, captioner, tmp_path)
     assert ended.returncode == 2, ended.stderr
     assert message in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr

@@ -5,20 +5,29 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from crawler.catalog import read_catalog
+from crawler.cli import main
 from crawler.crawl import crawl
 from crawler.explanation import print_explanation
 from crawler.options import CrawlOptions
 from localhub.process import HubProcess
 from tests.crawler.repositories import CARD, stable_diffusion
 from tests.hubs import fill
+from tests.manifests.commands import Done, run
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 QUANTIZED = {"README.md": CARD.encode(), "model.gguf": b"few bits"}
+
+
+def without_hub(workspace: Path, *arguments: str) -> Done:
+    """cf-crawl in this process, which asks no Hub."""
+    with mock.patch.dict(os.environ, COLUMNS="100"):
+        return run(main, "--workspace", str(workspace), *arguments)
 
 
 def cf_crawl(endpoint: str, workspace: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -72,7 +81,7 @@ def test_the_summary_says_how_to_get_gated_models(crawled: subprocess.CompletedP
     [(["--kinds", "checkpoint,gan"], "'gan' is not one of"), (["--workers", "x"], "--workers")],
 )
 def test_a_usage_error_has_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
-    ended = cf_crawl("http://127.0.0.1:9", tmp_path / "w", *arguments)
+    ended = without_hub(tmp_path / "w", *arguments)
     assert ended.returncode == 2
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -89,7 +98,7 @@ def test_a_failure_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("crawled")
 def test_a_row_is_explained_without_a_request_to_the_hub(workspace: Path) -> None:
-    ended = cf_crawl("http://127.0.0.1:9", workspace, "--explain", "acme/m1")
+    ended = without_hub(workspace, "--explain", "acme/m1")
     assert ended.returncode == 0, ended.stderr
     for line in (
         r"column +value +source",

@@ -265,7 +265,7 @@ def test_killed_at_any_moment_a_crawl_ends_in_the_same_catalogue(
     assert start(Workspace.open(tmp_path / "whole")).wait() == 0
     whole = time.monotonic() - started
     draw = random.Random(3)
-    for number in range(scaled(3, 50)):
+    for number in range(scaled(2, 50)):
         workspace = Workspace.open(tmp_path / f"killed-{number}")
         child = start(workspace)
         time.sleep(draw.uniform(0.3, 1.0) * whole)

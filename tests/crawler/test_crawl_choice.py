@@ -13,8 +13,8 @@ from crawler.explanation import print_explanation
 from crawler.options import CrawlOptions
 from crawler.summary import print_summary
 from localhub.process import HubProcess
+from samplers.assignment.pending import find_pending
 from samplers.options import SampleOptions
-from samplers.pending import find_pending
 from tests.crawler.conftest import ALL
 from tests.crawler.repositories import as_json, stable_diffusion
 from tests.hubs import fill

@@ -198,7 +198,7 @@ names = st.sampled_from(
 configs = st.dictionaries(names | texts, values, max_size=6)
 
 
-@fuzzed(100)
+@fuzzed(40)
 @given(configs, configs, configs)
 def test_no_configuration_raises_or_takes_long(
     index: dict[str, Any], unet: dict[str, Any], noise: dict[str, Any]

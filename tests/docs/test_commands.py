@@ -1,16 +1,19 @@
 """The commands of the documentation exist, with their options. Those of README.md and of the quickstart run in
 `tests/examples/test_pages.py`."""
 
+import importlib
+import os
 import re
 import shlex
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from tests.architecture.test_command_lines import SCRIPTS
 from tests.docs.pages import inline_code, name_of, pages, shell_lines
+from tests.manifests.commands import run
 
 #: Options of other programs that the pages name beside ours.
 _OTHERS = {
@@ -21,12 +24,16 @@ _OTHERS = {
 }  # fmt: skip
 _COMMANDS = (
     "cf-crawl",
+    "cf-add",
+    "cf-import",
     "cf-caption",
+    "cf-fetch",
     "cf-sample",
     "cf-status",
     "cf-build-manifest",
     "cf-publish",
     "cf-export",
+    "cf-detect",
     "cf-remove",
     "cf-merge",
     "cf-hub",
@@ -54,12 +61,17 @@ def test_every_shell_line_that_names_a_command_can_be_parsed_as_one(page: Path) 
 @cache
 def options_of(command: str) -> frozenset[str]:
     """The options that the help of a command shows, of its subcommands too."""
-    subcommands = [["serve"], ["add"], ["ls"], []] if command == "cf-hub" else [[]]
+    module, _, name = SCRIPTS[command].partition(":")
+    entry_point = getattr(importlib.import_module(module), name)
+    groups = {
+        "cf-hub": ("serve", "mirror", "add", "ls"),
+        "cf-detect": ("train", "evaluate", "study", "attribute", "audit", "report", "predict"),
+    }
+    subcommands = [*([name] for name in groups.get(command, ())), []]
     found: set[str] = set()
     for subcommand in subcommands:
-        shown = subprocess.run(
-            [str(Path(sys.executable).parent / command), *subcommand, "--help"],
-            capture_output=True, text=True, check=True, env={"COLUMNS": "300", "PATH": "/usr/bin"},
-        )  # fmt: skip
+        with mock.patch.dict(os.environ, COLUMNS="300"):
+            shown = run(entry_point, *subcommand, "--help")
+        assert shown.returncode == 0, shown
         found |= set(re.findall(r"--[a-z][a-z-]*", shown.stdout))
     return frozenset(found)

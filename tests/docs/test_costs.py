@@ -1,4 +1,4 @@
-"""The numbers of docs/costs.md and of the README are those of samplers/cost.py."""
+"""The numbers of docs/costs.md and of the README are those of samplers/planning/cost.py."""
 
 import math
 import re
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from crawler.catalog import CatalogEntry, Hyperparameters
-from samplers.cost import cost_of
-from samplers.device_speed import DEVICES, speed_of
+from samplers.forecasting.device_speed import DEVICES, speed_of
+from samplers.planning.cost import cost_of
 from tests.docs.pages import DOCS, ROOT
 from tests.samplers.campaign import entry, file
 

@@ -1,7 +1,9 @@
-"""A small Hub, a small COCO, and a user who has sampled three tiny generators from its captions."""
+"""A small COCO, and a user who has sampled three tiny generators from its captions.
+
+The Hub and the programs of its user are in `tests/conftest.py`.
+"""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,18 +11,13 @@ import pytest
 from localhub.process import HubProcess
 from tests.journeys.user import User
 from tests.programs import Programs
-from tests.small_hub import environment_of, small_hub, write_coco
+from tests.s3 import s3, s3_server  # noqa: F401 - fixtures
+from tests.small_hub import write_coco
 
 
 @pytest.fixture(scope="session")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with small_hub(tmp_path_factory.mktemp("journeys") / "hub") as hub:
-        yield hub
-
-
-@pytest.fixture(scope="session")
-def programs(hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    return Programs(environment_of(hub, tmp_path_factory.mktemp("home")))
+def hub(small_hub: HubProcess) -> HubProcess:
+    return small_hub
 
 
 @pytest.fixture(scope="session")

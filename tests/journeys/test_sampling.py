@@ -36,7 +36,7 @@ def test_i_want_several_images_of_each_prompt(beginner: User) -> None:
 
 
 def test_i_want_two_machines_to_share_the_work(beginner: User, sampled_once: dict[str, bytes]) -> None:
-    beginner.types("cf-sample --images 2 --shard 1/2")
+    beginner.types("cf-sample --images 2 --shard 1/2 --no-help")
     assert 0 < len(beginner.images) < len(sampled_once)
     beginner.types("cf-sample --images 2 --shard 2/2")
     assert beginner.images == sampled_once

@@ -9,13 +9,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from localhub.cli import main
 from localhub.process import HubProcess
 from localhub.store import Store
+from tests.manifests.commands import Done, run
 
 
-def cf_hub(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "localhub.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def cf_hub(*arguments: object) -> Done:
+    """The command, in this process."""
+    return run(main, *map(str, arguments))
 
 
 @pytest.fixture
@@ -96,7 +98,7 @@ def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
 
 def test_it_has_a_version_and_plain_flags() -> None:
     assert cf_hub("--version").stdout == f"community-forensics {version('community-forensics')}\n"
-    shown = [cf_hub(*command, "--help").stdout for command in ([], ["serve"], ["add"], ["ls"])]
+    shown = [cf_hub(*command, "--help").stdout for command in ([], ["serve"], ["add"], ["ls"], ["mirror"])]
     assert "--while-stdin-open" in shown[1]
     assert "--follow-links" in shown[2]
     assert not any(word in text for text in shown for word in ("<bool>", "completion"))

@@ -152,7 +152,7 @@ tensors = st.fixed_dictionaries(
 )
 
 
-@fuzzed(200)
+@fuzzed(80)
 @given(st.dictionaries(st.text(max_size=5), tensors | st.none() | st.integers(), max_size=5), st.integers(-3, 3))
 def test_any_header_of_weights_is_counted_ignored_or_refused(header: dict[str, object], more: int) -> None:
     text = json.dumps(header).encode()

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from manifests.building import build
 from tests.manifests.making import Builder, fill
 from workspace.layout import Workspace
 
@@ -21,3 +22,11 @@ def filled(builder: Builder) -> Builder:
 def fresh(tmp_path: Path) -> Callable[[str], Builder]:
     """More workspaces, each with another root."""
     return lambda name: fill(Builder(Workspace.open(tmp_path / name / "workspace")))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with its manifest, made once; it stays as it is."""
+    workspace = fill(Builder(Workspace.open(tmp_path_factory.mktemp("built") / "workspace"))).write()
+    build(workspace)
+    return workspace

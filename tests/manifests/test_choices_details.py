@@ -38,7 +38,7 @@ def test_choices_are_read_from_the_file_they_were_written_to(tmp_path: Path, cho
 def test_choices_are_one_json_text_under_the_projects_name() -> None:
     text = (
         '{"edition": "public", "holdout": ["name=org/mit"], "kin": "separate", "license_allow": ["own"], '
-        '"real_per_generated": 1.0, "rounds": 1, "validation": []}'
+        '"public_evaluation": false, "real_per_generated": 1.0, "rounds": 1, "validation": []}'
     )
     assert Choices("public", ("own",), ("name=org/mit",)).metadata() == {b"community_forensics": text.encode()}
     assert list(json.loads(text)) == sorted(Choices.__dataclass_fields__)

@@ -22,29 +22,40 @@ from manifests.tables.generators import GeneratorRow, generators_path
 from manifests.tables.withheld import WithheldRow, withheld_path
 from samplers.sample import Sample
 from tests.manifests.making import Builder, fill
+from tests.scale import scaled
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 RECORDS = (CatalogEntry, Prompt, Sample, ManifestRow, GeneratorRow, WithheldRow)
 COLUMNS = sorted({field.name for record in RECORDS for field in dataclasses.fields(record)})
 
+#: What people put into names.
+ODD_NAMES = [
+    *("*", "**", "?", "[a]", "[!a]", "{a,b}", "a[b", "a]b", "st*r", "%20", "100%", "%s", "$HOME", "~", "-dash"),
+    *(" ", "with blank", " at the ends ", "it's", 'a "word"', "`date`", "a;b", "a#b", "a&b", "--option"),
+    *("new\nline", "tab\there", "ümlaut", "u\u0308", "日本語", "🎨", "\u202eleft", ".a", "a,b", "s3:", "file:"),
+    *("x.parquet", "x.tar", "x.parquet#y", "n" * 255, "é" * 127, "seed=" + "9" * 250),
+]
 #: Folders above a workspace, many at a time: each column of each record as a partition, as Hive and training frameworks
-#: write it, and what people put into names.
-FOLDERS = {
+#: write it, and odd names. `make soak` has each kind alone.
+ALONE = {
     "columns as numbers": [f"{name}=1" for name in COLUMNS],
     "columns as texts": [
         *(f"{name}=x" for name in COLUMNS),
         *("guidance_scale=3.5", "seed=7", "split=test", "label=1", "model_name=org%2Fother", "date=2026-01-02"),
         *("seed=0,guidance_scale=3.5", "nsfw_flag=__HIVE_DEFAULT_PARTITION__", "width=", "=1", "a=b=c", "filename=x"),
     ],
-    "odd names": [
-        *("*", "**", "?", "[a]", "[!a]", "{a,b}", "a[b", "a]b", "st*r", "%20", "100%", "%s", "$HOME", "~", "-dash"),
-        *(" ", "with blank", " at the ends ", "it's", 'a "word"', "`date`", "a;b", "a#b", "a&b", "--option"),
-        *("new\nline", "tab\there", "ümlaut", "u\u0308", "日本語", "🎨", "\u202eleft", ".a", "a,b", "s3:", "file:"),
-        *("x.parquet", "x.tar", "x.parquet#y", "n" * 255, "é" * 127, "seed=" + "9" * 250),
-    ],
+    "odd names": ODD_NAMES,
     "backslashes": ["a\\b", "\\"],
 }
+TOGETHER = {
+    "columns and odd names": [
+        *(f"{name}={'1x'[number % 2]}" for number, name in enumerate(COLUMNS)),
+        *ODD_NAMES,
+    ],
+    "backslashes": ALONE["backslashes"],
+}
+FOLDERS = scaled(TOGETHER, ALONE)
 
 
 @pytest.fixture(scope="module")

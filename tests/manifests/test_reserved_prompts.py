@@ -6,10 +6,10 @@ from typing import Any
 from manifests.building import Built, build
 from manifests.manifest import FAKE, REAL, iterate_manifest
 from manifests.options import BuildOptions
-from samplers.prompting import PromptPool
-from samplers.recipe import Recipe
+from samplers.planning.prompting import PromptPool
+from samplers.planning.recipe import Recipe
 from tests.manifests.making import Builder
-from tests.samplers.planning import plan_of
+from tests.samplers.plans import plan_of
 from workspace.layout import Workspace
 from workspace.recipe import pin
 

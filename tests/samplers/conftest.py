@@ -11,6 +11,7 @@ from crawler.catalog import CatalogEntry
 from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.options import SampleOptions
+from tests.s3 import s3, s3_server  # noqa: F401 - fixtures
 from tests.samplers.inputs import PROMPTS, build, write_catalog, write_prompts
 from tests.zoo import copy_zoo
 from workspace.layout import Workspace

@@ -6,26 +6,34 @@ import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from samplers import claims
+from engines import claims
+from samplers.assignment import units
+from samplers.assignment.units import UNIT_SECONDS
 from samplers.options import SampleOptions
-from samplers.supervisor import sample
+from samplers.running.supervisor import sample
 from workspace import process_folder
 from workspace.command_line import run
 from workspace.layout import Workspace
 from workspace.process_folder import SILENT_SECONDS
 
 
-def start(workspace: Workspace, options: SampleOptions, claim_seconds: float = SILENT_SECONDS) -> BaseProcess:
+def start(
+    workspace: Workspace,
+    options: SampleOptions,
+    claim_seconds: float = SILENT_SECONDS,
+    unit_seconds: float = UNIT_SECONDS,
+) -> BaseProcess:
     """A supervisor, from the fork server that has the imports, so that it starts in a moment; with signals and exit
-    codes as `cf-sample` has them. `claim_seconds`: how long its claims live when it is stopped."""
+    codes as `cf-sample` has them. `claim_seconds`: how long its claims live when it is stopped; `unit_seconds`: of the
+    nominal device, how long a unit is that it claims."""
     process = multiprocessing.get_context("forkserver").Process(
-        target=_sample, args=(workspace.root, options, claim_seconds)
+        target=_sample, args=(workspace.root, options, claim_seconds, unit_seconds)
     )
     process.start()
     return process
 
 
-def _sample(root: Path, options: SampleOptions, claim_seconds: float) -> None:
+def _sample(root: Path, options: SampleOptions, claim_seconds: float, unit_seconds: float) -> None:
     """A supervisor needs two things that the fork server does not allow: to reach the Hub, and to start its children
     from the same fork server, instead of from another one that would import everything again."""
     import huggingface_hub.constants
@@ -35,6 +43,7 @@ def _sample(root: Path, options: SampleOptions, claim_seconds: float) -> None:
     multiprocessing.forkserver.ensure_running = lambda: None
     process_folder.SILENT_SECONDS = claims.SILENT_SECONDS = claim_seconds
     claims.TOUCH_SECONDS = claim_seconds / 5
+    units.UNIT_SECONDS = unit_seconds
     run(lambda: sample(Workspace(root), options))
 
 

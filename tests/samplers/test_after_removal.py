@@ -12,8 +12,8 @@ import pytest
 from captioning.prompt import Prompt, read_prompts
 from localhub.store import Store
 from samplers.options import SampleOptions
+from samplers.running.supervisor import sample
 from samplers.sample import read_samples
-from samplers.supervisor import sample
 from tests.samplers.conftest import FINETUNE, PIXELS
 from tests.samplers.inputs import entry_of, files_of
 from upkeep.merging import merge
@@ -60,7 +60,7 @@ def test_two_shards_sampled_in_two_workspaces_merge_to_what_one_has_and_a_remove
     shards = [_copy(sampling, f"shard-{number}") for number in (1, 2)]
     sample(sampling, options)
     for number, workspace in enumerate(shards, start=1):
-        report = sample(workspace, dataclasses.replace(options, shard=f"{number}/2"))
+        report = sample(workspace, dataclasses.replace(options, shard=f"{number}/2", help_others=False))
         assert [outcome.status for outcome in report.outcomes] == ["done"]
     merged = sampling.root.with_name("merged")
     merge([workspace.root for workspace in shards], MergeOptions(into=merged))

@@ -14,6 +14,8 @@ import pytest
 from crawler.catalog import Hyperparameters
 from localhub.process import HubProcess
 from localhub.store import Store
+from samplers.cli import main
+from tests.manifests.commands import Done, run
 from tests.samplers.conftest import ENDLESS, PIXELS
 from tests.samplers.inputs import entry_of, files_of
 from workspace.layout import Workspace
@@ -22,9 +24,9 @@ COMMAND = [sys.executable, "-c", "from samplers.cli import main; main()"]
 TOKEN = "hf_" + "q" * 34
 
 
-def _run(workspace: Workspace, *options: str) -> "subprocess.CompletedProcess[str]":
-    command = [*COMMAND, "--workspace", str(workspace.root), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(workspace: Workspace, *options: str) -> Done:
+    """Run the command in this process, where it samples nothing: to start another one takes a second."""
+    return run(main, "--workspace", str(workspace.root), *options)
 
 
 def _below(pid: int) -> list[int]:

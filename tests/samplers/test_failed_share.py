@@ -67,7 +67,9 @@ def share(
     outcomes: Sequence[Outcome], workspace: Workspace, finished: int = 0, others: Sequence[str] = ()
 ) -> FailedShare:
     """Of a run that sampled generators with these outcomes, and left `others` to another process."""
-    pending = SimpleNamespace(finished=finished, skipped={}, generators=[None] * (len(outcomes) + len(others)))
+    names = [*(outcome.generator for outcome in outcomes), *others]
+    generators = [SimpleNamespace(entry=SimpleNamespace(generator=name)) for name in names]
+    pending = SimpleNamespace(finished=finished, skipped={}, generators=generators)
     report: Any = SimpleNamespace(outcomes=outcomes, others=list(others), pending=pending)
     return FailedShare.of(workspace, report)
 

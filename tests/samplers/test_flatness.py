@@ -16,7 +16,7 @@ from tests.samplers.processes import start, under_fork_server
 from tests.scale import scaled
 from workspace.layout import Workspace
 
-GENERATORS = scaled(22, 100)
+GENERATORS = scaled(16, 100)
 #: After so many generators memory is as large as it gets.
 SETTLED = 10
 #: How much larger it may be in the end: the promise.

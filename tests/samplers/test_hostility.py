@@ -15,8 +15,8 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.options import SampleOptions
 from samplers.outcomes import Outcome
+from samplers.running.supervisor import Report, sample
 from samplers.sample import read_samples
-from samplers.supervisor import Report, sample
 from tests.samplers import hostile
 from tests.samplers.child.making import save_stable_diffusion
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS

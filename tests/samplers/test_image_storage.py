@@ -1,10 +1,7 @@
 """Images in files beside the rows or inside the part files: the same rows, the same dataset."""
 
 import hashlib
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,17 +14,18 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import Built, build
 from manifests.manifest import iterate_manifest
-from manifests.options import BuildOptions
+from manifests.options import BuildOptions, PublishOptions
 from manifests.pictures.readers import PictureReaders
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
+from manifests.publishing.publish import publish_dataset
 from manifests.report.contact_sheet import PICTURES_OF_FEW, generator_sheets
 from manifests.report.rows import opened_rows
 from manifests.report.sampled_with import sampled_with
 from samplers.options import SampleOptions
+from samplers.running.supervisor import sample
 from samplers.sample import Sample, part_of, read_samples
-from samplers.supervisor import sample
 from tests.samplers.conftest import NAN, PIXELS
 from tests.samplers.inputs import PROMPTS, entry_of, write_catalog, write_prompts
 from workspace import records
@@ -35,7 +33,8 @@ from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 
 NAMES = (PIXELS, NAN)
-BESIDE = SampleOptions(images=9, batch_size=2, max_tries=9)
+#: Nine batches: two parts.
+BESIDE = SampleOptions(images=9, batch_size=1, max_tries=9, store="files")
 INSIDE = replace(BESIDE, store="parquet")
 
 
@@ -107,14 +106,9 @@ def test_both_show_the_same_pictures_in_the_report(stores: Stores) -> None:
     assert inside == beside
 
 
-def test_images_inside_the_rows_are_published_by_the_command(stores: Stores, tmp_path: Path) -> None:
+def test_images_inside_the_rows_are_published(stores: Stores, tmp_path: Path) -> None:
     with HubProcess(tmp_path / "hub", tokens=["hf_writer"]) as hub:
-        command = [sys.executable, "-c", "from manifests.cli import publish; publish()", "org/dataset"]
-        environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_TOKEN": "hf_writer", "HF_HOME": str(tmp_path)}
-        done = subprocess.run(
-            [*command, "--workspace", str(stores.inside.root)], env=environment, capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+        publish_dataset(stores.inside, "org/dataset", PublishOptions(endpoint=hub.endpoint, token="hf_writer"))
     there = Store(tmp_path / "hub")
     files = there.commit_of(there.repo("dataset", "org/dataset")).files
     published = {path: there.blobs.read(files[path].sha256) for path in files if path.startswith("data/")}

@@ -10,10 +10,10 @@ from crawler.crawl import crawl
 from crawler.options import CrawlOptions
 from localhub.process import HubProcess
 from localhub.store import Store
-from samplers.calibrating import calibrate
+from samplers.assignment.pending import find_pending
+from samplers.forecasting.calibrating import calibrate
 from samplers.options import SampleOptions
-from samplers.pending import find_pending
-from samplers.supervisor import sample
+from samplers.running.supervisor import sample
 from tests.samplers.child.families import made
 from tests.samplers.child.original_layouts import write
 from tests.samplers.conftest import BASE

@@ -14,6 +14,7 @@ from tests.fuzzing import fuzzed
     "message",
     [
         Ready(device="cuda:0", sandbox=["seccomp"]),
+        Result(status="sample-failed", detail="an assertion of a kernel", device_lost=True),
         Progress(tries=5),
         Batch(rows=[{"index": 3, "prompt": "two\nlines"}]),
         Result(status="load-failed", detail="it lacks a tensor", seconds={"load": 0.5}),

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from samplers import cli
+from samplers.assignment.pending import find_pending
 from samplers.options import RemakeOptions, SampleOptions
-from samplers.pending import find_pending
 from tests.samplers.campaign import entry
 from tests.samplers.inputs import PROMPTS, write_catalog, write_prompts
 from workspace.errors import UsageError
@@ -27,6 +28,12 @@ OWN = {
     "as_json",
     "remake",
     "into",
+    # Of `RemoteOptions`.
+    "remote",
+    "max_images",
+    "max_cost",
+    "requests",
+    "repeat_unanswered",
 }
 FROM_ENVIRONMENT, FIELDS = {"endpoint", "token"}, {"source_weight": "source_weights"}
 
@@ -53,6 +60,13 @@ def test_every_default_of_the_command_line_is_that_of_the_options() -> None:
     assert (options.only, options.source_weights) == ((), {})
 
 
+def _context() -> typer.Context:
+    """That of a command line without options."""
+    app = typer.Typer()
+    app.command()(cli.sample)
+    return typer.Context(typer.main.get_command(app))
+
+
 class _PassedError(Exception):
     """Raised in the place of sampling, with the options that the command passed."""
 
@@ -61,12 +75,15 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
     def sample(_: Workspace, options: SampleOptions) -> None:
         raise _PassedError(options)
 
-    monkeypatch.setattr("samplers.supervisor.sample", sample)
+    monkeypatch.setattr("samplers.stage.sample", sample)
     values: dict[str, Any] = {
         "images": 7,
         "batch_size": 3,
         "max_tries": 9,
         "steps": 5,
+        "engine": "ray",
+        "address": "10.0.0.5:6379",
+        "processes": 3,
         "width": 320,
         "height": 192,
         "guidance_scale": 3.0,
@@ -74,7 +91,7 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         "scheduler": "DDIMScheduler",
         "settings": tmp_path / "settings.toml",
         "seed": 11,
-        "safety_checker": "org/checker@abc",
+        "safety_checker": f"org/checker@{'ab' * 20}",
         "images_per_prompt": 2,
         "evaluation_prompts": 0.25,
         "store": "parquet",
@@ -90,14 +107,24 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         "fail_above": "5%",
         "update": True,
         "verify": "full",
+        "offline": True,
+        "wait": 23.0,
+        "help_others": False,
     }
     values["settings"].write_text('["org/*"]\nimages = 3\n')
     values["max_size"] = "20GB"
     chosen = {name: ["org/*", "mit"] for name in CHOICE}
     held = {"holdout": ["name=org/a"], "validation": ["name=org/b", "architecture=GAN"]}
+    context = _context()
     with pytest.raises(_PassedError) as passed:
         cli.sample(
-            None, workspace=tmp_path, source_weight=["coco=2"], only=["org/a", "org/b"], **held, **chosen, **values
+            context,
+            workspace=tmp_path,
+            source_weight=["coco=2"],
+            only=["org/a", "org/b"],
+            **held,
+            **chosen,
+            **values,
         )
     expected = SampleOptions(
         **values,
@@ -108,7 +135,9 @@ def test_the_command_line_passes_every_option_on(tmp_path: Path, monkeypatch: py
         validation=("name=org/b", "architecture=GAN"),
     )
     assert passed.value.args == (expected,)
-    assert all(getattr(expected, name) != getattr(SampleOptions(), name) for name in _parameters())
+    same = {name for name in _parameters() if getattr(expected, name) == getattr(SampleOptions(), name)}
+    # It does not go with --device: see below.
+    assert same <= {"devices"}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +181,7 @@ def test_batch_and_tries_follow_the_number_of_images(options: SampleOptions, bat
         ),
         ({"holdout": ("colour=red",)}, "--holdout colour=red: must be name="),
         ({"validation": ("after=soon",)}, "--validation after=soon: 'soon' is not a date"),
-        ({"store": "zip"}, "--store 'zip' is not one of files, parquet"),
+        ({"store": "zip"}, "--store 'zip' is not one of auto, files, parquet"),
         ({"shard": "0/4"}, "--shard '0/4'"),
         ({"max_disk": "much"}, "--max-disk 'much' is not a size"),
         ({"max_memory": -1}, "--max-memory must be 0"),
@@ -200,6 +229,7 @@ def test_the_recipe_is_the_same_from_python_and_from_the_command_line(tmp_path: 
         "prompts": recipes[0]["prompts"],
         "source_weights": {"digits": 1.0, "photos": 2.0},
         "store": "files",
+        "batches_a_part": 8,
         "allow_pickle": False,
         "images_per_prompt": 1,
         "evaluation_prompts": 0.0,
@@ -229,3 +259,13 @@ def test_the_options_of_a_remake_are_those_of_sampling_that_change_no_image(
 _REMAKE = (
     "--remake a#1 --remake b#2 --into again --device cuda:1 --weights-dir w --max-disk 3GB --timeout 17 --max-memory 19"
 )
+
+
+def test_the_command_line_passes_the_devices_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sample(_: Workspace, options: SampleOptions) -> None:
+        raise _PassedError(options)
+
+    monkeypatch.setattr("samplers.stage.sample", sample)
+    with pytest.raises(_PassedError) as passed:
+        cli.sample(_context(), workspace=tmp_path, devices="0,2")
+    assert passed.value.args == (SampleOptions(devices="0,2"),)

@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 
 from crawler.catalog import CatalogEntry
 from localhub.store import Store
+from samplers.assignment.pending import find_pending
 from samplers.child.calling import Caller
 from samplers.child.failures import GeneratorError
 from samplers.child.loading import load
 from samplers.options import SampleOptions
-from samplers.pending import find_pending
+from samplers.running.supervisor import sample
 from samplers.sample import read_samples
-from samplers.supervisor import sample
 from tests.samplers.child.making import assignment, save_stable_diffusion
 from tests.samplers.conftest import PIXELS
 from tests.samplers.hostile import PAYLOAD, pickled_as

@@ -12,8 +12,8 @@ import pytest
 from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.options import SampleOptions
+from samplers.running.supervisor import sample
 from samplers.sample import read_samples
-from samplers.supervisor import sample
 from tests.samplers.conftest import PIXELS
 from tests.samplers.inputs import entry_of
 from workspace.layout import Workspace
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 from pathlib import Path
 from samplers.options import SampleOptions
-from samplers.supervisor import sample
+from samplers.running.supervisor import sample
 from workspace.layout import Workspace
 
 print("the body runs", flush=True)

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from localhub.store import Store
 from samplers.options import SampleOptions
+from samplers.running.supervisor import sample
 from samplers.sample import read_samples
-from samplers.supervisor import sample
 from tests.samplers.conftest import BASE, PIXELS
 from tests.samplers.inputs import entry_of
 from workspace.layout import Workspace

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources
+from samplers.assignment.pending import find_pending
 from samplers.options import SampleOptions
-from samplers.pending import find_pending
-from samplers.recipe import Recipe
-from samplers.segments import segments_of
+from samplers.planning.recipe import Recipe
+from samplers.planning.segments import segments_of
 from samplers.user_settings import UserSettings
 from tests.records import catalog_entry
 from tests.samplers.inputs import PROMPTS, write_catalog, write_prompts
-from tests.samplers.planning import plan_of
-from tests.samplers.test_plan import POOL
-from tests.samplers.test_plan import _recipe as recipe
+from tests.samplers.planning.test_plan import POOL
+from tests.samplers.planning.test_plan import _recipe as recipe
+from tests.samplers.plans import plan_of
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 from workspace.recipe import pin, read

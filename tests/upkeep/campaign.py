@@ -11,11 +11,12 @@ import tomli_w
 from crawler.catalog import ModelFile
 from crawler.resume_log import ResumeLog
 from samplers.outcomes import Outcome, write_outcome
-from samplers.recipe import Recipe
+from samplers.planning.recipe import Recipe
 from samplers.sample import ImageFile, Sample
 from tests.manifests.making import Builder, fill
 from workspace import records
-from workspace.layout import Workspace, batch_name
+from workspace.journal import Journal
+from workspace.layout import Workspace
 
 BASE = "org/painter"
 
@@ -120,21 +121,19 @@ def _killed(workspace: Workspace, builder: Builder) -> None:
             log.add(replace(entry, downloads=1))
     sketched = builder.samples["org/sketcher"]
     number = len(sketched)
-    folder = workspace.samples_of("org/sketcher") / batch_name(number)
-    folder.mkdir()
     content = builder.picture("org/sketcher", number)
     row = replace(
         sketched[0],
         index=number,
         seed=7 * number,
-        image=ImageFile(),
+        image=ImageFile(bytes=content),
         image_name=f"{number:08d}.png",
         sha256=hashlib.sha256(content).hexdigest(),
         file_size=len(content),
     )
-    for place in (folder, workspace.images_of("org/sketcher")):
-        (place / str(row.image_name)).write_bytes(content)
-    records.write(folder / "rows.parquet", Sample, [row])
+    journal = Journal(workspace.samples_of("org/sketcher") / "journal-00000006-0123abcd", Sample, ["image.bytes"])
+    journal.append([row])
+    journal.close()
     gone = workspace.locks / "sample" / "process-0123456789abcdef-1-1-01234567"
     gone.mkdir(parents=True)
     records.write(gone / "rows.parquet", Sample, builder.samples[BASE][:1])

@@ -12,6 +12,8 @@ import tomli_w
 from captioning.prompt import Prompt, prompt_parts
 from crawler.catalog import CatalogEntry, read_catalog
 from manifests.stage import build_manifest
+from samplers.provider.ledger import LEDGER, Ledger
+from samplers.provider.sealing import Seal
 from samplers.sample import Sample, read_samples
 from tests.manifests.making import Builder
 from tests.upkeep.campaign import BASE
@@ -247,3 +249,43 @@ def test_what_is_no_workspace_and_one_alone_are_refused(
     (tmp_path / "nothing" / "letter").write_text("not to be touched")
     with pytest.raises(UsageError, match="is not empty, and no workspace"):
         merge([one.root for one in shards], MergeOptions(into=tmp_path / "nothing"))
+
+
+def _requested(workspace: Workspace, name: str, answered: int) -> Path:
+    """Note requests of which so many were answered; the ledger."""
+    ledger = Ledger(workspace.requests_of(name), Seal("key", name))
+    ledger.note(ledger.send(0, 0.5), "failed")
+    for index in range(answered):
+        ledger.answer(ledger.send(index, 0.5), b"an answer")
+    ledger.close()
+    return workspace.requests_of(name) / LEDGER
+
+
+def test_what_was_requested_of_a_provider_goes_with_its_generator_as_a_file_of_its_own(
+    shards: tuple[Workspace, Workspace], tmp_path: Path
+) -> None:
+    first, second = shards
+    name = SHARDS[0][0]
+    paid, _ = _requested(first, name, 2), _requested(second, name, 3)
+    merged = merge([first.root, second.root], MergeOptions(into=tmp_path / "merged"))
+    ledger = Workspace(tmp_path / "merged").requests_of(name) / LEDGER
+    assert ledger.read_bytes() == paid.read_bytes()
+    assert not ledger.samefile(paid)
+    assert any(f"what {second.root} requested of its provider is in its own" in remark for remark in merged.remarks)
+
+
+def test_answers_that_are_paid_and_in_no_row_yet_are_taken_from_whoever_paid_most(
+    shards: tuple[Workspace, Workspace], tmp_path: Path
+) -> None:
+    first, second = shards
+    name = "org/requested"
+    _requested(first, name, 0)
+    paid = _requested(second, name, 2)
+    with pytest.raises(UsageError, match="ledger of the first would be lost: merge into a new folder with --into"):
+        merge([first.root, second.root])
+    merged = merge([first.root, second.root], MergeOptions(into=tmp_path / "merged"))
+    assert name in merged.generators[str(second.root)]
+    assert hashes(Workspace(tmp_path / "merged").requests_of(name)) == hashes(paid.parent)
+    assert any(f"what {first.root} requested of its provider is in its own" in remark for remark in merged.remarks)
+    again = merge([tmp_path / "merged", second.root])
+    assert "nothing was missing" in list(again.lines())

@@ -16,8 +16,8 @@ from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from manifests.publishing.publish import publish_dataset
 from manifests.stage import build_manifest
+from samplers.assignment.pending import find_pending
 from samplers.options import SampleOptions
-from samplers.pending import find_pending
 from samplers.status.run import Watcher
 from tests.manifests.making import Builder
 from tests.upkeep.campaign import BASE, campaign
@@ -289,3 +289,11 @@ def test_what_was_removed_and_restored_from_a_copy_is_neither_sampled_nor_built_
     remove(workspace, [], RemoveOptions(reason="privacy", real=(photograph,)))
     build_manifest(workspace)
     assert files_with(workspace.root, BASE, "org--painter", photograph) == []
+
+
+def test_the_ledger_of_a_removed_generator_is_removed_with_it(workspace: Workspace) -> None:
+    ledger = workspace.requests_of(BASE) / "ledger.jsonl"
+    ledger.parent.mkdir(parents=True)
+    ledger.write_text("paid")
+    remove(workspace, [BASE], REQUEST)
+    assert not ledger.parent.exists()

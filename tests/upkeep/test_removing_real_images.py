@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from captioning.prompt import Prompt, numbers_of_parts, prompt_parts, read_prompts, require_all_parts
-from captioning.removed_prompts import prompt_places, read_removed
+from captioning.prompt_table import PromptTable
+from captioning.removed_prompts import read_removed
 from manifests.manifest import REAL, ManifestRow, manifest_path
 from manifests.stage import build_manifest
 from manifests.tables.generators import read_generators
-from samplers.prompting import PromptPool
+from samplers.planning.prompting import PromptPool
 from samplers.sample import Sample, read_samples
 from samplers.storage.progress import progress_of
 from tests.manifests.making import Builder
@@ -49,7 +50,7 @@ def test_the_image_and_its_caption_are_in_no_file_and_what_was_generated_from_it
     copy.write_bytes(Path(str(photograph.real_path)).read_bytes())
     before, images = hashes(workspace.root, *_CHANGED), hashes(workspace.images)
     rows = {name: read_samples(workspace, name) for name in ("org/painter", "solo-dreamer")}
-    places = PromptPool(prompt_places(workspace)).digest
+    places = PromptPool(PromptTable.read(workspace)).digest
     assert len(files_with(workspace.root, *_words(photograph))) > 5
     report = remove(workspace, [], _of(photograph))
     assert files_with(workspace.root, *_words(photograph), copy.name) == []
@@ -69,7 +70,7 @@ def test_the_image_and_its_caption_are_in_no_file_and_what_was_generated_from_it
         assert new == replace(old, prompt=None, prompt_id=new.prompt_id)
         assert new.prompt_id is not None
         assert new.prompt_id.startswith("removed:")
-    assert PromptPool(prompt_places(workspace)).digest == places
+    assert PromptPool(PromptTable.read(workspace)).digest == places
     assert "5 images of 4 generators made from their captions: they stay" in "\n".join(report.lines())
 
 
@@ -116,7 +117,7 @@ def test_a_licence_is_removed_with_all_its_images_now_and_later(workspace: Works
     unknown = RemoveOptions(reason="licence", license=("none",))
     remove(workspace, [], unknown)
     assert read_prompts(workspace) == []
-    assert len(prompt_places(workspace)) == 9
+    assert len(PromptTable.read(workspace)) == 9
     assert list(remove(workspace, [], unknown).lines()) == []
 
 

@@ -85,3 +85,14 @@ def test_names_of_real_sources(name: str) -> None:
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="real source"):
         checked_source(name)
+
+
+def test_generators_that_have_begun_are_those_with_rows_or_an_outcome(tmp_path: Path) -> None:
+    workspace = Workspace.open(tmp_path)
+    assert workspace.begun() == frozenset()
+    workspace.samples_of("org/rows").mkdir(parents=True)
+    workspace.samples_of("org/rows@0123456789ab").mkdir()
+    workspace.outcomes.mkdir()
+    for name in ("org/failed", "gpt2", "org/rows"):
+        workspace.outcome_of(name).touch()
+    assert workspace.begun() == {"org/rows", "org/rows@0123456789ab", "org/failed", "gpt2"}

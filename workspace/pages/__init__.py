@@ -6,6 +6,7 @@ whatever else gets into the page.
 
 import base64
 import hashlib
+from functools import cache
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     import jinja2
 
 
+@cache
 def page_templates(package: str) -> "jinja2.Environment":
-    """The templates in the folder of a package."""
+    """The templates in the folder of a package; once in a process, for each template is compiled once."""
     import jinja2
 
     # Names, captions and reasons are texts of unknown authors: everything is escaped.

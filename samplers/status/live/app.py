@@ -115,8 +115,8 @@ _FILTERS: Mapping[str, Callable[..., str]] = {
     "count": lambda value: f"{value:,}",
     "line": lambda text: in_line(str(text)),
     "duration": duration_text,
-    "rate": lambda value: "–" if value is None else f"{value:.2f}",
-    "percent": lambda value: "–" if value is None else f"{value:.0%}",
+    "rate": lambda value: "-" if value is None else f"{value:.2f}",
+    "percent": lambda value: "-" if value is None else f"{value:.0%}",
     "shards": shards_text,
     "commands": commands_as_code,
 }

@@ -14,17 +14,17 @@ from typing import Any
 
 from samplers.sample import Sample
 from samplers.status.shard_status import ShardStatus
-from samplers.storage.batch_folder import ROWS
+from samplers.storage.batches import read_batches, rows_of_batches
 from workspace import records
 from workspace.errors import UsageError
-from workspace.layout import Workspace, batches_in, parts_in
+from workspace.layout import SampleFiles, Workspace, sample_files
 from workspace.regular_file import read_regular
 
 #: Images of one generator; shards whose images are shown; and generators up to which those before are shown too.
 IMAGES, SHARDS, FEW = 6, 12, 3
 _COLUMNS = ("index", "status", "image_name", "sha256", "file_size", "width", "prompt")
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_NAME = re.compile(r"[0-9]{8,}\.png", re.ASCII)
+_NAME = re.compile(r"[0-9]{8,}\.(?:png|jpg|webp)", re.ASCII)
 #: Images inside a part that are in memory at a time.
 _AT_A_TIME = 8
 
@@ -38,7 +38,7 @@ class NewImage:
     width: int
     prompt: str | None
     part: Path
-    """The part, or the folder of the batch, that has its row."""
+    """The part or journal that has its row."""
     image_name: str
     file_size: int
 
@@ -58,8 +58,8 @@ class NewestImages:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        # By generator: when its folder changed, and its newest images.
-        self._known: dict[str, tuple[int, tuple[NewImage, ...]]] = {}
+        # By generator: when its folder changed and how long its journals are, and its newest images.
+        self._known: dict[str, tuple[tuple[int, ...], tuple[NewImage, ...]]] = {}
         self._by_sha256: dict[str, tuple[str, NewImage]] = {}
 
     def look(self, shards: Sequence[ShardStatus]) -> tuple[NewImages, ...]:
@@ -81,7 +81,7 @@ class NewestImages:
         return tuple(found.values())
 
     def content(self, sha256: str) -> bytes | None:
-        """The PNG file of an image of the last look; None where there is none, or where the file is another one."""
+        """The file of an image of the last look; None where there is none, or where the file is another one."""
         known = self._by_sha256.get(sha256)
         if known is None:
             return None
@@ -95,19 +95,24 @@ class NewestImages:
         try:
             folder = self._workspace.samples_of(generator)
             changed = folder.stat().st_mtime_ns
+            files = sample_files(folder)
+            # A journal grows without a change of its folder.
+            look = (changed, *map(_size, files.journals))
         except (OSError, UsageError):
             return ()
         known = self._known.get(generator)
-        if known is None or known[0] != changed:
-            known = self._known[generator] = (changed, tuple(_newest(folder)))
+        if known is None or known[0] != look:
+            known = self._known[generator] = (look, tuple(_newest(files)))
         return known[1]
 
     def _read(self, generator: str, image: NewImage) -> bytes | None:
-        """The content of an image: from its batch, a file of its own, or a part. Raises `OSError` and `UsageError`."""
-        if image.part.is_dir():
-            return _file(image.part, image)
+        """The content of an image: a file of its own, or from its journal or part. Raises `OSError` and
+        `UsageError`."""
         with suppress(FileNotFoundError):
             return _file(self._workspace.images_of(generator), image)
+        if image.part.suffix != ".parquet":
+            rows = (row for batch in read_batches(image.part) for row in batch)
+            return next((row.image.bytes for row in rows if row.sha256 == image.sha256), None)
         with records.opened(image.part, Sample) as part:
             for batch in part.iter_batches(_AT_A_TIME, columns=["image", "sha256"]):
                 for row in batch.to_pylist():
@@ -122,14 +127,24 @@ def _file(folder: Path, image: NewImage) -> bytes:
     return read_regular(folder / image.image_name, within=folder, limit=image.file_size + 1)
 
 
-def _newest(folder: Path) -> list[NewImage]:
-    """The newest images of a generator: of its batches, then of its parts. What cannot be read is left out."""
-    stored = [(path, path / ROWS) for _, path in reversed(batches_in(folder))]
-    stored += [(path, path) for path in reversed(parts_in(folder))]
+def _size(path: Path) -> int:
+    """Of a journal; 0 where it became a part a moment ago."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
+def _newest(files: SampleFiles) -> list[NewImage]:
+    """The newest images of a generator: of its journals, then of its parts. What cannot be read is left out."""
     found: dict[str, NewImage] = {}
-    for place, rows in stored:
+    for path in (*reversed((*files.batches, *files.journals)), *reversed(files.parts)):
         with suppress(OSError, UsageError):
-            for image in _images(place, records.read_table(rows, Sample, _COLUMNS).to_pylist()):
+            rows = (
+                records.read_table(path, Sample, _COLUMNS).to_pylist()
+                if path.suffix == ".parquet"
+                else [row for batch, _ in rows_of_batches(path, _COLUMNS) for row in batch]
+            )
+            for image in _images(path, rows):
                 found.setdefault(image.sha256, image)
         if len(found) >= IMAGES:
             break

@@ -15,13 +15,16 @@ from crawler.hyperparameters import hyperparameters_of, texts_too_long
 from crawler.pipelines.traits import describe
 from tests.bounds import within
 from tests.fuzzing import fuzzed
+from tests.scale import scaled
 
 TRAITS = describe("StableDiffusionPipeline")
 #: Seconds of CPU for one card; the slowest takes a half of one on a quiet machine.
-SECONDS = 20.0
+SECONDS = scaled(7.0, 20.0)
 #: What Python holds at most while a card of a megabyte is read.
 MEGABYTES = 200
 TEN_MEGABYTES = 10 * 2**20
+#: Bytes of a long card: all that a card may have, or a third, which takes long as well where a reader is not linear.
+SIZE = scaled(MAX_CARD // 3, MAX_CARD)
 # Words that every pattern waits for, so that none is skipped.
 HINTS = (
     "prompt trigger token phrase term tag invoked called the trigger the activation to trigger the to activate to "
@@ -44,7 +47,7 @@ def read(content: bytes) -> tuple[Card, Usage]:
     return card, usage
 
 
-def filled(piece: str, size: int = MAX_CARD, line: int = 0) -> bytes:
+def filled(piece: str, size: int = SIZE, line: int = 0) -> bytes:
     """A text of the piece again and again, in lines of that many characters (0: none but the piece's own)."""
     if line:
         piece = (piece * (line // len(piece) + 1))[:line] + "\n"
@@ -53,7 +56,7 @@ def filled(piece: str, size: int = MAX_CARD, line: int = 0) -> bytes:
 
 def in_code(piece: str, head: str = "") -> bytes:
     block = f"```python\n{head}{piece * (45_000 // len(piece))}\n```\n"
-    return (block * (MAX_CARD // len(block) + 1)).encode()[:MAX_CARD]
+    return (block * (SIZE // len(block) + 1)).encode()[:SIZE]
 
 
 def in_front_matter(piece: str, head: str = "", size: int = 190_000) -> bytes:
@@ -127,14 +130,16 @@ def hostile() -> Iterator[object]:
 
 @pytest.mark.attack
 @pytest.mark.parametrize("content", list(hostile()))
-def test_a_megabyte_made_to_take_long_takes_seconds(content: bytes) -> None:
+def test_a_long_card_made_to_take_long_takes_seconds(content: bytes) -> None:
     with within(seconds=SECONDS):
         card, usage = read(content)
     assert card.malformed is not None or card.metadata or REST in usage.unread
 
 
 @pytest.mark.attack
-@pytest.mark.parametrize("piece", [*PARAGRAPHS, *MARKUP, *LINES, *STATEMENTS, *FRONT_MATTER])
+@pytest.mark.parametrize(
+    "piece", scaled([PARAGRAPHS[0], FRONT_MATTER[0]], [*PARAGRAPHS, *MARKUP, *LINES, *STATEMENTS, *FRONT_MATTER])
+)
 def test_ten_megabytes_are_not_read_and_the_card_says_so(piece: str) -> None:
     with within(seconds=SECONDS):
         card, _ = read(filled(piece, size=TEN_MEGABYTES))
@@ -206,7 +211,7 @@ words = st.sampled_from(
 )
 
 
-@fuzzed(60)
+@fuzzed(20)
 @given(st.lists(words | st.text(max_size=8), max_size=40).map("".join), st.integers(1, 60))
 def test_no_card_raises_or_takes_long(text: str, times: int) -> None:
     content = (text * times).encode("utf-8", "surrogatepass")[:MAX_CARD]

@@ -15,6 +15,7 @@ NOT_IN_SPDX = {
     "gpl",
     "lgpl",
     "fair-noncommercial-research-license",
+    "flux-1-dev-nc",
     "flux-1-dev-non-commercial-license",
     "flux-dev-license",
     "flux-dev-non-commercial-license",

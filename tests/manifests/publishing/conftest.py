@@ -52,14 +52,6 @@ def many(tmp_path: Path) -> Workspace:
     return builder.workspace
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace with its manifest, made once; it stays as it is."""
-    workspace = fill(Builder(Workspace.open(tmp_path_factory.mktemp("built") / "workspace"))).write()
-    build(workspace)
-    return workspace
-
-
 @pytest.fixture
 def ready(filled: Builder, built: Workspace) -> Workspace:
     """That of `filled` with its manifest."""

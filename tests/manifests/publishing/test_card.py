@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import BuildOptions
-from manifests.publishing.card import link, plain, size_category, write_card
+from manifests.publishing.card import Measured, link, plain, size_category, write_card
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.planning import plan_shards
 from manifests.reproduction.record import Reproduction, write_reproduction
@@ -30,7 +30,7 @@ def built(builder: Builder) -> Workspace:
 
 def card_of(workspace: Workspace, layout: str = "viewer") -> str:
     chosen = layout_of(layout)
-    return write_card("org/data", workspace, chosen, plan_shards(workspace, chosen, 1 << 30))
+    return write_card("org/data", workspace, chosen, plan_shards(workspace, chosen, 1 << 30), Measured.of(workspace))
 
 
 def hold_out(workspace: Workspace, model_name: str) -> None:
@@ -45,10 +45,9 @@ def hold_out(workspace: Workspace, model_name: str) -> None:
     records.write(withheld_path(workspace), WithheldRow, [WithheldRow(**row) for row in listed])
 
 
-def test_the_front_matter_says_which_files_are_which_split(filled: Builder) -> None:
-    workspace = built(filled)
-    hold_out(workspace, "org/sketcher")
-    card = card_of(workspace)
+def test_the_front_matter_says_which_files_are_which_split(ready: Workspace) -> None:
+    hold_out(ready, "org/sketcher")
+    card = card_of(ready)
     assert "&id" not in card.split("---\n")[1]
     matter = DatasetCard(card).data.to_dict()
     default, *alone, generators, real = matter["configs"]
@@ -64,8 +63,8 @@ def test_the_front_matter_says_which_files_are_which_split(filled: Builder) -> N
     assert matter["license"] == "other"
 
 
-def test_without_withheld_images_there_is_no_list_of_them(filled: Builder) -> None:
-    matter = DatasetCard(card_of(built(filled))).data.to_dict()
+def test_without_withheld_images_there_is_no_list_of_them(ready: Workspace) -> None:
+    matter = DatasetCard(card_of(ready)).data.to_dict()
     assert "real_images" not in [config["config_name"] for config in matter["configs"]]
 
 
@@ -111,27 +110,26 @@ def test_the_card_says_what_is_for_validation_and_whether_relatives_train(filled
     assert "None of its generators shares an ancestor" in card
 
 
-def test_local_generators_are_named_with_their_hash_and_without_a_link_to_the_hub(filled: Builder) -> None:
-    workspace = built(filled)
-    assert "not on the Hub" not in card_of(workspace)
+def test_local_generators_are_named_with_their_hash_and_without_a_link_to_the_hub(ready: Workspace) -> None:
+    assert "not on the Hub" not in card_of(ready)
     rows = [
         replace(row, revision="a" * 64, link="https://example.org/mix") if row.model_name == "org/painter" else row
-        for row in read_generators(workspace)
+        for row in read_generators(ready)
     ]
-    write_generators(workspace, rows)
-    card = card_of(workspace)
+    write_generators(ready, rows)
+    card = card_of(ready)
     assert re.search(rf"\| org/painter \| <https://example\.org/mix> \| \S* ?\| `{'a' * 64}` \|", card)
     assert "huggingface.co/org/painter" not in card
 
 
-def test_without_an_evaluation_set_the_card_says_so(filled: Builder) -> None:
-    card = card_of(built(filled))
+def test_without_an_evaluation_set_the_card_says_so(ready: Workspace) -> None:
+    card = card_of(ready)
     assert "This dataset has no evaluation split" in card
     assert "PublicEval" not in card
 
 
 def test_the_card_has_the_recipe(filled: Builder) -> None:
-    workspace = built(filled)
+    workspace = filled.write()
     recipe.pin(workspace, "crawl", {"exclude": ["a|b", "c"], "author": None})
     settings = {"images": 400, "safety_checker": "org/checker@abc", "weights": {"photos": 2.0}}
     recipe.pin(workspace, "sample", settings)
@@ -150,14 +148,14 @@ def test_the_card_has_the_recipe(filled: Builder) -> None:
 
 
 @pytest.mark.parametrize("layout", ["viewer", "community-forensics"])
-def test_every_column_is_explained(filled: Builder, layout: str) -> None:
-    card = card_of(built(filled), layout)
+def test_every_column_is_explained(ready: Workspace, layout: str) -> None:
+    card = card_of(ready, layout)
     for name in layout_of(layout).schema.names:
         assert re.search(rf"^\| `{name}` \| \S.*\|$", card, re.MULTILINE), name
 
 
-def test_the_card_is_the_same_each_time_and_leaves_no_template_behind(filled: Builder) -> None:
-    card = card_of(built(filled))
+def test_the_card_is_the_same_each_time_and_leaves_no_template_behind(filled: Builder, ready: Workspace) -> None:
+    card = card_of(ready)
     assert card == card_of(built(filled))
     assert "{{" not in card
     assert "{%" not in card
@@ -199,11 +197,10 @@ def test_a_link_is_a_valid_link_or_plain_text(text: str) -> None:
             assert said == plain(address)
 
 
-def test_the_card_says_that_images_were_made_again_where_that_is_so(filled: Builder) -> None:
-    workspace = built(filled)
-    assert "made again" not in card_of(workspace)
-    found = Reproduction(sha256_of_file(manifest_path(workspace)), 7, ("org/painter@a#1", "org/painter@a#2"), ("cpu",))
-    write_reproduction(workspace, found)
-    assert "Can they be made again? 2 of 2 random images (seed 7) made again bit-equal on cpu." in card_of(workspace)
-    write_reproduction(workspace, replace(found, manifest="0" * 64))
-    assert "made again" not in card_of(workspace)
+def test_the_card_says_that_images_were_made_again_where_that_is_so(ready: Workspace) -> None:
+    assert "made again" not in card_of(ready)
+    found = Reproduction(sha256_of_file(manifest_path(ready)), 7, ("org/painter@a#1", "org/painter@a#2"), ("cpu",))
+    write_reproduction(ready, found)
+    assert "Can they be made again? 2 of 2 random images (seed 7) made again bit-equal on cpu." in card_of(ready)
+    write_reproduction(ready, replace(found, manifest="0" * 64))
+    assert "made again" not in card_of(ready)

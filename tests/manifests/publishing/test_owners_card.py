@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from manifests.publishing.owners_card import changes, framed, with_owners_words
@@ -205,9 +205,12 @@ NAMES = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1
 
 
 @settings(deadline=None)
+@example({"0": "a\x85b", "1": "ä"}, False, "")
 @given(st.dictionaries(NAMES, VALUES, max_size=6), st.booleans(), st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_front_matter_and_any_text_are_kept(matter: dict[str, Any], flow: bool, text: str) -> None:
     written = yaml.safe_dump(matter, sort_keys=False, allow_unicode=True, default_flow_style=flow)
+    if "\x85" in written:  # PyYAML writes it so that it reads it as another character
+        written = yaml.safe_dump(matter, sort_keys=False, default_flow_style=flow)
     found = merged(f"---\n{written}---\n{text}")
     assert (
         yaml.safe_load(re.split(r"(?m)^---\n", found)[1]).items()

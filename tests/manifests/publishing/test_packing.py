@@ -22,7 +22,7 @@ from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import ROW_GROUP_ROWS, PlannedShard, plan_shards
 from manifests.publishing.published import count_rows
-from tests.manifests.making import Builder
+from tests.manifests.making import Builder, rows_of
 from tests.scale import scaled
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
@@ -72,11 +72,16 @@ def many(builder: Builder, images: int) -> Builder:
     return builder
 
 
-def test_every_image_is_in_its_splits_shard_with_its_bytes_and_its_row(filled: Builder, tmp_path: Path) -> None:
-    workspace = built(filled)
-    tables = by_split(pack(workspace, tmp_path))
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace of 250 images with its manifest, for tests that only read it."""
+    return built(many(Builder(Workspace.open(tmp_path_factory.mktemp("painted") / "workspace")), 250))
+
+
+def test_every_image_is_in_its_splits_shard_with_its_bytes_and_its_row(ready: Workspace, tmp_path: Path) -> None:
+    tables = by_split(pack(ready, tmp_path))
     assert {split: table.num_rows for split, table in tables.items()} == {"Manual": 4, "Real": 9, "Systematic": 18}
-    manifest = {row.sha256: row for row in records.read(manifest_path(workspace), ManifestRow)}
+    manifest = {row.sha256: row for row in records.read(manifest_path(ready), ManifestRow)}
     for table in tables.values():
         for row in table.to_pylist():
             image = row.pop("image")
@@ -86,28 +91,27 @@ def test_every_image_is_in_its_splits_shard_with_its_bytes_and_its_row(filled: B
             assert image["path"] == known.image_name
 
 
-def test_no_path_of_this_machine_is_published(filled: Builder, tmp_path: Path) -> None:
-    for path in pack(built(filled), tmp_path / "shards").values():
+def test_no_path_of_this_machine_is_published(ready: Workspace, tmp_path: Path) -> None:
+    for path in pack(ready, tmp_path / "shards").values():
         assert str(tmp_path).encode() not in path.read_bytes()
 
 
-def test_rows_are_split_by_what_they_are_for(filled: Builder, tmp_path: Path) -> None:
-    workspace = built(filled)
+def test_rows_are_split_by_what_they_are_for(ready: Workspace, tmp_path: Path) -> None:
 
     def assign_splits(row: ManifestRow) -> ManifestRow:
         if row.model_name == "org/sketcher" or row.real_id == "folder/3.png":
             return replace(row, split="test")
         return replace(row, split=None) if row.index == 2 else row
 
-    rows = rewrite(workspace, assign_splits)
-    tables = by_split(pack(workspace, tmp_path))
+    rows = rewrite(ready, assign_splits)
+    tables = by_split(pack(ready, tmp_path))
     published = {name: table.column("sha256").to_pylist() for name, table in tables.items()}
     assert published.pop("PublicEval") == [row.sha256 for row in rows if row.split == "test"]
     for name, hashes in published.items():
         assert hashes == [row.sha256 for row in rows if row.split == "train" and row.subset == name]
     assert published.keys() == {"Manual", "Real", "Systematic"}
     assert set(tables["PublicEval"].column("label").to_pylist()) == {0, 1}
-    assert count_rows(workspace).in_no_split == sum(row.split is None for row in rows) == 2
+    assert count_rows(ready).in_no_split == sum(row.split is None for row in rows) == 2
 
 
 def test_a_holdout_is_a_published_split_and_rows_in_neither_are_not_published(filled: Builder) -> None:
@@ -158,20 +162,19 @@ def test_the_studys_layout_has_its_columns_and_the_files_bytes(filled: Builder, 
     assert of == {"Commercial": {"Commercial"}, "Manual": {"other"}, "Real": {"real"}, "Systematic": {"LatDiff"}}
 
 
-def test_the_shards_of_two_layouts_have_different_names(filled: Builder) -> None:
-    workspace = built(filled)
-    names = [{shard.path for shard in plan_shards(workspace, layout, LARGE)} for layout in (VIEWER, STUDY)]
+def test_the_shards_of_two_layouts_have_different_names(ready: Workspace) -> None:
+    names = [{shard.path for shard in plan_shards(ready, layout, LARGE)} for layout in (VIEWER, STUDY)]
     assert not names[0] & names[1]
     # The study's columns do not tell the images apart; the names do.
-    rewrite(workspace, lambda row: replace(row, sha256="0" * 64) if row.index == 0 else row)
-    assert len({shard.path for shard in plan_shards(workspace, STUDY, LARGE)} & names[1]) == 1
+    rewrite(ready, lambda row: replace(row, sha256="0" * 64) if row.index == 0 else row)
+    assert len({shard.path for shard in plan_shards(ready, STUDY, LARGE)} & names[1]) == 1
 
 
 @pytest.mark.parametrize(("layout", "leaf"), [(VIEWER, "image.bytes"), (STUDY, "image_data")])
 def test_row_groups_are_small_paged_and_hold_the_images_plain(
-    builder: Builder, tmp_path: Path, layout: Any, leaf: str
+    painted: Workspace, tmp_path: Path, layout: Any, leaf: str
 ) -> None:
-    (path,) = pack(built(many(builder, 250)), tmp_path, layout=layout).values()
+    (path,) = pack(painted, tmp_path, layout=layout).values()
     metadata = pq.read_metadata(path)
     assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [100, 100, 50]
     assert metadata.row_group(0).num_rows <= ROW_GROUP_ROWS
@@ -186,8 +189,8 @@ def test_row_groups_are_small_paged_and_hold_the_images_plain(
 
 
 @pytest.mark.parametrize("layout", [VIEWER, STUDY])
-def test_the_schema_tells_datasets_what_the_columns_are(filled: Builder, tmp_path: Path, layout: Any) -> None:
-    path = next(iter(pack(built(filled), tmp_path, layout=layout).values()))
+def test_the_schema_tells_datasets_what_the_columns_are(ready: Workspace, tmp_path: Path, layout: Any) -> None:
+    path = next(iter(pack(ready, tmp_path, layout=layout).values()))
     said = json.loads(pq.read_schema(path).metadata[b"huggingface"])["info"]["features"]
     features = datasets.Features.from_dict(said)
     assert isinstance(features.get("image", datasets.Image()), datasets.Image)
@@ -207,33 +210,30 @@ def test_the_same_workspace_gives_the_same_shards(fresh: Callable[[str], Builder
     assert len(packed[0]) > 3
 
 
-def test_a_shard_alone_is_packed_as_it_is_among_all(filled: Builder, tmp_path: Path) -> None:
-    workspace = built(filled)
-    shards = plan(workspace, 8_000)
-    everything = pack(workspace, tmp_path / "all", 8_000)
+def test_a_shard_alone_is_packed_as_it_is_among_all(ready: Workspace, tmp_path: Path) -> None:
+    shards = plan(ready, 8_000)
+    everything = pack(ready, tmp_path / "all", 8_000)
     for shard in shards[1::2]:
-        ((_, path),) = pack_shards(workspace, VIEWER, [shard], tmp_path / "one")
+        ((_, path),) = pack_shards(ready, VIEWER, [shard], tmp_path / "one")
         assert path.read_bytes() == everything[shard.path].read_bytes()
 
 
-def test_shards_keep_to_their_size(builder: Builder, tmp_path: Path) -> None:
-    workspace = built(many(builder, 300))
-    sizes = [path.stat().st_size for path in pack(workspace, tmp_path, 200_000).values()]
+def test_shards_keep_to_their_size(painted: Workspace, tmp_path: Path) -> None:
+    sizes = [path.stat().st_size for path in pack(painted, tmp_path, 200_000).values()]
     assert max(sizes) <= 200_000
     assert sum(sizes) / len(sizes) > 50_000
 
 
 @pytest.mark.parametrize("layout", [VIEWER, STUDY])
-def test_a_file_is_no_larger_than_planned(builder: Builder, tmp_path: Path, layout: Any) -> None:
-    workspace = built(many(builder, 250))
-    for max_bytes in (10_000, LARGE):
-        shards = plan_shards(workspace, layout, max_bytes)
-        for shard, path in pack_shards(workspace, layout, shards, tmp_path):
+def test_a_file_is_no_larger_than_planned(painted: Workspace, tmp_path: Path, layout: Any) -> None:
+    for max_bytes in (25_000, LARGE):
+        shards = plan_shards(painted, layout, max_bytes)
+        for shard, path in pack_shards(painted, layout, shards, tmp_path):
             assert path.stat().st_size <= shard.file_size
 
 
-def test_an_image_larger_than_a_shard_is_a_shard(builder: Builder) -> None:
-    assert [shard.rows for shard in plan(built(many(builder, 3)), 10)] == [1, 1, 1]
+def test_an_image_larger_than_a_shard_is_a_shard(painted: Workspace) -> None:
+    assert [shard.rows for shard in plan(painted, 10)] == [1] * 250
 
 
 def test_a_few_more_images_leave_most_shards_as_they_are(
@@ -268,21 +268,21 @@ def test_a_file_that_changed_since_the_build_is_not_published(
     assert not list(tmp_path.glob("*.parquet"))
 
 
-def test_large_images_make_small_row_groups(builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = built(many(builder, 30))
-    sizes = [row.file_size or 0 for row in records.read(manifest_path(workspace), ManifestRow)]
+def test_large_images_make_small_row_groups(
+    painted: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [row.file_size or 0 for row in records.read(manifest_path(painted), ManifestRow)]
     monkeypatch.setattr(packing, "ROW_GROUP_BYTES", 5 * max(sizes))
-    (path,) = pack(workspace, tmp_path).values()
+    (path,) = pack(painted, tmp_path).values()
     metadata = pq.read_metadata(path)
     groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-    assert sum(groups) == 30
+    assert sum(groups) == 250
     assert max(groups) < 7
     assert min(groups[:-1]) >= 5
 
 
-def test_the_size_of_a_shard_does_not_depend_on_that_of_its_images(builder: Builder) -> None:
-    workspace = built(many(builder, 1))
-    (pattern,) = records.read(manifest_path(workspace), ManifestRow)
+def test_the_size_of_a_shard_does_not_depend_on_that_of_its_images(builder: Builder, painted: Workspace) -> None:
+    pattern, workspace = rows_of(painted)[0], builder.workspace
 
     def mean_size(images: int, file_size: int) -> float:
         rows = [
@@ -297,10 +297,9 @@ def test_the_size_of_a_shard_does_not_depend_on_that_of_its_images(builder: Buil
     assert 25 * 10**6 < small < 35 * 10**6
 
 
-def test_a_shard_is_packed_when_the_caller_asks_for_it(builder: Builder, tmp_path: Path) -> None:
-    workspace = built(many(builder, 100))
-    shards = plan(workspace, 40_000)
-    packing: Iterator[tuple[PlannedShard, Path]] = pack_shards(workspace, VIEWER, shards, tmp_path)
+def test_a_shard_is_packed_when_the_caller_asks_for_it(painted: Workspace, tmp_path: Path) -> None:
+    shards = plan(painted, 100_000)
+    packing: Iterator[tuple[PlannedShard, Path]] = pack_shards(painted, VIEWER, shards, tmp_path)
     next(packing)
     assert len(list(tmp_path.glob("*.parquet"))) == 1 < len(shards)
 
@@ -320,10 +319,9 @@ def test_features_have_the_names_that_all_versions_of_datasets_know() -> None:
     assert said["resolution"] == {"feature": {"dtype": "int64", "_type": "Value"}, "_type": "Sequence"}
 
 
-def test_new_generators_among_the_old_leave_nearly_all_shards_as_they_are(builder: Builder) -> None:
+def test_new_generators_among_the_old_leave_nearly_all_shards_as_they_are(builder: Builder, painted: Workspace) -> None:
     # Sizes and hashes are all that planning looks at: 160 MB a generator, as 400 images of 400 kB.
-    workspace = built(many(builder, 1))
-    (pattern,) = records.read(manifest_path(workspace), ManifestRow)
+    pattern, workspace = rows_of(painted)[0], builder.workspace
     old = [f"org/generator-{number:04d}" for number in range(scaled(600, 4800))]
     new = [f"{old[number]}-new" for number in range(50, len(old), 100)]
 

@@ -16,7 +16,7 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
-from manifests.options import LayoutName
+from manifests.options import BuildOptions, LayoutName
 from tests.manifests.making import Builder, fill
 from tests.manifests.publishing.publishing import (
     PUBLISH,
@@ -234,6 +234,22 @@ def test_no_more_is_staged_than_may_be(clean: HubProcess, many: Workspace) -> No
     assert sum(path.startswith("data/") for path in files(clean, "org/little-room")) > 4
     commits = [row for row in clean.requests() if "/commit/cf-publish" in row["path"]]
     assert len(commits) > 2
+
+
+def test_the_pairs_of_the_evaluation_sets_are_published_with_a_configuration_of_their_own(
+    clean: HubProcess, filled: Builder
+) -> None:
+    workspace = filled.write()
+    build(workspace, BuildOptions(holdout=("name=solo-dreamer",)))
+    assert publish(clean, workspace, "org/paired").returncode == 0
+    assert "metadata/evaluation.parquet" in files(clean, "org/paired")
+    card = text(clean, "org/paired", "README.md")
+    assert "config_name: evaluation" in card
+    assert "## Evaluation sets" in card
+    build(workspace)
+    assert publish(clean, workspace, "org/paired").returncode == 0
+    assert "metadata/evaluation.parquet" not in files(clean, "org/paired")
+    assert "config_name: evaluation" not in text(clean, "org/paired", "README.md")
 
 
 def test_a_list_that_is_no_longer_needed_is_removed(clean: HubProcess, filled: Builder) -> None:

@@ -23,6 +23,7 @@ from tests.manifests.publishing.publishing import (
     publish_by_command,
     sent,
 )
+from tests.scale import scaled
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
@@ -108,26 +109,26 @@ def test_requests_to_a_busy_hub_are_repeated(clean: HubProcess, filled: Builder)
     assert [rule["applied"] for rule in clean.faults()] == [1, 2, 1]
 
 
-@pytest.mark.parametrize(
-    ("fault", "token", "message"),
-    [
-        ({}, None, "hf auth login"),
-        ({}, "hf_unknown", "hf auth login"),
-        ({}, READER, "the token may not write there"),
-        ({"method": "PUT", "status": 403, "body": {"error": "Signature expired"}}, WRITER, "(the Hub says: Signature"),
-        ({"method": "POST", "path": "/commit/", "status": 413}, WRITER, "smaller --max-shard-size"),
-        (
-            {"path": "/commit/cf-publish", "status": 500, "headers": {"Retry-After": "0"}},
-            WRITER,
-            "run the same command",
-        ),
-        ({"path": "/commit/main", "status": 503, "headers": AT_ONCE}, WRITER, "run the same command"),
-        ({"path": "/commit/cf-publish", "status": 402, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
-        ({"path": "/commit/cf-publish", "status": 403, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
-        ({"path": "objects/batch", "status": 507, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
-        ({"path": "objects/batch", "status": 200, "body": REFUSED_BATCH}, WRITER, NO_ROOM),
-    ],
+#: What is refused, by whose token, and what the message has: who asks, what is sent, and a Hub that is full or ill.
+REFUSALS: tuple[tuple[dict[str, Any], str | None, str], ...] = (
+    ({}, None, "hf auth login"),
+    ({}, READER, "the token may not write there"),
+    ({"method": "PUT", "status": 403, "body": {"error": "Signature expired"}}, WRITER, "(the Hub says: Signature"),
+    ({"method": "POST", "path": "/commit/", "status": 413}, WRITER, "smaller --max-shard-size"),
+    ({"path": "/commit/cf-publish", "status": 402, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
+    ({"path": "objects/batch", "status": 200, "body": REFUSED_BATCH}, WRITER, NO_ROOM),
+    ({"path": "/commit/main", "status": 503, "headers": AT_ONCE}, WRITER, "run the same command"),
 )
+#: The same from other places of the Hub, and under other codes: with `make soak`.
+MORE_REFUSALS: tuple[tuple[dict[str, Any], str | None, str], ...] = (
+    ({}, "hf_unknown", "hf auth login"),
+    ({"path": "/commit/cf-publish", "status": 500, "headers": AT_ONCE}, WRITER, "run the same command"),
+    ({"path": "/commit/cf-publish", "status": 403, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
+    ({"path": "objects/batch", "status": 507, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
+)
+
+
+@pytest.mark.parametrize(("fault", "token", "message"), scaled(REFUSALS, REFUSALS + MORE_REFUSALS))
 def test_a_refusal_is_one_line_with_a_remedy_and_main_is_unchanged(
     clean: HubProcess, ready: Workspace, fault: dict[str, Any], token: str | None, message: str
 ) -> None:

@@ -1,5 +1,6 @@
 from localhub.process import HubProcess
-from manifests.audit.matching import match
+from manifests.audit.detector_scores import DetectorScore, MeanPrecision, write_detector_scores
+from manifests.audit.matching import match, write_matched
 from manifests.audit.record import (
     ALL_FACTS,
     NOT_AUDITED,
@@ -14,6 +15,7 @@ from manifests.audit.record import (
 from manifests.audit.scores import Score
 from manifests.database import database, parquet_view
 from manifests.manifest import existing_manifest, manifest_path
+from manifests.reproduction.record import Reproduction, write_reproduction
 from tests.manifests.publishing.publishing import files, publish, text
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
@@ -24,7 +26,8 @@ def with_audit(workspace: Workspace, auroc: float) -> None:
     manifest = sha256_of_file(manifest_path(workspace))
     with database(workspace) as connection:
         parquet_view(connection, "audited", [existing_manifest(workspace)])
-        matching = match(connection, workspace, manifest)
+        matching = match(connection)
+        write_matched(connection, workspace, manifest)
     scores = tuple(Score(name, auroc, auroc, auroc, auroc, auroc, auroc) for name in (ALL_FACTS, "file size"))
     matched = MatchedFindings(matching.pairs, matching.possible, Findings(0, 0, 0))
     write_audit(workspace, Audit(manifest, 31, Findings(22, 9, 3, scores), {}, matched))
@@ -35,12 +38,16 @@ def test_publishing_says_what_the_audit_found_or_that_there_was_none(hub: HubPro
     done = publish(hub, workspace, "lab/audited", dry_run=True)
     assert done.stdout.endswith(NOT_AUDITED)
     with_audit(workspace, 0.93)
+    means = MeanPrecision(0.9, 0.8, 0.95, 12), MeanPrecision(None, None, None, 0)
+    write_detector_scores(workspace, [DetectorScore("probe-|x-01", "generator:5, all folds", *means)])
     done = publish(hub, workspace, "lab/audited")
     assert done.returncode == 0, done.stderr
     assert "by itself): file size 0.93" in done.stdout
     card = text(hub, "lab/audited", "README.md")
     assert "by itself): file size 0.93" in card
     assert "metadata/matched.parquet" in card
+    row = r"| probe-\|x-01 | generator:5, all folds | 0.90 (0.80 to 0.95, 12 generators) | undefined |"
+    assert row in card.splitlines()
     assert files(hub, "lab/audited")["metadata/matched.parquet"]
     assert has_matched(workspace, read_audit(workspace))
     # An audit of another manifest is not published, nor what it matched.
@@ -52,10 +59,13 @@ def test_publishing_says_what_the_audit_found_or_that_there_was_none(hub: HubPro
     assert NOT_AUDITED in text(hub, "lab/audited", "README.md")
 
 
-def test_in_the_studys_layout_too_the_audit_is_that_of_the_manifest(hub: HubProcess, ready: Workspace) -> None:
+def test_in_the_studys_layout_too_what_was_measured_is_of_the_manifest(hub: HubProcess, ready: Workspace) -> None:
     with_audit(ready, 0.93)
+    manifest = sha256_of_file(manifest_path(ready))
+    write_reproduction(ready, Reproduction(manifest, 7, ("org/painter@a#1",), ("cpu",)))
     done = publish(hub, ready, "lab/study", layout="community-forensics")
     assert done.returncode == 0, done.stderr
     assert "by itself): file size 0.93" in done.stdout
     assert NOT_AUDITED not in text(hub, "lab/study", "README.md")
+    assert "made again bit-equal" in text(hub, "lab/study", "README.md")
     assert files(hub, "lab/study")["metadata/matched.parquet"]

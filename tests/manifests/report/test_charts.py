@@ -1,10 +1,11 @@
 import pytest
 
-from manifests.report.charts import ROWS, Chart, Row, percent, ranked
+from manifests.report.charts import ROWS, Chart, Row, drawing, percent, ranked
 
 
 def test_formulas_and_unprintable_characters_do_not_break_a_chart() -> None:
-    drawn = ranked("Licences", {"$\\frac{$ $x^2$": 3, "a\x00b\x1b\u202ec\nd": 2, "漢字 & <b>": 1}).svg
+    with drawing():
+        drawn = ranked("Licences", {"$\\frac{$ $x^2$": 3, "a\x00b\x1b\u202ec\nd": 2, "漢字 & <b>": 1}).svg
     assert ">$\\frac{$ $x^2$</text>" in drawn
     assert ">a\ufffdb\ufffd\ufffdc d</text>" in drawn
     assert ">漢字 &amp; &lt;b&gt;</text>" in drawn
@@ -21,12 +22,14 @@ def test_a_users_own_settings_of_matplotlib_change_no_chart(monkeypatch: pytest.
     import matplotlib
 
     chart = Chart("Shares", (Row("a", (0.25, 0.999)),), ("generated", "real"), shares=True)
-    plain = chart.svg
+    with drawing():
+        plain = chart.svg
     monkeypatch.setitem(matplotlib.rcParams, "font.weight", "bold")
     monkeypatch.setitem(matplotlib.rcParams, "path.sketch", (1, 100, 2))
     monkeypatch.setitem(matplotlib.rcParams, "svg.fonttype", "path")
     monkeypatch.setitem(matplotlib.rcParams, "figure.dpi", 300.0)
-    assert chart.svg == plain
+    with drawing():
+        assert chart.svg == plain
     assert matplotlib.rcParams["figure.dpi"] == 300
 
 

@@ -43,7 +43,6 @@ def test_the_page_counts_what_was_made(report: Path) -> None:
         "rejected: nsfw": "1",
         "rejected: blank": "0",
         "rejected: nan": "1",
-        "rejected: removed": "0",
         "rejected: duplicate": "1",
         "made by several generators": "0",
         "duplicate real images": "0",

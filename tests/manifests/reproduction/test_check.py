@@ -17,7 +17,7 @@ from manifests.reproduction.check import chosen_rows
 from manifests.reproduction.record import read_reproduction, reproduction_path
 from manifests.stage import build_manifest
 from samplers.options import SampleOptions
-from samplers.supervisor import sample
+from samplers.running.supervisor import sample
 from tests.manifests.commands import build
 from tests.manifests.making import Builder
 from tests.samplers.conftest import PIXELS, hub, store  # noqa: F401
@@ -137,7 +137,7 @@ def test_the_choice_depends_on_the_seed_and_the_rows_and_on_nothing_else(
 ) -> None:
     known = {"model_name": "org/name", "revision": "a" * 40, "lineage": ["x"], "seed": 1, "kind": "checkpoint"}
     known |= {"task": "unconditional", "prompt": None, "base_model": None}
-    rows = [{**known, "label": label, "index": index} for label in (1, 0) for index in range(100)]
+    rows = [{**known, "label": label, "index": index, "origin": "sampled"} for label in (1, 0) for index in range(100)]
     path = tmp_path / "manifest.parquet"
 
     def chosen(count: int, seed: int) -> list[int]:
@@ -155,7 +155,7 @@ def test_the_choice_depends_on_the_seed_and_the_rows_and_on_nothing_else(
     monkeypatch.setattr(check, "_AT_A_TIME", 7)
     assert chosen(10, 0) == first
     pq.write_table(pa.Table.from_pylist(rows[100:]), path)
-    with pytest.raises(UsageError, match="the manifest has no generated image"):
+    with pytest.raises(UsageError, match="the manifest has no image that was sampled"):
         chosen(10, 0)
 
 

@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from localhub.process import HubProcess
+from manifests.cli import build_manifest
 from manifests.options import LayoutName
 from manifests.publishing.checksums import checksums_text, parse_checksums
 from manifests.restoring.restore import restore
 from manifests.tables.withheld import WithheldRow
 from tests.manifests import commands
-from tests.manifests.making import BUILD
 from tests.manifests.processes import finish, start
 from tests.manifests.restoring.editions import LIST, LOCKED, Downloads, download_editions, rows, state, with_list
 from tests.scale import scaled
@@ -55,7 +55,7 @@ def laid_out_anew(real: Path, copy: Path) -> Path:
     ],
 )
 def test_the_commands_of_the_card_complete_a_download_to_the_full_edition(
-    hub: HubProcess, tmp_path: Path, layout: LayoutName, free: bool
+    hub: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: LayoutName, free: bool
 ) -> None:
     edition = download_editions(hub, tmp_path / "made", layout, free)
     copy = laid_out_anew(edition.real, tmp_path / "copy")
@@ -65,7 +65,8 @@ def test_the_commands_of_the_card_complete_a_download_to_the_full_edition(
     assert download == ["hf", "download", edition.name, "--repo-type", "dataset", "--local-dir", "dataset"]
     assert command[:-1] == ["cf-build-manifest", "--workspace", "dataset", "--restore"]
     folder = edition.copy_of_public(tmp_path / "dataset")
-    done = subprocess.run([*BUILD, *command[1:-1], str(copy)], cwd=tmp_path, capture_output=True, text=True)
+    monkeypatch.chdir(tmp_path)
+    done = commands.run(build_manifest, *command[1:-1], str(copy))
     assert done.returncode == 0, done.stderr
     assert f"LOCKED: {LOCKED} of {LOCKED} real images restored" in done.stdout
 

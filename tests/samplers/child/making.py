@@ -11,12 +11,21 @@ from crawler.catalog import Hyperparameters
 from samplers.child.outbox import Outbox
 from samplers.child.safety import SafetyChecker
 from samplers.messages import Assignment, FromChild
-from samplers.plan import Plan, PlannedSample
+from samplers.planning.plan import Plan, PlannedSample
 from samplers.sample import Sample
 from workspace.identity import sha256_of_file
 
 #: Fields of a plan that a test may give besides hyperparameters.
-_ABOUT = ("variant", "single_file", "sources", "adapter_file", "embedding_file", "embedding_tokens", "allow_pickle")
+_ABOUT = (
+    "program",
+    "variant",
+    "single_file",
+    "sources",
+    "adapter_file",
+    "embedding_file",
+    "embedding_tokens",
+    "allow_pickle",
+)
 
 
 class Received(Outbox):

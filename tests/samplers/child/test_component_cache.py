@@ -62,13 +62,19 @@ def _sampling(
     return Sampling(wanted, judge, "cpu", Clock(), outbox or Received(), cache)
 
 
+def _carry_out(sampling: Sampling) -> None:
+    """As the child does, of a generator that does not stay."""
+    sampling.run()
+    sampling.put_back()
+
+
 def _sampled(
     folders: dict[str, Path], names: tuple[str, ...], judge: SafetyChecker, **changes: Any
 ) -> dict[str, tuple[list[Sample], dict[int, bytes]]]:
     cache, found = ComponentCache(), {}
     for name in names:
         received = Received()
-        _sampling(_assignment(folders, name, **changes), judge, cache, received).run()
+        _carry_out(_sampling(_assignment(folders, name, **changes), judge, cache, received))
         found[name] = (received.rows, received.files)
     return found
 
@@ -87,7 +93,7 @@ def test_rows_and_pixels_do_not_depend_on_what_was_loaded_before(
 
 def test_shared_components_are_not_loaded_again(folders: dict[str, Path], judge: SafetyChecker, tmp_path: Path) -> None:
     cache = ComponentCache()
-    _sampling(_assignment(folders, "base"), judge, cache).run()
+    _carry_out(_sampling(_assignment(folders, "base"), judge, cache))
     # The hashes say that these files are the base's; only who opens them finds that they are not.
     folder = shutil.copytree(folders["fine-tune"], tmp_path / "fine-tune")
     wanted = dataclasses.replace(_assignment(folders, "fine-tune"), folder=folder)
@@ -102,7 +108,7 @@ def test_shared_components_are_not_loaded_again(folders: dict[str, Path], judge:
 def test_one_byte_of_a_configuration_makes_another_component(folders: dict[str, Path], judge: SafetyChecker) -> None:
     cache = ComponentCache()
     base = _sampling(_assignment(folders, "base"), judge, cache)
-    base.run()
+    _carry_out(base)
     wanted = _assignment(folders, "fine-tune")
     wanted.hashes["vae/config.json"] = "0" * 64
     pipeline = load(wanted, "cpu", cache).pipeline
@@ -128,7 +134,7 @@ def test_components_that_may_have_changed_are_not_reused(
 ) -> None:
     cache = ComponentCache()
     first = _sampling(_assignment(folders, name, **changes), judge, cache)
-    first.run()
+    _carry_out(first)
     second = load(_assignment(folders, "base"), "cpu", cache).pipeline
     former = first._generator.pipeline.components
     same = {
@@ -178,7 +184,7 @@ def test_changes_by_a_pipeline_are_detected(
     cache = ComponentCache()
     first = _sampling(_assignment(folders, "base"), judge, cache)
     change(first._generator.pipeline)
-    first._put_back()
+    first.put_back()
     second = load(_assignment(folders, "base"), "cpu", cache).pipeline
     assert second.vae is not first._generator.pipeline.vae
     assert second.unet is first._generator.pipeline.unet
@@ -202,7 +208,7 @@ def test_only_components_of_the_latest_generator_stay_in_memory(folders: dict[st
             parts = sampling._generator.pipeline.components.values()
             alive.extend(weakref.ref(part) for part in parts if isinstance(part, torch.nn.Module))
             del parts
-            sampling.run()
+            _carry_out(sampling)
             del sampling
             gc.collect()
             yield len({id(reference()) for reference in alive if reference() is not None})

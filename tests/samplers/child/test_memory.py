@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+import samplers.child.calling
 from samplers.child.calling import Caller, SampledImage
 from samplers.child.clock import Clock
 from samplers.child.component_cache import ComponentCache
@@ -90,6 +91,38 @@ def test_then_it_is_given_up(folder: Path, device: str) -> None:
     with pytest.raises(GeneratorError, match="1 images do not fit") as caught:
         _ask(generator)
     assert caught.value.status == "out-of-memory"
+
+
+def test_where_the_machine_has_no_room_for_waiting_models_it_is_given_up(folder: Path) -> None:
+    generator = _loaded(folder, "cpu:0")
+    _tight(generator.pipeline, lambda: False)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory")
+
+    generator.pipeline.enable_model_cpu_offload = full
+    with pytest.raises(GeneratorError, match="1 images do not fit") as caught:
+        _ask(generator)
+    assert caught.value.status == "out-of-memory"
+
+
+def test_a_batch_that_ends_the_use_of_its_device_is_not_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def end(*_: Any) -> None:
+        calls.append(1)
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    for usable, expected in ((True, 2), (False, 1)):
+        calls.clear()
+        generator = _loaded(folder)
+        generator.pipeline.vae.decoder.register_forward_pre_hook(end)
+        monkeypatch.setattr(samplers.child.calling, "works", lambda _, usable=usable: usable)
+        with pytest.raises(GeneratorError, match="device-side assert") as caught:
+            _ask(generator)
+        assert (caught.value.status, len(calls)) == ("sample-failed", expected)
 
 
 @pytest.mark.parametrize(("device", "memory", "hooked"), [("cpu", "offload", False), ("cpu:0", "offload", True)])
@@ -196,6 +229,7 @@ def test_cached_components_are_dropped_for_a_generator_that_does_not_fit(folder:
     judge = checker(tmp_path / "checker")
     first = Sampling(wanted, judge, "cpu", Clock(), Received(), cache)
     first.run()
+    first.put_back()
     former = first._generator.pipeline.vae
     # Moving to the device fails once, as where the room is taken.
     former.to, moves = _failing(former.to, times=1)

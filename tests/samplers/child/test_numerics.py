@@ -1,17 +1,28 @@
+import os
+
+import pytest
 import torch
 
 from samplers.child.numerics import cpu_arithmetic, cpu_threads, make_reproducible
 
 
-def test_no_choice_that_changes_pixels_is_left_to_the_environment() -> None:
+def test_no_choice_that_changes_pixels_is_left_to_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     from diffusers.models.attention_dispatch import AttentionBackendName, attention_backend
 
+    wanted = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "NVIDIA_TF32_OVERRIDE": "0", "PYTORCH_TUNABLEOP_ENABLED": "0"}
+    for name in wanted:
+        monkeypatch.setenv(name, "1")
+    preferred: list[object] = []
+    monkeypatch.setattr(torch._C, "_set_blas_preferred_backend", preferred.append)
+    monkeypatch.setattr(torch._C, "_set_linalg_preferred_backend", preferred.append)
     torch.backends.cudnn.benchmark = True
     with attention_backend(AttentionBackendName._NATIVE_MATH):
         make_reproducible()
         from diffusers.models.attention_dispatch import _AttentionBackendRegistry
 
         assert _AttentionBackendRegistry.get_active_backend()[0] == AttentionBackendName.NATIVE
+    assert {name: os.environ[name] for name in wanted} == wanted
+    assert preferred == [torch._C._BlasBackend.Default, torch._C._LinalgBackend.Default]
     assert torch.backends.cudnn.benchmark is False
     assert torch.backends.cudnn.deterministic is True
     assert torch.get_float32_matmul_precision() == "highest"

@@ -125,3 +125,18 @@ def test_special_care_counts_from_half_a_thousandth_on(tmp_path: Path, excess: f
         model.special_care_embeds_weights.fill_(float(cosines.max()) - excess)
         score = checker.check([image])[0].score
     assert score - plain == pytest.approx(0.01 if lowered else 0.0, abs=0.0011 if lowered else 1e-6)
+
+
+def test_where_memory_is_short_images_are_checked_one_by_one(tmp_path: Path) -> None:
+    judge, images = SafetyChecker(_save(tmp_path / "checker"), "cpu"), _images()
+    expected = judge.check(images)
+    sizes: list[int] = []
+
+    def narrow(_: Any, arguments: tuple[Any, ...]) -> None:
+        sizes.append(len(arguments[0]))
+        if sizes[-1] > 1:
+            raise torch.OutOfMemoryError("no room")
+
+    judge._model.vision_model.register_forward_pre_hook(narrow)
+    assert judge.check(images) == expected
+    assert sizes == [len(images)] + [1] * len(images)

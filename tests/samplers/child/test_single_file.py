@@ -18,6 +18,7 @@ from samplers.child.single_file import SingleFile
 from tests.samplers.child.families import FAMILIES, made, without_weights
 from tests.samplers.child.making import assignment, change_tensors
 from tests.samplers.child.original_layouts import LAYOUTS, write
+from tests.scale import scaled
 
 SIZE = {"task": "text-to-image", "height": 64, "width": 64, "tries": 2, "guidance_scale": 4.0}
 
@@ -161,8 +162,12 @@ def test_a_file_that_is_no_safetensors_is_refused(
         load(assignment(tmp_path, saved["sd1"][1], single_file="checkpoint.safetensors", **SIZE), "cpu")
 
 
-@pytest.mark.parametrize("family", ["sd1", "flux"])
-@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+#: A family with each kind of numbers; `make soak` has both with all.
+FEWER_BITS = [("sd1", torch.float16), ("flux", torch.bfloat16), ("flux", torch.float8_e4m3fn)]
+ALL_FEWER_BITS = [(family, stored) for family in ("sd1", "flux") for _, stored in FEWER_BITS]
+
+
+@pytest.mark.parametrize(("family", "stored"), scaled(FEWER_BITS, ALL_FEWER_BITS))
 def test_weights_of_fewer_bits_are_those_of_the_file_in_float32(
     saved: dict[str, tuple[Path, Path]], tmp_path: Path, family: str, stored: torch.dtype
 ) -> None:

@@ -14,9 +14,9 @@ from samplers.child.loading import load
 from samplers.messages import Assignment
 from tests.records import catalog_entry
 from tests.samplers.child.making import hashes_of, save_stable_diffusion
-from tests.samplers.planning import plan_of
-from tests.samplers.test_plan import POOL
-from tests.samplers.test_plan import _recipe as recipe
+from tests.samplers.planning.test_plan import POOL
+from tests.samplers.planning.test_plan import _recipe as recipe
+from tests.samplers.plans import plan_of
 
 AUTHOR = Hyperparameters(num_inference_steps=2, guidance_scale=3.0, height=32, width=32)
 SETTINGS: dict[str, Any] = {

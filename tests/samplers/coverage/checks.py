@@ -26,7 +26,7 @@ from samplers.child.loading import load
 from samplers.child.pixel_checks import check_pixels
 from samplers.child.png import encode_png
 from samplers.messages import Assignment
-from samplers.plan import Plan, PlannedSample
+from samplers.planning.plan import Plan, PlannedSample
 from tests.samplers.child.making import hashes_of
 from tests.samplers.coverage.kind import Kind
 

@@ -7,7 +7,7 @@ import pytest
 from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.options import RemakeOptions, SampleOptions
-from samplers.supervisor import sample
+from samplers.running.supervisor import sample
 from tests.samplers.conftest import BASE, CLASSES, FLAGGED, INVERSION, LORA, NAN, PIXELS
 from tests.samplers.inputs import PROMPTS, adapter_of, entry_of, write_catalog, write_prompts
 from workspace.layout import Workspace

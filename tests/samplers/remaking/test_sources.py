@@ -2,7 +2,7 @@
 
 import pytest
 
-from samplers.plan import PlannedSample
+from samplers.planning.plan import PlannedSample
 from samplers.remaking.sources import call_size_of
 
 

@@ -47,7 +47,6 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
         flip,
         f"{PART} is damaged: run `cf-sample`, which makes it again",
     ),
-    "missing part": (PART, Path.unlink, "samples/org--painter: no rows of samples 0 to .*: run `cf-sample`"),
     "outcome": ("outcomes/org--painter.json", cut, "org--painter.json is damaged or of another version: .*; remove it"),
 }
 
@@ -83,6 +82,17 @@ def test_a_damaged_file_costs_one_generator_and_is_named(workspace: Workspace, d
     screen = io.StringIO()
     Console(file=screen, width=1000).print(as_tables(status))
     assert f"{PAINTER}: {why}" in screen.getvalue()
+
+
+def test_a_generator_with_a_gap_in_its_rows_is_left_to_sample(workspace: Workspace) -> None:
+    # It may be a unit that a process is at; `cf-sample` makes it in any case.
+    workspace.outcome_of(PAINTER).unlink()
+    before = Watcher(workspace).look(time.time())
+    (workspace.root / PART).unlink()
+    status = Watcher(workspace).look(time.time())
+    assert status.damaged == {}
+    assert (status.done, status.left) == (before.done, before.left)
+    assert status.images < before.images
 
 
 def test_a_damaged_catalogue_is_one_line(workspace: Workspace) -> None:

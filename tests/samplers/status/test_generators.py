@@ -12,11 +12,11 @@ from rich.console import Console
 from crawler.catalog import CatalogEntry
 from crawler.reasons import Reason
 from samplers.outcomes import SUCCEEDED, Outcome, Status, write_outcome
-from samplers.recipe import Recipe
+from samplers.planning.recipe import Recipe
+from samplers.running.stderr_log import keep_stderr
 from samplers.status.display import as_tables, shards_text
 from samplers.status.failure import REMEDIES
 from samplers.status.run import RunStatus, Watcher
-from samplers.stderr_log import keep_stderr
 from tests.records import catalog_entry
 from tests.samplers.inputs import write_catalog
 from workspace.layout import Workspace
@@ -170,6 +170,7 @@ def test_a_generator_that_a_later_round_asks_for_more_images_of_is_left_until_it
     # What round 1 made is there, and is not read again.
     workspace.samples_of(first.generator).mkdir(parents=True)
     (workspace.samples_of(first.generator) / "part-00000.parquet").write_bytes(b"no Parquet")
+    write_outcome(workspace, outcome(first, "done", kept=4))
     os.utime(workspace.samples_of(first.generator), (NOW, NOW))
     os.utime(workspace.outcome_of(first.generator), (NOW, NOW))
     status = watcher.look(NOW)

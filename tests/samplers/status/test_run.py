@@ -20,16 +20,18 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.options import SampleOptions
 from samplers.outcomes import PHASES, Outcome, read_outcome, write_outcome
+from samplers.running.supervisor import sample
+from samplers.status.cli import main
 from samplers.status.display import as_json, as_tables
 from samplers.status.json_form import schema_text
 from samplers.status.run import RunStatus, Watcher
 from samplers.status.shard_status import WALL, ShardStatus, Time
-from samplers.supervisor import sample
+from tests.manifests.commands import run
 from tests.samplers.campaign import catalogue
 from tests.samplers.conftest import BASE, CLASSES, ENDLESS, PIXELS
 from tests.samplers.inputs import PROMPTS, entry_of, write_catalog, write_prompts
 from tests.samplers.processes import start
-from tests.samplers.test_resume import SETTINGS
+from tests.samplers.running.test_resume import SETTINGS
 from tests.scale import scaled
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -56,6 +58,7 @@ def sampled(store: Store, hub: HubProcess, tmp_path_factory: pytest.TempPathFact
             device="cpu",
             timeout=100,
             shard=f"{index}/3",
+            help_others=False,
             only=(BASE, CLASSES, PIXELS),
         )
         sample(workspace, options)
@@ -152,10 +155,7 @@ def test_looking_changes_nothing(sampled: Workspace) -> None:
 
 
 def test_tables_and_json_agree(sampled: Workspace) -> None:
-    said, plain = (
-        subprocess.run([*COMMAND, str(sampled.root), *options], capture_output=True, text=True, check=True).stdout
-        for options in ((), ("--json",))
-    )
+    said, plain = (run(main, "--workspace", str(sampled.root), *options).stdout for options in ((), ("--json",)))
     assert max(len(line) for line in said.splitlines()) <= 80
     values = json.loads(plain)
     jsonschema.validate(values, json.loads(schema_text()), jsonschema.Draft202012Validator)
@@ -250,7 +250,7 @@ def test_in_the_middle_of_a_run_and_after_it_was_killed(
 
 
 def test_a_workspace_that_does_not_exist_is_not_created(tmp_path: Path) -> None:
-    ended = subprocess.run([*COMMAND, str(tmp_path / "typo")], capture_output=True, text=True, check=False)
+    ended = run(main, "--workspace", str(tmp_path / "typo"))
     assert (ended.returncode, "does not exist" in ended.stderr) == (2, True)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UsageError, match="run `cf-crawl` first"):

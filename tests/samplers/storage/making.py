@@ -1,5 +1,6 @@
 """A generator whose images depend on their index alone, and a process that stores it, without a child."""
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +10,18 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from crawler.catalog import Hyperparameters
+from samplers.assignment.units import units_of
 from samplers.child.png import Png
-from samplers.plan import Plan, PlannedSample
-from samplers.recipe import Recipe
+from samplers.planning.cost import Cost
+from samplers.planning.plan import Plan, PlannedSample
+from samplers.planning.recipe import Recipe
+from samplers.planning.segments import Segment, segments_of
 from samplers.sample import ImageFile, Sample
-from samplers.segments import Segment, segments_of
 from samplers.storage.damage import damaged_images, without_damaged_parts
 from samplers.storage.generator_store import GeneratorStore
-from samplers.storage.missing_ranges import MissingRange, next_range
+from samplers.storage.missing_ranges import MissingRange, next_range, range_of
 from samplers.storage.progress import progress_of
+from samplers.storage.segment_progress import progress_by_segment
 from tests.records import catalog_entry
 from workspace.layout import Workspace
 
@@ -27,6 +31,9 @@ REJECTED, EQUAL = frozenset({3, 9}), {7: 6, 26: 5}
 RECIPE = Recipe(images=16, batch_size=2, max_tries=24, seed=0, steps=None, safety_checker="a@b", prompts=None)
 #: In a second round eight more, one of which is equal to one of the first round: nine tries from the 25th on, one part.
 GROWN = replace(RECIPE, round=2, images=24, batch_size=3, max_tries=40)
+
+#: A cost at which every batch is a unit.
+ONE_BATCH_A_UNIT = Cost(load=0.0, image=1e6)
 
 
 def segments_for(*recipes: Recipe) -> tuple[Segment, ...]:
@@ -116,6 +123,20 @@ def store_all(
             after_batch()
         damaged -= missing.damaged
     store.finish()
+
+
+def help_all(workspace: Workspace, scratch: Path, recipe: Recipe | tuple[Recipe, ...], chance: random.Random) -> None:
+    """What a process does that helps: units in any order, each after a fresh look, then what is left; without claims,
+    so others do the same at the same moment."""
+    segments = segments_for(*(recipe if isinstance(recipe, tuple) else (recipe,)))
+    store = GeneratorStore(workspace, NAME, segments, scratch, progress_of(workspace, NAME), lambda: None)
+    while units := units_of(progress_by_segment(store.progress, segments), ONE_BATCH_A_UNIT):
+        unit = chance.choice(units)
+        for first, stop in unit.ranges:
+            for rows, images in batches(range_of(unit.segment, first, stop, ())):
+                store.add(rows, images, alone=False)
+        store.write_parts()
+    store_all(workspace, scratch, recipe)
 
 
 def flipped(path: Path) -> bytes:

@@ -4,6 +4,7 @@ Claims keep processes from that, but no result may rely on them. Each process is
 file operation until it may go on; a killed one ends there, and its folder is removed, as the others do it.
 """
 
+import random
 import shutil
 import sys
 import threading
@@ -18,11 +19,11 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from samplers.claims import TakenOverError
+from engines.claims import TakenOverError
 from samplers.options import Store
-from samplers.recipe import Recipe
+from samplers.planning.recipe import Recipe
 from samplers.sample import read_samples
-from tests.samplers.storage.making import GROWN, NAME, RECIPE, files_in, png_of, store_all
+from tests.samplers.storage.making import GROWN, NAME, RECIPE, files_in, help_all, png_of, store_all
 from tests.scale import scaled
 from workspace.layout import Workspace, parts_in
 
@@ -107,13 +108,20 @@ class Processes(RuleBasedStateMachine):
         self.started = 0
 
     @precondition(lambda self: len(self.running) < 3)
-    @rule(rounds=st.integers(1, 2))
-    def start(self, rounds: int) -> None:
-        """A process that was started before the second round was opened, or after that."""
+    @rule(rounds=st.integers(1, 2), seed=st.none() | st.integers(0, 9))
+    def start(self, rounds: int, seed: int | None) -> None:
+        """A process that was started before the second round was opened, or after that; `seed`: it helps, and makes
+        units in another order with each seed."""
         scratch = self.root / ".locks" / f"process-{self.started}"
         scratch.mkdir(parents=True)
         self.started += 1
-        self.running.append((Process(lambda: store_all(self.workspace, scratch, self.recipes[:rounds])), scratch))
+        recipes = self.recipes[:rounds]
+        work = (
+            (lambda: store_all(self.workspace, scratch, recipes))
+            if seed is None
+            else (lambda: help_all(self.workspace, scratch, recipes, random.Random(seed)))
+        )
+        self.running.append((Process(work), scratch))
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 2), operations=st.integers(1, 120))

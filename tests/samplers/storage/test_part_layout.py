@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import Hyperparameters
-from samplers.recipe import Recipe
-from samplers.segments import Segment
+from samplers.planning.recipe import Recipe
+from samplers.planning.segments import Segment
 from samplers.storage.part_layout import parts_to_write
 from samplers.storage.progress import GeneratorProgress, Row, Stored
 

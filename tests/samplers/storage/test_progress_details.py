@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from samplers.recipe import Recipe
+from samplers.planning.recipe import Recipe
+from samplers.planning.segments import Segment
 from samplers.sample import ImageFile, Sample
-from samplers.segments import Segment
 from samplers.storage.missing_ranges import next_range
 from samplers.storage.progress import progress_of
 from samplers.storage.segment_progress import images_left, is_finished, progress_by_segment

@@ -37,6 +37,17 @@ def test_a_file_of_a_folder_and_a_single_file_are_copied_without_the_hub(folder:
     assert _fetch(folder / "unet" / "x.safetensors", single, tmp_path) == b"weights"
 
 
+def test_the_parts_of_a_program_have_places_of_their_own(folder: Path, tmp_path: Path) -> None:
+    name = place_name("me/x", REVISION)
+    (tmp_path / "m.py").write_bytes(b"code")
+    fetcher = Fetcher(places={f"{name}/unet": folder / "unet", f"{name}/run.py": tmp_path / "m.py"})
+    for path, content in (("unet/x.safetensors", b"weights"), ("run.py", b"code")):
+        fetcher.fetch("me/x", REVISION, _file(content, path), tmp_path / "got", tmp_path / "scratch")
+        assert (tmp_path / "got").read_bytes() == content
+    with pytest.raises(FetchError, match=r"roots\.toml does not say where it is"):
+        fetcher.fetch("me/x", REVISION, _file(b"x", "other/x.bin"), tmp_path / "got", tmp_path / "scratch")
+
+
 def test_what_is_copied_stays_when_the_original_is_written_to(folder: Path, tmp_path: Path) -> None:
     _fetch(folder, _file(b"weights"), tmp_path)
     with (folder / "unet" / "x.safetensors").open("r+b") as original:
@@ -50,8 +61,8 @@ def test_a_file_that_has_changed_is_refused_without_its_place(folder: Path, tmp_
     with pytest.raises(FetchError) as caught:
         _fetch(folder, _file(b"weights"), tmp_path)
     assert str(caught.value) == (
-        "me/x: unet/x.safetensors was changed after the crawl: crawl it again with `cf-crawl --from FILE`, or put the "
-        "file back as it was"
+        "me/x: unet/x.safetensors was changed after the crawl: crawl it again with `cf-crawl --from FILE` (a "
+        "program: `cf-add FILE`), or put the file back as it was"
     )
     assert not caught.value.transient
     assert not (tmp_path / "got").exists()

@@ -9,12 +9,13 @@ import pytest
 from samplers.sample import Sample
 from samplers.status.live.newest_images import IMAGES, SHARDS, NewestImages
 from samplers.status.run import Watcher
+from samplers.storage.progress import progress_of
 from tests.records import catalog_entry
 from tests.samplers.inputs import write_catalog
 from tests.samplers.status.live.serving import image_of, write_images, write_log
 from tests.samplers.storage.making import NAME, RECIPE, png_of, row_of, store_all
 from workspace import records
-from workspace.layout import Workspace, batches_in, part_name, parts_in
+from workspace.layout import Workspace, part_name, sample_files
 
 
 @pytest.fixture
@@ -42,14 +43,15 @@ def look(workspace: Workspace, newest: NewestImages | None = None) -> list[int]:
 @pytest.mark.parametrize("store", ["files", "parquet"])
 def test_the_newest_images_are_found_in_parts(workspace: Workspace, tmp_path: Path, store: str) -> None:
     store_all(workspace, tmp_path, replace(RECIPE, store=store))  # type: ignore[arg-type]
-    assert not batches_in(workspace.samples_of(NAME))
+    assert not sample_files(workspace.samples_of(NAME)).journals
     assert look(workspace) == [18, 17, 16, 15, 14, 13]
 
 
 @pytest.mark.parametrize("store", ["files", "parquet"])
 def test_and_in_batches_that_are_in_no_part_yet(workspace: Workspace, tmp_path: Path, store: str) -> None:
     def stop() -> None:
-        if parts_in(workspace.samples_of(NAME)) and len(batches_in(workspace.samples_of(NAME))) == 2:
+        progress = progress_of(workspace, NAME)
+        if progress.parts and len(progress.batches) == 2:
             raise StopError
 
     with pytest.raises(StopError):
@@ -69,6 +71,13 @@ def test_rows_are_read_again_only_where_there_are_new_ones(
         assert look(workspace, newest) == [1, 0]
     write_images(workspace, 0, 1, 2)
     assert look(workspace, newest) == [2, 1, 0]
+
+
+def test_a_batch_that_is_appended_to_a_journal_is_seen(workspace: Workspace, tmp_path: Path) -> None:
+    seen: list[list[int]] = []
+    newest = NewestImages(workspace)
+    store_all(workspace, tmp_path, after_batch=lambda: seen.append(look(workspace, newest)))
+    assert seen[:3] == [[1, 0], [2, 1, 0], [5, 4, 2, 1, 0]]
 
 
 def test_a_generator_without_images_yet_gives_way_to_the_one_before(workspace: Workspace) -> None:

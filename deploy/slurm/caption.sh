@@ -1,0 +1,33 @@
+#!/bin/bash
+# Captioning as a SLURM job array: a share of the images, and one GPU, for each task.
+#
+#     sbatch --array=1-4 caption.sh /shared/run-1 --source coco=/data/coco
+#
+# Options after the workspace are passed to cf-caption; all tasks need the same ones. What is finished is kept: submit the
+# same array again after an interruption. At its time limit a task goes back into the queue and continues.
+#SBATCH --job-name=cf-caption
+#SBATCH --gres=gpu:1
+#SBATCH --cpus-per-task=8
+#SBATCH --mem=32G
+#SBATCH --time=12:00:00
+#SBATCH --signal=B:TERM@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=cf-caption-%a.log
+set -euo pipefail
+
+workspace=$1
+shift
+
+cf-caption --workspace "$workspace" --shard auto "$@" &
+captioning=$!
+trap 'kill -TERM "$captioning"' TERM
+code=143
+while [ "$code" -eq 143 ]; do # the trap ends a `wait`
+    code=0
+    wait "$captioning" || code=$?
+done
+if [ "$code" -eq 75 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"
