@@ -158,7 +158,7 @@ def _work(
     """The life of a worker."""
     code = 1
     try:
-        capture._global_capturing = None  # its files are the first process's
+        inherited, capture._global_capturing = capture._global_capturing, None  # noqa: F841 - kept open: the first one's
         capture.start_global_capturing()
         folder.mkdir()
         session.config._tmp_path_factory._basetemp = folder  # type: ignore[attr-defined]

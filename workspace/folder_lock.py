@@ -25,7 +25,8 @@ _GROWTH, _LONGEST = 1.1, 0.25
 
 
 class FolderLock:
-    """The lock of the folder above `folder`, for the process that owns `folder` and one of its threads.
+    """The lock of the folder above `folder`, for the process that owns `folder` and one of its threads, which may
+    acquire it again while it has it.
 
     `is_dead` tells whether the process of another folder is gone. `name`: of the lock's folder, one for each lock.
     """
@@ -33,7 +34,9 @@ class FolderLock:
     def __init__(self, folder: Path, is_dead: Callable[[Path], bool], name: str = "lock") -> None:
         self._folder, self._is_dead = folder, is_dead
         self._lock, self._own = folder.parent / name, folder / name
-        self._thread = threading.Lock()
+        self._thread = threading.RLock()
+        #: How often its thread has acquired it.
+        self._depth = 0
 
     def __enter__(self) -> None:
         self._acquire(-1)
@@ -62,6 +65,9 @@ class FolderLock:
         deadline = time.monotonic() + seconds
         if not self._thread.acquire(timeout=seconds):
             raise TimeoutError(errno.ETIMEDOUT, "another thread does not release the lock")
+        self._depth += 1
+        if self._depth > 1:
+            return
         try:
             self._prepare()
             shortest, longest = _INTERVAL
@@ -77,6 +83,9 @@ class FolderLock:
     def try_once(self) -> bool:
         """Acquire the lock if it is free or its holder is dead; `release` it afterwards. Never waits."""
         self._thread.acquire()
+        self._depth += 1
+        if self._depth > 1:
+            return True
         try:
             self._prepare()
             # The first try may only have removed the lock of a dead process.
@@ -84,9 +93,9 @@ class FolderLock:
                 return True
             shutil.rmtree(self._own, ignore_errors=True)
         except BaseException:
-            self._thread.release()
+            self._leave()
             raise
-        self._thread.release()
+        self._leave()
         return False
 
     def release(self) -> None:
@@ -113,9 +122,14 @@ class FolderLock:
         return False
 
     def _release(self) -> None:
-        with suppress(OSError):
-            (self._lock / self._folder.name).unlink(missing_ok=True)
-        self._remove_empty()
+        if self._depth == 1:
+            with suppress(OSError):
+                (self._lock / self._folder.name).unlink(missing_ok=True)
+            self._remove_empty()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._depth -= 1
         self._thread.release()
 
     def _remove_empty(self) -> None:

@@ -184,7 +184,11 @@ class _Run:
     def _fetch(self, name: str, *, is_awaited: bool) -> None:
         entry = self._share[name].entry
         try:
-            if not self._store.reserve(entry, is_urgent=not self._held):
+            with self._store.alone():
+                # Whoever has ended since the last look had fetched what nobody holds now.
+                self._hold_what_others_left()
+                is_reserved = self._store.reserve(entry, is_urgent=not self._held)
+            if not is_reserved:
                 self._make_room(name, is_awaited)
                 return
             self._said = None

@@ -5,8 +5,8 @@ It is one more process of the weights directory, with its reservations (`disk_sp
 fetched last until that generator is done, or until another one is waited for.
 """
 
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from crawler.catalog import CatalogEntry
@@ -48,6 +48,12 @@ class FillingStore(Downloader):
             wanted: Wanted = {}
             add_wanted(wanted, self._checker, repo_id, revision, files)
             return self._pool.names() >= wanted.keys()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """A block in which no other process of the weights directory gets space or ends, unless it is killed."""
+        with self._as_storage_error(), self._folder.lock:
+            yield
 
     def hold(self, entries: Iterable[CatalogEntry]) -> list[str]:
         """Keep the contents of those generators that are complete until they are done; returns their names."""

@@ -36,6 +36,10 @@ def _quiet_nodes(folder: Path) -> Iterator[None]:
         # Otherwise Ray asks three clouds whether it runs there, and reports even that reports are switched off.
         (folder / "ray_bootstrap_config.yaml").write_text("{}")
         patch.setenv("HOME", str(folder))
+        # Where Ray writes the address of the newest cluster of this machine: not in the user's `/tmp/ray`, which Ray
+        # itself makes only when a cluster has its files there.
+        (folder / "ray").mkdir(exist_ok=True)
+        patch.setenv("RAY_TMPDIR", str(folder))
         from ray._common.usage import usage_lib
 
         put: Any = usage_lib.put_cluster_metadata

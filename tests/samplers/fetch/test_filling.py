@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
+from samplers.fetch.fetch import _Run
 from samplers.fetch.plan import plan_fetch, plan_lines
 from samplers.outcomes import read_outcome
 from samplers.weights.checker_list import read_checker_list
@@ -307,8 +308,16 @@ def test_what_a_sampler_waits_for_stays_until_it_has_it(
 
 
 def test_what_another_cf_fetch_has_fetched_stays_when_it_has_ended(
-    site: Site, in_background: InBackground, capsys: pytest.CaptureFixture[str]
+    site: Site, in_background: InBackground, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    look, may_end = _Run._look, Event()
+
+    def look_before_the_other_ends(run: _Run) -> None:
+        look(run)
+        if f"line/{there}" in run._share and may_end.is_set():
+            ending.join(30)
+
+    monkeypatch.setattr(_Run, "_look", look_before_the_other_ends)
     site.make("a", "b", "c")
     plan = plan_fetch(site.workspace, site.options(shard="1/2"))
     here = [one.entry.model_name.removeprefix("line/") for one in plan.share]
@@ -323,6 +332,7 @@ def test_what_another_cf_fetch_has_fetched_stays_when_it_has_ended(
         waiting = in_background(max_disk=TWO, shard="2/2")
         _wait_until(lambda: f"line/{there} needs" in capsys.readouterr().err)
         _wait_until(lambda: site.stored() == {*here})
+        may_end.set()
         notes.wait_for(())
         ending.join(30)
     time.sleep(0.3)

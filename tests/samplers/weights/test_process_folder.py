@@ -140,6 +140,17 @@ def test_only_one_process_holds_the_lock(tmp_path: Path) -> None:
     assert list((tmp_path / "weights").iterdir()) == []
 
 
+def test_whoever_holds_the_lock_may_acquire_it_again_and_holds_it_to_the_last_end(tmp_path: Path) -> None:
+    with ProcessFolder(tmp_path) as one, ProcessFolder(tmp_path) as other:
+        with one.lock:
+            with one.lock, pytest.raises(TimeoutError), other.lock.within(0.05):
+                pass
+            with pytest.raises(TimeoutError), other.lock.within(0.05):
+                pass
+        with other.lock.within(1):
+            pass
+
+
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     process, _ = _hold(tmp_path, "lock")
     waiting = _run(_HOLD, tmp_path)
