@@ -21,6 +21,7 @@ class Blip:
     def __init__(self, folder: Path, device: str, generation: Generation) -> None:
         """Load from a folder of files onto a device; errors as `captioning.loading.load`."""
         self._loaded = load(folder, device)
+        self.device = str(self._loaded.device)
         self.target_size = self._loaded.preprocessing.target_size
         self._generation = generation
         # The last token is the end token, which BLIP's own `generate` removes; the first one becomes the start token.

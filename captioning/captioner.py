@@ -28,6 +28,11 @@ class Captioner(Protocol):
         """The size at which it looks at images."""
         ...
 
+    @property
+    def device(self) -> str:
+        """Where it computes: cpu, cuda:0, ..."""
+        ...
+
     def caption(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[str]:
         """One caption for each image, in their order, as the model generates it: not yet cleaned.
 

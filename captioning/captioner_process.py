@@ -1,6 +1,6 @@
 """The process in which the captioner's weights are opened: started by `sandboxed_captioner.py`.
 
-{"load": {"folder": ..., "device": ..., "generation": {...}}}  -> {"target_size": {...}}
+{"load": {"folder": ..., "device": ..., "generation": {...}}}  -> {"target_size": {...}, "device": ...}
 {"caption": [[HEIGHT, WIDTH], ...]} and their RGB bytes        -> {"captions": ["...", ...]}
 an error                                                       -> {"usage": "..."} or {"failed": "..."}
 """
@@ -21,10 +21,10 @@ def load_here(folder: Path, device: str, generation: "Generation") -> "Captioner
     """Load a captioner into this process. Raises `UsageError` when the folder or the device cannot be used."""
     from captioning.blip import Blip
     from captioning.image_to_text import ImageToText
-    from captioning.loading import model_class, resolve_device
+    from captioning.loading import model_class, usable_device
 
     kind = Blip if model_class(folder) == "BlipForConditionalGeneration" else ImageToText
-    return kind(folder, resolve_device(device), generation)
+    return kind(folder, usable_device(device), generation)
 
 
 def handler(_: Server) -> Handler:
@@ -39,7 +39,7 @@ def handler(_: Server) -> Handler:
         if "load" in message:
             asked = message["load"]
             loaded[:] = [load_here(Path(asked["folder"]), asked["device"], Generation(**asked["generation"]))]
-            return {"target_size": dataclasses.asdict(loaded[0].target_size)}
+            return {"target_size": dataclasses.asdict(loaded[0].target_size), "device": loaded[0].device}
         images, at = [], 0
         for height, width in message["caption"]:
             images.append(np.frombuffer(body, np.uint8, height * width * 3, at).reshape(height, width, 3))

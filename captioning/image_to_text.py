@@ -25,6 +25,7 @@ class ImageToText:
         Raises `UsageError` as well when the model cannot caption an image without a text.
         """
         self._loaded = load(folder, device)
+        self.device = str(self._loaded.device)
         self.target_size = self._loaded.preprocessing.target_size
         self._generation = generation
         try:

@@ -11,6 +11,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 from captioning.preprocessing import Preprocessing
+from workspace.device import DeviceError, chosen_device
 from workspace.errors import UsageError, in_one_line
 
 
@@ -86,21 +87,9 @@ def load(folder: Path, device: str) -> Loaded:
     return Loaded(model.to(placed).eval(), tokenizer, preprocessing, placed, dtype)
 
 
-def resolve_device(device: str) -> str:
-    """The device to use: "auto" is CUDA where available, "auto:3" its fourth device where there are so many. Raises
-    `UsageError` for a device that does not exist."""
-    import torch
-
-    automatic, _, number = device.partition(":")
-    if automatic == "auto":
-        if not torch.cuda.is_available():
-            return "cpu"
-        return f"cuda:{int(number) % torch.cuda.device_count()}" if number else "cuda"
+def usable_device(wanted: str) -> str:
+    """The device, as `workspace.device.chosen_device`. Raises `UsageError` for one that does not compute."""
     try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UsageError(
-            f"--device {device!r} cannot be used ({in_one_line(error, 150, named=False)}): "
-            "name another, such as auto, cpu or cuda:0"
-        ) from error
-    return device
+        return chosen_device(wanted)
+    except DeviceError as error:
+        raise UsageError(str(error)) from error

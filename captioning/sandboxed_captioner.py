@@ -46,7 +46,11 @@ class SandboxedCaptioner:
             environment={},
         )
         try:
-            self.target_size = TargetSize(**self._ask({"load": settings})["target_size"])
+            answer = self._ask({"load": settings})
+            self.target_size, self.device = (
+                TargetSize(**answer["target_size"]),
+                str(answer.get("device", settings["device"])),
+            )
         except BaseException:
             self._process.close()
             raise

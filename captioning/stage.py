@@ -15,7 +15,7 @@ from captioning.decoders import Decoders
 from captioning.generation import Generation
 from captioning.growth import BY_ROUND, parts_of_round
 from captioning.lavis.backend import lavis_python, load_lavis
-from captioning.loading import resolve_device
+from captioning.loading import usable_device
 from captioning.moving import move_roots
 from captioning.named_roots import NamedRoots, below_roots, folders_of
 from captioning.options import Backend, CaptionOptions
@@ -44,6 +44,7 @@ from workspace.removed import read_removals
 from workspace.roots import read_roots, record_roots
 from workspace.sandbox.walls import walls_text
 from workspace.shard import Shard
+from workspace.terminal import say
 
 
 @dataclass(frozen=True)
@@ -328,10 +329,15 @@ def _loader(captioner: PinnedCaptioner, options: CaptionOptions) -> Callable[[],
     @cache
     def load() -> Captioner:
         folder = captioner.fetch(options.hub)
-        device = device_of_process(options.device, options.shard)
+        wanted = device_of_process(options.device, options.shard)
+        loaded: Captioner
         if options.backend == "lavis":
-            return load_lavis(folder, resolve_device(device), Generation())
-        return load_sandboxed(folder, device, Generation())
+            loaded = load_lavis(folder, usable_device(wanted), Generation())
+        else:
+            loaded = load_sandboxed(folder, wanted, Generation())
+        if wanted.startswith("auto") and loaded.device == "cpu":
+            say("no GPU was found: captions are generated on the CPU, which takes seconds for each image", err=True)
+        return loaded
 
     return load
 

@@ -12,6 +12,7 @@ from crawler.catalog import CatalogEntry, Hyperparameters, ModelFile, read_catal
 from crawler.nsfw_tags import nsfw_tags
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.number_text import counted
 from workspace.size import text_of
 from workspace.terminal import Console
 
@@ -156,7 +157,7 @@ def explain(entry: CatalogEntry) -> Iterator[tuple[str, str, str]]:
 
 
 def _files(files: Sequence[ModelFile]) -> str:
-    return f"{len(files)} file{'' if len(files) == 1 else 's'}, {text_of(sum(file.size for file in files))}"
+    return f"{counted(len(files), 'file')}, {text_of(sum(file.size for file in files))}"
 
 
 def _shown(value: Any) -> str:

@@ -35,7 +35,6 @@ from manifests.joining.real_images import RealImages
 from manifests.joining.sample_batches import sampled_generators
 from manifests.manifest import images_by_split, manifest_path
 from manifests.options import BuildOptions
-from manifests.plural import counted, form
 from manifests.rounds import Rounds
 from manifests.split_changes import SplitChanges, lines_of, split_changes
 from manifests.split_numbers import SplitNumbers
@@ -46,6 +45,7 @@ from samplers.sample import sample_parts
 from workspace.atomic import atomic_path, remove_partial
 from workspace.errors import CommunityForensicsError, in_one_line
 from workspace.layout import Workspace, generator_of
+from workspace.number_text import counted, form
 from workspace.progress import Log, task
 from workspace.removed import read_removals
 

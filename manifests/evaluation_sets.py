@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 
 from manifests.manifest import FAKE, REAL
 from manifests.pairing import GENERATED_COLUMNS, REAL_COLUMNS, pair
-from manifests.plural import counted
 from manifests.tables.withheld import WithheldRow
 from workspace import records
 from workspace.layout import Workspace
+from workspace.number_text import counted
 from workspace.records import column
 
 SetName = Literal["PublicEval", "comprehensive"]

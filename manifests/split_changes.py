@@ -12,9 +12,9 @@ from typing import TypeAlias
 from manifests.choices import read_choices
 from manifests.database import database, parquet_view
 from manifests.manifest import ManifestRow, check_version
-from manifests.plural import counted
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.number_text import counted
 
 SplitChanges: TypeAlias = Mapping[tuple[str | None, str | None], int]
 """Rows by the split that they had, and the one that they have; None: none."""

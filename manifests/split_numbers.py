@@ -8,10 +8,10 @@ from crawler.holdout import Holdouts, Split
 from manifests.choices import Choices
 from manifests.manifest import FAKE, REAL
 from manifests.options import BuildOptions
-from manifests.plural import counted, form
 from manifests.tables.generators import GeneratorRow
 from samplers.planning.reservation import Reservation
 from workspace.errors import UsageError
+from workspace.number_text import counted, form
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 import tomli_w
 
 from crawler.catalog import read_catalog
-from manifests.plural import counted
 from samplers.provider.ledger import LEDGER
 from upkeep.agreement import AgreedPrompts, agreed_prompts, agreed_recipe, require_one_catalog
 from upkeep.generator_choice import Chosen, choose
@@ -28,6 +27,7 @@ from workspace.atomic import write_bytes
 from workspace.errors import UsageError
 from workspace.exclusive import begin_unfinished, end_unfinished, read_unfinished, require_finished, upkeep
 from workspace.layout import Workspace, generator_of
+from workspace.number_text import counted
 from workspace.recipe import Tables
 from workspace.removed import Removals, read_removals, write_removals
 from workspace.roots import read_places, read_roots, record_roots

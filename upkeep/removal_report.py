@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.plural import counted
+from workspace.number_text import counted
 from workspace.size import text_of
 
 

@@ -1,4 +1,4 @@
-"""How fast detectors compute on a device, and durations in words."""
+"""How fast detectors compute on a device."""
 
 import time
 from collections.abc import Callable
@@ -46,13 +46,6 @@ def training_seconds(spec: ModelSpec, device: str) -> float:
         loss.item()
 
     return seconds_an_image(compute, int(spec.settings["micro_batch"]))
-
-
-def duration(seconds: float) -> str:
-    """A duration in words."""
-    if seconds >= 3600:
-        return f"{seconds / 3600:,.1f} hours"
-    return f"{seconds / 60:,.1f} minutes" if seconds >= 60 else f"{seconds:,.0f} seconds"
 
 
 def _timed(compute: Callable[[int], object], images: int) -> float:

@@ -7,10 +7,11 @@ import numpy as np
 
 from detectors.data.images import Image, ImageDecoders
 from detectors.data.index import Index, Rows
-from detectors.models.speed import duration, seconds_an_image
+from detectors.models.speed import seconds_an_image
 from detectors.pixels.transforms import ORIGINAL, Transform
 from detectors.protocols.folds import Fold
 from detectors.results.evaluation import ImageDetector, Logits, RowDetector, logits_of_images, missing_jobs
+from workspace.number_text import hours_text
 from workspace.shard import Shard
 
 
@@ -44,7 +45,7 @@ def forecast(
     if not images:
         return f"{said}: no image is read for them"
     rate = f"{images / seconds:,.3g} images a second, as measured here on some of them"
-    return f"{said}: about {duration(seconds)} at {rate}"
+    return f"{said}: about {hours_text(seconds)} at {rate}"
 
 
 def _scoring(

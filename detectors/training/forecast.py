@@ -8,9 +8,10 @@ import numpy as np
 from detectors.models.backbones import SPECTRUM, backbone
 from detectors.models.device import chosen_device
 from detectors.models.registry import ModelSpec, resolve
-from detectors.models.speed import duration, seconds_an_image, training_seconds
+from detectors.models.speed import seconds_an_image, training_seconds
 from detectors.options import TrainOptions
 from detectors.protocols.folds import Fold
+from workspace.number_text import hours_text
 
 #: The side of the images that features are measured with, in pixels.
 _SIDE = 512
@@ -34,8 +35,8 @@ def forecast(
     total = steps * batch * len(chosen)
     yield (
         f"{model}: {len(chosen)} runs of {steps:,} steps of {batch} images, {total:,} images in all: about "
-        f"{duration(total * seconds)} at {1 / seconds:,.3g} images a second, as this {device} computes them, without "
-        "the time that waiting for images takes"
+        f"{hours_text(total * seconds)} at {1 / seconds:,.3g} images a second, as this {device} computes them, "
+        "without the time that waiting for images takes"
     )
     for fold in chosen:
         yield f"{fold.name}: each training image about {steps * batch / max(1, len(fold.train)):,.3g} times"
@@ -57,6 +58,6 @@ def _images_once(spec: ModelSpec, chosen: Sequence[Fold], options: TrainOptions)
     image = np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE, 3), np.uint8)
     seconds = seconds_an_image(lambda number: made.features([image] * number), images) if images else 0.0
     return (
-        f"{said}: about {duration(images * seconds)} at {1 / max(seconds, 1e-9):,.3g} images of {_SIDE} pixels a "
+        f"{said}: about {hours_text(images * seconds)} at {1 / max(seconds, 1e-9):,.3g} images of {_SIDE} pixels a "
         f"second, as this {chosen_device(options.device)} computes them, where none is kept yet"
     )

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from manifests.manifest import manifest_path
-from manifests.plural import counted
 from workspace.atomic import write_json
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
+from workspace.number_text import counted
 
 
 @dataclass(frozen=True)

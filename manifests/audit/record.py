@@ -12,10 +12,10 @@ from typing import Any
 from manifests.audit.matching import matched_path
 from manifests.audit.scores import Score
 from manifests.manifest import manifest_path
-from manifests.plural import counted
 from workspace.atomic import write_json
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
+from workspace.number_text import counted
 
 #: An AUROC above this is a warning.
 WARNED = 0.60

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from manifests.plural import counted
 from workspace.errors import CommunityForensicsError
+from workspace.number_text import counted
 
 #: Rows named in the message of a check that failed.
 NAMED_ROWS = 5

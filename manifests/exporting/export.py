@@ -24,12 +24,12 @@ from manifests.exporting.variants import UNCHANGED, Variant, variants_of
 from manifests.images import ImageReader
 from manifests.manifest import existing_manifest
 from manifests.options import ExportOptions
-from manifests.plural import counted
 from manifests.reading_threads import ReadingThreads
 from workspace.exclusive import alone
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 from workspace.limited.pool import default_processes
+from workspace.number_text import counted
 from workspace.progress import task
 
 #: What readers look for anywhere in the path of an image.

@@ -17,10 +17,10 @@ from manifests.exporting.trees import EXTENSIONS, Tree, tree_of
 from manifests.manifest import FAKE, REAL, ManifestRow, iterate_manifest
 from manifests.options import ExportOptions
 from manifests.pairing import GENERATED_COLUMNS, pair
-from manifests.plural import counted, form
 from workspace import records
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.number_text import counted, form
 
 _COLUMNS = (
     *("path", "sha256", "file_size", "format", "mode", "label", "split", "generator", "index"),

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.plural import counted
 from workspace import records
 from workspace.errors import CommunityForensicsError
+from workspace.number_text import counted
 
 Columns: TypeAlias = dict[str, Any]
 """Arrow arrays by the names of their columns; texts may be dictionaries."""

@@ -19,7 +19,6 @@ from manifests.audit.record import Audit, has_matched, read_audit, shortcut_line
 from manifests.choices import read_choices
 from manifests.evaluation_sets import evaluation_path
 from manifests.manifest import REAL_SUBSET, manifest_path
-from manifests.plural import counted
 from manifests.publishing.card_numbers import PublishedSplit, count_for_card
 from manifests.publishing.changelog import Changelog
 from manifests.publishing.layouts import Layout
@@ -30,6 +29,7 @@ from manifests.report.about import about
 from manifests.reproduction.record import reproduction_lines
 from manifests.tables.generators import read_generators, rejections
 from workspace.layout import Workspace
+from workspace.number_text import counted
 from workspace.printable import in_line
 from workspace.removed import read_removals
 from workspace.size import text_of

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from manifests.plural import form
 from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, TABLES, Checksums, parse_checksums
 from manifests.publishing.repository import DatasetOnHub, StoredFile
 from workspace.errors import HubError
+from workspace.number_text import form
 
 CARD_FILE = "README.md"
 

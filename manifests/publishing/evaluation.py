@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 
 from manifests.manifest import FAKE, REAL, ManifestRow, iterate_manifest, manifest_path
 from manifests.pairing import GENERATED_COLUMNS, pair
-from manifests.plural import counted, form
 from manifests.publishing.published import MIXED_SPLITS
 from manifests.staged import StagedWorkspace
 from workspace import records
 from workspace.atomic import atomic_path
+from workspace.number_text import counted, form
 
 
 @dataclass(frozen=True)

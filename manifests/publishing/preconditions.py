@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from manifests.checks import check_manifest, check_removed_rows, raise_failures
 from manifests.manifest import existing_manifest
 from manifests.options import PublishOptions
-from manifests.plural import counted, form
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.published import Counts
 from manifests.publishing.repository import DatasetOnHub
@@ -13,6 +12,7 @@ from manifests.tables.generators import read_generators
 from manifests.tables.withheld import existing_list
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.number_text import counted, form
 from workspace.progress import task
 from workspace.size import text_of
 

@@ -33,7 +33,6 @@ from manifests.choices import read_choices
 from manifests.evaluation_sets import evaluation_path
 from manifests.manifest import existing_manifest, manifest_path
 from manifests.options import PublishOptions
-from manifests.plural import counted
 from manifests.publishing.card import (
     EVALUATION_FILE,
     GENERATORS_FILE,
@@ -64,6 +63,7 @@ from workspace.errors import HubError
 from workspace.exclusive import alone, at_work
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
+from workspace.number_text import counted
 from workspace.progress import Log, task
 from workspace.removed import read_removals
 

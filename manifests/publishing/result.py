@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from manifests.plural import counted, form
 from manifests.publishing.changelog import Version
 from manifests.publishing.evaluation import EvaluationSet
 from manifests.publishing.planning import PlannedShard
 from manifests.publishing.squashing import Squashed
+from workspace.number_text import counted, form
 from workspace.size import text_of
 
 #: Lines of the card's changes that are shown.

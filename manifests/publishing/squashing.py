@@ -8,9 +8,9 @@ not removed by that: its documentation leaves it to the owner to delete them, fr
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from manifests.plural import counted
 from manifests.publishing.repository import DatasetOnHub
 from workspace.errors import HubError
+from workspace.number_text import counted
 
 _MESSAGE = "The dataset, without former versions"
 

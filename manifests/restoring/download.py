@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from manifests.manifest import REAL_SUBSET
-from manifests.plural import counted, form
 from manifests.publishing.card import REAL_IMAGES_FILE, with_splits
 from manifests.publishing.checksums import CHECKSUMS_FILE, SHARDS, Checksums, checksums_text, parse_checksums
 from manifests.publishing.planning import split_of
@@ -20,6 +19,7 @@ from manifests.publishing.published import MIXED_SPLITS
 from workspace.atomic import remove_partial, write_bytes
 from workspace.errors import CommunityForensicsError, UsageError, is_refusal
 from workspace.identity import sha256_of_file
+from workspace.number_text import counted, form
 from workspace.progress import task
 
 RESTORED_FILE = f"{CHECKSUMS_FILE}.restored"

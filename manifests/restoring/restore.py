@@ -19,7 +19,6 @@ from manifests.joining.relations import REAL_IMAGES
 from manifests.joining.row_writer import RowWriter, columns_of
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import PublishOptions
-from manifests.plural import counted, form
 from manifests.publishing.layouts import layout_of_shard
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
@@ -35,6 +34,7 @@ from workspace.errors import CommunityForensicsError, UsageError, disk_error, in
 from workspace.exclusive import alone
 from workspace.layout import Workspace
 from workspace.locator import row_locator
+from workspace.number_text import counted, form
 from workspace.progress import task
 
 # Images in no split are not published, and so not restored.

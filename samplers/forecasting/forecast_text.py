@@ -8,7 +8,7 @@ from rich.table import Table
 
 from samplers.forecasting.forecast import Forecast
 from samplers.forecasting.pace import Range
-from samplers.number_text import count_text, duration_text, hours_text
+from workspace.number_text import counted, duration_text, hours_text
 from workspace.shard import Shard
 from workspace.size import text_of
 from workspace.terminal import Console
@@ -30,14 +30,14 @@ def show(forecast: Forecast, *, as_json: bool) -> None:
     if len(forecast.generators) > _SHOWN:
         console.print(f"... and {len(forecast.generators) - _SHOWN:,} more")
     console.print(
-        f"{count_text(len(forecast.generators), 'generator')} to sample, {count_text(forecast.images, 'image')}; "
+        f"{counted(len(forecast.generators), 'generator')} to sample, {counted(forecast.images, 'image')}; "
         f"{forecast.finished:,} finished, {len(forecast.skipped):,} skipped"
     )
     shard = Shard.parse(forecast.shard)
     if shard.count > 1:
         generators, images = (
-            count_text(forecast.total_generators, "generator"),
-            count_text(forecast.total_images, "image"),
+            counted(forecast.total_generators, "generator"),
+            counted(forecast.total_images, "image"),
         )
         console.print(f"in all {shard.count} shards: {generators}, {images}")
     if forecast.total_generators:
@@ -95,7 +95,7 @@ def _show_shards(console: Console, shard: Shard, forecast: Forecast) -> None:
 def _show_skipped(console: Console, forecast: Forecast) -> None:
     if len(forecast.skipped) > _SHOWN:
         for why, count in sorted(Counter(why.split(":")[0] for why in forecast.skipped.values()).items()):
-            console.print(f"skipped {count_text(count, 'generator')}: {why}", soft_wrap=True)
+            console.print(f"skipped {counted(count, 'generator')}: {why}", soft_wrap=True)
     for name, why in list(forecast.skipped.items())[:_SHOWN]:
         console.print(f"skipped {name}: {why}", soft_wrap=True)
 

@@ -9,11 +9,11 @@ from samplers.forecasting.calibration import measured_of, read_calibration
 from samplers.forecasting.device_speed import UNCERTAIN, speed_of
 from samplers.forecasting.disk_use import PixelBytes
 from samplers.forecasting.pace import Measured, Pace, pace_of
-from samplers.number_text import count_text
 from samplers.outcomes import Outcome
 from samplers.planning.cost import pixels_of
 from samplers.storage.progress import progress_of
 from workspace.layout import Workspace
+from workspace.number_text import counted
 
 #: Finished generators whose PNG files are counted: more change the estimate little.
 _LOOKED_AT = 20
@@ -47,7 +47,7 @@ def measurements_of(
     sizes |= _sizes_of_finished(workspace, pending, list(ended)[:_LOOKED_AT])
     pixel_bytes = PixelBytes.of(list(sizes.values()))
     disk = (
-        f"disk: the PNG files of {count_text(pixel_bytes.measured, 'generator')}"
+        f"disk: the PNG files of {counted(pixel_bytes.measured, 'generator')}"
         if pixel_bytes is not None
         else "disk: 1.5 bytes a pixel, at least 0.5, at most 3; no image is there yet"
     )
@@ -59,11 +59,11 @@ def measurements_of(
         return Measurements(Pace(), "nominal", pixel_bytes, (nominal, _UNMEASURED, disk))
     pace, origins, device = pace_of(list(times.values())), [], "of this workspace"
     if ended:
-        origins.append(f"{count_text(len(ended), 'finished generator')} of this workspace")
+        origins.append(f"{counted(len(ended), 'finished generator')} of this workspace")
     if calibration is not None and (left := calibrated.keys() - ended.keys()):
         device = calibration.device
         origins.append(
-            f"a batch of {count_text(len(left), 'generator')} on {device} (--calibrate, {calibration.measured_at})"
+            f"a batch of {counted(len(left), 'generator')} on {device} (--calibrate, {calibration.measured_at})"
         )
     spread = math.exp(pace.spread or 0.0)
     rests_on = (

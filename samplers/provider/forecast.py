@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from samplers.number_text import count_text
 from samplers.options import SampleOptions
 from samplers.provider.ledger import Spent
 from samplers.provider.options import RemoteOptions
@@ -17,6 +16,7 @@ from samplers.provider.recipes import find_generators
 from samplers.provider.run import RemoteReport, limits_of
 from samplers.storage.progress import progress_of
 from workspace.layout import Workspace
+from workspace.number_text import counted
 from workspace.terminal import Console
 
 
@@ -123,9 +123,9 @@ def show_reports(reports: list[RemoteReport]) -> None:
     console = Console()
     for one in reports:
         statuses = ", ".join(f"{count} {status}" for status, count in sorted(one.statuses.items()))
-        console.print(f"{one.generator}: {one.kept} of {count_text(one.images, 'image')} ({statuses or 'no rows'})")
+        console.print(f"{one.generator}: {one.kept} of {counted(one.images, 'image')} ({statuses or 'no rows'})")
         cost = "at an unknown price" if one.price is None else f"{one.spent.dollars:.2f} US dollars"
-        line = f"{one.generator}: {count_text(one.spent.images, 'image')} paid, {cost}, of all runs"
+        line = f"{one.generator}: {counted(one.spent.images, 'image')} paid, {cost}, of all runs"
         if one.spent.uncertain:
             line += f"; {one.spent.uncertain} of them did not come, and may be paid: look at the provider's bill"
         console.print(line, soft_wrap=True)

@@ -8,12 +8,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from samplers.number_text import count_text, duration_text
 from samplers.outcomes import BUSY
 from samplers.status.json_form import as_json
 from samplers.status.rounds import RoundStatus
 from samplers.status.run import RunStatus
 from samplers.status.shard_status import WALL, ShardStatus, Time
+from workspace.number_text import counted, duration_text
 from workspace.printable import in_line
 from workspace.terminal import Console
 
@@ -54,9 +54,9 @@ class Screen:
 def as_tables(status: RunStatus, named: int | None = None) -> Group:
     """The status as tables that fit into 80 columns. `named`: failed generators that are named; None: all."""
     lines = [
-        f"{count_text(status.generators, 'generator')}: {status.done:,} done, {status.exhausted:,} exhausted, "
+        f"{counted(status.generators, 'generator')}: {status.done:,} done, {status.exhausted:,} exhausted, "
         f"{status.failed:,} failed, {status.left:,} left",
-        f"{count_text(status.images, 'image')}; {_rate(status.recently)} a second now, "
+        f"{counted(status.images, 'image')}; {_rate(status.recently)} a second now, "
         f"{_rate(status.images_a_second)} on average; time left: {duration_text(status.seconds_left)}",
     ]
     parts: list[Text | Table] = [Text("\n".join(lines))]

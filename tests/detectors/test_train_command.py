@@ -59,7 +59,7 @@ def trained(call, data):
 def test_a_dry_run_says_runs_images_and_time_and_writes_nothing(call, data):
     said = call("train", "tiny", "--data", data, "--protocol", "generator:2", "--steps", "50", *FAST, "--dry-run")
     assert re.search(
-        r"tiny: 2 runs of 50 steps of 8 images, 800 images in all: about [\d.]+ (seconds|minutes) at [\d,.e+]+ images",
+        r"tiny: 2 runs of 50 steps of 8 images, 800 images in all: about \d+ (s|min) at [\d,.e+]+ images",
         said,
     )
     assert not list(call.workspace.glob("detect/tiny*"))
@@ -80,7 +80,7 @@ def test_a_dry_run_of_a_published_network_downloads_nothing(call, data):
         "--dry-run",
     )
     assert "2 runs of 52,000 steps of 512 images" in said
-    assert "hours" in said
+    assert re.search(r"about [\d,.]+ h at", said)
 
 
 def test_a_dry_run_of_a_probe_says_how_many_features(call, data):
@@ -88,7 +88,7 @@ def test_a_dry_run_of_a_probe_says_how_many_features(call, data):
     said = call("train", "probe:facebook/dinov2-small", *words)
     assert re.search(r"probe:facebook/dinov2-small: 2 runs, of 48 images features, each computed once; how long", said)
     said = call("train", "probe:spectrum", *words)
-    assert re.search(r"probe:spectrum: 2 runs, of 48 images features, each computed once: about \d+ seconds at", said)
+    assert re.search(r"probe:spectrum: 2 runs, of 48 images features, each computed once: about \d+ s at", said)
 
 
 def test_data_from_elsewhere_needs_no_workspace(app, data, tmp_path):
@@ -120,7 +120,7 @@ def test_a_dry_run_of_an_evaluation_says_how_long_what_is_missing_takes_and_writ
     name = re.search(r"^(tiny-[0-9a-f]{12}): trained", trained, re.M)[1]
     words = ("evaluate", name, "--data", data, "--device", "cpu")
     said = call(*words, "--transform", "jpeg=75", "--dry-run")
-    count = int(re.search(r"(\d+) scores to compute: about \d+ seconds at [\d,.e+]+ images a second", said)[1])
+    count = int(re.search(r"(\d+) scores to compute: about \d+ s at [\d,.e+]+ images a second", said)[1])
     assert not list(call.workspace.glob("detect/*/scores"))
     assert "all folds, test, tree: AP " in call("evaluate", "tiny", *words[2:])
     said = call(*words, "--transform", "jpeg=75", "--dry-run")

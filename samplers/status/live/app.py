@@ -15,13 +15,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from samplers.number_text import duration_text
 from samplers.status.display import shards_text, time_shares
 from samplers.status.json_form import as_json
 from samplers.status.live.metrics import metrics_text
 from samplers.status.live.snapshots import Snapshot, Snapshots
 from workspace.border import MISDIRECTED, Border
 from workspace.layout import Workspace
+from workspace.number_text import duration_text
 from workspace.pages import page_templates, policy_hash, source, style
 from workspace.printable import in_line, printable
 

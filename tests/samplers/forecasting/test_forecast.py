@@ -11,7 +11,6 @@ from samplers.assignment.pending import find_pending
 from samplers.assignment.shard_assignment import sampling_order
 from samplers.forecasting.forecast import forecast
 from samplers.forecasting.forecast_text import show
-from samplers.number_text import duration_text, hours_text
 from samplers.options import SampleOptions
 from samplers.outcomes import Outcome, write_outcome
 from tests.samplers.campaign import catalogue, entry, stable_diffusion
@@ -19,6 +18,7 @@ from tests.samplers.inputs import write_catalog
 from tests.scale import scaled
 from workspace.errors import UsageError
 from workspace.layout import Workspace
+from workspace.number_text import duration_text, hours_text
 from workspace.size import text_of
 
 MakeWorkspace = Callable[..., Workspace]

@@ -26,6 +26,11 @@ def hours_text(seconds: float) -> str:
     return duration_text(seconds) if hours < _SHORT else f"{hours:.1f} h" if hours < _EXACT else f"{hours:,.0f} h"
 
 
-def count_text(count: int, noun: str) -> str:
-    """A number of things: 1 generator, 2 generators, 1,200 images."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def form(number: int, one: str, several: str) -> str:
+    """The words for this number of things, such as "it" or "them"."""
+    return one if number == 1 else several
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, whose plural ends in s: 1 generator, 2 generators, 1,200 images."""
+    return f"{number:,} {form(number, noun, f'{noun}s')}"
