@@ -3,12 +3,14 @@
 import random
 import shutil
 import signal
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 from unittest import mock
 
 import pytest
+import torch
 
 from captioning.cli import parse_pairs
 from captioning.options import DEFAULT_CAPTIONER
@@ -49,7 +51,9 @@ def _here(hub: HubProcess, root: Path, sources: dict[str, Path]) -> None:
     """Caption in this process: a new one imports torch and transformers twice, as the demo's and those of the journeys
     do."""
     with mock.patch("huggingface_hub.constants.HF_HUB_CACHE", str(root / "home")):
-        summaries = caption_here(root / "ws", sources, captioner=DEFAULT_CAPTIONER, endpoint=hub.endpoint)
+        summaries = caption_here(
+            root / "ws", sources, device="auto", captioner=DEFAULT_CAPTIONER, endpoint=hub.endpoint
+        )
     counts = {summary.name: (summary.images, summary.from_dataset, summary.generated) for summary in summaries}
     assert counts == {"digits": (200, 200, 0), "photos": (16, 0, 16)}
 
@@ -63,15 +67,19 @@ def _by_command(hub: HubProcess, root: Path, sources: dict[str, Path]) -> None:
         "digits: 200 prompts from 200 images (200 captioned by the data set, 0 by the captioner)\n"
         "photos: 16 prompts from 16 images (0 captioned by the data set, 16 by the captioner)\n"
     )
+    print(ended.stderr, file=sys.stderr)
 
 
 def test_the_demos_two_sources_are_captioned_with_the_default_captioner_from_a_hub(
-    tmp_path: Path, digits: Path, photos: Path
+    tmp_path: Path, digits: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put(Store(tmp_path / "hub"), captioner.repositories()[0])
     with HubProcess(tmp_path / "hub") as hub:
         start = scaled(_here, _by_command)
         start(hub, tmp_path, {"digits": digits, "photos": photos})
+    assert ("no GPU was found: captions are generated on the CPU" in capsys.readouterr().err) == (
+        not torch.cuda.is_available()
+    )
     prompts = read_prompts(Workspace.open(tmp_path / "ws"))
     assert len({prompt.prompt_id for prompt in prompts}) == 216
     generated = [prompt for prompt in prompts if prompt.real_source == "photos"]
