@@ -6,6 +6,8 @@ INSTALLED := $(VENV)/.installed
 # The environment of `cf-caption --backend lavis`, and the Python it is made with: 3.11, no newer.
 LAVIS := .lavis
 LAVIS_PYTHON ?= python3.11
+# The environment of the public code of detectors, and that code: `make test-reference`.
+REFERENCE := .reference
 LAVIS_FILES := captioning/lavis/requirements.txt captioning/lavis/lavis.txt
 HASHES := $(wildcard requirements/hashes/*.txt)
 # Which extras of pyproject.toml are installed: dev (everything), all (what users run), audit, crawl, caption, sample, hub.
@@ -16,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test test-gpu test-hub lavis-env test-lavis lint docs bench soak hashes sbom clean
+.PHONY: help install demo test test-gpu test-hub lavis-env test-lavis reference-env test-reference lint docs bench soak hashes sbom clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +42,11 @@ lavis-env: $(LAVIS)/.installed ## .lavis for `cf-caption --backend lavis`; needs
 
 test-lavis: $(INSTALLED) $(LAVIS)/.installed ## make .lavis, and show that both back ends give the same captions
 	$(BIN)/python -m pytest -q tests_lavis
+
+reference-env: $(REFERENCE)/.installed ## .reference for `make test-reference`: 6 GB and some minutes
+
+test-reference: $(INSTALLED) $(REFERENCE)/.installed ## public code of detectors, cloned into .reference, on what is published and exported here
+	$(BIN)/python -m pytest -q tests_reference
 
 lint: $(INSTALLED) ## formatting, style, types, and which room may import which
 	$(BIN)/ruff format --check .
@@ -82,4 +89,10 @@ $(LAVIS)/.installed: $(LAVIS_FILES) requirements/install.py $(HASHES)
 	@$(LAVIS)/bin/python requirements/install.py --requirement captioning/lavis/requirements.txt
 	@$(LAVIS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes \
 		--requirement requirements/hashes/lavis-sources.txt
+	@touch $@
+
+$(REFERENCE)/.installed: tests_reference/requirements.txt
+	@echo 'installing into $(REFERENCE)/venv: some minutes, once'
+	@$(PYTHON) -m venv --clear $(REFERENCE)/venv
+	@$(REFERENCE)/venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

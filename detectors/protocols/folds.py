@@ -18,7 +18,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -98,10 +98,14 @@ class Folds(Sequence[Fold]):
     def __len__(self) -> int:
         return len(self.names)
 
-    @overload
-    def __getitem__(self, at: int) -> Fold: ...
-    @overload
-    def __getitem__(self, at: slice) -> "list[Fold]": ...
+    if TYPE_CHECKING:
+        # For the type checker alone: `typing` would keep this module, and through it DuckDB's, to the end of the
+        # process where torch keeps `typing`, and DuckDB then prints a page about leaked objects.
+        @overload
+        def __getitem__(self, at: int) -> Fold: ...
+        @overload
+        def __getitem__(self, at: slice) -> "list[Fold]": ...
+
     def __getitem__(self, at: int | slice) -> "Fold | list[Fold]":
         if isinstance(at, slice):
             return [self[number] for number in range(len(self))[at]]

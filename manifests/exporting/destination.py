@@ -15,11 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from manifests.exporting.variants import UNCHANGED
 from workspace.atomic import errors_naming, write_json
 from workspace.errors import UsageError
 
 #: Says how the folder was made.
 SETTINGS_FILE = "export.json"
+#: The side table beside it, as Parquet and as CSV.
+SIDE_TABLES = ("export.parquet", "export.csv")
 #: What a file system answers that makes no hard links, none there, or none to files of others.
 _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV})
 
@@ -101,6 +104,26 @@ class Destination:
     def _count(self, reason: str) -> None:
         with self._lock:
             self.not_linked[reason] += 1
+
+
+def is_of_export(path: Path) -> bool:
+    """Whether a file is what cf-export writes beside its trees."""
+    return path.name in (SETTINGS_FILE, *SIDE_TABLES) and path.with_name(SETTINGS_FILE).is_file()
+
+
+def trees_of(folder: Path) -> list[str]:
+    """The folders of the trees of an export, where there are several; none where the folder is the tree, or no export.
+
+    Raises `UsageError` for a file that cf-export has not written.
+    """
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        return []
+    try:
+        variants = list(map(str, json.loads(path.read_bytes())["variants"]))
+    except (ValueError, RecursionError, LookupError, TypeError) as error:
+        raise UsageError(f"{path} is damaged: export again into another folder") from error
+    return [UNCHANGED, *variants] if variants else []
 
 
 def _require_same(path: Path, settings: dict[str, Any]) -> None:

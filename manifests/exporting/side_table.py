@@ -7,13 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from manifests.exporting.destination import SIDE_TABLES
 from manifests.exporting.variants import UNCHANGED, Variant
 from manifests.tables.csv_text import write_csv
 from workspace import records
 from workspace.atomic import atomic_path
 from workspace.records import column
-
-_PARQUET = "export.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +51,9 @@ class SideTable:
 
     def write(self, folder: Path) -> None:
         """Write both files."""
-        path = folder / _PARQUET
+        path = folder / SIDE_TABLES[0]
         records.write_table(path, self._rows)
-        with atomic_path(path.with_suffix(".csv")) as temporary:
+        with atomic_path(path.with_name(SIDE_TABLES[1])) as temporary:
             write_csv(temporary, self._rows)
 
     @staticmethod

@@ -8,6 +8,7 @@ from detectors.data.sources.source import Source
 from detectors.data.sources.table import table_source
 from detectors.data.sources.tree import tree_source
 from detectors.data.sources.workspace_source import WorkspaceSource
+from manifests.exporting.destination import is_of_export
 from manifests.manifest import manifest_path
 from workspace.containers import HUB
 from workspace.errors import UsageError
@@ -41,7 +42,7 @@ def parse_source(text: str, workspace: Workspace, hub: HubAccess = HubAccess()) 
 def _folder(folder: Path, workspace: Workspace, hub: HubAccess) -> Source:
     if manifest_path(Workspace(folder)).exists():
         return WorkspaceSource(Workspace(folder), hub)
-    shards = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet"))
+    shards = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet") if not is_of_export(path))
     if any(not shard.startswith("metadata/") for shard in shards):
         return PublishedSource(folder.name, str(folder), shards, hub)
     return tree_source(folder, workspace)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detectors.data.sources.files import FilesSource, ListedFile, is_image
+from manifests.exporting.destination import is_of_export, trees_of
 from manifests.manifest import FAKE, REAL
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -28,7 +29,8 @@ _REAL_SETS = frozenset({"imagenet", "laion", "coco", "raise", "ffhq", "celeba", 
 
 
 def tree_source(folder: Path, workspace: Workspace) -> FilesSource:
-    """The images below a folder. Raises `UsageError` where there are none, or none is in a folder of its own."""
+    """The images below a folder. Raises `UsageError` where there are none, none is in a folder of its own, or they
+    are several trees of an export."""
     paths, others = [], 0
     for parent, folders, names in os.walk(folder):
         folders.sort()
@@ -36,6 +38,8 @@ def tree_source(folder: Path, workspace: Workspace) -> FilesSource:
             path = (Path(parent) / name).relative_to(folder).as_posix()
             if is_image(path):
                 paths.append(path)
+            elif is_of_export(folder / path):
+                _require_one_tree(Path(parent), folder)
             elif not name.startswith("."):
                 others += 1
     if not paths:
@@ -50,6 +54,12 @@ def tree_source(folder: Path, workspace: Workspace) -> FilesSource:
     else:
         files = list(_unlabelled(paths, folder, remarks))
     return FilesSource(folder.name, folder, files, workspace, folder, remarks)
+
+
+def _require_one_tree(export: Path, folder: Path) -> None:
+    """Refuse the folder of an export with the same images several times, unchanged and encoded anew."""
+    if trees := trees_of(export):
+        raise UsageError(f"--data {folder}: cf-export made several trees in {export}: name one of {', '.join(trees)}")
 
 
 def _labelled(paths: list[str], source: str, has_fake: bool, remarks: list[str]) -> Iterator[ListedFile]:

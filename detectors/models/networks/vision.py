@@ -90,7 +90,7 @@ def clip_l(toy: bool = False) -> tuple[nn.Module, int]:
     if toy:
         sizes = {
             "hidden_size": 32,
-            "intermediate_size": 64,
+            "intermediate_size": 128,
             "num_hidden_layers": 2,
             "num_attention_heads": 2,
             "patch_size": 56,

@@ -17,6 +17,8 @@ from PIL import Image
 from detectors.data.images import read
 from detectors.data.index import Index, IndexRow
 from detectors.data.sources.shards import ShardReader, _table
+from manifests.exporting.export import export
+from manifests.options import ExportOptions, TreeName
 from tests.detectors.conftest import STUDY, VIEWER, Published
 from workspace import records
 from workspace.errors import CommunityForensicsError, HubError, UsageError
@@ -167,6 +169,28 @@ def test_a_tree_pairs_images_that_lie_beside_each_other_and_counts_a_real_image_
     locators = index.table.column("locator").to_pylist()
     assert locators[index.pairs[of_b[0]]] == "b/real/0.png"
     assert locators[index.pairs[of_b[1]]] == "a/real/1.png"
+
+
+def test_what_cf_export_made_is_read_and_of_several_trees_one(published: Published, tmp_path: Path) -> None:
+    tested = [row for row in published.rows if row.split == "test" and row.label == 1]
+    layouts: list[tuple[TreeName, str]] = [("real-fake", ""), ("0_real-1_fake", "below")]
+    for layout, inside in layouts:
+        folder = tmp_path / layout / inside
+        folder.parent.mkdir(exist_ok=True)
+        export(published.workspace, folder, ExportOptions(layout=layout, split=("test",)))
+        index = Index.open([str(tmp_path / layout)], Workspace.open(tmp_path / "workspace"))
+        assert {row["sha256"] for row in index.table.to_pylist() if row["label"]} == {row.sha256 for row in tested}
+        assert [*index.notes()] == []
+    folder = tmp_path / "above" / "variants"
+    folder.parent.mkdir()
+    export(published.workspace, folder, ExportOptions(layout="real-fake", split=("test",), jpeg=(75,)))
+    for data in (folder, folder.parent):
+        with pytest.raises(UsageError, match=r"several trees in .*variants: name one of original, jpeg75"):
+            Index.open([str(data)], Workspace.open(tmp_path / "workspace"))
+    trees = [
+        Index.open([str(folder / name)], Workspace.open(tmp_path / "workspace")) for name in ("original", "jpeg75")
+    ]
+    assert [set(tree.codes("generator")[1]) for tree in trees] == [{"org--tester", "org--prompter"}] * 2
 
 
 def test_what_was_read_of_a_tree_is_kept_until_a_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
