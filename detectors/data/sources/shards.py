@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,9 @@ _MOST = 1 << 31
 class ShardReader:
     """A process that reads one shard after the other; a context manager that ends it."""
 
-    def __init__(self, hub: HubAccess = HubAccess()) -> None:
-        """`hub`: the Hub of paths that begin with hf://."""
-        self._hub = hub
+    def __init__(self, hub: HubAccess = HubAccess(), within: Path | None = None) -> None:
+        """`hub`: the Hub of paths that begin with hf://. Others must be in the folder `within` (None: anywhere)."""
+        self._hub, self._within = hub, within
         self._process: LimitedProcess | None = None
 
     def __enter__(self) -> "ShardReader":
@@ -54,7 +55,7 @@ class ShardReader:
 
     def _opened(self, path: str, names: Sequence[str]) -> Iterator[tuple[dict[str, str], Iterator[pa.Table]]]:
         remote = path.startswith(HUB)
-        with hub_errors(path), open_file(path, self._hub) as file:
+        with hub_errors(path), open_file(path, self._hub, self._within) as file:
 
             def read_at(offset: int, length: int) -> bytes:
                 file.seek(max(0, offset))
