@@ -264,3 +264,12 @@ def test_a_list_in_a_row_must_have_one_image(tmp_path: Path, value: object, erro
     with pytest.raises(OSError, match=error):
         file.read(0)
     file.close()
+
+
+@pytest.mark.attack
+def test_rows_without_values_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": pa.nulls(1_500_000, pa.binary())}), path)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DamagedFileError, match=r"1,500,000 rows in [0-9,]+ bytes"):
+        ParquetImages(str(path))

@@ -12,7 +12,7 @@ import pyarrow as pa
 from detectors.data.sources.shard_process import PROMPT_KEY
 from workspace.containers import HUB, open_file
 from workspace.hub_access import HubAccess
-from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
+from workspace.limited.process import NO_SENSE, NONSENSE, LimitedProcess, LimitError, Limits, LostError
 from workspace.locator import hub_errors
 
 #: What one answer may take: the rows of some row groups, without images.
@@ -79,18 +79,16 @@ class ShardReader:
                 groups = [int(rows) for rows in described["groups"]]
                 if len(groups) > _MOST or any(not 0 <= rows < _MOST for rows in groups):
                     raise ValueError
-            except (KeyError, TypeError, ValueError) as error:
-                raise OSError(5, "the process that reads it sent an answer that makes no sense", path) from error
+            except NONSENSE as error:
+                raise OSError(5, f"the process that reads it {NO_SENSE}", path) from error
 
             def tables() -> Iterator[pa.Table]:
                 for first, end in _batches(groups):
                     answer, body = ask({"groups": [first, end], "names": list(names)})
                     try:
                         table = _table(answer, body, names, sum(groups[first:end]))
-                    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-                        raise OSError(
-                            5, "the process that reads it sent an answer that makes no sense", path
-                        ) from error
+                    except (*NONSENSE, pa.ArrowException) as error:
+                        raise OSError(5, f"the process that reads it {NO_SENSE}", path) from error
                     numbers = np.repeat(np.arange(first, end), groups[first:end])
                     yield table.append_column(ROW_GROUP, pa.array(numbers, pa.int32()))
 
