@@ -7,7 +7,8 @@ folder that is removed at its end.
 import dataclasses
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from captioning.generation import Generation
 from captioning.target_size import TargetSize
 from workspace.errors import CommunityForensicsError, UsageError
-from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError, Script
+from workspace.limited.process import NO_SENSE, NONSENSE, LimitedProcess, LimitError, Limits, LostError, Script
 from workspace.sandbox.limits import default_memory
 
 #: Seconds: a batch on a slow processor may take minutes, and loading from a slow disk too. Processor time has no limit.
@@ -47,10 +48,9 @@ class SandboxedCaptioner:
         )
         try:
             answer = self._ask({"load": settings})
-            self.target_size, self.device = (
-                TargetSize(**answer["target_size"]),
-                str(answer.get("device", settings["device"])),
-            )
+            with _sensible():
+                self.target_size = TargetSize(**answer["target_size"])
+                self.device: str = answer.get("device", settings["device"]) + ""
         except BaseException:
             self._process.close()
             raise
@@ -59,7 +59,8 @@ class SandboxedCaptioner:
         """Captions of a batch, in its order. Raises `CommunityForensicsError` when the captioner fails."""
         shapes = [list(image.shape[:2]) for image in images]
         answer = self._ask({"caption": shapes}, b"".join(image.tobytes() for image in images))
-        captions = [str(caption) for caption in answer["captions"]]
+        with _sensible():
+            captions = [caption + "" for caption in answer["captions"]]  # texts, or a `TypeError`
         if len(captions) != len(images):
             raise CommunityForensicsError(f"the captioner gave {len(captions)} captions of {len(images)} images")
         return captions
@@ -77,6 +78,15 @@ class SandboxedCaptioner:
         if "failed" in answer:
             raise CommunityForensicsError(str(answer["failed"]))
         return answer
+
+
+@contextmanager
+def _sensible() -> Iterator[None]:
+    """A block that reads an answer, which may be wrong in any way: whoever made the weights may have made it."""
+    try:
+        yield
+    except NONSENSE as error:
+        raise CommunityForensicsError(f"the process of the captioner {NO_SENSE}: name another --captioner") from error
 
 
 def load_sandboxed(folder: Path, device: str, generation: Generation) -> SandboxedCaptioner:

@@ -1,5 +1,7 @@
 """What a detector says of image files that belong to no dataset."""
 
+import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +11,14 @@ import pyarrow as pa
 
 from detectors.data.images import ImageDecoders
 from detectors.data.index import Index
+from detectors.data.sources.files import read_image_file
 from detectors.data.sources.source import GeneratorFacts
 from detectors.metrics.calibration import probabilities
 from detectors.models.detector import load
 from detectors.run import Run
 from manifests.manifest import REAL
 from workspace.errors import UsageError
-from workspace.identity import sha256_of_file
+from workspace.printable import in_line
 
 #: Images that the detector is given at a time.
 _BATCH = 32
@@ -44,9 +47,9 @@ def predict(run: Run, files: Sequence[Path], device: str = "auto") -> Iterator[P
     for path in files:
         if not path.is_file():
             raise UsageError(f"{path}: {'a folder; name image files' if path.is_dir() else 'there is no such file'}")
-    detector, described = load(run, device), run.described()
-    threshold = described.get("threshold") or 0.0
-    temperature = described.get("temperature") or 1.0
+    detector = load(run, device)
+    threshold = run.number("threshold", 0.0)
+    temperature = run.number("temperature", 1.0)
     index = Index.of([_Files([path.resolve() for path in files])])
     with ImageDecoders() as decoders:
         for start in range(0, len(files), _BATCH):
@@ -64,7 +67,7 @@ def predict(run: Run, files: Sequence[Path], device: str = "auto") -> Iterator[P
 
 
 class _Files:
-    """Files as a source; what label they have is not known, and not used."""
+    """Files as a source; what label and sha256 they have is not known, and not used."""
 
     name = "files"
 
@@ -74,9 +77,10 @@ class _Files:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """As `Source.batches`."""
         columns = {
-            "sha256": [sha256_of_file(path) for path in self._paths],
+            "sha256": [hashlib.sha256(os.fsencode(path)).hexdigest() for path in self._paths],
             "label": [REAL] * len(self._paths),
-            "locator": [str(path) for path in self._paths],
+            # A name may have bytes that no table holds.
+            "locator": [f"{number}{in_line(path.suffix)}" for number, path in enumerate(self._paths)],
         }
         yield pa.RecordBatch.from_pydict(columns)
 
@@ -90,4 +94,4 @@ class _Files:
 
     def read(self, locator: str) -> bytes:
         """As `Source.read`."""
-        return Path(locator).read_bytes()
+        return read_image_file(self._paths[int(locator.partition(".")[0])])

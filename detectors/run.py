@@ -14,6 +14,7 @@ The same recipe is the same folder, so a command that is repeated finds the fini
 
 import hashlib
 import json
+import math
 import re
 import shutil
 import tomllib
@@ -113,9 +114,21 @@ class Recipe:
     def read(cls, path: Path) -> "Recipe":
         """The recipe of a file. Raises `UsageError` where there is none, or another program wrote it."""
         try:
-            return cls(**tomllib.loads(path.read_text(encoding="utf-8")))
+            found = tomllib.loads(path.read_text(encoding="utf-8"))
+            for name, kind in _KINDS.items():
+                if not isinstance(found.get(name, kind()), kind) or isinstance(found.get(name), bool):
+                    raise TypeError(f"{name} is a {type(found[name]).__name__}")
+            return cls(**found)
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError) as error:
             raise UsageError(f"{path} is not the recipe of a run: {in_one_line(error, 200)}") from error
+
+
+#: The types of the fields of a recipe.
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("model", "protocol", "fold", "rows"), str),
+    **dict.fromkeys(("seed", "steps"), int),
+    **dict.fromkeys(("data", "settings", "versions"), dict),
+}
 
 
 @dataclass(frozen=True)
@@ -224,6 +237,14 @@ class Run:
     def finish(self, description: Mapping[str, Any]) -> None:
         """Write model.json: the run is finished."""
         write_json(self.description, dict(description))
+
+    def number(self, name: str, usual: float) -> float:
+        """A number of model.json; `usual` where it is absent, null or 0. Raises `UsageError` for another value, and as
+        `described`."""
+        found = self.described().get(name) or usual
+        if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+            raise UsageError(f"{self.description} is damaged: its {name} is no number")
+        return float(found)
 
     def described(self) -> dict[str, Any]:
         """What model.json says. Raises `UsageError` for a run that is not finished."""

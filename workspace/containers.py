@@ -8,12 +8,13 @@ other one found. All methods raise `OSError` for what cannot be read.
 import errno
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from workspace.hub_access import HubAccess
-from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
+from workspace.limited.process import NO_SENSE, NONSENSE, LimitedProcess, LimitError, Limits, LostError
 from workspace.regular_file import OutsideError, open_regular
 
 HUB = "hf://"
@@ -24,6 +25,11 @@ LARGEST = 1 << 30
 LIMITS = Limits(processor=20, memory=3 << 30, answer=LARGEST + (1 << 20))
 #: Of a Parquet file, how much is decoded in a second at least.
 _BYTES_A_SECOND = 20e6
+#: Bytes that a member of an archive takes at least: its entry in the directory of a zip.
+_LEAST_OF_MEMBER = 46
+#: Rows of a table at most, and of a small one: a thousand million rows without a value take a few bytes in a file, and
+#: the names of as many images all memory.
+_MOST_ROWS, _MOST_ROWS_OF_SMALL = 20_000_000, 1_000_000
 #: Processes that a container may end before it counts as damaged.
 _ATTEMPTS = 2
 #: Idle processes that are kept: starting one takes a third of a second.
@@ -92,6 +98,17 @@ class _Container:
                     self._process = None
                 raise
 
+    @contextmanager
+    def _sensible(self) -> Iterator[None]:
+        """A block that reads an answer, which may be wrong in any way: then the process is ended, as for any damage."""
+        try:
+            yield
+        except NONSENSE as error:
+            if self._process is not None:
+                self._process.close()
+            self._process, self._lost = None, _ATTEMPTS
+            raise DamagedFileError(f"the process that reads it {NO_SENSE}", self._path) from error
+
     def _send(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         assert self._process is not None
         if self._lost >= _ATTEMPTS:
@@ -128,19 +145,29 @@ class _Archive(_Container):
         #: What cannot be read, with what it is.
         self.irregular: dict[str, str] = {}
         try:
-            while batch := self._ask({"members": True})[0]["members"]:
-                for name, place, size, what in batch:
-                    if not (isinstance(name, str) and place >= 0 and size >= 0):
-                        raise DamagedFileError("a member outside the archive", path)
-                    self.members.pop(name, None)
-                    self.irregular.pop(name, None)
-                    if what:
-                        self.irregular[name] = what
-                    else:
-                        self.members[name] = (place, size)
+            for name, place, size, what in self._listed():
+                self.members.pop(name, None)
+                self.irregular.pop(name, None)
+                if what:
+                    self.irregular[name] = what
+                else:
+                    self.members[name] = (place, size)
         except BaseException:
             self.close()
             raise
+
+    def _listed(self) -> Iterator[tuple[str, int, int, str]]:
+        """What the process says of each member, which may be wrong in any way. Raises `DamagedFileError`."""
+        left = self._length() // _LEAST_OF_MEMBER
+        with self._sensible():
+            while batch := self._ask({"members": True})[0]["members"]:
+                left -= len(batch)
+                for name, place, size, what in batch:
+                    if not (type(name) is type(what) is str and type(place) is type(size) is int):
+                        raise TypeError
+                    if min(place, size, left) < 0:
+                        raise ValueError
+                    yield name, place, size, what
 
     def size(self, member: str) -> int:
         """Bytes of a member."""
@@ -217,13 +244,20 @@ class ParquetImages(_Container):
             raise DamagedFileError(f"not a whole Parquet file: {error.strerror}", path) from error
         self._hub = hub
         found = self.description
-        #: The number of rows.
-        self.rows: int = int(found["rows"])
-        #: The names of its columns, of those that may hold images (of several only the one called `image`, where it
-        #: exists), and of those of text, or lists of text.
-        self.columns: list[str] = list(found["columns"])
-        self.image_columns: list[str] = list(found["images"])
-        self.text_columns: list[str] = list(found["texts"])
+        try:
+            with self._sensible():
+                #: The number of rows.
+                self.rows: int = int(found["rows"])
+                #: The names of its columns, of those that may hold images (of several only the one called `image`,
+                #: where it exists), and of those of text, or lists of text.
+                self.columns: list[str] = list(map(str, found["columns"]))
+                self.image_columns: list[str] = list(map(str, found["images"]))
+                self.text_columns: list[str] = list(map(str, found["texts"]))
+            if not 0 <= self.rows <= min(_MOST_ROWS, max(_MOST_ROWS_OF_SMALL, self._length())):
+                raise DamagedFileError(f"{self.rows:,} rows in {self._length():,} bytes", path)
+        except BaseException:
+            self.close()
+            raise
 
     def read(self, row: int, column: str | None = None) -> bytes:
         """The bytes of the image in a row, in `column` (None: the one that may hold images). A path in the row is one
@@ -244,7 +278,10 @@ class ParquetImages(_Container):
     def values(self, row: int, columns: Sequence[str]) -> dict[str, Any]:
         """The values of some columns of a row, as JSON has them."""
         self._require(row)
-        values: dict[str, Any] = self._ask({"values": row, "columns": list(columns)})[0]["values"]
+        values = self._ask({"values": row, "columns": list(columns)})[0].get("values")
+        with self._sensible():
+            if not isinstance(values, dict):
+                raise TypeError
         return values
 
     def _require(self, row: int) -> None:

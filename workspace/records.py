@@ -220,6 +220,9 @@ def reading(path: Path) -> Iterator[None]:
 
     A file that this process may not read is not damaged: that stays an `OSError`, with its name.
     """
+    if not path.is_file() and path.exists():
+        # From a pipe reading would wait for ever.
+        raise DamagedFileError(f"{path} is not a Parquet file: it is not a regular file")
     try:
         yield
     except FileNotFoundError as error:

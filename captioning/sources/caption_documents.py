@@ -11,12 +11,23 @@ It is read as a whole.
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from captioning.sources.captions import CAPTION_NAMES
+from workspace.regular_file import read_regular
 
 #: Characters of a document at most: twice those of the largest of Karpathy's, that of COCO.
 LARGEST = 1 << 28
+
+
+def whole_text(path: Path, within: Path) -> str:
+    """The text of a document in the folder `within`. Raises `OSError`, and `ValueError` for one that is no UTF-8 or is
+    too long."""
+    content = read_regular(path, within, LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"more than {LARGEST:,} bytes")
+    return content.decode("utf-8-sig")
 
 
 def rows_of(document: Any) -> Iterator[dict[str, Any]]:

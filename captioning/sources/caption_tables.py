@@ -24,6 +24,7 @@ from captioning.sources.captions import Captions, caption_name, captions_in_row
 from captioning.sources.columns import Columns
 from captioning.sources.licenses import LICENSE_COLUMNS
 from workspace.errors import UsageError, in_one_line
+from workspace.json_text import load_json
 
 _TABLE = re.compile(
     r"metadata\.(jsonl?|csv|tsv)|captions?(_\w+)?\.(jsonl?|csv|tsv|txt|token)|results(_\d+)?\.(csv|token)"
@@ -62,18 +63,16 @@ class CaptionTables:
 
         Raises `UsageError` when it is damaged, or lacks a column that the user named.
         """
-        found: dict[str, TableRow] = {}
+        said: dict[str, list[Captions]] = defaultdict(list)
+        licenses: dict[str, dict[str, Any]] = defaultdict(dict)
         find = _Finder(name, ids)
         text = TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
         try:
             for image, row in _rows(name, text, columns):
                 real_id = find(image)
                 if real_id is not None:
-                    former = found.get(real_id, TableRow())
-                    licenses = {key: value for key, value in row.items() if key.lower() in LICENSE_COLUMNS}
-                    found[real_id] = TableRow(
-                        former.captions + captions_in_row(row, columns.caption), {**former.license, **licenses}
-                    )
+                    said[real_id].append(captions_in_row(row, columns.caption))
+                    licenses[real_id] |= {key: value for key, value in row.items() if key.lower() in LICENSE_COLUMNS}
         except _NotUnderstoodError as error:
             if columns.caption is not None and error.columns and not name.lower().endswith(".json"):
                 raise UsageError(
@@ -86,11 +85,11 @@ class CaptionTables:
                 "source"
             ) from error
         else:
-            if not found:
+            if not said:
                 self.remarks.append(f"{name!r} names none of the images of this source")
         finally:
             text.detach()  # its caller closes the file
-        self.rows.update(found)
+        self.rows.update({name: TableRow(Captions.joined(all_said), licenses[name]) for name, all_said in said.items()})
 
 
 class _NotUnderstoodError(Exception):
@@ -136,7 +135,7 @@ def _rows(name: str, text: TextIOWrapper, columns: Columns) -> Iterator[tuple[st
 def _document(text: TextIOWrapper) -> Iterator[dict[str, Any]]:
     content = text.read(LARGEST)
     try:
-        return rows_of(json.loads(content))
+        return rows_of(load_json(content))
     except ValueError as error:
         raise _NotUnderstoodError(f"it is not JSON, or too long: {in_one_line(error, 100, named=False)}") from error
 

@@ -4,7 +4,7 @@ A value that is no text (null, a number) is dropped here, and counted; what a te
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,12 @@ class Captions:
     dropped: tuple[DropReason, ...] = ()
 
     def __add__(self, other: "Captions") -> "Captions":
-        return Captions(self.texts + other.texts, self.dropped + other.dropped)
+        return Captions.joined((self, other))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Captions]") -> "Captions":
+        """All captions of one image: each is copied once, however many there are."""
+        return cls(tuple(t for one in parts for t in one.texts), tuple(d for one in parts for d in one.dropped))
 
 
 def captions_in_text(content: bytes) -> Captions:
@@ -69,8 +74,7 @@ def captions_in_value(value: Any, depth: int = _DEPTH) -> Captions:
     if value is None:
         return Captions((), ("empty",))
     if isinstance(value, list) and depth:
-        found = [captions_in_value(inner, depth - 1) for inner in value]
-        return Captions(tuple(t for one in found for t in one.texts), tuple(d for one in found for d in one.dropped))
+        return Captions.joined([captions_in_value(inner, depth - 1) for inner in value])
     if isinstance(value, dict) and depth:
         name = caption_name(value)
         if name is not None:

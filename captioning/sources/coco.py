@@ -8,19 +8,19 @@ A split is read when both its annotation file and its folder exist, so a copy of
 every image of the annotation file is listed; one that is not on the disk is reported as missing.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from captioning.sources.caption_documents import whole_text
 from captioning.sources.captions import captions_in_value
 from captioning.sources.columns import Columns
 from captioning.sources.licenses import parse_license
 from captioning.sources.source import RealImage
 from workspace.errors import UsageError, in_one_line
-from workspace.regular_file import read_regular
+from workspace.json_text import load_json
 
 LAYOUT = "annotations/captions_<split>.json beside the folder <split>/ or images/<split>/"
 
@@ -61,7 +61,7 @@ def read_coco(root: Path, _: Columns = Columns()) -> Coco:
 def _read_split(root: Path, folder: str, path: Path) -> dict[str, RealImage]:
     """The images of one annotation file, by id."""
     try:
-        content = json.loads(read_regular(path, root).decode("utf-8-sig"))
+        content = load_json(whole_text(path, root))
         licenses = {
             entry["id"]: parse_license(entry.get("name"), entry.get("url")) for entry in content.get("licenses", [])
         }

@@ -24,6 +24,7 @@ from captioning.sources.licenses import Licenses, read_licenses
 from captioning.sources.side_files import SIDE_SUFFIXES, TEXT_SUFFIXES, captions_beside, side_suffix
 from captioning.sources.source import RealImage
 from workspace.errors import UsageError
+from workspace.folder_tree import EntangledError, is_folder, paths_below
 from workspace.regular_file import is_below, open_regular
 
 SUFFIXES = frozenset(
@@ -109,7 +110,7 @@ def open_folder(root: Path, listing: Listing, columns: Columns = Columns()) -> F
 def list_folder(root: Path) -> Listing:
     """All images below `root`, sorted, and the files with captions. Raises `UsageError` as `image_ids`."""
     listing = Listing()
-    for path in _files(root, root, "", ()):
+    for path in _files(root):
         name = PurePath(path).name
         if _suffix(name) in SUFFIXES:
             listing.ids.append(path)
@@ -130,46 +131,36 @@ def image_ids(root: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[str]
 
     Raises `UsageError` for a folder that cannot be read, and for a link to a folder outside `root`.
     """
-    return (path for path in _files(root, root, "", ()) if _suffix(path) in suffixes)
+    return (path for path in _files(root) if _suffix(path) in suffixes)
 
 
 def every_file(root: Path) -> Iterator[str]:
     """The ids of all files below `root`, in no order; errors as `image_ids`."""
-    return _files(root, root, "", ())
+    return _files(root)
 
 
 def _suffix(name: str) -> str:
     return PurePath(name).suffix.lower()
 
 
-def _files(root: Path, folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
-    """The paths of the files in `folder`, each starting with `prefix`; `above` identifies the folders it is in."""
+def _files(root: Path) -> Iterator[str]:
+    """The paths of the files below a root."""
+
+    def wanted(entry: os.DirEntry[str]) -> bool:
+        if entry.name.startswith(".") or entry.name in SYSTEM_FOLDERS:
+            return False
+        if entry.is_symlink() and is_folder(entry) and not is_below(Path(entry.path).resolve(), root):
+            raise UsageError(
+                f"{entry.path} is a link to a folder outside the source: give the folder that holds both as the "
+                "source, or remove the link"
+            )
+        return True
+
     try:
-        status = folder.stat()
-        entries = list(os.scandir(folder))
+        yield from paths_below(root, wanted, follow=True)
+    except EntangledError as error:
+        raise UsageError(f"{root} cannot be read ({error.strerror}): remove links, or name a folder in it") from error
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be read ({error.strerror}): change its permissions, or move it out of the source"
+            f"{error.filename} cannot be read ({error.strerror}): change its permissions, or move it out of the source"
         ) from error
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:
-        return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name in SYSTEM_FOLDERS:
-            continue
-        if _is_folder(entry):
-            if entry.is_symlink() and not is_below(Path(entry.path).resolve(), root):
-                raise UsageError(
-                    f"{entry.path} is a link to a folder outside the source: give the folder that holds both as the "
-                    "source, or remove the link"
-                )
-            yield from _files(root, folder / entry.name, f"{prefix}{entry.name}/", (*above, identity))
-        else:
-            yield f"{prefix}{entry.name}"
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: listed as a file, and reported as missing
-        return False

@@ -1,15 +1,15 @@
 """Licences as data sets state them for each image: in a file `licenses.json`, in columns, or by a name and a link."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from captioning.sources.caption_documents import whole_text
 from workspace.errors import UsageError, in_one_line
+from workspace.json_text import load_json
 from workspace.printable import printable
-from workspace.regular_file import read_regular
 
 LICENSES_FILE = "licenses.json"
 LICENSE_COLUMNS = ("license", "licence", "license_url", "licence_url", "redistributable")
@@ -66,7 +66,7 @@ def read_licenses(root: Path) -> Licenses:
     """The entries of `licenses.json` in a root; none without that file. Raises `UsageError` if it is invalid."""
     path = root / LICENSES_FILE
     try:
-        entries = json.loads(read_regular(path, root).decode("utf-8-sig"))
+        entries = load_json(whole_text(path, root))
     except FileNotFoundError:
         return Licenses({})
     except (OSError, ValueError, RecursionError) as error:

@@ -17,6 +17,7 @@ from crawler.catalog import ModelFile
 from crawler.hub.repository import MAX_FILES, Description, Reader, Repository
 from crawler.hub.single_flight import SingleFlight
 from crawler.reasons import Incompatible, Reason
+from workspace.folder_tree import is_folder, paths_below
 from workspace.regular_file import OutsideError, open_regular
 from workspace.size import text_of
 
@@ -89,18 +90,20 @@ class LocalReader:
 def files_below(folder: Path) -> Iterator[ModelFile]:
     """The files below a folder, one more than is read at most; sizes of other things than files are 0."""
     count = 0
-    for root, folders, names in os.walk(folder):
-        # Those of programs: .git, and the cache of `hf download`.
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(root, name)
-            text = path.relative_to(folder).as_posix()
-            if not text.isprintable() or "\\" in text:
-                continue
-            count += 1
-            if count > MAX_FILES:
-                raise Incompatible(Reason.MALFORMED, f"the folder has more than {MAX_FILES:,} files")
-            yield ModelFile(path=text, size=path.stat().st_size if path.is_file() else 0)
+
+    def wanted(entry: os.DirEntry[str]) -> bool:
+        # Hidden folders are those of programs: .git, and the cache of `hf download`.
+        return not (entry.name.startswith(".") and is_folder(entry))
+
+    # What a folder that cannot be read would have is missed, and said, later.
+    for text in paths_below(folder, wanted, on_error=lambda _: None):
+        if not text.isprintable() or "\\" in text:
+            continue
+        count += 1
+        if count > MAX_FILES:
+            raise Incompatible(Reason.MALFORMED, f"the folder has more than {MAX_FILES:,} files")
+        path = folder / text
+        yield ModelFile(path=text, size=path.stat().st_size if path.is_file() else 0)
 
 
 @contextmanager

@@ -6,12 +6,13 @@ or a message. A redirect to another host, such as a CDN, gets none: httpx remove
 """
 
 import json
+import string
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpx2
 from huggingface_hub import constants, get_session
@@ -164,7 +165,10 @@ def _local(url: str, endpoint: str) -> str | None:
     known = {urlsplit(one)[:2] for one in (endpoint, constants.HUGGINGFACE_CO_URL_HOME)}
     if (parts.scheme, parts.netloc) not in known or not parts.path.startswith("/"):
         return None
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    # A header has ASCII only.
+    return quote(
+        f"{parts.path}?{parts.query}" if parts.query else parts.path, safe=string.punctuation, errors="replace"
+    )
 
 
 def _refusal(response: httpx2.Response) -> RequestError:
@@ -172,10 +176,14 @@ def _refusal(response: httpx2.Response) -> RequestError:
     code, words = (response.headers.get(name, "") for name in ("X-Error-Code", "X-Error-Message"))
     status = response.status_code if response.status_code >= 400 else 502
     words = printable(words or f"the Hub answers with the status {status}")[:_MAX_WORDS]
-    waits = {name: response.headers[name] for name in _WAITS if name in response.headers}
+    waits = {name: value for name in _WAITS if _is_plain(value := response.headers.get(name, ""))}
     error = RequestError(words, status=status, headers=waits)
     error.code = code if code.isascii() and code.isalnum() else None
     return error
+
+
+def _is_plain(value: str) -> bool:
+    return value.isascii() and value.isprintable() and value != ""
 
 
 def _not_valid(url: str) -> RequestError:

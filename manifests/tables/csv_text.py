@@ -1,9 +1,5 @@
-"""Tables as CSV that spreadsheets open without running what strangers wrote.
-
-A spreadsheet takes a cell that begins with =, +, -, @, a tab or a carriage return for a formula, which can send the
-other cells away. Before the text of such a cell there is an apostrophe, as OWASP recommends
-(https://owasp.org/www-community/attacks/CSV_Injection); the Parquet file beside it has the text as it is. Numbers stay
-as they are.
+"""Tables as CSV that spreadsheets open without running what strangers wrote (`workspace.spreadsheet`); the Parquet file
+beside it has each text as it is.
 """
 
 from pathlib import Path
@@ -12,8 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-# The full-width forms are taken for the same characters.
-_FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
+from workspace.spreadsheet import FORMULA
 
 
 def write_csv(path: Path, table: pa.Table) -> None:
@@ -24,4 +19,4 @@ def write_csv(path: Path, table: pa.Table) -> None:
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     quoted = pc.binary_join_element_wise("'", column, "")
-    return pc.if_else(pc.match_substring_regex(column, _FORMULA), quoted, column)
+    return pc.if_else(pc.match_substring_regex(column, FORMULA), quoted, column)

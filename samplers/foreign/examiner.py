@@ -16,7 +16,7 @@ from typing import Any, Self
 from samplers.foreign.generation_settings import GenerationSettings
 from samplers.sample import SUFFIXES
 from workspace.errors import CommunityForensicsError
-from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
+from workspace.limited.process import NO_SENSE, NONSENSE, LimitedProcess, LimitError, Limits, LostError
 from workspace.printable import printable
 from workspace.sandbox.limits import default_memory
 
@@ -145,9 +145,9 @@ class Examiner:
             results = [_checked(one) for one in answer["images"]]
             for (number, _), result in zip(known, results, strict=True):
                 found[number] = result
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except NONSENSE as error:
             self._process.close()
-            raise LostError("sent an answer that makes no sense") from error
+            raise LostError(NO_SENSE) from error
         return found
 
     def _started(self) -> LimitedProcess:
@@ -185,7 +185,7 @@ def _questions(files: Sequence[tuple[bytes, str]]) -> list[list[tuple[bytes, str
 
 
 def _checked(sent: dict[str, Any]) -> Examined | Unusable:
-    """What the process says of a file; any of `KeyError`, `TypeError`, `ValueError`, `AttributeError` for nonsense."""
+    """What the process says of a file; any of `NONSENSE` for nonsense."""
     if "unusable" in sent:
         return Unusable(printable(f"{sent['unusable']['reason']}: {sent['unusable']['detail']}")[:300])
     facts, compression = sent["facts"], sent["facts"]["compression"]

@@ -19,8 +19,11 @@ from typing import Any
 
 #: Nodes between a sampler of ComfyUI and the text that it is conditioned by.
 _MOST_NODES = 50
-#: A pair of the web UI's last line; a value with a comma in it is in quotes.
-_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+#: Characters of a text at most; graphs of ComfyUI have some hundred thousand.
+_LONGEST = 1 << 20
+#: A pair of the web UI's last line; a value with a comma in it is in quotes. The name has a greatest length, without
+#: which a text of letters alone would be searched for a colon from each of them on.
+_PAIR = re.compile(r'(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _STEPS = re.compile(r"^Steps:\s*\d+", re.MULTILINE)
 _NEGATIVE = "Negative prompt:"
 #: Inputs of ComfyUI's text nodes, and of nodes that pass a text or a conditioning on.
@@ -48,7 +51,7 @@ class GenerationSettings:
 def generation_settings(texts: Mapping[str, str]) -> GenerationSettings | None:
     """The settings in the texts of a file, by field; None where none of them has any."""
     for field, read in _READERS.items():
-        if field not in texts:
+        if field not in texts or len(texts[field]) > _LONGEST:
             continue
         try:
             found = read(field, texts[field])

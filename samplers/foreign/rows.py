@@ -34,7 +34,7 @@ def row_of(
         "image": ImageFile(),
         "original_name": _text(image.original_name),
         "prompt": _text(image.prompt),
-        "prompt_source": image.prompt_source,
+        "prompt_source": _text(image.prompt_source),
         "prompt_id": image.prompt_id,
         "negative_prompt": _text(image.negative_prompt),
         "real_source": image.real_source,

@@ -12,6 +12,7 @@ from workspace import records
 from workspace.atomic import atomic_path
 from workspace.layout import Workspace, parts_in
 from workspace.printable import in_line
+from workspace.spreadsheet import cells
 
 _COLUMNS = (
     "index",
@@ -102,9 +103,9 @@ class Account:
                 for row in one.rows:
                     result = "equal" if row["equal_to"] is not None else row["status"]
                     others = {key: known.get(row[key]) for key in ("equal_to", "similar_to")}
-                    table.writerow({**row, **others, "generator": one.generator, "result": result})
+                    table.writerow(cells({**row, **others, "generator": one.generator, "result": result}))
             for name in self.unclaimed:
-                table.writerow({"original_name": name, "result": "of no generator"})
+                table.writerow(cells({"original_name": name, "result": "of no generator"}))
 
 
 def account_of(workspace: Workspace, generator: str, new: int) -> GeneratorAccount:

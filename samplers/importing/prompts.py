@@ -19,6 +19,7 @@ from typing import Any
 from captioning.sources.folder import SUFFIXES
 from samplers.importing.tree import Tree
 from workspace.errors import UsageError, in_one_line
+from workspace.json_text import load_json
 from workspace.printable import in_line
 
 #: Names of columns and keys, in lower case; the first found counts.
@@ -42,6 +43,9 @@ FILE_NAMES = (
 _SHOWN = 20
 #: Bytes of a table, and of a file beside an image, at most.
 _TABLE, _BESIDE = 512 << 20, 1 << 20
+_NO_TEXT = "it is no text in UTF-8: save it as UTF-8"
+#: Rows of a table, and characters of a row, at most.
+_MOST_ROWS, _LONGEST_ROW = 5_000_000, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -160,30 +164,35 @@ class Prompts:
             content = self._tree.read(table, _TABLE + 1)
             if len(content) > _TABLE:
                 raise ValueError(f"more than {_TABLE:,} bytes")
-            for named, row in _rows(table, _decoded(content), self._stems):
-                found.add(named, row)
+            for named, row in _rows(table, content, self._stems):
+                # Rows of other images are not kept: a table may have any number of them.
+                if _name_of(named.strip()) in self._stems:
+                    found.add(named, row)
         except (OSError, ValueError, csv.Error, RecursionError) as error:
-            line = f"{table} is not read: {in_one_line(error, 150, named=False)}"
+            line = f"{in_line(table)} is not read: {in_one_line(error, 150, named=False)}"
             if is_named:
                 raise UsageError(f"{line}; correct it") from error
             self._remarks.append(line)
             return None
         if found.ambiguous:
             self._remarks.append(
-                f"{table} says several things of {len(found.ambiguous)} names, such as {min(found.ambiguous)!r}: they "
-                "are not read"
+                f"{in_line(table)} says several things of {len(found.ambiguous)} names, such as "
+                f"{min(found.ambiguous)!r}: they are not read"
             )
         if not found.rows:
             if is_named:
-                raise UsageError(f"{table} has no column of file names ({', '.join(FILE_NAMES)}), or no rows")
+                raise UsageError(
+                    f"{table} has no column of file names ({', '.join(FILE_NAMES)}), or names none of the images"
+                )
             if _suffix(table) != ".json":  # of which there are many for other purposes
-                self._remarks.append(f"{table} is not read: no column of it has names of images")
+                self._remarks.append(f"{in_line(table)} is not read: no column of it has names of these images")
             return None
         names = [self._prompt] if self._prompt else PROMPT_NAMES
         if all(_first(row, names)[1] is None for row in found.rows.values()):
             columns = ", ".join(map(in_line, [*next(iter(found.rows.values()))][:_SHOWN]))
             self._remarks.append(
-                f"{table} has no prompts: of its columns ({columns}) none is {names[0]}; name one with --prompt-column"
+                f"{in_line(table)} has no prompts: of its columns ({columns}) none is {names[0]}; name one with "
+                "--prompt-column"
             )
         return found
 
@@ -225,38 +234,82 @@ def _tables(tree: Tree) -> Iterator[str]:
             yield name
 
 
-def _rows(table: str, text: str, stems: frozenset[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(table: str, content: bytes, stems: frozenset[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The name of the image, and the row, of each row that names one: in a column of a known name, else in the one
     whose values are names of images (`stems`, without suffix) most often."""
     suffix = _suffix(table)
-    if suffix in (".csv", ".tsv"):
-        delimiter = "\t" if suffix == ".tsv" else max(",;\t|", key=text.partition("\n")[0].count)
-        rows: Iterator[Any] = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    elif suffix == ".jsonl":
-        rows = (json.loads(line) for line in text.splitlines() if line.strip())
-    else:
-        whole = json.loads(text)
+    if suffix == ".json":
+        whole = load_json(_decoded(content))
         if isinstance(whole, dict) and all(isinstance(value, str | dict) for value in whole.values()):
             for name, value in whole.items():
                 yield name, value if isinstance(value, dict) else {"prompt": value}
             return
-        rows = iter(whole if isinstance(whole, list) else ())
-    found = [
-        {str(key): value for key, value in row.items() if key is not None} for row in rows if isinstance(row, dict)
-    ]
+
+    def rows() -> Iterator[dict[str, Any]]:
+        # Read twice rather than kept: small rows take a hundred times the memory of their text.
+        if suffix == ".json":
+            found: Iterator[Any] = iter(whole if isinstance(whole, list) else ())
+        else:
+            found = _objects(content) if suffix == ".jsonl" else _cells(content, is_tsv=suffix == ".tsv")
+        for number, row in enumerate(found):
+            if number >= _MOST_ROWS:
+                raise ValueError(f"more than {_MOST_ROWS:,} rows")
+            if isinstance(row, dict):
+                yield {str(key): value for key, value in row.items() if key is not None}
+
     names: Sequence[str] = FILE_NAMES
-    if found and _first(found[0], FILE_NAMES)[1] is None:
+    first = next(rows(), None)
+    if first is not None and _first(first, FILE_NAMES)[1] is None:
         hits = Counter(
             key
-            for row in found
+            for row in rows()
             for key, value in row.items()
             if isinstance(value, str) and _name_of(value.strip()) in stems
         )
         names = [key for key, _ in hits.most_common(1)]
-    for row in found:
+    for row in rows():
         named = _first(row, names)[1]
         if named is not None:
             yield named, row
+
+
+def _cells(content: bytes, *, is_tsv: bool) -> Iterator[dict[str | None, Any]]:
+    """The rows of a table with columns. Raises `ValueError`, `csv.Error`."""
+    delimiter = "\t" if is_tsv else max(",;\t|", key=next(_lines(content), "").count)
+    used = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal used
+        for line in _lines(content):
+            used += len(line)
+            yield _limited(line, used)
+
+    for row in csv.DictReader(lines(), delimiter=delimiter):
+        used = 0
+        yield row
+
+
+def _objects(content: bytes) -> Iterator[Any]:
+    """The values of JSON lines. Raises `ValueError`, `RecursionError`."""
+    for line in _lines(content):
+        if line.strip():
+            yield json.loads(_limited(line, len(line)))
+
+
+def _limited(line: str, used: int) -> str:
+    if used > _LONGEST_ROW:
+        raise ValueError(f"a row of more than {_LONGEST_ROW:,} characters")
+    return line
+
+
+def _lines(content: bytes) -> Iterator[str]:
+    """The lines of a text, which is never there as a whole; of a long one its beginning. Raises `ValueError`."""
+    with io.TextIOWrapper(io.BytesIO(content), encoding=_encoding(content), newline="") as text:
+        try:
+            while line := text.readline(_LONGEST_ROW + 1):
+                yield line
+        except UnicodeDecodeError as error:
+            raise ValueError(_NO_TEXT) from error
 
 
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> tuple[str | None, str | None]:
@@ -292,16 +345,20 @@ def _suffix(name: str) -> str:
 
 def _object(content: bytes) -> dict[str, Any]:
     """A JSON object. Raises `ValueError`, `RecursionError`."""
-    found = json.loads(_decoded(content))
+    found = load_json(_decoded(content))
     if not isinstance(found, dict):
         raise ValueError("no JSON object")
     return found
 
 
 def _decoded(content: bytes) -> str:
-    """A text in UTF-8, or in UTF-16 with its mark, as spreadsheets save it. Raises `ValueError`."""
-    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    """A text. Raises `ValueError`."""
     try:
-        return content.decode(encoding)
+        return content.decode(_encoding(content))
     except UnicodeDecodeError as error:
-        raise ValueError("it is no text in UTF-8: save it as UTF-8") from error
+        raise ValueError(_NO_TEXT) from error
+
+
+def _encoding(content: bytes) -> str:
+    """UTF-8, or UTF-16 with its mark, as spreadsheets save it."""
+    return "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"

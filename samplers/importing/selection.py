@@ -1,6 +1,7 @@
 """Which images of an import are whose."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +124,8 @@ def _split(tree: Tree, common: GeneratorImport, prompts: Prompts) -> list[tuple[
         )
     known = sorted(images)
     names = [_name(common.recipe.name, value) for value in known]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    if len(set(names)) < len(names):
+        twice = Counter(names).most_common(1)[0][0]
         raise UsageError(f"{twice} would be the name of two generators: describe them in a TOML file")
     return [(named(common, value, name), images[value]) for value, name in zip(known, names, strict=True)]
 

@@ -32,6 +32,8 @@ from workspace.threads import each
 _ARCHIVES, _TABLES = (".tar", ".zip"), (".parquet",)
 #: Side files: with the prompts of many images, or of one.
 _TEXTS = (".csv", ".tsv", ".jsonl", ".json", ".txt", ".caption")
+#: Bytes of an image, or of a table of prompts, that are looked at, at most.
+_LARGEST = 1 << 30
 #: Files that are hashed at a time.
 _AT_A_TIME = 4
 
@@ -214,6 +216,10 @@ def _hash(path: Path, within: Path) -> str:
     """The sha256 of a file; of one that cannot be read, which an image's row says, the name of the error."""
     try:
         with open_regular(path, within) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _LARGEST and path.suffix.lower() not in (*_ARCHIVES, *_TABLES):
+                # Its row says no more; a file that is a hole has any size, and takes no space.
+                return f"too large: {size:,} bytes"
             return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     except OSError as error:
         return f"unreadable: {os.strerror(error.errno or 0)}"

@@ -5,7 +5,6 @@ nothing was made, so it may be asked again later. It is *unanswered*: the provid
 for it, that did not arrive. Or no further request makes sense: the key, the credit, the model or the address is wrong.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +12,9 @@ from typing import Any
 
 import httpx2
 
+from samplers.provider.service import MAX_VALUES
 from workspace.errors import CommunityForensicsError
+from workspace.json_text import load_json
 from workspace.printable import in_line
 from workspace.retry import response_of, retry_after
 
@@ -96,7 +97,7 @@ def words_of(response: httpx2.Response) -> str:
     except Exception:  # the body was not read, or is no text: it says nothing
         return ""
     try:
-        said = json.loads(text)
+        said = load_json(text, MAX_VALUES)
     except (ValueError, RecursionError):
         said = None
     if said is None and "<" in text[:20]:

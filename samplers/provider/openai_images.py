@@ -2,15 +2,23 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import httpx2
 
-from samplers.provider.service import ANSWER_SECONDS, CONNECT_SECONDS, MAX_ANSWER, Delivery, NoImageError, tls
+from samplers.provider.service import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    MAX_ANSWER,
+    MAX_VALUES,
+    Delivery,
+    NoImageError,
+    tls,
+)
 from workspace.hub_body import BoundedBody
 from workspace.hub_connection import pace
+from workspace.json_text import load_json
 
 #: What an answer says of an image, beside the image.
 _NOTES = ("revised_prompt",)
@@ -47,7 +55,7 @@ class OpenAIImages:
     def delivery(self, answer: bytes) -> Delivery:
         """As `Service.delivery`."""
         try:
-            said = json.loads(answer)
+            said = load_json(answer, MAX_VALUES)
             image = said["data"][0]
             notes = {name: str(image[name]) for name in _NOTES if image.get(name)}
             if image.get("b64_json"):

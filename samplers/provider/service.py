@@ -12,6 +12,8 @@ import httpx2
 MAX_ANSWER = 96 << 20
 #: Bytes of an image at most.
 MAX_IMAGE = 64 << 20
+#: Values of JSON in an answer at most; texts in base64 are one each.
+MAX_VALUES = 100_000
 #: Seconds until a connection is made, and until an answer begins: a large image takes a provider minutes.
 CONNECT_SECONDS, ANSWER_SECONDS = 30.0, 600.0
 

@@ -23,6 +23,7 @@ from workspace.atomic import write_bytes, write_json
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace, generator_folder
 from workspace.printable import in_line
+from workspace.spreadsheet import cells
 
 JSON, CSV = "results.json", "results.csv"
 #: Rows that the terminal names; the table has all.
@@ -171,4 +172,4 @@ class ResultFolder:
 
 
 def _cells(row: RemadeRow) -> dict[str, Any]:
-    return {name: in_line(value) if isinstance(value, str) else value for name, value in asdict(row).items()}
+    return cells({name: in_line(value) if isinstance(value, str) else value for name, value in asdict(row).items()})

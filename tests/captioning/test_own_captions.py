@@ -17,8 +17,10 @@ from captioning.images import UnusableImageError
 from captioning.prompt_parts import Captioning, PartResult, caption_part, parts_of
 from captioning.selection import select
 from captioning.sources.captions import Captions, captions_in_text, captions_in_value
+from captioning.sources.coco import read_coco
 from captioning.sources.columns import Columns
 from captioning.sources.source import Collection
+from tests.bounds import within
 from tests.captioning.archives import write_tar
 from tests.captioning.oddities import encoded, picture
 from tests.fuzzing import fuzzed
@@ -302,3 +304,20 @@ def test_no_table_raises_anything_but_a_usage_error(tmp_path: Path, name: str, p
     except UsageError:
         return
     assert list(captions(collection)) == ["a.jpg"]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("line", ['{"file_name": "a.jpg", "text": "x"}', '{"file_name": "a.jpg", "text": null}'])
+def test_a_table_with_any_number_of_captions_of_one_image_takes_seconds(tmp_path: Path, line: str) -> None:
+    root = folder(tmp_path, ["a.jpg"], {"metadata.jsonl": f"{line}\n".encode() * 60_000})
+    with within(seconds=3):
+        assert len(opened(root).image("a.jpg").captions) == (60_000 if '"x"' in line else 0)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("name", ["annotations/captions_val2017.json", "licenses.json"])
+def test_a_document_that_is_a_hole_is_not_read_into_memory(tmp_path: Path, name: str) -> None:
+    root = folder(tmp_path, ["val2017/a.jpg"], {name: b""})
+    os.truncate(root / name, 1 << 40)
+    with pytest.raises(UsageError, match="more than 268,435,456 bytes"):
+        read_coco(root) if "annotations" in name else opened(root)

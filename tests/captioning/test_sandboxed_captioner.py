@@ -1,28 +1,20 @@
-"""The captioner in a process of its own, behind the walls: the same captions, and one line when the process ends.
+"""The process of a captioner may answer anything: whoever made its weights may have made the answer."""
 
-The process imports torch and transformers, which takes seconds: there is one.
-"""
+from typing import Any
 
 import numpy as np
 import pytest
 
-from captioning.blip import Blip
-from captioning.generation import Generation
-from captioning.sandboxed_captioner import load_sandboxed
-from demo.zoo.captioner import REPOSITORY
+from captioning.sandboxed_captioner import SandboxedCaptioner
 from workspace.errors import CommunityForensicsError
-from workspace.sandbox.walls import WALLS
 
 
-def test_captions_are_those_of_this_process_and_its_end_is_one_line(blip: Blip) -> None:
-    captioner = load_sandboxed(REPOSITORY, "cpu", Generation())
-    assert {"landlock", "seccomp", "memory"} <= set(captioner._process.walls) <= set(WALLS)
-    assert captioner.target_size == blip.target_size
-    shape = (3, blip.target_size.height, blip.target_size.width, 3)
-    images = list(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
-    assert captioner.caption(images) == blip.caption(images)
-    captioner._process.close()
-    with pytest.raises(
-        CommunityForensicsError, match="the process of the captioner was killed by signal 9: run the same"
-    ):
-        captioner.caption(images)
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "answer", [{}, {"captions": 5}, {"captions": [1]}, {"captions": [None]}, {"captions": [["a"]]}]
+)
+def test_an_answer_that_makes_no_sense_is_one_line(answer: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    captioner = SandboxedCaptioner.__new__(SandboxedCaptioner)
+    monkeypatch.setattr(captioner, "_ask", lambda *_: answer)
+    with pytest.raises(CommunityForensicsError, match="sent an answer that makes no sense"):
+        captioner.caption([np.zeros((1, 1, 3), np.uint8)])

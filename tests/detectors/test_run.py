@@ -1,8 +1,10 @@
 """A run is named by its recipe, found again, and finished when its description is there."""
 
+import json
 from dataclasses import replace
 
 import pytest
+import tomli_w
 
 from detectors.run import Recipe, Run, runs
 from workspace.errors import UsageError
@@ -130,3 +132,23 @@ def test_a_damaged_recipe_is_one_line(workspace, content):
     run.recipe_file.write_bytes(content)
     with pytest.raises(UsageError, match="is not the recipe of a run"):
         runs(workspace)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("change", [{"model": 5}, {"settings": "x"}, {"seed": "x"}, {"seed": True}, {"data": 1.5}])
+def test_a_recipe_with_values_of_other_types_is_refused_in_one_line(workspace, change):
+    run = Run.open(workspace, RECIPE)
+    run.recipe_file.write_bytes(tomli_w.dumps({**RECIPE.as_dict(), **change}).encode())
+    with pytest.raises(UsageError, match=r"is not the recipe of a run: TypeError: \w+ is a"):
+        Run.find(workspace, run.name)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("value", ["x", [1], True, float("nan"), float("inf")])
+def test_a_number_that_is_none_is_refused_in_one_line(workspace, value):
+    run = Run.open(workspace, RECIPE)
+    run.description.write_text(json.dumps({"threshold": value}))
+    with pytest.raises(UsageError, match="its threshold is no number"):
+        run.number("threshold", 0.0)
+    run.description.write_text('{"threshold": null}')
+    assert run.number("threshold", 0.5) == 0.5

@@ -196,8 +196,9 @@ def test_a_path_in_a_row_stays_below_the_folder_of_its_file(tmp_path: Path, name
     file.close()
 
 
-@fuzzed(60)
-@given(st.binary(max_size=2000), st.integers(0, 1500), st.sampled_from(["tar", "parquet"]))
+@pytest.mark.parametrize("suffix", ["tar", "parquet"])
+@fuzzed(30)
+@given(noise=st.binary(max_size=2000), at=st.integers(0, 1500))
 def test_no_damage_raises_anything_but_an_error_of_the_file(tmp_path: Path, noise: bytes, at: int, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     if suffix == "tar":
@@ -206,7 +207,6 @@ def test_no_damage_raises_anything_but_an_error_of_the_file(tmp_path: Path, nois
         pq.write_table(pa.table({"image": [b"a" * 100, b"b"], "text": ["x", "y"]}), path)
         whole = path.read_bytes()
     path.write_bytes(whole[:at] + noise + whole[at + len(noise) :])
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         with within(seconds=5), closing(Tar(str(path)) if suffix == "tar" else ParquetImages(str(path))) as container:
             names = container.members if isinstance(container, Tar) else range(container.rows)
@@ -214,8 +214,6 @@ def test_no_damage_raises_anything_but_an_error_of_the_file(tmp_path: Path, nois
                 container.read(name)
     except OSError:
         pass
-    # Arrow's memory too, which Python does not count; kilobytes.
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - largest < 2**20
 
 
 IMAGES = [b"first image", b"second image"]
@@ -264,3 +262,12 @@ def test_a_list_in_a_row_must_have_one_image(tmp_path: Path, value: object, erro
     with pytest.raises(OSError, match=error):
         file.read(0)
     file.close()
+
+
+@pytest.mark.attack
+def test_rows_without_values_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": pa.nulls(1_500_000, pa.binary())}), path)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(DamagedFileError, match=r"1,500,000 rows in [0-9,]+ bytes"):
+        ParquetImages(str(path))

@@ -1,5 +1,6 @@
 """The schema of a record and the layout of its file are fixed: other tools read them."""
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,3 +199,11 @@ def test_no_changed_bit_of_the_description_gives_other_rows(tmp_path: Path) -> N
         path.write_bytes(damaged)
         with suppress(UsageError):
             assert records.read(path, Outer) == rows, changed
+
+
+@pytest.mark.attack
+@pytest.mark.timeout(30)
+def test_a_pipe_in_the_place_of_a_table_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.parquet")
+    with pytest.raises(records.DamagedFileError, match="not a regular file"):
+        records.read_table(tmp_path / "a.parquet", Outer)

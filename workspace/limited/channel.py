@@ -10,11 +10,15 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from workspace.json_text import load_json
+
 #: In a question: the seconds of processor time after which the system ends the process that answers.
 SECONDS = "seconds"
 
 _LENGTHS = struct.Struct(">IQ")
 _FILES = 4
+#: Bytes of a message at most, and values in it: names of twenty thousand members, texts of as many rows.
+_MESSAGE, _VALUES = 256 << 20, 8_000_000
 
 #: Called whenever a wait took a tick of time; raises to end the wait.
 Tick = Callable[[], None]
@@ -43,7 +47,7 @@ def send(
 
 
 def receive(link: socket.socket, largest: int, tick: Tick | None = None) -> tuple[dict[str, Any], bytes]:
-    """The next message and its bytes, at most `largest` of each.
+    """The next message and its bytes, at most `largest` of each, and of the message no more than `_MESSAGE`.
 
     Raises `EOFError` when the other end is closed, `MessageError` when it sent anything else, `OSError`.
     """
@@ -79,10 +83,10 @@ def _receive(
         return content
 
     header_length, body_length = _LENGTHS.unpack(exactly(_LENGTHS.size))
-    if max(header_length, body_length) > largest:
+    if header_length > _MESSAGE or max(header_length, body_length) > largest:
         raise MessageError(f"an answer of {max(header_length, body_length):,} bytes")
     try:
-        message = json.loads(exactly(header_length))
+        message = load_json(exactly(header_length), _VALUES)
     except (ValueError, RecursionError) as error:
         raise MessageError("an answer that is not JSON") from error
     if not isinstance(message, dict):

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, Self, TypeVar
 
-from workspace.limited.process import LimitedProcess, Limits, LostError
+from workspace.limited.process import NO_SENSE, NONSENSE, LimitedProcess, Limits, LostError
 from workspace.sandbox.walls import Walls
 
 T = TypeVar("T")
@@ -67,8 +67,8 @@ class Pool:
         body: bytes = b"",
         files: Sequence[int] = (),
     ) -> T:
-        """What `check` makes of a process's answer, which may be wrong in any way: then it raises `KeyError`,
-        `TypeError` or `ValueError`, and the process is ended.
+        """What `check` makes of a process's answer, which may be wrong in any way: then it raises one of `NONSENSE`,
+        and the process is ended.
 
         `files` are read from their beginning. Raises `LostError` where `ATTEMPTS` processes ended, `LimitError`, and
         `CommunityForensicsError` when no process can be started.
@@ -84,9 +84,9 @@ class Pool:
                 answer = process.ask(message, body, files)
                 try:
                     return check(*answer)
-                except (KeyError, TypeError, ValueError) as error:
+                except NONSENSE as error:
                     process.close()
-                    raise LostError("sent an answer that makes no sense") from error
+                    raise LostError(NO_SENSE) from error
             except LostError as error:
                 lost = error
             finally:

@@ -49,6 +49,12 @@ class Script:
     path: Path
 
 
+#: What reading data may raise that may be anything.
+NONSENSE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
+#: The words for an answer of which reading raised one of them.
+NO_SENSE = "sent an answer that makes no sense"
+
+
 class LostError(Exception):
     """The process ended before it answered; the message says how."""
 
@@ -132,8 +138,13 @@ class LimitedProcess:
                 answer = self._answer(deadline)
                 if "read" not in answer[0] or read is None:
                     return answer
-                offset, length = answer[0]["read"]
-                content = read(int(offset), min(int(length), self._limits.answer))
+                try:
+                    offset, length = (int(number) for number in answer[0]["read"])
+                    if not (0 <= offset < 1 << 62 and length >= 0):
+                        raise ValueError
+                except NONSENSE as error:
+                    raise LostError(NO_SENSE) from error
+                content = read(offset, min(length, self._limits.answer))
                 deadline = self._deadline(processor)
                 send(self._link, {}, content, (), deadline)
         except BaseException:

@@ -12,6 +12,7 @@ from manifests.exporting.destination import is_of_export
 from manifests.manifest import manifest_path
 from workspace.containers import HUB
 from workspace.errors import UsageError
+from workspace.folder_tree import paths_below
 from workspace.hub_access import HubAccess
 from workspace.layout import Workspace
 from workspace.repo_id import is_repo_id
@@ -42,7 +43,9 @@ def parse_source(text: str, workspace: Workspace, hub: HubAccess = HubAccess()) 
 def _folder(folder: Path, workspace: Workspace, hub: HubAccess) -> Source:
     if manifest_path(Workspace(folder)).exists():
         return WorkspaceSource(Workspace(folder), hub)
-    shards = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet") if not is_of_export(path))
+    # A folder that cannot be read is said where its images are listed.
+    every = paths_below(folder, on_error=lambda _: None)
+    shards = sorted(path for path in every if path.endswith(".parquet") and not is_of_export(folder / path))
     if any(not shard.startswith("metadata/") for shard in shards):
         return PublishedSource(folder.name, str(folder), shards, hub)
     return tree_source(folder, workspace)

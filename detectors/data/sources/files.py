@@ -4,6 +4,7 @@ What was read is found again as long as no file's name, size or time of change d
 several generators is one image.
 """
 
+import errno
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from workspace import records
 from workspace.layout import Workspace
 from workspace.limited.pool import Pool
 from workspace.limited.process import LimitError, Limits, LostError
+from workspace.printable import in_line
 from workspace.progress import task
 from workspace.records import column
 from workspace.regular_file import read_regular
@@ -28,6 +30,8 @@ from workspace.regular_file import read_regular
 #: What a file name ends with that is an image.
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"})
 
+#: Bytes of an image file at most.
+LARGEST = 1 << 28
 _LIMITS = Limits(processor=20, clock=300, memory=2 << 30, answer=1 << 20)
 _AHEAD = 8
 
@@ -80,7 +84,7 @@ class FilesSource:
         facts = self._read_facts()
         missing = pc.is_null(facts.column("format")).to_numpy()
         if missing.any():
-            first = self.files[int(np.flatnonzero(missing)[0])].path
+            first = in_line(self.files[int(np.flatnonzero(missing)[0])].path)
             self.remarks.append(f"{self.name}: {missing.sum()} files are no images that can be read, such as {first}")
         columns: dict[str, Any] = {name: facts.column(name) for name in facts.column_names if name != "path"}
         columns["locator"] = facts.column("path")
@@ -113,7 +117,7 @@ class FilesSource:
 
     def read(self, locator: str) -> bytes:
         """A file, whole."""
-        return read_regular(self.root / locator, self.within)
+        return read_image_file(self.root / locator, self.within)
 
     def _read_facts(self) -> pa.Table:
         """A row of `FileRow` for each file, from the workspace where nothing has changed."""
@@ -165,6 +169,14 @@ def _checked(path: str, answer: dict[str, Any], known: dict[str, Any]) -> FileRo
     row = FileRow(path=path, **known, **answer["facts"])
     records.to_table(FileRow, [row])  # raises a `ValueError` or a `TypeError`
     return row
+
+
+def read_image_file(path: Path, within: Path | None = None) -> bytes:
+    """A file, whole. Raises `OSError` also for one that is larger than any image."""
+    content = read_regular(path, within, LARGEST + 1)
+    if len(content) > LARGEST:
+        raise OSError(errno.EFBIG, f"more than {LARGEST:,} bytes", str(path))
+    return content
 
 
 def is_image(path: str) -> bool:

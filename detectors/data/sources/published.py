@@ -63,7 +63,7 @@ class PublishedSource:
         self._groups = self._largest_group = 0
         if not self._shards:
             raise UsageError(f"--data {name}: has no Parquet files with images")
-        with ShardReader(hub) as reader:
+        with self._shard_reader() as reader:
             try:
                 columns = set(reader.columns(self._path(self._shards[0])))
             except OSError as error:
@@ -80,7 +80,7 @@ class PublishedSource:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows of the shards, by name of the shard and row."""
         self._groups = 0
-        with ShardReader(self._hub) as reader:
+        with self._shard_reader() as reader:
             try:
                 if self._picture == "image":
                     yield from self._viewer(reader)
@@ -112,11 +112,14 @@ class PublishedSource:
 
     def read(self, locator: str) -> bytes:
         """An image file, whole, from its row."""
-        return self._reader.read(f"{self._root}/{locator}", None if self._is_remote else Path(self._root))
+        return self._reader.read(f"{self._root}/{locator}", self._within)
 
     @property
-    def _is_remote(self) -> bool:
-        return self._root.startswith("hf://")
+    def _within(self) -> Path | None:
+        return None if self._root.startswith("hf://") else Path(self._root)
+
+    def _shard_reader(self) -> ShardReader:
+        return ShardReader(self._hub, self._within)
 
     @cached_property
     def _reader(self) -> LocatorReader:

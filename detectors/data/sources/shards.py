@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 from detectors.data.sources.shard_process import PROMPT_KEY
 from workspace.containers import HUB, open_file
 from workspace.hub_access import HubAccess
-from workspace.limited.process import LimitedProcess, LimitError, Limits, LostError
+from workspace.limited.process import NO_SENSE, NONSENSE, LimitedProcess, LimitError, Limits, LostError
 from workspace.locator import hub_errors
 
 #: What one answer may take: the rows of some row groups, without images.
@@ -27,9 +28,9 @@ _MOST = 1 << 31
 class ShardReader:
     """A process that reads one shard after the other; a context manager that ends it."""
 
-    def __init__(self, hub: HubAccess = HubAccess()) -> None:
-        """`hub`: the Hub of paths that begin with hf://."""
-        self._hub = hub
+    def __init__(self, hub: HubAccess = HubAccess(), within: Path | None = None) -> None:
+        """`hub`: the Hub of paths that begin with hf://. Others must be in the folder `within` (None: anywhere)."""
+        self._hub, self._within = hub, within
         self._process: LimitedProcess | None = None
 
     def __enter__(self) -> "ShardReader":
@@ -54,7 +55,7 @@ class ShardReader:
 
     def _opened(self, path: str, names: Sequence[str]) -> Iterator[tuple[dict[str, str], Iterator[pa.Table]]]:
         remote = path.startswith(HUB)
-        with hub_errors(path), open_file(path, self._hub) as file:
+        with hub_errors(path), open_file(path, self._hub, self._within) as file:
 
             def read_at(offset: int, length: int) -> bytes:
                 file.seek(max(0, offset))
@@ -78,18 +79,16 @@ class ShardReader:
                 groups = [int(rows) for rows in described["groups"]]
                 if len(groups) > _MOST or any(not 0 <= rows < _MOST for rows in groups):
                     raise ValueError
-            except (KeyError, TypeError, ValueError) as error:
-                raise OSError(5, "the process that reads it sent an answer that makes no sense", path) from error
+            except NONSENSE as error:
+                raise OSError(5, f"the process that reads it {NO_SENSE}", path) from error
 
             def tables() -> Iterator[pa.Table]:
                 for first, end in _batches(groups):
                     answer, body = ask({"groups": [first, end], "names": list(names)})
                     try:
                         table = _table(answer, body, names, sum(groups[first:end]))
-                    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-                        raise OSError(
-                            5, "the process that reads it sent an answer that makes no sense", path
-                        ) from error
+                    except (*NONSENSE, pa.ArrowException) as error:
+                        raise OSError(5, f"the process that reads it {NO_SENSE}", path) from error
                     numbers = np.repeat(np.arange(first, end), groups[first:end])
                     yield table.append_column(ROW_GROUP, pa.array(numbers, pa.int32()))
 

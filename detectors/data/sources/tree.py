@@ -10,16 +10,17 @@ GENERATOR/...                              Synthbuster and Ojha et al.: no folde
                                            photographs (`_REAL_SETS`)
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from detectors.data.sources.files import FilesSource, ListedFile, is_image
 from manifests.exporting.destination import is_of_export, trees_of
 from manifests.manifest import FAKE, REAL
 from workspace.errors import UsageError
+from workspace.folder_tree import paths_below
 from workspace.layout import Workspace
+from workspace.printable import in_line, printable
 
 _REAL = frozenset({"real", "0_real", "nature"})
 _FAKE = frozenset({"fake", "1_fake", "ai"})
@@ -31,22 +32,27 @@ _REAL_SETS = frozenset({"imagenet", "laion", "coco", "raise", "ffhq", "celeba", 
 def tree_source(folder: Path, workspace: Workspace) -> FilesSource:
     """The images below a folder. Raises `UsageError` where there are none, none is in a folder of its own, or they
     are several trees of an export."""
-    paths, others = [], 0
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = (Path(parent) / name).relative_to(folder).as_posix()
-            if is_image(path):
-                paths.append(path)
-            elif is_of_export(folder / path):
-                _require_one_tree(Path(parent), folder)
-            elif not name.startswith("."):
-                others += 1
+    paths, others, strange = [], 0, 0
+    unread: list[OSError] = []
+    for path in paths_below(folder, on_error=unread.append):
+        if printable(path) != path:
+            strange += 1
+        elif is_image(path):
+            paths.append(path)
+        elif is_of_export(folder / path):
+            _require_one_tree((folder / path).parent, folder)
+        elif not PurePath(path).name.startswith("."):
+            others += 1
     if not paths:
         raise UsageError(f"--data {folder}: has no images; it must be a tree such as GENERATOR/real and GENERATOR/fake")
     parts = [Path(path).parts[:-1] for path in paths]
     known = {part.lower() for folders_of in parts for part in folders_of}
     remarks = [f"{folder.name}: {others} files are no images by their names"] if others else []
+    if strange:
+        remarks.append(f"{folder.name}: {strange} files are left out, whose names have characters that no table holds")
+    if unread:
+        first = f"{in_line(str(unread[0].filename))} ({unread[0].strerror})"
+        remarks.append(f"{folder.name}: {len(unread)} folders cannot be read, such as {first}")
     if known & _REAL:
         files = list(_labelled(paths, folder.name, bool(known & _FAKE), remarks))
     elif known & _FAKE:
@@ -82,7 +88,7 @@ def _labelled(paths: list[str], source: str, has_fake: bool, remarks: list[str])
     if unknown:
         remarks.append(
             f"{source}: {len(unknown)} images are left out, because no folder says whether they are real, such as "
-            f"{unknown[0]}"
+            f"{in_line(unknown[0])}"
         )
 
 

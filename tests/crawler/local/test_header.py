@@ -3,12 +3,13 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.local.header import MAX_HEADER, Tensor, read_header
 from crawler.reasons import Incompatible, Reason
 from tests.crawler.checkpoints import header
+from tests.fuzzing import fuzzed
 
 
 def _read(content: bytes) -> dict[str, Tensor]:
@@ -63,7 +64,7 @@ def test_a_huge_header_is_not_read() -> None:
 
 
 @pytest.mark.attack
-@settings(max_examples=200)
+@fuzzed(200)
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_no_bytes_end_the_crawl(content: bytes, length: int) -> None:
     for file in (content, length.to_bytes(8, "little") + content, header({"a": (1,)})[: length % 90] + content):

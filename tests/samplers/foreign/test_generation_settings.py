@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samplers.foreign.generation_settings import GenerationSettings, generation_settings
+from tests.bounds import within
 from tests.samplers.foreign.making import comfyui
 
 
@@ -90,3 +91,13 @@ def test_no_text_ends_the_reader_and_numbers_are_of_their_kind(field: str, text:
         assert found.steps is None or 0 <= found.steps < 1 << 63
         assert found.guidance_scale is None or 0 <= found.guidance_scale <= 1000
         assert found.prompt is None or found.prompt.strip()
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "piece", ["a", " ", "a ", 'ab: "', 'ab: "a, ', 'ab: "\\', "Steps: 1\n", "Negative prompt:", '"']
+)
+def test_a_megabyte_that_was_made_to_take_hours_takes_seconds(piece: str) -> None:
+    text = "a cat\nSteps: 1, " + piece * (10**6 // len(piece))
+    with within(seconds=4):
+        generation_settings({"parameters": text})

@@ -153,7 +153,7 @@ def test_a_table_without_names_or_prompts_that_are_found_is_told_with_its_column
     tree = _named(tmp_path, {"one.png": PIXELS, "1.png": PIXELS})
     assert Prompts(tree).remarks == [
         "a.csv has no prompts: of its columns (bild, text auf deutsch) none is prompt; name one with --prompt-column",
-        "b.csv is not read: no column of it has names of images",
+        "b.csv is not read: no column of it has names of these images",
     ]
     assert Prompts(tree, prompt_column="Text auf Deutsch").of("1.png").prompt == "ein Haus"
     with pytest.raises(UsageError, match="has the column of prompts 'words': the columns are bild, text auf deutsch"):

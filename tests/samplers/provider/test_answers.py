@@ -23,6 +23,7 @@ from samplers.provider.answers import (
 )
 from samplers.provider.openai_images import OpenAIImages
 from samplers.provider.service import Delivery, NoImageError
+from tests.bounds import within
 from tests.fuzzing import fuzzed
 
 NOW = datetime(2026, 11, 30, 10, 0, tzinfo=UTC)
@@ -77,3 +78,13 @@ def test_an_answer_has_an_image_or_none(value: Any) -> None:
     service = OpenAIImages.__new__(OpenAIImages)
     with suppress(NoImageError):
         assert isinstance(service.delivery(json.dumps(value).encode()), Delivery)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("piece", [b"[],", b'{"a":1},'])
+def test_an_answer_of_many_small_values_takes_no_memory(piece: bytes) -> None:
+    answer = b'{"data": [' + piece * (2_000_000 // len(piece)) + b"1]}"
+    with within(seconds=3, megabytes=20):
+        with pytest.raises(NoImageError):
+            OpenAIImages.__new__(OpenAIImages).delivery(answer)
+        assert len(words_of(_response(400, answer))) <= MAX_WORDS

@@ -1,5 +1,6 @@
 """What code in the sandbox can do, tried as root and as an ordinary user, is what docs/sandbox.md allows."""
 
+import codecs
 import multiprocessing
 import os
 import re
@@ -60,6 +61,8 @@ def folder(user: int) -> Iterator[Path]:
 def _probe(connection: Connection, user: int, folder: Path, surroundings: tuple[int, str, int]) -> None:
     try:
         if user != os.getuid():
+            # Read before the change of users: the home of root, where Python may lie, is closed to others.
+            codecs.lookup("ascii")
             os.setgroups([])
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
