@@ -18,6 +18,7 @@ from typing import Any
 
 from captioning.sources.folder import SUFFIXES
 from samplers.importing.tree import Tree
+from samplers.number_text import count_text
 from workspace.errors import UsageError, in_one_line
 from workspace.printable import in_line
 
@@ -90,7 +91,8 @@ class Prompts:
         number, one = len(self._unread), in_line(min(self._unread))
         return [
             *self._remarks,
-            f"{number} files beside images cannot be read (no text in UTF-8, or no JSON object), such as {one}",
+            f"beside images, and not readable (no text in UTF-8, or no JSON object): {count_text(number, 'file')}, "
+            f"such as {one}",
         ]
 
     @property
@@ -170,8 +172,8 @@ class Prompts:
             return None
         if found.ambiguous:
             self._remarks.append(
-                f"{table} says several things of {len(found.ambiguous)} names, such as {min(found.ambiguous)!r}: they "
-                "are not read"
+                f"{table} says several things of {count_text(len(found.ambiguous), 'name')}, such as "
+                f"{min(found.ambiguous)!r}, which are not read"
             )
         if not found.rows:
             if is_named:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from detectors.data.sources.source import GeneratorFacts, paired_in_order
 from manifests.manifest import FAKE
+from manifests.plural import counted
 from workspace import records
 from workspace.layout import Workspace
 from workspace.limited.pool import Pool
@@ -81,7 +82,9 @@ class FilesSource:
         missing = pc.is_null(facts.column("format")).to_numpy()
         if missing.any():
             first = self.files[int(np.flatnonzero(missing)[0])].path
-            self.remarks.append(f"{self.name}: {missing.sum()} files are no images that can be read, such as {first}")
+            self.remarks.append(
+                f"{self.name}: no image that can be read: {counted(int(missing.sum()), 'file')}, such as {first}"
+            )
         columns: dict[str, Any] = {name: facts.column(name) for name in facts.column_names if name != "path"}
         columns["locator"] = facts.column("path")
         for name, kind in _LISTED.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from detectors.data.sources.files import FilesSource, ListedFile, is_image
 from manifests.manifest import FAKE, REAL
+from manifests.plural import counted
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
@@ -42,7 +43,7 @@ def tree_source(folder: Path, workspace: Workspace) -> FilesSource:
         raise UsageError(f"--data {folder}: has no images; it must be a tree such as GENERATOR/real and GENERATOR/fake")
     parts = [Path(path).parts[:-1] for path in paths]
     known = {part.lower() for folders_of in parts for part in folders_of}
-    remarks = [f"{folder.name}: {others} files are no images by their names"] if others else []
+    remarks = [f"{folder.name}: {counted(others, 'file')} with other names than images have"] if others else []
     if known & _REAL:
         files = list(_labelled(paths, folder.name, bool(known & _FAKE), remarks))
     elif known & _FAKE:
@@ -71,8 +72,8 @@ def _labelled(paths: list[str], source: str, has_fake: bool, remarks: list[str])
             unknown.append(path)
     if unknown:
         remarks.append(
-            f"{source}: {len(unknown)} images are left out, because no folder says whether they are real, such as "
-            f"{unknown[0]}"
+            f"{source}: left out, because no folder says whether they are real: {counted(len(unknown), 'image')}, such "
+            f"as {unknown[0]}"
         )
 
 
