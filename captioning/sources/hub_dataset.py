@@ -88,6 +88,8 @@ def read_hub_dataset(text: str, columns: Columns = Columns(), hub: HubAccess = H
     root = f"{HUB}datasets/{dataset.repo_id}@{commit}"
     names = _choose_split(dataset, files_by_split(dataset.repo_id, commit, dataset.config, hub), root)
     tars, tables, images = (_with_suffix(names, suffixes) for suffixes in (TAR_SUFFIXES, PARQUET_SUFFIXES, SUFFIXES))
+    if images:  # a table of ImageFolder has their captions
+        tables = [name for name in tables if not is_caption_table(PurePosixPath(name).name)]
     if tars:
         return root, read_webdataset(root, tars, columns, hub)
     if tables:

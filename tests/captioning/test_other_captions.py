@@ -106,6 +106,64 @@ def test_a_table_of_any_spreadsheet_is_read(tmp_path: Path, header: str) -> None
     assert captions(opened(tmp_path)) == {"a.jpg": (text,)}
 
 
+TABLE_OF_IMAGE_FOLDER = {"file_name": ["a.jpg", "deep/b.jpg"], "text": [["a cat", "two cats"], ["a dog"]]}
+
+
+def test_the_parquet_table_of_an_image_folder_is_read(tmp_path: Path) -> None:
+    root = folder(tmp_path, "a.jpg", "deep/b.jpg")
+    write_parquet(root / "metadata.parquet", TABLE_OF_IMAGE_FOLDER)
+    assert captions(opened(root)) == {"a.jpg": ("a cat", "two cats"), "deep/b.jpg": ("a dog",)}
+    (root / "metadata.parquet").write_bytes(b"PAR1 damaged")
+    with pytest.raises(UsageError, match=r"metadata\.parquet cannot be read \(not a whole Parquet file"):
+        opened(root)
+
+
+def test_a_table_in_utf_16_is_read(tmp_path: Path) -> None:
+    (folder(tmp_path, "a.jpg") / "metadata.csv").write_bytes("file_name,text\na.jpg,a caf\u00e9\n".encode("utf-16"))
+    assert captions(opened(tmp_path)) == {"a.jpg": ("a caf\u00e9",)}
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_a_table_of_another_name_is_read_where_its_captions_are_certain_and_named_otherwise(
+    tmp_path: Path, kind: str
+) -> None:
+    root = folder(tmp_path, "a.jpg")
+
+    def write(column: str) -> None:
+        text = {"csv": f"file_name,{column}\na.jpg,a cat\n", "tsv": f"file_name\t{column}\na.jpg\ta cat\n"}
+        if kind == "parquet":
+            write_parquet(root / "annotations.parquet", {"file_name": ["a.jpg"], column: ["a cat"]})
+        else:
+            text["jsonl"] = json.dumps({"file_name": "a.jpg", column: "a cat"})
+            (root / f"annotations.{kind}").write_text(text[kind])
+
+    write("Caption")
+    assert (captions(opened(root)), opened(root).remarks) == ({"a.jpg": ("a cat",)}, [])
+    write("text")  # which may be what is written in the picture
+    (remark,) = opened(root).remarks
+    assert f"are not read: 1, such as 'annotations.{kind}' with file_name, text: --caption-column names" in remark
+    assert captions(opened(root)) == {"a.jpg": ()}
+    assert captions(opened(root, Columns(caption="text"))) == {"a.jpg": ("a cat",)}
+
+
+def test_a_table_of_another_kind_says_nothing(tmp_path: Path) -> None:
+    root = folder(tmp_path, "a.jpg")
+    for name, text in {"x.csv": "\n", "y.jsonl": "[", "v.tsv": "id\tprice\n1\t2\n"}.items():
+        (root / name).write_text(text)
+    (root / "00000_stats.json").write_text("{}")
+    assert opened(root).remarks == []
+    (root / "annotations.json").write_text("{}")
+    assert opened(root).remarks == ["texts with the name of no image are not read: 1, such as 'annotations.json'"]
+
+
+@pytest.mark.parametrize(
+    "text", ["images/a.JPG", "d41d8cd98f00b204e9800998ecf8427e", "123e4567-e89b-12d3-a456-426614174000"]
+)
+def test_a_name_of_a_file_or_a_hash_is_no_caption(text: str) -> None:
+    assert not_a_caption(text) == "no-words"
+    assert not_a_caption(f"{text} on a wall") is None
+
+
 def test_an_address_is_no_caption() -> None:
     assert not_a_caption("https://example.org/a%20cat.jpg") == "no-words"
     assert not_a_caption("s3://bucket/a.jpg") == "no-words"
