@@ -127,12 +127,15 @@ class _Archive(_Container):
         self.members: dict[str, tuple[int, int]] = {}
         #: What cannot be read, with what it is.
         self.irregular: dict[str, str] = {}
+        #: Names of members before the last one of the same name, which are not read.
+        self.replaced: list[str] = []
         try:
             while batch := self._ask({"members": True})[0]["members"]:
                 for name, place, size, what in batch:
                     if not (isinstance(name, str) and place >= 0 and size >= 0):
                         raise DamagedFileError("a member outside the archive", path)
-                    self.members.pop(name, None)
+                    if self.members.pop(name, None) is not None:
+                        self.replaced.append(name)
                     self.irregular.pop(name, None)
                     if what:
                         self.irregular[name] = what

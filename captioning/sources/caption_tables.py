@@ -20,17 +20,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
-from pathlib import PurePosixPath
-from typing import Any, BinaryIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, TypeAlias
 
 from captioning.sources.caption_documents import LARGEST, rows_of
 from captioning.sources.captions import UTF_16_MARKS, Captions, caption_name, captions_in_row
 from captioning.sources.columns import Columns
 from captioning.sources.licenses import LICENSE_COLUMNS
+from workspace.containers import ParquetImages
 from workspace.errors import UsageError, in_one_line
+from workspace.hub_access import HubAccess
 
 _TABLE = re.compile(
     r"metadata\.(jsonl?|csv|tsv|parquet)|captions?(_\w+)?\.(jsonl?|csv|tsv|txt|token)|results(_\d+)?\.(csv|token)"
@@ -44,9 +43,21 @@ _CERTAIN = frozenset(["caption", "captions"])
 _DELIMITERS = "\t|,;"
 #: Characters of a line; a longer one is no row of captions.
 _LONGEST_LINE = 1 << 20
-#: Rows of a Parquet file that are in memory at once.
-_ROWS = 1000
 _NUMBERED = re.compile(r"#\d+\Z")
+
+
+Table: TypeAlias = BinaryIO | ParquetImages
+"""A table that is open: text, or a Parquet file in the process that reads it."""
+
+
+@contextmanager
+def parquet_table(path: str, within: Path | None = None, hub: HubAccess = HubAccess()) -> Iterator[Table]:
+    """A Parquet file, open. Raises `OSError`."""
+    file = ParquetImages(path, hub, within)
+    try:
+        yield file
+    finally:
+        file.close()
 
 
 def is_caption_table(name: str) -> bool:
@@ -75,7 +86,7 @@ class CaptionTables:
     remarks: list[str] = field(default_factory=list)
     _others: dict[str, Sequence[str]] = field(default_factory=dict)
 
-    def add(self, name: str, file: BinaryIO, ids: Sequence[str], columns: Columns) -> None:
+    def add(self, name: str, file: Table, ids: Sequence[str], columns: Columns) -> None:
         """Read the table with the path `name` below the source.
 
         Raises `UsageError` when it is damaged, or lacks a column that the user named.
@@ -97,7 +108,7 @@ class CaptionTables:
                     f"{name} has no column {columns.caption!r} (--caption-column); it has {', '.join(error.columns)}"
                 ) from error
             self.remarks.append(f"{name!r} has captions that were not understood ({error})")
-        except (csv.Error, RecursionError, OSError, pa.ArrowException) as error:
+        except (csv.Error, RecursionError, OSError) as error:
             raise UsageError(
                 f"{name} cannot be read ({in_one_line(error, 150, named=False)}): correct it, or move it out of the "
                 "source"
@@ -107,17 +118,16 @@ class CaptionTables:
                 self.remarks.append(f"{name!r} names none of the images of this source")
         self.rows.update(found)
 
-    def add_other(self, name: str, file: BinaryIO, ids: Sequence[str], columns: Columns) -> None:
+    def add_other(self, name: str, file: Table, ids: Sequence[str], columns: Columns) -> None:
         """Read a table with another name than those of tables with captions, if it has some for certain."""
         try:
             header = _header(name, file)
-        except (ValueError, csv.Error, RecursionError, OSError, pa.ArrowException):
+        except (ValueError, csv.Error, RecursionError, OSError):
             return  # of another kind, or damaged: nothing says that it has captions
         if _file_column(header, columns) is None:
             return
         wanted = {columns.caption} if columns.caption is not None else _CERTAIN
         if wanted & (set(header) if columns.caption is not None else {column.lower() for column in header}):
-            file.seek(0)
             self.add(name, file, ids, columns)
         elif len(header) > 1:
             self._others[name] = header
@@ -165,11 +175,11 @@ def _lines(text: TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def _rows(name: str, file: BinaryIO, columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(name: str, file: Table, columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
     """The name of the image, and the row, of each line. Raises `_NotUnderstoodError` before the first."""
     kind = PurePosixPath(name).suffix.lower()
-    if kind == ".parquet":
-        yield from _named(_table_rows(file), columns)
+    if isinstance(file, ParquetImages):
+        yield from _rows_of_parquet(file, columns)
         return
     with _text_of(file) as text:
         if kind == ".json":
@@ -192,18 +202,25 @@ def _text_of(file: BinaryIO) -> Iterator[TextIOWrapper]:
         text.detach()  # its caller closes the file
 
 
-def _table_rows(file: BinaryIO) -> Iterator[dict[str, Any]]:
-    for batch in pq.ParquetFile(file).iter_batches(_ROWS):
-        yield from batch.to_pylist()
+def _rows_of_parquet(file: ParquetImages, columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
+    image, caption = _file_column(file.columns, columns), caption_name(file.columns, columns.caption)
+    if image is None or caption is None:
+        raise _NotUnderstoodError(_needed(columns), file.columns)
+    wanted = [image, caption, *(name for name in file.columns if name.lower() in LICENSE_COLUMNS)]
+    for number in range(file.rows):
+        row = file.values(number, wanted)
+        if isinstance(row[image], str):
+            yield row[image], row
 
 
-def _header(name: str, file: BinaryIO) -> Sequence[str]:
+def _header(name: str, file: Table) -> Sequence[str]:
     """The names of a table's columns. Raises any error of its format."""
-    kind = PurePosixPath(name).suffix.lower()
-    if kind == ".parquet":
-        return list(pq.ParquetFile(file).schema_arrow.names)
+    if isinstance(file, ParquetImages):
+        return file.columns
     with _text_of(file) as text:
         line = text.readline(_LONGEST_LINE)
+    file.seek(0)
+    kind = PurePosixPath(name).suffix.lower()
     if kind == ".jsonl":
         row = json.loads(line)
         return list(row) if isinstance(row, dict) else []

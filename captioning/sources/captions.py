@@ -10,8 +10,9 @@ from typing import Any
 
 from captioning.caption_text import DropReason
 
-CAPTION_NAMES = ("captions", "caption", "text", "sentences", "sentences_raw", "raw")
-"""Names of JSON keys and columns with captions, in upper or lower case (LAION's is TEXT); the first found counts. They
+CAPTION_NAMES = ("captions", "caption", "text", "sentences", "sentences_raw", "raw", "txt")
+"""Names of JSON keys and columns with captions, in upper or lower case (LAION's is TEXT, a WebDataset's that the Hub
+converted to Parquet is txt); the first found counts. They
 are also looked for in the objects of a list: `sentences: [{"raw": ...}]`."""
 
 CAPTION_BYTES = 1 << 20

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from captioning.images import RAW_SUFFIXES
-from captioning.sources.caption_tables import CaptionTables, is_caption_table, is_other_table
+from captioning.sources.caption_tables import CaptionTables, is_caption_table, is_other_table, parquet_table
 from captioning.sources.columns import Columns
 from captioning.sources.licenses import LICENSES_FILE, Licenses, read_licenses
 from captioning.sources.side_files import SIDE_SUFFIXES, captions_beside, side_suffix
@@ -106,7 +106,8 @@ def open_folder(root: Path, listing: Listing, columns: Columns = Columns()) -> F
     adding += [(name, tables.add) for name in sorted(listing.tables)]
     for name, add in adding:
         try:
-            with open_regular(root / name, root) as file:
+            is_parquet = name.lower().endswith(".parquet")
+            with parquet_table(f"{root}/{name}", root) if is_parquet else open_regular(root / name, root) as file:
                 add(name, file, listing.ids, columns)
         except OSError as error:
             raise UsageError(f"{root / name} cannot be read ({error.strerror}): move it out of the source") from error

@@ -1,8 +1,13 @@
 """Captions in JSON documents, in the other texts of an archive's example, and of images whose paths a table has."""
 
+import io
 import json
+import re
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -195,6 +200,52 @@ def test_the_texts_of_an_example_in_an_archive_are_read_or_named(tmp_path: Path)
         "4.jpg": (),
     }
     assert collection.remarks == ["texts with the name of no image are not read: 4, such as '0.tar#3.tags.txt'"]
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "deep/x.TGZ", "x.tar.zst", "x.7z", "x.zip.001"])
+def test_an_archive_that_is_not_read_is_named(tmp_path: Path, name: str) -> None:
+    for beside in ("a.jpg", "b.tar", "c.parquet", ""):
+        root = tmp_path / f"beside {beside}"
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_bytes(b"any")
+        line = f"archives that are not read: 1, such as {name!r}: unpack them"
+        if beside == "":
+            with pytest.raises(UsageError, match=f"holds no images; {re.escape(line)}"):
+                opened(root)
+            continue
+        if beside == "a.jpg":
+            folder(root, beside)
+        elif beside == "b.tar":
+            write_tar(root / beside, {"a.jpg": JPEG})
+        else:
+            write_parquet(root / beside, {"image": [JPEG], "caption": ["x"]})
+        assert opened(root).remarks == [line]
+
+
+def test_an_image_whose_name_occurs_again_in_its_archive_is_named(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "0.tar", "w") as tar:
+        for content in (b"lost", JPEG):
+            member = tarfile.TarInfo("a.jpg")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    collection = opened(tmp_path)
+    assert (collection.ids, "1, such as '0.tar#a.jpg'" in collection.remarks[0]) == (["0.tar#a.jpg"], True)
+
+
+def test_an_archive_of_which_no_image_can_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
+    write_tar(tmp_path / "0.tar", {"../a.jpg": JPEG})
+    with pytest.raises(UsageError, match=r"such as '0\.tar#\.\./a\.jpg': its name leads out of the archive"):
+        opened(tmp_path)
+
+
+def test_images_may_be_lists_of_the_numbers_of_their_bytes(tmp_path: Path) -> None:
+    columns = {"image": pa.array([list(JPEG), []], pa.list_(pa.uint8())), "txt": ["a cat", "a dog"]}
+    pq.write_table(pa.table(columns), tmp_path / "0.parquet")
+    collection = opened(tmp_path)
+    assert list(captions(collection).values()) == [("a cat",), ("a dog",)]
+    assert LocatorReader().read(collection.image(collection.ids[0]).path) == JPEG
+    with pytest.raises(FileNotFoundError):
+        LocatorReader().read(collection.image(collection.ids[1]).path)
 
 
 @pytest.mark.parametrize("paths", [["img/a.jpg", "img/b.jpg"], [{"bytes": None, "path": "img/a.jpg"}]])
