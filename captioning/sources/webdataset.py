@@ -113,11 +113,11 @@ def read_webdataset(
         unread += [f"{name}#{text}" for text in others]
         replaced += [f"{name}#{member}" for member in archive.replaced if _has_image_suffix(member)]
     if len(refused) == len(ids):
-        real_id, (_, why) = next(iter(refused.items()), ("", ("", "")))
-        such = (
-            f"none that can be read, such as {real_id!r}: {why}" if refused else "members named .jpg, .png, .webp, ..."
-        )
-        raise UsageError(f"the tar archives in {root} hold no images ({such})")
+        what = "members named .jpg, .png, .webp, ..."
+        if refused:
+            real_id = min(refused)
+            what = f"none that can be read, such as {real_id!r}: {refused[real_id][1]}"
+        raise UsageError(f"the tar archives in {root} hold no images ({what})")
     folder = folder_of(root)
     remarks = []
     if unread:
