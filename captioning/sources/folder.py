@@ -113,7 +113,9 @@ def open_folder(root: Path, listing: Listing, columns: Columns = Columns()) -> F
             raise UsageError(f"{root / name} cannot be read ({error.strerror}): move it out of the source") from error
     tables.remark_on_others()
     suffixes = sorted(listing.side_suffixes, key=lambda suffix: (SIDE_SUFFIXES.index(suffix.lower()), suffix))
-    return Folder(root, listing.ids, read_licenses(root), suffixes, tables, columns)
+    licenses = read_licenses(root)
+    tables.remarks += filter(None, [licenses.unused(listing.ids)])
+    return Folder(root, listing.ids, licenses, suffixes, tables, columns)
 
 
 def list_folder(root: Path) -> Listing:

@@ -84,6 +84,7 @@ def read_parquet(
         ]
     folder = folder_of(root)
     licenses = read_licenses(folder) if folder else Licenses({})
+    remarks += filter(None, [licenses.unused(ids)])
     return ParquetFiles(root, sorted(ids), stating, licenses, remarks, hub)
 
 

@@ -128,6 +128,7 @@ def read_webdataset(
             f"{len(replaced)}, such as {replaced[0]!r}"
         )
     licenses = read_licenses(folder) if folder else Licenses({})
+    remarks += filter(None, [licenses.unused(ids)])
     return WebDataset(root, sorted(ids), refused, licenses, columns, hub, remarks, texts)
 
 
