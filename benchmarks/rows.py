@@ -6,6 +6,7 @@ before it.
 """
 
 from collections.abc import Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
@@ -165,11 +166,12 @@ def _samples(
 
 
 def _table(record: type, rows: int, **values: Any) -> pa.Table:
-    """A table of a record; a value that is no column is that of all rows, and what is not given is null."""
+    """A table of a record; a value that is no column is that of all rows, and what is not given has its default."""
     schema = records.schema(record)
+    defaults = {field.name: None if field.default is MISSING else field.default for field in fields(record)}
     columns = []
     for field in schema:
-        value = values.get(field.name)
+        value = values.get(field.name, defaults[field.name])
         if not isinstance(value, pa.Array | pa.ChunkedArray | np.ndarray):
             value = pa.repeat(pa.scalar(value, field.type), rows)
         elif isinstance(value, pa.ChunkedArray):

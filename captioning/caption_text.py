@@ -20,7 +20,11 @@ _PLACEHOLDERS = frozenset(
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 #: A list or an object as Python and JSON write them: ["a dog", "a cat"], {'raw': 'a dog'}.
 _LIST = re.compile(r"""\[\s*(["'{\[].*|[-+\d.,\s]*)\]|\{\s*["'].*\}|\(\s*["'].*\)""", re.DOTALL)
-_ADDRESS = re.compile(r"(https?|ftp|file|s3|gs|hf)://", re.IGNORECASE)
+#: Single words that are none: addresses, names of image files, hashes and UUIDs.
+_NO_WORD = re.compile(
+    r"(https?|ftp|file|s3|gs|hf)://\S*|\S+\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic)|(?=\S*\d)[0-9a-f]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.IGNORECASE,
+)
 #: So many numbers in one line, and more than of other words, are coordinates.
 _COORDINATES = 4
 
@@ -39,6 +43,6 @@ def not_a_caption(text: str) -> DropReason | None:
         return "labels"
     if numbers == len(words) or not any(character.isalpha() for character in text):
         return "no-words"
-    if len(words) == 1 and _ADDRESS.match(text):
+    if len(words) == 1 and _NO_WORD.fullmatch(words[0]):
         return "no-words"
     return None

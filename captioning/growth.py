@@ -68,7 +68,9 @@ def parts_of_round(
         known = _known(workspace, selection, former.get(_name(selection), 0))
         ids = [one for one in selection.ids if not _is_known(selection, one, known)] if known else selection.ids
         if gone := len(known) - (len(selection.ids) - len(ids)):
-            remarks.append(f"{_name(selection)}: {gone} images of earlier rounds are not selected any more; they stay")
+            remarks.append(
+                f"{_name(selection)}: images of earlier rounds that are not selected any more: {gone}; they stay"
+            )
         new.append(replace(selection, ids=ids))
     parts = [
         replace(part, number=part.number + former.get(_name(part.selection), 0), round=number)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -121,7 +121,14 @@ def read_part(part: Path) -> list[Prompt]:
         return records.read(part, Prompt, former=True)
 
 
-def read_part_columns(part: Path, columns: Sequence[str]) -> pa.Table:
+class PartColumns(NamedTuple):
+    """Some columns of a part, and which of a prompt's columns it lacks, because a former version wrote it."""
+
+    table: pa.Table
+    lacking: Sequence[str]
+
+
+def read_part_columns(part: Path, columns: Sequence[str]) -> PartColumns:
     """Some columns of one part, as `read_part` reads them; of a former version those that it lacks have their
     defaults."""
     with _remedy(part), records.opened(part, Prompt, former=True) as file:
@@ -132,7 +139,8 @@ def read_part_columns(part: Path, columns: Sequence[str]) -> pa.Table:
             field = records.schema(Prompt).field(name)
             default = Prompt.__dataclass_fields__[name].default
             table = table.append_column(field, pa.repeat(pa.scalar(default, field.type), table.num_rows))
-    return table.select(columns)
+    lacking = [name for name in records.schema(Prompt).names if name not in there]
+    return PartColumns(table.select(columns), lacking)
 
 
 def numbers_of_parts(parts: Mapping[str, int]) -> dict[bytes, bytes]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from captioning.caption_text import DropReason
 from captioning.captioner import Captioner
 from captioning.cleaning import DroppedCaptionError, clean
-from captioning.decoding import DecodeAll, Job, Unusable, decode_in_process
+from captioning.decoding import DecodeAll, DecodeResult, Job, Unusable, decode_in_process
 from captioning.images import ImageFacts, UnusableImageError, fetch
 from captioning.prompt import Prompt, numbers_of_parts
 from captioning.removed_prompts import RemovedPrompt, read_removed, write_removed
@@ -27,6 +27,7 @@ from captioning.selection import Selection
 from captioning.skipped import Skipped, SkipReason, skipped_name
 from captioning.sources.own_prompts import OwnPrompts
 from captioning.sources.source import Collection, RealImage
+from captioning.target_size import TargetSize
 from workspace import records
 from workspace.containers import DamagedFileError
 from workspace.errors import UsageError
@@ -80,6 +81,13 @@ class PartResult:
     dropped: Counter[DropReason] = field(default_factory=Counter)
 
 
+@dataclass
+class LookedAt:
+    """The size at which the captioner looks at images; None: no image has needed it yet, and it is not loaded."""
+
+    size: TargetSize | None = None
+
+
 @dataclass(frozen=True)
 class Captioning:
     """How images are captioned: the captioner's name in the rows, the function that loads it when the first image needs
@@ -92,6 +100,7 @@ class Captioning:
     decode: DecodeAll[Any] = decode_in_process
     hub: HubAccess = field(default_factory=HubAccess)
     remark: Callable[[str, str], None] = lambda source, line: None  # noqa: ARG005
+    looked_at: LookedAt = field(default_factory=LookedAt)
 
 
 def parts_of(selections: Iterable[Selection], part_size: int) -> list[Part]:
@@ -107,7 +116,8 @@ def caption_part(part: Part, captioning: Captioning, advance: Callable[[], None]
     """Caption the images of a part; `advance` is called once for each. No image stops it."""
     result = PartResult()
     batch: list[_Uncaptioned] = []
-    for candidate, decoded in captioning.decode(_jobs(part, captioning)):
+    for candidate, first in captioning.decode(_jobs(part, captioning)):
+        decoded = _for_captioner(candidate, first, captioning)
         if isinstance(decoded, Unusable):
             result.skipped.append(skipped_row(part, candidate.real_id, decoded.reason, decoded.detail))
         else:
@@ -137,6 +147,8 @@ class _Candidate:
     image: RealImage | None = None
     caption: str | None = None
     dropped: Counter[DropReason] = field(default_factory=Counter)
+    content: bytes | None = None
+    """The file's bytes, if it is in no file of its own."""
 
 
 @dataclass(frozen=True)
@@ -161,10 +173,23 @@ def _jobs(part: Part, captioning: Captioning) -> Iterator[tuple[_Candidate, Job 
         except UnusableImageError as error:
             yield _Candidate(real_id), Unusable(error.reason, error.detail)
         else:
-            candidate = _Candidate(real_id, image, *_choose_caption(image, part.selection.source.name))
+            candidate = _Candidate(real_id, image, *_choose_caption(image, part.selection.source.name), content)
             _remark_on(candidate, part, captioning)
-            target_size = captioning.load().target_size if candidate.caption is None else None
-            yield candidate, Job(image, target_size, content)
+            yield candidate, Job(image, captioning.looked_at.size if candidate.caption is None else None, content)
+
+
+def _for_captioner(candidate: _Candidate, decoded: DecodeResult, captioning: Captioning) -> DecodeResult:
+    """The image with its pixels, where the captioner has to look at it.
+
+    The first such images are decoded twice: what is no image does not need the captioner, which may be a gigabyte that
+    is not there.
+    """
+    if isinstance(decoded, Unusable) or candidate.caption is not None or decoded.pixels is not None:
+        return decoded
+    assert candidate.image is not None
+    captioning.looked_at.size = captioning.load().target_size
+    ((_, again),) = captioning.decode([(None, Job(candidate.image, captioning.looked_at.size, candidate.content))])
+    return again
 
 
 def _remark_on(candidate: _Candidate, part: Part, captioning: Captioning) -> None:

@@ -7,9 +7,10 @@ one file (`saved`, `mapped`) they share even this.
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -51,9 +52,15 @@ class PromptRow(NamedTuple):
 class PromptTable:
     """All prompts, and the places of removed ones, in the order in which they were captioned."""
 
-    def __init__(self, table: pa.Table, removed: Mapping[int, RemovedPrompt]) -> None:
-        """`table` has the columns of `PromptRow`, `removed` the removed prompts by their row."""
-        self._table, self.removed = table.select(_COLUMNS), removed
+    def __init__(
+        self,
+        table: pa.Table,
+        removed: Mapping[int, RemovedPrompt],
+        lacking: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        """`table` has the columns of `PromptRow`, `removed` the removed prompts by their row; `lacking`: sources whose
+        prompts a former version wrote, with the columns that these lack."""
+        self._table, self.removed, self._lacking = table.select(_COLUMNS), removed, lacking
         self._columns = self._table.columns
 
     @classmethod
@@ -70,6 +77,7 @@ class PromptTable:
         them, or they are damaged."""
         tables: list[pa.Table] = []
         removed: dict[int, RemovedPrompt] = {}
+        lacking: dict[str, Sequence[str]] = {}
         rows = 0
         for part in prompt_parts(workspace):
             if gone := read_removed(part):
@@ -77,9 +85,12 @@ class PromptTable:
                 removed |= {rows + row: each for row, each in one.removed.items()}
                 tables.append(one._table)
             else:
-                tables.append(read_part_columns(part, _COLUMNS).cast(_SCHEMA))
+                columns = read_part_columns(part, _COLUMNS)
+                tables.append(columns.table.cast(_SCHEMA))
+                if columns.lacking:
+                    lacking[part.parent.name] = columns.lacking
             rows += tables[-1].num_rows
-        return cls(pa.concat_tables(tables or [_SCHEMA.empty_table()]), removed)
+        return cls(pa.concat_tables(tables or [_SCHEMA.empty_table()]), removed, lacking)
 
     @classmethod
     def mapped(cls, path: Path) -> "PromptTable":
@@ -88,6 +99,18 @@ class PromptTable:
             table = file.read_all()
         places: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_REMOVED, b"{}"))
         return cls(table, {int(row): RemovedPrompt(**values) for row, values in places.items()})
+
+    @property
+    def former_version(self) -> str | None:
+        """In one line, of which sources a former version wrote the prompts, and what that means; None: of none."""
+        if not self._lacking:
+            return None
+        columns = sorted({name for names in self._lacking.values() for name in names})
+        return (
+            f"prompts of {', '.join(sorted(self._lacking))} were written by a former version, without the columns "
+            f"{', '.join(columns)}: they are sampled as they were then (each with weight 1, all in round 1); "
+            "`cf-caption` and `cf-build-manifest` refuse them"
+        )
 
     def saved(self, path: Path) -> None:
         """Write it for `mapped`, uncompressed; for processes of this run, so not atomically."""

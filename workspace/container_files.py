@@ -107,8 +107,8 @@ def _unread(member: zipfile.ZipInfo) -> str:
 
 
 class ParquetTable:
-    """A Parquet file with a column of images: bytes, `datasets`' struct of bytes and path, lists of one of these, or
-    text that is a path or base64."""
+    """A Parquet file with a column of images: bytes, `datasets`' struct of bytes and path, lists of one of these, a
+    list of the numbers of the bytes, or text that is a path or base64."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES, pre_buffer=False)
@@ -122,6 +122,7 @@ class ParquetTable:
         schema = self._file.schema_arrow
         images = [field.name for field in schema if _holds_images(field.type)]
         texts = [field.name for field in schema if _is_text(_inner(field.type))]
+        images = images or [field.name for field in schema if _is_list_of_bytes(field.type)]
         if not images:
             images = [field.name for field in schema if field.name.lower() in _TEXT_COLUMNS and field.name in texts]
         self._images = ["image"] if "image" in images else images
@@ -186,12 +187,22 @@ def _image_in(value: Any) -> bytes | str | None:
         value = value["bytes"] if value.get("bytes") is not None else value.get("path")
         return value if isinstance(value, bytes | None) else _image_in(value)
     if isinstance(value, list):
+        if value and type(value[0]) is int:
+            return _image_in_numbers(value)
         if len(value) > 1:
             raise RowError(f"the row has {len(value)} images, and one is needed")
         return _image_in(value[0]) if value else None
     if isinstance(value, str):
         return _image_in_text(value)
     return value if isinstance(value, bytes) else None
+
+
+def _image_in_numbers(numbers: list[Any]) -> bytes:
+    """A file as a list of its bytes, as pandas writes an array of them."""
+    try:
+        return bytes(numbers)
+    except (TypeError, ValueError) as error:
+        raise RowError("the image is a list of numbers that are no bytes") from error
 
 
 def _image_in_text(text: str) -> bytes | str | None:
@@ -250,6 +261,10 @@ def _is_bytes(kind: pa.DataType) -> bool:
         or types.is_binary_view(kind)
         or types.is_fixed_size_binary(kind)
     )
+
+
+def _is_list_of_bytes(kind: pa.DataType) -> bool:
+    return _is_list(kind) and bool(pa.types.is_uint8(kind.value_type))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -144,9 +144,12 @@ class _Archive(_Container):
         self.members: dict[str, tuple[int, int]] = {}
         #: What cannot be read, with what it is.
         self.irregular: dict[str, str] = {}
+        #: Names of members before the last one of the same name, which are not read.
+        self.replaced: list[str] = []
         try:
             for name, place, size, what in self._listed():
-                self.members.pop(name, None)
+                if self.members.pop(name, None) is not None:
+                    self.replaced.append(name)
                 self.irregular.pop(name, None)
                 if what:
                     self.irregular[name] = what

@@ -1,4 +1,4 @@
-"""Files with the captions of many images: `metadata.jsonl` and `metadata.csv` (ImageFolder), `captions.txt` (Flickr8k).
+"""Files with the captions of many images: `metadata.jsonl`, `.csv`, `.parquet` (ImageFolder); `captions.txt`, Flickr8k.
 
     {"file_name": "a.jpg", "text": "a cat"}             JSON lines
     image,caption                                       CSV with commas, semicolons, tabs or bars, and a header
@@ -7,6 +7,9 @@
 
 Each line is one caption of one image. A name is a path below the folder of the file; if there is no such image, it is
 the name of a file anywhere below that folder, provided that only one has it. Tables are read line by line.
+
+A table of another name is read where it names images and has a column `caption`, or the one that the user named; its
+`text` may be what is written in a picture. Where it has neither it is named in a line.
 """
 
 import csv
@@ -14,33 +17,58 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
-from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, TypeAlias
 
 from captioning.sources.caption_documents import LARGEST, rows_of
-from captioning.sources.captions import Captions, caption_name, captions_in_row
+from captioning.sources.captions import UTF_16_MARKS, Captions, caption_name, captions_in_row
 from captioning.sources.columns import Columns
 from captioning.sources.licenses import LICENSE_COLUMNS
+from workspace.containers import ParquetImages
 from workspace.errors import UsageError, in_one_line
+from workspace.hub_access import HubAccess
 from workspace.json_text import load_json
 
 _TABLE = re.compile(
-    r"metadata\.(jsonl?|csv|tsv)|captions?(_\w+)?\.(jsonl?|csv|tsv|txt|token)|results(_\d+)?\.(csv|token)"
+    r"metadata\.(jsonl?|csv|tsv|parquet)|captions?(_\w+)?\.(jsonl?|csv|tsv|txt|token)|results(_\d+)?\.(csv|token)"
     r"|flickr8k\.token\.txt|dataset(_\w+)?\.json",
     re.IGNORECASE,
 )
 _FILE_NAMES = ("file_name", "filename", "image", "image_name", "image_path", "file", "path", "img")
+_OTHER_TABLES = frozenset([".csv", ".tsv", ".jsonl", ".parquet"])
+#: Names of columns that are captions in a table of any name.
+_CERTAIN = frozenset(["caption", "captions"])
 _DELIMITERS = "\t|,;"
 #: Characters of a line; a longer one is no row of captions.
 _LONGEST_LINE = 1 << 20
 _NUMBERED = re.compile(r"#\d+\Z")
 
 
+Table: TypeAlias = BinaryIO | ParquetImages
+"""A table that is open: text, or a Parquet file in the process that reads it."""
+
+
+@contextmanager
+def parquet_table(path: str, within: Path | None = None, hub: HubAccess = HubAccess()) -> Iterator[Table]:
+    """A Parquet file, open. Raises `OSError`."""
+    file = ParquetImages(path, hub, within)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
 def is_caption_table(name: str) -> bool:
     """Whether a file of this name may have the captions of many images."""
     return _TABLE.fullmatch(name) is not None
+
+
+def is_other_table(name: str) -> bool:
+    """Whether a file of this name is a table, whatever is in it."""
+    return not is_caption_table(name) and PurePosixPath(name).suffix.lower() in _OTHER_TABLES
 
 
 @dataclass(frozen=True)
@@ -57,8 +85,9 @@ class CaptionTables:
 
     rows: dict[str, TableRow] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    _others: dict[str, Sequence[str]] = field(default_factory=dict)
 
-    def add(self, name: str, file: BinaryIO, ids: Sequence[str], columns: Columns) -> None:
+    def add(self, name: str, file: Table, ids: Sequence[str], columns: Columns) -> None:
         """Read the table with the path `name` below the source.
 
         Raises `UsageError` when it is damaged, or lacks a column that the user named.
@@ -66,9 +95,8 @@ class CaptionTables:
         said: dict[str, list[Captions]] = defaultdict(list)
         licenses: dict[str, dict[str, Any]] = defaultdict(dict)
         find = _Finder(name, ids)
-        text = TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
         try:
-            for image, row in _rows(name, text, columns):
+            for image, row in _rows(name, file, columns):
                 real_id = find(image)
                 if real_id is not None:
                     said[real_id].append(captions_in_row(row, columns.caption))
@@ -87,9 +115,30 @@ class CaptionTables:
         else:
             if not said:
                 self.remarks.append(f"{name!r} names none of the images of this source")
-        finally:
-            text.detach()  # its caller closes the file
         self.rows.update({name: TableRow(Captions.joined(all_said), licenses[name]) for name, all_said in said.items()})
+
+    def add_other(self, name: str, file: Table, ids: Sequence[str], columns: Columns) -> None:
+        """Read a table with another name than those of tables with captions, if it has some for certain."""
+        try:
+            header = _header(name, file)
+        except (ValueError, csv.Error, RecursionError, OSError):
+            return  # of another kind, or damaged: nothing says that it has captions
+        if _file_column(header, columns) is None:
+            return
+        wanted = {columns.caption} if columns.caption is not None else _CERTAIN
+        if wanted & (set(header) if columns.caption is not None else {column.lower() for column in header}):
+            self.add(name, file, ids, columns)
+        elif len(header) > 1:
+            self._others[name] = header
+
+    def remark_on_others(self) -> None:
+        """Name the tables that were not read although they name images."""
+        if self._others:
+            name, header = min(self._others.items())
+            self.remarks.append(
+                f"tables that name images and have no column 'caption' are not read: {len(self._others)}, such as "
+                f"{name!r} with {', '.join(header[:9])}: --caption-column names the column with captions"
+            )
 
 
 class _NotUnderstoodError(Exception):
@@ -125,11 +174,62 @@ def _lines(text: TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def _rows(name: str, text: TextIOWrapper, columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(name: str, file: Table, columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
     """The name of the image, and the row, of each line. Raises `_NotUnderstoodError` before the first."""
-    if name.lower().endswith(".json"):
-        return _named(_document(text), columns)
-    return _named(_objects(_lines(text)), columns) if name.lower().endswith(".jsonl") else _cells(_lines(text), columns)
+    kind = PurePosixPath(name).suffix.lower()
+    if isinstance(file, ParquetImages):
+        yield from _rows_of_parquet(file, columns)
+        return
+    with _text_of(file) as text:
+        if kind == ".json":
+            yield from _named(_document(text), columns)
+        elif kind == ".jsonl":
+            yield from _named(_objects(_lines(text)), columns)
+        else:
+            yield from _cells(_lines(text), columns)
+
+
+@contextmanager
+def _text_of(file: BinaryIO) -> Iterator[TextIOWrapper]:
+    """A file as text, in UTF-8, or in UTF-16 with its mark, as spreadsheets write it."""
+    is_utf16 = file.read(2) in UTF_16_MARKS
+    file.seek(0)
+    text = TextIOWrapper(file, encoding="utf-16" if is_utf16 else "utf-8-sig", errors="replace", newline="")
+    try:
+        yield text
+    finally:
+        text.detach()  # its caller closes the file
+
+
+def _rows_of_parquet(file: ParquetImages, columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
+    image, caption = _file_column(file.columns, columns), caption_name(file.columns, columns.caption)
+    if image is None or caption is None:
+        raise _NotUnderstoodError(_needed(columns), file.columns)
+    wanted = [image, caption, *(name for name in file.columns if name.lower() in LICENSE_COLUMNS)]
+    for number in range(file.rows):
+        row = file.values(number, wanted)
+        if isinstance(row[image], str):
+            yield row[image], row
+
+
+def _header(name: str, file: Table) -> Sequence[str]:
+    """The names of a table's columns. Raises any error of its format."""
+    if isinstance(file, ParquetImages):
+        return file.columns
+    with _text_of(file) as text:
+        line = text.readline(_LONGEST_LINE)
+    file.seek(0)
+    kind = PurePosixPath(name).suffix.lower()
+    if kind == ".jsonl":
+        row = json.loads(line)
+        return list(row) if isinstance(row, dict) else []
+    delimiter = _delimiter_of(line)
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+
+
+def _delimiter_of(line: str) -> str:
+    """What is between the cells of a table with this first line."""
+    return max(_DELIMITERS, key=line.count) if "\t" not in line else "\t"
 
 
 def _document(text: TextIOWrapper) -> Iterator[dict[str, Any]]:
@@ -168,7 +268,7 @@ def _named(rows: Iterator[dict[str, Any]], columns: Columns) -> Iterator[tuple[s
 
 def _cells(lines: Iterator[str], columns: Columns) -> Iterator[tuple[str, dict[str, Any]]]:
     first = next(lines, "")
-    delimiter = max(_DELIMITERS, key=first.count) if "\t" not in first else "\t"
+    delimiter = _delimiter_of(first)
     # Tables with tabs or bars have quotation marks in their captions, which quote nothing.
     every = _chain(first, lines)
     quotes = {} if delimiter in ",;" else {"quoting": csv.QUOTE_NONE}

@@ -10,12 +10,16 @@ from typing import Any
 
 from captioning.caption_text import DropReason
 
-CAPTION_NAMES = ("captions", "caption", "text", "sentences", "sentences_raw", "raw")
-"""Names of JSON keys and columns with captions, in upper or lower case (LAION's is TEXT); the first found counts. They
+CAPTION_NAMES = ("captions", "caption", "text", "sentences", "sentences_raw", "raw", "txt")
+"""Names of JSON keys and columns with captions, in upper or lower case (LAION's is TEXT, a WebDataset's that the Hub
+converted to Parquet is txt); the first found counts. They
 are also looked for in the objects of a list: `sentences: [{"raw": ...}]`."""
 
 CAPTION_BYTES = 1 << 20
 """Bytes of a caption file that are read at most; a longer file holds no caption."""
+
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+"""What a text in UTF-16 begins with."""
 
 _TEXT_BYTES = 65536
 #: Lines of a text file with captions; a longer one is a text of another kind.
@@ -44,7 +48,7 @@ def captions_in_text(content: bytes) -> Captions:
     """A caption a line, or several with tabs between them. Bytes that are not UTF-8 (or UTF-16 with its mark) become
     U+FFFD, and cleaning drops such a caption: a generated one is better than a garbled one."""
     content = content[:_TEXT_BYTES]
-    is_utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    is_utf16 = content[:2] in UTF_16_MARKS
     text = content.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
     lines = [part for line in text.splitlines() for part in line.split("\t") if part.strip()]
     if len(lines) > _MOST_LINES:

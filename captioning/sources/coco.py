@@ -4,8 +4,9 @@
       annotations/captions_val2017.json   images (with a licence each), annotations (captions), licenses
       val2017/000000000139.jpg            or images/val2017/...
 
-A split is read when both its annotation file and its folder exist, so a copy of one split is enough. Of such a split
-every image of the annotation file is listed; one that is not on the disk is reported as missing.
+A split is read when both its annotation file and its folder exist, so a copy of one split is enough; a folder without
+an annotation file is named in a line. Of such a split every image of the annotation file is listed; one that is not on
+the disk is reported as missing.
 """
 
 from collections import defaultdict
@@ -46,34 +47,50 @@ def read_coco(root: Path, _: Columns = Columns()) -> Coco:
         raise UsageError(
             f"{root} does not look like COCO, which has {LAYOUT}; it holds {', '.join(found) or 'nothing'}"
         )
-    images = {}
+    images: dict[str, RealImage] = {}
+    read: set[str] = set()
+    remarks: list[str] = []
     for path in annotations:
         split = path.stem.removeprefix("captions_")
         folder = next((name for name in (split, f"images/{split}") if (root / name).is_dir()), None)
         if folder is not None:
-            images.update(_read_split(root, folder, path))
+            read.add(folder)
+            images.update(_read_split(root, folder, path, remarks))
     if not images:
         splits = ", ".join(path.stem.removeprefix("captions_") for path in annotations)
         raise UsageError(f"{root} has captions for {splits} but no images for them: COCO has {LAYOUT}")
-    return Coco(sorted(images), images)
+    remarks += [
+        f"{folder}/ is not read: there is no annotations/captions_{PurePosixPath(folder).name}.json"
+        for folder in _folders(root)
+        if folder not in read
+    ]
+    return Coco(sorted(images), images, remarks)
 
 
-def _read_split(root: Path, folder: str, path: Path) -> dict[str, RealImage]:
-    """The images of one annotation file, by id."""
+def _folders(root: Path) -> list[str]:
+    """The folders that may be those of splits."""
+    found = [path.relative_to(root).as_posix() for path in (*root.glob("*/"), *root.glob("images/*/"))]
+    return sorted(name for name in found if name not in ("annotations", "images") and not name.startswith("."))
+
+
+def _read_split(root: Path, folder: str, path: Path, remarks: list[str]) -> dict[str, RealImage]:
+    """The images of one annotation file, by id; `remarks` gets a line about captions of no image."""
     try:
         content = load_json(whole_text(path, root))
         licenses = {
-            entry["id"]: parse_license(entry.get("name"), entry.get("url")) for entry in content.get("licenses", [])
+            str(entry["id"]): parse_license(entry.get("name"), entry.get("url"))
+            for entry in content.get("licenses", [])
         }
-        captions: dict[Any, list[Any]] = defaultdict(list)
+        # An id may be a number here and a text there.
+        captions: dict[str, list[Any]] = defaultdict(list)
         for annotation in content["annotations"]:
-            captions[annotation["image_id"]].append(annotation["caption"])
+            captions[str(annotation["image_id"])].append(annotation["caption"])
         images = {}
         for entry in content["images"]:
             name = _checked_name(entry["file_name"], path)
-            license, redistributable = licenses.get(entry.get("license"), (None, None))
+            license, redistributable = licenses.get(str(entry.get("license")), (None, None))
             real_id = f"{folder}/{name}"
-            said = captions_in_value(captions.get(entry["id"], []))
+            said = captions_in_value(captions.get(str(entry["id"]), []))
             images[real_id] = RealImage(
                 real_id, root / real_id, said.texts, license, redistributable, said.dropped, within=root
             )
@@ -84,6 +101,10 @@ def _read_split(root: Path, folder: str, path: Path) -> dict[str, RealImage]:
             f"{path} is not a COCO captions file, with images (id, file_name) and annotations (image_id, caption): "
             f"{in_one_line(error)}"
         ) from error
+    if others := captions.keys() - {str(entry["id"]) for entry in content["images"]}:
+        remarks.append(
+            f"{path.relative_to(root)}: captions of ids that no image has: {len(others)}, such as {min(others)}"
+        )
     return images
 
 

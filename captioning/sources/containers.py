@@ -5,15 +5,23 @@ A folder that holds images in more than one way is refused, because part of it w
 Parquet files with the paths of images beside them are one way.
 """
 
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from captioning.sources.coco import read_coco
 from captioning.sources.columns import Columns
-from captioning.sources.folder import image_ids, read_folder
-from captioning.sources.parquet import PARQUET_SUFFIXES, holds_images, names_files, read_parquet
+from captioning.sources.folder import every_file, image_ids, read_folder
+from captioning.sources.parquet import PARQUET_SUFFIXES, ParquetFiles, holds_images, names_files, read_parquet
 from captioning.sources.source import Collection
-from captioning.sources.webdataset import TAR_SUFFIXES, read_webdataset
+from captioning.sources.webdataset import TAR_SUFFIXES, WebDataset, read_webdataset
 from workspace.errors import UsageError
+
+#: Names of archives that are not read: compressed ones.
+_UNREAD = re.compile(r"\.(zip|7z|rar|tgz|tbz2|txz|tar\.\w+|tar\.\w+\.part\w+|zip\.\d+|z\d\d)\Z", re.IGNORECASE)
+
+_Files = TypeVar("_Files", WebDataset, ParquetFiles)
 
 
 def read_by_content(root: Path, columns: Columns = Columns()) -> Collection:
@@ -25,6 +33,7 @@ def read_by_content(root: Path, columns: Columns = Columns()) -> Collection:
     tables = [
         name for name in image_ids(root, PARQUET_SUFFIXES) if not tars and holds_images(f"{root}/{name}", root, columns)
     ]
+    unread = _unread_archives(root)
     archives = tars or tables
     image = next(image_ids(root), None)
     if tables and image is not None and all(names_files(f"{root}/{name}", root, columns) for name in tables):
@@ -35,10 +44,24 @@ def read_by_content(root: Path, columns: Columns = Columns()) -> Collection:
             "kind"
         )
     if tars:
-        return read_webdataset(str(root), tars, columns)
+        return _with_remark(read_webdataset(str(root), tars, columns), unread)
     if tables:
-        return read_parquet(str(root), tables, columns)
-    return read_folder(root, columns)
+        return _with_remark(read_parquet(str(root), tables, columns), unread)
+    if image is None and unread is not None:
+        raise UsageError(f"{root} holds no images; {unread}")
+    folder = read_folder(root, columns)
+    folder.tables.remarks += [] if unread is None else [unread]
+    return folder
+
+
+def _unread_archives(root: Path) -> str | None:
+    """One line that names the archives of a kind that is not read; None: there are none."""
+    names = sorted(name for name in every_file(root) if _UNREAD.search(name))
+    return f"archives that are not read: {len(names)}, such as {names[0]!r}: unpack them" if names else None
+
+
+def _with_remark(collection: _Files, remark: str | None) -> _Files:
+    return collection if remark is None else replace(collection, remarks=[*collection.remarks, remark])
 
 
 def read_container(path: Path, columns: Columns = Columns()) -> Collection:

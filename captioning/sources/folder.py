@@ -13,15 +13,16 @@ outside is reported, a linked folder refused. A folder linked into itself is rea
 """
 
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from captioning.images import RAW_SUFFIXES
-from captioning.sources.caption_tables import CaptionTables, is_caption_table
+from captioning.sources.caption_tables import CaptionTables, is_caption_table, is_other_table, parquet_table
 from captioning.sources.columns import Columns
-from captioning.sources.licenses import Licenses, read_licenses
-from captioning.sources.side_files import SIDE_SUFFIXES, TEXT_SUFFIXES, captions_beside, side_suffix
+from captioning.sources.licenses import LICENSES_FILE, Licenses, read_licenses
+from captioning.sources.side_files import SIDE_SUFFIXES, captions_beside, side_suffix
 from captioning.sources.source import RealImage
 from workspace.errors import UsageError
 from workspace.folder_tree import EntangledError, is_folder, paths_below
@@ -36,6 +37,9 @@ SUFFIXES = frozenset(
 )
 """Suffixes of image files, in lower case; files with those of the last row are reported, not decoded."""
 
+#: JSON files that have no captions: the licences, and what img2dataset counts.
+_NO_CAPTIONS = re.compile(rf"{re.escape(LICENSES_FILE)}|\d+_stats\.json")
+
 SYSTEM_FOLDERS = frozenset(["__MACOSX", "@eaDir", "$RECYCLE.BIN", "lost+found"])
 """Folders that archivers, network storage and file systems add; their files are not part of the data set."""
 
@@ -47,6 +51,8 @@ class Listing:
     ids: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
     side_suffixes: set[str] = field(default_factory=set)
+    other_tables: list[str] = field(default_factory=list)
+    """Tables with other names than those of captions."""
     other_texts: list[str] = field(default_factory=list)
     """Those that may be captions, and have the name of no image in their folder."""
 
@@ -97,14 +103,20 @@ def read_folder(root: Path, columns: Columns = Columns()) -> Folder:
 def open_folder(root: Path, listing: Listing, columns: Columns = Columns()) -> Folder:
     """The images of a listing as a collection. Raises `UsageError` when a file beside them is invalid."""
     tables = CaptionTables()
-    for name in sorted(listing.tables):
+    adding = [(name, tables.add_other) for name in sorted(listing.other_tables)]
+    adding += [(name, tables.add) for name in sorted(listing.tables)]
+    for name, add in adding:
         try:
-            with open_regular(root / name, root) as file:
-                tables.add(name, file, listing.ids, columns)
+            is_parquet = name.lower().endswith(".parquet")
+            with parquet_table(f"{root}/{name}", root) if is_parquet else open_regular(root / name, root) as file:
+                add(name, file, listing.ids, columns)
         except OSError as error:
             raise UsageError(f"{root / name} cannot be read ({error.strerror}): move it out of the source") from error
+    tables.remark_on_others()
     suffixes = sorted(listing.side_suffixes, key=lambda suffix: (SIDE_SUFFIXES.index(suffix.lower()), suffix))
-    return Folder(root, listing.ids, read_licenses(root), suffixes, tables, columns)
+    licenses = read_licenses(root)
+    tables.remarks += filter(None, [licenses.unused(listing.ids)])
+    return Folder(root, listing.ids, licenses, suffixes, tables, columns)
 
 
 def list_folder(root: Path) -> Listing:
@@ -118,7 +130,9 @@ def list_folder(root: Path) -> Listing:
             listing.side_suffixes.add(suffix)
         if is_caption_table(name):
             listing.tables.append(path)
-        elif (side_suffix(name) or "").lower() in TEXT_SUFFIXES:
+        elif is_other_table(name):
+            listing.other_tables.append(path)
+        elif side_suffix(name) is not None and not _NO_CAPTIONS.fullmatch(name):
             listing.other_texts.append(path)
     listing.ids.sort()
     names = {name for real_id in listing.ids for name in (real_id, real_id.rpartition(".")[0])}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from captioning.sources.caption_tables import CaptionTables, TableRow, is_caption_table
+from captioning.sources.caption_tables import CaptionTables, TableRow, is_caption_table, parquet_table
 from captioning.sources.columns import Columns
 from captioning.sources.folder import SUFFIXES
 from captioning.sources.hub_files import files_by_split
@@ -88,6 +88,8 @@ def read_hub_dataset(text: str, columns: Columns = Columns(), hub: HubAccess = H
     root = f"{HUB}datasets/{dataset.repo_id}@{commit}"
     names = _choose_split(dataset, files_by_split(dataset.repo_id, commit, dataset.config, hub), root)
     tars, tables, images = (_with_suffix(names, suffixes) for suffixes in (TAR_SUFFIXES, PARQUET_SUFFIXES, SUFFIXES))
+    if images:  # a table of ImageFolder has their captions
+        tables = [name for name in tables if not is_caption_table(PurePosixPath(name).name)]
     if tars:
         return root, read_webdataset(root, tars, columns, hub)
     if tables:
@@ -104,7 +106,8 @@ def _tables(root: str, names: Sequence[str], images: Sequence[str], columns: Col
         if is_caption_table(PurePosixPath(name).name):
             path = f"{root}/{name}"
             try:
-                with hub_errors(path), open_file(path, hub) as file:
+                is_parquet = name.lower().endswith(".parquet")
+                with hub_errors(path), parquet_table(path, hub=hub) if is_parquet else open_file(path, hub) as file:
                     tables.add(name, file, images, columns)
             except OSError as error:
                 raise HubError(f"{path} cannot be read ({in_one_line(error, 150)}): try again") from error

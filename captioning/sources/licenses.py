@@ -1,7 +1,7 @@
 """Licences as data sets state them for each image: in a file `licenses.json`, in columns, or by a name and a link."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,15 @@ class Licenses:
             entry = self.entries.get("*", {})
         license = entry.get("license")
         return printable(license) if license else license, entry.get("redistributable")
+
+    def unused(self, ids: Collection[str]) -> str | None:
+        """One line that names entries of no image; None: each has its image, archive or table, or there is none."""
+        if not self.entries:
+            return None
+        others = self.entries.keys() - {"*", *ids, *(real_id.partition("#")[0] for real_id in ids)}
+        if not others:
+            return None
+        return f"{LICENSES_FILE} names what is no image of this source: {len(others)}, such as {min(others)!r}"
 
 
 def license_in_row(row: Mapping[str, Any]) -> tuple[str | None, bool | None]:

@@ -79,11 +79,12 @@ def read_parquet(
     if unread:
         name, texts = next(iter(unread.items()))
         remarks = [
-            f"{len(unread)} Parquet files, such as {name!r}, have no column with a known name of captions, but text in "
-            f"{', '.join(map(repr, texts[:9]))}: --caption-column names the one with captions"
+            f"no column with a known name of captions: {len(unread)} of {len(stating)} Parquet files, such as "
+            f"{name!r}, with text in {', '.join(map(repr, texts[:9]))}: --caption-column names the one with captions"
         ]
     folder = folder_of(root)
     licenses = read_licenses(folder) if folder else Licenses({})
+    remarks += filter(None, [licenses.unused(ids)])
     return ParquetFiles(root, sorted(ids), stating, licenses, remarks, hub)
 
 

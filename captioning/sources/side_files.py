@@ -17,8 +17,6 @@ from workspace.regular_file import read_regular
 
 #: What is added to an image's name, with or without its own suffix: the first with a caption counts.
 SIDE_SUFFIXES = (".txt", ".caption", ".json")
-#: Of them, those of texts.
-TEXT_SUFFIXES = (".txt", ".caption")
 
 
 def side_suffix(name: str) -> str | None:

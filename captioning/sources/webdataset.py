@@ -98,6 +98,7 @@ def read_webdataset(
     refused: dict[str, tuple[SkipReason, str]] = {}
     texts: dict[str, str] = {}
     unread: list[str] = []
+    replaced: list[str] = []
     for name in names:
         archive = _open(f"{root}/{name}", folder_of(root), hub)
         images = []
@@ -110,13 +111,24 @@ def read_webdataset(
         found, others = _other_texts(archive.members, images)
         texts |= {f"{name}#{member}": text for member, text in found.items()}
         unread += [f"{name}#{text}" for text in others]
+        replaced += [f"{name}#{member}" for member in archive.replaced if _has_image_suffix(member)]
     if len(refused) == len(ids):
-        raise UsageError(f"the tar archives in {root} hold no images (members named .jpg, .png, .webp, ...)")
+        what = "members named .jpg, .png, .webp, ..."
+        if refused:
+            real_id = min(refused)
+            what = f"none that can be read, such as {real_id!r}: {refused[real_id][1]}"
+        raise UsageError(f"the tar archives in {root} hold no images ({what})")
     folder = folder_of(root)
     remarks = []
     if unread:
-        remarks = [f"texts with the name of no image are not read: {len(unread)}, such as {unread[0]!r}"]
+        remarks.append(f"texts with the name of no image are not read: {len(unread)}, such as {unread[0]!r}")
+    if replaced:
+        remarks.append(
+            f"images with the name of a later one in their archive are not read, as if it were unpacked: "
+            f"{len(replaced)}, such as {replaced[0]!r}"
+        )
     licenses = read_licenses(folder) if folder else Licenses({})
+    remarks += filter(None, [licenses.unused(ids)])
     return WebDataset(root, sorted(ids), refused, licenses, columns, hub, remarks, texts)
 
 

@@ -36,6 +36,7 @@ def predict(
     """
     from detectors.prediction import predict as predicted
     from detectors.run import Run
+    from workspace.number_text import counted
 
     unread = 0
     with opened(workspace, Needs(writes=False), create=False) as space:
@@ -46,4 +47,4 @@ def predict(
             else:
                 say(f"{found.probability:.3f}  {'generated' if found.generated else 'real     '}  {found.path}")
     if unread:
-        raise CommunityForensicsError(f"{unread} of {len(files)} files are no readable images")
+        raise CommunityForensicsError(f"not readable as images: {unread} of {counted(len(files), 'file')}")

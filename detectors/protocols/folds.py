@@ -31,6 +31,7 @@ from detectors.protocols.generator_groups import TEST, TRAIN, VALIDATION, Bits, 
 from detectors.protocols.plans import Plan
 from manifests.manifest import FAKE
 from workspace.errors import UsageError
+from workspace.number_text import counted
 
 PROTOCOLS = "split, generator:K, architecture, temporal:N, source, cross"
 
@@ -79,12 +80,18 @@ class Fold:
         for name, rows in (("training", self.train), ("validation", self.validation), ("test", self.test)):
             fake = rows[index.labels[rows] == FAKE]
             count = len(np.unique(generators[fake]))
-            yield f"{self.name}, {name}: {len(fake)} images of {count} generators, {len(rows) - len(fake)} real images"
+            yield (
+                f"{self.name}, {name}: {counted(len(fake), 'image')} of {counted(count, 'generator')}, "
+                f"{counted(len(rows) - len(fake), 'real image')}"
+            )
         if self.left_out:
-            yield f"{self.name}: {self.left_out} images are in no part, so that none shares a real image or a caption"
+            yield (
+                f"{self.name}: {counted(self.left_out, 'image')} in no part, so that no two parts share a real "
+                "image or a caption"
+            )
         if self.kin_left_out:
             yield (
-                f"{self.name}: {self.kin_left_out} generators are in no part, because they are related to some of "
+                f"{self.name}: {counted(self.kin_left_out, 'generator')} in no part, because related to some of "
                 "another part; --kin ignore keeps them"
             )
 

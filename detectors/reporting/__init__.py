@@ -79,8 +79,8 @@ def share(value: float | None, digits: int = 3) -> str:
 
 
 def count(number: int) -> str:
-    """A count as it is shown: thin spaces between thousands."""
-    return f"{number:,}".replace(",", "\u2009")
+    """A count as it is shown: narrow spaces between thousands, at which no line breaks."""
+    return f"{number:,}".replace(",", "\u202f")
 
 
 def _index(workspace: Workspace, options: ReportOptions, remarks: list[str]) -> Index | None:

@@ -3,7 +3,7 @@
 (() => {
   const valueOf = (row, column) => {
     const text = (row.cells[column].querySelector(".value") ?? row.cells[column]).textContent.trim();
-    const number = Number.parseFloat(text.replace(/\u2009/g, ""));
+    const number = Number.parseFloat(text.replace(/\u202f/g, ""));
     return Number.isNaN(number) ? text : number;
   };
   for (const table of document.querySelectorAll(".sortable")) {

@@ -12,6 +12,7 @@ from typing import Any
 
 from manifests.manifest import manifest_path
 from workspace.atomic import write_json
+from workspace.errors import in_one_line
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
 from workspace.number_text import counted
@@ -58,14 +59,34 @@ def write_detector_scores(workspace: Workspace, scores: Sequence[DetectorScore])
     write_json(detector_scores_path(workspace), written)
 
 
-def read_detector_scores(workspace: Workspace) -> list[DetectorScore]:
-    """Those on the manifest as it is; none where they are of another one, or damaged."""
+@dataclass(frozen=True)
+class KnownScores:
+    """The scores on the manifest as it is."""
+
+    scores: Sequence[DetectorScore] = ()
+    left_out: str | None = None
+    """Why there are none although there is a file, in one line."""
+
+
+def read_detector_scores(workspace: Workspace) -> KnownScores:
+    """Those on the manifest as it is; none where there is no file, or it is damaged or of another manifest."""
+    path = detector_scores_path(workspace)
     try:
-        written: Any = json.loads(detector_scores_path(workspace).read_bytes())
-        found = [_score(score) for score in written["scores"]]
-        return found if written["manifest"] == sha256_of_file(manifest_path(workspace)) else []
-    except (OSError, ValueError, TypeError, KeyError):
-        return []
+        written: Any = json.loads(path.read_bytes())
+        found = KnownScores([_score(score) for score in written["scores"]])
+        manifest = written["manifest"]
+    except FileNotFoundError:
+        return KnownScores()
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        return _left_out(path, f"cannot be read ({in_one_line(error, 100, named=False)})")
+    if manifest != sha256_of_file(manifest_path(workspace)):
+        return _left_out(path, "is of another manifest")
+    return found
+
+
+def _left_out(path: Path, why: str) -> KnownScores:
+    line = f"{path} {why}: the card says nothing of detectors; `cf-detect evaluate` writes it again"
+    return KnownScores(left_out=line)
 
 
 def _score(written: Any) -> DetectorScore:

@@ -83,6 +83,8 @@ def find_parts(
     with registered(connection, {PART_FILES: part_files}):
         PARTS.create(connection, _COUNTED)
     if not sampled_generators(connection):
+        if last_round == ALL_ROUNDS:
+            raise UsageError(f"the files in {workspace.samples} hold no samples: run `cf-sample` first")
         raise UsageError(f"{workspace.samples} holds no samples of round {last_round} or before: leave out --rounds")
 
 

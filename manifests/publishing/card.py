@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from manifests.audit.detector_scores import DetectorScore, read_detector_scores
+from manifests.audit.detector_scores import KnownScores, read_detector_scores
 from manifests.audit.record import Audit, has_matched, read_audit, shortcut_lines
 from manifests.choices import read_choices
 from manifests.evaluation_sets import evaluation_path
@@ -69,7 +69,7 @@ class Measured:
     """What was measured of a manifest as it was built."""
 
     audit: Audit | None = None
-    detectors: Sequence[DetectorScore] = ()
+    detectors: KnownScores = KnownScores()
     reproduced: Sequence[str] = ()
     """What came of making images again, in sentences."""
 
@@ -104,7 +104,7 @@ def write_card(
     template = _templates().get_template("card.md.jinja")
     text = template.render(
         shortcuts=shortcut_lines(measured.audit),
-        detectors=measured.detectors,
+        detectors=measured.detectors.scores,
         matched=matched,
         paired=paired,
         repo_id=repo_id,

@@ -17,7 +17,7 @@ _ENVIRONMENTS = 10
 
 _TOTALS = f"""
 SELECT count(*) FILTER (label = {FAKE}), count(DISTINCT generator), count(DISTINCT sha256) FILTER (label = {REAL}),
-    (SELECT count(*) FROM withheld)
+    count(DISTINCT sha256) FILTER (label = {REAL} AND prompted), (SELECT count(*) FROM withheld)
 FROM published
 """
 _SPLITS = f"""
@@ -71,6 +71,8 @@ class CardNumbers:
     generators: int
     real: int
     """Real images, each once."""
+    prompted: int
+    """Those of them whose captions were prompts."""
     listed: int
     """Real images that are listed without their pixels."""
     splits: list[PublishedSplit]
@@ -97,11 +99,12 @@ def count_for_card(workspace: Workspace) -> CardNumbers:
             rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()
             return rows
 
-        ((generated, generators, real, listed),) = rows_of(_TOTALS)
+        ((generated, generators, real, prompted, listed),) = rows_of(_TOTALS)
         return CardNumbers(
             generated=generated,
             generators=generators,
             real=real,
+            prompted=prompted,
             listed=listed,
             splits=[PublishedSplit(*row) for row in rows_of(_SPLITS)],
             architectures=rows_of(_ARCHITECTURES),

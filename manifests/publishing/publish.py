@@ -152,7 +152,7 @@ def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOpti
         in_no_split=counts.in_no_split,
         dry_run=options.dry_run,
         changed=changed,
-        shortcuts=shortcut_lines(measured.audit),
+        measured=[*shortcut_lines(measured.audit), *filter(None, [measured.detectors.left_out])],
         evaluation_sets=evaluation_sets,
         moved=moved,
         card=changes.of_card(),

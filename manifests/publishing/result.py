@@ -46,8 +46,8 @@ class Published:
     """Those of former versions."""
     version: Version
     """What it contains, and what it adds and removes."""
-    shortcuts: Sequence[str] = ()
-    """What the audit says of shortcuts, or that there was none."""
+    measured: Sequence[str] = ()
+    """What the audit says of shortcuts, or that there was none; and what of detectors' scores the card leaves out."""
 
     def lines(self) -> Iterator[str]:
         """The same, for the terminal."""
@@ -88,7 +88,7 @@ class Published:
             yield f"{removed} the tags of former versions: {', '.join(self.removed_tags)}"
         if self.squashed is not None:
             yield from self.squashed.lines(dry_run=self.dry_run)
-        yield from self.shortcuts
+        yield from self.measured
 
     def _card_lines(self) -> Iterator[str]:
         if not self.card:

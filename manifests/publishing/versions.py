@@ -71,9 +71,12 @@ def next_version(
 def make_tag(hub: DatasetOnHub, version: NextVersion, commit: str, content: Content) -> None:
     """Give the commit of a published version its tag.
 
-    Raises `HubError` where somebody else has made it meanwhile for another version.
+    Raises `HubError` where somebody else has made it meanwhile for another version, or the Hub does not have it.
     """
-    if not hub.make_tag(version.tag, commit) and Content.of(state_of(hub, version.tag)) != content:
+    is_made = hub.make_tag(version.tag, commit)
+    if version.tag not in hub.refs().tags:  # a page of a network that asks for a log-in counts as made
+        raise HubError(f"{hub}: it has no tag {version.tag}, although it was created: run the same command again")
+    if not is_made and Content.of(state_of(hub, version.tag)) != content:
         raise HubError(
             f"{hub}: somebody else made the tag {version.tag} meanwhile, for another version; this one is on main: "
             "run the same command again with another --tag"

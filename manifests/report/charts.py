@@ -102,8 +102,8 @@ def ranked(title: str, counts: dict[str, int]) -> Chart:
 
 
 def count(number: int) -> str:
-    """A count as it is shown: thin spaces between thousands."""
-    return f"{number:,}".replace(",", "\u2009")
+    """A count as it is shown: narrow spaces between thousands, at which no line breaks."""
+    return f"{number:,}".replace(",", "\u202f")
 
 
 def percent(share: float) -> str:

@@ -3,7 +3,7 @@
 // nodes, never markup.
 (() => {
   const byId = (id) => document.getElementById(id);
-  const thin = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\u2009");
+  const thin = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   const wordsOf = (input) => input.value.toLowerCase().split(/\s+/).filter(Boolean);
   const contains = (text, words) => words.every((word) => text.includes(word));
   for (const tools of document.querySelectorAll(".tools")) tools.hidden = false;

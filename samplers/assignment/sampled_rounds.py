@@ -75,7 +75,7 @@ def rounds_to_sample(
         require_all_parts(workspace)
         prompts = PromptTable.read(workspace) if mapped is None else PromptTable.mapped(mapped)
     store, why = chosen_store(workspace, options, former, chosen)
-    notes += [why] if why is not None else []
+    notes += filter(None, [prompts.former_version, why])
     is_offline = options.offline or (dry_run and not former)
     recipe = Recipe(
         images=options.images,

@@ -11,6 +11,7 @@ from samplers.sample import Sample
 from workspace import records
 from workspace.atomic import atomic_path
 from workspace.layout import Workspace, parts_in
+from workspace.number_text import counted
 from workspace.printable import in_line
 from workspace.spreadsheet import cells
 
@@ -61,7 +62,7 @@ class Account:
             results = one.results
             parts = [f"{results['ok']:,} kept"]
             parts += [f"{number:,} {name}" for name, number in sorted(results.items()) if name != "ok"]
-            yield f"{one.generator}: {len(one.rows):,} files: {', '.join(parts)}"
+            yield f"{one.generator}: {counted(len(one.rows), 'file')}: {', '.join(parts)}"
             sources = Counter(row["prompt_source"] for row in one.rows if row["prompt_source"] is not None)
             if sources:
                 yield "  prompts: " + ", ".join(f"{number:,} from {name}" for name, number in sources.most_common())
@@ -71,7 +72,7 @@ class Account:
             yield from self._pairs(one)
         if self.unclaimed:
             shown = in_line(self.unclaimed[0])
-            yield f"{len(self.unclaimed):,} images are of no generator of this import, such as {shown}"
+            yield f"of no generator of this import: {counted(len(self.unclaimed), 'image')}, such as {shown}"
         if self.others:
             kinds = ", ".join(f"{number:,} {name}" for name, number in sorted(self.others.items()))
             yield f"files that are no images: {kinds}"

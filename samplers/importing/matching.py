@@ -28,7 +28,7 @@ class RealImages:
         for part in prompt_parts(workspace) if real_source is not None and match != "none" else ():
             if part.parent.name != real_source:
                 continue
-            for row in read_part_columns(part, _COLUMNS).to_pylist():
+            for row in read_part_columns(part, _COLUMNS).table.to_pylist():
                 key = _text(row["prompt"]) if match == "prompt" else _name(row["real_id"] or "")
                 image = (row["prompt_id"], row["real_id"])
                 if key in found and (found[key] is None or found[key][1] != image[1]):  # type: ignore[index]

@@ -20,6 +20,7 @@ from captioning.sources.folder import SUFFIXES
 from samplers.importing.tree import Tree
 from workspace.errors import UsageError, in_one_line
 from workspace.json_text import load_json
+from workspace.number_text import counted
 from workspace.printable import in_line
 
 #: Names of columns and keys, in lower case; the first found counts.
@@ -94,7 +95,8 @@ class Prompts:
         number, one = len(self._unread), in_line(min(self._unread))
         return [
             *self._remarks,
-            f"{number} files beside images cannot be read (no text in UTF-8, or no JSON object), such as {one}",
+            f"beside images, and not readable (no text in UTF-8, or no JSON object): {counted(number, 'file')}, "
+            f"such as {one}",
         ]
 
     @property
@@ -176,8 +178,8 @@ class Prompts:
             return None
         if found.ambiguous:
             self._remarks.append(
-                f"{in_line(table)} says several things of {len(found.ambiguous)} names, such as "
-                f"{min(found.ambiguous)!r}: they are not read"
+                f"{in_line(table)} says several things of {counted(len(found.ambiguous), 'name')}, such as "
+                f"{min(found.ambiguous)!r}, which are not read"
             )
         if not found.rows:
             if is_named:

@@ -111,7 +111,7 @@ def test_photographs_that_are_gone_are_told_and_their_prompts_stay(
     (photos / "2.jpg").unlink()
     photograph(photos, 9)
     workspace = run(tmp_path, {"photos": photos}, update=True)
-    assert "photos: 1 images of earlier rounds are not selected any more; they stay" in capfd.readouterr().err
+    assert "photos: images of earlier rounds that are not selected any more: 1; they stay" in capfd.readouterr().err
     assert in_rounds(read_prompts(workspace))[1][0] == "photos/2.jpg"
 
 

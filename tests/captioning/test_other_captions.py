@@ -1,8 +1,13 @@
 """Captions in JSON documents, in the other texts of an archive's example, and of images whose paths a table has."""
 
+import io
 import json
+import re
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +111,64 @@ def test_a_table_of_any_spreadsheet_is_read(tmp_path: Path, header: str) -> None
     assert captions(opened(tmp_path)) == {"a.jpg": (text,)}
 
 
+TABLE_OF_IMAGE_FOLDER = {"file_name": ["a.jpg", "deep/b.jpg"], "text": [["a cat", "two cats"], ["a dog"]]}
+
+
+def test_the_parquet_table_of_an_image_folder_is_read(tmp_path: Path) -> None:
+    root = folder(tmp_path, "a.jpg", "deep/b.jpg")
+    write_parquet(root / "metadata.parquet", TABLE_OF_IMAGE_FOLDER)
+    assert captions(opened(root)) == {"a.jpg": ("a cat", "two cats"), "deep/b.jpg": ("a dog",)}
+    (root / "metadata.parquet").write_bytes(b"PAR1 damaged")
+    with pytest.raises(UsageError, match=r"metadata\.parquet cannot be read \(not a whole Parquet file"):
+        opened(root)
+
+
+def test_a_table_in_utf_16_is_read(tmp_path: Path) -> None:
+    (folder(tmp_path, "a.jpg") / "metadata.csv").write_bytes("file_name,text\na.jpg,a caf\u00e9\n".encode("utf-16"))
+    assert captions(opened(tmp_path)) == {"a.jpg": ("a caf\u00e9",)}
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_a_table_of_another_name_is_read_where_its_captions_are_certain_and_named_otherwise(
+    tmp_path: Path, kind: str
+) -> None:
+    root = folder(tmp_path, "a.jpg")
+
+    def write(column: str) -> None:
+        text = {"csv": f"file_name,{column}\na.jpg,a cat\n", "tsv": f"file_name\t{column}\na.jpg\ta cat\n"}
+        if kind == "parquet":
+            write_parquet(root / "annotations.parquet", {"file_name": ["a.jpg"], column: ["a cat"]})
+        else:
+            text["jsonl"] = json.dumps({"file_name": "a.jpg", column: "a cat"})
+            (root / f"annotations.{kind}").write_text(text[kind])
+
+    write("Caption")
+    assert (captions(opened(root)), opened(root).remarks) == ({"a.jpg": ("a cat",)}, [])
+    write("text")  # which may be what is written in the picture
+    (remark,) = opened(root).remarks
+    assert f"are not read: 1, such as 'annotations.{kind}' with file_name, text: --caption-column names" in remark
+    assert captions(opened(root)) == {"a.jpg": ()}
+    assert captions(opened(root, Columns(caption="text"))) == {"a.jpg": ("a cat",)}
+
+
+def test_a_table_of_another_kind_says_nothing(tmp_path: Path) -> None:
+    root = folder(tmp_path, "a.jpg")
+    for name, text in {"x.csv": "\n", "y.jsonl": "[", "v.tsv": "id\tprice\n1\t2\n"}.items():
+        (root / name).write_text(text)
+    (root / "00000_stats.json").write_text("{}")
+    assert opened(root).remarks == []
+    (root / "annotations.json").write_text("{}")
+    assert opened(root).remarks == ["texts with the name of no image are not read: 1, such as 'annotations.json'"]
+
+
+@pytest.mark.parametrize(
+    "text", ["images/a.JPG", "d41d8cd98f00b204e9800998ecf8427e", "123e4567-e89b-12d3-a456-426614174000"]
+)
+def test_a_name_of_a_file_or_a_hash_is_no_caption(text: str) -> None:
+    assert not_a_caption(text) == "no-words"
+    assert not_a_caption(f"{text} on a wall") is None
+
+
 def test_an_address_is_no_caption() -> None:
     assert not_a_caption("https://example.org/a%20cat.jpg") == "no-words"
     assert not_a_caption("s3://bucket/a.jpg") == "no-words"
@@ -137,6 +200,52 @@ def test_the_texts_of_an_example_in_an_archive_are_read_or_named(tmp_path: Path)
         "4.jpg": (),
     }
     assert collection.remarks == ["texts with the name of no image are not read: 4, such as '0.tar#3.tags.txt'"]
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.tar.gz", "deep/x.TGZ", "x.tar.zst", "x.7z", "x.zip.001"])
+def test_an_archive_that_is_not_read_is_named(tmp_path: Path, name: str) -> None:
+    for beside in ("a.jpg", "b.tar", "c.parquet", ""):
+        root = tmp_path / f"beside {beside}"
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_bytes(b"any")
+        line = f"archives that are not read: 1, such as {name!r}: unpack them"
+        if beside == "":
+            with pytest.raises(UsageError, match=f"holds no images; {re.escape(line)}"):
+                opened(root)
+            continue
+        if beside == "a.jpg":
+            folder(root, beside)
+        elif beside == "b.tar":
+            write_tar(root / beside, {"a.jpg": JPEG})
+        else:
+            write_parquet(root / beside, {"image": [JPEG], "caption": ["x"]})
+        assert opened(root).remarks == [line]
+
+
+def test_an_image_whose_name_occurs_again_in_its_archive_is_named(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "0.tar", "w") as tar:
+        for content in (b"lost", JPEG):
+            member = tarfile.TarInfo("a.jpg")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    collection = opened(tmp_path)
+    assert (collection.ids, "1, such as '0.tar#a.jpg'" in collection.remarks[0]) == (["0.tar#a.jpg"], True)
+
+
+def test_an_archive_of_which_no_image_can_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
+    write_tar(tmp_path / "0.tar", {"../a.jpg": JPEG})
+    with pytest.raises(UsageError, match=r"such as '0\.tar#\.\./a\.jpg': its name leads out of the archive"):
+        opened(tmp_path)
+
+
+def test_images_may_be_lists_of_the_numbers_of_their_bytes(tmp_path: Path) -> None:
+    columns = {"image": pa.array([list(JPEG), []], pa.list_(pa.uint8())), "txt": ["a cat", "a dog"]}
+    pq.write_table(pa.table(columns), tmp_path / "0.parquet")
+    collection = opened(tmp_path)
+    assert list(captions(collection).values()) == [("a cat",), ("a dog",)]
+    assert LocatorReader().read(collection.image(collection.ids[0]).path) == JPEG
+    with pytest.raises(FileNotFoundError):
+        LocatorReader().read(collection.image(collection.ids[1]).path)
 
 
 @pytest.mark.parametrize("paths", [["img/a.jpg", "img/b.jpg"], [{"bytes": None, "path": "img/a.jpg"}]])

@@ -187,6 +187,20 @@ def test_licences_beside_archives_and_tables_and_in_columns(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize("kind", ["folder", "tars", "tables"])
+def test_a_licence_of_no_image_is_named(tmp_path: Path, kind: str) -> None:
+    if kind == "folder":
+        folder(tmp_path, ["a.jpg"], {})
+    elif kind == "tars":
+        write_tar(tmp_path / "0.tar", [("a.jpg", JPEG)])
+    else:
+        pq.write_table(pa.table({"image": [JPEG], "caption": ["x"]}), tmp_path / "0.parquet")
+    known = {"folder": "a.jpg", "tars": "0.tar", "tables": "0.parquet#row=000000000"}[kind]
+    entries = {known: {"license": "mit"}, "*": {}, "A.jpg": {"license": "mit"}, "b.jpg": {"license": "mit"}}
+    (tmp_path / "licenses.json").write_text(json.dumps(entries))
+    assert opened(tmp_path).remarks == ["licenses.json names what is no image of this source: 2, such as 'A.jpg'"]
+
+
 def test_columns_that_the_user_named_are_read_and_found_again_by_the_locator(tmp_path: Path) -> None:
     columns = {"photo": [JPEG], "mask": [b"mask"], "words": ["a cat"], "caption": ["not this one"]}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")

@@ -165,6 +165,16 @@ def test_no_captioner_is_loaded_for_images_with_captions_of_their_own(digits: Pa
         assert (prompt.license, prompt.redistributable) == ("cc-by-4.0", True)
 
 
+def test_no_captioner_is_loaded_for_files_that_are_no_images(tmp_path: Path, digits: Path) -> None:
+    shutil.copytree(digits, tmp_path / "mixed")
+    for number in range(20):
+        (tmp_path / f"mixed/bad{number}.jpg").write_bytes(b"\xff\xd8 nothing")
+    (part,) = parts_of([select("mixed", tmp_path / "mixed")], 1000)
+    with Decoders(2) as decoders:
+        result = caption_part(part, Captioning("tiny@1", never, 8, decoders.decode), lambda: None)
+    assert (len(result.prompts), [row.reason for row in result.skipped]) == (200, ["not-an-image"] * 20)
+
+
 def images(root: Path, *levels: int) -> Path:
     root.mkdir(exist_ok=True)
     for level in levels:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captioning.prompt import Prompt, read_prompts
@@ -42,6 +42,7 @@ def as_text(one: Prompt) -> PromptText:
     )
 
 
+@settings(deadline=None)
 @given(PROMPTS)
 def test_every_row_is_its_prompt(prompts: list[Prompt]) -> None:
     table = PromptTable.of(prompts)
@@ -70,6 +71,7 @@ def workspace(tmp_path: Path) -> Workspace:
 def test_the_table_of_a_workspace_has_all_parts_and_the_places_of_removed_prompts(workspace: Workspace) -> None:
     table = PromptTable.read(workspace)
     assert len(table) == 9
+    assert table.former_version is None
     assert [type(table[row]) for row in range(3, 7)] == [PromptText, RemovedPrompt, PromptText, PromptText]
     there = [one for one in map(table.__getitem__, range(9)) if isinstance(one, PromptText)]
     assert there == [as_text(one) for one in read_prompts(workspace)]
@@ -90,6 +92,10 @@ def test_a_part_of_a_former_version_has_the_defaults_of_what_it_lacks(workspace:
     pq.write_table(pq.ParquetFile(path).read().drop_columns(["weight", "round"]), path)
     table = PromptTable.read(workspace)
     assert [(row.weight, row.round) for row in table.rows()][:3] == [(None, 1)] * 3
+    assert str(table.former_version).startswith(
+        "prompts of art were written by a former version, without the columns round, weight: they are sampled as they "
+        "were then (each with weight 1, all in round 1)"
+    )
 
 
 def test_a_damaged_part_is_refused_with_what_to_do(workspace: Workspace) -> None:

@@ -179,6 +179,25 @@ def test_coco_lists_the_splits_that_exist_with_their_missing_images(tmp_path: Pa
     assert list(read_coco(tmp_path).ids) == ["images/val2014/COCO_val2014_3.jpg", "val2017/1.jpg", "val2017/2.jpg"]
 
 
+def test_coco_has_ids_of_either_type_and_names_captions_of_no_image_and_folders_that_are_not_read(
+    tmp_path: Path,
+) -> None:
+    coco(tmp_path, "val2017", {"1.jpg": ["one"]})
+    path = tmp_path / "annotations/captions_val2017.json"
+    content = json.loads(path.read_text())
+    content["images"][0]["id"] = str(content["images"][0]["id"])
+    content["annotations"].append({"image_id": 7, "caption": "of none"})
+    path.write_text(json.dumps(content))
+    touch(tmp_path, "test2017/9.jpg", "images/unlabeled2017/8.jpg")
+    collection = read_coco(tmp_path)
+    assert collection.image("val2017/1.jpg").captions == ("one",)
+    assert collection.remarks == [
+        "annotations/captions_val2017.json: captions of ids that no image has: 1, such as 7",
+        "images/unlabeled2017/ is not read: there is no annotations/captions_unlabeled2017.json",
+        "test2017/ is not read: there is no annotations/captions_test2017.json",
+    ]
+
+
 def test_another_layout_is_refused_with_what_coco_needs(tmp_path: Path) -> None:
     touch(tmp_path, "cats/1.jpg", "dogs/2.jpg")
     with pytest.raises(UsageError, match=r"not look like COCO, which has annotations/captions_.*holds cats, dogs"):

@@ -140,7 +140,7 @@ def test_predict_says_a_probability_and_a_verdict_for_each_file(trained, call, d
 def test_predict_names_a_file_that_is_no_image(trained, call, data, tmp_path, capsys):
     (tmp_path / "text.jpg").write_text("text")
     name = re.search(r"^(tiny-[0-9a-f]{12}): trained", trained, re.M)[1]
-    with pytest.raises(CommunityForensicsError, match="1 of 2 files are no readable images"):
+    with pytest.raises(CommunityForensicsError, match="not readable as images: 1 of 2 files"):
         call("predict", name, tmp_path / "text.jpg", data / "gen0" / "0_real" / "1.png")
 
 

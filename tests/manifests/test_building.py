@@ -10,6 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from crawler.catalog import CatalogEntry
 from manifests.building import build
 from manifests.joining import sample_batches as parts
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path, rows_by_split
@@ -208,6 +209,14 @@ def test_without_samples_the_error_names_the_command_to_run(builder: Builder) ->
     builder.generator("org/painter")
     with pytest.raises(UsageError, match="cf-sample"):
         build(builder.write())
+
+
+def test_parts_without_rows_are_no_samples(builder: Builder) -> None:
+    workspace = builder.workspace
+    records.write(workspace.samples_of("org/none") / part_name(0), Sample, [])
+    records.write(workspace.catalog, CatalogEntry, [])
+    with pytest.raises(UsageError, match=r"samples hold no samples: run `cf-sample` first"):
+        build(workspace)
 
 
 def test_a_part_of_another_version_is_refused(filled: Builder) -> None:

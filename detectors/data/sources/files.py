@@ -22,6 +22,7 @@ from workspace import records
 from workspace.layout import Workspace
 from workspace.limited.pool import Pool
 from workspace.limited.process import LimitError, Limits, LostError
+from workspace.number_text import counted
 from workspace.printable import in_line
 from workspace.progress import task
 from workspace.records import column
@@ -85,7 +86,9 @@ class FilesSource:
         missing = pc.is_null(facts.column("format")).to_numpy()
         if missing.any():
             first = in_line(self.files[int(np.flatnonzero(missing)[0])].path)
-            self.remarks.append(f"{self.name}: {missing.sum()} files are no images that can be read, such as {first}")
+            self.remarks.append(
+                f"{self.name}: no image that can be read: {counted(int(missing.sum()), 'file')}, such as {first}"
+            )
         columns: dict[str, Any] = {name: facts.column(name) for name in facts.column_names if name != "path"}
         columns["locator"] = facts.column("path")
         for name, kind in _LISTED.items():

@@ -20,6 +20,7 @@ from manifests.manifest import FAKE, REAL
 from workspace.errors import UsageError
 from workspace.folder_tree import paths_below
 from workspace.layout import Workspace
+from workspace.number_text import counted
 from workspace.printable import in_line, printable
 
 _REAL = frozenset({"real", "0_real", "nature"})
@@ -47,12 +48,13 @@ def tree_source(folder: Path, workspace: Workspace) -> FilesSource:
         raise UsageError(f"--data {folder}: has no images; it must be a tree such as GENERATOR/real and GENERATOR/fake")
     parts = [Path(path).parts[:-1] for path in paths]
     known = {part.lower() for folders_of in parts for part in folders_of}
-    remarks = [f"{folder.name}: {others} files are no images by their names"] if others else []
+    remarks = [f"{folder.name}: {counted(others, 'file')} with other names than images have"] if others else []
     if strange:
-        remarks.append(f"{folder.name}: {strange} files are left out, whose names have characters that no table holds")
+        names = counted(strange, "file")
+        remarks.append(f"{folder.name}: left out, because no table holds the characters of their names: {names}")
     if unread:
         first = f"{in_line(str(unread[0].filename))} ({unread[0].strerror})"
-        remarks.append(f"{folder.name}: {len(unread)} folders cannot be read, such as {first}")
+        remarks.append(f"{folder.name}: {counted(len(unread), 'folder')} that cannot be read, such as {first}")
     if known & _REAL:
         files = list(_labelled(paths, folder.name, bool(known & _FAKE), remarks))
     elif known & _FAKE:
@@ -87,8 +89,8 @@ def _labelled(paths: list[str], source: str, has_fake: bool, remarks: list[str])
             unknown.append(path)
     if unknown:
         remarks.append(
-            f"{source}: {len(unknown)} images are left out, because no folder says whether they are real, such as "
-            f"{in_line(unknown[0])}"
+            f"{source}: left out, because no folder says whether they are real: {counted(len(unknown), 'image')}, such "
+            f"as {in_line(unknown[0])}"
         )
 
 

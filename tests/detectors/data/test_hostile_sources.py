@@ -30,7 +30,7 @@ def test_names_that_no_table_holds_are_left_out_and_said(workspace: Workspace, t
     save(tree / "g/real/1.png", 9)
     index = Index.open([str(tree)], workspace)
     assert index.table.column("locator").to_pylist() == ["g/fake/1.png", "g/real/1.png"]
-    assert "tree: 3 files are left out, whose names have characters that no table holds" in list(index.notes())
+    assert "tree: left out, because no table holds the characters of their names: 3 files" in list(index.notes())
 
 
 def test_a_hole_that_is_called_an_image_is_not_read_into_memory(workspace: Workspace, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_hole_that_is_called_an_image_is_not_read_into_memory(workspace: Works
     os.mkfifo(tree / "g/real/3.png")
     index = Index.open([str(tree)], workspace)
     assert len(index) == 2
-    assert any("2 files are no images that can be read, such as g/real/2.png" in note for note in index.notes())
+    assert any("no image that can be read: 2 files, such as g/real/2.png" in note for note in index.notes())
     strange = tree / os.fsdecode(b"g/real/\xff.png")
     (tree / "g/real/2.png").rename(strange)
     files = _Files([strange])

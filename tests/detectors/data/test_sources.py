@@ -217,9 +217,9 @@ def test_files_that_are_no_images_are_counted_and_named(tmp_path: Path) -> None:
     index = Index.open([str(tree)], Workspace.open(tmp_path / "workspace"))
     assert len(index) == 2
     notes = "\n".join(index.notes())
-    assert "1 files are no images by their names" in notes
-    assert "2 files are no images that can be read, such as g/fake/2.png" in notes
-    assert "1 images are left out, because no folder says whether they are real, such as elsewhere/1.png" in notes
+    assert "tree: 1 file with other names than images have" in notes
+    assert "no image that can be read: 2 files, such as g/fake/2.png" in notes
+    assert "because no folder says whether they are real: 1 image, such as elsewhere/1.png" in notes
 
 
 def test_a_csv_lists_images_with_what_is_known_of_them(tmp_path: Path) -> None:

@@ -131,6 +131,18 @@ def test_a_lost_answer_to_the_last_commit_is_no_failure(clean: HubProcess, ready
 ANSWERS = ("/create$", "/commit/", "objects/batch")
 
 
+@pytest.mark.parametrize(("what", "named"), [("/tag/", "tag round-1"), ("/branch/", "branch cf-publish")])
+def test_what_a_web_page_says_was_created_is_looked_for(
+    clean: HubProcess, ready: Workspace, what: str, named: str
+) -> None:
+    clean.fail("html", path=what)
+    done = publish(clean, ready, "org/login")
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"it has no {named}, although it was created: run the same command again\n")
+    clean.clear_faults()
+    assert "tag is round-1" in publish(clean, ready, "org/login").stdout.replace("tag round-1", "tag is round-1")
+
+
 @pytest.mark.parametrize(
     "path", scaled(ANSWERS, (*ANSWERS, "/api/datasets/org/html", "/tree/", "preupload", "/branch/"))
 )

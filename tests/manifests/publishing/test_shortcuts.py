@@ -1,5 +1,11 @@
 from localhub.process import HubProcess
-from manifests.audit.detector_scores import DetectorScore, MeanPrecision, write_detector_scores
+from manifests.audit.detector_scores import (
+    DetectorScore,
+    MeanPrecision,
+    detector_scores_path,
+    read_detector_scores,
+    write_detector_scores,
+)
 from manifests.audit.matching import match, write_matched
 from manifests.audit.record import (
     ALL_FACTS,
@@ -57,6 +63,28 @@ def test_publishing_says_what_the_audit_found_or_that_there_was_none(hub: HubPro
     assert done.stdout.endswith(NOT_AUDITED)
     assert "metadata/matched.parquet" not in files(hub, "lab/audited")
     assert NOT_AUDITED in text(hub, "lab/audited", "README.md")
+
+
+DAMAGED = ["", "[", "null", '{"scores": [1], "manifest": "0"}', "[" * 100_000, "\x00"]
+
+
+def test_scores_of_detectors_that_the_card_leaves_out_are_named_with_the_reason(
+    hub: HubProcess, ready: Workspace
+) -> None:
+    assert "detect" not in publish(hub, ready, "lab/scores", dry_run=True).stdout
+    means = MeanPrecision(0.9, 0.8, 0.95, 12), MeanPrecision(None, None, None, 0)
+    write_detector_scores(ready, [DetectorScore("probe", "split", *means)])
+    path = detector_scores_path(ready)
+    written = path.read_text()
+    path.write_text(written.replace('"manifest": "', '"manifest": "0'))
+    lines = publish(hub, ready, "lab/scores", dry_run=True).stdout.splitlines()
+    assert f"{path} is of another manifest: the card says nothing of detectors" in lines[-1]
+    for content in DAMAGED:
+        path.write_text(content)
+        assert "cannot be read (" in str(read_detector_scores(ready).left_out)
+    lines = publish(hub, ready, "lab/scores", dry_run=True).stdout.splitlines()
+    assert lines[-1].endswith("the card says nothing of detectors; `cf-detect evaluate` writes it again")
+    assert not any("| probe |" in line for line in lines)
 
 
 def test_in_the_studys_layout_too_what_was_measured_is_of_the_manifest(hub: HubProcess, ready: Workspace) -> None:

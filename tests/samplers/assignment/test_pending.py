@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pyarrow.parquet as pq
 import pytest
 
 from captioning.prompt import Prompt, numbers_of_parts
@@ -38,6 +39,17 @@ def test_nothing_is_sampled_or_pinned_before_captioning_has_ended(tmp_path: obje
     assert not workspace.recipe.exists()
     write_part("digits", 1)
     assert len(find_pending(workspace, OPTIONS).generators) == 1
+
+
+def test_prompts_of_a_former_version_are_sampled_and_said(tmp_path: object) -> None:
+    workspace = Workspace.open(str(tmp_path))
+    write_catalog(workspace, [catalog_entry(task="text-to-image")])
+    path = workspace.prompts_of("digits") / part_name(0)
+    records.write(path, Prompt, [prompt("digits", 0)], metadata=numbers_of_parts({"digits": 1}))
+    assert find_pending(workspace, OPTIONS).notes == []
+    pq.write_table(pq.ParquetFile(path).read().drop_columns(["weight"]), path)
+    pending = find_pending(workspace, OPTIONS)
+    assert [len(pending.generators), *pending.notes] == [1, pending.prompts[1].table.former_version]
 
 
 @pytest.mark.parametrize("former", [{}, {"seed_bits": 63}])

@@ -103,7 +103,7 @@ def test_a_name_of_which_a_table_says_two_things_has_no_prompt_and_that_is_told(
     tree = _named(tmp_path, {"1.png": PIXELS})
     prompts = Prompts(tree)
     assert prompts.of("1.png").prompt is None
-    assert prompts.remarks == ["p.csv says several things of 1 names, such as '1': they are not read"]
+    assert prompts.remarks == ["p.csv says several things of 1 name, such as '1', which are not read"]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_text_that_is_no_utf_8_is_not_read_and_that_is_told(tmp_path: Path) ->
     assert prompts.of("1.png") == Said()
     assert prompts.remarks == [
         "p.csv is not read: it is no text in UTF-8: save it as UTF-8",
-        "2 files beside images cannot be read (no text in UTF-8, or no JSON object), such as 1.json",
+        "beside images, and not readable (no text in UTF-8, or no JSON object): 2 files, such as 1.json",
     ]
     (tmp_path / "p.csv").write_bytes("file,prompt\n1.png,größe\n".encode("utf-16"))
     assert Prompts(_named(tmp_path, {})).of("1.png").prompt == "größe"
