@@ -15,12 +15,12 @@ _CPU = torch.device("cpu")
 
 
 def _on_cpu(device: Any) -> Any:
-    """The CPU in place of a GPU's number."""
-    return _CPU if type(device) is int else device
+    """The CPU in place of a GPU, by its number or name."""
+    return _CPU if type(device) is int or (isinstance(device, torch.device) and device.type == "cuda") else device
 
 
 class OnCpu(TorchFunctionMode):
-    """Every tensor that would be made on a GPU, or moved there, by its number stays on the CPU."""
+    """Every tensor that would be made on a GPU, or moved there, stays on the CPU."""
 
     def __torch_function__(self, function: Any, kinds: Any, arguments: Any = (), named: Any = None) -> Any:
         named = dict(named or {})

@@ -1,11 +1,14 @@
-"""`python universal_fake_detect.py CODE OUTCOME WEIGHTS FOLDERS ARGUMENTS...`: validate.py of UniversalFakeDetect.
+"""`python universal_fake_detect.py CODE OUTCOME WEIGHTS FOLDERS SCRIPT ARGUMENTS...`: runs validate.py or train.py of
+UniversalFakeDetect on a CPU.
 
 WEIGHTS: a file of torch with the tensors of a small CLIP under OpenAI's names (`visual`), its `heads`, and the linear
-layer (`fc`). FOLDERS: JSON, a list of the data sets as `dataset_paths.py` lists them. OUTCOME gets, for each data set,
-the labels, the scores and the average precision that validate.py computed, as JSON.
+layer (`fc`). FOLDERS: JSON, a list of the data sets as `dataset_paths.py` lists them. OUTCOME gets, as
+JSON, the labels, scores and average precision of each set that was validated (`sets`), and what train.py logs by name
+(`logged`).
 
 Replaced from outside: the GPU, the download of CLIP (the code's own network with smaller sizes), its list of data sets,
-and modules that newer versions of setuptools and scipy no longer have.
+modules that newer versions of setuptools and scipy no longer have, `util` and `earlystop`, which the repository lacks,
+and the log of tensorboardX.
 """
 
 import json
@@ -45,21 +48,46 @@ class Clip(torch.nn.Module):
         return self.visual(pixels)
 
 
+class NeverStopping:
+    """Early stopping that does not stop: one epoch is trained."""
+
+    early_stop = False
+
+    def __init__(self, **_: Any) -> None: ...
+
+    def __call__(self, accuracy: float, model: Any) -> None: ...
+
+
+def replace_missing(logged: dict[str, list[float]]) -> None:
+    """Modules that train.py imports and that are not there; what it logs goes to `logged`."""
+
+    class Writer:
+        def __init__(self, _: str) -> None: ...
+
+        def add_scalar(self, name: str, value: Any, step: int) -> None:
+            logged.setdefault(name, []).append(float(value))
+
+    outside.module("util", mkdirs=lambda folder: Path(folder).mkdir(parents=True, exist_ok=True))
+    outside.module("earlystop", EarlyStopping=NeverStopping)
+    outside.module("tensorboardX", SummaryWriter=Writer)
+    outside.module("skimage")
+    outside.module("skimage.io", imread=None)
+
+
 def main() -> None:
-    code, outcome, file, folders, *arguments = sys.argv[1:]
+    code, outcome, file, folders, script, *arguments = sys.argv[1:]
     sys.path.insert(0, code)
     outside.without_gpu()
     outside.module("pkg_resources", packaging=packaging)
     outside.module("scipy.ndimage.filters", gaussian_filter=scipy.ndimage.gaussian_filter)
     outside.module("dataset_paths", DATASET_PATHS=json.loads(Path(folders).read_text()))
+    logged: dict[str, list[float]] = {}
+    replace_missing(logged)
     from models import clip_models
 
     weights = torch.load(file)
     clip_models.clip.load = lambda name, device: (Clip(weights), None)
     clip_models.CHANNELS["ViT-L/14"] = weights["visual"]["proj"].shape[1]
-    head = Path(outcome).with_suffix(".fc.pth")
-    torch.save(weights["fc"], head)
-
     found: list[dict[str, Any]] = []
     compute = sklearn.metrics.average_precision_score
 
@@ -69,9 +97,13 @@ def main() -> None:
         return value
 
     sklearn.metrics.average_precision_score = seen
-    sys.argv = ["validate.py", "--arch", "CLIP:ViT-L/14", "--ckpt", str(head), *arguments]
-    runpy.run_path(str(Path(code, "validate.py")), run_name="__main__")
-    Path(outcome).write_text(json.dumps(found))
+    if script == "validate.py":
+        head = Path(outcome).with_suffix(".fc.pth")
+        torch.save(weights["fc"], head)
+        arguments += ["--ckpt", str(head)]
+    sys.argv = [script, "--arch", "CLIP:ViT-L/14", *arguments]
+    runpy.run_path(str(Path(code, script)), run_name="__main__")
+    Path(outcome).write_text(json.dumps({"sets": found, "logged": logged}))
 
 
 if __name__ == "__main__":
