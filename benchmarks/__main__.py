@@ -21,6 +21,7 @@ BENCHMARKS = (
     "manifest",
     "packing",
     "png",
+    "walls",
 )
 
 

@@ -43,9 +43,11 @@ def run() -> Iterator[Comparison]:
         write_prompts(workspace)
         with HubProcess(folder / "hub") as hub:
             environment = {**os.environ, **hub.environment(), "HF_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
-            _run(["-m", "crawler.cli", "--workspace", str(workspace.root)], environment)
+            run_python(["-m", "crawler.cli", "--workspace", str(workspace.root)], environment)
             _download_all(hub, folder / "all")
-            limit = _run(["-m", "benchmarks.sampling_limit", str(workspace.root), str(folder / "all")], environment)
+            limit = run_python(
+                ["-m", "benchmarks.sampling_limit", str(workspace.root), str(folder / "all")], environment
+            )
             own = _own_bytes(workspace)
             hub.fail("throttle", path=r"/resolve/", bytes_per_second=own / (limit["seconds"] / GENERATORS))
             hub.clear_requests()
@@ -59,10 +61,10 @@ def run() -> Iterator[Comparison]:
             ]
             sample += ["--images", str(IMAGES), "--batch-size", str(BATCH), "--weights-dir", str(folder / "weights")]
             started = time.perf_counter()
-            _run(sample, environment)
+            run_python(sample, environment)
             ours = time.perf_counter() - started
             fetched = _fetches(hub)
-            plain = _run(["-m", "benchmarks.plain_loop", str(folder / "plain")], environment)
+            plain = run_python(["-m", "benchmarks.plain_loop", str(folder / "plain")], environment)
         _check(workspace, limit["first"], fetched)
         duty = _duty(workspace)
     assert duty >= MIN_DUTY, f"the device worked {duty:.0%} of the time"
@@ -84,7 +86,7 @@ def recipe(prompts: PromptPool) -> Recipe:
     )
 
 
-def _run(arguments: list[str], environment: dict[str, str]) -> Any:
+def run_python(arguments: list[str], environment: dict[str, str]) -> Any:
     """Run a Python process; returns its last line of output, if that is JSON. Raises `AssertionError` if it fails."""
     done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False, text=True)
     assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stderr[-2000:]}"

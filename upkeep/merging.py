@@ -214,12 +214,16 @@ class _Merge:
         for workspace in self.workspaces:
             for path in sorted(workspace.real.rglob("*")):
                 name = path.relative_to(workspace.root).as_posix()
-                if path.is_file() and not (target.root / name).exists():
+                if path.is_symlink():
+                    self.remarks.append(f"{path} is a link, and was not taken")
+                elif path.is_file() and not (target.root / name).exists():
                     placing.file(path, name)
             for path in sorted(workspace.root.glob("*")):
                 if not path.is_file() or path.name in _KNOWN or path.name.startswith("."):
                     continue
-                if not (target.root / path.name).exists():
+                if path.is_symlink():
+                    self.remarks.append(f"{path} is a link, and was not taken")
+                elif not (target.root / path.name).exists():
                     placing.file(path, path.name, copy=True)
                 elif (target.root / path.name).read_bytes() != path.read_bytes():
                     self.remarks.append(f"{path} differs from {target.root / path.name}, which stays")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from workspace.atomic import atomic_path, link_or_copy, write_bytes
+from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 #: How a line of a log begins, before its time; and the length of both.
@@ -54,14 +55,14 @@ class Placing:
         """Unite the logs: of files of one name the lines of all, in the order of their times, equal ones once; without
         files whose names are those of what `is_gone`."""
         names = sorted(
-            {path.relative_to(one.logs) for one in sources for path in one.logs.rglob("*") if path.is_file()}
+            {path.relative_to(one.logs) for one in sources for path in one.logs.rglob("*") if is_file_itself(path)}
         )
         for name in names:
             if any(map(is_gone, name.parts)):
                 continue
             lines: list[bytes] = []
             for one in sources:
-                if (one.logs / name).exists():
+                if is_file_itself(one.logs / name):
                     known = set(lines)
                     more = (one.logs / name).read_bytes().splitlines(keepends=True)
                     lines += [line for line in more if line not in known]
@@ -76,11 +77,21 @@ class Placing:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _give(self, source: Path, target: Path, copy: bool = False) -> None:
+        if not is_file_itself(source):
+            raise UsageError(
+                f"{source} is a link, or no regular file: put the file itself there, and run the same command again"
+            )
         if self._copy or copy:
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)
         else:
             link_or_copy(source, target)
+
+
+def is_file_itself(path: Path) -> bool:
+    """Whether a path is a regular file and no link, which might lead to a file of the user's that is no part of a
+    workspace."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _time(line: bytes) -> bytes:

@@ -162,15 +162,20 @@ class _Archive(_Container):
     def _listed(self) -> Iterator[tuple[str, int, int, str]]:
         """What the process says of each member, which may be wrong in any way. Raises `DamagedFileError`."""
         left = self._length() // _LEAST_OF_MEMBER
-        with self._sensible():
-            while batch := self._ask({"members": True})[0]["members"]:
+        while True:
+            # Not in the block below: some of the Hub's errors are a `ValueError`, too.
+            answer = self._ask({"members": True})[0]
+            with self._sensible():
+                batch = [(name, place, size, what) for name, place, size, what in answer["members"]]
                 left -= len(batch)
                 for name, place, size, what in batch:
                     if not (type(name) is type(what) is str and type(place) is type(size) is int):
                         raise TypeError
                     if min(place, size, left) < 0:
                         raise ValueError
-                    yield name, place, size, what
+            if not batch:
+                return
+            yield from batch
 
     def size(self, member: str) -> int:
         """Bytes of a member."""

@@ -289,3 +289,25 @@ def test_answers_that_are_paid_and_in_no_row_yet_are_taken_from_whoever_paid_mos
     assert any(f"what {first.root} requested of its provider is in its own" in remark for remark in merged.remarks)
     again = merge([tmp_path / "merged", second.root])
     assert "nothing was missing" in list(again.lines())
+
+
+@pytest.mark.attack
+def test_links_of_another_workspace_bring_no_file_of_the_user(copied: Callable[..., Workspace], tmp_path: Path) -> None:
+    """Whoever gave one of the workspaces has put links to the token into it."""
+    (tmp_path / "token").write_text("hf_secret")
+    ours, theirs = copied("a", without=SHARDS[1]), copied("b", without=SHARDS[0])
+    for name in ("notes.txt", "real/coco/a.jpg", "logs/sample-1.jsonl"):
+        (theirs.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (theirs.root / name).symlink_to(tmp_path / "token")
+    merged = merge([ours.root, theirs.root], MergeOptions(into=tmp_path / "c"))
+    assert [path for path in (tmp_path / "c").rglob("*") if path.is_symlink() or _has(path, b"hf_secret")] == []
+    assert f"{theirs.root / 'notes.txt'} is a link, and was not taken" in merged.remarks
+    image = next(theirs.images_of("org/sketcher").iterdir())
+    image.unlink()
+    image.symlink_to(tmp_path / "token")
+    with pytest.raises(UsageError, match="is a link, or no regular file"):
+        merge([ours.root, theirs.root], MergeOptions(into=tmp_path / "d"))
+
+
+def _has(path: Path, content: bytes) -> bool:
+    return path.is_file() and content in path.read_bytes()
