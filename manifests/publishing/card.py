@@ -19,7 +19,7 @@ from manifests.audit.record import Audit, has_matched, read_audit, shortcut_line
 from manifests.choices import read_choices
 from manifests.evaluation_sets import evaluation_path
 from manifests.manifest import REAL_SUBSET, manifest_path
-from manifests.publishing.card_numbers import PublishedSplit, count_for_card
+from manifests.publishing.card_numbers import CardNumbers, PublishedSplit
 from manifests.publishing.changelog import Changelog
 from manifests.publishing.layouts import Layout
 from manifests.publishing.owners_card import framed
@@ -84,14 +84,14 @@ def write_card(
     workspace: Workspace,
     layout: Layout,
     shards: Sequence[PlannedShard],
+    numbers: CardNumbers,
     measured: Measured = Measured(),
     changelog: Changelog = Changelog(),
 ) -> str:
     """The card of the dataset `repo_id` that has these shards; `owners_card` puts into it what people wrote.
 
-    `measured`: of the manifest.
+    `numbers`, `measured`: of the manifest.
     """
-    numbers = count_for_card(workspace)
     image_bytes: Counter[str] = Counter()
     for shard in shards:
         image_bytes[shard.split] += shard.image_bytes

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
+
 from captioning.prompt import Prompt, prompt_parts
-from manifests.database import database, parquet_view, record_view
+from manifests.database import parquet_view, record_view
 from manifests.manifest import FAKE, REAL
-from manifests.publishing.published import published_view, withheld_images
+from manifests.publishing.published import withheld_images
 from manifests.tables.generators import generators_path
 from manifests.tables.withheld import WithheldRow
 from workspace import records
@@ -86,29 +88,27 @@ class CardNumbers:
     """Libraries, device, type, images."""
 
 
-def count_for_card(workspace: Workspace) -> CardNumbers:
-    """Count the published rows of the manifest and what belongs to them."""
-    with database(workspace) as connection:
-        published_view(connection, workspace)
-        parquet_view(connection, "generators", [generators_path(workspace)])
-        withheld = withheld_images(workspace)
-        connection.register("withheld", records.to_table(WithheldRow, []) if withheld is None else withheld)
-        record_view(connection, "prompts", prompt_parts(workspace), Prompt)
+def count_for_card(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> CardNumbers:
+    """Count the published rows of the manifest and what belongs to them; `connection` is one of `published_rows`."""
+    parquet_view(connection, "generators", [generators_path(workspace)])
+    withheld = withheld_images(workspace)
+    connection.register("withheld", records.to_table(WithheldRow, []) if withheld is None else withheld)
+    record_view(connection, "prompts", prompt_parts(workspace), Prompt)
 
-        def rows_of(query: str) -> list[tuple[Any, ...]]:
-            rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()
-            return rows
+    def rows_of(query: str) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = connection.execute(query).fetchall()
+        return rows
 
-        ((generated, generators, real, prompted, listed),) = rows_of(_TOTALS)
-        return CardNumbers(
-            generated=generated,
-            generators=generators,
-            real=real,
-            prompted=prompted,
-            listed=listed,
-            splits=[PublishedSplit(*row) for row in rows_of(_SPLITS)],
-            architectures=rows_of(_ARCHITECTURES),
-            licenses=rows_of(_LICENSES),
-            real_sources=rows_of(_REAL_SOURCES),
-            environments=rows_of(_SAMPLED_WITH),
-        )
+    ((generated, generators, real, prompted, listed),) = rows_of(_TOTALS)
+    return CardNumbers(
+        generated=generated,
+        generators=generators,
+        real=real,
+        prompted=prompted,
+        listed=listed,
+        splits=[PublishedSplit(*row) for row in rows_of(_SPLITS)],
+        architectures=rows_of(_ARCHITECTURES),
+        licenses=rows_of(_LICENSES),
+        real_sources=rows_of(_REAL_SOURCES),
+        environments=rows_of(_SAMPLED_WITH),
+    )

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar, get_origin, get_type_hints
 
+import duckdb
+
 from manifests.choices import read_choices
-from manifests.database import database
 from manifests.manifest import FAKE, REAL, manifest_path
-from manifests.publishing.published import published_view
 from manifests.report.about import latest_settings
 from workspace.layout import Workspace
 from workspace.printable import in_line
@@ -127,11 +127,10 @@ def parse_changelog(content: bytes) -> Changelog:
         raise ValueError("its values are not those that cf-publish writes") from error
 
 
-def contents_of(workspace: Workspace) -> Contents:
-    """What the manifest has published, with the settings of its rounds and of its build."""
-    with database(workspace) as connection:
-        published_view(connection, workspace)
-        generated, real = (dict(connection.execute(query).fetchall()) for query in (_IMAGES, _REAL_IMAGES))
+def contents_of(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> Contents:
+    """What the manifest has published, with the settings of its rounds and of its build; `connection` is one of
+    `published_rows`."""
+    generated, real = (dict(connection.execute(query).fetchall()) for query in (_IMAGES, _REAL_IMAGES))
     choices = asdict(read_choices(manifest_path(workspace)))
     rounds = choices.pop("rounds")
     built = {f"build: {name}": _text(value) for name, value in choices.items()}

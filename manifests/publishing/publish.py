@@ -41,6 +41,7 @@ from manifests.publishing.card import (
     Measured,
     write_card,
 )
+from manifests.publishing.card_numbers import count_for_card
 from manifests.publishing.changelog import CHANGELOG_FILE, Changelog, Contents, contents_of
 from manifests.publishing.checksums import CHECKSUMS_FILE, Checksums, checksums_text
 from manifests.publishing.dataset_state import BRANCH, CARD_FILE, BranchState, check_strangers, state_of
@@ -51,7 +52,7 @@ from manifests.publishing.owners_card import with_owners_words
 from manifests.publishing.pinned import pin_manifest
 from manifests.publishing.planning import PlannedShard, empty_shards, plan_shards
 from manifests.publishing.preconditions import check_once_more, check_shards, check_visibility
-from manifests.publishing.published import count_rows, withheld_images
+from manifests.publishing.published import count_rows, published_rows, withheld_images
 from manifests.publishing.repository import DatasetOnHub, MovedError
 from manifests.publishing.result import Published
 from manifests.publishing.squashing import Squashed, squash
@@ -97,25 +98,25 @@ def _own_folder(workspace: Workspace, options: PublishOptions) -> Iterator[Path]
 
 def _publish(workspace: StagedWorkspace, hub: DatasetOnHub, options: PublishOptions) -> Published:
     layout = layout_of(options.layout)
-    counts = count_rows(workspace)
-    check_once_more(workspace)
-    check_visibility(hub, options, counts)
     log = Log(workspace, "publish")
-    log.event("pinned", manifest=sha256_of_file(manifest_path(workspace)))
-    # Read before the rows of evaluation sets are replaced: they are of the manifest as it was built.
-    measured = Measured.of(workspace)
-    evaluation_sets = evaluate_by_generator(workspace) if layout.by_generator else []
-    with task("planning shards"):
-        shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
-    check_shards(workspace, shards, options)
-    shards += empty_shards(layout, shards)
+    check_once_more(workspace)
+    with published_rows(workspace) as connection:
+        counts = count_rows(connection)
+        check_visibility(hub, options, counts)
+        log.event("pinned", manifest=sha256_of_file(manifest_path(workspace)))
+        # Read before the rows of evaluation sets are replaced: they are of the manifest as it was built.
+        measured = Measured.of(workspace)
+        evaluation_sets = evaluate_by_generator(workspace) if layout.by_generator else []
+        with task("planning shards"):
+            shards = plan_shards(workspace, layout, options.shard_bytes, options.hub)
+        check_shards(workspace, shards, options)
+        shards += empty_shards(layout, shards)
+        numbers, contents = count_for_card(connection, workspace), contents_of(connection, workspace)
 
     def card(changelog: Changelog) -> str:
-        return write_card(hub.repo_id, workspace, layout, shards, measured, changelog)
+        return write_card(hub.repo_id, workspace, layout, shards, numbers, measured, changelog)
 
-    dataset = _Dataset(
-        workspace, layout, options, shards, _tables(workspace, measured.audit), contents_of(workspace), card
-    )
+    dataset = _Dataset(workspace, layout, options, shards, _tables(workspace, measured.audit), contents, card)
     if not options.dry_run:
         hub.create(private=not options.public)
     sent: dict[str, PlannedShard] = {}

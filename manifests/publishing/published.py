@@ -6,6 +6,8 @@ in no split is not published, because it shares something with several. Real ima
 not in the manifest at all: a table beside it lists them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
@@ -44,29 +46,31 @@ def published_split(rows: pa.RecordBatch | pa.Table) -> pa.Array | pa.ChunkedArr
     return published
 
 
-def published_view(connection: duckdb.DuckDBPyConnection, workspace: Workspace) -> None:
-    """Create the views `manifest` and `published`: the rows that are published, with `published_split`.
+@contextmanager
+def published_rows(workspace: Workspace) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the views `manifest` and `published`: the rows that are published, with `published_split`. They
+    are those that the file has when a query is run.
 
     Raises `UsageError` without a manifest of this version.
     """
-    parquet_view(connection, "manifest", [existing_manifest(workspace)])
-    # The few pairs that there are, so that the rule is written once.
-    pairs = connection.sql("SELECT DISTINCT split, subset FROM manifest").to_arrow_table()
-    connection.register("published_splits", pairs.append_column("published_split", published_split(pairs)))
-    connection.execute(
-        """CREATE TEMP VIEW published AS
-        FROM manifest JOIN (FROM published_splits WHERE published_split IS NOT NULL) USING (split, subset)"""
-    )
-
-
-def count_rows(workspace: Workspace) -> Counts:
-    """Count what may not be published, or not to everybody. Raises `UsageError` without a manifest of this version."""
     with database(workspace) as connection:
-        published_view(connection, workspace)
-        ((rows, published, not_redistributable),) = connection.execute(
-            f"""SELECT (SELECT count(*) FROM manifest), count(*),
-            count(*) FILTER (label = {REAL} AND redistributable IS NOT TRUE) FROM published"""
-        ).fetchall()
+        parquet_view(connection, "manifest", [existing_manifest(workspace)])
+        # The few pairs that there are, so that the rule is written once.
+        pairs = connection.sql("SELECT DISTINCT split, subset FROM manifest").to_arrow_table()
+        connection.register("published_splits", pairs.append_column("published_split", published_split(pairs)))
+        connection.execute(
+            """CREATE TEMP VIEW published AS
+            FROM manifest JOIN (FROM published_splits WHERE published_split IS NOT NULL) USING (split, subset)"""
+        )
+        yield connection
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection) -> Counts:
+    """Count what may not be published, or not to everybody; `connection` is one of `published_rows`."""
+    ((rows, published, not_redistributable),) = connection.execute(
+        f"""SELECT (SELECT count(*) FROM manifest), count(*),
+        count(*) FILTER (label = {REAL} AND redistributable IS NOT TRUE) FROM published"""
+    ).fetchall()
     return Counts(rows - published, not_redistributable)
 
 

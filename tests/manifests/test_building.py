@@ -16,13 +16,13 @@ from manifests.joining import sample_batches as parts
 from manifests.manifest import ManifestRow, iterate_manifest, manifest_path, rows_by_split
 from manifests.options import BuildOptions, PublishOptions
 from manifests.publishing.publish import publish_dataset
-from manifests.publishing.published import count_rows
 from manifests.report import write_report
 from manifests.tables.generators import RejectedRow, read_generators, rejected_path
 from manifests.tables.withheld import withheld_path
 from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import Sample
 from tests.manifests.making import Builder, rows_of
+from tests.manifests.publishing.publishing import counts_of
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace, part_name
@@ -244,7 +244,7 @@ def test_a_manifest_of_the_former_version_is_refused_by_all_who_read_it_and_not_
     table = pq.read_table(path)
     titled = table.drop_columns(["real_source", "call_size"]).rename_columns({"real_title": "real_source"})
     pq.write_table(titled, path)
-    readers: list[Callable[[Workspace], Any]] = [iterate_manifest, rows_by_split, write_report, count_rows, publish_one]
+    readers: list[Callable[[Workspace], Any]] = [iterate_manifest, rows_by_split, write_report, counts_of, publish_one]
     for read in readers:
         with pytest.raises(UsageError, match=r"another version: run `cf-build-manifest` again"):
             list(read(workspace))

@@ -16,12 +16,12 @@ from manifests.options import BuildOptions
 from manifests.publishing.card import write_card
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.planning import plan_shards
-from manifests.publishing.published import count_rows
 from manifests.report import write_report
 from manifests.tables.generators import GeneratorRow, generators_path
 from manifests.tables.withheld import WithheldRow, withheld_path
 from samplers.sample import Sample
 from tests.manifests.making import Builder, fill
+from tests.manifests.publishing.publishing import counts_of, numbers_of
 from tests.scale import scaled
 from workspace.errors import UsageError
 from workspace.layout import Workspace
@@ -76,9 +76,9 @@ def made_of(workspace: Workspace) -> dict[str, object]:
         "generators": generators_path(workspace).read_bytes(),
         "withheld": withheld_path(workspace).read_bytes(),
         "page": write_report(workspace).read_bytes(),
-        "rows": count_rows(workspace),
+        "rows": counts_of(workspace),
         "shards": shards,
-        "card": write_card("org/name", workspace, layout, shards),
+        "card": write_card("org/name", workspace, layout, shards, numbers_of(workspace)),
     }
 
 

@@ -9,13 +9,13 @@ from manifests.audit.matching import matched_path
 from manifests.building import Built, build
 from manifests.exporting.export import export
 from manifests.options import BuildOptions, ExportOptions
-from manifests.publishing.card_numbers import count_for_card
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import plan_shards
 from manifests.stage import build_manifest
 from manifests.tables.generators import RejectedRow, read_generators, rejected_path
 from tests.manifests.making import Builder, rows_of
+from tests.manifests.publishing.publishing import numbers_of
 from workspace import records
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
@@ -72,7 +72,7 @@ def test_each_revision_is_counted_by_itself(revised: Builder) -> None:
     assert generators[NEW].outcome_detail == "how it done"
     rejected = records.read(rejected_path(workspace), RejectedRow)
     assert {(row.generator, row.status) for row in rejected} == {(NEW, "nsfw"), (NEW, "duplicate")}
-    numbers = count_for_card(workspace)
+    numbers = numbers_of(workspace)
     assert (numbers.generators, numbers.generated) == (3, 9)
     assert {(name, generators) for name, _, _, generators, _ in numbers.licenses} == {
         ("creativeml-openrail-m", 2),

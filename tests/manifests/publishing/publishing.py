@@ -12,7 +12,9 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
 from manifests.options import BuildOptions, PublishOptions
+from manifests.publishing.card_numbers import CardNumbers, count_for_card
 from manifests.publishing.publish import publish_dataset
+from manifests.publishing.published import Counts, count_rows, published_rows
 from tests.manifests.commands import Done
 from tests.manifests.making import Builder
 from workspace.errors import CommunityForensicsError
@@ -46,6 +48,18 @@ def publish_by_command(
     """Run cf-publish, which takes Hub and token from the environment."""
     command = [*PUBLISH, repo_id, "--workspace", str(workspace.root), *options]
     return subprocess.run(command, env=environment(hub, token), capture_output=True, text=True, timeout=120)
+
+
+def counts_of(workspace: Workspace) -> Counts:
+    """What of a manifest may not be published, or not to everybody."""
+    with published_rows(workspace) as connection:
+        return count_rows(connection)
+
+
+def numbers_of(workspace: Workspace) -> CardNumbers:
+    """What the card of a manifest counts."""
+    with published_rows(workspace) as connection:
+        return count_for_card(connection, workspace)
 
 
 def sent(hub: HubProcess) -> list[str]:

@@ -17,6 +17,7 @@ from manifests.reproduction.record import Reproduction, write_reproduction
 from manifests.tables.generators import read_generators, write_generators
 from manifests.tables.withheld import WithheldRow, withheld_path
 from tests.manifests.making import Builder
+from tests.manifests.publishing.publishing import numbers_of
 from workspace import recipe, records
 from workspace.identity import sha256_of_file
 from workspace.layout import Workspace
@@ -30,7 +31,8 @@ def built(builder: Builder) -> Workspace:
 
 def card_of(workspace: Workspace, layout: str = "viewer") -> str:
     chosen = layout_of(layout)
-    return write_card("org/data", workspace, chosen, plan_shards(workspace, chosen, 1 << 30), Measured.of(workspace))
+    shards = plan_shards(workspace, chosen, 1 << 30)
+    return write_card("org/data", workspace, chosen, shards, numbers_of(workspace), Measured.of(workspace))
 
 
 def hold_out(workspace: Workspace, model_name: str) -> None:

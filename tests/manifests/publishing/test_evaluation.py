@@ -21,6 +21,7 @@ from manifests.publishing.pinned import pin_manifest
 from manifests.publishing.planning import PlannedShard, empty_shards, plan_shards
 from manifests.staged import StagedWorkspace
 from tests.manifests.making import Builder, fill
+from tests.manifests.publishing.publishing import numbers_of
 from workspace.layout import Workspace
 
 STUDY = layout_of("community-forensics")
@@ -120,7 +121,7 @@ def test_training_splits_are_as_they_were_and_those_that_readers_name_exist(publ
     for shard, path in pack_shards(pinned, STUDY, alone, tmp_path):
         table = pq.read_table(path)
         assert (len(table), table.schema) == (shard.rows, STUDY.schema)
-    card = write_card("org/name", pinned, STUDY, alone)
+    card = write_card("org/name", pinned, STUDY, alone, numbers_of(pinned))
     assert "| `Manual` | 0 | 0 | 0 |" in card
     assert "path: data/PublicEval-*.parquet" in card
     assert 'split="Real+Systematic"' in card
@@ -129,7 +130,7 @@ def test_training_splits_are_as_they_were_and_those_that_readers_name_exist(publ
 
 def test_the_card_counts_a_real_image_once_and_rows_as_they_are(published: Any) -> None:
     pinned, shards, tables = published
-    card = write_card("org/name", pinned, STUDY, shards)
+    card = write_card("org/name", pinned, STUDY, shards, numbers_of(pinned))
     eval_rows = tables["PublicEval"]
     real = {row["image_name"] for row in eval_rows.to_pylist() if row["label"] == 0}
     assert f"| `PublicEval` | 26 | 3 | {len(real)} |" in card

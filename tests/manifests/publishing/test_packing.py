@@ -21,8 +21,8 @@ from manifests.publishing import packing
 from manifests.publishing.layouts import layout_of
 from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import ROW_GROUP_ROWS, PlannedShard, plan_shards
-from manifests.publishing.published import count_rows
 from tests.manifests.making import Builder, rows_of
+from tests.manifests.publishing.publishing import counts_of
 from tests.scale import scaled
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
@@ -111,7 +111,7 @@ def test_rows_are_split_by_what_they_are_for(ready: Workspace, tmp_path: Path) -
         assert hashes == [row.sha256 for row in rows if row.split == "train" and row.subset == name]
     assert published.keys() == {"Manual", "Real", "Systematic"}
     assert set(tables["PublicEval"].column("label").to_pylist()) == {0, 1}
-    assert count_rows(ready).in_no_split == sum(row.split is None for row in rows) == 2
+    assert counts_of(ready).in_no_split == sum(row.split is None for row in rows) == 2
 
 
 def test_a_holdout_is_a_published_split_and_rows_in_neither_are_not_published(filled: Builder) -> None:
@@ -127,7 +127,7 @@ def test_a_holdout_is_a_published_split_and_rows_in_neither_are_not_published(fi
     )
     # The sketcher is related to the painter, whose prompts were captions of all real images.
     assert {shard.split for shard in plan(workspace)} == {"PublicEval"}
-    assert count_rows(workspace).in_no_split == 9
+    assert counts_of(workspace).in_no_split == 9
     build(workspace, BuildOptions(holdout=("name=solo-dreamer",)))
     assert {shard.split for shard in plan(workspace)} == {"PublicEval", "Systematic", "Real"}
 
@@ -135,9 +135,9 @@ def test_a_holdout_is_a_published_split_and_rows_in_neither_are_not_published(fi
 def test_images_that_may_not_be_passed_on_are_counted_where_they_would_be_published(filled: Builder) -> None:
     filled.prompts["photos"][0] = replace(filled.prompts["photos"][0], redistributable=None)
     workspace = built(filled)
-    assert count_rows(workspace).not_redistributable == 4
+    assert counts_of(workspace).not_redistributable == 4
     rewrite(workspace, lambda row: replace(row, split=None) if row.real_source == "locked" else row)
-    assert count_rows(workspace).not_redistributable == 1
+    assert counts_of(workspace).not_redistributable == 1
 
 
 def test_the_studys_layout_has_its_columns_and_the_files_bytes(filled: Builder, tmp_path: Path) -> None:
