@@ -59,7 +59,7 @@ class Claims:
 
     def check(self, name: str) -> None:
         """Raise `TakenOverError` where this process did not run for so long that another one took it."""
-        if self.process.untouched_seconds < SILENT_SECONDS:
+        if self.process.longest_silence < SILENT_SECONDS:
             return
         if self._lock(name).holder() != self.process.path:
             raise self._taken_over(name)

@@ -53,7 +53,7 @@ class ProcessFolder:
         """Make the folder, with these permissions, and touch it as often; `parent` exists. Raises `OSError` as the file
         system does."""
         self.stopping = threading.Event()
-        self._touch_seconds, self._touched = touch_seconds, time.monotonic()
+        self._touch_seconds, self._touched, self._longest = touch_seconds, time.monotonic(), 0.0
         self._machine = _machine()
         started = int(psutil.Process().create_time())
         self.path = parent / f"process-{self._machine}-{os.getpid()}-{started}-{secrets.token_hex(4)}"
@@ -81,9 +81,10 @@ class ProcessFolder:
         return found
 
     @property
-    def untouched_seconds(self) -> float:
-        """Seconds since the last touch: more than `SILENT_SECONDS` where this process did not run for long."""
-        return time.monotonic() - self._touched
+    def longest_silence(self) -> float:
+        """The most seconds between two touches until now: more than `SILENT_SECONDS` where this process once did not
+        run for long. Its first act afterwards may be a touch, so the time since the last one does not tell."""
+        return max(self._longest, time.monotonic() - self._touched)
 
     def is_silent(self, folder: Path) -> bool:
         """Whether the process of a folder is gone, or has not run for long."""
@@ -113,8 +114,10 @@ class ProcessFolder:
     def _touch(self) -> None:
         while not self.stopping.wait(self._touch_seconds):
             with suppress(OSError):
+                # Of a process that is stopped after its touch, the time before counts.
+                before = time.monotonic()
                 os.utime(self.path)
-                self._touched = time.monotonic()
+                self._longest, self._touched = max(self._longest, before - self._touched), before
 
 
 def has_ended(name: str, machine: str | None = None) -> bool | None:

@@ -3,15 +3,20 @@
 import multiprocessing
 import os
 import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engines import claims as claims_module
 from engines.claims import TakenOverError, claims_of
 from workspace import process_folder
 from workspace.layout import Workspace
 
 NAME = "org/name"
+#: Seconds between two signs of life, where they are waited for.
+TOUCH = 0.05
 
 
 @pytest.fixture
@@ -83,6 +88,43 @@ def test_the_claim_of_a_stopped_process_is_free_after_a_while_and_it_notices(
                     stopped.check(NAME)
                 # It still has its folder, for it may be in the middle of writing to it.
                 assert stopped.process.path.exists()
+
+
+def _check_when_told(root: Path, ready: Any, told: Any, noticed: Any) -> None:
+    with claims_of(Workspace(root), "sample") as claims, claims.claim(NAME):
+        ready.set()
+        told.wait()
+        # Its own sign of life comes first: it has waited for longer.
+        time.sleep(5 * TOUCH)
+        try:
+            claims.check(NAME)
+        except TakenOverError:
+            noticed.set()
+
+
+def test_a_process_that_gave_a_sign_of_life_after_a_stop_notices_too(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims_module, "TOUCH_SECONDS", TOUCH)
+    for module in (claims_module, process_folder):
+        monkeypatch.setattr(module, "SILENT_SECONDS", 1.0)
+    context = multiprocessing.get_context("fork")
+    ready, told, noticed = context.Event(), context.Event(), context.Event()
+    process = context.Process(target=_check_when_told, args=(workspace.root, ready, told, noticed))
+    process.start()
+    assert ready.wait(20)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    with claims_of(workspace, "sample") as other:
+        while not other.is_free(NAME):
+            time.sleep(TOUCH)
+        with other.claim(NAME) as taken:
+            assert taken
+            # First: it may have been stopped with the lock of the event.
+            os.kill(process.pid, signal.SIGCONT)
+            told.set()
+            process.join(20)
+    assert noticed.is_set()
 
 
 def test_a_process_that_was_stopped_and_lost_nothing_goes_on(

@@ -40,7 +40,8 @@ class Leases:
         self._note = f"process {os.getpid()} on {socket.gethostname()}, since {now}"
         self._held: dict[str, str] = {}
         self._beats, self._etag = 0, ""
-        self._written = self._answered = self._touched = 0.0
+        self._written = self._answered = self._longest = 0.0
+        self._touched = time.monotonic()
         self._stopping = threading.Event()
         self._beat()
         threading.Thread(target=self._live, daemon=True).start()
@@ -75,7 +76,7 @@ class Leases:
         if held is None:
             return
         # Nobody takes it over before the time is out. Where that may be soon, one looks.
-        if self.untouched_seconds < self.silent_seconds / 2 or self._is_own(name):
+        if self.longest_silence < self.silent_seconds / 2 or self._is_own(name):
             self._bucket.remove(self._key(name))
 
     def is_free(self, name: str) -> bool:
@@ -93,7 +94,7 @@ class Leases:
 
     def is_lost(self, name: str) -> bool:
         """Whether another process has what this one claimed, because this one did not run for long."""
-        return self.untouched_seconds >= self.silent_seconds and not self._is_own(name)
+        return self.longest_silence >= self.silent_seconds and not self._is_own(name)
 
     def names(self) -> frozenset[str]:
         """All claims, those of processes that ended too, as they are in the names of the objects."""
@@ -131,9 +132,9 @@ class Leases:
             self.release(name)
 
     @property
-    def untouched_seconds(self) -> float:
-        """Seconds since the last sign of life."""
-        return time.monotonic() - self._touched
+    def longest_silence(self) -> float:
+        """The most seconds between two signs of life until now: after a stop the first act may be a sign."""
+        return max(self._longest, time.monotonic() - self._touched)
 
     def _is_own(self, name: str) -> bool:
         there = self._bucket.read(self._key(name))
@@ -167,6 +168,7 @@ class Leases:
             self._etag = self._bucket.create(name, content)
         answered = time.monotonic()
         if (found := self._bucket.look(name)) is not None:
+            self._longest = max(self._longest, before - self._touched)
             self._written, self._answered, self._touched = found.written, answered, before
 
     def _live(self) -> None:

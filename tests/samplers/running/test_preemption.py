@@ -22,7 +22,7 @@ from tests.samplers.processes import start
 from tests.scale import SOAK, scaled
 from workspace.layout import Workspace
 
-#: A part has four batches: no run below gets so far.
+#: A part has eight batches: no run below gets so far.
 BATCH, IMAGES = 2, scaled(8, 64)
 
 
