@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from manifests.reading_threads import ReadingThreads
 from workspace.containers import ParquetImages, Tar
 from workspace.errors import is_refusal
+from workspace.folder_tree import is_folder, paths_below
 from workspace.identity import sha256_of_file
 from workspace.locator import LocatorReader, row_locator, split_locator
 
@@ -84,16 +85,21 @@ def _all_in(root: Path) -> Iterator[str]:
     """The locators of all files, and of the members of archives and rows of Parquet files, in the order of names."""
     if root.is_file():
         yield from _inside(str(root))
+        return
     visited = set()
-    for folder, folders, names in os.walk(root, followlinks=True, onerror=_raise_refusal):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in visited:  # a link back to a folder above
-            folders.clear()
-            continue
-        visited.add((status.st_dev, status.st_ino))
-        folders.sort()
-        for name in sorted(names):
-            yield from _inside(f"{folder}/{name}")
+
+    def wanted(entry: os.DirEntry[str]) -> bool:
+        if not is_folder(entry):
+            return True
+        status = entry.stat()
+        identity = (status.st_dev, status.st_ino)
+        if identity in visited:  # another link to it
+            return False
+        visited.add(identity)
+        return True
+
+    for path in paths_below(root, wanted, follow=True, on_error=_raise_refusal):
+        yield from _inside(f"{root}/{path}")
 
 
 def _raise_refusal(error: OSError) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from captioning.sources.folder import list_folder
 from crawler.local.reader import files_below
+from manifests.restoring.search import _all_in
+from workspace import folder_tree
 from workspace.errors import UsageError
 from workspace.folder_tree import EntangledError, paths_below
 
@@ -46,15 +48,18 @@ def test_a_deep_folder_is_listed(deep: Path) -> None:
     assert list(paths_below(deep)) == [expected]
     assert list_folder(deep).ids == [expected]
     assert [file.path for file in files_below(deep)] == [expected]
+    assert list(_all_in(deep)) == [f"{deep}/{expected}"]
 
 
-def test_links_that_lead_everywhere_are_refused_in_one_line(tmp_path: Path) -> None:
+def test_links_that_lead_everywhere_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_tree, "MOST_LINKED", 1_000)
     root = entangled(tmp_path)
     assert list(paths_below(root)) == ["folder-0/a.png"]
     with pytest.raises(EntangledError):
         list(paths_below(root, follow=True))
-    with pytest.raises(UsageError, match=r"links lead to more than 10,000 folders\): remove links"):
+    with pytest.raises(UsageError, match=r"links lead to more than 1,000 folders\): remove links"):
         list_folder(root)
+    assert [Path(path).name for path in _all_in(root)] == ["a.png"]
 
 
 def test_files_come_before_folders_in_the_order_of_names_and_links_back_are_followed_once(tmp_path: Path) -> None:
