@@ -2,7 +2,10 @@
 
 import multiprocessing
 import multiprocessing.forkserver
+import os
+import sys
 import time
+from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -33,7 +36,27 @@ def start(
     return process
 
 
-def _sample(root: Path, options: SampleOptions, claim_seconds: float, unit_seconds: float) -> None:
+def start_command(arguments: Sequence[str], environment: Mapping[str, str]) -> BaseProcess:
+    """`cf-sample` with these arguments in this environment, from the same fork server."""
+    process = multiprocessing.get_context("forkserver").Process(target=_command, args=([*arguments], dict(environment)))
+    process.start()
+    return process
+
+
+def _command(arguments: list[str], environment: dict[str, str]) -> None:
+    import huggingface_hub.constants
+
+    from samplers.cli import main
+
+    _leave_the_fork_server()
+    os.environ.clear()
+    os.environ.update(environment)
+    huggingface_hub.constants.ENDPOINT = environment["HF_ENDPOINT"]
+    sys.argv = ["cf-sample", *arguments]
+    main()
+
+
+def _leave_the_fork_server() -> None:
     """A supervisor needs two things that the fork server does not allow: to reach the Hub, and to start its children
     from the same fork server, instead of from another one that would import everything again."""
     import huggingface_hub.constants
@@ -41,6 +64,10 @@ def _sample(root: Path, options: SampleOptions, claim_seconds: float, unit_secon
     huggingface_hub.constants.HF_HUB_OFFLINE = False
     multiprocessing.forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
     multiprocessing.forkserver.ensure_running = lambda: None
+
+
+def _sample(root: Path, options: SampleOptions, claim_seconds: float, unit_seconds: float) -> None:
+    _leave_the_fork_server()
     process_folder.SILENT_SECONDS = claims.SILENT_SECONDS = claim_seconds
     claims.TOUCH_SECONDS = claim_seconds / 5
     units.UNIT_SECONDS = unit_seconds

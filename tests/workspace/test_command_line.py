@@ -98,3 +98,21 @@ def test_help_shows_no_type_for_flags() -> None:
     assert "--fast" in shown
     assert "<int>" in shown
     assert "<bool>" not in shown
+
+
+WITH_ARRAYS = """
+import sys
+from workspace.command_line import run_command
+def work() -> None:
+    "Work."
+    import pyarrow as pa
+    array = pa.array(["a", None], pa.string())
+    print("pandas" in sys.modules)
+    print(len(array.to_pandas()), "pandas" in sys.modules)
+run_command(work)
+"""
+
+
+def test_a_command_does_not_import_pandas_for_arrays_and_gets_it_where_it_needs_it() -> None:
+    ended = subprocess.run([sys.executable, "-c", WITH_ARRAYS], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("False\n2 True\n", "")

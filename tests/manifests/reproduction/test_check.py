@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from tests.manifests.commands import build
 from tests.manifests.making import Builder
 from tests.samplers.conftest import PIXELS, hub, store  # noqa: F401
 from tests.samplers.inputs import entry_of, write_catalog
+from tests.samplers.processes import start_command
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
 
@@ -55,6 +57,22 @@ def seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "seen"
 
 
+def _forked(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run the command in a process that need not import what the fork server has."""
+    place = len(check._COMMAND)
+    assert tuple(command[:place]) == check._COMMAND
+    process = start_command(command[place:], environment)
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def test_the_command_in_a_new_interpreter_is_cf_sample(capfd: pytest.CaptureFixture[str]) -> None:
+    # Without a table it says what it needs; the others here show that a process is started with such words.
+    assert check._run([*check._COMMAND, "--remake", "rows.csv"], check._environment(BuildOptions())) == 2
+    assert "--into" in capfd.readouterr().err
+
+
 @pytest.mark.timeout(300)
 def test_a_manifest_says_that_its_images_were_made_again_by_the_command_in_another_process(
     store: Store,  # noqa: F811
@@ -69,6 +87,7 @@ def test_a_manifest_says_that_its_images_were_made_again_by_the_command_in_anoth
         workspace,
         SampleOptions(images=3, batch_size=2, endpoint=hub.endpoint, weights_dir=tmp_path / "weights", device="cpu"),
     )
+    monkeypatch.setattr(check, "_run", _forked)
     built, page = build_manifest(workspace, BuildOptions(reproduce=2, reproduce_seed=5, endpoint=hub.endpoint))
     found = read_reproduction(workspace)
     assert found is not None
