@@ -171,7 +171,12 @@ class Fetcher:
             scratch.mkdir(parents=True, exist_ok=True)
             path = f"{quote(repo_id)}/resolve/{quote(revision, safe='')}/{quote(file.path)}"
             with _explained(what):
-                self._download(path, content, file.size, stopping, crawled_from)
+                downloaded = self._download(path, content, file.size, stopping, crawled_from)
+            if not downloaded:
+                # Not in the handling of the first error: its status says nothing about the other Hub.
+                with _explained(f"{what}: not on {self._endpoint}; from {crawled_from}, where it was crawled"):
+                    # The token is for the configured Hub alone.
+                    download(f"{crawled_from}/{path}", self._headers(anonymous=True), content, file.size, stopping)
             fetched = time.perf_counter()
             seconds[0] += fetched - started
             found = hash_of(content, content_key(file))
@@ -189,7 +194,9 @@ class Fetcher:
 
     def _download(
         self, path: str, content: Path, size: int, stopping: threading.Event, crawled_from: str | None
-    ) -> None:
+    ) -> bool:
+        """Download from the configured Hub; False: it does not have the repository, but the one may that it was crawled
+        from."""
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
         try:
@@ -197,8 +204,8 @@ class Fetcher:
         except (RepositoryNotFoundError, RevisionNotFoundError) as error:
             if crawled_from in (None, self._endpoint) or isinstance(error, GatedRepoError):
                 raise
-            # The token is for the configured Hub alone.
-            download(f"{crawled_from}/{path}", self._headers(anonymous=True), content, size, stopping)
+            return False
+        return True
 
     def _headers(self, anonymous: bool = False) -> dict[str, str]:
         """The headers of a request. The stored token is read each time: it may have been replaced since."""
