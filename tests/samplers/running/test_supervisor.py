@@ -324,7 +324,9 @@ def test_a_file_that_the_hub_does_not_give_now_is_not_a_failure_of_the_generator
         outcomes = sample(workspace, options).outcomes
     finally:
         hub.clear_faults()
-    assert sorted((one.model_name, one.status) for one in outcomes) == [(name, "fetch-failed") for name in sorted(names)]
+    assert sorted((one.model_name, one.status) for one in outcomes) == [
+        (name, "fetch-failed") for name in sorted(names)
+    ]
     assert list(workspace.outcomes.glob("*")) == []
     assert {outcome.status for outcome in sample(workspace, options).outcomes} == {"done"}
 

@@ -91,7 +91,9 @@ def test_a_repository_that_the_configured_hub_does_not_have_comes_from_the_one_i
         monkeypatch.setattr("workspace.hub_file.ATTEMPTS", 1)
         # Away now, it does not say that it has none either: what may pass is no failure of the generator.
         with pytest.raises(FetchError) as failed:
-            fetcher.fetch(PIXELS, revision, file, tmp_path / "other", tmp_path / "scratch", crawled_from=origin.endpoint)
+            fetcher.fetch(
+                PIXELS, revision, file, tmp_path / "other", tmp_path / "scratch", crawled_from=origin.endpoint
+            )
     assert failed.value.transient
     assert f"not on {mirror.endpoint}; from {origin.endpoint}, where it was crawled: " in str(failed.value)
 
