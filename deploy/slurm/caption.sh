@@ -22,12 +22,13 @@ shift
 cf-caption --workspace "$workspace" --shard auto "$@" &
 captioning=$!
 trap 'kill -TERM "$captioning"' TERM
-code=143
-while [ "$code" -eq 143 ]; do # the trap ends a `wait`
-    code=0
-    wait "$captioning" || code=$?
+while kill -0 "$captioning" 2>/dev/null; do # the trap ends a `wait`
+    wait "$captioning" || true
 done
-if [ "$code" -eq 75 ]; then
+code=0
+wait "$captioning" || code=$?
+# 143: the signal came in its first moments, before it could stop in order.
+if [ "$code" -eq 75 ] || [ "$code" -eq 143 ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

@@ -26,12 +26,13 @@ cf-sample --workspace "$workspace" --weights-dir "$weights" --shard auto "$@" &
 sampling=$!
 # SLURM sends it two minutes before the time limit: cf-sample stops in order, with exit code 75 where work is left.
 trap 'kill -TERM "$sampling"' TERM
-code=143
-while [ "$code" -eq 143 ]; do # the trap ends a `wait`
-    code=0
-    wait "$sampling" || code=$?
+while kill -0 "$sampling" 2>/dev/null; do # the trap ends a `wait`
+    wait "$sampling" || true
 done
-if [ "$code" -eq 75 ]; then
+code=0
+wait "$sampling" || code=$?
+# 143: the signal came in its first moments, before it could stop in order.
+if [ "$code" -eq 75 ] || [ "$code" -eq 143 ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

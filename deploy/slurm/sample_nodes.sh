@@ -28,7 +28,8 @@ code=0
 # Without --kill-on-bad-exit: a node that fails does not end the others.
 srun --ntasks-per-node=1 --kill-on-bad-exit=0 --label \
     cf-sample --workspace "$workspace" --weights-dir "$weights" --shard auto --devices all "$@" || code=$?
-if [ "$code" -eq 75 ]; then
+# 143: the signal came in the first moments of a node, before it could stop in order.
+if [ "$code" -eq 75 ] || [ "$code" -eq 143 ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

@@ -50,6 +50,10 @@ class Helping:
             self._ended.add(task.name)
         return None
 
+    def leave(self, name: str) -> None:
+        """Never choose a generator again: this process cannot get its files, so it would be tried for ever."""
+        self._ended.add(name)
+
     def _choose(self, without: Collection[str]) -> Task | None:
         ended, taken = self._listed_outcomes(), self._claims.taken()
         workers = self._workers(taken)

@@ -38,7 +38,12 @@ def main(connection: Connection, start: Start) -> None:
     """Serve one supervisor until it closes its end of `connection`."""
     # Ctrl-C reaches every process of the terminal; the supervisor decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _redirect_output(start.stderr)
+    try:
+        _redirect_output(start.stderr)
+    except FileNotFoundError:
+        # The supervisor has ended, and its folder with it, while this process was started. Nobody waits for it, and
+        # what it printed would be on the user's terminal.
+        return
     walls = isolation.enter(
         start.home,
         [start.weights, start.checker],

@@ -269,6 +269,8 @@ class _ShardRun:
         outcome = with_history(outcome, fresh.previous)
         if not _is_unanswered(files):
             write_outcome(self._workspace, outcome)
+        elif self._helping is not None:
+            self._helping.leave(name)
         self._run_log.generator_ended(fresh, outcome, run.kept)
         self._report.outcomes.append(outcome)
         bar.advance(1 if is_own else 0, note=f"{outcome.generator}: {outcome.status}")

@@ -60,6 +60,8 @@ class RunLog:
         self._shard, self._process = shard, process
         self._own: frozenset[str] = frozenset()
         self._started = self._written = time.monotonic()
+        #: The last counts, where they are not in the log yet.
+        self._counts: dict[str, Any] = {}
 
     @contextmanager
     def run(self, pending: PendingWork) -> Iterator[None]:
@@ -84,6 +86,7 @@ class RunLog:
             detail = str(error)
             raise
         finally:
+            self._write_counts()
             self._write("run_stopped", why=why, detail=detail)
 
     def child_ready(self, ready: Ready) -> None:
@@ -104,12 +107,14 @@ class RunLog:
         )
 
     def progress(self, model_name: str, kept: int, tries: int) -> None:
-        """Log the counts after a batch, unless the last event was a moment ago."""
+        """Log the counts after a batch; where the last event was a moment ago, with the next ones or at the end."""
+        self._counts = {"model_name": model_name, "kept": kept, "tries": tries}
         if time.monotonic() - self._written >= PROGRESS_SECONDS:
-            self._write("progress", model_name=model_name, kept=kept, tries=tries)
+            self._write_counts()
 
     def generator_ended(self, generator: PendingGenerator, outcome: Outcome, kept: int) -> None:
         """Log how a generator ended."""
+        self._counts = {}
         self._write(
             "generator_ended",
             model_name=outcome.generator,
@@ -125,6 +130,7 @@ class RunLog:
 
     def generator_left(self, generator: PendingGenerator, kept: int) -> None:
         """Log that other processes sample what is left of a generator, or have sampled it."""
+        self._counts = {}
         name = generator.entry.generator
         self._write(
             "generator_left", model_name=name, own=name in self._own, kept=kept, estimate=_estimate([generator])
@@ -133,6 +139,11 @@ class RunLog:
     def waiting(self) -> None:
         """Log that nothing is left but what other processes sample."""
         self._write("waiting")
+
+    def _write_counts(self) -> None:
+        if self._counts:
+            counts, self._counts = self._counts, {}
+            self._write("progress", **counts)
 
     def _write(self, event: str, **fields: Any) -> None:
         self._written = time.monotonic()

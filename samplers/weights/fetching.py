@@ -45,7 +45,7 @@ _PORTAL = "another server answers in its place, such as the login page of a netw
 #: Errors that say something about this machine's disk, not about the repository.
 _STORAGE_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO})
 #: What to do about them.
-STORAGE_REMEDY = "make room there, or name a folder on another disk"
+STORAGE_REMEDY = "make room there, or name a folder on another disk, then run the same command again"
 _MAX_COMPONENT = 255
 _GIT = "git-"
 
@@ -114,7 +114,7 @@ class Fetcher:
         failures = 0
         seconds = [0.0, 0.0]
         try:
-            with _explained(f"{repo_id}: {file.path}"):
+            with _explained(f"{repo_id}: {file.path}", destination.parent):
                 copied = self._local.fetch(repo_id, revision, file, destination, scratch, stopping)
             if copied is not None:
                 return Fetched(copied, 0.0)
@@ -170,8 +170,14 @@ class Fetcher:
         try:
             scratch.mkdir(parents=True, exist_ok=True)
             path = f"{quote(repo_id)}/resolve/{quote(revision, safe='')}/{quote(file.path)}"
-            with _explained(what):
-                self._download(path, content, file.size, stopping, crawled_from)
+            with _explained(what, destination.parent):
+                downloaded = self._download(path, content, file.size, stopping, crawled_from)
+            if not downloaded:
+                # Not in the handling of the first error: its status says nothing about the other Hub.
+                elsewhere = f"{what}: not on {self._endpoint}; from {crawled_from}, where it was crawled"
+                with _explained(elsewhere, destination.parent):
+                    # The token is for the configured Hub alone.
+                    download(f"{crawled_from}/{path}", self._headers(anonymous=True), content, file.size, stopping)
             fetched = time.perf_counter()
             seconds[0] += fetched - started
             found = hash_of(content, content_key(file))
@@ -189,7 +195,9 @@ class Fetcher:
 
     def _download(
         self, path: str, content: Path, size: int, stopping: threading.Event, crawled_from: str | None
-    ) -> None:
+    ) -> bool:
+        """Download from the configured Hub; False: it does not have the repository, but the one may that it was crawled
+        from."""
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
         try:
@@ -197,8 +205,8 @@ class Fetcher:
         except (RepositoryNotFoundError, RevisionNotFoundError) as error:
             if crawled_from in (None, self._endpoint) or isinstance(error, GatedRepoError):
                 raise
-            # The token is for the configured Hub alone.
-            download(f"{crawled_from}/{path}", self._headers(anonymous=True), content, size, stopping)
+            return False
+        return True
 
     def _headers(self, anonymous: bool = False) -> dict[str, str]:
         """The headers of a request. The stored token is read each time: it may have been replaced since."""
@@ -297,8 +305,9 @@ def _listed(row: Any) -> ModelFile | None:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn an error into a `FetchError`, or into a `StorageError` where this machine is the reason."""
+def _explained(what: str, folder: Path | None = None) -> Iterator[None]:
+    """Turn an error into a `FetchError`, or into a `StorageError` where this machine is the reason; `folder`: where the
+    download is written."""
     from huggingface_hub.errors import GatedRepoError
 
     from workspace.retry import is_transient, remedy
@@ -311,7 +320,8 @@ def _explained(what: str) -> Iterator[None]:
         raise FetchError(f"{what} {error}") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _STORAGE_ERRORS:
-            raise StorageError(f"--weights-dir: {what}: {error.strerror}; {STORAGE_REMEDY}") from error
+            where = f"--weights-dir: {folder}" if folder is not None else "--weights-dir"
+            raise StorageError(f"{where}: {what}: {error.strerror}; {STORAGE_REMEDY}") from error
         hint = "accept its terms on the Hub and set HF_TOKEN" if isinstance(error, GatedRepoError) else remedy(error)
         detail = f"{in_one_line(error)}; {hint}" if hint is not None else in_one_line(error)
         raise FetchError(f"{what}: {detail}", transient=is_transient(error)) from error

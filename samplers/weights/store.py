@@ -94,7 +94,7 @@ class PoolUser:
         except OSError as error:
             if self._folder.stopping.is_set():
                 raise CancelledError from error
-            raise StorageError(f"--weights-dir: {error}; {STORAGE_REMEDY}") from error
+            raise StorageError(f"--weights-dir {self._folder.weights_dir}: {error}; {STORAGE_REMEDY}") from error
 
     def _folder_of(self, generator: str) -> Path:
         return self._generators / generator_folder(generator)

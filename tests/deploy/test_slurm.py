@@ -142,7 +142,7 @@ def test_on_whole_nodes_each_node_takes_a_shard_and_all_its_gpus(cluster: Cluste
     assert cluster.calls("scontrol") == []
 
 
-@pytest.mark.parametrize(("code", "requeued"), [(75, [["requeue", "17"]]), (3, []), (1, [])])
+@pytest.mark.parametrize(("code", "requeued"), [(75, [["requeue", "17"]]), (143, [["requeue", "17"]]), (3, []), (1, [])])
 def test_a_job_on_nodes_goes_back_into_the_queue_where_work_is_left(
     cluster: Cluster, code: int, requeued: list[list[str]]
 ) -> None:
@@ -152,23 +152,30 @@ def test_a_job_on_nodes_goes_back_into_the_queue_where_work_is_left(
     assert cluster.calls("scontrol") == requeued
 
 
-SAMPLING = """#!/bin/bash
-trap 'exit 75' TERM
+SAMPLING = """
 touch started
 while :; do sleep 0.05; done
 """
 
 
 @pytest.mark.parametrize("script", ["sample.sh", "caption.sh"])
-def test_a_task_that_is_ended_at_its_time_limit_goes_back_into_the_queue(cluster: Cluster, script: str) -> None:
-    cluster.place({"cf-sample": SAMPLING, "cf-caption": SAMPLING})
+@pytest.mark.parametrize(("trap", "code"), [("trap 'sleep 0.2; exit 75' TERM", 75), ("", 143)])
+def test_a_task_that_is_ended_at_its_time_limit_goes_back_into_the_queue(
+    cluster: Cluster, script: str, trap: str, code: int
+) -> None:
+    # One that has not come to its handler for the signal yet is ended by it.
+    sampling = f"#!/bin/bash\n{trap}{SAMPLING}"
+    cluster.place({"cf-sample": sampling, "cf-caption": sampling})
     environment = cluster.environment(**job(2, 3))
     with subprocess.Popen(["bash", SCRIPTS / script, "workspace"], cwd=cluster.folder, env=environment) as task:
         while not (cluster.folder / "started").exists():
             time.sleep(0.01)
         # As `--signal=B:TERM@120` does: to the script alone.
         task.terminate()
-        assert task.wait(20) == 75
+        try:
+            assert task.wait(20) == code
+        finally:
+            task.kill()
     assert cluster.calls("scontrol") == [["requeue", "17"]]
 
 

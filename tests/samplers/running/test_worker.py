@@ -1,5 +1,6 @@
 """The supervisor's side of the child, with real children that send given messages."""
 
+import multiprocessing
 import os
 import signal
 import struct
@@ -14,6 +15,7 @@ import pytest
 
 import samplers.running.worker
 from samplers.channel import Channel
+from samplers.child.loop import main
 from samplers.messages import Batch, Fatal, FromChild, Progress, Ready, Result, Start, encode
 from samplers.running.worker import ChildLostError, SamplingError, Worker
 from samplers.sample import Sample
@@ -239,6 +241,18 @@ def test_a_child_that_crashes_at_its_start_is_started_again(start: Start, monkey
     monkeypatch.setattr(samplers.running.worker, "main", _crashing)
     with Worker(start, timeout=60) as worker, pytest.raises(SamplingError, match=r"does not start: .* signal 11"):
         worker.start()
+
+
+def test_a_child_that_starts_when_its_supervisor_has_ended_prints_nothing(
+    start: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    gone = replace(start, stderr=start.home / "gone" / "stderr")
+    ours, its = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=main, args=(its, gone))
+    process.start()
+    process.join(60)
+    assert (process.exitcode, *capfd.readouterr()) == (0, "", "")
+    ours.close()
 
 
 def _batch(first: int) -> tuple[Batch, list[bytes]]:

@@ -1,11 +1,16 @@
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from samplers.status.run_log import RunLog
 from samplers.status.shard_status import WALL, ShardFollower, ShardStatus
+from workspace import shard as shards
+from workspace.layout import Workspace
 from workspace.sandbox.walls import WALLS
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
@@ -245,6 +250,23 @@ def test_a_stopped_run_has_its_reason(shard: Shard, why: str) -> None:
     status = shard.status(9999)
     assert (status.state, status.recently, status.generator, status.at_work) == (why, None, None, False)
     assert status.detail == ("no space left" if why == "failed" else None)
+
+
+def test_the_batches_of_a_run_that_ended_soon_are_counted(tmp_path: Path) -> None:
+    generator: Any = SimpleNamespace(
+        entry=SimpleNamespace(generator="org/a"), progress=SimpleNamespace(kept=()), segments=(), seconds=1.0
+    )
+    pending: Any = SimpleNamespace(generators=[generator], finished=0, skipped=[])
+    workspace = Workspace.open(tmp_path)
+    log = RunLog(workspace, shards.Shard.parse("1/1"), "process")
+    with suppress(KeyboardInterrupt), log.run(pending):
+        log.generator_started(generator)
+        for kept in (4, 8):
+            log.progress("org/a", kept, kept)
+        raise KeyboardInterrupt
+    status = ShardFollower(workspace.logs / "sample-1-of-1.jsonl").status(0)
+    assert status is not None
+    assert (status.state, status.images) == ("interrupted", 8)
 
 
 def test_runs_add_up_without_the_time_between_them(shard: Shard) -> None:

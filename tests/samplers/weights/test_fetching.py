@@ -75,20 +75,27 @@ def test_a_file_that_does_not_exist_is_refused_at_once(store: Store, fetcher: Fe
 
 
 def test_a_repository_that_the_configured_hub_does_not_have_comes_from_the_one_it_was_crawled_from_without_the_token(
-    store: Store, hub: HubProcess, tmp_path: Path
+    store: Store, hub: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     revision, file = _file(store, "model_index.json")
     (tmp_path / "empty").mkdir()
-    # The origin answers 401 to a token that it does not know.
-    with (
-        HubProcess(tmp_path / "empty", tokens=["hf_mirror:read"]) as mirror,
-        HubProcess(hub.directory, tokens=["hf_origin:read"]) as origin,
-    ):
+    with HubProcess(tmp_path / "empty", tokens=["hf_mirror:read"]) as mirror:
         fetcher = Fetcher(HubAccess(mirror.endpoint, "hf_mirror"))
-        fetcher.fetch(PIXELS, revision, file, tmp_path / "file", tmp_path / "scratch", crawled_from=origin.endpoint)
+        # The origin answers 401 to a token that it does not know.
+        with HubProcess(hub.directory, tokens=["hf_origin:read"]) as origin:
+            fetcher.fetch(PIXELS, revision, file, tmp_path / "file", tmp_path / "scratch", crawled_from=origin.endpoint)
         assert (tmp_path / "file").stat().st_size == file.size
-        with pytest.raises(FetchError, match=f"^{PIXELS}"):
+        with pytest.raises(FetchError, match=f"^{PIXELS}") as failed:
             fetcher.fetch(PIXELS, revision, file, tmp_path / "other", tmp_path / "scratch")
+        assert not failed.value.transient
+        monkeypatch.setattr("workspace.hub_file.ATTEMPTS", 1)
+        # Away now, it does not say that it has none either: what may pass is no failure of the generator.
+        with pytest.raises(FetchError) as failed:
+            fetcher.fetch(
+                PIXELS, revision, file, tmp_path / "other", tmp_path / "scratch", crawled_from=origin.endpoint
+            )
+    assert failed.value.transient
+    assert f"not on {mirror.endpoint}; from {origin.endpoint}, where it was crawled: " in str(failed.value)
 
 
 @given(st.lists(st.sampled_from(["..", ".", "", "a", "b.json", "\\", "\0", "c:", "~", "\n"]), min_size=1).map("/".join))
