@@ -142,7 +142,9 @@ def test_on_whole_nodes_each_node_takes_a_shard_and_all_its_gpus(cluster: Cluste
     assert cluster.calls("scontrol") == []
 
 
-@pytest.mark.parametrize(("code", "requeued"), [(75, [["requeue", "17"]]), (143, [["requeue", "17"]]), (3, []), (1, [])])
+@pytest.mark.parametrize(
+    ("code", "requeued"), [(75, [["requeue", "17"]]), (143, [["requeue", "17"]]), (3, []), (1, [])]
+)
 def test_a_job_on_nodes_goes_back_into_the_queue_where_work_is_left(
     cluster: Cluster, code: int, requeued: list[list[str]]
 ) -> None:
