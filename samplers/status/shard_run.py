@@ -38,7 +38,8 @@ class ShardRun:
         """Whether it waits for generators that other processes sample."""
         self.ended: Counter[bool] = Counter()
         """Generators that ended, by whether they failed."""
-        self.left_to_others = 0
+        # Generators that others are at or have finished, with their estimates.
+        self._left_to_others: dict[str, float] = {}
         self.images = self._kept = 0
         self.wall_of_ended, self.phases = 0.0, Counter[str]()
         # Estimates of ended generators, of those that succeeded, and the measured seconds of these.
@@ -53,12 +54,13 @@ class ShardRun:
     @property
     def left(self) -> int:
         """Generators that are still to be sampled."""
-        return self.pending - self.ended.total() - self.left_to_others
+        return self.pending - self.ended.total() - len(self._left_to_others)
 
     @property
     def estimate_left(self) -> float:
         """For the missing images, in seconds of the nominal device."""
-        return max(0.0, self.estimate - self._estimate_ended - self._current()[0])
+        done = self._estimate_ended + sum(self._left_to_others.values()) + self._current()[0]
+        return max(0.0, self.estimate - done)
 
     @property
     def pace(self) -> float | None:
@@ -86,6 +88,8 @@ class ShardRun:
             case "generator_started":
                 self.generator, self._kept = event, event["kept"]
                 self.begun.appendleft(str(event["model_name"]))
+                # Others were at it, and it is free again.
+                self._left_to_others.pop(event["model_name"], None)
             case "progress":
                 self._count(event["kept"])
             case "generator_ended":
@@ -95,9 +99,9 @@ class ShardRun:
             case "generator_left":
                 if self.generator is not None:
                     self._count(event.get("kept", 0))
+                # Logged while others are at it, and again when they have finished it.
                 if event.get("own", True):
-                    self.left_to_others += 1
-                    self._estimate_ended += event["estimate"]
+                    self._left_to_others[event["model_name"]] = event["estimate"]
                 self.generator, self._generator_started = None, at
             case "waiting":
                 pass

@@ -217,9 +217,21 @@ def test_of_two_processes_no_count_is_skipped_in_a_long_log(shard: Shard) -> Non
 
 def test_generators_that_another_process_did_are_not_left(shard: Shard) -> None:
     shard.start(0, pending=3)
+    # Others are at it, and then they have finished it.
+    for second in (5, 6):
+        shard.log(second, "generator_left", model_name="org/a", estimate=100.0)
+        status = shard.status(second)
+        assert (status.left, status.done, status.estimate_left) == (2, 0, 200.0)
+
+
+def test_a_generator_that_others_were_at_is_left_again_when_it_is_free(shard: Shard) -> None:
+    shard.start(0, pending=3)
     shard.log(5, "generator_left", model_name="org/a", estimate=100.0)
-    status = shard.status(6)
-    assert (status.left, status.done, status.estimate_left) == (2, 0, 200.0)
+    shard.begin(6)
+    assert (shard.status(7).left, shard.status(7).estimate_left) == (3, 300.0)
+    shard.end(8)
+    status = shard.status(9)
+    assert (status.left, status.done, status.estimate_left) == (2, 1, 200.0)
 
 
 def test_the_time_left_follows_the_pace_of_finished_and_current_generators(shard: Shard) -> None:
