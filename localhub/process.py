@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -77,7 +77,10 @@ class HubProcess:
         options = ["--ready-file", str(ready), "--while-stdin-open", *self._log, *self._arguments]
         # Secrets are passed in the environment: everybody on the machine can read a command line.
         secret = {VARIABLE: self._secret, **({"CF_HUB_TOKENS": " ".join(self._tokens)} if self._tokens else {})}
-        self._process = self._start(command + options, {**os.environ, **secret})
+        # In a session of its own, so that Ctrl-C stops only the parent, which then stops the server.
+        self._process = subprocess.Popen(
+            command + options, stdin=subprocess.PIPE, env={**os.environ, **secret}, start_new_session=True
+        )
         deadline = time.monotonic() + START_SECONDS
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -85,11 +88,6 @@ class HubProcess:
                 raise CommunityForensicsError(f"cf-hub serve {self.directory} did not start; see its output above")
             time.sleep(0.01)
         self.endpoint = ready.read_text(encoding="ascii")
-
-    @staticmethod
-    def _start(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-        # In a session of its own, so that Ctrl-C stops only the parent, which then stops the server.
-        return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
 
     def stop(self) -> None:
         """Stop the server and wait until it has ended."""

@@ -68,13 +68,6 @@ MADE = isolate()
 guard()
 
 
-def pytest_configure() -> None:
-    """Start the Hubs of the tests from a process that has the imports."""
-    from tests import forked_hubs  # not before the environment is set
-
-    forked_hubs.install()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Hide the imported libraries and the collected tests from the garbage collector: they stay until the end, and it

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from localhub.process import HubProcess
-from tests.forked_hubs import start_anew
 from workspace.errors import CommunityForensicsError
 
 PARENT = """
@@ -19,12 +18,6 @@ with HubProcess(sys.argv[1]) as hub:
     print(hub.pid, hub.endpoint, flush=True)
     time.sleep(600)
 """
-
-
-@pytest.fixture(autouse=True)
-def _in_a_new_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As users have it."""
-    monkeypatch.setattr(HubProcess, "_start", staticmethod(start_anew))
 
 
 def accepts(endpoint: str) -> bool:
