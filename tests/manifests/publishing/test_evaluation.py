@@ -134,7 +134,7 @@ def test_the_card_counts_a_real_image_once_and_rows_as_they_are(published: Any) 
     eval_rows = tables["PublicEval"]
     real = {row["image_name"] for row in eval_rows.to_pylist() if row["label"] == 0}
     assert f"| `PublicEval` | 26 | 3 | {len(real)} |" in card
-    assert f"and {9 + len(real)} real images, whose captions" in card
+    assert f"and {9 + len(real)} real images" in card
     assert "One real image may be beside several generators" in card
 
 
