@@ -53,6 +53,7 @@ def files_by_split(repo_id: str, commit: str, config: str | None, hub: HubAccess
 
 def answer(repo_id: str, commit: str, config: str | None) -> dict[str, Any]:
     """What the process answers: the files by split, or why there are none ("usage": for the user, "hub": no answer)."""
+    from datasets import config as library
     from datasets import load_dataset_builder
     from datasets.data_files import EmptyDatasetError
     from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
@@ -62,6 +63,8 @@ def answer(repo_id: str, commit: str, config: str | None) -> dict[str, Any]:
     from workspace.hub_session import session
 
     session()
+    # The files are listed from the repository itself: the token goes to no other host, such as that of the viewer.
+    library.USE_PARQUET_EXPORT = False
     try:
         builder = load_dataset_builder(repo_id, config, revision=commit)
     except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, DatasetNotFoundError, ConnectionError) as error:

@@ -36,7 +36,8 @@ def _refuse_the_outside(event: str, arguments: tuple[Any, ...]) -> None:
         log = os.environ.get("CF_TESTS_NETWORK_LOG")
         if log:
             with Path(log).open("a") as file:
-                file.write(f"{event} {address} by {sys.argv[:2]}\n")
+                test = os.environ.get("PYTEST_CURRENT_TEST", "a test")
+                file.write(f"{event} {address} by {sys.argv[:2]} in {test}\n")
         raise PermissionError(f"tests may connect to loopback only: {event} {address}")
 
 
