@@ -6,6 +6,7 @@ hundred takes ten times as long, and one in fifty crashes at some sample.
 
 import random
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, ModelFile
 from samplers.assignment.units import Unit, units_of
@@ -143,6 +144,12 @@ def _entry(number: int, chance: random.Random) -> CatalogEntry:
     side, folder, size, tag, _ = chance.choices(_FAMILIES, [family[-1] for family in _FAMILIES])[0]
     steps = chance.choice(_STEPS)
     file = ModelFile(path=f"{folder}/model.fp16.safetensors", size=int(size), sha256=f"{number:064x}")
+    settings = Hyperparameters(num_inference_steps=steps, guidance_scale=7.5, height=side, width=side)
+    return imagined_entry(number, file, settings, task="text-to-image", hf_diffusers_tag=tag)
+
+
+def imagined_entry(number: int, file: ModelFile, settings: Hyperparameters, **values: Any) -> CatalogEntry:
+    """A latent diffusion model of one file with weights; `values` are its other columns, such as `task`."""
     return CatalogEntry(
         model_name=f"org/model-{number:05}",
         revision=f"{number:040x}",
@@ -154,14 +161,13 @@ def _entry(number: int, chance: random.Random) -> CatalogEntry:
         license_family="unknown",
         architecture="LatDiff",
         architecture_evidence="pipeline class",
-        task="text-to-image",
         kind="checkpoint",
-        hf_diffusers_tag=tag,
         variant="fp16",
         files=(file,),
-        download_bytes=int(size),
-        hyperparameters=Hyperparameters(num_inference_steps=steps, guidance_scale=7.5, height=side, width=side),
+        download_bytes=file.size,
+        hyperparameters=settings,
         hyperparameter_sources=HyperparameterSources(),
         crawled_at="2026-01-01T00:00:00Z",
         status="compatible",
+        **values,
     )

@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.imagined_campaign import CRASHES, ERROR, SLOW, SLOWER
+from benchmarks.imagined_campaign import CRASHES, ERROR, SLOW, SLOWER, imagined_entry
 from benchmarks.timing import Comparison
-from crawler.catalog import CatalogEntry, Hyperparameters, HyperparameterSources, ModelFile, read_catalog
+from crawler.catalog import CatalogEntry, Hyperparameters, ModelFile, read_catalog
 from engines.ray import RayEngine
 from samplers.assignment import helping, units
 from samplers.assignment.shard_assignment import assign_shards
@@ -72,27 +72,8 @@ class _Truth:
 
 def _entry(number: int, chance: random.Random) -> CatalogEntry:
     steps = max(1, round(chance.lognormvariate(math.log(1000), 0.8)))
-    return CatalogEntry(
-        model_name=f"org/model-{number:05}",
-        revision=f"{number:040x}",
-        subset="Systematic",
-        rank=number + 1,
-        downloads=0,
-        likes=0,
-        license_source="none",
-        license_family="unknown",
-        architecture="LatDiff",
-        architecture_evidence="pipeline class",
-        task="unconditional",
-        kind="checkpoint",
-        variant="fp16",
-        files=(ModelFile(path="unet/model.fp16.safetensors", size=1_700_000_000, sha256=f"{number:064x}"),),
-        download_bytes=1_700_000_000,
-        hyperparameters=Hyperparameters(num_inference_steps=steps),
-        hyperparameter_sources=HyperparameterSources(),
-        crawled_at="2026-01-01T00:00:00Z",
-        status="compatible",
-    )
+    file = ModelFile(path="unet/model.fp16.safetensors", size=1_700_000_000, sha256=f"{number:064x}")
+    return imagined_entry(number, file, Hyperparameters(num_inference_steps=steps), task="unconditional")
 
 
 def _truth(entry: CatalogEntry, scale: float) -> _Truth:
