@@ -21,10 +21,11 @@ def load_here(folder: Path, device: str, generation: "Generation") -> "Captioner
     """Load a captioner into this process. Raises `UsageError` when the folder or the device cannot be used."""
     from captioning.blip import Blip
     from captioning.image_to_text import ImageToText
-    from captioning.loading import model_class, usable_device
+    from captioning.loading import model_class
+    from workspace.device import chosen_device
 
     kind = Blip if model_class(folder) == "BlipForConditionalGeneration" else ImageToText
-    return kind(folder, usable_device(device), generation)
+    return kind(folder, chosen_device(device), generation)
 
 
 def handler(_: Server) -> Handler:

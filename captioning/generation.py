@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workspace.errors import CommunityForensicsError
+from workspace.number_text import counted
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,6 @@ def out_of_memory_reported(device: Any, images: int) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise CommunityForensicsError(
-            f"{device} has too little memory for {images} {'image' if images == 1 else 'images'} in one call: "
+            f"{device} has too little memory for {counted(images, 'image')} in one call: "
             "use a smaller --batch-size in a new --workspace"
         ) from error

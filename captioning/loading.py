@@ -11,7 +11,6 @@ from pickle import UnpicklingError
 from typing import Any
 
 from captioning.preprocessing import Preprocessing
-from workspace.device import DeviceError, chosen_device
 from workspace.errors import UsageError, in_one_line
 
 
@@ -85,11 +84,3 @@ def load(folder: Path, device: str) -> Loaded:
     if found["missing_keys"]:
         raise UsageError(f"{folder} is not a whole {name}: weights are missing, such as {min(found['missing_keys'])}")
     return Loaded(model.to(placed).eval(), tokenizer, preprocessing, placed, dtype)
-
-
-def usable_device(wanted: str) -> str:
-    """The device, as `workspace.device.chosen_device`. Raises `UsageError` for one that does not compute."""
-    try:
-        return chosen_device(wanted)
-    except DeviceError as error:
-        raise UsageError(str(error)) from error

@@ -15,7 +15,6 @@ from captioning.decoders import Decoders
 from captioning.generation import Generation
 from captioning.growth import BY_ROUND, parts_of_round
 from captioning.lavis.backend import lavis_python, load_lavis
-from captioning.loading import usable_device
 from captioning.moving import move_roots
 from captioning.named_roots import NamedRoots, below_roots, folders_of
 from captioning.options import Backend, CaptionOptions
@@ -33,6 +32,7 @@ from captioning.weights import PinnedCaptioner, pin
 from engines.engine import Engine
 from workspace import recipe, records
 from workspace.batch_system import device_of_process
+from workspace.device import chosen_device
 from workspace.errors import CommunityForensicsError, UsageError, in_one_line
 from workspace.exclusive import alone
 from workspace.extras import require_extra
@@ -332,7 +332,7 @@ def _loader(captioner: PinnedCaptioner, options: CaptionOptions) -> Callable[[],
         wanted = device_of_process(options.device, options.shard)
         loaded: Captioner
         if options.backend == "lavis":
-            loaded = load_lavis(folder, usable_device(wanted), Generation())
+            loaded = load_lavis(folder, chosen_device(wanted), Generation())
         else:
             loaded = load_sandboxed(folder, wanted, Generation())
         if wanted.startswith("auto") and loaded.device == "cpu":

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from workspace.command_line import run
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
+from workspace.number_text import counted
 
 
 def read_back(repo_id: str, workspace: Workspace) -> dict[str, object]:
@@ -35,8 +36,7 @@ def read_back(repo_id: str, workspace: Workspace) -> dict[str, object]:
                 )
             seen.add(digest)
     if missing := generated - seen:
-        images = "image" if len(missing) == 1 else "images"
-        raise CommunityForensicsError(f"{repo_id}: {len(missing)} {images} of the manifest not published")
+        raise CommunityForensicsError(f"{repo_id}: {counted(len(missing), 'image')} of the manifest not published")
     return {"rows": {split: len(rows) for split, rows in loaded.items()}, "images": len(seen)}
 
 

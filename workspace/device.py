@@ -8,7 +8,7 @@ such errors sticky). Only another process can compute again.
 import os
 from pathlib import Path
 
-from workspace.errors import in_one_line
+from workspace.errors import UsageError, in_one_line
 
 #: Values of CUDA_VISIBLE_DEVICES with which a user, or SLURM for a job without GPUs, hides all of them.
 _NONE_VISIBLE = frozenset({"", "-1", "NoDevFiles"})
@@ -16,7 +16,7 @@ _NONE_VISIBLE = frozenset({"", "-1", "NoDevFiles"})
 _DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/dev/kfd"))
 
 
-class DeviceError(Exception):
+class DeviceError(UsageError):
     """A device cannot be used; the message says why, and what to do."""
 
 

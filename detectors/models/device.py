@@ -3,19 +3,14 @@
 import os
 from functools import cache
 
-from workspace.device import DeviceError
 from workspace.device import chosen_device as tried
-from workspace.errors import UsageError
 from workspace.terminal import say
 
 
 def chosen_device(wanted: str = "auto") -> str:
-    """The device, as `workspace.device.chosen_device`; that `auto` found no GPU is said once. Raises `UsageError` for
-    one that does not compute."""
-    try:
-        device = tried(wanted)
-    except DeviceError as error:
-        raise UsageError(str(error)) from error
+    """The device, as `workspace.device.chosen_device`; that `auto` found no GPU is said once. Raises
+    `DeviceError` for one that does not compute."""
+    device = tried(wanted)
     if wanted.startswith("auto") and device == "cpu":
         _say_slow()
     return device

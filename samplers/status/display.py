@@ -13,7 +13,7 @@ from samplers.status.json_form import as_json
 from samplers.status.rounds import RoundStatus
 from samplers.status.run import RunStatus
 from samplers.status.shard_status import WALL, ShardStatus, Time
-from workspace.number_text import counted, duration_text
+from workspace.number_text import counted, duration_text, form
 from workspace.printable import in_line
 from workspace.terminal import Console
 
@@ -96,7 +96,7 @@ def shards_text(shards: Sequence[str]) -> str:
         for _, run in itertools.groupby(enumerate(indices), lambda pair: pair[1] - pair[0]):
             found = [index for _, index in run]
             ranges.append(f"{found[0]}-{found[-1]}" if len(found) > 1 else str(found[0]))
-        texts.append(f"shard{'s' if len(indices) > 1 else ''} {', '.join(ranges)} of {count}")
+        texts.append(f"{form(len(indices), 'shard', 'shards')} {', '.join(ranges)} of {count}")
     return "; ".join(texts)
 
 

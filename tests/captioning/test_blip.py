@@ -13,10 +13,10 @@ from transformers import AutoImageProcessor
 
 from captioning.blip import Blip
 from captioning.generation import Generation
-from captioning.loading import usable_device
 from captioning.preprocessing import Preprocessing
 from demo.zoo.captioner import REPOSITORY
 from demo.zoo.captioner.captions import PHOTOGRAPHS
+from workspace.device import chosen_device
 from workspace.errors import UsageError
 
 
@@ -110,12 +110,12 @@ def test_a_damaged_captioner_is_refused_with_one_line(copy: Path, damage: str) -
 
 
 def test_auto_is_a_device_that_exists() -> None:
-    assert usable_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert usable_device("cpu") == "cpu"
+    assert chosen_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert chosen_device("cpu") == "cpu"
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", ""])
 def test_a_device_that_does_not_exist_is_refused_with_one_line(device: str) -> None:
     with pytest.raises(UsageError, match="--device") as refused:
-        usable_device(device)
+        chosen_device(device)
     assert "\n" not in str(refused.value)
