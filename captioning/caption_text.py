@@ -25,6 +25,8 @@ _NO_WORD = re.compile(
     r"(https?|ftp|file|s3|gs|hf)://\S*|\S+\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic)|(?=\S*\d)[0-9a-f]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     re.IGNORECASE,
 )
+#: Numbers, dates, times, shares: "2026-11-30 12:30", "3/4", "50 %", "#12".
+_FIGURES = re.compile(r"[\d\s.,:;/%+#()-]*")
 #: So many numbers in one line, and more than of other words, are coordinates.
 _COORDINATES = 4
 
@@ -41,7 +43,7 @@ def not_a_caption(text: str) -> DropReason | None:
     numbers = sum(_NUMBER.fullmatch(word) is not None for word in words)
     if numbers >= _COORDINATES and 2 * numbers > len(words):
         return "labels"
-    if numbers == len(words) or not any(character.isalpha() for character in text):
+    if numbers == len(words) or _FIGURES.fullmatch(text) or not any(character.isalnum() for character in text):
         return "no-words"
     if len(words) == 1 and _NO_WORD.fullmatch(words[0]):
         return "no-words"
