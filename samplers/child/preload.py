@@ -4,6 +4,7 @@ The only module of the project with heavy imports at its top; only the fork serv
 """
 
 import gc
+import threading
 
 # The collector would visit the same growing heap again and again and free nothing: a sixth of the time.
 gc.disable()
@@ -50,8 +51,9 @@ torch.cuda.is_available = _is_available
 TorchDeviceBackend._detect_device_type.cache_clear()
 # Compiles hundreds of patterns at the first model that is loaded, a fifth of the start of a child, and remembers them.
 get_checkpoint_conversion_mapping("clip")
-# Its lock is a semaphore: created here it has no name; created in a child, it would remain when the child is killed.
-tqdm.get_lock()
+# By default progress bars take a semaphore that all processes forked from here share: a child that is killed while it
+# has it would let every later child wait for ever at its first bar.
+tqdm.set_lock(threading.RLock())
 # Nor need it in a child, where a visit takes half a second: what is imported stays until the end.
 gc.freeze()
 gc.enable()

@@ -65,6 +65,15 @@ def _silent(connection: Connection, start: Start) -> None:
     time.sleep(100)
 
 
+def _drawing(connection: Connection, start: Start) -> None:
+    from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+    channel = _ready(connection)
+    with tqdm.get_lock():
+        _send(channel, Progress(tries=1))
+        time.sleep(100)
+
+
 def _aborting(connection: Connection, start: Start) -> None:
     _ready(connection)
     with start.stderr.open("a") as file:
@@ -129,6 +138,20 @@ def test_a_child_without_progress_is_hung(start: Start, tmp_path: Path, monkeypa
         with pytest.raises(ChildLostError, match=r"1 s \(--timeout\)") as caught:
             _sampled(worker, tmp_path)
     assert caught.value.status == "hung"
+
+
+def test_a_child_that_is_killed_while_it_draws_a_progress_bar_does_not_stop_the_next_one(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samplers.running.worker, "main", _drawing)
+    for _ in range(2):
+        heard: list[int] = []
+        with Worker(start, timeout=60) as worker:
+            worker.start()
+            worker._timeout = 2
+            with pytest.raises(ChildLostError):
+                worker.sample(assignment(tmp_path), lambda rows, images: None, heard.append)
+        assert heard == [1]
 
 
 def test_a_child_that_a_library_ended_without_memory_is_out_of_memory(
