@@ -77,6 +77,7 @@ class IndexRow:
     progressive: bool | None = column(pa.bool_(), "of a JPEG; null: no JPEG, or unknown", default=None)
     has_exif: bool | None = column(pa.bool_(), "whether the file has EXIF data; null: unknown", default=None)
     has_icc: bool | None = column(pa.bool_(), "whether the file has a colour profile; null: unknown", default=None)
+    round: int | None = column(pa.int32(), "of the dataset, in which the image came to it; null: unknown", default=None)
     locator: str = column(pa.string(), "where its source finds the file")
     group: int | None = column(
         pa.int32(), "images with the same number in a dataset are read together; null: one by one", default=None
@@ -175,7 +176,8 @@ class Index:
             generated = generated[np.argsort(generators[generated], kind="stable")]
             columns = self.table.select(["generator", *_PAIRED])
             of_generated, of_real = (_plain(columns.take(some)) for some in (generated, real))
-            found = pair(of_generated.column("generator"), of_generated, of_real, by_round=True)
+            known = not any(rows.column("round").null_count for rows in (of_generated, of_real))
+            found = pair(of_generated.column("generator"), of_generated, of_real, by_round=known)
             pairs[generated[found >= 0]] = real[found[found >= 0]]
         return pairs
 
@@ -222,18 +224,18 @@ class Index:
             yield from source.notes()
 
 
-_PAIRED = ("sha256", "real_sha256", "real_source", "width", "height")
+_PAIRED = ("round", "sha256", "real_sha256", "real_source", "width", "height")
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """Rows as `pair` reads them: plain texts, sizes without nulls, all of one round."""
+    """Rows as `pair` reads them: plain texts, sizes without nulls."""
     columns = {}
     for name in rows.column_names:
         values = rows.column(name)
         if pa.types.is_dictionary(values.type):
             values = values.cast(pa.string())
-        columns[name] = pc.fill_null(values, 0) if pa.types.is_integer(values.type) else values
-    return pa.table({**columns, "round": pa.repeat(pa.scalar(1, pa.int32()), len(rows))})
+        columns[name] = pc.fill_null(values, 0) if name in ("width", "height") else values
+    return pa.table(columns)
 
 
 class _Parts:

@@ -35,6 +35,7 @@ _STUDY = frozenset(
 _SAME = (
     *("sha256", "label", "generator", "architecture", "real_source", "real_sha256", "split", "format", "mode", "width"),
     *("height", "file_size", "jpeg_quality", "chroma_subsampling", "progressive", "has_exif", "has_icc"),
+    "round",
 )
 _KIN = ("generator", "model_name", "base_model", "lineage", "also_by")
 #: The table of the generators in the repository, and its columns that are used.

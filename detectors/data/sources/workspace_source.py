@@ -26,7 +26,7 @@ MANIFEST_COLUMNS = """
     sha256, label::TINYINT AS label, generator, architecture, coalesce(real_title, real_source) AS real_source,
     real_sha256, md5_number_lower(lower(trim(prompt))) AS prompt_key, split, format, mode, width, height,
     file_size::INTEGER AS file_size, jpeg_quality::TINYINT AS jpeg_quality, chroma_subsampling, progressive, has_exif,
-    has_icc
+    has_icc, round
 """
 
 

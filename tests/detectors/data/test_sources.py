@@ -1,5 +1,6 @@
 """Datasets of every layout: the same images with the same facts, and what cannot be read is said in a line."""
 
+import dataclasses
 import io
 import shutil
 from collections.abc import Callable
@@ -68,6 +69,28 @@ def test_a_digest_tells_every_column_but_the_place(own: Index) -> None:
             array = pa.array(other, field.type)
         changed = Index(own.table.set_column(position, pa.field(name, array.type), array), {})
         assert (changed.sha256 == own.sha256) == (name == "locator" or other == values), name
+
+
+def _index(*rows: IndexRow) -> Index:
+    of_rows = pa.Table.from_pylist([dataclasses.asdict(row) for row in rows], schema=records.schema(IndexRow))
+    return Index(of_rows, {})
+
+
+@pytest.mark.parametrize(("rounds", "paired"), [((1, 1, 2), 1), ((None, None, None), 2), ((1, None, 2), 2)])
+def test_a_real_image_of_a_later_round_is_no_pair_of_an_earlier_one_where_rounds_are_known(
+    rounds: tuple[int | None, ...], paired: int
+) -> None:
+    places = [("fake", 1, 32), ("far", 0, 64), ("near", 0, 32)]
+    index = _index(
+        *(
+            IndexRow(
+                sha256=f"{number:064x}", dataset="one", label=label, generator="org/a" if label else None,
+                real_source="photos", width=side, height=side, round=made_in, locator=name,
+            )
+            for number, ((name, label, side), made_in) in enumerate(zip(places, rounds, strict=True))
+        )
+    )  # fmt: skip
+    assert index.pairs.tolist() == [paired, -1, -1]
 
 
 def test_a_digest_does_not_depend_on_how_the_table_is_cut(own: Index) -> None:
