@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -73,14 +73,10 @@ class HubProcess:
         # Kept until the server stops: it still synchronizes this folder after the file appeared there.
         self._folder = tempfile.TemporaryDirectory(prefix="cf-hub-")
         ready = Path(self._folder.name, "ready")
-        command = [sys.executable, "-m", "localhub.cli", "serve", str(self.directory), "--port", "0"]
         options = ["--ready-file", str(ready), "--while-stdin-open", *self._log, *self._arguments]
         # Secrets are passed in the environment: everybody on the machine can read a command line.
         secret = {VARIABLE: self._secret, **({"CF_HUB_TOKENS": " ".join(self._tokens)} if self._tokens else {})}
-        # In a session of its own, so that Ctrl-C stops only the parent, which then stops the server.
-        self._process = subprocess.Popen(
-            command + options, stdin=subprocess.PIPE, env={**os.environ, **secret}, start_new_session=True
-        )
+        self._process = _cf_hub(["serve", str(self.directory), "--port", "0", *options], {**os.environ, **secret})
         deadline = time.monotonic() + START_SECONDS
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -161,3 +157,9 @@ class HubProcess:
         if answer.status != http.HTTPStatus.OK:
             raise CommunityForensicsError(f"{method} {path}: {value['error']}")
         return value
+
+
+def _cf_hub(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start `cf-hub`, in a session of its own: Ctrl-C stops only this process, which then stops the server."""
+    command = [sys.executable, "-m", "localhub.cli", *arguments]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)

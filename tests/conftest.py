@@ -99,6 +99,15 @@ def freeze() -> None:
     FROZEN["modules"] = len(sys.modules)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _forked_hubs() -> Iterator[None]:
+    """No test waits until a new interpreter has imported what a Hub needs."""
+    from tests.forked_hub import forked_hubs
+
+    with forked_hubs():
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator["HubProcess"]:
     """The Hub of the examples and the journeys, made once for both."""

@@ -24,6 +24,8 @@ from workspace.identity import seed_of
 #: Repetitions of the bootstrap of a mean, and of each generator.
 REPETITIONS, GENERATOR_REPETITIONS = 1_000, 200
 _BOUNDS = (0.025, 0.975)
+#: Values of repetitions that are averaged in one step.
+_DRAWN_AT_A_TIME = 100_000
 #: With `all` real images there are too many to repeat: their interval is not computed.
 _MOST_REPEATED = 50_000
 
@@ -299,8 +301,11 @@ def _mean(scope: str, name: str | None, measure: Measure, generators: Sequence[G
         chance = np.random.default_rng(seed_of("bootstrap", scope, name or ""))
         shape = (REPETITIONS, len(defined))
         which = chance.integers(0, len(defined), shape).astype(np.int32)
-        drawn = zip(which, chance.integers(0, pool.shape[1], shape), strict=True)
-        means = np.array([pool[generators, repetitions].mean() for generators, repetitions in drawn])
+        repetition = chance.integers(0, pool.shape[1], shape)
+        # As many at a time as are quick together and need little memory.
+        step = max(1, _DRAWN_AT_A_TIME // len(defined))
+        pieces = [slice(start, start + step) for start in range(0, REPETITIONS, step)]
+        means = np.concatenate([pool[which[piece], repetition[piece]].mean(axis=1) for piece in pieces])
     lower, upper = np.quantile(means, _BOUNDS)
     return Value(scope, name, measure, value, float(lower), float(upper), **sizes)
 

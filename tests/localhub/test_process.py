@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from localhub import process
 from localhub.process import HubProcess
 from workspace.errors import CommunityForensicsError
+
+CF_HUB = process._cf_hub
 
 PARENT = """
 import sys, time
@@ -18,6 +21,12 @@ with HubProcess(sys.argv[1]) as hub:
     print(hub.pid, hub.endpoint, flush=True)
     time.sleep(600)
 """
+
+
+@pytest.fixture(autouse=True)
+def _new_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Hubs of this file are started as a user's are."""
+    monkeypatch.setattr(process, "_cf_hub", CF_HUB)
 
 
 def accepts(endpoint: str) -> bool:

@@ -1,13 +1,13 @@
 import contextlib
 import dataclasses
 import io
-import multiprocessing
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
@@ -229,9 +229,9 @@ def _signal_child_of(model_name: str, workspace: Workspace, number: signal.Signa
         time.sleep(0.05)
     # By the clock of the processor, whatever else the machine does: starting a child and loading take less.
     while time.monotonic() < deadline:
-        for child in multiprocessing.active_children():
+        # Of the server that forks these children: this process has others, such as the Hub.
+        for process in psutil.Process(forkserver._forkserver._forkserver_pid).children():  # type: ignore[attr-defined]
             with contextlib.suppress(psutil.NoSuchProcess):
-                process = psutil.Process(child.pid)
                 if sum(process.cpu_times()[:2]) > 1.5:
                     process.send_signal(number)
                     return

@@ -1,0 +1,75 @@
+"""The Hubs of the tests: `HubProcess` forks its server from one that has imported the code.
+
+A new interpreter needs half a second of processor time until it serves, and the tests start hundreds of Hubs. The
+process is still one of its own, with its arguments, environment, folder, session and standard input.
+tests/localhub/test_process.py starts new interpreters.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from unittest import mock
+
+from localhub import process
+from tests.forking import Server
+
+SERVER = Server(
+    "localhub.cli",
+    # What this imports when it needs it.
+    "localhub.serve",
+    "localhub.mirror.app",
+    "localhub.mirror.upstream",
+    "pydantic.type_adapter",
+    "typer._adapters",
+    __name__,
+)
+
+
+@contextmanager
+def forked_hubs() -> Iterator[None]:
+    """A block in which this process forks its Hubs."""
+    with mock.patch.object(process, "_cf_hub", _Forked):
+        yield
+
+
+class _Forked:
+    """As much of `subprocess.Popen` as `HubProcess` uses."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        theirs, self.stdin = Pipe(duplex=False)
+        self._process = SERVER.start(_cf_hub, theirs, [*arguments], dict(environment), Path.cwd())
+        theirs.close()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+        self.terminate, self.kill = self._process.terminate, self._process.kill
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if (code := self.poll()) is None:
+            raise subprocess.TimeoutExpired("cf-hub", timeout or 0)
+        return code
+
+
+def _cf_hub(stdin: Connection, arguments: list[str], environment: dict[str, str], folder: Path) -> None:
+    os.setsid()
+    # multiprocessing has given it another one.
+    sys.stdin = os.fdopen(stdin.fileno(), closefd=False)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    from huggingface_hub import constants
+
+    from localhub.cli import main
+
+    # Read when the server imported it.
+    constants.ENDPOINT = environment.get("HF_ENDPOINT", constants.ENDPOINT)
+    sys.argv = ["cf-hub", *arguments]
+    main()
