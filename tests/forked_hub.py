@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from unittest import mock
 
 from localhub import process
@@ -41,7 +42,7 @@ class _Forked:
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         theirs, self.stdin = Pipe(duplex=False)
-        self._process = SERVER.start(_cf_hub, theirs, [*arguments], dict(environment), os.getcwd())
+        self._process = SERVER.start(_cf_hub, theirs, [*arguments], dict(environment), Path.cwd())
         theirs.close()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -57,10 +58,10 @@ class _Forked:
         return code
 
 
-def _cf_hub(stdin: Connection, arguments: list[str], environment: dict[str, str], folder: str) -> None:
+def _cf_hub(stdin: Connection, arguments: list[str], environment: dict[str, str], folder: Path) -> None:
     os.setsid()
     # multiprocessing has given it another one.
-    sys.stdin = open(stdin.fileno(), closefd=False)
+    sys.stdin = os.fdopen(stdin.fileno(), closefd=False)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
