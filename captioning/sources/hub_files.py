@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -34,9 +35,7 @@ def files_by_split(repo_id: str, commit: str, config: str | None, hub: HubAccess
         environment["HF_ENDPOINT"] = hub.endpoint
     if hub.token is not None:  # not as an argument, which everybody on the machine can read
         environment["HF_TOKEN"] = hub.token
-    command = [sys.executable, "-P", "-m", "captioning.sources.hub_files", repo_id, commit]
-    command += [config] if config is not None else []
-    ended = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    ended = _ask([repo_id, commit, *([] if config is None else [config])], environment)
     if ended.returncode != 0:
         raise CommunityForensicsError(
             f"the files of the data set {repo_id} cannot be listed: the process that lists them ended with exit code "
@@ -49,6 +48,12 @@ def files_by_split(repo_id: str, commit: str, config: str | None, hub: HubAccess
         raise HubError(f"the data set {repo_id} cannot be read from the Hub ({found['hub']}): try again")
     files: dict[str, list[str]] = found["files"]
     return files
+
+
+def _ask(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Run the process to its end."""
+    command = [sys.executable, "-P", "-m", "captioning.sources.hub_files", *arguments]
+    return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
 
 
 def answer(repo_id: str, commit: str, config: str | None) -> dict[str, Any]:

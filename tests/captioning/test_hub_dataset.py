@@ -20,6 +20,7 @@ from demo.zoo import captioner
 from localhub.process import HubProcess
 from localhub.store import Store
 from tests.captioning.archives import sample, write_parquet, write_tar
+from tests.captioning.listing import forked_listing
 from tests.captioning.oddities import encoded, picture
 from tests.captioning.runs import caption_here
 from tests.hubs import fill, run_client
@@ -67,7 +68,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubProcess, 
     commits["later"] = Store(folder / "hub").commit(
         "dataset", "org/mixed", add=later, message="other images", date="2025-05-06T07:08:09.000Z"
     )
-    with HubProcess(folder / "hub") as running:
+    with HubProcess(folder / "hub") as running, forked_listing(running):
         yield running, commits
 
 
