@@ -204,7 +204,7 @@ def _are_numbered(samples: pa.Table) -> bool:
     known = samples.select(names).filter(pc.is_valid(samples[SAMPLES.generator_row.name]))
     generator, made_in, index = (column.to_numpy() for column in known.columns[:3])
     # What others made need not have one, nor one of its own.
-    seed = samples.filter(pc.equal(samples[SAMPLES.origin.name], "sampled"))[SAMPLES.seed.name].to_numpy()
+    seed = samples[SAMPLES.seed.name].filter(pc.equal(samples[SAMPLES.origin.name], "sampled"))
     # The rounds of a generator are neighbours, in order.
     groups, group = np.unique(generator.astype(np.int64) << 32 | made_in, return_inverse=True)
     count = np.bincount(group)
@@ -216,4 +216,4 @@ def _are_numbered(samples: pa.Table) -> bool:
         return False
     # A different number for each group and index.
     number = (np.cumsum(count) - count)[group] + index - lowest[group]
-    return bool(np.bincount(number).max(initial=0) <= 1) and np.unique(seed).size == seed.size
+    return bool(np.bincount(number).max(initial=0) <= 1) and pc.count_distinct(seed, "all").as_py() == len(seed)
