@@ -4,6 +4,7 @@ pytest imports this file before the `conftest.py` of any folder below. So the en
 library that is imported later, by whatever file, reads its settings from it.
 """
 
+import atexit
 import gc
 import os
 import shutil
@@ -143,6 +144,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_unconfigure() -> None:
     """Remove the folder, in the process that made it."""
-    gc.unfreeze()  # at the end libraries ask where their objects are
+    # At the end libraries ask where their objects are; not yet, for pytest still calls the collector, ten times.
+    atexit.register(gc.unfreeze)
     if MADE is not None:
         shutil.rmtree(MADE, ignore_errors=True)
