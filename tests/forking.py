@@ -3,11 +3,15 @@
 import gc
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Mapping
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from typing import Any
 from unittest import mock
+
+#: Held while a process is started: what is patched for that is one for all servers.
+_STARTING = threading.Lock()
 
 
 class Server:
@@ -15,17 +19,19 @@ class Server:
     where it has other imports, each of their processes imports diffusers again."""
 
     def __init__(self, *modules: str, environment: Mapping[str, str] = os.environ) -> None:
-        self._server, self._environment = forkserver.ForkServer(), environment
+        self._server, self._environment, self._runs = forkserver.ForkServer(), environment, False
         self._server.set_forkserver_preload(list(modules))
 
     def start(self, work: Callable[..., object], *arguments: Any) -> ForkServerProcess:
         """A process that calls `work`, a function of a module that was preloaded."""
         process = multiprocessing.get_context("forkserver").Process(target=_work, args=(work, arguments))
-        with (
-            mock.patch.dict(os.environ, dict(self._environment), clear=True),
-            mock.patch.object(forkserver, "connect_to_new_process", self._server.connect_to_new_process),
-        ):
-            process.start()
+        with _STARTING:
+            if not self._runs:
+                with mock.patch.dict(os.environ, dict(self._environment), clear=True):
+                    self._server.ensure_running()
+                self._runs = True
+            with mock.patch.object(forkserver, "connect_to_new_process", self._server.connect_to_new_process):
+                process.start()
         return process
 
 

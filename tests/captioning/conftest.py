@@ -8,6 +8,7 @@ from captioning.blip import Blip
 from captioning.generation import Generation
 from demo import photographs
 from demo.zoo.captioner import REPOSITORY
+from tests.forked_limited import limited_processes_are_forked, new_interpreters  # noqa: F401
 
 
 @pytest.fixture(scope="session")

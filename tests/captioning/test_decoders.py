@@ -38,6 +38,11 @@ def job(path: Path, target_size: TargetSize | None = SIZE) -> Job:
     return Job(RealImage(path.name, path), target_size)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def limited_processes_are_forked() -> None:
+    """Here they are new interpreters, as users start them."""
+
+
 @pytest.fixture(scope="module")
 def decoders() -> Iterator[Decoders]:
     with Decoders(2) as running:

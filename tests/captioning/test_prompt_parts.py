@@ -96,6 +96,7 @@ def test_every_photograph_gets_its_own_caption_with_other_files_between(
     assert [prompt.real_id for prompt in result.prompts] == sorted(prompt.real_id for prompt in result.prompts)
 
 
+@pytest.mark.usefixtures("new_interpreters")
 def test_every_generated_caption_is_of_the_image_in_its_row_while_processes_are_killed(tmp_path: Path) -> None:
     chance, levels, root = random.Random(1), {}, tmp_path / "real"
     root.mkdir()

@@ -17,6 +17,7 @@ from manifests.publishing.packing import pack_shards
 from manifests.publishing.pinned import pin_manifest
 from manifests.publishing.planning import empty_shards, plan_shards
 from manifests.tables.generators import generators_path
+from tests.forked_limited import limited_processes_are_forked  # noqa: F401
 from tests.hubs import fill as fill_hub
 from tests.manifests.making import Builder, fill, rows_of
 from workspace.layout import Workspace

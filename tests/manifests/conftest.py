@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from manifests.building import build
+from tests.forked_limited import limited_processes_are_forked  # noqa: F401
 from tests.manifests.making import Builder, fill
 from workspace.layout import Workspace
 

@@ -87,15 +87,8 @@ class LimitedProcess:
             "readable": [str(folder) for folder in readable],
             "home": None if home is None else str(home),
         }
-        start, variables = _start(program)
         with remote:
-            self._process = subprocess.Popen(
-                [*start, str(remote.fileno()), json.dumps(settings)],
-                pass_fds=[remote.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env={**variables, **environment},
-            )
+            self._process = _started(program, remote, json.dumps(settings), environment)
         self._owner = os.getpid()
         weakref.finalize(self, _end_all, self._process, self._link, self._owner)
         try:
@@ -183,6 +176,20 @@ class LimitedProcess:
         self._link.close()
         code = self._process.wait()  # its end of the socket is closed, so it has ended or is about to
         return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def _started(
+    program: str | Script, link: socket.socket, settings: str, environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    """The process of a program, which has its end of the link."""
+    start, variables = _start(program)
+    return subprocess.Popen(
+        [*start, str(link.fileno()), settings],
+        pass_fds=[link.fileno()],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**variables, **environment},
+    )
 
 
 def _start(program: str | Script) -> tuple[list[str], dict[str, str]]:
