@@ -37,7 +37,7 @@ from workspace import records
 from workspace.layout import Workspace
 
 LAYOUTS = get_args(LayoutName)
-#: Whether each split of the study's layout is read alone from the Hub too; tests/manifests/restoring reads folders.
+#: Whether each split of the study's layout is read alone too; in a folder tests/manifests/restoring does it.
 EVERY_SPLIT = scaled(False, True)
 
 # Reads published datasets in every usual way, the card's own snippets among them; prints what it found as JSON.

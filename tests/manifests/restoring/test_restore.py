@@ -1,5 +1,6 @@
 """A public edition, published and downloaded, is completed from copies of the real data sets."""
 
+import itertools
 import json
 import random
 import re
@@ -217,9 +218,10 @@ def test_killed_at_any_moment_the_same_command_ends_in_the_same_files(edition: D
     at_the_end = {name: found for name, (found, _) in state(expected).items()}
     chosen = random.Random(9)
     kills = 0
-    for number in range(scaled(2, 30)):
+    for number in itertools.count():
         folder = shutil.copytree(between, tmp_path / f"killed-{number}")
         for _ in range(2):
+            started = time.monotonic()
             killed = start(restore, folder, [second], small)
             killed.join(chosen.uniform(0.5, 1) * usual)
             killed.kill()
@@ -228,7 +230,13 @@ def test_killed_at_any_moment_the_same_command_ends_in_the_same_files(edition: D
             seen = rows(folder)
             assert not seen.keys() - whole.keys()
             assert not before.keys() - seen.keys()
+            if killed.exitcode == 0:
+                # It was through: the machine has become quicker.
+                usual = time.monotonic() - started
+                break
         finish(restore, folder, [second], small)
         assert {name: found for name, (found, _) in state(folder).items()} == at_the_end
         assert not list(folder.glob(".cf-restore")) + list(folder.rglob("*.partial"))
-    assert kills
+        shutil.rmtree(folder)
+        if kills >= scaled(2, 50):
+            break
