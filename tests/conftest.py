@@ -9,6 +9,7 @@ import gc
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -69,6 +70,30 @@ MADE = isolate()
 guard()
 #: How many modules were imported when the garbage collector was told to leave out what there is.
 FROZEN = {"modules": 0}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where all tests are run, in several processes, begin with what most of these need while tests are collected: that
+    takes one processor a quarter of a minute."""
+    if not config.getoption("workers", 0) or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    from tests.forking import Server
+    from tests.workers import BEGUN
+    from workspace.sandbox.isolation import cleaned
+
+    fill = "from tests.zoo import zoo; zoo()"
+    building = subprocess.Popen([sys.executable, "-c", fill], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    config.add_cleanup(lambda: _end(building))
+    # What sampling processes need, which each worker would import for its own.
+    environment = cleaned(dict(os.environ), Path(os.environ["HF_HOME"]))
+    server = Server("samplers.child.preload", "tests.forking", environment=environment)
+    server.warm_up()
+    config.stash[BEGUN] = server.lend
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, NoReturn
 
@@ -22,6 +22,8 @@ from _pytest.capture import CaptureManager
 
 from tests.grouping import grouped
 
+#: What each process calls before its first test.
+BEGUN: pytest.StashKey[Callable[[], None]] = pytest.StashKey()
 #: Bytes of a group's number in the queue.
 _NUMBER = 4
 
@@ -169,6 +171,7 @@ def _work(
         reporting = _Reporting(session.config, connection)
         plugins.register(reporting)
         reporting.repeated = False
+        session.config.stash.get(BEGUN, lambda: None)()
         item = next(tests, None)
         while item is not None:
             following = next(tests, None)
