@@ -17,6 +17,8 @@ from localhub.process import HubProcess
 from localhub.store import Store
 
 DATE = "2024-05-06T07:08:09.000Z"
+#: `datasets` imports what it finds of these, which takes longer than what the tests read with it.
+WITHOUT_TENSORS = dict.fromkeys(("USE_TORCH", "USE_TF", "USE_JAX"), "0")
 
 
 @pytest.fixture
@@ -33,9 +35,21 @@ def fill(directory: Path, repo_id: str, files: dict[str, bytes], kind: str = "mo
     return store.commit(kind, repo_id, add=files, message="files", date=DATE)
 
 
-def run_client(hub: HubProcess, code: str, *arguments: str, token: str | None = None, home: Path | None = None) -> str:
-    """Run Python code in a child that uses `hub` as the Hub; returns its output, fails if it fails."""
+def run_client(
+    hub: HubProcess,
+    code: str,
+    *arguments: str,
+    token: str | None = None,
+    home: Path | None = None,
+    tensors: bool = False,
+) -> str:
+    """Run Python code in a child that uses `hub` as the Hub; returns its output, fails if it fails.
+
+    `tensors`: whether libraries find torch there.
+    """
     environment = {**os.environ, **hub.environment(token), **({"HF_HOME": str(home)} if home else {})}
+    if not tensors:
+        environment |= WITHOUT_TENSORS
     ended = subprocess.run(
         [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=False
     )

@@ -259,7 +259,7 @@ def test_diffusers_and_transformers_load_what_they_pushed(
     hub: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said = run_client(hub, MODELS, token="hf_any", home=tmp_path / "home")
+    said = run_client(hub, MODELS, token="hf_any", home=tmp_path / "home", tensors=True)
     assert said.splitlines() == ["DDPMPipeline (8, 8)", "True", "8", "7"]
     listed = HfApi(endpoint=hub.endpoint).model_info("zoo/ddpm")
     assert (listed.library_name, "diffusers:DDPMPipeline" in (listed.tags or ())) == ("diffusers", True)

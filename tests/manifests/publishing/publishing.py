@@ -15,6 +15,7 @@ from manifests.options import BuildOptions, PublishOptions
 from manifests.publishing.card_numbers import CardNumbers, count_for_card
 from manifests.publishing.publish import publish_dataset
 from manifests.publishing.published import Counts, count_rows, published_rows
+from tests.hubs import WITHOUT_TENSORS
 from tests.manifests.commands import Done
 from tests.manifests.making import Builder
 from workspace.errors import CommunityForensicsError
@@ -94,8 +95,9 @@ def in_public(builder: Builder) -> Workspace:
 
 def child(hub: HubProcess, script: str, *arguments: str) -> str:
     """What a script prints that reads from the Hub."""
+    variables = environment(hub) | WITHOUT_TENSORS
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], env=environment(hub), capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script, *arguments], env=variables, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

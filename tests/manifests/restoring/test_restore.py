@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import re
 import shlex
@@ -26,6 +27,7 @@ from manifests.options import LayoutName
 from manifests.publishing.checksums import checksums_text, parse_checksums
 from manifests.restoring.restore import restore
 from manifests.tables.withheld import WithheldRow
+from tests.hubs import WITHOUT_TENSORS
 from tests.manifests import commands
 from tests.manifests.processes import finish, start
 from tests.manifests.restoring.editions import LIST, LOCKED, Downloads, download_editions, rows, state, with_list
@@ -126,7 +128,7 @@ def read(folder, cache):
 print(json.dumps([read(folder, sys.argv[1]) for folder in sys.argv[2:]]))
 """
     command = [sys.executable, "-c", script, str(cache), *map(str, folders)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, env={**os.environ, **WITHOUT_TENSORS}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found: list[Any] = json.loads(done.stdout)
     return found
