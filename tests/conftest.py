@@ -63,7 +63,7 @@ def isolate() -> Path | None:
 def guard() -> None:
     """Refuse connections that leave this machine, in this process too: it may have started without PYTHONPATH."""
     source = GUARD / "sitecustomize.py"
-    exec(compile(source.read_text(), str(source), "exec"), {"__name__": "guard"})
+    exec(compile(source.read_text(), str(source), "exec"), {"__name__": "guard", "__file__": str(source)})
 
 
 MADE = isolate()
@@ -89,6 +89,8 @@ def pytest_configure(config: pytest.Config) -> None:
     server = Server("samplers.child.preload", "tests.forking", environment=environment)
     server.warm_up()
     config.stash[BEGUN] = server.lend
+    # For processes in whose environment a test puts CF_TESTS_LENT.
+    os.environ["CF_TESTS_FORK_SERVER"] = server.address
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

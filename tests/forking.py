@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing import connection, forkserver, reduction, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest import mock
 
 
@@ -20,6 +20,20 @@ class Server:
     def __init__(self, *modules: str, environment: Mapping[str, str] = os.environ) -> None:
         self._server, self._environment = forkserver.ForkServer(), environment
         self._server.set_forkserver_preload(list(modules))
+
+    @classmethod
+    def at(cls, address: str) -> Self:
+        """A server that another process has warmed up."""
+        server = cls()
+        server._server._forkserver_address = address  # type: ignore[attr-defined]
+        # What each of its processes gets: for a server of its own, which none of these asks.
+        server._server._forkserver_alive_fd = os.open(os.devnull, os.O_RDONLY)  # type: ignore[attr-defined]
+        return server
+
+    @property
+    def address(self) -> str:
+        """Where other processes find it."""
+        return str(self._server._forkserver_address)  # type: ignore[attr-defined]
 
     def warm_up(self) -> None:
         """Begin with the imports; nobody waits for them."""

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from multiprocessing import forkserver
 
+import pytest
+
 from tests.forking import Server
 
 
@@ -44,3 +46,16 @@ def test_the_fork_server_of_a_process_is_a_fork_of_one_that_has_imported_the_cod
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "printed by green\n" * 4 + "all as it should be\n"
+
+
+def test_another_process_gets_it_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import multiprocessing as m, tests.test_forking as t\n"
+    code += "p = m.get_context('forkserver').Process(target=t.found); p.start(); p.join(); print(p.exitcode)"
+    server = Server("tests.forking", "tests.test_forking", "colorsys")
+    server.warm_up()
+    monkeypatch.setenv("CF_TESTS_FORK_SERVER", server.address)
+    monkeypatch.setenv("COLOUR", "red")
+    for lent, code_of_end in (("", "8"), ("1", "7")):
+        monkeypatch.setenv("CF_TESTS_LENT", lent)
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+        assert ended.stdout == f"printed by red\n{code_of_end}\n", ended.stderr

@@ -33,6 +33,11 @@ def demo_command(directory: Path) -> list[str]:
     return [sys.executable, "-m", "demo", "--directory", str(directory), "--images", str(IMAGES), "--no-detect"]
 
 
+def environment() -> dict[str, str]:
+    """`cf-sample` gets the imports of its sampling processes from the tests, unless large numbers are asked for."""
+    return {**os.environ, "CF_TESTS_LENT": scaled("1", "")}
+
+
 @dataclass(frozen=True)
 class Run:
     """A demo that ran to its end, and what it printed."""
@@ -46,7 +51,8 @@ class Run:
 
 
 def finish(directory: Path) -> Run:
-    ended = subprocess.run(demo_command(directory), capture_output=True, text=True, check=False, timeout=900)
+    command = demo_command(directory)
+    ended = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=900)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     (root,) = (path for path in directory.iterdir() if path.is_dir())
     return Run(root, ended.stdout)
@@ -144,8 +150,9 @@ class Moment:
 def interrupt(directory: Path, moment: Moment) -> bool:
     """Start the demo and press Ctrl-C at a moment; False when it ended before."""
     printed: list[str] = []
+    command, pipe = demo_command(directory), subprocess.PIPE
     with subprocess.Popen(
-        demo_command(directory), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command, env=environment(), stdout=pipe, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -43,7 +43,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
     building = subprocess.Popen([sys.executable, "-c", FILL, str(hub)], env={**os.environ, "PYTHONHASHSEED": "1"})
     deadline = time.monotonic() + 240
     while len(commits(hub)) < 5 and time.monotonic() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.2)
     building.send_signal(signal.SIGKILL)
     building.wait()
     return hub, commits(hub)

@@ -40,6 +40,8 @@ def _quiet_nodes(folder: Path) -> Iterator[None]:
         # itself makes only when a cluster has its files there.
         (folder / "ray").mkdir(exist_ok=True)
         patch.setenv("RAY_TMPDIR", str(folder))
+        # Processes of tasks sample, and each would import the libraries again.
+        patch.setenv("CF_TESTS_LENT", "1")
         from ray._common.usage import usage_lib
 
         put: Any = usage_lib.put_cluster_metadata

@@ -1,4 +1,4 @@
-"""Refuses connections to other machines in every Python process of the tests.
+"""Refuses connections to other machines in every Python process of the tests, and lends a fork server to some.
 
 The tests put this folder on PYTHONPATH, so Python imports this module at the start of every process and of its
 children. An attempt is refused and logged in the file that CF_TESTS_NETWORK_LOG names, so that it fails the run even if
@@ -42,3 +42,10 @@ def _refuse_the_outside(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_refuse_the_outside)
+
+if os.environ.get("CF_TESTS_LENT") and "CF_TESTS_FORK_SERVER" in os.environ:
+    # Its sampling processes need not import again what a process of the tests has imported (`tests/forking.py`).
+    sys.path.append(str(Path(__file__).parents[2]))
+    from tests.forking import Server
+
+    Server.at(os.environ["CF_TESTS_FORK_SERVER"]).lend()
