@@ -1,9 +1,6 @@
 """The zoo on a Hub: every build has the same commits, and after an interrupt no repository is incomplete."""
 
-import os
-import signal
-import subprocess
-import sys
+import multiprocessing
 import time
 from pathlib import Path
 
@@ -16,15 +13,15 @@ from localhub.store import Store
 from tests.scale import scaled
 from tests.zoo import copy_zoo, zoo
 
-#: Run in a process with two threads and another hash seed.
-FILL = """
-import sys, torch
-from pathlib import Path
-from demo.zoo.building import fill
-torch.set_num_threads(2)
-fill(Path(sys.argv[1]))
-"""
 MAX_BYTES = 120_000_000
+
+
+def fill_with_two_threads(hub: Path) -> None:
+    """In a process of another interpreter, which has another hash seed."""
+    import torch
+
+    torch.set_num_threads(2)
+    fill(hub)
 
 
 def commits(hub: Path) -> dict[str, str]:
@@ -40,12 +37,13 @@ def commits(hub: Path) -> dict[str, str]:
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """A Hub whose building was killed when a few repositories were complete; and the commits of these."""
     hub = tmp_path_factory.mktemp("interrupted")
-    building = subprocess.Popen([sys.executable, "-c", FILL, str(hub)], env={**os.environ, "PYTHONHASHSEED": "1"})
+    building = multiprocessing.get_context("forkserver").Process(target=fill_with_two_threads, args=(hub,))
+    building.start()
     deadline = time.monotonic() + 240
     while len(commits(hub)) < 5 and time.monotonic() < deadline:
         time.sleep(0.2)
-    building.send_signal(signal.SIGKILL)
-    building.wait()
+    building.kill()
+    building.join()
     return hub, commits(hub)
 
 
