@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from multiprocessing import forkserver
@@ -39,3 +40,26 @@ def _work(work: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     # The garbage collector need not visit what the server has imported, which takes half a second each time.
     gc.freeze()
     work(*arguments)
+
+
+class Forked:
+    """As much of `subprocess.Popen` as is used, of a forked process."""
+
+    def __init__(self, process: ForkServerProcess) -> None:
+        assert process.pid is not None
+        self._process, self.pid = process, process.pid
+        self.returncode: int | None = None
+        self.kill, self.terminate = process.kill, process.terminate
+
+    def poll(self) -> int | None:
+        self.returncode = self._process.exitcode
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if (code := self.poll()) is None:
+            raise subprocess.TimeoutExpired(self._process.name, timeout or 0)
+        return code
