@@ -6,6 +6,7 @@ tests/localhub/test_process.py starts new interpreters.
 """
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,12 +29,18 @@ SERVER = Server(
     __name__,
 )
 
+_ANEW = process._cf_hub
+
 
 @contextmanager
 def forked_hubs() -> Iterator[None]:
     """A block in which this process forks its Hubs."""
-    with mock.patch.object(process, "_cf_hub", _ForkedHub):
+    with mock.patch.object(process, "_cf_hub", _started):
         yield
+
+
+def _started(arguments: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes] | _ForkedHub":
+    return _ANEW(arguments, environment) if SERVER.is_inherited else _ForkedHub(arguments, environment)
 
 
 class _ForkedHub(Forked):

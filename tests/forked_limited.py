@@ -70,7 +70,7 @@ def new_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
 def _started(
     program: str | Script, link: socket.socket, settings: str, environment: Mapping[str, str]
 ) -> "subprocess.Popen[bytes] | Forked":
-    if program not in PROGRAMS:
+    if program not in PROGRAMS or SERVER.is_inherited:
         return _ANEW(program, link, settings, environment)
     return Forked(SERVER.start(_serve, str(program), link, settings, without_secrets() | environment))
 

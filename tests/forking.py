@@ -20,17 +20,22 @@ class Server:
     where it has other imports, each of their processes imports diffusers again."""
 
     def __init__(self, *modules: str, environment: Mapping[str, str] = os.environ) -> None:
-        self._server, self._environment, self._runs = forkserver.ForkServer(), environment, False
+        self._server, self._environment, self._started_by = forkserver.ForkServer(), environment, 0
         self._server.set_forkserver_preload(list(modules))
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this process is a fork of the one that started the server: it cannot use it."""
+        return self._started_by not in (0, os.getpid())
 
     def start(self, work: Callable[..., object], *arguments: Any) -> ForkServerProcess:
         """A process that calls `work`, a function of a module that was preloaded."""
         process = multiprocessing.get_context("forkserver").Process(target=_work, args=(work, arguments))
         with _STARTING:
-            if not self._runs:
+            if not self._started_by:
                 with mock.patch.dict(os.environ, dict(self._environment), clear=True):
                     self._server.ensure_running()
-                self._runs = True
+                self._started_by = os.getpid()
             with mock.patch.object(forkserver, "connect_to_new_process", self._server.connect_to_new_process):
                 process.start()
         return process
