@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 from localhub import process
-from tests.forking import Server
+from tests.forking import Forked, Server
 
 SERVER = Server(
     "localhub.cli",
@@ -29,33 +29,27 @@ SERVER = Server(
     __name__,
 )
 
+_ANEW = process._cf_hub
+
 
 @contextmanager
 def forked_hubs() -> Iterator[None]:
     """A block in which this process forks its Hubs."""
-    with mock.patch.object(process, "_cf_hub", _Forked):
+    with mock.patch.object(process, "_cf_hub", _started):
         yield
 
 
-class _Forked:
-    """As much of `subprocess.Popen` as `HubProcess` uses."""
+def _started(arguments: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes] | _ForkedHub":
+    return _ANEW(arguments, environment) if SERVER.is_inherited else _ForkedHub(arguments, environment)
+
+
+class _ForkedHub(Forked):
+    """The server, and what it has as its standard input."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         theirs, self.stdin = Pipe(duplex=False)
-        self._process = SERVER.start(_cf_hub, theirs, [*arguments], dict(environment), Path.cwd())
+        super().__init__(SERVER.start(_cf_hub, theirs, [*arguments], dict(environment), Path.cwd()))
         theirs.close()
-        assert self._process.pid is not None
-        self.pid = self._process.pid
-        self.terminate, self.kill = self._process.terminate, self._process.kill
-
-    def poll(self) -> int | None:
-        return self._process.exitcode
-
-    def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        if (code := self.poll()) is None:
-            raise subprocess.TimeoutExpired("cf-hub", timeout or 0)
-        return code
 
 
 def _cf_hub(stdin: Connection, arguments: list[str], environment: dict[str, str], folder: Path) -> None:

@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from tests.forking import Server
+from tests.forking import Forked, Server
 from workspace.environment import without_secrets
 from workspace.limited import process, serving
 from workspace.limited.process import ONE_THREAD, Script
@@ -69,27 +69,10 @@ def new_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _started(
     program: str | Script, link: socket.socket, settings: str, environment: Mapping[str, str]
-) -> "subprocess.Popen[bytes] | _Forked":
-    if program not in PROGRAMS:
+) -> "subprocess.Popen[bytes] | Forked":
+    if program not in PROGRAMS or SERVER.is_inherited:
         return _ANEW(program, link, settings, environment)
-    return _Forked(str(program), link, settings, without_secrets() | environment)
-
-
-class _Forked:
-    """As much of `subprocess.Popen` as `LimitedProcess` uses."""
-
-    def __init__(self, program: str, link: socket.socket, settings: str, environment: dict[str, str]) -> None:
-        self._process = SERVER.start(_serve, program, link, settings, environment)
-        assert self._process.pid is not None
-        self.pid = self._process.pid
-        self.returncode: int | None = None
-        self.kill = self._process.kill
-
-    def wait(self) -> int:
-        self._process.join()
-        self.returncode = self._process.exitcode
-        assert self.returncode is not None
-        return self.returncode
+    return Forked(SERVER.start(_serve, str(program), link, settings, without_secrets() | environment))
 
 
 def _serve(program: str, link: socket.socket, settings: str, environment: dict[str, str]) -> None:

@@ -1,9 +1,6 @@
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,8 +15,10 @@ from crawler.options import CrawlOptions
 from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.sample import Sample
+from tests.crawler.commands import start
 from tests.crawler.conftest import ALL
 from tests.crawler.repositories import CARD, adapter_card
+from tests.forking import Forked
 from tests.hubs import DATE, fill
 from tests.scale import scaled
 from workspace import recipe, records
@@ -225,21 +224,24 @@ def test_failed_requests_change_nothing(
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+def command(workspace: Workspace, workers: int) -> list[str]:
+    return ["--workspace", str(workspace.root), "--workers", str(workers), "--limit", "1000"]
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_an_interrupted_crawl_continues(
-    end: signal.Signals, workspace: Workspace, plain_hub: HubProcess, undisturbed: Workspace
+    end: signal.Signals, workspace: Workspace, plain_hub: HubProcess, undisturbed: Workspace, tmp_path: Path
 ) -> None:
     plain_hub.fail("throttle", path="/api/models/acme", bytes_per_second=30_000)
-    command = [sys.executable, "-m", "crawler.cli", "--workspace", str(workspace.root), "--workers", "1"]
-    environment = {**os.environ, **plain_hub.environment()}
     plain_hub.clear_requests()
-    child = subprocess.Popen([*command, "--limit", "1000"], env=environment, stderr=subprocess.PIPE, text=True)
+    errors = tmp_path / "errors"
+    child = start(plain_hub.environment(), errors, *command(workspace, 1))
     while len(requested(plain_hub)) < 15:
-        assert child.poll() is None, child.communicate()
+        assert child.poll() is None, errors.read_text()
         time.sleep(0.01)
     child.send_signal(end)
-    _, stderr = child.communicate()
-    assert child.returncode == (75 if end is signal.SIGTERM else -signal.SIGKILL), stderr
+    code, stderr = child.wait(), errors.read_text()
+    assert code == (75 if end is signal.SIGTERM else -signal.SIGKILL), stderr
     assert "Traceback" not in stderr
     assert not workspace.catalog.exists()
     plain_hub.clear_faults()
@@ -252,22 +254,21 @@ def test_an_interrupted_crawl_continues(
 def test_killed_at_any_moment_a_crawl_ends_in_the_same_catalogue(
     plain_hub: HubProcess, undisturbed: Workspace, tmp_path: Path
 ) -> None:
-    environment = {**os.environ, **plain_hub.environment()}
     # Slow enough that half of the kills happen during the inspection of models, the others before and after.
     slow = {"path": "/api/models/acme", "bytes_per_second": 40_000}
     plain_hub.fail("throttle", **slow)
 
-    def start(workspace: Workspace) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "crawler.cli", "--workspace", str(workspace.root), "--workers", "2"]
-        return subprocess.Popen([*command, "--limit", "1000"], env=environment, stdout=subprocess.DEVNULL)
+    def crawl_there(workspace: Workspace) -> Forked:
+        return start(plain_hub.environment(), tmp_path / "errors", *command(workspace, 2))
 
+    assert start(plain_hub.environment(), tmp_path / "errors", "--version").wait() == 0  # starts the server, too
     started = time.monotonic()
-    assert start(Workspace.open(tmp_path / "whole")).wait() == 0
+    assert crawl_there(Workspace.open(tmp_path / "whole")).wait() == 0
     whole = time.monotonic() - started
     draw = random.Random(3)
     for number in range(scaled(2, 50)):
         workspace = Workspace.open(tmp_path / f"killed-{number}")
-        child = start(workspace)
+        child = crawl_there(workspace)
         time.sleep(draw.uniform(0.3, 1.0) * whole)
         child.kill()
         child.wait()

@@ -9,7 +9,7 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.stage import build_manifest
 from tests.manifests.making import Builder
-from tests.manifests.publishing.publishing import WRITER, history, publish, publish_by_command, text
+from tests.manifests.publishing.publishing import WRITER, history, publish, text
 from upkeep.options import RemoveOptions
 from upkeep.removal import remove
 from workspace.layout import Workspace
@@ -40,11 +40,12 @@ def test_a_removed_generator_and_photograph_are_in_no_file_and_no_commit(clean: 
     build_manifest(workspace)
     publish(clean, workspace, "org/removing")
     assert all(any(name in content for content in _published(clean, "org/removing")) for name in names[::2])
+    assert "## Removals" not in text(clean, "org/removing", "README.md")
     remove(workspace, ["org/painter"], RemoveOptions(reason="author-request", note="by letter of Jolanthe"))
     remove(workspace, [], RemoveOptions(reason="privacy", real=(str(photograph.real_sha256),)))
     build_manifest(workspace)
     before = history(clean, "org/removing")
-    done = publish_by_command(clean, workspace, "org/removing", "--purge-history")
+    done = publish(clean, workspace, "org/removing", squash=True)
     assert done.returncode == 0, done.stderr
     assert not set(before) & set(history(clean, "org/removing"))
     contents = _published(clean, "org/removing")
@@ -53,8 +54,3 @@ def test_a_removed_generator_and_photograph_are_in_no_file_and_no_commit(clean: 
     card = text(clean, "org/removing", "README.md")
     assert "| generators | author request | 1 |" in card
     assert "| real images | privacy | 1 |" in card
-
-
-def test_a_card_without_removals_says_nothing_of_them(clean: HubProcess, ready: Workspace) -> None:
-    publish(clean, ready, "org/nothing-removed")
-    assert "## Removals" not in text(clean, "org/nothing-removed", "README.md")
