@@ -142,7 +142,7 @@ _OF_ALL = {
     Problem("real [image has|images have] several sha256 in prompts/", CAPTION_AGAIN): f"""
         SELECT {CAPTIONS.real_source} || '/' || {CAPTIONS.real_id} FROM {CAPTIONS}
         GROUP BY {CAPTIONS.real_source}, {CAPTIONS.real_id}
-        HAVING min({CAPTIONS.real_sha256}) <> max({CAPTIONS.real_sha256})""",
+        HAVING min(hash({CAPTIONS.real_sha256})) <> max(hash({CAPTIONS.real_sha256}))""",
     Problem("[prompt has|prompts have] an invalid real_sha256", CAPTION_AGAIN): f"""
         SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS} WHERE strlen({CAPTIONS.real_sha256}) <> 64""",
     Problem("[prompt has|prompts have] no real image, and [is|are] not of a file of prompts", CAPTION_AGAIN): f"""

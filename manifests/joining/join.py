@@ -51,6 +51,7 @@ from manifests.relation import Relation
 from manifests.rounds import ALL_ROUNDS
 from manifests.splits import SplitAssignment
 from manifests.tables.withheld import WithheldRow
+from samplers.sample import Sample
 from workspace import records
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace, generator_folder, generator_name
@@ -63,9 +64,15 @@ _THREADS = 4
 
 _CATALOG = f"SELECT {CATALOG_FILE.column_list} FROM {CATALOG_FILE}"
 
+#: What a sample has and neither the manifest nor a check takes from it as it is.
+_NOT_TAKEN = set(records.schema(Sample).names).difference(
+    records.schema(ManifestRow).names, (column.name for column in SAMPLES.columns)
+)
+
 # All samples of a batch. The row numbers of their generator and caption are added in Arrow (`_with_row_numbers`).
 _SAMPLES = f"""
-SELECT * EXCLUDE (image, scheduler, has_exif, has_icc, has_c2pa, filename), image.path AS {SAMPLES.path},
+SELECT * EXCLUDE ({", ".join(sorted(_NOT_TAKEN))}, scheduler, has_exif, has_icc, has_c2pa, filename),
+    image.path AS {SAMPLES.path},
     -- What is sampled here is a PNG that contains nothing but the picture (`samplers/child/png.py`).
     CASE WHEN {SAMPLES.origin} = 'sampled' THEN false ELSE has_exif END AS has_exif,
     CASE WHEN {SAMPLES.origin} = 'sampled' THEN false ELSE has_icc END AS has_icc,

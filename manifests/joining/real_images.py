@@ -51,19 +51,19 @@ FROM {REAL_IMAGES}
 _NUMBERED = f"SELECT *, rowid AS {NUMBERED_CAPTIONS.caption_row} FROM {CAPTIONS}"
 
 # Every file of prompts/ once. Which of its captions its row has, and so under which name and at which path, depends on
-# their rounds and ids alone.
-_BY_ID = f"{NUMBERED_CAPTIONS.round}, {NUMBERED_CAPTIONS.prompt_id}"
+# their rounds and ids alone; `place` is their place in that order, because numbers are compared in less memory.
 _IMAGES = f"""
-SELECT arg_min({USED_CAPTIONS.caption_row}, ({_BY_ID})) AS {IMAGES.unused_row},
-    arg_min({USED_CAPTIONS.caption_row}, ({USED_CAPTIONS.first_use}, {_BY_ID}))
-        FILTER ({USED_CAPTIONS.first_use} IS NOT NULL) AS {IMAGES.used_row},
+SELECT arg_min({USED_CAPTIONS.caption_row}, place) AS {IMAGES.unused_row},
+    arg_min({USED_CAPTIONS.caption_row}, {USED_CAPTIONS.first_use} * {1 << 32} + place) AS {IMAGES.used_row},
     min({NUMBERED_CAPTIONS.round}) AS {IMAGES.added}, min({USED_CAPTIONS.first_use}) AS {IMAGES.first_use},
     max({NUMBERED_CAPTIONS.held_split}) FILTER ({USED_CAPTIONS.first_use} IS NOT NULL) AS held,
     CASE WHEN held = any_value({NUMBERED_CAPTIONS.image_split}) THEN held::VARCHAR
         WHEN held IS NULL AND bool_or({USED_CAPTIONS.trained}) THEN 'train' END AS {IMAGES.split},
     bool_and({NUMBERED_CAPTIONS.redistributable}) AS {IMAGES.redistributable},
     count(*) AS {IMAGES.captions}
-FROM (FROM {NUMBERED_CAPTIONS} WHERE {NUMBERED_CAPTIONS.real_sha256} IS NOT NULL)
+FROM (
+    SELECT *, row_number() OVER (ORDER BY {NUMBERED_CAPTIONS.round}, {NUMBERED_CAPTIONS.prompt_id}) AS place
+    FROM {NUMBERED_CAPTIONS} WHERE {NUMBERED_CAPTIONS.real_sha256} IS NOT NULL)
 LEFT JOIN {USED_CAPTIONS} USING ({USED_CAPTIONS.caption_row})
 GROUP BY {NUMBERED_CAPTIONS.real_sha256}
 """

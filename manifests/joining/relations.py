@@ -208,13 +208,13 @@ class _BatchCaptions(_CaptionFacts):
 
 
 class _Samples(Relation):
-    """The samples of this batch, numbered: a sample's columns but for its image, and what the join adds."""
+    """The samples of this batch, numbered: the columns of a sample that the manifest has, those that are looked at, and
+    what the join adds."""
 
     model_name = Column(of=Sample)
     revision = Column(of=Sample)
     index = Column(of=Sample)
     round = Column(of=Sample)
-    status = Column(of=Sample)
     origin = Column(of=Sample)
     seed = Column(of=Sample)
     scheduler = Column(of=Sample)
