@@ -57,9 +57,11 @@ def test_a_swallowed_attempt_still_fails_the_run(own_log: Path, tmp_path: Path) 
         "import socket\ndef test_it():\n    try:\n        socket.create_connection(('192.0.2.1', 9))\n"
         "    except OSError:\n        pass\n"
     )
+    # The project itself is imported from where it is.
+    found = os.pathsep.join([os.environ["PYTHONPATH"], str(Path(__file__).parents[1])])
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": found},
     )  # fmt: skip
     assert "1 passed" in ended.stdout
     assert ended.returncode == 1, ended.stdout
