@@ -81,7 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from tests.workers import BEGUN
     from workspace.sandbox.isolation import cleaned
 
-    fill = "from tests.zoo import zoo; zoo()"
+    fill = "import gc; gc.disable(); from tests.zoo import zoo; zoo()"
     building = subprocess.Popen([sys.executable, "-c", fill], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     config.add_cleanup(lambda: _end(building))
     # What sampling processes need, which each worker would import for its own.

@@ -18,7 +18,7 @@ TESTS = Path(__file__).parent
 #: is of the first group that names it.
 GROUPS = (
     ("demo/test_demo.py",),
-    # Processes that are killed, and the others of `samplers/*`: together they would be a third of the whole run.
+    # Processes that are killed, and the others of `samplers`: together they would be a third of the whole run.
     (
         "samplers/running/test_resume.py",
         "samplers/running/test_overlap.py",
@@ -28,16 +28,13 @@ GROUPS = (
         "samplers/test_object_store.py",
     ),
     (
-        "samplers/*",
-        "samplers/planning",
         "samplers/assignment",
         "samplers/running",
         "samplers/forecasting",
-        "samplers/remaking",
-        "samplers/status/test_run.py",
         "workspace/sandbox",
         "manifests/reproduction",
     ),
+    ("samplers/*", "samplers/planning", "samplers/remaking", "samplers/status/test_run.py"),
     # A Hub, and a server of programs, for both.
     ("examples", "journeys"),
     ("captioning",),

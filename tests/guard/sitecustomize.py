@@ -1,4 +1,4 @@
-"""Refuses connections to other machines in every Python process of the tests, and lends a fork server to some.
+"""Refuses connections to other machines in every Python process of the tests; saves them a few things that take time.
 
 The tests put this folder on PYTHONPATH, so Python imports this module at the start of every process and of its
 children. An attempt is refused and logged in the file that CF_TESTS_NETWORK_LOG names, so that it fails the run even if
@@ -42,6 +42,15 @@ def _refuse_the_outside(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_refuse_the_outside)
+
+
+def _not_waited_for(descriptor: int) -> None:
+    """Waits for no disk: only after a power cut could a test see the difference. An error of the number is one."""
+    os.fstat(descriptor)
+
+
+if not os.environ.get("CF_SOAK"):
+    os.fsync = _not_waited_for  # type: ignore[assignment]
 
 if os.environ.get("CF_TESTS_LENT") and "CF_TESTS_FORK_SERVER" in os.environ:
     # Its sampling processes need not import again what a process of the tests has imported (`tests/forking.py`).

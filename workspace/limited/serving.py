@@ -38,8 +38,8 @@ def serve(handler: Callable[["Server"], Handler]) -> None:
         # It ends when its socket closes. The thread that started it may end before others have used it.
         dies_with_parent=False,
     )
-    # The imports, which the first message may wait for too: the garbage collector would visit the growing heap again and
-    # again and free nothing, a fifth of the time.
+    # The imports, for which the first message may wait too: the garbage collector would visit the growing heap again
+    # and again and free nothing, a fifth of the time.
     gc.disable()
     answer = handler(server)
     # From here on strangers' files may have a say in what is printed.
