@@ -63,6 +63,19 @@ def test_a_real_source_has_the_users_name_and_its_published_title(builder: Build
     assert (listed.real_source, listed.real_title) == ("art", "Works")
 
 
+def test_a_real_image_has_its_first_used_caption_and_an_unused_one_its_first_by_round_and_id(builder: Builder) -> None:
+    used, unused = builder.real("photos", 1), builder.real("photos", 2, prompt_id="photos/y")
+    captions = {name: replace(used, prompt_id=f"photos/{name}", prompt=f"caption {name}") for name in "abc"}
+    further = replace(unused, prompt_id="photos/x", prompt="earlier by id, of a later round", round=2)
+    builder.prompts["photos"] = [captions["c"], further, captions["a"], unused, captions["b"]]
+    painter = builder.generator("org/painter")
+    for made_in, index, name in ((1, 0, "c"), (1, 1, "b"), (2, 2, "a")):
+        builder.sample(painter, captions[name], index=index, round=made_in)
+    build(builder.write())
+    real_rows = [(row.prompt, row.prompted) for row in rows_of(builder.workspace) if not row.label]
+    assert real_rows == [("caption b", True), (unused.prompt, False)]
+
+
 def test_a_real_image_in_two_sources_of_one_title_is_one_row_that_names_the_other(builder: Builder) -> None:
     first = builder.real("coco-val", 1, real_title="COCO")
     again = replace(first, real_source="coco-2017", prompt_id="coco-2017/1")
