@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from localhub.process import HubProcess
@@ -67,6 +68,9 @@ def guard() -> None:
 
 MADE = isolate()
 guard()
+# No example is timed: how long one takes depends on what else the machine does.
+settings.register_profile("tests", parent=settings(), deadline=None)
+settings.load_profile("tests")
 #: How many modules were imported when the garbage collector was told to leave out what there is.
 FROZEN = {"modules": 0}
 

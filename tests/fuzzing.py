@@ -33,8 +33,8 @@ def fuzzed(usual: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
         own.hypothesis.inner_test = _limited(own.hypothesis.inner_test)
         fixtures = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
         if not SOAK:
-            return settings(max_examples=usual, deadline=None, suppress_health_check=fixtures)(test)
-        one_round = settings(max_examples=_ROUND, deadline=None, database=None, suppress_health_check=fixtures)(test)
+            return settings(max_examples=usual, suppress_health_check=fixtures)(test)
+        one_round = settings(max_examples=_ROUND, database=None, suppress_health_check=fixtures)(test)
 
         @functools.wraps(one_round)
         def for_ten_minutes(*arguments: Any, **named: Any) -> None:

@@ -26,8 +26,6 @@ def files_by_split(repo_id: str, commit: str, config: str | None, hub: HubAccess
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        # `datasets` would report the name of the data set to a counter outside the Hub.
-        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
         # It would import them, which takes longer than all else, and lists files only.
         **dict.fromkeys(("USE_TORCH", "USE_TF", "USE_JAX"), "0"),
     }
@@ -70,6 +68,8 @@ def answer(repo_id: str, commit: str, config: str | None) -> dict[str, Any]:
     session()
     # The files are listed from the repository itself: the token goes to no other host, such as that of the viewer.
     library.USE_PARQUET_EXPORT = False
+    # Nor is the name of the data set reported to a counter outside the Hub.
+    library.HF_UPDATE_DOWNLOAD_COUNTS = False
     try:
         builder = load_dataset_builder(repo_id, config, revision=commit)
     except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, DatasetNotFoundError, ConnectionError) as error:

@@ -89,7 +89,11 @@ def _take(folder: Path) -> bool:
                 raise UsageError(f"--weights-dir {folder} belongs to another user: name another folder")
             return False
         if is_marked:
-            found = os.stat(MARK, dir_fd=descriptor, follow_symlinks=False)
+            try:
+                found = os.stat(MARK, dir_fd=descriptor, follow_symlinks=False)
+            except FileNotFoundError:
+                # The last process that used the folder has just ended.
+                return _take(folder)
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or status.st_mode & _BY_OTHERS:
                 raise UsageError(f"--weights-dir {folder} may be written by others: remove it, or name another folder")
         else:

@@ -216,7 +216,7 @@ def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
     assert "'wieght'" in log.read_text()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from([".txt", ".csv", ".tsv", ".jsonl"]), st.binary(max_size=300) | st.text(max_size=200))
 def test_whatever_a_file_holds_each_line_is_a_prompt_or_the_file_is_refused(
     tmp_path: Path, suffix: str, content: bytes | str

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from captioning.prompt import Prompt, read_prompts
@@ -42,7 +42,6 @@ def as_text(one: Prompt) -> PromptText:
     )
 
 
-@settings(deadline=None)
 @given(PROMPTS)
 def test_every_row_is_its_prompt(prompts: list[Prompt]) -> None:
     table = PromptTable.of(prompts)

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.card.call_fields import MAX_PIXELS, MAX_SCALE, MAX_STEPS, MAX_TEXT
@@ -139,7 +139,6 @@ objects = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(objects, objects, objects)
 def test_configurations_of_any_types_give_values_of_the_column_types(
     scheduler: dict[str, Any], denoiser: dict[str, Any], decoder: dict[str, Any]

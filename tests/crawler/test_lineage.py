@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import CatalogEntry
@@ -38,7 +38,6 @@ def test_a_cycle_ends() -> None:
 names = st.sampled_from([f"a/{letter}" for letter in "abcdefg"])
 
 
-@settings(deadline=None)
 @given(st.dictionaries(names, names | st.none()))
 def test_lineage_is_finite_without_duplicates_and_idempotent(bases: dict[str, str | None]) -> None:
     entries = [entry(name, base) for name, base in bases.items()]

@@ -225,7 +225,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.builds(lambda pieces: "/" + "/".join(pieces), st.lists(PIECES, max_size=9)))
 def test_no_path_leaves_the_directory(shown: HubProcess, target: str) -> None:
     check_target(shown, target)
@@ -249,7 +249,7 @@ def check_target(hub: HubProcess, target: str, method: str = "GET") -> None:
     assert b"branches" not in body
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(["create", "delete"]),
     st.dictionaries(

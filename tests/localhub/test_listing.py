@@ -49,7 +49,7 @@ def pages(listing: Listing, **query: object) -> list[list[str]]:
             return found
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(list(SORTS)), st.integers(1, 400))
 def test_pages_of_any_size_give_every_repository_once_and_in_order(store: Store, sort: str, limit: int) -> None:
     listing = Listing(store)

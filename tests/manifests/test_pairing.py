@@ -59,7 +59,7 @@ def pairs_of(
     return [there[at] if at >= 0 else -1 for at in found.tolist()]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(GENERATED, REAL)
 def test_a_group_has_each_real_image_once_and_its_own_first(
     generated: list[tuple[str, int | None, str | None, int, int]], real: list[tuple[str, int, int]]
@@ -85,7 +85,7 @@ def test_a_group_has_each_real_image_once_and_its_own_first(
     assert pairs_of(first, real) == pairs[: len(first)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(GENERATED, REAL, st.data())
 def test_a_later_round_changes_no_pair(
     generated: list[tuple[str, int | None, str | None, int, int]], real: list[tuple[str, int, int]], data: st.DataObject

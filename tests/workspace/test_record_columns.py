@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workspace import records
@@ -46,7 +46,6 @@ WHOLES = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(WHOLES, max_size=6), st.integers(0, 5), st.integers(0, 6))
 def test_any_rows_of_any_slice_come_back_as_they_were(rows: list[Whole], first: int, count: int) -> None:
     (batch,) = records.to_table(Whole, rows).combine_chunks().to_batches() or [None]

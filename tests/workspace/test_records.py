@@ -37,7 +37,7 @@ SAMPLES = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(st.lists(SAMPLES, max_size=4))
 def test_samples_are_read_as_they_were_written(tmp_path: Path, samples: list[Sample]) -> None:
     records.write(tmp_path / "part.parquet", Sample, samples)

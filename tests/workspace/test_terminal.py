@@ -4,7 +4,7 @@ import sys
 from contextlib import redirect_stdout
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.live import Live
 from rich.table import Table
@@ -49,7 +49,6 @@ def test_a_bar_on_a_terminal_has_only_the_sequences_of_the_bar(
         assert "\x07" not in text
 
 
-@settings(deadline=None)
 @given(st.text(st.characters() | st.sampled_from("[]\\/\x1b\x9b\ud800:\r\n")))
 def test_any_text_is_printed(text: str) -> None:
     written = io.BytesIO()

@@ -169,7 +169,7 @@ STATEMENTS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(STATEMENTS, max_size=8))
 def test_no_program_raises_and_what_is_read_can_be_written(statements: list[str]) -> None:
     for code in ("\n".join(statements), "\n".join(f"{line}\npipe('a', height=a, width=b)" for line in statements)):

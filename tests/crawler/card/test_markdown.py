@@ -185,7 +185,7 @@ def test_the_text_beside_an_image_as_base64_is_read() -> None:
     assert texts(parse_markdown("![a](data:image/png;base64," + "A" * MAX_LINE + "==) Steps: 30")) == ["Steps: 30"]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(max_size=300) | st.lists(st.sampled_from("# |-`~>*_[]()<!&\\\n:1.ab\t")).map("".join))
 def test_no_text_raises(body: str) -> None:
     for section in parse_markdown(body).sections:

@@ -1,6 +1,6 @@
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.card.model_card import MAX_FRONT_MATTER, read_card
@@ -80,7 +80,6 @@ def test_base_models_are_read_as_authors_write_them(front_matter: str, bases: tu
     assert read_card(card(front_matter)).base_models == bases
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_raise(content: bytes) -> None:
     for found in (read_card(content), read_card(b"---\n" + content + b"\n---\n")):
@@ -95,7 +94,6 @@ json_like = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["license", "base_model", "instance_prompt", "tags", "x"]), json_like))
 def test_fields_of_any_type_are_read(metadata: dict[str, object]) -> None:
     found = read_card(card(yaml.safe_dump(metadata)))

@@ -136,7 +136,7 @@ def test_settings_that_web_uis_write_below_an_image_are_found() -> None:
     }
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.text(max_size=20) | st.sampled_from(["\n", "|", "Steps:", "30", "# ", "```\n", ",", "CFG=", "- ", "x"]))
 )

@@ -1,7 +1,7 @@
 import ast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.card.markdown import parse_markdown
@@ -143,7 +143,6 @@ def test_nested_lists_do_not_grow() -> None:
     assert usage(LOAD + bomb + '\npipe("a", height=a59)').arguments == {}
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_raises(text: str) -> None:
     read_body(text)
@@ -153,7 +152,6 @@ def test_no_text_raises(text: str) -> None:
 literals = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.binary(max_size=3)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(KNOWN)), literals), st.booleans())
 def test_every_literal_is_read_exactly_or_skipped(given_settings: dict[str, object], unpacked: bool) -> None:
     given_ = (

@@ -90,7 +90,7 @@ def test_a_column_of_numbers_is_refused(tmp_path: Path) -> None:
         read_names(tmp_path / "numbers.parquet")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_names_or_a_usage_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "names.csv"

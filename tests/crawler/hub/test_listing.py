@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.choice import Choice
@@ -110,7 +110,6 @@ json_like = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*row("a/b"), "gated", "disabled", "createdAt", "pipeline_tag"]), json_like))
 def test_rows_of_any_types_are_read_or_skipped(changes: dict[str, Any]) -> None:
     listed = ListedModel.parse({**row("a/b"), **changes})

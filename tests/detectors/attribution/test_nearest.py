@@ -14,7 +14,7 @@ def _in_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest, "_COSINES", 200)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_votes_are_those_of_scikit_learn(size, queries, k, seed):
     random = np.random.default_rng(seed)
@@ -36,7 +36,7 @@ def test_a_tie_goes_to_the_nearer_class():
     assert voted(query, bank, np.array([0, 1, 1, 0]), 4).tolist() == [1]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 20), st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_nearness_is_the_mean_of_the_nearest_images_of_a_class(size, queries, k, seed):
     random = np.random.default_rng(seed)

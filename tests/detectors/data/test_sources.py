@@ -336,7 +336,7 @@ def test_a_shard_with_a_label_that_is_none_is_refused(published: Published, tmp_
         Index.open([str(folder)], published.workspace)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_the_process_answers_is_a_table_of_that_form_or_an_error(data: st.DataObject) -> None:
     answer = data.draw(

@@ -50,7 +50,7 @@ RARE = (np.array([1] + [0] * 50, np.int8), np.linspace(-1, 1, 51, dtype=np.float
 CONSTANT = (np.array([0, 1, 1, 0], np.int8), np.zeros(4, np.float32))
 
 
-@settings(deadline=None, max_examples=scaled(30, 1000))
+@settings(max_examples=scaled(30, 1000))
 @given(scored())
 @example(RARE)
 @example(CONSTANT)
@@ -66,7 +66,7 @@ def test_metrics_of_the_order_are_those_of_scikit_learn(images: Any) -> None:
     np.testing.assert_allclose(roc(labels, logits), (false, true))
 
 
-@settings(deadline=None, max_examples=scaled(30, 1000))
+@settings(max_examples=scaled(30, 1000))
 @given(scored(), st.sampled_from([-0.5, 0.0, 0.25]))
 @example(RARE, 0.0)
 def test_metrics_at_a_threshold_are_those_of_scikit_learn(images: Any, threshold: float) -> None:
@@ -80,7 +80,7 @@ def test_metrics_at_a_threshold_are_those_of_scikit_learn(images: Any, threshold
         assert Scored(labels, logits).recall(label, threshold)[0] == pytest.approx(expected)
 
 
-@settings(deadline=None, max_examples=scaled(30, 1000))
+@settings(max_examples=scaled(30, 1000))
 @given(scored(), st.integers(0, 1000))
 def test_counting_an_image_twice_is_having_it_twice(images: Any, seed: int) -> None:
     labels, logits = images
@@ -93,7 +93,7 @@ def test_counting_an_image_twice_is_having_it_twice(images: Any, seed: int) -> N
         assert together.balanced_accuracy(0.0)[row] == pytest.approx(repeated.balanced_accuracy(0.0)[0])
 
 
-@settings(deadline=None, max_examples=scaled(20, 1000))
+@settings(max_examples=scaled(20, 1000))
 @given(st.integers(0, 1), st.integers(0, 5))
 def test_what_needs_both_classes_is_undefined_with_one(label: int, size: int) -> None:
     labels, logits = np.full(size, label, np.int8), np.zeros(size, np.float32)
@@ -116,7 +116,7 @@ def test_a_perfect_and_a_reversed_detector_have_the_extreme_values() -> None:
     assert reversed_.auroc() == reversed_.balanced_accuracy(0.0) == [0.0]
 
 
-@settings(deadline=None, max_examples=scaled(30, 1000))
+@settings(max_examples=scaled(30, 1000))
 @given(scored())
 @example(RARE)
 @example(CONSTANT)
@@ -135,7 +135,7 @@ def test_no_threshold_is_better_than_the_best_one(images: Any) -> None:
         assert 1 - ours.recall(0, float(np.nextafter(lower[-1], -np.inf)) - 1e-6)[0] > 0.05
 
 
-@settings(deadline=None, max_examples=scaled(30, 1000))
+@settings(max_examples=scaled(30, 1000))
 @given(scored())
 def test_the_brier_score_is_that_of_scikit_learn(images: Any) -> None:
     labels, logits = images
@@ -165,7 +165,7 @@ def test_the_temperature_makes_probabilities_right() -> None:
     assert losses[0] == min(losses)
 
 
-@settings(deadline=None, max_examples=scaled(30, 1000))
+@settings(max_examples=scaled(30, 1000))
 @given(scored())
 @example(CONSTANT)
 def test_bins_of_the_reliability_curve_hold_all_images_once(images: Any) -> None:

@@ -55,7 +55,7 @@ def test_no_text_is_more_than_refused(text):
         assert parse(text)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from([Transform(name, strength) for name, kind in KINDS.items() for strength in kind.usual]),
     st.integers(1, 20),

@@ -61,7 +61,7 @@ def worlds(draw: st.DrawFn) -> Index:
     return index_of(*sources)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(worlds(), st.sampled_from(PROTOCOLS), st.integers(0, 3), st.sampled_from(("exclude", "ignore")))
 def test_no_part_shares_kin_a_real_image_or_a_caption_with_another(
     index: Index, protocol: str, seed: int, kin: Any

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.data.index import Index
@@ -68,7 +68,6 @@ def test_items_are_taken_evenly_and_the_few_are_among_the_many(groups, number, s
     assert set(evenly(codes, number // 2, seed, repeat)) <= set(places)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 16), st.integers(0, 5), st.integers(0, 5))
 def test_generators_of_a_smaller_point_are_among_those_of_a_larger_one_and_repeats_differ(number, seed, repeat):
     names = [f"g{n}" for n in range(16)]

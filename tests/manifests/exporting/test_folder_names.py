@@ -1,6 +1,6 @@
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.exporting.folder_names import folder_names
@@ -11,7 +11,6 @@ NAMES = st.sets(
 )
 
 
-@settings(deadline=None)
 @given(NAMES)
 def test_names_are_different_on_every_file_system_and_no_reader_takes_them_for_anything_else(names: set[str]) -> None:
     folders = folder_names(names)

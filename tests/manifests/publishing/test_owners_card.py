@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from manifests.publishing.owners_card import changes, framed, with_owners_words
@@ -204,7 +204,6 @@ NAMES = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1
 )
 
 
-@settings(deadline=None)
 @example({"0": "a\x85b", "1": "ä"}, False, "")
 @given(st.dictionaries(NAMES, VALUES, max_size=6), st.booleans(), st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_front_matter_and_any_text_are_kept(matter: dict[str, Any], flow: bool, text: str) -> None:

@@ -191,7 +191,6 @@ TestImagesInParts = ProcessesWithImagesInside.TestCase
 TestImagesInFiles.settings = TestImagesInParts.settings = settings(
     max_examples=scaled(4, 1000),
     stateful_step_count=scaled(20, 60),
-    deadline=None,
     # A failing case is long whatever is done: to look for a shorter one takes minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from samplers.weights import own_folder
 from samplers.weights.own_folder import MARK
 from samplers.weights.process_folder import ProcessFolder
 from workspace.errors import UsageError
@@ -111,3 +112,25 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match="is no folder"):
         ProcessFolder(tmp_path / "file")
+
+
+def test_a_folder_that_its_last_user_leaves_at_this_moment_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "weights"
+    with ProcessFolder(folder):
+        pass
+    own_folder.mark(folder)
+    names, leaving = own_folder._names, iter([own_folder.unmark])
+
+    def names_before_it_leaves(of: Path | int) -> list[str]:
+        found = names(of)
+        for leave in leaving:
+            leave(folder)
+        return found
+
+    monkeypatch.setattr(own_folder, "_names", names_before_it_leaves)
+    with ProcessFolder(folder) as taken:
+        assert taken.weights_dir == folder
+        assert (folder / MARK).exists()
+    assert next(leaving, None) is None
