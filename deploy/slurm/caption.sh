@@ -19,9 +19,10 @@ set -euo pipefail
 workspace=$1
 shift
 
+# The trap is set first: a signal that came before it would end this script alone.
+trap 'kill -TERM $(jobs -p) || true' TERM
 cf-caption --workspace "$workspace" --shard auto "$@" &
 captioning=$!
-trap 'kill -TERM "$captioning"' TERM
 while kill -0 "$captioning" 2>/dev/null; do # the trap ends a `wait`
     wait "$captioning" || true
 done

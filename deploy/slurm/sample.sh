@@ -22,10 +22,11 @@ shift
 # A local disk of the node: all jobs of this user on the node share what they download there.
 weights=${CF_WEIGHTS_DIR:-${TMPDIR:-/tmp}/cf-weights-$USER}
 
+# SLURM sends it two minutes before the time limit: cf-sample stops in order, with exit code 75 where work is left.
+# The trap is set first: a signal that came before it would end this script alone.
+trap 'kill -TERM $(jobs -p) || true' TERM
 cf-sample --workspace "$workspace" --weights-dir "$weights" --shard auto "$@" &
 sampling=$!
-# SLURM sends it two minutes before the time limit: cf-sample stops in order, with exit code 75 where work is left.
-trap 'kill -TERM "$sampling"' TERM
 while kill -0 "$sampling" 2>/dev/null; do # the trap ends a `wait`
     wait "$sampling" || true
 done
