@@ -29,7 +29,7 @@ demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, re
 	@$(BIN)/python -m demo
 
 test: $(INSTALLED) ## all tests, about a quarter of an hour on two cores
-	$(BIN)/python -m pytest -q -p tests.workers --workers 5
+	$(BIN)/python -m pytest -q -p tests.workers --workers 4
 
 test-hub: $(INSTALLED) ## ask the real Hub (or HF_ENDPOINT) what the embedded one imitates, and crawl 20 models; a minute
 	$(BIN)/python -m pytest -q tests_hub

@@ -1,6 +1,6 @@
 """Runs the tests in several processes, which are forked when all libraries are imported and all tests are collected.
 
-    pytest -p tests.workers --workers 5
+    pytest -p tests.workers --workers 4
 
 Imports and collection take longer than many a test, and a process that starts anew (pytest-xdist) does them again. The
 processes take one group of tests after the other (`tests/grouping.py`), and send pytest's reports to the first one,
