@@ -141,7 +141,7 @@ _OF_ALL = {
         SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS} GROUP BY {CAPTIONS.prompt_id} HAVING count(*) > 1""",
     Problem("real [image has|images have] several sha256 in prompts/", CAPTION_AGAIN): f"""
         SELECT {CAPTIONS.real_source} || '/' || {CAPTIONS.real_id} FROM {CAPTIONS}
-        GROUP BY {CAPTIONS.real_source}, {CAPTIONS.real_id}
+        WHERE {CAPTIONS.real_sha256} IS NOT NULL GROUP BY {CAPTIONS.real_source}, {CAPTIONS.real_id}
         HAVING min(hash({CAPTIONS.real_sha256})) <> max(hash({CAPTIONS.real_sha256}))""",
     Problem("[prompt has|prompts have] an invalid real_sha256", CAPTION_AGAIN): f"""
         SELECT {CAPTIONS.prompt_id} FROM {CAPTIONS} WHERE strlen({CAPTIONS.real_sha256}) <> 64""",
