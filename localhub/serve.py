@@ -10,7 +10,6 @@ from contextlib import closing, suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 KEEP_ALIVE_SECONDS = 300
 #: How long the server waits for running requests when it is stopped, in seconds.
 SHUTDOWN_SECONDS = 2
-#: How old the date in the header of an answer may be, in seconds.
-_DATE_SECONDS = 1.0
 
 
 class _Connection(H11Protocol):
@@ -47,33 +44,6 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.app = partial(_with_transport, self.app, transport)
-
-
-class _Server(uvicorn.Server):
-    """Sleeps until there is something to do: uvicorn's own wakes ten times in a second to see whether it is to stop,
-    which a test machine with twenty Hubs, or a login node with one for weeks, pays for."""
-
-    _loop: asyncio.AbstractEventLoop
-    _stopped: asyncio.Event
-
-    async def main_loop(self) -> None:
-        """Until it is to stop."""
-        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), _DATE_SECONDS)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """As uvicorn does at a signal."""
-        super().handle_exit(sig, frame)
-        self.stop()
-
-    def stop(self) -> None:
-        """Stop, from a signal handler too."""
-        self.should_exit = True
-        # Before it serves there is nothing to wake.
-        if hasattr(self, "_stopped"):
-            self._loop.call_soon_threadsafe(self._stopped.set)
 
 
 async def _with_transport(
@@ -120,7 +90,7 @@ def run(
         app = limits.wrap(app)
     with closing(RequestLog(request_log, control)) as log:
         app = Border(refuse, names).wrap(log.wrap(Faults(control).wrap(app)))
-        server = _Server(
+        server = uvicorn.Server(
             uvicorn.Config(
                 app,
                 http=_Connection,
@@ -145,13 +115,13 @@ def run(
             mirrored.stopping.set()
 
 
-async def _until_stopped(server: _Server, sock: socket.socket, *, while_stdin_open: bool) -> None:
+async def _until_stopped(server: uvicorn.Server, sock: socket.socket, *, while_stdin_open: bool) -> None:
     if while_stdin_open:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _stop_at_end_of_input, server)
     await server.serve(sockets=[sock])
 
 
-def _stop_at_end_of_input(server: _Server) -> None:
+def _stop_at_end_of_input(server: uvicorn.Server) -> None:
     if not os.read(sys.stdin.fileno(), 1024):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        server.stop()
+        server.should_exit = True

@@ -16,6 +16,7 @@ from unittest import mock
 from captioning.sources import hub_files
 from localhub.process import HubProcess
 from tests.forking import Server
+from tests.hubs import WITHOUT_TENSORS
 
 #: What it imports when it needs it.
 IMPORTS = ("datasets", "datasets.load", "datasets.data_files", "datasets.exceptions", "workspace.hub_session")
@@ -25,7 +26,7 @@ IMPORTS = ("datasets", "datasets.load", "datasets.data_files", "datasets.excepti
 def forked_listing(hub: HubProcess) -> Iterator[None]:
     """A block in which the files of this Hub's data sets are listed by such processes."""
     anew = hub_files._ask
-    environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "USE_TORCH": "0", "USE_TF": "0", "USE_JAX": "0"}
+    environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, **WITHOUT_TENSORS}
     server = Server("captioning.sources.hub_files", *IMPORTS, __name__, environment=environment)
 
     def ask(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:

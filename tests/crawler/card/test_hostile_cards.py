@@ -18,13 +18,13 @@ from tests.fuzzing import fuzzed
 from tests.scale import scaled
 
 TRAITS = describe("StableDiffusionPipeline")
-#: Seconds of CPU for one card; the slowest takes a quarter of one on a quiet machine.
-SECONDS = scaled(3.5, 20.0)
+#: Seconds of CPU for one card; the slowest takes a half of one on a quiet machine.
+SECONDS = scaled(7.0, 20.0)
 #: What Python holds at most while a card of a megabyte is read.
 MEGABYTES = 200
 TEN_MEGABYTES = 10 * 2**20
-#: Bytes of a long card: all that a card may have, or a sixth, which takes long as well where a reader is not linear.
-SIZE = scaled(MAX_CARD // 6, MAX_CARD)
+#: Bytes of a long card: all that a card may have, or a third, which takes long as well where a reader is not linear.
+SIZE = scaled(MAX_CARD // 3, MAX_CARD)
 # Words that every pattern waits for, so that none is skipped.
 HINTS = (
     "prompt trigger token phrase term tag invoked called the trigger the activation to trigger the to activate to "
