@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.scale import pytest_collection_modifyitems  # noqa: F401 - a hook
+
 if TYPE_CHECKING:
     from localhub.process import HubProcess
     from tests.programs import Programs
