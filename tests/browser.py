@@ -4,15 +4,20 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 import shutil
-import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+#: What the DevTools protocol calls the lines of the console.
+_LOGGED = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
 
 # Reports the page's images and its network requests. It is at the end of the page, so that images that load lazily are
 # requested before the page counts as loaded.
@@ -72,13 +77,72 @@ def look(page: Path, scratch: Path, act: str = "", width: int | None = None, scr
         # Windows of Chromium cannot be as narrow as a telephone, but a frame can.
         content = f'<!doctype html><iframe width="{width}" height="2000" srcdoc="{html.escape(content)}"></iframe>'
     probed.write_text(content)
-    quiet = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --enable-logging=stderr --window-size=1300,2000 --dump-dom"
-    )
-    command = [CHROMIUM, *quiet.split(), f"--user-data-dir={scratch / 'profile'}", probed.as_uri()]
-    seen = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
-    title = re.search(r"<title>(\{.*?\})</title>", seen.stdout, re.DOTALL)
-    assert title, seen.stderr
-    console = [line for line in seen.stderr.splitlines() if "CONSOLE" in line]
-    return {**json.loads(html.unescape(title[1])), "console": console}
+    title, console = _chromium(os.getpid()).title_of(probed.as_uri())
+    return {**json.loads(title), "console": console}
+
+
+@cache
+def _chromium(_: int) -> "_Chromium":
+    """The browser of a process and not of one that it is a fork of: each start of Chromium takes a second."""
+    return _Chromium()
+
+
+class _Chromium:
+    """Chromium, controlled by its DevTools protocol through a pipe; it ends with this process, which closes the pipe.
+
+    https://chromedevtools.github.io/devtools-protocol/: JSON messages, each ended by a zero byte.
+    """
+
+    def __init__(self) -> None:
+        assert CHROMIUM is not None
+        profile = tempfile.mkdtemp(dir=os.environ["CF_TESTS_FOLDER"])
+        options = (
+            "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+            "--disable-component-update --disable-sync --remote-debugging-pipe"
+        )
+        command = [CHROMIUM, *options.split(), f"--user-data-dir={profile}"]
+        theirs, ours = os.pipe(), os.pipe()
+        # It reads from 3 and writes to 4.
+        files = [(os.POSIX_SPAWN_DUP2, theirs[0], 3), (os.POSIX_SPAWN_DUP2, ours[1], 4)]
+        files += [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+        os.posix_spawn(CHROMIUM, command, os.environ, file_actions=files)
+        os.close(theirs[0])
+        os.close(ours[1])
+        self._commands, self._answers = os.fdopen(theirs[1], "wb", 0), os.fdopen(ours[0], "rb")
+        self._sent = 0
+
+    def title_of(self, url: str) -> tuple[str, list[str]]:
+        """The title of a page when it is loaded, and what the browser has logged meanwhile. Nothing is kept of it."""
+        context = self._ask("Target.createBrowserContext")["browserContextId"]
+        size = {"width": 1300, "height": 2000}
+        target = self._ask("Target.createTarget", url="about:blank", browserContextId=context, **size)["targetId"]
+        session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self._ask(f"{domain}.enable", session)
+        logged: list[str] = []
+        self._ask("Page.navigate", session, logged, url=url)
+        while self._received(logged).get("method") != "Page.loadEventFired":
+            pass
+        result = self._ask("Runtime.evaluate", session, logged, expression="document.title")["result"]
+        self._ask("Target.disposeBrowserContext", browserContextId=context)
+        return result["value"], logged
+
+    def _ask(self, method: str, session: str | None = None, logged: list[str] | None = None, **parameters: Any) -> Any:
+        self._sent += 1
+        message = {"id": self._sent, "method": method, "params": parameters}
+        self._commands.write(json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0")
+        while (message := self._received(logged)).get("id") != self._sent:
+            pass
+        return message["result"]
+
+    def _received(self, logged: list[str] | None) -> dict[str, Any]:
+        """The next message; it is added to `logged` where it says what the page's console shows."""
+        content = bytearray()
+        while (byte := self._answers.read(1)) != b"\0":
+            if not byte:
+                raise EOFError("Chromium has ended")
+            content += byte
+        message: dict[str, Any] = json.loads(content)
+        if logged is not None and message.get("method") in _LOGGED:
+            logged.append(json.dumps(message["params"]))
+        return message

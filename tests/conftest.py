@@ -86,6 +86,8 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         freeze()
+        # What a test leaves is small: the collector need not look for it after each 700 objects.
+        gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 
