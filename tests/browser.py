@@ -27,7 +27,9 @@ const violations = [];
 addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + event.blockedURI));
 const errors = [];
 addEventListener("error", (event) => errors.push(String(event.message)));
-addEventListener("load", () => {
+addEventListener("load", async () => {
+  // A lazy image that has become an eager one does not keep the page from counting as loaded.
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
   const report = {
     images: document.images.length,
     decoded: [...document.images].filter(image => image.naturalWidth > 0).length,
@@ -51,6 +53,14 @@ addEventListener("load", () => {
   }
   top.document.title = JSON.stringify({...report, violations, errors});
 });
+"""
+
+# A page has no title, or one of its own, until the probe has looked at it.
+_TITLE = """
+new Promise((done) => {
+  const wait = () => document.title.startsWith("{") ? done(document.title) : setTimeout(wait, 5);
+  wait();
+})
 """
 
 
@@ -112,7 +122,7 @@ class _Chromium:
         self._sent = 0
 
     def title_of(self, url: str) -> tuple[str, list[str]]:
-        """The title of a page when it is loaded, and what the browser has logged meanwhile. Nothing is kept of it."""
+        """The title of a page when the probe has set it, and what the browser has logged meanwhile. Nothing is kept of it."""
         context = self._ask("Target.createBrowserContext")["browserContextId"]
         size = {"width": 1300, "height": 2000}
         target = self._ask("Target.createTarget", url="about:blank", browserContextId=context, **size)["targetId"]
@@ -123,7 +133,8 @@ class _Chromium:
         self._ask("Page.navigate", session, logged, url=url)
         while self._received(logged).get("method") != "Page.loadEventFired":
             pass
-        result = self._ask("Runtime.evaluate", session, logged, expression="document.title")["result"]
+        given = {"expression": _TITLE, "awaitPromise": True}
+        result = self._ask("Runtime.evaluate", session, logged, **given)["result"]
         self._ask("Target.disposeBrowserContext", browserContextId=context)
         return result["value"], logged
 
