@@ -154,7 +154,6 @@ def test_each_picture_has_a_link_to_its_file_and_further_ones_are_shown_on_deman
             links: all(".origin a").map(link => link.href), button: sheet.querySelector(".more button")}""",
     )
     (report.parent / "probed.html").unlink()
-    shutil.rmtree(report.parent / "profile")
     acted = seen["acted"]
     assert (acted["before"], acted["button"]) == (PICTURES_OF_FEW, None)
     assert "Show 1 more" in acted["said"]
