@@ -122,7 +122,7 @@ class _Chromium:
         self._sent = 0
 
     def title_of(self, url: str) -> tuple[str, list[str]]:
-        """The title of a page when the probe has set it, and what the browser has logged meanwhile; it keeps nothing."""
+        """The title of a page when the probe has set it, and what the browser has logged; it keeps nothing."""
         context = self._ask("Target.createBrowserContext")["browserContextId"]
         size = {"width": 1300, "height": 2000}
         target = self._ask("Target.createTarget", url="about:blank", browserContextId=context, **size)["targetId"]

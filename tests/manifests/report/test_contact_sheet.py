@@ -1,7 +1,6 @@
 import base64
 import io
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
