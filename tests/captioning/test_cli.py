@@ -130,7 +130,7 @@ def test_killed_and_resumed_with_other_shards_it_writes_the_same_files(
     chance = random.Random(seed)
     arguments = small_parts(mixed, tmp_path)
     ends = []
-    for _ in range(2):
+    for _ in range(scaled(1, 2)):
         count = chance.randint(1, 4)
         process = Run([*arguments, "--shard", f"{chance.randint(1, count)}/{count}"])
         wanted = len(list((tmp_path / "prompts").glob("*/part-*"))) + chance.randint(1, 9)
@@ -142,7 +142,7 @@ def test_killed_and_resumed_with_other_shards_it_writes_the_same_files(
     # On a busy machine the second may have ended before it was killed.
     assert -signal.SIGKILL in ends
     killed = prompts_of(tmp_path)
-    count = 3
+    count = scaled(2, 3)
     running = [Run([*arguments, "--shard", f"{index}/{count}"]) for index in range(1, count + 1)]
     ended = [process.wait() for process in running]
     assert [each.returncode for each in ended] == [0] * count, [each.stderr for each in ended]

@@ -16,11 +16,11 @@ from tests.captioning.archives import sample, write_tar
 from tests.captioning.oddities import encoded, picture
 from tests.scale import scaled
 
-IMAGES = scaled(1_350, 100_000)
+IMAGES = scaled(750, 100_000)
 #: Bytes of noise behind each image: all of them together are more than the bound below at either scale.
 PADDING = scaled(80_000, 4_000)
 #: What is allowed above the memory of a process that has imported everything and read one image, in bytes.
-BOUND = scaled(50 << 20, 200 << 20)
+BOUND = scaled(27 << 20, 200 << 20)
 
 READ_ALL = """
 import json, re, sys

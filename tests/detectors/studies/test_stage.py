@@ -18,7 +18,7 @@ from workspace import command_line
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
-POINTS = scaled((1, 4, 30), (1, 2, 4, 8, 16, 30))
+POINTS = scaled((1, 30), (1, 2, 4, 8, 16, 30))
 REPEATS = scaled(2, 10)
 SHUFFLES = scaled(1, 20)
 MODEL = "probe:spectrum"
