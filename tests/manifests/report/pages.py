@@ -1,5 +1,7 @@
 """Reports of manifests that are written row by row, and how a test reads their charts."""
 
+import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,42 @@ from tests.manifests.making import png, sha256
 from workspace import records
 from workspace.layout import Workspace
 
+#: What a page of ten thousand generators may weigh, bytes.
+PAGE_BYTES = 15_000_000
+
 #: JavaScript: what each chart's drawing says, by the chart's title.
 CHARTS = """return Object.fromEntries(all(".chart").map(chart => [
     chart.querySelector("h3").textContent, [...chart.querySelectorAll("svg text")].map(text => text.textContent)]))"""
+#: JavaScript: what searches of the contact sheet find, and what is said of a picture.
+SEARCHED = """
+    const search = (text) => {
+        type("#search-pictures", text);
+        return [find("#pictures-shown").textContent, visible(".sheet").length, visible(".sheet img").length];
+    };
+    const states = ["", "painter", "pixdiff", "creativeml folder/3.png", "seed 21", "locked"].map(search);
+    search("painter folder/3.png");
+    const figure = visible(".sheet figure")[0];
+    const before = figure.querySelector("dl").checkVisibility();
+    figure.querySelector("summary").click();
+    const origin = figure.querySelector("dl").innerText;
+    search("");
+    return {states, before, origin}"""
+#: JavaScript: where the pictures of the contact sheet lead, and the further ones of the first generator.
+MORE_PICTURES = """
+    const sheet = find(".sheet"), before = sheet.querySelectorAll("img").length;
+    const button = sheet.querySelector(".more button"), said = sheet.querySelector(".more").textContent;
+    button.click();
+    return {before, said, after: [...sheet.querySelectorAll(".pictures a img")].map(image => image.src),
+        links: all(".origin a").map(link => link.href), button: sheet.querySelector(".more button")}"""
+
+
+def charts_of(page: Path) -> dict[str, list[str]]:
+    """The same as `CHARTS`, as the page has it for who draws it."""
+    charts = re.findall(r'<figure class="card chart">.*?<h3>(.*?)</h3>.*?<svg(.*?)</svg>', page.read_text(), re.DOTALL)
+    return {
+        html.unescape(title): [html.unescape(text) for text in re.findall(r"<text[^>]*>(.*?)</text>", svg, re.DOTALL)]
+        for title, svg in charts
+    }
 
 
 def generated(number: int, **changes: Any) -> GeneratorRow:
@@ -109,6 +144,6 @@ def written(workspace: Workspace, generators: list[GeneratorRow], rows: list[Man
     write_generators(workspace, generators)
     picture = workspace.root / "images" / "picture.png"
     if not picture.exists():
-        picture.parent.mkdir(parents=True)
+        picture.parent.mkdir(exist_ok=True)
         picture.write_bytes(png(1))
     return write_report(workspace)

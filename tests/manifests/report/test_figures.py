@@ -3,14 +3,13 @@ from pathlib import Path
 from typing import Any
 
 from manifests.stage import build_manifest
-from tests.browser import look
 from tests.manifests.making import Builder
-from tests.manifests.report.pages import CHARTS, generated, image_of, written
+from tests.manifests.report.pages import charts_of, generated, image_of, written
 
 
-def test_the_charts_show_their_numbers(report: Path, tmp_path: Path) -> None:
-    charts = {title: sorted(said) for title, said in look(report, tmp_path, CHARTS)["acted"].items()}
-    assert charts == {
+def test_the_charts_show_their_numbers(report: Path, seen: dict[str, Any]) -> None:
+    assert seen["acted"]["charts"] == charts_of(report)
+    assert {title: sorted(said) for title, said in charts_of(report).items()} == {
         "Licences of the generators": ["1", "2", "creativeml-openrail-m", "none stated"],
         "Generators by architecture": ["1", "2", "LatDiff", "PixDiff"],
         "Images by architecture": ["18", "4", "LatDiff", "PixDiff"],
@@ -51,14 +50,14 @@ def test_the_page_counts_what_was_made(report: Path) -> None:
     assert "how it crashed" in page
 
 
-def test_an_evaluation_set_is_counted_by_architecture(builder: Builder, tmp_path: Path) -> None:
+def test_an_evaluation_set_is_counted_by_architecture(builder: Builder) -> None:
     splits: list[Any] = ["train", "train", "test", None]
     generators = [
         generated(number, split=split, architecture="PixDiff" if split == "test" else "LatDiff", kept=2)
         for number, split in enumerate(splits)
     ]
     rows = [image_of(row, index) for row in generators for index in range(2)]
-    charts = look(written(builder.workspace, generators, rows), tmp_path, CHARTS)["acted"]
+    charts = charts_of(written(builder.workspace, generators, rows))
     legend = ["train", "evaluation", "neither"]
     assert sorted(charts["Generators by architecture and split"]) == sorted(
         ["2", "0", "0", "1", "1", "0", "LatDiff", "PixDiff", *legend]
@@ -68,12 +67,11 @@ def test_an_evaluation_set_is_counted_by_architecture(builder: Builder, tmp_path
     )
 
 
-def test_a_validation_set_is_a_bar_of_its_own(builder: Builder, tmp_path: Path) -> None:
+def test_a_validation_set_is_a_bar_of_its_own(builder: Builder) -> None:
     splits: list[Any] = ["train", "validation", "test"]
     generators = [generated(number, split=split, kept=number + 1) for number, split in enumerate(splits)]
     rows = [image_of(row, index) for row in generators for index in range(row.kept)]
-    connection = written(builder.workspace, generators, rows)
-    charts = look(connection, tmp_path, CHARTS)["acted"]
+    charts = charts_of(written(builder.workspace, generators, rows))
     assert sorted(charts["Images by architecture and split"]) == sorted(
         ["1", "2", "3", "0", "LatDiff", "train", "validation", "evaluation", "neither"]
     )
@@ -90,12 +88,11 @@ def test_without_an_evaluation_set_or_real_images_the_page_says_so(builder: Buil
     assert not any("real" in title or "split" in title or "appearance" in title for title in titles)
 
 
-def test_generators_are_counted_by_quarter_or_year_of_their_first_appearance(builder: Builder, tmp_path: Path) -> None:
+def test_generators_are_counted_by_quarter_or_year_of_their_first_appearance(builder: Builder) -> None:
     def charted(months: list[str]) -> list[str]:
         generators = [generated(number, created_at=month) for number, month in enumerate(months)]
         page = written(builder.workspace, generators, [image_of(row) for row in generators])
-        charts = look(page, tmp_path, CHARTS)["acted"]
-        return charts["Generators by their repository's first appearance"]
+        return charts_of(page)["Generators by their repository's first appearance"]
 
     assert charted(["2023-01-05T00:00:00Z", "2023-03-05T00:00:00Z", "2024-12-31T00:00:00Z", "soon"]) == [
         "2", "2023 Q1", "1", "2024 Q4",
@@ -104,12 +101,12 @@ def test_generators_are_counted_by_quarter_or_year_of_their_first_appearance(bui
     assert charted(months) == ["4", "2020", "4", "2021", "4", "2022", "4", "2023"]
 
 
-def test_what_each_round_added_is_shown_where_there_are_several(filled: Builder, tmp_path: Path) -> None:
+def test_what_each_round_added_is_shown_where_there_are_several(filled: Builder) -> None:
     later = filled.generator("org/later", round=3)
     for number in range(2):
         filled.sample(later, filled.real("photos", 900 + number, round=3), round=3, seed=5000 + number)
     _, page = build_manifest(filled.write())
-    charts = look(page, tmp_path, CHARTS)["acted"]
+    charts = charts_of(page)
     of_rounds = {"2", "9", "22", "0", "generated", "real", "round 1", "round 2", "round 3"}
     assert set(charts["Images by round"]) == of_rounds
     assert {"compatible", "with images", "4", "3", "1"} <= set(charts["Generators by the round that added them"])
