@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,3 +32,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = fill(Builder(Workspace.open(tmp_path_factory.mktemp("built") / "workspace"))).write()
     build(workspace)
     return workspace
+
+
+@pytest.fixture
+def ready(filled: Builder, built: Workspace) -> Workspace:
+    """That of `filled` with its manifest."""
+    shutil.copytree(built.root, filled.workspace.root, dirs_exist_ok=True)
+    return filled.workspace

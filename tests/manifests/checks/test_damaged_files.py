@@ -100,7 +100,7 @@ def test_damaged_records_cost_no_other_generator(damaged_records: Damaged) -> No
 
 
 #: With `make soak` each of the others alone too.
-ALONE = ("missing part", "a part that DuckDB cannot read", "not in the catalogue")
+ALONE = ("a part that DuckDB cannot read",)
 
 
 @pytest.mark.parametrize("damage", scaled(ALONE, tuple(OF_ONE_GENERATOR)))
@@ -152,7 +152,7 @@ def test_a_byte_that_changed_in_a_record_is_found_or_changes_nothing(filled: Bui
     workspace = filled.write()
     build(workspace)
     right, content = manifest_path(workspace).read_bytes(), (workspace.root / part).read_bytes()
-    noticed, bytes_changed = [], scaled(4, 400)
+    noticed, bytes_changed = [], scaled(2, 400)
     for seed in range(bytes_changed):
         damaged, chance = bytearray(content), random.Random(seed)
         damaged[chance.randrange(len(damaged))] ^= chance.randrange(1, 256)

@@ -27,6 +27,7 @@ from tests.manifests.checks.damage import (
     with_victims,
 )
 from tests.manifests.making import Builder, sha256
+from tests.scale import scaled
 from workspace.errors import CommunityForensicsError
 
 FIRST = "images/org--painter/00000000.png"
@@ -162,7 +163,8 @@ def test_damaged_files_cost_no_other_generator(damaged_files: Damaged) -> None:
     assert_others_are_whole(built, victims["missing file"].builder.workspace)
 
 
-@pytest.mark.parametrize("store", get_args(Store))
+# The store is that of generated images: both with `make soak`.
+@pytest.mark.parametrize("store", scaled(["files"], [*get_args(Store)]))
 def test_every_damaged_real_image_is_found_and_named(filled: Builder, store: Store) -> None:
     for number, (plant, _) in enumerate(REAL_IMAGES.values()):
         plant(filled, number)
@@ -173,12 +175,14 @@ def test_every_damaged_real_image_is_found_and_named(filled: Builder, store: Sto
         assert re.search(message.replace("{number}", str(number)), str(refusal.value)), refusal.value
 
 
-@pytest.mark.parametrize("damage", FILES_OF_THEIR_OWN)
-def test_a_damaged_separate_file_is_found_without_reading_it(filled: Builder, damage: str) -> None:
-    plant, message = FILES_OF_THEIR_OWN[damage]
-    victim = Victim(filled)
-    plant(victim)
-    assert_left_out(build(filled.write(), BuildOptions(verify="quick")), victim, message)
+def test_a_damaged_separate_file_is_found_without_reading_it(tmp_path: Path) -> None:
+    builder, victims = with_victims(tmp_path, FILES_OF_THEIR_OWN)
+    for damage, victim in victims.items():
+        FILES_OF_THEIR_OWN[damage][0](victim)
+    built = build(builder.write(), BuildOptions(verify="quick"))
+    for damage, victim in victims.items():
+        assert_left_out(built, victim, FILES_OF_THEIR_OWN[damage][1])
+    assert_others_are_whole(built, builder.workspace)
 
 
 def test_quick_fetches_nothing_from_an_archive_that_it_does_not_read(builder: Builder) -> None:

@@ -11,9 +11,11 @@ from manifests.building import build
 from manifests.joining import sample_batches
 from samplers.outcomes import Outcome, write_outcome
 from samplers.sample import ImageFile
-from tests.manifests.checks.damage import PAINTER, Victim, refused, with_victims
-from tests.manifests.making import Builder
+from tests.manifests.checks.damage import PAINTER, Victim, with_victims
+from tests.manifests.making import Builder, fill
+from tests.scale import scaled
 from workspace.errors import CommunityForensicsError
+from workspace.layout import Workspace
 
 
 def lose_the_last_rows(builder: Builder) -> None:
@@ -192,6 +194,30 @@ RECORDS: dict[str, tuple[Callable[[Builder], object], str]] = {
     ),
 }
 
+#: Which of these are planted in one workspace: those that concern other records, or another fact of the same one. With
+#: `make soak` each is alone.
+TOGETHER: list[list[str]] = scaled(
+    [
+        [
+            "counts that disagree",
+            "another name",
+            "a real image that is two",
+            "generator twice",
+            "a licence that is gone",
+            "a real source without a prompt",
+        ],
+        [
+            "another revision",
+            "a licence from nowhere",
+            "a sha256 of a real image that is none",
+            "an unknown origin of a caption",
+            "rows in another generator's folder",
+        ],
+        ["lost rows", "prompt twice"],
+    ],
+    [[damage] for damage in RECORDS],
+)
+
 
 @pytest.fixture(scope="module")
 def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Victim, str]]:
@@ -223,11 +249,24 @@ def test_a_damaged_record_of_a_generator_is_found_and_named(
     assert re.search(RECORDS_OF_ONE[damage][1].replace(PAINTER, victim.name), refusal), refusal
 
 
+@pytest.fixture(scope="module")
+def refusals_of_several(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """For each damage of `RECORDS` why nothing is built."""
+    said = {}
+    for damages in TOGETHER:
+        builder = fill(Builder(Workspace.open(tmp_path_factory.mktemp("records") / "workspace")))
+        for damage in damages:
+            RECORDS[damage][0](builder)
+        with pytest.raises(CommunityForensicsError) as error:
+            build(builder.write())
+        assert not list(builder.workspace.manifest.iterdir())
+        said |= dict.fromkeys(damages, str(error.value))
+    return said
+
+
 @pytest.mark.parametrize("damage", RECORDS)
-def test_a_damaged_record_is_found_and_named(filled: Builder, damage: str) -> None:
-    plant, message = RECORDS[damage]
-    plant(filled)
-    refused(filled.write(), message, "quick")
+def test_a_damaged_record_is_found_and_named(refusals_of_several: dict[str, str], damage: str) -> None:
+    assert re.search(RECORDS[damage][1], refusals_of_several[damage]), refusals_of_several[damage]
 
 
 def test_failures_of_several_batches_are_one(filled: Builder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from manifests.publishing.publish import publish_dataset
 from manifests.tables.generators import read_generators, write_generators
 from manifests.tables.withheld import WithheldRow, existing_list, withheld_path
 from tests.manifests.making import Builder, fill
+from tests.scale import scaled
 from workspace import records
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
@@ -23,14 +24,6 @@ from workspace.layout import Workspace
 Rows = list[ManifestRow]
 TESTED = BuildOptions(holdout=("name=solo-dreamer",))
 PUBLIC = BuildOptions(edition="public")
-
-
-@pytest.fixture
-def tested(filled: Builder) -> Workspace:
-    """A manifest with an evaluation set."""
-    workspace = filled.write()
-    build(workspace, TESTED)
-    return workspace
 
 
 def rewritten(workspace: Workspace, rows: Rows, options: BuildOptions) -> None:
@@ -181,43 +174,107 @@ DAMAGE: dict[str, tuple[Callable[[Rows], Rows], str]] = {
 }
 
 
-def test_an_undamaged_manifest_passes(tested: Workspace, filled: Builder) -> None:
-    assert failures(tested) == []
-    build(tested, PUBLIC)
-    assert failures(tested) == []
-
-
 @pytest.fixture(scope="module")
 def tested_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Rows]:
-    """The same for all tests, which replace its manifest, and the rows that were built."""
+    """A manifest with an evaluation set, which tests replace, and the rows that were built."""
     workspace = fill(Builder(Workspace.open(tmp_path_factory.mktemp("tested") / "workspace"))).write()
     build(workspace, TESTED)
     return workspace, records.read(manifest_path(workspace), ManifestRow)
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damage_is_found_and_named(tested_once: tuple[Workspace, Rows], damage: str) -> None:
+@pytest.fixture
+def tested(tested_once: tuple[Workspace, Rows]) -> Workspace:
+    """The same as it was built."""
     workspace, rows = tested_once
-    plant, message = DAMAGE[damage]
-    rewritten(workspace, plant(rows), TESTED)
-    found = failures(workspace)
-    assert any(re.fullmatch(message, failure) for failure in found), found
+    rewritten(workspace, rows, TESTED)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def public_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, Rows]:
+    """The manifest of a public edition, and the list beside it."""
+    workspace = fill(Builder(Workspace.open(tmp_path_factory.mktemp("public") / "workspace"))).write()
+    build(workspace, PUBLIC)
+    return workspace, records.read(manifest_path(workspace), ManifestRow)
+
+
+def test_an_undamaged_manifest_passes(tested_once: tuple[Workspace, Rows], public_once: tuple[Workspace, Rows]) -> None:
+    for (workspace, rows), options in ((tested_once, TESTED), (public_once, PUBLIC)):
+        rewritten(workspace, rows, options)
+        assert failures(workspace) == []
+
+
+#: Which of these one manifest has: those of different problems. With `make soak` each is alone.
+TOGETHER: list[list[str]] = scaled(
+    [
+        [
+            "a row twice",
+            "a flagged row",
+            "a split that is none",
+            "a row without its seed",
+            "a sha256 that is none",
+            "a subset that is none",
+            "a real image of an architecture",
+            "a licence from nowhere",
+            "a real image of another sha256",
+            "a prompted real image that says it is not",
+            "a generated image in a data set",
+            "a real image twice",
+            "leaked lineage",
+            "a lineage that leaked to validation",
+            "a leaked real image",
+        ],
+        [
+            "a lost row",
+            "a real image of another subset",
+            "a real image without a title",
+            "an image of three generators that names one",
+            "a real image of a generator",
+            "a real image lost",
+            "a generator in the other split",
+        ],
+        ["a generator from nowhere", "an image of two generators", "a row that was never checked"],
+        ["a generator that is not its repository's", "a leaked base model", "a leaked image"],
+        ["a label that is none", "a leaked generator"],
+    ],
+    [[damage] for damage in DAMAGE],
+)
+
+
+@pytest.fixture(scope="module")
+def found(tested_once: tuple[Workspace, Rows]) -> dict[str, list[str]]:
+    """For each damage what is wrong with the manifest that has it."""
+    workspace, built = tested_once
+    wrong = {}
+    for damages in TOGETHER:
+        rows = built
+        for damage in damages:
+            rows = DAMAGE[damage][0](rows)
+        rewritten(workspace, rows, TESTED)
+        wrong |= dict.fromkeys(damages, failures(workspace))
+    return wrong
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_found_and_named(found: dict[str, list[str]], damage: str) -> None:
+    assert any(re.fullmatch(DAMAGE[damage][1], failure) for failure in found[damage]), found[damage]
 
 
 def test_a_split_that_the_table_does_not_give_is_found(tested: Workspace) -> None:
-    write_generators(tested, [replace(row, split=None) for row in read_generators(tested)])
-    assert failures(tested) == [
+    rows = read_generators(tested)
+    write_generators(tested, [replace(row, split=None) for row in rows])
+    found = failures(tested)
+    write_generators(tested, rows)
+    assert found == [
         "3 generators are in another split than generators.parquet says: org/painter, org/sketcher, solo-dreamer"
     ]
 
 
-def test_what_may_not_be_passed_on_is_found_in_a_public_edition(filled: Builder) -> None:
-    workspace = filled.write()
-    build(workspace)
-    rows = records.read(manifest_path(workspace), ManifestRow)
-    build(workspace, PUBLIC)
-    rewritten(workspace, rows, PUBLIC)
-    found = failures(workspace)
+def test_what_may_not_be_passed_on_is_found_in_a_public_edition(
+    tested_once: tuple[Workspace, Rows], public_once: tuple[Workspace, Rows]
+) -> None:
+    rewritten(public_once[0], tested_once[1], PUBLIC)
+    found = failures(public_once[0])
     assert any(
         f.startswith("3 real images of a public edition may not be passed on") and "locked: folder/100.png" in f
         for f in found
@@ -225,11 +282,16 @@ def test_what_may_not_be_passed_on_is_found_in_a_public_edition(filled: Builder)
     assert any(f.startswith("3 real images are in the manifest and in the list of withheld ones") for f in found), found
 
 
-def test_a_real_image_that_is_neither_in_a_public_edition_nor_listed_is_named(filled: Builder) -> None:
-    workspace = filled.write()
-    build(workspace, PUBLIC)
-    records.write(withheld_path(workspace), WithheldRow, records.read(withheld_path(workspace), WithheldRow)[1:])
-    assert failures(workspace) == [
+def test_a_real_image_that_is_neither_in_a_public_edition_nor_listed_is_named(
+    public_once: tuple[Workspace, Rows],
+) -> None:
+    workspace, rows = public_once
+    rewritten(workspace, rows, PUBLIC)
+    listed = records.read(withheld_path(workspace), WithheldRow)
+    records.write(withheld_path(workspace), WithheldRow, listed[1:])
+    found = failures(workspace)
+    records.write(withheld_path(workspace), WithheldRow, listed)
+    assert found == [
         "1 real image of prompts is neither in the manifest nor in the list of withheld ones: locked: folder/100.png"
     ]
 

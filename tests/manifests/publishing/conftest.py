@@ -10,7 +10,7 @@ import pytest
 from localhub.process import HubProcess
 from manifests.building import build
 from manifests.publishing import upload
-from tests.manifests.making import Builder, fill
+from tests.manifests.making import Builder
 from tests.manifests.publishing.publishing import READER, WRITER
 from workspace.layout import Workspace
 
@@ -37,26 +37,15 @@ def contents(hub: HubProcess) -> set[Path]:
     return {*hub.directory.glob("datasets/*/*"), *hub.directory.glob("blobs/*/*")}
 
 
-@pytest.fixture
-def filled(tmp_path: Path) -> Builder:
-    return fill(Builder(Workspace.open(tmp_path / "workspace")))
-
-
-@pytest.fixture
-def many(tmp_path: Path) -> Workspace:
-    builder = Builder(Workspace.open(tmp_path / "workspace"), salt=tmp_path.name)
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace of many images, which tests only publish."""
+    builder = Builder(Workspace.open(tmp_path_factory.mktemp("many") / "workspace"), salt="many")
     generator = builder.generator("org/painter", task="unconditional")
     for _ in range(400):
         builder.sample(generator, None)
     build(builder.write(rows_a_part=400))
     return builder.workspace
-
-
-@pytest.fixture
-def ready(filled: Builder, built: Workspace) -> Workspace:
-    """That of `filled` with its manifest."""
-    shutil.copytree(built.root, filled.workspace.root, dirs_exist_ok=True)
-    return filled.workspace
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
@@ -127,3 +129,13 @@ def add_by_hand(hub: HubProcess, repo_id: str, content: dict[str, bytes]) -> Non
 
 def branches(hub: HubProcess, repo_id: str) -> set[str]:
     return set(Store(hub.directory).repo("dataset", repo_id).branches)
+
+
+def check_whole(hub: HubProcess, repo_id: str) -> int:
+    """Each row of the dataset is there once, in the files that SHA256SUMS names; returns their number."""
+    shards = {path: sha256 for path, sha256 in files(hub, repo_id).items() if path.startswith("data/")}
+    listed = dict(reversed(line.split("  ")) for line in text(hub, repo_id, "SHA256SUMS").splitlines())
+    assert shards == {path: sha256 for path, sha256 in listed.items() if path.startswith("data/")}
+    hashes = [name for sha256 in shards.values() for name in pq.read_table(blob(hub, sha256))["sha256"].to_pylist()]
+    assert len(hashes) == len(set(hashes))
+    return len(hashes)

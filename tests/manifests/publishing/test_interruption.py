@@ -2,6 +2,7 @@
 
 import random
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -16,23 +17,61 @@ from manifests.publishing.publish import publish_dataset
 from tests.manifests.making import Builder
 from tests.manifests.processes import finish, start
 from tests.manifests.publishing.publishing import (
+    PUBLISH,
     WRITER,
     ask,
     blob,
     branches,
+    check_whole,
+    environment,
     files,
     history,
+    publish,
     sent,
     text,
 )
-from tests.scale import scaled
+from tests.scale import weekly
+from workspace.layout import Workspace
+
+#: Many shards, of which few wait at a time.
+SIZES = {"max_shard_size": "12KB", "max_staging": "120KB"}
 
 
+def test_killed_between_two_commits_the_same_command_sends_the_rest_and_readers_see_one_version(
+    clean: HubProcess, ready: Workspace
+) -> None:
+    # Slow enough to be met in the middle: an upload takes a while.
+    clean.fail("stall", method="PUT", seconds=0.05)
+    options = ["--max-shard-size", SIZES["max_shard_size"], "--max-staging", SIZES["max_staging"]]
+    command = [*PUBLISH, "org/killed", "--workspace", str(ready.root), *options]
+    killed = subprocess.Popen(command, env=environment(clean), stdout=subprocess.DEVNULL)
+    while not any("/commit/cf-publish" in row["path"] for row in clean.requests()):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    clean.clear_faults()
+    before = sent(clean)
+    assert 1 < len(before) < 6
+    assert files(clean, "org/killed").keys() <= {".gitattributes"}
+    assert branches(clean, "org/killed") == {"main", "cf-publish"}
+    done = publish(clean, ready, "org/killed", **SIZES)
+    assert done.returncode == 0, done.stderr
+    assert check_whole(clean, "org/killed") == 31
+    assert max(Counter(sent(clean)).values()) == 1
+    assert len(sent(clean)) > len(before)
+    assert branches(clean, "org/killed") == {"main"}
+    assert not [*ready.manifest.glob(".*"), *ready.root.glob(".locks")]
+
+
+@weekly(
+    "manifests/publishing/test_interruption.py"
+    "::test_killed_between_two_commits_the_same_command_sends_the_rest_and_readers_see_one_version"
+)
 def test_killed_at_any_moment_readers_see_one_version_and_nothing_is_sent_twice(
     clean: HubProcess, filled: Builder
 ) -> None:
-    sizes = {"max_shard_size": "12KB", "max_staging": "120KB"}
-    options = PublishOptions(endpoint=clean.endpoint, token=WRITER, **sizes)
+    options = PublishOptions(endpoint=clean.endpoint, token=WRITER, **SIZES)
     command = (publish_dataset, filled.workspace, "org/steady", options)
     # Slow enough to be met in the middle: an upload takes a while.
     clean.fail("stall", method="PUT", seconds=0.05)
@@ -54,7 +93,7 @@ def test_killed_at_any_moment_readers_see_one_version_and_nothing_is_sent_twice(
     chosen = random.Random(6)
     commits, versions, kills = len(history(clean, "org/steady")), 1, 0
     with Watcher(clean, "org/steady") as watcher:
-        while kills < scaled(3, 30):
+        while kills < 30:
             killed = start(*command)
             killed.join(chosen.uniform(0.3, 0.8) * usual)
             killed.kill()

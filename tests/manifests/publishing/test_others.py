@@ -6,14 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
 from tests.manifests.making import Builder
-from tests.manifests.publishing.publishing import add_by_hand, blob, branches, files, history, publish, sent, text
+from tests.manifests.publishing.publishing import (
+    add_by_hand,
+    branches,
+    check_whole,
+    files,
+    history,
+    publish,
+    sent,
+    text,
+)
 from tests.scale import scaled
 from workspace.layout import Workspace
 
@@ -33,16 +41,6 @@ def other_version(theirs: Workspace, filled: Builder) -> Workspace:
     other.sample(filled.catalog[0], filled.prompts["photos"][0])
     build(other.write())
     return theirs
-
-
-def check_whole(hub: HubProcess, repo_id: str) -> int:
-    """Each row of the dataset is there once, in the files that SHA256SUMS names; returns their number."""
-    shards = {path: sha256 for path, sha256 in files(hub, repo_id).items() if path.startswith("data/")}
-    listed = dict(reversed(line.split("  ")) for line in text(hub, repo_id, "SHA256SUMS").splitlines())
-    assert shards == {path: sha256 for path, sha256 in listed.items() if path.startswith("data/")}
-    hashes = [name for sha256 in shards.values() for name in pq.read_table(blob(hub, sha256))["sha256"].to_pylist()]
-    assert len(hashes) == len(set(hashes))
-    return len(hashes)
 
 
 def test_the_same_version_of_two_publishers_is_there_once(

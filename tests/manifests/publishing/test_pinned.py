@@ -38,10 +38,9 @@ def shards(hub: HubProcess, repo_id: str) -> Rows:
 
 
 def test_a_manifest_that_is_built_meanwhile_is_not_published_but_by_the_next_run(
-    clean: HubProcess, filled: Builder, meanwhile: Callable[..., None]
+    clean: HubProcess, filled: Builder, ready: Workspace, meanwhile: Callable[..., None]
 ) -> None:
-    workspace = filled.write()
-    build(workspace)
+    workspace = ready
     former = rows_of(workspace.manifest / "manifest.parquet")
 
     def sample_and_build() -> None:

@@ -5,8 +5,8 @@ import json
 import subprocess
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow.parquet as pq
@@ -16,14 +16,12 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
-from manifests.options import BuildOptions, LayoutName
+from manifests.options import LayoutName
 from tests.manifests.making import Builder, fill
 from tests.manifests.publishing.publishing import (
-    PUBLISH,
     add_by_hand,
     blob,
     child,
-    environment,
     files,
     history,
     in_public,
@@ -39,6 +37,31 @@ from workspace.layout import Workspace
 LAYOUTS = get_args(LayoutName)
 #: Whether each split of the study's layout is read alone too; in a folder tests/manifests/restoring does it.
 EVERY_SPLIT = scaled(False, True)
+
+# How the study's public training code reads a dataset, as anybody would write it.
+TRAINING = """
+import io, tempfile
+import datasets, PIL.Image
+datasets.config.USE_PARQUET_EXPORT = False
+
+class Images:
+    def __init__(self, repository, split, cache_dir, processes, seed):
+        rows = datasets.load_dataset(repository, split=split, cache_dir=cache_dir, num_proc=processes)
+        self.rows = rows.shuffle(seed=seed, writer_batch_size=3000)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        row = self.rows[index]
+        image = PIL.Image.open(io.BytesIO(row["image_data"])).convert("RGB")
+        return image, int(row["label"]), row["model_name"]
+
+def trained(repository, split):
+    with tempfile.TemporaryDirectory() as cache:
+        images = Images(repository, split, cache, 2, 7)
+        return [[image.size, label, name] for image, label, name in (images[at] for at in range(len(images)))]
+"""
 
 # Reads published datasets in every usual way, the card's own snippets among them; prints what it found as JSON.
 # There is no viewer beside this Hub, which `datasets` would ask for at an address of its own making.
@@ -76,38 +99,17 @@ def read_back(repository, viewer, every):
         "real_images": datasets.load_dataset(repository, "real_images")["train"].to_list(),
     }
 
-every = sys.argv[1] == "True"
-print(json.dumps([read_back(repository, repository.endswith("viewer"), every) for repository in sys.argv[2:]]))
-"""
-
-
-# How the study's public training code reads a dataset, as anybody would write it.
-TRAINING = """
-import hashlib, io, json, sys
-import datasets, PIL.Image
-datasets.config.USE_PARQUET_EXPORT = False
-
-class Images:
-    def __init__(self, repository, split, cache_dir, processes, seed):
-        rows = datasets.load_dataset(repository, split=split, cache_dir=cache_dir, num_proc=processes)
-        self.rows = rows.shuffle(seed=seed, writer_batch_size=3000)
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, index):
-        row = self.rows[index]
-        image = PIL.Image.open(io.BytesIO(row["image_data"])).convert("RGB")
-        return image, int(row["label"]), row["model_name"]
-
-images = Images(sys.argv[1], sys.argv[2], sys.argv[3], 2, 7)
-print(json.dumps([[image.size, label, name] for image, label, name in (images[at] for at in range(len(images)))]))
+every, viewer, study = sys.argv[1] == "True", *sys.argv[2:]
+print(json.dumps({
+    "viewer": read_back(viewer, True, every), "community-forensics": read_back(study, False, every),
+    "trained": trained(study, "Systematic+Manual+Real"),
+}))
 """
 
 
 @dataclass(frozen=True)
 class ReadBack:
-    """A workspace that was published in both layouts, and what was printed and read of each."""
+    """A workspace that was published in both layouts, what was printed and read of each, and what is trained with."""
 
     workspace: Workspace
     printed: dict[str, str]
@@ -125,8 +127,8 @@ def both_layouts(hub: HubProcess, tmp_path_factory: pytest.TempPathFactory) -> R
     )
     assert [done.returncode for done in ended] == [0, 0], ended
     printed = dict(zip(("viewer", "community-forensics"), (done.stdout for done in ended), strict=True))
-    read = json.loads(child(hub, READ_BACK, str(EVERY_SPLIT), *(f"org/whole-{layout}" for layout in LAYOUTS)))
-    return ReadBack(workspace, printed, dict(zip(LAYOUTS, read, strict=True)))
+    names = ("org/whole-viewer", "org/whole-community-forensics")
+    return ReadBack(workspace, printed, json.loads(child(hub, TRAINING + READ_BACK, str(EVERY_SPLIT), *names)))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -170,32 +172,46 @@ def test_a_published_dataset_is_read_back_in_every_usual_way_with_every_byte(
     assert not [row for row in clean.requests() if "/commit/" in row["path"]]
 
 
-def test_the_studys_training_code_reads_its_layout(clean: HubProcess, ready: Workspace, tmp_path: Path) -> None:
-    done = publish(clean, ready, "org/study", layout="community-forensics")
-    assert done.returncode == 0, done.stderr
-    read = json.loads(child(clean, TRAINING, "org/study", "Systematic+Manual+Real", str(tmp_path / "cache")))
-    rows = pq.read_table(manifest_path(ready)).to_pylist()
+def test_the_studys_training_code_reads_its_layout(both_layouts: ReadBack) -> None:
+    rows = [row for row in pq.read_table(manifest_path(both_layouts.workspace)).to_pylist() if row["split"] == "train"]
     expected = [[[row["width"], row["height"]], row["label"], row["model_name"] or row["real_title"]] for row in rows]
+    read = both_layouts.read["trained"]
     assert sorted(read) == sorted(expected)
     assert read != expected
 
 
-def test_another_layout_replaces_all_shards_in_one_commit(clean: HubProcess, ready: Workspace) -> None:
-    publish(clean, ready, "org/turned")
-    before = files(clean, "org/turned")
-    commits = len(history(clean, "org/turned"))
-    done = publish(clean, ready, "org/turned", layout="community-forensics")
-    assert done.returncode == 0, done.stderr
-    after = files(clean, "org/turned")
-    shards = [{path for path in listing if path.startswith("data/")} for listing in (before, after)]
-    assert not shards[0] & shards[1]
-    assert len(history(clean, "org/turned")) == commits + 1
-    assert "image_data" in text(clean, "org/turned", "README.md")
-
-
-def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(clean: HubProcess, filled: Builder) -> None:
-    workspace = filled.write()
+def test_lists_that_are_no_longer_needed_and_shards_of_another_layout_are_removed_in_one_commit(
+    clean: HubProcess, filled: Builder
+) -> None:
+    workspace = in_public(filled)
+    assert publish(clean, workspace, "org/listed", public=True).returncode == 0
+    before = files(clean, "org/listed")
+    lists = {"metadata/evaluation.parquet", "metadata/real_images.parquet"}
+    assert lists <= before.keys()
+    card = text(clean, "org/listed", "README.md")
+    assert "config_name: evaluation" in card
+    assert "## Evaluation sets" in card
+    assert "config_name: real_images" in card
+    assert "image_data" not in card
+    commits = len(history(clean, "org/listed"))
+    Store(clean.directory).update("dataset", "org/listed", private=True)
     build(workspace)
+    done = publish(clean, workspace, "org/listed", layout="community-forensics")
+    assert done.returncode == 0, done.stderr
+    after = files(clean, "org/listed")
+    assert not lists & after.keys()
+    assert not [path for path in before.keys() & after.keys() if path.startswith("data/")]
+    assert len(history(clean, "org/listed")) == commits + 1
+    card = text(clean, "org/listed", "README.md")
+    assert "config_name: evaluation" not in card
+    assert "real_images" not in card
+    assert "image_data" in card
+
+
+def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(
+    clean: HubProcess, filled: Builder, ready: Workspace
+) -> None:
+    workspace = ready
     publish(clean, workspace, "org/growing", max_shard_size="8KB")
     assert Store(clean.directory).repo("dataset", "org/growing").private  # without --public
     before = files(clean, "org/growing")
@@ -223,51 +239,22 @@ def test_growth_sends_what_is_new_and_removes_only_what_it_replaces(clean: HubPr
 
 def test_no_more_is_staged_than_may_be(clean: HubProcess, many: Workspace) -> None:
     clean.fail("stall", method="PUT", seconds=0.1)
-    options = ["--max-shard-size", "100KB", "--max-staging", "200KB"]
-    command = [*PUBLISH, "org/little-room", "--workspace", str(many.root), *options]
-    publishing = subprocess.Popen(command, env=environment(clean), stdout=subprocess.PIPE)
+    sizes = {"max_shard_size": "100KB", "max_staging": "200KB"}
     most = [0, 0]
-    while publishing.poll() is None:
-        # Only what was there at one time: nothing was removed while it was looked at.
-        with contextlib.suppress(FileNotFoundError):
-            sizes = [path.stat().st_size for path in many.locks.glob("publish/*/manifest/.shards/*")]
-            most = [max(most[0], sum(sizes)), max(most[1], len(sizes))]
-        time.sleep(0.005)
-    assert publishing.communicate()[0]
-    assert publishing.returncode == 0
+    with ThreadPoolExecutor(1) as thread:
+        publishing = thread.submit(publish, clean, many, "org/little-room", **sizes)
+        while not publishing.done():
+            # Only what was there at one time: nothing was removed while it was looked at.
+            with contextlib.suppress(FileNotFoundError):
+                sizes_now = [path.stat().st_size for path in many.locks.glob("publish/*/manifest/.shards/*")]
+                most = [max(most[0], sum(sizes_now)), max(most[1], len(sizes_now))]
+            time.sleep(0.005)
+    assert publishing.result().returncode == 0, publishing.result().stderr
     assert 100_000 < most[0] <= 200_000
     assert most[1] > 1
     assert sum(path.startswith("data/") for path in files(clean, "org/little-room")) > 4
     commits = [row for row in clean.requests() if "/commit/cf-publish" in row["path"]]
     assert len(commits) > 2
-
-
-def test_the_pairs_of_the_evaluation_sets_are_published_with_a_configuration_of_their_own(
-    clean: HubProcess, filled: Builder
-) -> None:
-    workspace = filled.write()
-    build(workspace, BuildOptions(holdout=("name=solo-dreamer",)))
-    assert publish(clean, workspace, "org/paired").returncode == 0
-    assert "metadata/evaluation.parquet" in files(clean, "org/paired")
-    card = text(clean, "org/paired", "README.md")
-    assert "config_name: evaluation" in card
-    assert "## Evaluation sets" in card
-    build(workspace)
-    assert publish(clean, workspace, "org/paired").returncode == 0
-    assert "metadata/evaluation.parquet" not in files(clean, "org/paired")
-    assert "config_name: evaluation" not in text(clean, "org/paired", "README.md")
-
-
-def test_a_list_that_is_no_longer_needed_is_removed(clean: HubProcess, filled: Builder) -> None:
-    workspace = in_public(filled)
-    publish(clean, workspace, "org/listed")
-    assert "metadata/real_images.parquet" in files(clean, "org/listed")
-    build(workspace)
-    done = publish(clean, workspace, "org/listed")
-    assert done.returncode == 0, done.stderr
-    after = files(clean, "org/listed")
-    assert "metadata/real_images.parquet" not in after
-    assert "real_images" not in text(clean, "org/listed", "README.md")
 
 
 def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(clean: HubProcess, ready: Workspace) -> None:

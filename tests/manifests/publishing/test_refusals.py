@@ -23,7 +23,7 @@ from tests.manifests.publishing.publishing import (
     publish_by_command,
     sent,
 )
-from tests.scale import scaled
+from tests.scale import scaled, weekly
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
@@ -110,6 +110,7 @@ def test_requests_to_a_busy_hub_are_repeated(clean: HubProcess, filled: Builder)
 
 #: What is refused, by whose token, and what the message has: who asks, what is sent, and a Hub that is full or ill.
 REFUSALS: tuple[tuple[dict[str, Any], str | None, str], ...] = (
+    ({}, None, "hf auth login"),
     ({}, READER, "the token may not write there"),
     ({"method": "PUT", "status": 403, "body": {"error": "Signature expired"}}, WRITER, "(the Hub says: Signature"),
     ({"method": "POST", "path": "/commit/", "status": 413}, WRITER, "smaller --max-shard-size"),
@@ -119,7 +120,6 @@ REFUSALS: tuple[tuple[dict[str, Any], str | None, str], ...] = (
 )
 #: The same from other places of the Hub, and under other codes: with `make soak`.
 MORE_REFUSALS: tuple[tuple[dict[str, Any], str | None, str], ...] = (
-    ({}, None, "hf auth login"),
     ({}, "hf_unknown", "hf auth login"),
     ({"path": "/commit/cf-publish", "status": 500, "headers": AT_ONCE}, WRITER, "run the same command"),
     ({"path": "/commit/cf-publish", "status": 403, "body": {"error": NO_ROOM}}, WRITER, NO_ROOM),
@@ -143,6 +143,7 @@ def test_a_refusal_is_one_line_with_a_remedy_and_main_is_unchanged(
         assert files(clean, name).keys() <= {".gitattributes"}
 
 
+@weekly("manifests/publishing/test_refusals.py::test_a_refusal_is_one_line_with_a_remedy_and_main_is_unchanged")
 def test_without_a_token_the_command_names_the_remedy(clean: HubProcess, ready: Workspace) -> None:
     done = publish_by_command(clean, ready, "org/refused", token=None)
     assert done.returncode == 1

@@ -135,9 +135,22 @@ def test_the_same_version_again_is_no_other_one(hub: HubProcess, grown: Grown) -
     assert HfApi(hub.endpoint, token=WRITER).list_repo_refs("org/grown", repo_type="dataset").tags == tags
 
 
-def test_a_tag_of_other_content_is_refused_before_anything_is_sent(clean: HubProcess, world: World) -> None:
+def test_a_tag_that_could_not_be_made_is_made_by_the_next_run_and_one_of_other_content_is_refused(
+    clean: HubProcess, world: World
+) -> None:
+    store = Store(clean.directory)
     world.grow(2, 2)
-    assert publish(clean, world.workspace, "org/named", tag="v1").returncode == 0
+    clean.fail("status", path="/tag/", status=403, body={"error": "not yours"})
+    done = publish(clean, world.workspace, "org/named", tag="v1")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    clean.clear_faults()
+    assert store.repo("dataset", "org/named").tags == {}
+    done = publish(clean, world.workspace, "org/named", tag="v1")
+    assert done.returncode == 0, done.stderr
+    assert list(store.repo("dataset", "org/named").tags) == ["v1"]
+    assert files(clean, "org/named", "v1") == files(clean, "org/named")
+
     before = history(clean, "org/named")
     world.grow(2, 2)
     clean.clear_requests()
@@ -149,7 +162,6 @@ def test_a_tag_of_other_content_is_refused_before_anything_is_sent(clean: HubPro
     assert not [row for row in clean.requests() if row["method"] == "PUT"]
     done = publish(clean, world.workspace, "org/named", tag="v2")
     assert "tag v2: " in done.stdout
-    store = Store(clean.directory)
     assert sorted(store.repo("dataset", "org/named").tags) == ["v1", "v2"]
     # Another name for the same version.
     assert publish(clean, world.workspace, "org/named", tag="final").returncode == 0
@@ -160,7 +172,6 @@ def test_a_tag_of_other_content_is_refused_before_anything_is_sent(clean: HubPro
 def test_another_version_of_the_same_round_has_a_tag_of_its_own(clean: HubProcess, world: World) -> None:
     world.grow(3, 3)
     publish(clean, world.workspace, "org/again")
-    build(world.workspace, BuildOptions(real_per_generated=0.5))
     world.builder.change("org/painter-1", 2, status="blank", image=None, image_name=None, sha256=None)
     del world.builder.samples["org/painter-1"][2]
     for path in world.workspace.samples_of("org/painter-1").iterdir():
@@ -173,39 +184,6 @@ def test_another_version_of_the_same_round_has_a_tag_of_its_own(clean: HubProces
     assert sorted(tags) == ["round-1", "round-1.2"]
     # The first rounds again, which have their tag already.
     assert files(clean, "org/again", "round-1") != files(clean, "org/again")
-
-
-def test_the_tag_is_made_by_the_next_run_where_it_could_not_be(clean: HubProcess, world: World) -> None:
-    world.grow(2, 2)
-    clean.fail("status", path="/tag/", status=403, body={"error": "not yours"})
-    done = publish(clean, world.workspace, "org/late")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    clean.clear_faults()
-    assert Store(clean.directory).repo("dataset", "org/late").tags == {}
-    done = publish(clean, world.workspace, "org/late")
-    assert done.returncode == 0, done.stderr
-    assert list(Store(clean.directory).repo("dataset", "org/late").tags) == ["round-1"]
-    assert files(clean, "org/late", "round-1") == files(clean, "org/late")
-
-
-def test_without_history_former_versions_have_no_tag(clean: HubProcess, world: World) -> None:
-    world.grow(2, 2)
-    publish(clean, world.workspace, "org/squashed")
-    world.grow(2, 2)
-    dry = publish(clean, world.workspace, "org/squashed", squash=True, dry_run=True)
-    assert "would remove the tags of former versions: round-1" in dry.stdout
-    assert "refs/tags" not in dry.stdout
-    done = publish(clean, world.workspace, "org/squashed", squash=True)
-    assert done.returncode == 0, done.stderr
-    assert "removed the tags of former versions: round-1" in done.stdout
-    tags = Store(clean.directory).repo("dataset", "org/squashed").tags
-    (only,) = history(clean, "org/squashed")
-    assert tags == {"round-2": only}
-    assert "| round-1 (withdrawn) |" in text(clean, "org/squashed", "README.md")
-    again = publish(clean, world.workspace, "org/squashed", squash=True)
-    assert "has one commit only" in again.stdout
-    assert Store(clean.directory).repo("dataset", "org/squashed").tags == tags
 
 
 def test_a_changelog_of_somebody_else_is_refused_in_a_line(clean: HubProcess, ready: Workspace) -> None:

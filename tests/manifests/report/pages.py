@@ -10,6 +10,9 @@ from tests.manifests.making import png, sha256
 from workspace import records
 from workspace.layout import Workspace
 
+#: What a page of ten thousand generators may weigh, bytes.
+PAGE_BYTES = 15_000_000
+
 #: JavaScript: what each chart's drawing says, by the chart's title.
 CHARTS = """return Object.fromEntries(all(".chart").map(chart => [
     chart.querySelector("h3").textContent, [...chart.querySelectorAll("svg text")].map(text => text.textContent)]))"""
@@ -109,6 +112,6 @@ def written(workspace: Workspace, generators: list[GeneratorRow], rows: list[Man
     write_generators(workspace, generators)
     picture = workspace.root / "images" / "picture.png"
     if not picture.exists():
-        picture.parent.mkdir(parents=True)
+        picture.parent.mkdir(exist_ok=True)
         picture.write_bytes(png(1))
     return write_report(workspace)

@@ -6,16 +6,15 @@ from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from manifests.building import build
 from manifests.report import write_report
-from manifests.report.contact_sheet import FURTHER, PICTURES_OF_FEW, SHEETS
+from manifests.report.contact_sheet import FURTHER, PICTURES, PICTURES_OF_FEW, SHEETS
 from manifests.report.thumbnails import PICTURE_BYTES
 from tests.browser import look
 from tests.manifests.making import Builder, png
-from tests.manifests.report.pages import generated, image_of, real_image, written
+from tests.manifests.report.pages import PAGE_BYTES, generated, image_of, real_image, written
 from workspace.layout import Workspace
 
 
@@ -66,42 +65,48 @@ def test_of_many_generators_the_contact_sheet_shows_evenly_spaced_ones(builder: 
     generators = [generated(number) for number in range(2 * SHEETS)]
     page = written(builder.workspace, generators, [image_of(row) for row in generators]).read_text()
     assert page.count("<article") == SHEETS
+    assert SHEETS * PICTURES * PICTURE_BYTES * 4 / 3 < PAGE_BYTES
     shown = re.findall(r"<header><h3>org-\d+/generator-(\d+)</h3>", page)
     assert [int(number) for number in shown] == list(range(0, 2 * SHEETS, 2))
     assert f"{SHEETS} of {2 * SHEETS} generators" in page
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF"])
-def test_large_images_are_shrunk_below_their_bound(builder: Builder, kind: str) -> None:
-    content = io.BytesIO()
-    Image.open(io.BytesIO(png(1, size=64))).resize((700, 500), Image.Resampling.BICUBIC).save(content, kind)
-    picture = builder.workspace.root / "images" / "picture.png"
-    picture.parent.mkdir(parents=True)
-    picture.write_bytes(content.getvalue())
+def test_large_images_are_shrunk_below_their_bound(builder: Builder) -> None:
+    large = Image.open(io.BytesIO(png(1, size=64))).resize((700, 500), Image.Resampling.BICUBIC)
+    kinds = ("PNG", "JPEG", "GIF", "TIFF")
+    folder = builder.workspace.root / "images"
+    folder.mkdir(exist_ok=True)
+    for kind in kinds:
+        large.save(folder / kind, kind)
     generator = generated(0)
-    page = written(builder.workspace, [generator], [image_of(generator)]).read_text()
-    (shown,) = re.findall(r'"data:image/webp;base64,([^"]*)"', page)
-    assert 1000 < len(shown) * 3 / 4 <= PICTURE_BYTES
+    rows = [image_of(generator, index, path=f"images/{kind}") for index, kind in enumerate(kinds)]
+    page = written(builder.workspace, [generator], rows).read_text()
+    shown = re.findall(r'"data:image/webp;base64,([^"]*)"', page)
+    assert len(shown) == len(kinds)
+    assert all(1000 < len(picture) * 3 / 4 <= PICTURE_BYTES for picture in shown)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"\x89PNG damaged",
-        png(1, 40)[:2000],
-        png(1, 200)[:5000],
-        b"",
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-    ],
+UNDECODABLE = (
+    b"\x89PNG damaged",
+    png(1, 40)[:2000],
+    png(1, 200)[:5000],
+    b"",
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
 )
-def test_an_image_that_cannot_be_decoded_is_left_out(builder: Builder, content: bytes) -> None:
+
+
+def test_images_that_cannot_be_decoded_are_left_out(builder: Builder) -> None:
+    assert len(UNDECODABLE) < PICTURES_OF_FEW
     generator = builder.generator("org/painter", task="unconditional")
-    builder.sample(generator, None)
-    builder.sample(generator, None)
-    workspace = builder.write()
+    for _ in range(len(UNDECODABLE) + 1):
+        builder.sample(generator, None)
+    workspace = builder.write(rows_a_part=10)
     build(workspace)
-    (workspace.images_of("org/painter") / "00000000.png").write_bytes(content)
-    assert write_report(workspace).read_text().count("<img") == 1
+    for number, content in enumerate(UNDECODABLE):
+        (workspace.images_of("org/painter") / f"{number:08d}.png").write_bytes(content)
+    page = write_report(workspace).read_text()
+    assert page.count("<img") == 1
+    assert f"../images/org--painter/{len(UNDECODABLE):08d}.png" in page
 
 
 def shown(builder: Builder, content: bytes, **changes: Any) -> "np.typing.NDArray[np.uint8]":

@@ -12,13 +12,10 @@ from manifests.report import report_path, write_report
 from manifests.report.contact_sheet import PICTURES, PICTURES_OF_FEW, SHEETS, evenly_spaced
 from tests.browser import look
 from tests.manifests.making import Builder, png
-from tests.manifests.report.pages import CHARTS, generated, image_of, real_image, written
-from tests.scale import scaled
+from tests.manifests.report.pages import CHARTS, PAGE_BYTES, generated, image_of, real_image, written
+from tests.scale import scaled, weekly
 from workspace.errors import UsageError
 from workspace.layout import Workspace
-
-#: What a page of ten thousand generators may weigh, bytes.
-PAGE_BYTES = 15_000_000
 
 HOSTILE = "</script></svg><script>alert(1)</script><img src=x onerror=alert(2)>$\\frac{$ 100% & \"' \x07漢字"
 
@@ -96,6 +93,8 @@ def test_texts_of_unknown_authors_stay_text(builder: Builder, tmp_path: Path) ->
     assert acted["charts"]["Real images, by source"][-1] == f"{HOSTILE[:47]}…"
 
 
+# Each day: as many sheets and not more, each picture within its bound (test_contact_sheet.py), and a table of pages.
+@weekly("manifests/report/test_contact_sheet.py::test_of_many_generators_the_contact_sheet_shows_evenly_spaced_ones")
 def test_thousands_of_generators_are_a_page_that_opens(builder: Builder, tmp_path: Path) -> None:
     # As much detail as a picture may have before it is shrunk further: no page is heavier.
     number = scaled(1_000, 50_000)
