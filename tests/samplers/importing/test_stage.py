@@ -17,9 +17,9 @@ from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from samplers.importing.account import Account
 from samplers.sample import Sample, read_samples
+from tests.samplers.forked_examiner import import_with_forked_examiner
 from tests.samplers.importing.conftest import COUNT, NAME
 from tests.samplers.importing.corpus import Corpus
-from tests.samplers.forked_examiner import import_with_forked_examiner
 from tests.samplers.inputs import files_of
 from tests.samplers.processes import start_command
 from tests.scale import scaled
