@@ -26,11 +26,16 @@ def host(name: str, *program: object) -> "subprocess.Popen[str]":
 def _started(
     namespaces: list[str], before: str, program: list[object], environment: Mapping[str, str]
 ) -> "subprocess.Popen[str]":
-    if not (shutil.which("unshare") and shutil.which("ip")):
-        pytest.skip("a network namespace needs the programs unshare and ip")
-    if subprocess.run(["unshare", *namespaces, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("a network namespace needs root")
+    require_namespaces(*namespaces)
     start = ["unshare", *namespaces, "sh", "-c", f'ip link set lo up && {before}exec "$@"', "sh", *map(str, program)]
     pipe = subprocess.PIPE
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(start, env={**os.environ, "PATH": path, **environment}, stdout=pipe, stderr=pipe, text=True)
+
+
+def require_namespaces(*namespaces: str) -> None:
+    """Skip the test where such namespaces need rights that this user has not, or programs that are missing."""
+    if not (shutil.which("unshare") and shutil.which("ip")):
+        pytest.skip("a network namespace needs the programs unshare and ip")
+    if subprocess.run(["unshare", *namespaces, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a network namespace needs root")

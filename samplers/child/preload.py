@@ -20,6 +20,7 @@ torch.cuda.is_available = lambda: False
 import cv2
 import diffusers
 import diffusers.guiders
+import diffusers.utils.dummy_onnx_objects
 import numpy
 import peft
 import PIL.ImageFile
@@ -42,6 +43,7 @@ from transformers import CLIPImageProcessorPil, CLIPTextModel, CLIPTokenizer, T5
 from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
 import samplers.child.loop
+from workspace.sandbox import reach
 
 #: A pipeline of Stable Diffusion asks for all of them when it is loaded.
 SCHEDULERS = [getattr(diffusers, scheduler.name) for scheduler in KarrasDiffusionSchedulers]
@@ -49,6 +51,10 @@ SCHEDULERS = [getattr(diffusers, scheduler.name) for scheduler in KarrasDiffusio
 torch.cuda.is_available = _is_available
 # It remembers the answer, which it asks for again when models wait in the machine's memory.
 TorchDeviceBackend._detect_device_type.cache_clear()
+# Where onnxruntime is installed, diffusers imports it in each child that loads a component, to ask whether it is one of
+# ONNX. None is; here it would leave a thread. With the class that stands for it elsewhere it is not asked for.
+diffusers.OnnxRuntimeModel = diffusers.utils.dummy_onnx_objects.OnnxRuntimeModel
+reach.in_use()
 # Compiles hundreds of patterns at the first model that is loaded, a fifth of the start of a child, and remembers them.
 get_checkpoint_conversion_mapping("clip")
 # By default progress bars take a semaphore that all processes forked from here share: a child that is killed while it

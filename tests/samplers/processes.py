@@ -3,9 +3,10 @@
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -14,10 +15,15 @@ from samplers.assignment import units
 from samplers.assignment.units import UNIT_SECONDS
 from samplers.options import SampleOptions
 from samplers.running.supervisor import sample
+from tests.samplers.forked_examiner import EXAMINERS
 from workspace import process_folder
 from workspace.command_line import run
 from workspace.layout import Workspace
 from workspace.process_folder import SILENT_SECONDS
+from workspace.sandbox import kernel
+
+#: linux/sched.h
+_NEW_NETWORK = 0x40000000
 
 
 def start(
@@ -36,24 +42,47 @@ def start(
     return process
 
 
-def start_command(arguments: Sequence[str], environment: Mapping[str, str]) -> BaseProcess:
-    """`cf-sample` with these arguments in this environment, from the same fork server."""
-    process = multiprocessing.get_context("forkserver").Process(target=_command, args=([*arguments], dict(environment)))
+def start_command(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    main: Callable[[], object] | None = None,
+    output: Path | None = None,
+    has_network: bool = True,
+) -> BaseProcess:
+    """`cf-sample`, or another command's `main`, with these arguments in this environment, from the same fork server.
+
+    `output`: the file that it prints to; `has_network`: without, nothing can be reached, as in `tests/namespaces.py`.
+    """
+    process = multiprocessing.get_context("forkserver").Process(
+        target=_command, args=([*arguments], dict(environment), main, output, has_network)
+    )
     process.start()
     return process
 
 
-def _command(arguments: list[str], environment: dict[str, str]) -> None:
+def _command(
+    arguments: list[str],
+    environment: dict[str, str],
+    main: Callable[[], object] | None,
+    output: Path | None,
+    has_network: bool,
+) -> None:
     import huggingface_hub.constants
 
-    from samplers.cli import main
+    from samplers import cli
 
     _leave_the_fork_server()
+    if output is not None:
+        for descriptor in (1, 2):
+            os.dup2(os.open(output, os.O_CREAT | os.O_WRONLY | os.O_APPEND), descriptor)
+    if not has_network:
+        kernel.call("unshare", _NEW_NETWORK)
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     os.environ.clear()
     os.environ.update(environment)
     huggingface_hub.constants.ENDPOINT = environment["HF_ENDPOINT"]
     sys.argv = ["cf-sample", *arguments]
-    main()
+    (main or cli.main)()
 
 
 def _leave_the_fork_server() -> None:
@@ -75,9 +104,10 @@ def _sample(root: Path, options: SampleOptions, claim_seconds: float, unit_secon
 
 
 def under_fork_server() -> list[int]:
-    """The processes of the fork server, the parent of supervisor and child."""
+    """The processes of the fork server, the parent of supervisor and child; no process that examines images."""
     server = multiprocessing.forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-    return [int(text) for text in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return [int(text) for text in children if int(text) not in EXAMINERS]
 
 
 def wait_for_none() -> None:

@@ -20,7 +20,13 @@ from tests.samplers.conftest import ENDLESS, PIXELS
 from tests.samplers.inputs import entry_of, files_of
 from workspace.layout import Workspace
 
-COMMAND = [sys.executable, "-c", "from samplers.cli import main; main()"]
+ROOT = Path(__file__).parents[2]
+#: The command in a user's script, without `if __name__ == "__main__"`.
+SCRIPT = """
+print("the body runs", flush=True)
+from samplers.cli import main
+main()
+"""
 TOKEN = "hf_" + "q" * 34
 
 
@@ -71,30 +77,27 @@ def test_a_dry_run_shows_the_pending_work_and_changes_nothing(
     assert sorted(workspace.root.rglob("*")) == before
 
 
-def test_no_process_that_opens_weights_has_the_token_and_ctrl_c_ends_all_processes(
+def test_a_script_runs_its_body_once_no_process_that_opens_weights_has_the_token_and_ctrl_c_ends_all_processes(
     store: Store, hub: HubProcess, make_workspace: Callable[..., Workspace], tmp_path: Path
 ) -> None:
     endless = Hyperparameters(num_inference_steps=1_000_000)
     workspace = make_workspace(entry_of(store, PIXELS, 1), entry_of(store, ENDLESS, 2, hyperparameters=endless))
-    command = [
-        *COMMAND,
-        "--workspace",
-        str(workspace.root),
-        "--images",
-        "2",
-        "--weights-dir",
-        str(tmp_path / "weights"),
-    ]
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    command = [sys.executable, str(script), "--workspace", str(workspace.root), "--images", "2"]
+    command += ["--weights-dir", str(tmp_path / "weights")]
     environment = {**os.environ, **hub.environment(TOKEN), "AWS_SECRET_ACCESS_KEY": TOKEN}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 120
     # The first generator is through; the child sits over the one that never ends.
-    while not workspace.outcome_of(PIXELS).exists() and time.monotonic() < deadline:
+    log = workspace.logs / "sample-1-of-1.jsonl"
+    while not (workspace.outcome_of(PIXELS).exists() and ENDLESS in log.read_text()) and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
-    time.sleep(1)
+    time.sleep(0.3)
     descendants = _below(process.pid)
     assert len(descendants) >= 2
     assert TOKEN in Path(f"/proc/{process.pid}/environ").read_text()
@@ -105,8 +108,9 @@ def test_no_process_that_opens_weights_has_the_token_and_ctrl_c_ends_all_process
 
     # As a terminal does it: to every process of the foreground.
     os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    printed, said = process.communicate(timeout=30)
     assert process.returncode == 130
+    assert printed.count("the body runs") == 1
     assert "run the same command again to continue" in said
     assert "Traceback" not in said
     deadline = time.monotonic() + 10

@@ -103,7 +103,7 @@ def test_a_bucket_has_the_files_of_a_plain_run_and_a_second_command_finds_nothin
 def test_two_nodes_share_a_run_and_one_that_is_killed_or_stopped_costs_no_image(
     s3: S3, plain: Workspace, options: SampleOptions, tmp_path: Path
 ) -> None:
-    options = dataclasses.replace(options, images=24, batch_size=2, steps=2, store="parquet")
+    options = dataclasses.replace(options, images=scaled(12, 24), batch_size=2, steps=2, store="parquet")
     address = s3.address()
     upload(plain, address)
     nodes = [start(address, options, tmp_path / f"node-{number}") for number in range(3)]

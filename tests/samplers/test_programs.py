@@ -173,14 +173,15 @@ def test_the_weights_of_a_package_are_sampled(
 def test_a_run_of_programs_and_models_of_the_hub_is_identical_after_kills(
     seed: int, names: tuple[str, ...], make: Callable[..., Workspace], options: SampleOptions
 ) -> None:
-    images = scaled(12, 200)
+    images = scaled(8, 200)
     options = replace(options, images=images, batch_size=scaled(4, 16), steps=None)
-    expected = make(*names)
+    beside = scaled((PIXELS,), (PIXELS, BASE))
+    expected = make(*names, beside=beside)
     sample(expected, options)
     assert Counter(row.status for name in names for row in read_samples(expected, name))["ok"] == images * len(names)
-    workspace = make(*names)
+    workspace = make(*names, beside=beside)
     chance = random.Random(seed)
-    every = [*names, PIXELS, BASE]
+    every = [*names, *beside]
     for share in scaled((0.3,), (0.2, 0.6)):
         process = start(workspace, options)
         while process.is_alive() and sum(progress_of(workspace, name).tries for name in every) < share * images * len(

@@ -1,49 +1,20 @@
-"""A script without `if __name__ == "__main__"` samples: no process that it starts runs the script again."""
+"""What samples need not have a main module that can be imported: no process that it starts runs it again.
 
-import os
-import subprocess
+A script without `if __name__ == "__main__"` is in `test_cli.py`.
+"""
+
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from localhub.process import HubProcess
 from localhub.store import Store
 from samplers.options import SampleOptions
 from samplers.running.supervisor import sample
-from samplers.sample import read_samples
 from tests.samplers.conftest import PIXELS
 from tests.samplers.inputs import entry_of
 from workspace.layout import Workspace
-
-ROOT = Path(__file__).parents[2]
-SCRIPT = """
-from pathlib import Path
-from samplers.options import SampleOptions
-from samplers.running.supervisor import sample
-from workspace.layout import Workspace
-
-print("the body runs", flush=True)
-options = SampleOptions(images=2, device="cpu", endpoint="{endpoint}", weights_dir=Path("{weights}"))
-report = sample(Workspace(Path("{workspace}")), options)
-print([outcome.status for outcome in report.outcomes], __name__, flush=True)
-"""
-
-
-def test_a_script_without_a_guard_runs_its_body_once(
-    store: Store, hub: HubProcess, make_workspace: Callable[..., Workspace], tmp_path: Path
-) -> None:
-    workspace = make_workspace(entry_of(store, PIXELS))
-    script = tmp_path / "script.py"
-    script.write_text(
-        SCRIPT.format(workspace=workspace.root, endpoint=hub.endpoint, weights=tmp_path / "weights"), encoding="utf-8"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.splitlines()) == (0, ["the body runs", "['done'] __main__"]), done.stderr
-    assert len(read_samples(workspace, PIXELS)) == 2
 
 
 @pytest.mark.parametrize("file", [None, "/home/somebody/script-that-is-gone.py"])

@@ -5,6 +5,7 @@ weights. It uses graphics devices. What it writes is the caller's choice. No pat
 where tokens and keys are: a checkout or an environment inside it is listed itself.
 """
 
+import functools
 import os
 import pwd
 import sys
@@ -42,8 +43,18 @@ _GRAPHICS = ("nvidia*", "dri", "kfd", "dxg")
 
 def readable(weights: Iterable[Path]) -> list[Path]:
     """Paths that the process may read: Python, libraries, system files, and the folders `weights`."""
-    libraries = [*map(Path, _SYSTEM), *_python(), *_library_path(), *_mapped()]
+    libraries = [*map(Path, _SYSTEM), *_python(), *in_use(), *_library_path()]
     return [*_outside_homes(libraries), *weights]
+
+
+@functools.cache
+def in_use() -> frozenset[Path]:
+    """Where the modules and libraries come from that are in use at the first call.
+
+    A server that forks calls it beforehand: in each of its processes a look at every module would copy twenty megabytes
+    of the memory that they share.
+    """
+    return frozenset([*_imported(), *_mapped()])
 
 
 def listed() -> list[Path]:
@@ -77,8 +88,7 @@ def _homes() -> set[Path]:
 
 
 def _python() -> Iterator[Path]:
-    """Where modules come from: Python and its packages, the modules beside scripts, and the folders of the packages
-    imported so far, for the case that an entry of the path is refused, such as the home that contains a checkout."""
+    """Where modules come from: Python and its packages, and the modules beside scripts."""
     installed = _installed()
     yield from installed
     for entry in _path():
@@ -88,6 +98,12 @@ def _python() -> Iterator[Path]:
             # A checkout, or the folder of a user's script: there are his data too.
             yield from (package.parent for package in entry.glob("*/__init__.py"))
             yield from (module for ending in _MODULES for module in entry.glob(f"*{ending}"))
+
+
+def _imported() -> Iterator[Path]:
+    """The folders of the packages imported so far, for the case that an entry of the path is refused, such as the home
+    that contains a checkout."""
+    installed = _installed()
     for name, module in list(sys.modules.items()):
         file = None if "." in name else getattr(module, "__file__", None)
         if file and not file.startswith(tuple(f"{place}/" for place in installed)):

@@ -85,7 +85,7 @@ def test_several_processes_at_one_generator_make_the_files_of_one(
 
 
 def test_what_a_killed_process_had_is_made_by_the_others(two: Callable[[], Workspace], options: SampleOptions) -> None:
-    options = dataclasses.replace(options, images=scaled(20, 40), batch_size=2, only=(PIXELS,))
+    options = dataclasses.replace(options, images=scaled(12, 40), batch_size=2, only=(PIXELS,))
     undisturbed, workspace = two(), two()
     sample(undisturbed, options)
     first = start(workspace, dataclasses.replace(options, shard="2/2"), unit_seconds=UNIT_SECONDS)

@@ -1,6 +1,7 @@
 """`cf-fetch` and `cf-sample --offline` with generators of the zoo."""
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +15,17 @@ from samplers.options import SampleOptions
 from samplers.outcomes import read_outcome
 from samplers.running.supervisor import sample
 from samplers.weights.offline import NoFilesError
-from tests.namespaces import without_network
+from tests.namespaces import require_namespaces, without_network
 from tests.samplers.conftest import BASE, LORA, PIXELS
 from tests.samplers.inputs import adapter_of, entry_of, files_of
+from tests.samplers.processes import start_command
+from tests.scale import weekly
 from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 MakeWorkspace = Callable[..., Workspace]
+#: Waits for its end; returns its exit code and what it printed.
+Node = Callable[[], tuple[int | None, str]]
 #: Nobody listens there.
 NOWHERE = "http://127.0.0.1:9"
 
@@ -35,20 +40,60 @@ def offline(options: SampleOptions) -> SampleOptions:
     return dataclasses.replace(options, endpoint=NOWHERE, offline=True, wait=0.0)
 
 
+def _forked(arguments: list[str], folder: Path) -> Node:
+    """`cf-sample` on a node without network, forked from what has imported it."""
+    require_namespaces("--net")
+    output = folder / "output"
+    process = start_command(arguments, {**os.environ, "HF_ENDPOINT": NOWHERE}, output=output, has_network=False)
+
+    def ended() -> tuple[int | None, str]:
+        process.join(250)
+        return process.exitcode, output.read_text()
+
+    return ended
+
+
+def _anew(arguments: list[str], _: Path) -> Node:
+    """The installed command there, which imports everything itself."""
+    process = without_network("cf-sample", *arguments)
+
+    def ended() -> tuple[int | None, str]:
+        said = process.communicate(timeout=250)[1]
+        return process.returncode, said
+
+    return ended
+
+
 def test_a_node_without_network_samples_what_is_fetched_while_it_waits(
-    store: Store, make_workspace: MakeWorkspace, fetching: FetchOptions, options: SampleOptions
+    store: Store, make_workspace: MakeWorkspace, fetching: FetchOptions, options: SampleOptions, tmp_path: Path
+) -> None:
+    _sampled_without_network(_forked, store, make_workspace, fetching, options, tmp_path)
+
+
+@weekly("samplers/fetch/test_fetch.py::test_a_node_without_network_samples_what_is_fetched_while_it_waits")
+def test_the_installed_command_imports_and_samples_there_too(
+    store: Store, make_workspace: MakeWorkspace, fetching: FetchOptions, options: SampleOptions, tmp_path: Path
+) -> None:
+    _sampled_without_network(_anew, store, make_workspace, fetching, options, tmp_path)
+
+
+def _sampled_without_network(
+    start: Callable[[list[str], Path], Node],
+    store: Store,
+    make_workspace: MakeWorkspace,
+    fetching: FetchOptions,
+    options: SampleOptions,
+    folder: Path,
 ) -> None:
     adapter = adapter_of(store, LORA, BASE, "lora", "pytorch_lora_weights.safetensors", rank=3)
     workspace = make_workspace(entry_of(store, BASE, 1), entry_of(store, PIXELS, 2), adapter)
-    node = without_network(
-        "cf-sample", "--offline", "--workspace", workspace.root, "--weights-dir", fetching.weights_dir,
-        "--images", 2, "--device", "cpu", "--wait", 120,
-    )  # fmt: skip
+    arguments = ["--offline", "--workspace", workspace.root, "--weights-dir", fetching.weights_dir]
+    node = start([*map(str, arguments), "--images", "2", "--device", "cpu", "--wait", "120"], folder)
     report = fetch(workspace, dataclasses.replace(fetching, images=2))
     assert len(report.fetched) == 3
-    _, err = node.communicate(timeout=250)
-    assert node.returncode == 0, err
-    assert "Traceback" not in err
+    code, said = node()
+    assert code == 0, said
+    assert "Traceback" not in said
     for name in (BASE, PIXELS, LORA):
         outcome = read_outcome(workspace, name)
         assert outcome is not None

@@ -14,6 +14,7 @@ from samplers.importing.account import Account
 from samplers.importing.command import described
 from samplers.importing.described import Import
 from samplers.importing.options import ImportOptions
+from tests.samplers.forked_examiner import forked_examiner
 from tests.samplers.importing.corpus import Corpus, make
 from tests.scale import scaled
 from workspace.layout import Workspace
@@ -34,12 +35,14 @@ def _what(corpus: Corpus) -> Import:
 
 @pytest.fixture(scope="session")
 def import_corpus(corpus: Corpus, hub: HubProcess) -> Iterator[Callable[..., Account]]:
-    """Imports the tree into a workspace. All imports have one examiner: its process takes seconds to start."""
+    """Imports the tree into a workspace. All imports have one examiner."""
     running: list[Examiner] = []
 
     def examiner(*arguments: Any, **options: Any) -> AbstractContextManager[Examiner]:
         if not running:
-            running.append(Examiner(*arguments, **options))
+            with forked_examiner():
+                running.append(Examiner(*arguments, **options))
+                running[0].start()
         return nullcontext(running[0])
 
     def imported(workspace: Workspace, report: Path | None = None) -> Account:

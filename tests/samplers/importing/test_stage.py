@@ -3,9 +3,6 @@
 import csv
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,9 +17,11 @@ from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from samplers.importing.account import Account
 from samplers.sample import Sample, read_samples
+from tests.samplers.forked_examiner import import_with_forked_examiner
 from tests.samplers.importing.conftest import COUNT, NAME
 from tests.samplers.importing.corpus import Corpus
 from tests.samplers.inputs import files_of
+from tests.samplers.processes import start_command
 from tests.scale import scaled
 from workspace import records
 from workspace.layout import Workspace
@@ -120,17 +119,17 @@ def test_an_import_that_was_killed_continues_and_ends_in_the_same_files(
     tmp_path: Path,
 ) -> None:
     workspace = Workspace.open(tmp_path / "workspace")
-    command = [sys.executable, "-c", "from samplers.importing.cli import main; main()", NAME, str(corpus.root)]
-    command += ["--architecture", "GAN", "--license", "cc0-1.0", "--trained-on", "FFHQ", "--real-source", "ffhq"]
-    command += ["--workspace", str(workspace.root), "--device", "cpu", "--weights-dir", str(tmp_path / "weights")]
+    arguments = [NAME, str(corpus.root), "--architecture", "GAN", "--license", "cc0-1.0", "--trained-on", "FFHQ"]
+    arguments += ["--real-source", "ffhq", "--workspace", str(workspace.root), "--device", "cpu"]
+    arguments += ["--weights-dir", str(tmp_path / "weights")]
     environment = {**os.environ, "HF_ENDPOINT": hub.endpoint}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    process = start_command(arguments, environment, import_with_forked_examiner, tmp_path / "output")
     folder = workspace.samples_of(NAME)
     while not (folder.is_dir() and any(path.stat().st_size for path in folder.glob("journal-*"))):
-        assert process.poll() is None
+        assert process.is_alive(), (tmp_path / "output").read_text()
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert read_samples(workspace, NAME) == []
     again = import_corpus(workspace)
     assert 0 < again.generators[0].new < COUNT

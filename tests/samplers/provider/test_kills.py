@@ -27,8 +27,8 @@ from workspace.layout import Workspace
 NAME = "acme/painter"
 AT_ONCE = 4
 #: More than what is delivered until the last kill.
-IMAGES = scaled(60, 3000)
-KILLS = scaled(4, 50)
+IMAGES = scaled(40, 3000)
+KILLS = scaled(3, 50)
 #: Seconds from the first request of a run to its kill, at most.
 LONGEST = scaled(0.1, 0.4)
 

@@ -18,6 +18,7 @@ from samplers.provider.options import RemoteOptions
 from samplers.provider.run import RemoteReport, sample_remote
 from samplers.sample import read_samples
 from samplers.weights.store import WeightStore
+from tests.samplers.forked_examiner import forked_examiner
 from tests.samplers.inputs import PROMPTS, write_prompts
 from tests.samplers.provider import server as faults
 from tests.samplers.provider.examining import CHECKER, HereExaminer, no_files
@@ -75,7 +76,8 @@ def sample(
             update=options.pop("update", False),
         )
         remote = RemoteOptions(remote=(str(recipe),), **({"max_images": 20} | options))
-        (report,) = sample_remote(workspace, remote, sampling)
+        with forked_examiner():
+            (report,) = sample_remote(workspace, remote, sampling)
         return workspace, report
 
     return run

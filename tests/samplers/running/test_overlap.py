@@ -21,7 +21,7 @@ from tests.samplers.processes import start, wait_for_none
 from tests.scale import scaled
 from workspace.layout import Workspace
 
-NAMES = (PIXELS, CLASSES, BASE, FINETUNE)
+NAMES = scaled((PIXELS, BASE), (PIXELS, CLASSES, BASE, FINETUNE))
 #: Seconds without a sign of life after which a claim is free: shorter than some of the stops.
 CLAIM_SECONDS = 1.0
 WORKERS, SIGNALS = scaled(3, 6), scaled(5, 100)
@@ -37,7 +37,7 @@ def _workspace(store: Store, make_workspace: Callable[..., Workspace]) -> Worksp
 def test_the_same_command_beside_a_running_one_takes_nothing_from_it(
     store: Store, options: SampleOptions, make_workspace: Callable[..., Workspace]
 ) -> None:
-    options = dataclasses.replace(options, images=12, batch_size=2, only=(PIXELS,))
+    options = dataclasses.replace(options, images=8, batch_size=2, only=(PIXELS,))
     undisturbed, workspace = (_workspace(store, make_workspace) for _ in range(2))
     sample(undisturbed, options)
     first = start(workspace, options)

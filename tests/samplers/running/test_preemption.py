@@ -23,7 +23,7 @@ from tests.scale import SOAK, scaled
 from workspace.layout import Workspace
 
 #: A part has eight batches: no run below gets so far.
-BATCH, IMAGES = 2, scaled(8, 64)
+BATCH, IMAGES = 2, scaled(6, 64)
 
 
 def test_a_generator_gets_done_although_every_run_is_ended_before_it_has_a_part(

@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ from samplers.sample import read_samples
 from tests.samplers.conftest import BASE, CHECKER, CLASSES, ENDLESS, FINETUNE, NAN, PIXELS
 from tests.samplers.inotify import Watch
 from tests.samplers.inputs import PROMPTS, build, entry_of, files_of
+from tests.samplers.processes import under_fork_server
 from workspace.errors import UsageError
 from workspace.identity import seed_of, sha256_of_file
 from workspace.layout import Workspace
@@ -229,10 +229,10 @@ def _signal_child_of(model_name: str, workspace: Workspace, number: signal.Signa
         time.sleep(0.05)
     # By the clock of the processor, whatever else the machine does: starting a child and loading take less.
     while time.monotonic() < deadline:
-        # Of the server that forks these children: this process has others, such as the Hub.
-        for process in psutil.Process(forkserver._forkserver._forkserver_pid).children():  # type: ignore[attr-defined]
+        for pid in under_fork_server():
             with contextlib.suppress(psutil.NoSuchProcess):
-                if sum(process.cpu_times()[:2]) > 1.5:
+                process = psutil.Process(pid)
+                if sum(process.cpu_times()[:2]) > 0.8:
                     process.send_signal(number)
                     return
         time.sleep(0.05)
