@@ -72,10 +72,11 @@ def _started(
 ) -> "subprocess.Popen[bytes] | Forked":
     if program not in PROGRAMS or SERVER.is_inherited:
         return _ANEW(program, link, settings, environment)
-    return Forked(SERVER.start(_serve, str(program), link, settings, without_secrets() | environment))
+    return Forked(SERVER.start(serve, str(program), link, settings, without_secrets() | environment))
 
 
-def _serve(program: str, link: socket.socket, settings: str, environment: dict[str, str]) -> None:
+def serve(program: str, link: socket.socket, settings: str, environment: dict[str, str]) -> None:
+    """What such a process does, in its fork."""
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)

@@ -2,12 +2,15 @@
 
 A new interpreter imports torch, transformers and diffusers, which takes seconds, and `cf-sample` starts a fork server
 that does so again. So a process is forked from a server that has imported them, and forks its sampling processes from
-the same server. It has its own arguments, environment, folder, output and exit code.
+the same server, and its processes with limits too, which tests/workspace/limited starts anew, as users do. It has its
+own arguments, environment, folder, output and exit code.
 """
 
+import multiprocessing
 import os
 import runpy
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -20,7 +23,11 @@ from pathlib import Path
 import psutil
 from huggingface_hub import constants
 
-from tests.forking import Server
+from engines.local import _empty_main_module
+from tests.forked_limited import serve
+from tests.forking import _STARTING, Forked, Server
+from workspace.environment import without_secrets
+from workspace.limited import process as limited
 
 #: Seconds until a program counts as hung.
 TIMEOUT = 500.0
@@ -128,8 +135,18 @@ def _start(
     # Its sampling processes come from the server that it comes from.
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
     forkserver.ensure_running = lambda: None
+    limited._started = _limited  # type: ignore[assignment]
     sys.argv = [program, *arguments]
     work(program)
+
+
+def _limited(program: str, link: socket.socket, settings: str, environment: Mapping[str, str]) -> Forked:
+    """Starts a process with limits, which is killed at the latest when the program has ended."""
+    work = (program, link, settings, without_secrets() | environment)
+    process = multiprocessing.get_context("forkserver").Process(target=serve, args=work, daemon=True)
+    with _STARTING, _empty_main_module(serve):  # or it would run the script once more
+        process.start()
+    return Forked(process)
 
 
 def _script(path: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 from workspace.errors import UsageError
@@ -38,6 +39,20 @@ def killed(name: str) -> str:
     if name != "stays":
         os.kill(os.getpid(), signal.SIGKILL)
     return name
+
+
+def wait_on_a_node(item: tuple[Path, int]) -> int:
+    """Wait until all may end, or the node of this process is killed; then the number of calls there were."""
+    folder, number = item
+    (folder / f"call-{number}-{os.getppid()}-{os.getpid()}").touch()
+    while not (folder / "end").exists():
+        time.sleep(0.02)
+    return len([*folder.glob("call-*")])
+
+
+def nodes_with_a_call(folder: Path) -> set[str]:
+    """Nodes where `wait_on_a_node` was called: each is the parent of its processes."""
+    return {path.name.split("-")[2] for path in folder.glob("call-*")}
 
 
 class StrangeError(Exception):

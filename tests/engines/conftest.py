@@ -57,7 +57,7 @@ class Nodes:
         with _quiet_nodes(folder):
             from ray.cluster_utils import Cluster
 
-            head = {**_NODE, "include_dashboard": False, "temp_dir": str(folder)}
+            head = {**_NODE, "include_dashboard": False, "no_monitor": True, "temp_dir": str(folder)}
             self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
             self.nodes = [self._cluster.add_node(**_NODE, wait=False) for _ in range(FURTHER)]
             self._cluster.wait_for_nodes()

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,17 @@ import pytest
 from engines.engine import TRIES, Engine, LostError
 from engines.local import LocalEngine
 from engines.ray import RayEngine
-from tests.engines.calls import die, fail, process_and_devices, square, token, wait_for_ever
-from tests.engines.conftest import Nodes
+from tests.engines.calls import (
+    die,
+    fail,
+    nodes_with_a_call,
+    process_and_devices,
+    square,
+    token,
+    wait_for_ever,
+    wait_on_a_node,
+)
+from tests.engines.conftest import FURTHER, Nodes
 from workspace.errors import CommunityForensicsError, UsageError
 
 
@@ -38,6 +48,18 @@ def test_an_item_that_loses_every_process_is_called_a_bounded_number_of_times(en
     with pytest.raises(LostError, match=f"{TRIES} times with the same work"):
         [*engine.run(die, [(tmp_path, 100)])]
     assert len(list(tmp_path.iterdir())) == TRIES
+
+
+def test_an_item_whose_node_is_killed_is_called_again(cluster: Nodes, on_ray: RayEngine, tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(lambda: [*on_ray.run(wait_on_a_node, [(tmp_path, n) for n in range(1 + FURTHER)])])
+        while len(nodes_with_a_call(tmp_path)) < 1 + FURTHER and not running.done():
+            time.sleep(0.02)
+        cluster.kill(0)
+        (tmp_path / "end").touch()
+        found = running.result()
+    assert sorted(number for (_, number), _ in found) == [*range(1 + FURTHER)]
+    assert max(calls for _, calls in found) == 2 + FURTHER
 
 
 def test_what_the_function_raises_reaches_the_caller(engine: Engine) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from captioning.options import CaptionOptions
 from captioning.stage import caption
-from engines.engine import Engine
 from engines.local import LocalEngine
+from engines.ray import RayEngine
 from manifests.building import build
 from manifests.checks import files, record_files
 from manifests.checks.files import check_files
@@ -24,43 +24,35 @@ from workspace.errors import UsageError
 from workspace.layout import Workspace
 
 
-@pytest.fixture(params=["local", "ray"])
-def engine(request: pytest.FixtureRequest) -> Engine:
-    """An engine."""
-    if request.param == "local":
-        return LocalEngine(2)
-    found: Engine = request.getfixturevalue("on_ray")
-    return found
-
-
 def test_files_are_checked_and_packed_as_by_one_process(
-    engine: Engine,
+    on_ray: RayEngine,
     fresh: Callable[[str], Builder],  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    engines = {"local": LocalEngine(2), "ray": on_ray}
     workspace = fresh("one").write(rows_a_part=3)
     build(workspace)
-    damaged = sorted(workspace.images.rglob("*.png"))[::3]
-    for image in damaged[1:]:
+    layout = layout_of("viewer")
+    shards = plan_shards(workspace, layout, 4000)
+    assert len(shards) > 2
+    (tmp_path / "here").mkdir()
+    packed = pack_shards(workspace, layout, shards, tmp_path / "here")
+    expected = {shard.path: path.read_bytes() for shard, path in packed}
+    for name, engine in engines.items():
+        (tmp_path / name).mkdir()
+        packed = pack_on(engine, workspace, layout, shards, tmp_path / name)
+        assert {shard.path: path.read_bytes() for shard, path in packed} == expected
+
+    for image in sorted(workspace.images.rglob("*.png"))[3::3]:
         image.write_bytes(image.read_bytes()[:-1] + b"x")
     monkeypatch.setattr(files, "_ROWS_A_CALL", 5)
     found = check_files(workspace, manifest_path(workspace), "full")
     assert found.damaged
-    counted: list[int] = []
-    assert check_files(workspace, manifest_path(workspace), "full", advance=counted.append, engine=engine) == found
-    assert len(counted) > 1
-    # Whole again, to be packed.
-    whole = fresh("two").write()
-    build(whole)
-    layout = layout_of("viewer")
-    shards = plan_shards(whole, layout, 4000)
-    assert len(shards) > 2
-    for name in ("here", "there"):
-        (tmp_path / name).mkdir()
-    expected = {shard.path: path.read_bytes() for shard, path in pack_shards(whole, layout, shards, tmp_path / "here")}
-    packed = pack_on(engine, whole, layout, shards, tmp_path / "there")
-    assert {shard.path: path.read_bytes() for shard, path in packed} == expected
+    for engine in engines.values():
+        counted: list[int] = []
+        assert check_files(workspace, manifest_path(workspace), "full", advance=counted.append, engine=engine) == found
+        assert len(counted) > 1
 
 
 def test_a_damaged_record_is_found_as_by_one_process(
