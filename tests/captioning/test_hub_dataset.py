@@ -206,9 +206,7 @@ def private(tmp_path: Path) -> Iterator[HubProcess]:
     """A Hub with private data sets and a private captioner."""
     folder = tmp_path / "private"
     table = write_parquet(tmp_path / "a.parquet", {"image": JPEGS[:2], "text": ["a cat", "..."]}).read_bytes()
-    tar = write_tar(tmp_path / "b.tar", sample("1", JPEGS[2], "a bird")).read_bytes()
     fill(folder, "org/rows", {"train.parquet": table}, "dataset", private=True)
-    fill(folder, "org/tars", {"0.tar": tar}, "dataset", private=True)
     fill(folder, "org/files", {"dog.jpg": JPEGS[3]}, "dataset", private=True)
     model = {path.name: path.read_bytes() for path in captioner.REPOSITORY.iterdir()}
     fill(folder, "org/captioner", model, private=True)
@@ -223,7 +221,7 @@ def test_endpoint_and_token_are_taken_from_the_options(
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     # The process of the captioner gets neither of them, and imports torch again.
     monkeypatch.setattr("captioning.stage.load_sandboxed", load_here)
-    sources = {name: f"hf://org/{name}" for name in ("rows", "tars", "files")}
+    sources = {name: f"hf://org/{name}" for name in ("rows", "files")}
     options = CaptionOptions(
         captioner="org/captioner", copy=True, device="cpu", endpoint=private.endpoint, token="hf_reader"
     )
@@ -231,7 +229,6 @@ def test_endpoint_and_token_are_taken_from_the_options(
     assert [(each.name, each.from_dataset, each.generated, each.skipped) for each in summaries] == [
         ("files", 0, 1, {}),
         ("rows", 1, 1, {}),
-        ("tars", 1, 0, {}),
     ]
     for prompt in read_prompts(Workspace(tmp_path / "w")):
         assert hashlib.sha256((tmp_path / "w" / prompt.real_path).read_bytes()).hexdigest() == prompt.real_sha256

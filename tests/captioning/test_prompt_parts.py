@@ -27,6 +27,7 @@ from captioning.sources.source import Source
 from captioning.target_size import TargetSize
 from demo.zoo.captioner.captions import PHOTOGRAPHS
 from tests.captioning.oddities import all_oddities, write
+from tests.scale import weekly
 from workspace import records
 from workspace.identity import number_of, sha256_of_file
 from workspace.layout import Workspace
@@ -96,6 +97,7 @@ def test_every_photograph_gets_its_own_caption_with_other_files_between(
     assert [prompt.real_id for prompt in result.prompts] == sorted(prompt.real_id for prompt in result.prompts)
 
 
+@weekly("captioning/test_decoders.py::test_processes_killed_by_accident_change_no_result")
 @pytest.mark.usefixtures("new_interpreters")
 def test_every_generated_caption_is_of_the_image_in_its_row_while_processes_are_killed(tmp_path: Path) -> None:
     chance, levels, root = random.Random(1), {}, tmp_path / "real"

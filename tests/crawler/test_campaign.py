@@ -14,7 +14,7 @@ from crawler.crawl import Crawled, crawl
 from crawler.hub.client import PAGE_SIZE
 from crawler.options import CrawlOptions
 from localhub.process import HubProcess
-from tests.scale import scaled
+from tests.scale import scaled, weekly
 from workspace.layout import Workspace
 
 REPOSITORIES, RANKED = scaled((300, 120), (20_000, 5_000))
@@ -83,6 +83,7 @@ def test_a_second_crawl_requests_only_the_list(first: First, campaign: HubProces
     assert first.workspace.catalog.read_bytes() == written
 
 
+@weekly("crawler/test_crawl.py::test_failed_requests_change_nothing")
 def test_with_a_tenth_of_all_requests_failing_the_catalogue_has_the_same_bytes(
     first: First, campaign: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
