@@ -60,7 +60,7 @@ docs: $(INSTALLED) ## the documentation as a site in site/; fails on a broken li
 bench: $(INSTALLED) ## what is claimed about speed, as ratios within one run
 	$(BIN)/python -m benchmarks
 
-soak: $(INSTALLED) ## the same tests with large numbers: many kills, many faults; hours
+soak: $(INSTALLED) ## the same tests with large numbers, many kills and faults, and the weekly ones; hours
 	CF_SOAK=1 $(BIN)/python -m pytest -q -p tests.workers --workers 5 --timeout 7200
 
 hashes: ## write requirements/hashes again, after a pinned version has changed; needs uv (pip install uv)
