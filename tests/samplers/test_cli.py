@@ -78,7 +78,11 @@ def test_a_dry_run_shows_the_pending_work_and_changes_nothing(
 
 
 def test_a_script_runs_its_body_once_no_process_that_opens_weights_has_the_token_and_ctrl_c_ends_all_processes(
-    store: Store, hub: HubProcess, make_workspace: Callable[..., Workspace], tmp_path: Path
+    store: Store,
+    hub: HubProcess,
+    make_workspace: Callable[..., Workspace],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     endless = Hyperparameters(num_inference_steps=1_000_000)
     workspace = make_workspace(entry_of(store, PIXELS, 1), entry_of(store, ENDLESS, 2, hyperparameters=endless))
@@ -91,6 +95,7 @@ def test_a_script_runs_its_body_once_no_process_that_opens_weights_has_the_token
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+    request.addfinalizer(process.kill)  # where this fails
     deadline = time.monotonic() + 120
     # The first generator is through; the child sits over the one that never ends.
     log = workspace.logs / "sample-1-of-1.jsonl"

@@ -8,6 +8,8 @@ from importlib.metadata import version
 
 import pytest
 
+from tests.scale import scaled
+
 PROGRAM = """
 import time, typer
 from workspace.command_line import run
@@ -50,10 +52,16 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 
 # The C code of some libraries, such as DuckDB, handles the interrupt and raises another error.
-@pytest.mark.parametrize("what", ["wait", "library"])
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75), (signal.SIGHUP, 75)],
+    ("what", "number", "code"),
+    [
+        ("wait", signal.SIGINT, 130),
+        ("library", signal.SIGINT, 130),
+        ("library", signal.SIGTERM, 75),
+        ("wait", signal.SIGUSR1, 75),
+        ("wait", signal.SIGHUP, 75),
+        *scaled([], [("library", signal.SIGUSR1, 75), ("wait", signal.SIGTERM, 75), ("library", signal.SIGHUP, 75)]),
+    ],
 )
 def test_an_interrupt_says_that_the_same_command_continues(what: str, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-c", PROGRAM, what]

@@ -18,6 +18,7 @@ from samplers.child.loading import load
 from samplers.child.sampling import Sampling
 from tests.samplers.child.making import Received, assignment, checker, plan, save_lora, save_stable_diffusion
 from tests.samplers.hostile import pickled_as
+from tests.scale import scaled
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_a_lora_for_another_kind_of_base_is_refused(base: Path, tmp_path: Path) 
     assert caught.value.status == "load-failed"
 
 
-@pytest.mark.parametrize("scale", [None, 0.125, 1.0, 2.0])
+@pytest.mark.parametrize("scale", scaled([None, 0.125], [None, 0.125, 1.0, 2.0]))
 def test_the_scale_of_a_lora_is_that_of_the_catalogue(base: Path, tmp_path: Path, scale: float | None) -> None:
     generator = load(assignment(save_lora(tmp_path / "lora"), base, kind="lora", adapter_scale=scale), "cpu")
     assert generator.effective.adapter_scale == (scale or 1.0)

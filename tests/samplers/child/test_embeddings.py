@@ -48,6 +48,7 @@ def _saved(folder: Path, name: str, content: Any) -> Path:
 
 
 def _load(folder: Path, base: Path, kind: str = "textual-inversion", **declared: Any) -> tuple[Generator, list[Any]]:
+    """What is loaded, and its images."""
     wanted = assignment(folder, base, task="text-to-image", kind=kind, tries=2, **declared)
     with quiet_libraries():
         generator = load(wanted, "cpu")
@@ -106,7 +107,8 @@ def test_files_of_web_uis_and_pickles_name_their_token(
     generator, images = _load(folder, base, adapter_file=name, allow_pickle=True)
     assert generator.tokens == (token,)
     assert [image.prompt for image in images] == [f"{token}, a cat", f"{token}, a dog"]
-    named, _ = _load(folder, base, adapter_file=name, allow_pickle=True, embedding_tokens=("given",))
+    about: dict[str, Any] = {"kind": "textual-inversion", "adapter_file": name, "allow_pickle": True}
+    named = load(assignment(folder, base, **about, embedding_tokens=("given",)), "cpu")
     assert named.tokens == ("given",)
     assert torch.equal(_rows(named.pipeline, "", "given", "given_1"), _vectors(2))
 

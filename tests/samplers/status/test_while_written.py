@@ -12,8 +12,11 @@ from samplers.storage.progress import progress_of
 from tests.records import catalog_entry
 from tests.samplers.inputs import write_catalog
 from tests.samplers.storage.making import NAME, RECIPE, store_all
+from tests.scale import scaled
 from workspace import recipe
 from workspace.layout import Workspace
+
+IMAGES = scaled(70, 150)
 
 
 @pytest.mark.parametrize("store", ["files", "parquet"])
@@ -22,7 +25,7 @@ def test_every_look_at_a_generator_that_is_being_stored_finds_all_that_was_there
 ) -> None:
     workspace = Workspace.open(tmp_path / "workspace")
     write_catalog(workspace, [catalog_entry(NAME, task="unconditional")])
-    recipes = replace(RECIPE, images=150, max_tries=200, store=store)
+    recipes = replace(RECIPE, images=IMAGES, max_tries=IMAGES + 50, store=store)
     recipe.pin(workspace, "sample", recipes.table())
     storing = threading.Thread(target=lambda: store_all(workspace, tmp_path, recipes))
     storing.start()
@@ -39,4 +42,4 @@ def test_every_look_at_a_generator_that_is_being_stored_finds_all_that_was_there
         images, looks = status.images, looks + 1
     assert looks > 5
     storing.join()
-    assert watcher.look(0).images == 150
+    assert watcher.look(0).images == IMAGES

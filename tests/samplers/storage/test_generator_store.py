@@ -118,6 +118,13 @@ def test_images_appear_with_their_part(workspace: Workspace, scratch: Path) -> N
     assert seen == [0, 0, 0, 7, 7, 7, 7, 14, 14, 17]
 
 
+def _put(workspace: Workspace, files: dict[str, bytes]) -> None:
+    """A run that has ended, from its files."""
+    for path, content in files.items():
+        (workspace.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (workspace.root / path).write_bytes(content)
+
+
 def _damage(workspace: Workspace, path: str, how: str) -> None:
     file = workspace.root / path
     if how == "missing":
@@ -148,10 +155,9 @@ def test_what_is_damaged_is_made_again(
 ) -> None:
     if store == "parquet" and path.startswith("images"):
         pytest.skip("there are no such files")
-    recipe = replace(RECIPE, store=store)
-    store_all(workspace, scratch, recipe)
+    _put(workspace, expected[store])
     _damage(workspace, path, how)
-    store_all(workspace, scratch, recipe)
+    store_all(workspace, scratch, replace(RECIPE, store=store))
     assert files_in(workspace) == expected[store]
 
 
