@@ -1,10 +1,11 @@
 """Who reads, builds, publishes or completes a dataset needs no extra; a stage that needs one says which."""
 
+import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,28 @@ from tests.base_installation import BaseInstallation, packages_of_base
 from tests.manifests.making import Builder, fill
 from workspace.layout import Workspace
 
+#: Types command lines one after the other, each a name, code and arguments; prints their exit codes and errors as JSON.
+TYPE = """
+import contextlib, io, json, sys
+ended = []
+for name, code, arguments in json.loads(sys.argv[1]):
+    sys.argv = [name, *arguments]
+    with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            exec(code)
+            status = 0
+        except SystemExit as error:
+            status = error.code
+    ended.append([name, status or 0, errors.getvalue()])
+print(json.dumps(ended))
+"""
 BUILD = "from manifests.cli import build_manifest; build_manifest()"
 PUBLISH = "from manifests.cli import publish; publish()"
 DOWNLOAD = (
-    "import sys; from huggingface_hub import snapshot_download;"
+    "from huggingface_hub import snapshot_download;"
     "snapshot_download(sys.argv[1], repo_type='dataset', local_dir=sys.argv[2])"
 )
+MOVE = "import shutil; shutil.move(*sys.argv[1:])"
 READ = """
 import sys
 import community_forensics as cf
@@ -68,6 +85,13 @@ def filled(tmp_path: Path) -> Builder:
     return fill(Builder(Workspace.open(tmp_path / "workspace")))
 
 
+def typed(base: BaseInstallation, commands: Any, environment: dict[str, str]) -> list[tuple[str, int, str]]:
+    """How each of the commands ended, in an installation without extras: its name, exit code and errors."""
+    ended = base.run(TYPE, json.dumps(commands), environment=environment)
+    assert ended.returncode == 0, ended.stderr
+    return [tuple(one) for one in json.loads(ended.stdout)]
+
+
 def test_the_base_installs_neither_torch_nor_diffusers_nor_transformers() -> None:
     packages = packages_of_base()
     assert not packages & {"torch", "diffusers", "transformers", "accelerate", "peft", "datasets", "starlette"}
@@ -77,20 +101,20 @@ def test_the_base_installs_neither_torch_nor_diffusers_nor_transformers() -> Non
 def test_a_dataset_is_built_published_completed_and_read_with_the_base_alone(
     base: BaseInstallation, filled: Builder, tmp_path: Path
 ) -> None:
-    workspace = str(filled.write().root)
-    built = base.run(BUILD, "--workspace", workspace, "--edition", "public", "--license-allow", "family=openrail,none")
-    assert built.returncode == 0, built.stderr
+    workspace, folder, copies = str(filled.write().root), str(tmp_path / "download"), str(tmp_path / "copies")
+    public = ["--edition", "public", "--license-allow", "family=openrail,none"]
+    commands = [
+        ("build", BUILD, ["--workspace", workspace, *public]),
+        ("publish", PUBLISH, ["org/data", "--workspace", workspace]),
+        ("download", DOWNLOAD, ["org/data", folder]),
+        # The real images, where somebody else has them.
+        ("move", MOVE, [str(tmp_path / "real"), copies]),
+        ("complete", BUILD, ["--workspace", folder, "--restore", copies]),
+    ]
     with HubProcess(tmp_path / "hub") as hub:
-        sent = base.run(PUBLISH, "org/data", "--workspace", workspace, environment=hub.environment("hf_any"))
-        assert sent.returncode == 0, sent.stderr
-        folder = str(tmp_path / "download")
-        home = {"HF_HOME": str(tmp_path / "home")}
-        fetched = base.run(DOWNLOAD, "org/data", folder, environment=hub.environment() | home)
-        assert fetched.returncode == 0, fetched.stderr
-    # The real images, where somebody else has them.
-    shutil.move(tmp_path / "real", tmp_path / "copies")
-    completed = base.run(BUILD, "--workspace", folder, "--restore", str(tmp_path / "copies"))
-    assert completed.returncode == 0, completed.stderr
+        environment = hub.environment("hf_any") | {"HF_HOME": str(tmp_path / "home")}
+        for name, status, errors in typed(base, commands, environment):
+            assert status == 0, f"{name}: {errors}"
     rows = base.run(COUNT, folder)
     assert rows.stdout.strip() == "31", rows.stderr
 
@@ -103,19 +127,23 @@ def test_a_manifest_and_its_images_are_read_with_the_base_alone(base: BaseInstal
     assert read.stdout.splitlines() == ["31 [(16, 16), (24, 24)]", "[]"]
 
 
-@pytest.mark.parametrize("name", NEEDS)
-def test_a_command_without_its_extra_names_it_in_one_line(base: BaseInstallation, name: str, tmp_path: Path) -> None:
-    code, options, extra, package = NEEDS[name]
+def test_a_command_without_its_extra_names_it_in_one_line(base: BaseInstallation, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(b"an image")
-    arguments = [option.format(images=tmp_path / "images") for option in options]
+    commands = [
+        (name, code, [option.format(images=tmp_path / "images") for option in options])
+        for name, (code, options, _, _) in NEEDS.items()
+    ]
     environment = {"CF_WORKSPACE": str(tmp_path / "workspace"), "HF_ENDPOINT": "http://127.0.0.1:9"}
-    ended = base.run(code, *arguments, environment=environment)
-    assert ended.returncode == 2, ended.stdout + ended.stderr
-    (line,) = ended.stderr.splitlines()
-    assert line.startswith(f"error: {name} needs ")
-    assert package in line
-    assert line.endswith(f"run: pip install 'community-forensics[{extra}]'")
+    ends = typed(base, commands, environment)
+    assert [name for name, _, _ in ends] == [*NEEDS]
+    for name, status, errors in ends:
+        _, _, extra, package = NEEDS[name]
+        assert status == 2, errors
+        (line,) = errors.splitlines()
+        assert line.startswith(f"error: {name} needs ")
+        assert package in line
+        assert line.endswith(f"run: pip install 'community-forensics[{extra}]'")
 
 
 def test_with_its_extra_a_command_does_not_complain() -> None:

@@ -6,12 +6,17 @@ boosting's usual defaults for tables of a few columns), because a shortcut that 
 """
 
 from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from manifests.manifest import FAKE, REAL
 from workspace.identity import seed_of
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 #: Folds: each image is judged once, by trees of four fifths of the generators and of the real images.
 FOLDS = 5
@@ -67,12 +72,20 @@ def judged(values: Scores, texts: Sequence[bool], labels: Labels, folds: npt.NDA
     return result
 
 
+@cache
+def _threads() -> "ThreadpoolController":
+    """The threads of the libraries, which are looked for once: that takes a tenth of the time of a small audit."""
+    import sklearn.ensemble  # noqa: F401 - first, or its threads would not be found
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
 class Trees:
     """Boosted trees, trained on images of both classes; arguments as those of `judged`."""
 
     def __init__(self, values: Scores, texts: Sequence[bool], labels: Labels) -> None:
         from sklearn.ensemble import HistGradientBoostingClassifier
-        from threadpoolctl import threadpool_limits
 
         self._trees = HistGradientBoostingClassifier(
             max_iter=_TREES,
@@ -86,12 +99,10 @@ class Trees:
         numbers = {label: int((labels == label).sum()) for label in (REAL, FAKE)}
         weights = np.where(labels == FAKE, 0.5 / numbers[FAKE], 0.5 / numbers[REAL]) * len(labels)
         # Small trees are slower on several threads, and one gives the same sums everywhere.
-        with threadpool_limits(limits=1):
+        with _threads().limit(limits=1):
             self._trees.fit(values, labels, sample_weight=weights)
 
     def chances(self, values: Scores) -> Scores:
         """For each image how likely it is generated, 0 to 1."""
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(limits=1):
+        with _threads().limit(limits=1):
             return np.asarray(self._trees.predict_proba(values)[:, 1])

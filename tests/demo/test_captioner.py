@@ -14,6 +14,7 @@ from demo import photographs
 from demo.zoo import captioner
 from demo.zoo.captioner import captions, training
 from demo.zoo.digits import data
+from tests.scale import scaled
 
 MAX_BYTES = 3_000_000
 REAL_FILES = {
@@ -85,7 +86,10 @@ def test_every_image_of_the_demo_has_its_own_caption() -> None:
     assert len(set(said)) == len(said)
 
 
-def test_the_script_trains_a_captioner_that_loads_and_keeps_the_card(tmp_path: Path) -> None:
+def test_the_script_trains_a_captioner_that_loads_and_keeps_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_VARIANTS", scaled(2, training._VARIANTS))
     (tmp_path / "README.md").write_text("the card")
     tokenizer, processor = training.make_tokenizer(), training.make_processor()
     with torch.random.fork_rng(devices=[]):

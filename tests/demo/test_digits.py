@@ -17,6 +17,7 @@ from sklearn.svm import SVC
 from demo.zoo.digits import data, repositories
 from demo.zoo.digits.denoising import teach
 from demo.zoo.digits.training import TRAINERS, save
+from tests.scale import scaled
 
 NAMES = ("if-digits", "ddpm-digits", "dit-digits")
 MAX_BYTES = 12_000_000  # of all three; the zoo's committed weights have to stay a small part of a clone
@@ -79,11 +80,12 @@ def test_the_classifier_reads_real_digits_it_has_not_seen(read):
 
 def test_an_image_shows_the_digit_of_its_prompt(folders, read):
     templates = ("a handwritten digit {word}", "the handwritten number {word}", "a scan of the digit {numeral}")
-    asked = np.array([digit for _ in templates for digit in range(10)] * 2)
-    prompts = [t.format(word=data.WORDS[digit], numeral=digit) for t in templates for digit in range(10)] * 2
+    repeats = scaled(1, 2)
+    asked = np.array([digit for _ in templates for digit in range(10)] * repeats)
+    prompts = [t.format(word=data.WORDS[digit], numeral=digit) for t in templates for digit in range(10)] * repeats
 
     drawn = load(folders["if-digits"])(
-        prompts, num_inference_steps=20, guidance_scale=2.0, generator=generators(60)
+        prompts, num_inference_steps=20, guidance_scale=2.0, generator=generators(len(prompts))
     ).images
     shown = read(pixels(drawn))
 
@@ -104,10 +106,10 @@ def test_the_digit_depends_on_the_prompt_alone(folders, read):
 
 
 def test_a_prompt_about_something_else_gives_a_digit_too(folders):
-    prompts = ["A cup of coffee, on a wooden table.", "", "l'été à Zürich: 東京 #42", "word " * 200] * 5
+    prompts = ["A cup of coffee, on a wooden table.", "", "l'été à Zürich: 東京 #42", "word " * 200] * scaled(2, 5)
 
     drawn = load(folders["if-digits"])(
-        prompts, num_inference_steps=20, guidance_scale=2.0, generator=generators(20)
+        prompts, num_inference_steps=20, guidance_scale=2.0, generator=generators(len(prompts))
     ).images
 
     assert np.median(distance_to_real(pixels(drawn))) < 1.5 * np.median(distance_to_real(data.split()[1].images))
@@ -115,10 +117,10 @@ def test_a_prompt_about_something_else_gives_a_digit_too(folders):
 
 def test_an_image_shows_the_digit_of_its_class(folders, read):
     pipeline = load(folders["dit-digits"])
-    asked = np.array(list(range(10)) * 6)
+    asked = np.array(list(range(10)) * scaled(3, 6))
     class_ids = pipeline.get_label_ids([data.WORDS[digit] for digit in asked])
 
-    drawn = pipeline(class_ids, num_inference_steps=20, guidance_scale=2.0, generator=generators(60)).images
+    drawn = pipeline(class_ids, num_inference_steps=20, guidance_scale=2.0, generator=generators(len(asked))).images
     shown = read(pixels(drawn))
 
     assert np.mean(shown == asked) >= 0.9
@@ -127,7 +129,8 @@ def test_an_image_shows_the_digit_of_its_class(folders, read):
 
 
 def test_unprompted_digits_are_of_all_kinds_and_look_real(folders, read):
-    drawn = load(folders["ddpm-digits"])(batch_size=100, num_inference_steps=30, generator=generators(100)).images
+    count = scaled(50, 100)
+    drawn = load(folders["ddpm-digits"])(batch_size=count, num_inference_steps=30, generator=generators(count)).images
     images = pixels(drawn)
     _, unseen = data.split()
     real = np.median(distance_to_real(unseen.images))
@@ -147,7 +150,7 @@ def test_the_training_script_makes_what_is_committed(folders, tmp_path, name):
     card = "its card\n"
     (tmp_path / "README.md").write_text(card)
 
-    save(TRAINERS[name](steps=4), tmp_path)
+    save(TRAINERS[name](steps=scaled(2, 4)), tmp_path)
 
     assert (tmp_path / "README.md").read_text() == card
     committed = folders[name]

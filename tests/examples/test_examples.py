@@ -133,7 +133,7 @@ def test_training_set_gives_batches_of_tensors_and_labels(workspace: Path, progr
 
 @pytest.mark.timeout(600)
 def test_a_shard_of_a_job_array_samples_from_a_mirror_without_the_hub(
-    workspace: Path, programs: Programs, tmp_path: Path
+    workspace: Path, programs: Programs, hub: HubProcess, tmp_path: Path
 ) -> None:
     """With the command that `deploy/slurm/sample.sh` calls; the script is run by `tests/deploy/test_slurm.py`."""
     programs.command("cf-hub", "mirror", workspace / "catalog.parquet", tmp_path / "mirror")
@@ -144,9 +144,11 @@ def test_a_shard_of_a_job_array_samples_from_a_mirror_without_the_hub(
     array = {"ID": "2", "MIN": "1", "MAX": "3", "STEP": "1", "COUNT": "3"}
     job = {f"SLURM_ARRAY_TASK_{name}": value for name, value in array.items()}
     options = ["--shard", "auto", "--images", "2", "--no-help"]
+    hub.clear_requests()
     with HubProcess(tmp_path / "mirror") as mirror:
         programs.command("cf-sample", "--workspace", node, *options, **job, **mirror.environment())
         assert any("/resolve/" in request["path"] for request in mirror.requests())
+    assert hub.requests() == []
     (sampled,) = (node / "images").iterdir()
     assert len(list(sampled.iterdir())) == 2
 

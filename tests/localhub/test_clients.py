@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
 from localhub.process import HubProcess
 from tests.hubs import fill, run_client
 from tests.localhub.conftest import CARD, WEIGHTS
+from tests.scale import weekly
 
 
 @pytest.fixture
@@ -255,6 +256,7 @@ print(AutoTokenizer.from_pretrained("zoo/bert").vocab_size)
 """
 
 
+@weekly("localhub/test_clients.py::test_the_life_of_a_repository")
 def test_diffusers_and_transformers_load_what_they_pushed(
     hub: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

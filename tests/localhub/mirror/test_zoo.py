@@ -16,6 +16,7 @@ from samplers.outcomes import read_outcome
 from tests.localhub.mirror.conftest import away
 from tests.namespaces import without_network
 from tests.samplers.inputs import PROMPTS, write_prompts
+from tests.scale import weekly
 from tests.zoo import copy_zoo
 from workspace.checker import DEFAULT_CHECKER
 from workspace.layout import Workspace
@@ -64,6 +65,7 @@ def test_a_crawl_of_a_mirror_is_a_crawl_of_the_hub_also_when_that_is_away(zoo_hu
             zoo_hub.clear_faults()
 
 
+@weekly("examples/test_examples.py::test_a_shard_of_a_job_array_samples_from_a_mirror_without_the_hub")
 def test_a_node_without_network_samples_from_a_mirror_that_was_filled_ahead(
     zoo_hub: HubProcess, tmp_path: Path
 ) -> None:
