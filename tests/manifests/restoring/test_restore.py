@@ -217,18 +217,20 @@ def test_images_that_a_newer_list_does_not_name_are_removed(edition: Downloads, 
     assert rows(folder) == rows(edition.public)
 
 
-# Restores in small shards, and is killed when the second one is about to be moved to its place.
+# Restores in small shards, and is killed before or after the second one is moved to its place.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 from manifests.restoring.restore import restore
 
-moved, replace = [], Path.replace
+moved, replace, when = [], Path.replace, sys.argv[4]
 
 def move(path, target):
     if Path(target).parent.name == "data":
         moved.append(target)
     if len(moved) == 2:
+        if when == "after":
+            replace(path, target)
         os.kill(os.getpid(), signal.SIGKILL)
     return replace(path, target)
 
@@ -243,13 +245,14 @@ def test_killed_between_two_shards_the_same_command_ends_in_the_same_files(editi
     expected, folder = (edition.copy_of_public(tmp_path / name) for name in ("expected", "killed"))
     restore(expected, [edition.real], SMALL)
     came = {path.name for path in (folder / "data").iterdir()}
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder), str(edition.real), str(SMALL)])
-    assert killed.returncode == -signal.SIGKILL
-    assert len({path.name for path in (folder / "data").iterdir()} - came) == 1
-    assert list(folder.glob(".cf-restore"))
-    seen = rows(folder)
-    assert not seen.keys() - rows(edition.full).keys()
-    assert not rows(edition.public).keys() - seen.keys()
+    for when, there in (("before", 1), ("after", 3)):
+        command = [sys.executable, "-c", KILLED, str(folder), str(edition.real), str(SMALL), when]
+        assert subprocess.run(command).returncode == -signal.SIGKILL
+        assert len({path.name for path in (folder / "data").iterdir()} - came) == there
+        assert list(folder.glob(".cf-restore"))
+        seen = rows(folder)
+        assert not seen.keys() - rows(edition.full).keys()
+        assert not rows(edition.public).keys() - seen.keys()
     restore(folder, [edition.real], SMALL)
     assert {name: found for name, (found, _) in state(folder).items()} == {
         name: found for name, (found, _) in state(expected).items()
