@@ -10,6 +10,7 @@ from manifests.tables.withheld import WithheldRow, withheld_path
 from tests.manifests.making import Builder, rows_of
 from workspace import records
 from workspace.errors import UsageError
+from workspace.layout import Workspace
 
 
 def test_a_generator_that_an_edition_leaves_out_is_not_named_by_the_others(builder: Builder) -> None:
@@ -22,7 +23,9 @@ def test_a_generator_that_an_edition_leaves_out_is_not_named_by_the_others(build
     assert [(row.model_name, row.also_by) for row in rows_of(builder.workspace) if row.label] == [("org/one", None)]
 
 
-def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(filled: Builder) -> None:
+def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest_and_the_full_one_removes_it(
+    filled: Builder,
+) -> None:
     workspace = filled.write()
     built = build(workspace, BuildOptions(edition="public"))
     rows = rows_of(workspace)
@@ -38,11 +41,6 @@ def test_the_public_edition_has_what_may_be_passed_on_and_a_list_of_the_rest(fil
     assert read_choices(manifest_path(workspace)).license_allow == ("family=open", "family=openrail")
     build(workspace, BuildOptions(edition="public", license_allow=("none",)))
     assert {row.model_name for row in rows_of(workspace) if row.label == 1} == {"org/sketcher"}
-
-
-def test_the_full_edition_removes_the_list_of_a_public_one(filled: Builder) -> None:
-    workspace = filled.write()
-    build(workspace, BuildOptions(edition="public"))
     assert withheld_path(workspace).exists()
     build(workspace)
     assert not withheld_path(workspace).exists()
@@ -57,10 +55,9 @@ def test_the_full_edition_removes_the_list_of_a_public_one(filled: Builder) -> N
     ],
 )
 def test_licences_that_are_none_or_leave_nothing_are_refused_before_the_manifest_is_touched(
-    filled: Builder, licenses: str, message: str
+    ready: Workspace, licenses: str, message: str
 ) -> None:
-    workspace = filled.write()
-    build(workspace)
+    workspace = ready
     before = {path: path.read_bytes() for path in workspace.manifest.rglob("*")}
     with pytest.raises(UsageError, match=message):
         build(workspace, BuildOptions(edition="public", license_allow=(licenses,)))

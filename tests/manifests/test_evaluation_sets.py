@@ -68,6 +68,13 @@ def study(builder: Builder) -> Workspace:
     return _study(builder)
 
 
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[Builder, Built]:
+    """It with its manifest in the full edition, which tests only read."""
+    builder = Builder(Workspace.open(tmp_path_factory.mktemp("full") / "workspace"))
+    return builder, _build(_study(builder))
+
+
 def _sets(workspace: Workspace) -> dict[str, list[EvaluationRow]]:
     rows = records.read(evaluation_path(workspace), EvaluationRow)
     return {name: [row for row in rows if row.evaluation_set == name] for name in ("PublicEval", "comprehensive")}
@@ -81,8 +88,9 @@ def _build(workspace: Workspace, **options: object) -> Built:
     return build(workspace, BuildOptions(holdout=HELD, **options))  # type: ignore[arg-type]
 
 
-def test_an_evaluation_set_shares_nothing_with_training(builder: Builder, study: Workspace) -> None:
-    _build(study)
+def test_an_evaluation_set_shares_nothing_with_training(full: tuple[Builder, Built]) -> None:
+    builder, _ = full
+    study = builder.workspace
     rows, entries = rows_of(study), {entry.model_name: entry for entry in builder.catalog}
     of = {split: [row for row in rows if row.split == split] for split in (TRAIN, TEST)}
     generated = {split: [row for row in of[split] if row.label == 1] for split in of}
@@ -122,9 +130,10 @@ def test_an_evaluation_set_shares_nothing_with_training(builder: Builder, study:
 
 
 def test_the_public_set_has_real_images_that_may_be_passed_on_and_the_other_one_those_of_the_prompts(
-    study: Workspace,
+    full: tuple[Builder, Built],
 ) -> None:
-    built = _build(study)
+    builder, built = full
+    study = builder.workspace
     sets = _sets(study)
     assert all(row.redistributable for row in sets["PublicEval"])
     beside = {(row.generator, row.index): row for row in sets["comprehensive"]}
@@ -139,21 +148,21 @@ def test_the_public_set_has_real_images_that_may_be_passed_on_and_the_other_one_
     assert lines[0].startswith(f"PublicEval: {len(sets['PublicEval'])} of {len(generated)} generated images")
 
 
-def test_no_real_image_is_beside_two_images_of_one_generator(study: Workspace) -> None:
-    _build(study)
-    for pairs in _sets(study).values():
+def test_no_real_image_is_beside_two_images_of_one_generator(full: tuple[Builder, Built]) -> None:
+    for pairs in _sets(full[0].workspace).values():
         keys = [(row.generator, row.real_sha256) for row in pairs]
         assert len(keys) == len(set(keys))
 
 
-def test_the_public_edition_lists_what_is_to_be_fetched_and_pairs_the_same(study: Workspace, builder: Builder) -> None:
-    _build(study)
-    full = _sets(study)
+def test_the_public_edition_lists_what_is_to_be_fetched_and_pairs_the_same_and_without_a_holdout_there_is_no_list(
+    study: Workspace, full: tuple[Builder, Built]
+) -> None:
+    in_full = _sets(full[0].workspace)
     allowed = ("family=openrail", "family=proprietary", "family=unknown", "family=open")
     built = _build(study, edition="public", license_allow=allowed)
     public = _sets(study)
     assert [(row.sha256, row.real_sha256) for row in public["comprehensive"]] == [
-        (row.sha256, row.real_sha256) for row in full["comprehensive"]
+        (row.sha256, row.real_sha256) for row in in_full["comprehensive"]
     ]
     listed = {row.real_sha256 for row in records.read(withheld_path(study), WithheldRow)}
     fetched = {row.real_sha256 for row in public["comprehensive"] if not row.in_manifest}
@@ -161,6 +170,8 @@ def test_the_public_edition_lists_what_is_to_be_fetched_and_pairs_the_same(study
     assert fetched <= listed
     assert built.evaluation.to_fetch == len(fetched)
     assert all(row.in_manifest for row in public["PublicEval"])
+    build(study, BuildOptions())
+    assert not evaluation_path(study).exists()
 
 
 def test_as_many_real_images_that_may_be_passed_on_are_chosen_where_the_public_set_is_wanted(builder: Builder) -> None:
@@ -182,12 +193,6 @@ def test_as_many_real_images_that_may_be_passed_on_are_chosen_where_the_public_s
     assert sum(build(workspace, wanted).evaluation.pairs["PublicEval"].values()) == 8
     rows = rows_of(workspace)
     assert not {row.sha256 for row in rows if row.split == TRAIN} & {row.sha256 for row in rows if row.split == TEST}
-
-
-def test_there_is_no_list_without_an_evaluation_set(study: Workspace) -> None:
-    _build(study)
-    build(study, BuildOptions())
-    assert not evaluation_path(study).exists()
 
 
 def test_holdouts_name_a_subset_or_the_generators_of_files(study: Workspace, tmp_path: Path) -> None:

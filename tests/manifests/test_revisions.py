@@ -1,5 +1,6 @@
 """Two revisions of one repository are two generators, related to each other, wherever generators are counted."""
 
+from itertools import product
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from manifests.stage import build_manifest
 from manifests.tables.generators import RejectedRow, read_generators, rejected_path
 from tests.manifests.making import Builder, rows_of
 from tests.manifests.publishing.publishing import numbers_of
+from tests.scale import scaled
 from workspace import records
 from workspace.errors import CommunityForensicsError
 from workspace.layout import Workspace
@@ -23,8 +25,7 @@ from workspace.layout import Workspace
 OLD, NEW = "org/painter", "org/painter@" + "b" * 12
 
 
-@pytest.fixture
-def revised(builder: Builder) -> Builder:
+def _revised(builder: Builder) -> Builder:
     """A generator at two revisions, each with three images, one of which both made; and a stranger."""
     prompts = [builder.real("photos", number) for number in range(6)]
     old = builder.generator("org/painter", base_model=None, lineage=())
@@ -43,13 +44,28 @@ def revised(builder: Builder) -> Builder:
     return builder
 
 
+@pytest.fixture
+def revised(builder: Builder) -> Builder:
+    return _revised(builder)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Its manifest with all for training, which tests only read; there are further photographs."""
+    builder = _revised(Builder(Workspace.open(tmp_path_factory.mktemp("revised") / "workspace")))
+    for number in range(10, 20):
+        builder.real("photos", number)
+    workspace, _ = built(builder)
+    return workspace
+
+
 def built(builder: Builder, **options: object) -> tuple[Workspace, Built]:
     workspace = builder.write(rows_a_part=2)
     return workspace, build(workspace, BuildOptions(**options))  # type: ignore[arg-type]
 
 
-def test_each_revision_has_rows_of_its_own_with_its_own_facts(revised: Builder) -> None:
-    workspace, _ = built(revised)
+def test_each_revision_has_rows_of_its_own_with_its_own_facts(plain: Workspace) -> None:
+    workspace = plain
     rows = [row for row in rows_of(workspace) if row.model_name == "org/painter"]
     assert [(row.generator, row.index, row.round, row.license, row.architecture) for row in rows] == [
         *((OLD, index, 1, "creativeml-openrail-m", "LatDiff") for index in range(3)),
@@ -63,8 +79,8 @@ def test_each_revision_has_rows_of_its_own_with_its_own_facts(revised: Builder) 
     ]
 
 
-def test_each_revision_is_counted_by_itself(revised: Builder) -> None:
-    workspace, _ = built(revised)
+def test_each_revision_is_counted_by_itself(plain: Workspace) -> None:
+    workspace = plain
     generators = {row.generator: row for row in read_generators(workspace)}
     assert (generators[OLD].kept, generators[OLD].tried, generators[OLD].round) == (3, 3, 1)
     assert (generators[NEW].kept, generators[NEW].tried, generators[NEW].round) == (3, 5, 2)
@@ -80,8 +96,13 @@ def test_each_revision_is_counted_by_itself(revised: Builder) -> None:
     }
 
 
-@pytest.mark.parametrize("kin", ["separate", "ignore"])
-@pytest.mark.parametrize("holdout", ["name=org/painter", "architecture=PixDiff"])
+NAME, KIND = "name=org/painter", "architecture=PixDiff"
+
+
+@pytest.mark.parametrize(
+    ("holdout", "kin"),
+    scaled([(NAME, "separate"), (KIND, "ignore")], [*product((NAME, KIND), ("separate", "ignore"))]),
+)
 def test_both_revisions_are_on_one_side(revised: Builder, holdout: str, kin: str) -> None:
     workspace, _ = built(revised, holdout=(holdout,), kin=kin)
     splits = {(row.generator, row.split) for row in rows_of(workspace) if row.generator}
@@ -110,8 +131,8 @@ def test_a_sample_of_one_revision_in_the_folder_of_the_other_is_found(revised: B
         built(revised)
 
 
-def test_the_studys_layout_tells_them_apart(revised: Builder, tmp_path: Path) -> None:
-    workspace, _ = built(revised)
+def test_the_studys_layout_tells_them_apart(plain: Workspace, tmp_path: Path) -> None:
+    workspace = plain
     layout = layout_of("community-forensics")
     shards = plan_shards(workspace, layout, 1 << 30)
     names = [
@@ -122,11 +143,8 @@ def test_the_studys_layout_tells_them_apart(revised: Builder, tmp_path: Path) ->
     assert {name: names.count(name) for name in (OLD, NEW, "org/stranger")} == {OLD: 3, NEW: 3, "org/stranger": 3}
 
 
-def test_each_has_a_folder_of_its_own_in_an_export(revised: Builder, tmp_path: Path) -> None:
-    for number in range(10, 20):
-        revised.real("photos", number)
-    workspace, _ = built(revised)
-    export(workspace, tmp_path / "tree", ExportOptions(layout="imagefolder-generators"))
+def test_each_has_a_folder_of_its_own_in_an_export(plain: Workspace, tmp_path: Path) -> None:
+    export(plain, tmp_path / "tree", ExportOptions(layout="imagefolder-generators"))
     folders = {path.name for path in (tmp_path / "tree").rglob("*") if path.is_dir() and "painter" in path.name}
     assert folders == {"org--painter", "org--painter_" + "b" * 12}
 

@@ -12,6 +12,7 @@ import pytest
 
 from crawler.catalog import read_catalog
 from crawler.reasons import Reason
+from manifests.building import build
 from manifests.manifest import ManifestRow, manifest_path
 from manifests.options import BuildOptions
 from manifests.publishing.publish import publish_dataset
@@ -19,10 +20,12 @@ from manifests.stage import build_manifest
 from samplers.assignment.pending import find_pending
 from samplers.options import SampleOptions
 from samplers.status.run import Watcher
+from tests.manifests.commands import run
 from tests.manifests.making import Builder
+from tests.scale import scaled
 from tests.upkeep.campaign import BASE, campaign
 from tests.upkeep.contents import files_with, hashes
-from upkeep import removal
+from upkeep import cli, removal
 from upkeep.options import RemoveOptions
 from upkeep.removal import remove
 from workspace import exclusive, recipe, records
@@ -89,7 +92,7 @@ def test_no_later_run_samples_it_and_the_same_holdout_is_the_same_setting(worksp
     assert recipe.pin(workspace, "sample", settings) == 2
     with pytest.raises(UsageError, match=rf"--only {BASE}: it was removed from this workspace \(author-request, 20"):
         find_pending(workspace, SampleOptions(only=(BASE,)))
-    build_manifest(workspace, BuildOptions(holdout=(f"family={BASE}",)))
+    build(workspace, BuildOptions(holdout=(f"family={BASE}",)))
     assert files_with(workspace.manifest, BASE) == []
     held = {row.model_name for row in records.read(manifest_path(workspace), ManifestRow) if row.split == "test"}
     assert {"org/tuned", "org/lora"} <= held
@@ -223,7 +226,7 @@ def test_a_removal_that_is_killed_anywhere_is_completed_by_the_same_command(
     remove(expected, [BASE], options)
     wanted = hashes(expected.root, ".locks/upkeep/")  # this process lives on
     interrupted = 0
-    for number in range(1, 400, 7):
+    for number in range(1, 400, scaled(11, 7)):
         workspace = copied(str(number))
         with monkeypatch.context() as patched:
             _killed_at(number, patched)
@@ -242,7 +245,7 @@ def test_a_removal_that_is_killed_anywhere_is_completed_by_the_same_command(
         remove(workspace, [BASE], options)
         assert hashes(workspace.root, ".locks/upkeep/") == wanted, number
         shutil.rmtree(workspace.root)
-    assert interrupted > 5
+    assert interrupted > scaled(3, 5)
 
 
 def test_another_removal_completes_the_interrupted_one_first(
@@ -263,7 +266,7 @@ def test_the_command_line_removes_and_says_what(workspace: Workspace) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ})
     assert done.returncode == 0, done.stderr
     assert "org/painter: removed, with 9 images" in done.stdout
-    wrong = subprocess.run([*command[:4], "--reason", "envy"], capture_output=True, text=True, timeout=60)
+    wrong = run(cli.remove, BASE, "--reason", "envy")
     assert wrong.returncode == 2
     assert "licence, author-request, illegal-content, copyright, privacy, quality, other" in wrong.stderr
 
@@ -287,7 +290,7 @@ def test_what_was_removed_and_restored_from_a_copy_is_neither_sampled_nor_built_
         assert photograph in str(refused.value)
     remove(workspace, [BASE], REQUEST)
     remove(workspace, [], RemoveOptions(reason="privacy", real=(photograph,)))
-    build_manifest(workspace)
+    build(workspace)
     assert files_with(workspace.root, BASE, "org--painter", photograph) == []
 
 

@@ -9,6 +9,7 @@ import pytest
 from captioning.prompt import Prompt, numbers_of_parts, prompt_parts, read_prompts, require_all_parts
 from captioning.prompt_table import PromptTable
 from captioning.removed_prompts import read_removed
+from manifests.building import build
 from manifests.manifest import REAL, ManifestRow, manifest_path
 from manifests.stage import build_manifest
 from manifests.tables.generators import read_generators
@@ -93,7 +94,7 @@ def test_with_generated_removes_the_images_too_and_samples_none_in_their_place(
                 assert not (workspace.images_of(name) / str(former.image_name)).exists()
             elif former.prompt_id != photograph.prompt_id:
                 assert row == former
-    build_manifest(workspace)
+    build(workspace)
     removed = {row.model_name: row.removed for row in read_generators(workspace) if row.removed}
     assert removed == dict.fromkeys(names, 1)
 

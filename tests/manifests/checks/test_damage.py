@@ -17,6 +17,7 @@ from tests.manifests.checks.damage import PAINTER, Victim, left_out, part
 from tests.manifests.making import Builder
 from tests.scale import scaled
 from workspace.errors import CommunityForensicsError
+from workspace.layout import Workspace
 
 
 def test_several_damaged_files_cost_their_generators_and_all_of_them_no_manifest(filled: Builder) -> None:
@@ -47,9 +48,8 @@ def test_an_undamaged_workspace_passes(filled: Builder, store: Store, verify: Ve
     assert build(filled.write(store=store), BuildOptions(verify=verify)).kept == 22
 
 
-def test_damage_leaves_the_former_manifest(filled: Builder) -> None:
-    workspace = filled.write()
-    build(workspace)
+def test_damage_leaves_the_former_manifest(filled: Builder, ready: Workspace) -> None:
+    workspace = ready
     before = {path.name: path.read_bytes() for path in workspace.manifest.iterdir()}
     filled.change(PAINTER, 1, nsfw_flag=True)
     with pytest.raises(CommunityForensicsError):

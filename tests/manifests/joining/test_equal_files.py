@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from captioning.prompt import Prompt
 from manifests.building import Built, build
 from manifests.manifest import REAL, ManifestRow
@@ -71,25 +69,33 @@ def test_a_file_that_is_prompted_in_one_source_is_no_further_image_of_another(bu
     assert [(row.real_source, row.prompted) for row in real] == [("art", True), ("photos", True)]
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "counts"),
-    [
-        ("may be", "unknown", "unknown"),
-        ("may be", "may not", "may not"),
-        ("unknown", "may not", "may not"),
-        ("with credit", "may be", "with credit"),
-        ("forbidden", "with credit", "forbidden"),  # whatever the family of its licence
-    ],
-)
-def test_the_stricter_terms_of_equal_files_count(builder: Builder, first: str, second: str, counts: str) -> None:
-    photo = builder.real("photos", 1)
-    builder.prompts["photos"] = [replace(photo, **TERMS[first])]  # type: ignore[arg-type]
-    copy_of(builder, photo, "art", **TERMS[second])
-    made, real = built(builder, photo, edition="public")
-    listed = records.read(withheld_path(builder.workspace), WithheldRow)
-    (row,) = [*real, *listed]
-    assert (row.license, row.redistributable) == (TERMS[counts]["license"], TERMS[counts]["redistributable"])
-    assert (len(real), made.withheld) == ((0, 1) if TERMS[counts]["redistributable"] is not True else (1, 0))
-    if listed:
-        assert listed[0].license_link == TERMS[counts]["license_link"]
-        assert listed[0].also_in == (f"art/elsewhere/{photo.real_id}",)
+#: The terms of two equal files, and those that count.
+PAIRS = [
+    ("may be", "unknown", "unknown"),
+    ("may be", "may not", "may not"),
+    ("unknown", "may not", "may not"),
+    ("with credit", "may be", "with credit"),
+    ("forbidden", "with credit", "forbidden"),  # whatever the family of its licence
+]
+
+
+def test_the_stricter_terms_of_equal_files_count(builder: Builder) -> None:
+    photos = [builder.real("photos", number) for number in range(len(PAIRS))]
+    builder.prompts["photos"] = [
+        replace(photo, **TERMS[first])  # type: ignore[arg-type]
+        for photo, (first, _, _) in zip(photos, PAIRS, strict=True)
+    ]
+    for photo, (_, second, _) in zip(photos, PAIRS, strict=True):
+        copy_of(builder, photo, "art", **TERMS[second])
+    made, real = built(builder, *photos, edition="public")
+    listed = {row.real_id: row for row in records.read(withheld_path(builder.workspace), WithheldRow)}
+    found = {row.real_id: row for row in real}
+    for photo, (_, _, counts) in zip(photos, PAIRS, strict=True):
+        may_be = TERMS[counts]["redistributable"] is True
+        assert (photo.real_id in found, photo.real_id in listed) == (may_be, not may_be), counts
+        row = found[photo.real_id] if may_be else listed[photo.real_id]
+        assert (row.license, row.redistributable) == (TERMS[counts]["license"], TERMS[counts]["redistributable"])
+        assert row.also_in == (f"art/elsewhere/{photo.real_id}",)
+        if not may_be:
+            assert listed[photo.real_id].license_link == TERMS[counts]["license_link"]
+    assert (len(real), made.withheld) == (1, 4)

@@ -67,18 +67,28 @@ def test_there_are_as_many_real_images_as_generated_ones_from_the_sources_of_the
         "9 real images beside the prompted ones (--real-per-generated 1)"
     ]
     assert not said(built, "fewer than")
+    # The choice depends neither on the order nor on the parts of the prompts.
+    chosen = manifest_path(workspace).read_bytes()
+    for number, (source, prompts) in enumerate(builder.prompts.items()):
+        shuffled = random.Random(number).sample(prompts, len(prompts))
+        for part, first in enumerate(range(0, len(shuffled), 7)):
+            records.write(workspace.prompts_of(source) / part_name(part), Prompt, shuffled[first : first + 7])
+    build(workspace)
+    assert manifest_path(workspace).read_bytes() == chosen
 
 
-@pytest.mark.parametrize(
-    ("asked", "real"), scaled([(0, 3), (0.6, 8), (2.5, 30)], [(0, 3), (0.1, 3), (0.5, 6), (0.6, 8), (2.5, 30)])
-)
-def test_the_ratio_is_that_of_the_option_and_prompted_images_are_always_in(
-    builder: Builder, asked: float, real: int
-) -> None:
+def test_the_ratio_is_that_of_the_option_and_a_larger_one_keeps_the_images_of_a_smaller_one(builder: Builder) -> None:
     workspace = campaign(builder).write()
-    built = build(workspace, BuildOptions(real_per_generated=asked))
-    assert built.real == real
-    assert sum(row.prompted is True for row in real_of(workspace)) == 3
+    before: set[str] = set()
+    for asked, real in scaled(
+        [(0, 3), (0.6, 8), (2.5, 30)], [(0, 3), (0.1, 3), (0.5, 6), (0.6, 8), (1, 12), (2.5, 30)]
+    ):
+        assert build(workspace, BuildOptions(real_per_generated=asked)).real == real
+        rows = real_of(workspace)
+        assert sum(row.prompted is True for row in rows) == 3
+        chosen = {row.sha256 for row in rows}
+        assert before <= chosen
+        before = chosen
 
 
 def test_too_few_images_are_all_taken_and_the_missing_ones_are_counted_with_what_to_do(builder: Builder) -> None:
@@ -89,18 +99,6 @@ def test_too_few_images_are_all_taken_and_the_missing_ones_are_counted_with_what
         "3 real images fewer than --real-per-generated 1 asks for (3 of train): caption more images of the same "
         "sources (`cf-caption --update` with a larger --limit), or ask for less"
     )
-
-
-def test_each_split_has_its_ratio_and_no_image_of_another(builder: Builder) -> None:
-    photos = [builder.real("photos", number) for number in range(90)]
-    for number, name in enumerate(("org/one", "org/two", "org/held")):
-        generator = builder.generator(name, lineage=(), base_model=None)
-        for _ in range(5):
-            builder.sample(generator, photos[number])
-    workspace = builder.write()
-    build(workspace, BuildOptions(holdout=("name=org/held",)))
-    assert numbers(workspace) == {("train", 1): 10, ("test", 1): 5, ("train", 0): 10, ("test", 0): 5}
-    assert len({row.sha256 for row in real_of(workspace)}) == 15
 
 
 def test_no_caption_of_a_further_image_is_in_two_splits(builder: Builder) -> None:
@@ -120,36 +118,19 @@ def test_no_caption_of_a_further_image_is_in_two_splits(builder: Builder) -> Non
 def test_images_of_an_evaluation_set_come_from_the_captions_that_are_reserved_for_it(builder: Builder) -> None:
     photos = [builder.real("photos", number) for number in range(200)]
     places = sorted(reserved_place(photo.real_sha256 or "") for photo in photos)
-    for number, name in enumerate(("org/one", "org/held", "org/judged")):
+    for number, name in enumerate(("org/one", "org/two", "org/held", "org/judged")):
         generator = builder.generator(name, lineage=(), base_model=None)
         for _ in range(9):
             builder.sample(generator, photos[number])
     workspace = builder.write()
     build(workspace, BuildOptions(holdout=("name=org/held",), validation=("name=org/judged",)))
+    # Each split has its ratio, and no image of another.
+    images = {"train": 18, "test": 9, "validation": 9}
+    assert numbers(workspace) == {(split, label): number for split, number in images.items() for label in (0, 1)}
+    assert len({row.sha256 for row in real_of(workspace)}) == 36
     further = [row for row in real_of(workspace) if not row.prompted]
     assert max(reserved_place(row.sha256) for row in further if row.split == "test") <= places[12]
     assert min(reserved_place(row.sha256) for row in further if row.split == "validation") >= places[-12]
-
-
-def test_the_choice_depends_neither_on_the_order_nor_on_the_parts_of_the_prompts(builder: Builder) -> None:
-    workspace = campaign(builder).write()
-    build(workspace)
-    chosen = manifest_path(workspace).read_bytes()
-    for number, (source, prompts) in enumerate(builder.prompts.items()):
-        shuffled = random.Random(number).sample(prompts, len(prompts))
-        for part, first in enumerate(range(0, len(shuffled), 7)):
-            records.write(workspace.prompts_of(source) / part_name(part), Prompt, shuffled[first : first + 7])
-    build(workspace)
-    assert manifest_path(workspace).read_bytes() == chosen
-
-
-def test_a_larger_ratio_keeps_the_images_of_a_smaller_one(builder: Builder) -> None:
-    workspace = campaign(builder).write()
-    chosen = []
-    for ratio in (0.5, 1.0, 2.0):
-        build(workspace, BuildOptions(real_per_generated=ratio))
-        chosen.append({row.sha256 for row in real_of(workspace)})
-    assert chosen[0] < chosen[1] < chosen[2]
 
 
 def test_a_generator_without_prompts_gets_real_images_of_all_sources(builder: Builder) -> None:

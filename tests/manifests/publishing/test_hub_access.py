@@ -14,7 +14,6 @@ from manifests.building import build
 from manifests.options import BuildOptions, PublishOptions
 from manifests.publishing.publish import publish_dataset
 from manifests.publishing.repository import DatasetOnHub
-from manifests.report import write_report
 from tests.hubs import DATE
 from tests.hubs import fill as fill_hub
 from tests.manifests.making import Builder, sha256
@@ -37,15 +36,19 @@ def with_images_on_the_hub(clean: HubProcess, filled: Builder, tmp_path: Path) -
     return filled.write()
 
 
-def test_everything_is_built_and_published_by_endpoint_and_token_alone(
+def test_everything_is_built_and_published_by_endpoint_and_token_alone_and_another_token_is_refused(
     clean: HubProcess, with_images_on_the_hub: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = with_images_on_the_hub
     for name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_DISABLE_XET"):
         monkeypatch.delenv(name, raising=False)
     hub = {"endpoint": clean.endpoint, "token": WRITER}
-    build(workspace, BuildOptions(verify="full", **hub))
-    assert "a photograph of thing 0" in write_report(workspace, HubAccess(**hub)).read_text()
+    cf.build_manifest(workspace, cf.BuildOptions(verify="full", **hub))
+    assert "a photograph of thing 0" in (workspace.report / "index.html").read_text()
+    rows = cf.read_manifest(workspace, ["path", "width", "height"])
+    (row,) = rows[rows["path"].str.startswith("hf://")].itertuples()
+    assert cf.open_image(workspace, row.path, **hub).size == (row.width, row.height)
+
     published = publish_dataset(workspace, "org/by-parameters", PublishOptions(**hub))
     assert published.changed
     shards = [path for path in files(clean, "org/by-parameters") if path.startswith("data/")]
@@ -53,28 +56,11 @@ def test_everything_is_built_and_published_by_endpoint_and_token_alone(
     # The client's own switch is as it was: the next Hub may have Xet storage.
     assert constants.HF_HUB_DISABLE_XET is False
 
-
-def test_another_token_is_refused(clean: HubProcess, with_images_on_the_hub: Workspace) -> None:
-    workspace = with_images_on_the_hub
-    build(workspace, BuildOptions(endpoint=clean.endpoint, token=WRITER))
     with pytest.raises(HubError, match="the token may not write there"):
         publish_dataset(workspace, "org/by-a-reader", PublishOptions(endpoint=clean.endpoint, token=READER))
     with pytest.raises(CommunityForensicsError):
         build(workspace, BuildOptions(verify="full", endpoint=clean.endpoint, token="hf_unknown"))
     assert "HF_ENDPOINT" not in os.environ
-
-
-def test_the_python_interface_passes_endpoint_and_token_to_the_report_and_to_images(
-    clean: HubProcess, with_images_on_the_hub: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace = with_images_on_the_hub
-    monkeypatch.delenv("HF_ENDPOINT", raising=False)
-    cf.build_manifest(workspace, cf.BuildOptions(endpoint=clean.endpoint, token=WRITER))
-    assert "a photograph of thing 0" in (workspace.report / "index.html").read_text()
-    rows = cf.read_manifest(workspace, ["path", "width", "height"])
-    (row,) = rows[rows["path"].str.startswith("hf://")].itertuples()
-    image = cf.open_image(workspace, row.path, endpoint=clean.endpoint, token=WRITER)
-    assert image.size == (row.width, row.height)
 
 
 @pytest.mark.attack

@@ -3,7 +3,6 @@
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from localhub.process import HubProcess
 from localhub.store import Store
 from manifests.building import build
-from tests.manifests.making import Builder
+from tests.manifests.making import Builder, fill
 from tests.manifests.publishing.publishing import (
     add_by_hand,
     branches,
@@ -34,25 +33,13 @@ def theirs(ready: Workspace, tmp_path: Path) -> Workspace:
     return Workspace(shutil.copytree(ready.root, tmp_path / "theirs"))
 
 
-@pytest.fixture
-def other_version(theirs: Workspace, filled: Builder) -> Workspace:
-    """Their workspace after they sampled another image."""
-    other = replace(filled, workspace=theirs, samples={name: [*rows] for name, rows in filled.samples.items()})
-    other.sample(filled.catalog[0], filled.prompts["photos"][0])
+@pytest.fixture(scope="module")
+def other_version(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Their workspace after they sampled another image; tests only publish it."""
+    other = fill(Builder(Workspace.open(tmp_path_factory.mktemp("other") / "workspace")))
+    other.sample(other.catalog[0], other.prompts["photos"][0])
     build(other.write())
-    return theirs
-
-
-def test_the_same_version_of_two_publishers_is_there_once(
-    clean: HubProcess, ready: Workspace, theirs: Workspace, meanwhile: Meanwhile
-) -> None:
-    meanwhile(lambda: publish(clean, theirs, "org/both"))
-    done = publish(clean, ready, "org/both")
-    assert done.returncode == 0, done.stderr
-    assert "was changed by somebody else meanwhile: planned again" in done.stdout
-    assert check_whole(clean, "org/both") == 31
-    assert len(history(clean, "org/both")) == 2
-    assert branches(clean, "org/both") == {"main"}
+    return other.workspace
 
 
 def test_another_version_that_came_meanwhile_stays_until_the_command_is_run_again(
@@ -85,37 +72,46 @@ def test_two_publishers_send_to_one_branch_and_nothing_is_sent_twice(
     assert len(uploads) == len(set(uploads))
 
 
-def test_a_card_that_is_edited_meanwhile_keeps_the_edit(
-    clean: HubProcess, ready: Workspace, meanwhile: Meanwhile
+def test_the_same_version_of_two_publishers_is_there_once_and_a_card_that_is_edited_meanwhile_keeps_the_edit(
+    clean: HubProcess, ready: Workspace, theirs: Workspace, meanwhile: Meanwhile
 ) -> None:
-    publish(clean, ready, "org/edited")
-    edited = text(clean, "org/edited", "README.md") + "\n## Errata\n\nRow 17.\n"
-    meanwhile(lambda: add_by_hand(clean, "org/edited", {"README.md": edited.encode(), "LICENSE": b"terms"}))
-    done = publish(clean, ready, "org/edited", max_shard_size="12KB")
+    meanwhile(lambda: publish(clean, theirs, "org/both"))
+    done = publish(clean, ready, "org/both")
     assert done.returncode == 0, done.stderr
-    now = text(clean, "org/edited", "README.md")
+    assert "was changed by somebody else meanwhile: planned again" in done.stdout
+    assert check_whole(clean, "org/both") == 31
+    assert len(history(clean, "org/both")) == 2
+    assert branches(clean, "org/both") == {"main"}
+
+    edited = text(clean, "org/both", "README.md") + "\n## Errata\n\nRow 17.\n"
+    meanwhile(lambda: add_by_hand(clean, "org/both", {"README.md": edited.encode(), "LICENSE": b"terms"}))
+    done = publish(clean, ready, "org/both", max_shard_size="12KB")
+    assert done.returncode == 0, done.stderr
+    now = text(clean, "org/both", "README.md")
     assert now.endswith("\n## Errata\n\nRow 17.\n")
     assert now.split("## Changelog")[0] == edited.split("## Changelog")[0]
-    assert text(clean, "org/edited", "LICENSE") == "terms"
-    assert check_whole(clean, "org/edited") == 31
+    assert text(clean, "org/both", "LICENSE") == "terms"
+    assert check_whole(clean, "org/both") == 31
 
 
 REFUSED = {"error": "A commit has happened since. Please refresh and try again."}
 
 
-@pytest.mark.parametrize("branch", ["main", "cf-publish"])
-def test_a_commit_after_somebody_elses_is_tried_again_a_few_times(
-    clean: HubProcess, ready: Workspace, branch: str
-) -> None:
-    clean.fail("status", path=f"/commit/{branch}", status=412, body=REFUSED, times=1)
-    done = publish(clean, ready, f"org/once-{branch}")
+def test_a_commit_after_somebody_elses_is_tried_again_a_few_times(clean: HubProcess, ready: Workspace) -> None:
+    committed_to = ("cf-publish", "main")
+    for branch in committed_to:
+        clean.fail("status", path=f"/commit/{branch}", status=412, body=REFUSED, times=1)
+    done = publish(clean, ready, "org/once")
     assert done.returncode == 0, done.stderr
-    assert check_whole(clean, f"org/once-{branch}") == 31
-    clean.fail("status", path=f"/commit/{branch}", status=412, body=REFUSED)
-    done = publish(clean, ready, f"org/always-{branch}")
-    assert done.returncode == 1
-    assert "others publish there too; run the same command when they have ended" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert [rule["applied"] for rule in clean.faults()] == [1, 1]
+    assert check_whole(clean, "org/once") == 31
+    for branch in committed_to:
+        clean.clear_faults()
+        clean.fail("status", path=f"/commit/{branch}", status=412, body=REFUSED)
+        done = publish(clean, ready, "org/always")
+        assert done.returncode == 1
+        assert "others publish there too; run the same command when they have ended" in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 def test_a_lost_answer_to_the_last_commit_is_no_failure(clean: HubProcess, ready: Workspace) -> None:
@@ -129,16 +125,14 @@ def test_a_lost_answer_to_the_last_commit_is_no_failure(clean: HubProcess, ready
 ANSWERS = ("/create$", "/commit/", "objects/batch")
 
 
-@pytest.mark.parametrize(("what", "named"), [("/tag/", "tag round-1"), ("/branch/", "branch cf-publish")])
-def test_what_a_web_page_says_was_created_is_looked_for(
-    clean: HubProcess, ready: Workspace, what: str, named: str
-) -> None:
-    clean.fail("html", path=what)
-    done = publish(clean, ready, "org/login")
-    assert done.returncode == 1
-    assert done.stderr.endswith(f"it has no {named}, although it was created: run the same command again\n")
-    clean.clear_faults()
-    assert "tag is round-1" in publish(clean, ready, "org/login").stdout.replace("tag round-1", "tag is round-1")
+def test_what_a_web_page_says_was_created_is_looked_for(clean: HubProcess, ready: Workspace) -> None:
+    for what, named in (("/branch/", "branch cf-publish"), ("/tag/", "tag round-1")):
+        clean.fail("html", path=what)
+        done = publish(clean, ready, "org/login")
+        assert done.returncode == 1
+        assert done.stderr.endswith(f"it has no {named}, although it was created: run the same command again\n")
+        clean.clear_faults()
+    assert "tag round-1: " in publish(clean, ready, "org/login").stdout
 
 
 @pytest.mark.parametrize(

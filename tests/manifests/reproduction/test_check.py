@@ -125,10 +125,9 @@ def test_the_rows_are_given_as_a_table_and_what_was_found_is_printed_and_kept_wi
 
 
 def test_an_image_that_is_not_equal_fails_the_build_and_the_former_manifest_stays(
-    filled: Builder, seen: Path, monkeypatch: pytest.MonkeyPatch
+    ready: Workspace, seen: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace = filled.write()
-    build_manifest(workspace)
+    workspace = ready
     before = {path: path.read_bytes() for path in workspace.manifest.iterdir()}
     monkeypatch.setenv("RESULT", "differs")
     failed = build(workspace.root, "--verify", "reproduce=3", "--real-per-generated", "0")

@@ -13,8 +13,9 @@ import sys
 import tarfile
 import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas
 import pyarrow as pa
@@ -31,7 +32,7 @@ from tests.hubs import WITHOUT_TENSORS
 from tests.manifests import commands
 from tests.manifests.processes import finish, start
 from tests.manifests.restoring.editions import LIST, LOCKED, Downloads, download_editions, rows, state, with_list
-from tests.scale import scaled
+from tests.scale import scaled, weekly
 from workspace import records
 
 
@@ -49,26 +50,44 @@ def laid_out_anew(real: Path, copy: Path) -> Path:
     return copy
 
 
-@pytest.mark.parametrize(
-    ("layout", "free"),
-    [
-        ("viewer", False),
-        ("community-forensics", True),
-        *scaled((), (("viewer", True), ("community-forensics", False))),
-    ],
-)
+#: Which editions are completed: layout, and whether some real images are free.
+Kind = tuple[LayoutName, bool]
+KINDS: list[Kind] = [*product(get_args(LayoutName), (True, False))]
+
+
 def test_the_commands_of_the_card_complete_a_download_to_the_full_edition(
-    hub: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: LayoutName, free: bool
+    hub: HubProcess, edition: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edition = download_editions(hub, tmp_path / "made", layout, free)
-    copy = laid_out_anew(edition.real, tmp_path / "copy")
+    editions = {("viewer", True): edition}
+    for layout, free in scaled([("community-forensics", False)], KINDS[1:]):
+        editions[layout, free] = download_editions(hub, tmp_path / f"made-{layout}-{free}", layout, free)
+    folders = {}
+    for kind, made in editions.items():
+        folders[kind] = tmp_path / f"{kind}" / "dataset"
+        folders[kind].parent.mkdir()
+        monkeypatch.chdir(folders[kind].parent)
+        complete_by_the_card(made, folders[kind], *kind)
+    pairs = [(folder, editions[kind].full) for kind, folder in folders.items()]
+    read = iter(read_by_datasets(tmp_path / "cache", *itertools.chain(*pairs)))
+    for layout, _ in folders:
+        found, expected = next(read), next(read)
+        if layout == "viewer":
+            assert found == expected
+        else:
+            assert {name: set(hashes) for name, hashes in found[1].items()} == {
+                name: set(hashes) for name, hashes in expected[1].items()
+            }
+
+
+def complete_by_the_card(edition: Downloads, folder: Path, layout: LayoutName, free: bool) -> None:
+    """Run the commands of the card in the working folder, which is above `folder`, and compare every row."""
+    copy = laid_out_anew(edition.real, folder.parent / "copy")
     card = (edition.public / "README.md").read_text()
     (words,) = re.findall("```bash\n(.*?)```", card, re.DOTALL)
     download, command = (shlex.split(line) for line in words.strip().splitlines())
     assert download == ["hf", "download", edition.name, "--repo-type", "dataset", "--local-dir", "dataset"]
     assert command[:-1] == ["cf-build-manifest", "--workspace", "dataset", "--restore"]
-    folder = edition.copy_of_public(tmp_path / "dataset")
-    monkeypatch.chdir(tmp_path)
+    edition.copy_of_public(folder)
     done = commands.run(build_manifest, *command[1:-1], str(copy))
     assert done.returncode == 0, done.stderr
     assert f"LOCKED: {LOCKED} of {LOCKED} real images restored" in done.stdout
@@ -84,13 +103,6 @@ def test_the_commands_of_the_card_complete_a_download_to_the_full_edition(
     )
     assert checked.returncode == 0, checked.stdout
     assert not list(folder.glob(".cf-restore")) + list(folder.rglob("*.partial"))
-    read, expected = read_by_datasets(tmp_path / "cache", folder, edition.full)
-    if layout == "viewer":
-        assert read == expected
-    else:
-        assert {name: set(found) for name, found in read[1].items()} == {
-            name: set(found) for name, found in expected[1].items()
-        }
     names = ["image_name", "prompt", "real_source", "label"]
     ours, theirs = (
         pandas.read_parquet(place / "data")[names].drop_duplicates().sort_values(names)
@@ -102,7 +114,7 @@ def test_the_commands_of_the_card_complete_a_download_to_the_full_edition(
     assert (text == card) == free
 
     before = state(folder)
-    again = commands.restore(folder, tmp_path / "made/public")  # the copy may be gone by now
+    again = commands.restore(folder, edition.public)  # the copy may be gone by now
     assert again.returncode == 0, again.stderr
     assert state(folder) == before
 
@@ -205,15 +217,58 @@ def test_images_that_a_newer_list_does_not_name_are_removed(edition: Downloads, 
     assert rows(folder) == rows(edition.public)
 
 
+# Restores in small shards, and is killed before or after the second one is moved to its place.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from manifests.restoring.restore import restore
+
+moved, replace, when = [], Path.replace, sys.argv[4]
+
+def move(path, target):
+    if Path(target).parent.name == "data":
+        moved.append(target)
+    if len(moved) == 2:
+        if when == "after":
+            replace(path, target)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(path, target)
+
+Path.replace = move
+restore(Path(sys.argv[1]), [Path(sys.argv[2])], int(sys.argv[3]))
+"""
+#: Bytes of a shard: so that there are many.
+SMALL = 6_000
+
+
+def test_killed_between_two_shards_the_same_command_ends_in_the_same_files(edition: Downloads, tmp_path: Path) -> None:
+    expected, folder = (edition.copy_of_public(tmp_path / name) for name in ("expected", "killed"))
+    restore(expected, [edition.real], SMALL)
+    came = {path.name for path in (folder / "data").iterdir()}
+    for when, there in (("before", 1), ("after", 3)):
+        command = [sys.executable, "-c", KILLED, str(folder), str(edition.real), str(SMALL), when]
+        assert subprocess.run(command).returncode == -signal.SIGKILL
+        assert len({path.name for path in (folder / "data").iterdir()} - came) == there
+        assert list(folder.glob(".cf-restore"))
+        seen = rows(folder)
+        assert not seen.keys() - rows(edition.full).keys()
+        assert not rows(edition.public).keys() - seen.keys()
+    restore(folder, [edition.real], SMALL)
+    assert {name: found for name, (found, _) in state(folder).items()} == {
+        name: found for name, (found, _) in state(expected).items()
+    }
+    assert not list(folder.glob(".cf-restore")) + list(folder.rglob("*.partial"))
+
+
+@weekly("manifests/restoring/test_restore.py::test_killed_between_two_shards_the_same_command_ends_in_the_same_files")
 def test_killed_at_any_moment_the_same_command_ends_in_the_same_files(edition: Downloads, tmp_path: Path) -> None:
     first, second = edition.real / "locked", edition.real
-    small = 6_000  # bytes: so that there are many shards
     expected = edition.copy_of_public(tmp_path / "expected")
-    finish(restore, expected, [first], small)
+    finish(restore, expected, [first], SMALL)
     assert len(list((expected / "data").glob("Real-*"))) > 3
     between = shutil.copytree(expected, tmp_path / "between")
     started = time.monotonic()
-    finish(restore, expected, [second], small)
+    finish(restore, expected, [second], SMALL)
     usual = time.monotonic() - started
     whole, before = rows(edition.full), rows(between)
     assert rows(expected) == whole
@@ -224,7 +279,7 @@ def test_killed_at_any_moment_the_same_command_ends_in_the_same_files(edition: D
         folder = shutil.copytree(between, tmp_path / f"killed-{number}")
         for _ in range(2):
             started = time.monotonic()
-            killed = start(restore, folder, [second], small)
+            killed = start(restore, folder, [second], SMALL)
             killed.join(chosen.uniform(0.5, 1) * usual)
             killed.kill()
             killed.join()
@@ -236,9 +291,9 @@ def test_killed_at_any_moment_the_same_command_ends_in_the_same_files(edition: D
                 # It was through: the machine has become quicker.
                 usual = time.monotonic() - started
                 break
-        finish(restore, folder, [second], small)
+        finish(restore, folder, [second], SMALL)
         assert {name: found for name, (found, _) in state(folder).items()} == at_the_end
         assert not list(folder.glob(".cf-restore")) + list(folder.rglob("*.partial"))
         shutil.rmtree(folder)
-        if kills >= scaled(2, 50):
+        if kills >= 50:
             break
