@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests.scale import pytest_collection_modifyitems  # noqa: F401 - a hook
+from tests.scale import pytest_collection_modifyitems as pytest_collection_modifyitems
+from tests.scale import scaled
 
 if TYPE_CHECKING:
     from localhub.process import HubProcess
@@ -71,7 +72,7 @@ def guard() -> None:
 MADE = isolate()
 guard()
 # No example is timed: how long one takes depends on what else the machine does.
-settings.register_profile("tests", parent=settings(), deadline=None)
+settings.register_profile("tests", parent=settings(), deadline=None, max_examples=scaled(50, 500))
 settings.load_profile("tests")
 #: How many modules were imported when the garbage collector was told to leave out what there is.
 FROZEN = {"modules": 0}

@@ -14,7 +14,7 @@ from demo import photographs
 from demo.zoo import captioner
 from demo.zoo.captioner import captions, training
 from demo.zoo.digits import data
-from tests.scale import scaled
+from tests.scale import scaled, weekly
 
 MAX_BYTES = 3_000_000
 REAL_FILES = {
@@ -86,6 +86,7 @@ def test_every_image_of_the_demo_has_its_own_caption() -> None:
     assert len(set(said)) == len(said)
 
 
+@weekly("captioning/test_cli.py::test_the_demos_two_sources_are_captioned_with_the_default_captioner_from_a_hub")
 def test_the_script_trains_a_captioner_that_loads_and_keeps_the_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

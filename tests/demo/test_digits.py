@@ -150,7 +150,7 @@ def test_the_training_script_makes_what_is_committed(folders, tmp_path, name):
     card = "its card\n"
     (tmp_path / "README.md").write_text(card)
 
-    save(TRAINERS[name](steps=scaled(2, 4)), tmp_path)
+    save(TRAINERS[name](steps=4), tmp_path)
 
     assert (tmp_path / "README.md").read_text() == card
     committed = folders[name]

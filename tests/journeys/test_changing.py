@@ -4,6 +4,7 @@ import shutil
 
 from tests.journeys.test_choosing import DDPM, DIT
 from tests.journeys.user import User
+from tests.scale import weekly
 from workspace.layout import Workspace, generator_folder
 
 
@@ -26,6 +27,7 @@ def test_i_want_every_image_of_a_table_made_again(owner: User) -> None:
     }
 
 
+@weekly("upkeep/test_merging.py::test_two_shards_become_what_one_workspace_has_byte_for_byte")
 def test_i_want_one_workspace_of_what_two_machines_have_made(beginner: User, sampled_once: dict[str, bytes]) -> None:
     shutil.copytree(beginner.workspace.root, beginner.folder / "other")
     beginner.types(f"cf-sample --images 2 --only {DIT}")

@@ -9,6 +9,7 @@ from localhub.store import Store
 from tests.hubs import DATE
 from tests.journeys.test_choosing import DDPM, DIT, IF
 from tests.journeys.user import User
+from tests.scale import weekly
 from tests.small_hub import GENERATORS, write_photographs
 
 
@@ -17,6 +18,9 @@ def test_i_am_told_which_option_adds_more_images(owner: User) -> None:
     assert "--update" in said
 
 
+@weekly(
+    "samplers/assignment/test_rounds.py::test_five_rounds_are_the_same_one_after_the_other_and_in_one_go_on_other_shards_with_a_kill"
+)
 def test_i_want_more_images_of_each_generator(owner: User) -> None:
     before = owner.images
     owner.types("cf-sample --update --images 3")
@@ -79,6 +83,7 @@ def test_i_want_to_see_what_each_round_added(owner: User) -> None:
     assert rounds == [["1", "3", "3", "6", "6"], ["2", "0", "0", "3", "1"]]
 
 
+@weekly("manifests/test_rounds.py::test_earlier_rounds_are_the_manifest_that_there_was")
 def test_i_want_the_dataset_as_it_was_before_it_grew(owner: User) -> None:
     before = {(row["model_name"], row["sha256"]) for row in owner.manifest}
     owner.types(f"cf-sample --update --images 3 --only {DDPM}")
@@ -86,6 +91,7 @@ def test_i_want_the_dataset_as_it_was_before_it_grew(owner: User) -> None:
     assert {(row["model_name"], row["sha256"]) for row in owner.manifest} == before
 
 
+@weekly("manifests/publishing/test_versions.py::test_a_former_round_still_reads_under_its_tag")
 def test_i_want_readers_to_get_the_former_version_too(owner: User, hub: HubProcess) -> None:
     owner.types("cf-publish me/growing --tag first")
     owner.types(f"cf-build-manifest --holdout name={IF}")

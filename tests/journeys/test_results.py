@@ -6,6 +6,7 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from tests.journeys.test_choosing import IF
 from tests.journeys.user import User
+from tests.scale import weekly
 from tests.small_hub import GENERATORS
 
 
@@ -31,6 +32,7 @@ def test_i_want_to_test_on_a_generator_that_was_never_trained_on(owner: User) ->
     assert {split for name, split in splits if name != IF} <= {"train", None}
 
 
+@weekly("manifests/audit/test_audit.py::test_the_command_audits_files_and_pixels_and_says_what_could_not_be_read")
 def test_i_want_to_know_what_gives_generated_images_away(owner: User) -> None:
     assert "AUROC" in owner.types("cf-build-manifest --audit")
 
@@ -69,6 +71,7 @@ def test_i_want_to_share_it_and_read_it_back_with_pandas(owner: User) -> None:
     assert said.split() == ["9", "9"]
 
 
+@weekly("manifests/restoring/test_restore.py::test_the_commands_of_the_card_complete_a_download_to_the_full_edition")
 def test_i_want_to_share_what_i_may_and_others_to_complete_it_from_their_own_copy(owner: User, newcomer: User) -> None:
     owner.types("cf-build-manifest --edition public --license-allow mit,apache-2.0")
     owner.types("cf-publish me/incomplete --public")

@@ -5,6 +5,7 @@ import json
 from localhub.process import HubProcess
 from tests.journeys.test_choosing import DDPM, DIT, IF
 from tests.journeys.user import User
+from tests.scale import weekly
 from workspace.layout import generator_folder
 
 FEW = "--images 2"
@@ -35,6 +36,7 @@ def test_i_want_several_images_of_each_prompt(beginner: User) -> None:
     assert len({row.seed for row in rows}) == 4
 
 
+@weekly("samplers/running/test_resume.py::test_a_run_killed_anywhere_is_continued_by_other_shards")
 def test_i_want_two_machines_to_share_the_work(beginner: User, sampled_once: dict[str, bytes]) -> None:
     beginner.types("cf-sample --images 2 --shard 1/2 --no-help")
     assert 0 < len(beginner.images) < len(sampled_once)
@@ -75,6 +77,7 @@ def test_i_want_to_read_the_progress_with_a_program(owner: User) -> None:
     assert status["images"] == 6
 
 
+@weekly("manifests/test_reserved_prompts.py::test_a_holdout_takes_no_image_out_of_training_where_prompts_were_reserved")
 def test_i_want_to_keep_captions_for_testing_only(beginner: User) -> None:
     beginner.types(f"cf-sample {FEW} --exclude {DDPM} --evaluation-prompts 0.4 --holdout name={IF}")
     beginner.types("cf-build-manifest")

@@ -4,9 +4,11 @@ from localhub.process import HubProcess
 from localhub.store import Store
 from tests.journeys.test_choosing import IF
 from tests.journeys.user import User
+from tests.scale import weekly
 from tests.upkeep.contents import files_with, hashes
 
 
+@weekly("upkeep/test_removing_generators.py::test_a_removed_generator_is_in_no_file_and_the_others_are_as_they_were")
 def test_an_author_asks_me_to_take_their_generator_out(owner: User, hub: HubProcess) -> None:
     said = owner.types(f'cf-remove {IF} --reason "author\'s request"')
     assert f"{IF}: removed, with 2 images" in said
@@ -29,6 +31,9 @@ def test_i_want_the_crawl_and_the_sampling_of_tomorrow_to_leave_it_out(owner: Us
     assert IF not in owner.catalog
 
 
+@weekly(
+    "upkeep/test_removing_real_images.py::test_the_image_and_its_caption_are_in_no_file_and_what_was_generated_from_it_stays"
+)
 def test_somebody_in_a_photograph_wants_to_be_in_it_no_more(owner: User) -> None:
     photograph = owner.prompts[0]
     owner.types(f"cf-remove --real {photograph.real_sha256} --with-generated --reason privacy")

@@ -20,7 +20,7 @@ from samplers.running.supervisor import sample
 from tests.s3 import S3
 from tests.samplers.conftest import CLASSES, PIXELS
 from tests.samplers.inputs import entry_of, files_of
-from tests.scale import scaled
+from tests.scale import scaled, weekly
 from workspace import process_folder
 from workspace.command_line import run
 from workspace.layout import Workspace
@@ -76,6 +76,7 @@ def plain(store: Store, make_workspace: Callable[..., Workspace]) -> Workspace:
     return make_workspace(*(entry_of(store, name, rank) for rank, name in enumerate((PIXELS, CLASSES), start=1)))
 
 
+@weekly("journeys/test_object_store.py::test_i_want_the_whole_run_in_a_bucket")
 @pytest.mark.parametrize("images_in", scaled(["files"], ["files", "parquet"]))  # the other test has the other
 def test_a_bucket_has_the_files_of_a_plain_run_and_a_second_command_finds_nothing_to_do(
     images_in: ImageStore,

@@ -32,7 +32,7 @@ from tests.samplers.conftest import BASE, PIXELS
 from tests.samplers.inputs import entry_of, files_of
 from tests.samplers.processes import start, wait_for_none
 from tests.samplers.programs import exports
-from tests.scale import scaled
+from tests.scale import scaled, weekly
 from workspace import records
 from workspace.layout import Workspace
 
@@ -160,6 +160,7 @@ def test_the_weights_of_a_package_are_sampled(
     assert [row.class_label for row in rows] == [None if classes is None else row.index % classes for row in rows]
 
 
+@weekly("samplers/running/test_resume.py::test_a_run_killed_anywhere_is_continued_by_other_shards")
 @pytest.mark.timeout(scaled(300, 7200))
 @pytest.mark.parametrize("seed", range(scaled(1, 3)))
 @pytest.mark.parametrize(
