@@ -28,7 +28,7 @@ install: $(INSTALLED) ## .venv with the command lines, from constraints.txt; eve
 demo: $(INSTALLED) ## the whole pipeline on an embedded Hub: tiny generators, real photographs, a published dataset
 	@$(BIN)/python -m demo
 
-test: $(INSTALLED) ## all tests, about a quarter of an hour on two cores
+test: $(INSTALLED) ## all tests but the weekly ones, about seven minutes on two cores
 	$(BIN)/python -m pytest -q -p tests.workers --workers 4
 
 test-hub: $(INSTALLED) ## ask the real Hub (or HF_ENDPOINT) what the embedded one imitates, and crawl 20 models; a minute

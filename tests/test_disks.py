@@ -22,6 +22,7 @@ from manifests.publishing.publish import publish_dataset
 from manifests.stage import build_manifest
 from tests.manifests.commands import run
 from tests.manifests.making import Builder, fill
+from tests.scale import weekly
 from workspace.errors import CommunityForensicsError, disk_error
 from workspace.layout import Workspace
 
@@ -161,6 +162,7 @@ def test_a_disk_that_fills_while_a_manifest_is_built_leaves_the_former_one_and_i
     assert files().keys() - former.keys() == {workspace.manifest / "withheld.parquet"}
 
 
+@weekly("test_disks.py::test_a_disk_that_fills_while_a_manifest_is_built_leaves_the_former_one_and_its_report")
 def test_a_disk_that_fills_while_shards_are_packed_is_one_line_and_the_same_command_continues(
     small_disk: Path, hub: HubProcess
 ) -> None:

@@ -23,7 +23,7 @@ from manifests.publishing.packing import pack_shards
 from manifests.publishing.planning import ROW_GROUP_ROWS, PlannedShard, plan_shards
 from tests.manifests.making import Builder, rows_of
 from tests.manifests.publishing.publishing import counts_of
-from tests.scale import scaled
+from tests.scale import scaled, weekly
 from workspace import records
 from workspace.errors import CommunityForensicsError, UsageError
 from workspace.layout import Workspace
@@ -340,6 +340,7 @@ def test_new_generators_among_the_old_leave_nearly_all_shards_as_they_are(builde
     assert sent <= 0.03 * sum(shard.image_bytes for shard in after)
 
 
+@weekly("manifests/publishing/test_versions.py::test_the_next_round_costs_what_is_new")
 def test_a_store_by_content_receives_little_more_than_the_new_images(builder: Builder, tmp_path: Path) -> None:
     size = scaled(202, 2020)
     generators = [builder.generator(f"org/painter-{number}", task="unconditional") for number in range(2)]
