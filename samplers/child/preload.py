@@ -54,7 +54,7 @@ TorchDeviceBackend._detect_device_type.cache_clear()
 # Where onnxruntime is installed, diffusers imports it in each child that loads a component, to ask whether it is one of
 # ONNX. None is; here it would leave a thread. With the class that stands for it elsewhere it is not asked for.
 diffusers.OnnxRuntimeModel = diffusers.utils.dummy_onnx_objects.OnnxRuntimeModel
-reach.in_use()
+reach.imported()
 # Compiles hundreds of patterns at the first model that is loaded, a fifth of the start of a child, and remembers them.
 get_checkpoint_conversion_mapping("clip")
 # By default progress bars take a semaphore that all processes forked from here share: a child that is killed while it

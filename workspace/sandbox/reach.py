@@ -43,18 +43,22 @@ _GRAPHICS = ("nvidia*", "dri", "kfd", "dxg")
 
 def readable(weights: Iterable[Path]) -> list[Path]:
     """Paths that the process may read: Python, libraries, system files, and the folders `weights`."""
-    libraries = [*map(Path, _SYSTEM), *_python(), *in_use(), *_library_path()]
+    libraries = [*map(Path, _SYSTEM), *_python(), *imported(), *_library_path(), *_mapped()]
     return [*_outside_homes(libraries), *weights]
 
 
 @functools.cache
-def in_use() -> frozenset[Path]:
-    """Where the modules and libraries come from that are in use at the first call.
+def imported() -> list[Path]:
+    """The packages imported before the first call: an entry of the path may be refused, such as the home that contains
+    a checkout.
 
     A server that forks calls it beforehand: in each of its processes a look at every module would copy twenty megabytes
     of the memory that they share.
     """
-    return frozenset([*_imported(), *_mapped()])
+    installed = tuple(f"{place}/" for place in _installed())
+    files = [getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if "." not in name]
+    found = [Path(file).resolve() for file in files if file and not file.startswith(installed)]
+    return [path.parent if path.name == "__init__.py" else path for path in found]
 
 
 def listed() -> list[Path]:
@@ -98,17 +102,6 @@ def _python() -> Iterator[Path]:
             # A checkout, or the folder of a user's script: there are his data too.
             yield from (package.parent for package in entry.glob("*/__init__.py"))
             yield from (module for ending in _MODULES for module in entry.glob(f"*{ending}"))
-
-
-def _imported() -> Iterator[Path]:
-    """The folders of the packages imported so far, for the case that an entry of the path is refused, such as the home
-    that contains a checkout."""
-    installed = _installed()
-    for name, module in list(sys.modules.items()):
-        file = None if "." in name else getattr(module, "__file__", None)
-        if file and not file.startswith(tuple(f"{place}/" for place in installed)):
-            path = Path(file).resolve()
-            yield path.parent if path.name == "__init__.py" else path
 
 
 def _installed() -> list[Path]:

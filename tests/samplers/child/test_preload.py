@@ -37,7 +37,7 @@ from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES, get_cla
 get_class_obj_and_candidates("diffusers", "UNet2DModel", LOADABLE_CLASSES["diffusers"], None, False)
 assert "onnxruntime" not in sys.modules
 from workspace.sandbox import reach
-assert reach.in_use.cache_info().currsize
+assert reach.imported.cache_info().currsize
 """
 
 
