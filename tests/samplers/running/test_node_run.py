@@ -114,10 +114,6 @@ def test_each_process_gets_its_part_of_the_shard_and_of_the_memory(on_two: Sampl
     assert abs(4 * share - limit) < 16
 
 
-def shares_of(options: SampleOptions) -> set[int | None]:
-    return {part.options.memory_bytes for part in node_run._parts(Workspace(Path()), options, ("cpu",) * 4, None)}
-
-
 class InThisProcess(LocalEngine):
     """An engine that needs no other process."""
 
